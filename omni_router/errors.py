@@ -1,0 +1,181 @@
+"""What can go wrong, in one tree and one table.
+
+    OmniRouterError(RuntimeError)
+    ├── ConfigurationError       something to fix before a run: a file, a package, a checkpoint
+    │   └── PolicyFileError      route_config.json is not what it should be; names path, line and fault
+    ├── InvalidRequest           the input cannot be answered by anybody; also a ValueError
+    │   └── BadPicture           what was given as a picture is none, is too large, or may not be fetched
+    └── SpecialistError          one call of a specialist failed; carries one of the kinds of KINDS
+
+All of them are RuntimeErrors because the LangGraph server hides the text of most other exceptions.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from typing_extensions import TypedDict
+
+ErrorKind = Literal[
+    "no_provider",
+    "not_found",
+    "token",
+    "payment",
+    "rate_limited",
+    "overloaded",
+    "timeout",
+    "connection",
+    "bad_request",
+    "refused",
+    "malformed_answer",
+    "bad_image",
+    "no_route",
+    "no_model",
+    "no_reply",
+]
+
+
+class ErrorInfo(TypedDict):
+    """A failure as it stands in the state: plain values, never a token."""
+
+    kind: ErrorKind
+    message: str
+    hint: str
+    cause: str  # what was raised or answered, for a developer: "StopIteration", "HTTP 503"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of failure is told and what follows from it."""
+
+    message: str  # may use {model}
+    hint: str
+    ends_turn: bool = False  # the caller has to act: another model would fail in the same way
+    counts: bool = False  # it speaks against the model, so history keeps it
+
+
+KINDS: dict[ErrorKind, Kind] = {
+    "no_provider": Kind(
+        "No inference provider serves {model}.",
+        "Give a token with access to a provider that serves it (--hf-token or HF_TOKEN), or name another model.",
+        counts=True,
+    ),
+    "not_found": Kind(
+        "{model} is not on the Hub, or not served for this task.",
+        "Check the model's name on the Hub, or name another model for this route in route_config.json.",
+        counts=True,
+    ),
+    "token": Kind(
+        "The Hugging Face token is missing, wrong, or may not use {model}.",
+        "Set HF_TOKEN (or --hf-token) to a token with the permission to call Inference Providers, and accept the "
+        "model's terms on its page if it is gated.",
+        ends_turn=True,
+    ),
+    "payment": Kind(
+        "The Hugging Face account has no credit left for {model}.",
+        "Add credit or subscribe at the account's billing settings, or use the token of another account.",
+        ends_turn=True,
+    ),
+    "rate_limited": Kind(
+        "The provider of {model} asks for fewer requests.",
+        "Wait a moment and ask again, or name another model.",
+    ),
+    "overloaded": Kind(
+        "The provider of {model} could not answer right now.",
+        "Ask again in a minute, or name another model.",
+    ),
+    "timeout": Kind(
+        "{model} did not answer in time.",
+        "Ask again, raise Settings.timeout, or ask for a shorter answer (--max-new-tokens).",
+    ),
+    "connection": Kind(
+        "Hugging Face could not be reached.",
+        "Check the network connection and any proxy, then ask again; --sandbox works without a network.",
+        ends_turn=True,
+    ),
+    "bad_request": Kind(
+        "{model} does not accept this request.",
+        "Shorten the conversation or change --max-new-tokens or --temperature, or name another model.",
+    ),
+    "refused": Kind(
+        "{model} refused to answer this request on account of its content filter.",
+        "Put the request in other words.",
+        ends_turn=True,
+    ),
+    "malformed_answer": Kind(
+        "{model} answered something that cannot be read.",
+        "Ask again, or name another model.",
+        counts=True,
+    ),
+    "bad_image": Kind(
+        "The picture cannot be used.",
+        "Give a PNG, JPEG, WebP or GIF by a public http(s) address, or as a local file with --image-url.",
+        ends_turn=True,
+    ),
+    "no_route": Kind(
+        "No route of the policy fits this request.",
+        "Put it in other words, describe a route for it in route_config.json, or set Settings.fallback_route.",
+    ),
+    "no_model": Kind(
+        "There is no model to try for this route.",
+        "The catalog of the Hub could not be read and the route has no history: check the network connection, or add "
+        'a model to the route in route_config.json ("models": ["org/name"]).',
+    ),
+    "no_reply": Kind(
+        "The router gave no readable choice.",
+        "Look at its raw reply with --debug-router, try --router semantic, or set Settings.fallback_route.",
+    ),
+}
+
+if set(KINDS) != set(get_args(ErrorKind)):  # both lists are written by hand
+    raise AssertionError(set(KINDS) ^ set(get_args(ErrorKind)))
+
+
+class OmniRouterError(RuntimeError):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigurationError(OmniRouterError):
+    """Something to fix before a run: a file, a package, a checkpoint."""
+
+
+class PolicyFileError(ConfigurationError):
+    """route_config.json cannot be used; the file is left untouched."""
+
+    def __init__(self, path: Path, fault: str, line: int | None = None) -> None:
+        self.path, self.fault, self.line = path, fault, line
+        super().__init__(f"{path}:{line}: {fault}" if line else f"{path}: {fault}")
+
+
+class InvalidRequest(OmniRouterError, ValueError):  # noqa: N818 (the name is public and reads well in an except)
+    """The input cannot be answered by anybody."""
+
+
+class BadPicture(InvalidRequest):
+    """What was given as a picture is none, is too large, or may not be fetched."""
+
+
+class SpecialistError(OmniRouterError):
+    """One call of a specialist failed.
+
+    `kind` is one of `KINDS`, `model` the one called, `cause` what was raised or answered, and `detail` what the server
+    said about it, already cleared of tokens.
+    """
+
+    def __init__(self, kind: ErrorKind, *, model: str | None, cause: str, detail: str = "") -> None:
+        self.kind, self.model, self.cause, self.detail = kind, model, cause, detail
+        super().__init__(describe(kind, model, cause, detail)["message"])
+
+    @property
+    def info(self) -> ErrorInfo:
+        """The failure as it stands in the state."""
+        return describe(self.kind, self.model, self.cause, self.detail)
+
+
+def describe(kind: ErrorKind, model: str | None = None, cause: str = "", detail: str = "") -> ErrorInfo:
+    """Tell a failure of `kind` in the words of `KINDS`."""
+    entry = KINDS[kind]
+    message = entry.message.format(model=model or "the model")
+    return ErrorInfo(
+        kind=kind, message=f"{message} ({detail})" if detail else message, hint=entry.hint, cause=cause or kind
+    )

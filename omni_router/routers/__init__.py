@@ -1,0 +1,10 @@
+"""Routers: from a conversation and the routes on offer to a reply in one contract.
+
+A router is anything with the one method of `Router`. The modules here import neither LangGraph nor LangChain, so that
+a router can be measured on a machine that has only torch and transformers.
+"""
+
+from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
+from omni_router.routers.reply import OTHER, Proposal, parse_reply
+
+__all__ = ["OTHER", "OfferedRoute", "Proposal", "Reply", "Router", "Turn", "parse_reply"]
