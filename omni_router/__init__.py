@@ -1,0 +1,39 @@
+"""Pick the right Hugging Face model for each prompt, call it, and remember what worked.
+
+The names below are the whole public surface. They are imported when first used: LangGraph alone costs a second.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omni_router import errors
+    from omni_router._sandbox import sandbox
+    from omni_router.config.settings import Settings
+    from omni_router.graph import build_graph
+    from omni_router.messages import user_message
+    from omni_router.services import Services
+    from omni_router.state import Decision
+
+__all__ = ["Decision", "Services", "Settings", "build_graph", "errors", "sandbox", "user_message"]
+
+_HOME = {
+    "Decision": "omni_router.state",
+    "Services": "omni_router.services",
+    "Settings": "omni_router.config.settings",
+    "build_graph": "omni_router.graph",
+    "sandbox": "omni_router._sandbox",
+    "user_message": "omni_router.messages",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("omni_router.errors")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,68 @@
+# Every target sets up what it needs; VENV and PYTHON may be given: make test VENV=/tmp/venv PYTHON=python3.12
+PYTHON ?= python3
+VENV ?= .venv
+# More arguments for pip, such as an index with another build of torch: make demo PIP_ARGS="--extra-index-url ADDRESS"
+PIP_ARGS ?=
+PORT ?= 2024
+JOBS ?= 10
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+INSTALL := $(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt
+DEPENDS := pyproject.toml constraints.txt requirements/embedded.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test serve lint format examples wheel clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; needs no token and no network
+	$(BIN)/omni-router --demo --router semantic --sandbox
+
+test: $(VENV)/.test ## run all tests
+	$(BIN)/python -m pytest
+
+serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulated models when there is no token
+	@$(BIN)/python -c "import sys; from omni_router.inference.client import find_token; sys.exit(not find_token())" \
+	  || { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }; \
+	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=$${LANGSMITH_TRACING:-false} \
+	exec $(BIN)/langgraph dev --no-browser --port $(PORT) --n-jobs-per-worker $(JOBS)
+
+lint: $(VENV)/.lint ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.lint ## rewrite the files in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+examples: $(VENV)/.core ## run every script of examples/ in the sandbox
+	@for script in examples/*.py; do echo "== $$script"; OMNI_SANDBOX=1 OMNI_ROUTER=semantic $(BIN)/python $$script || exit 1; done
+
+wheel: $(VENV)/.core ## build the wheel into dist/
+	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## remove the environment, caches and what runs have left
+	rm -rf $(VENV) dist outputs .langgraph_api .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.core: $(DEPENDS)
+	@echo "Setting up $(VENV): about 1.5 GB, a minute or two"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade pip
+	$(INSTALL) --editable .
+	$(PIP) install --quiet $(PIP_ARGS) --no-deps --require-hashes --requirement requirements/embedded.txt
+	@touch $@
+
+$(VENV)/.server: $(VENV)/.core
+	$(INSTALL) --editable ".[server]"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.server
+	$(INSTALL) --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.core
+	$(INSTALL) --group lint
+	@touch $@

@@ -1,0 +1,48 @@
+"""The files a run leaves behind."""
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from typing_extensions import TypedDict
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Artifact(TypedDict):
+    """A picture on disk."""
+
+    path: str
+    mime_type: str
+    width: int  # pixels
+    height: int
+
+
+class ArtifactFolder:
+    """Saves pictures under one folder, made when first needed; never overwrites a file."""
+
+    def __init__(self, folder: Path, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
+        self.folder, self._now = folder, now
+
+    def save(self, image: "Image", route: str) -> Artifact:
+        """Write `image` as `<UTC yyyymmdd_hhmmss>_<route>[_n].png`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._create(f"{self._now():%Y%m%d_%H%M%S}_{_file_name(route)}") as file:
+            image.save(file, format="PNG")
+        return Artifact(path=file.name, mime_type="image/png", width=image.width, height=image.height)
+
+    def _create(self, stem: str) -> BinaryIO:
+        for n in count(1):
+            try:
+                return (self.folder / (f"{stem}.png" if n == 1 else f"{stem}_{n}.png")).open("xb")
+            except FileExistsError:  # noqa: PERF203 (another run saved in the same second)
+                continue
+        raise AssertionError  # count() does not end
+
+
+def _file_name(route: str) -> str:
+    """Keep a route name that someone typed from leaving the folder."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in route)

@@ -1,0 +1,39 @@
+"""One call of a specialist: timed, its failure caught, and both told in one Attempt."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from omni_router.artifacts import Artifact
+from omni_router.errors import SpecialistError
+from omni_router.state import Attempt, State
+
+Answer = tuple[AIMessage, list[Artifact]]
+
+
+def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str, Any]:
+    """Run `call(model, provider)` for the decision, and give what the specialist node changes."""
+    decision = state["decision"]
+    if decision is None or decision["model"] is None:
+        raise AssertionError("a specialist node is reached only with a model")
+    model, provider = decision["model"], decision["provider"]
+    started = perf_counter()
+    answer, error = None, None
+    try:
+        answer = call(model, provider)
+    except SpecialistError as failure:
+        error = failure.info
+    made = Attempt(
+        model=model,
+        provider=provider,
+        outcome=error["kind"] if error else "answered",
+        seconds=round(perf_counter() - started, 3),
+        error=error,
+    )
+    update: dict[str, Any] = {"attempts": [*state["attempts"], made]}
+    if answer:
+        message, artifacts = answer
+        update |= {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}
+    return update

@@ -1,0 +1,72 @@
+"""The environment, read in one place; a given value wins."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from omni_router.errors import ConfigurationError
+
+RouterName = Literal["auto", "arch", "semantic"]
+
+TRUE = ("1", "true", "yes", "on")
+FALSE = ("", "0", "false", "no", "off")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where things are and which router is used; what a run may change is in `Settings`."""
+
+    route_config: Path
+    output_dir: Path
+    router: RouterName = "auto"
+    router_model: str | None = None  # a checkpoint: Hub id or path
+    router_prompt: Literal["json", "trained"] = "json"
+    sandbox: bool = False
+
+    @classmethod
+    def read(  # noqa: PLR0913 (one for each variable, all by name)
+        cls,
+        *,
+        route_config: Path | None = None,
+        output_dir: Path | None = None,
+        router: str | None = None,
+        router_model: str | None = None,
+        sandbox: bool | None = None,
+        variables: Mapping[str, str] = os.environ,
+    ) -> "Environment":
+        """Read OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_ROUTER_PROMPT, OMNI_SANDBOX.
+
+        Raises:
+            ConfigurationError: a value is not one of those allowed.
+        """
+        from omni_router import _sandbox
+
+        sandboxed = _flag("OMNI_SANDBOX", variables) if sandbox is None else sandbox
+        folder = output_dir or Path(variables.get("OMNI_OUTPUT_DIR") or "outputs")
+        named = route_config or (Path(given) if (given := variables.get("OMNI_ROUTE_CONFIG")) else None)
+        playground = folder / "sandbox" / "route_config.json"  # sandbox models do not belong in a real history
+        return cls(
+            route_config=named or (playground if sandboxed or _sandbox.active() else Path("route_config.json")),
+            output_dir=folder,
+            router=_one_of("OMNI_ROUTER", router or variables.get("OMNI_ROUTER") or "auto", get_args(RouterName)),
+            router_model=router_model or variables.get("OMNI_ROUTER_MODEL") or None,
+            router_prompt=_one_of(
+                "OMNI_ROUTER_PROMPT", variables.get("OMNI_ROUTER_PROMPT") or "json", ("json", "trained")
+            ),
+            sandbox=sandboxed,
+        )
+
+
+def _flag(name: str, variables: Mapping[str, str]) -> bool:
+    value = variables.get(name, "").strip().casefold()
+    if value not in TRUE + FALSE:
+        raise ConfigurationError(f"{name} is {value!r}; allowed are {', '.join(filter(None, TRUE + FALSE))}")
+    return value in TRUE
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> Any:
+    if value not in allowed:
+        raise ConfigurationError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+    return value

@@ -1,0 +1,121 @@
+"""The policy: which routes there are. Reads the entries of route_config.json and says what is wrong with them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from omni_router.errors import PolicyFileError
+from omni_router.history.fold import read_record
+from omni_router.history.protocol import ModelRecord
+from omni_router.tasks import TASKS, default_task
+
+OTHER = "other"  # reserved: no route fits. A listed one is kept in the file and never offered.
+DEFAULT_POLICY = Path(__file__).with_name("route_config.json")
+
+
+@dataclass(frozen=True)
+class Route:
+    """A named kind of request."""
+
+    name: str
+    task: str  # a key of TASKS
+    description: str
+    examples: tuple[str, ...] = ()
+
+
+class Policy(Protocol):
+    """Where the routes come from."""
+
+    def routes(self) -> Sequence[Route]:
+        """Give the routes on offer, `other` left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Document:
+    """A route_config.json as read: its raw entries, to be written back, and what they mean."""
+
+    entries: list[dict[str, Any]]
+    routes: tuple[Route, ...]
+    models: dict[str, tuple[ModelRecord, ...]]  # by the route's name, case folded
+    warnings: tuple[str, ...]
+
+
+def parse_document(text: str, path: Path) -> Document:
+    """Read the text of a route_config.json.
+
+    Raises:
+        PolicyFileError: it is not a JSON array of objects with names of their own.
+    """
+    entries = []
+    line_of: dict[str, int] = {}
+    for entry, line in _elements(text, path):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not name.strip():
+            raise PolicyFileError(path, 'this entry has no "name"', line)
+        first = line_of.setdefault(name.strip().casefold(), line)
+        if first != line:
+            raise PolicyFileError(path, f"the name {name!r} is already used in line {first}", line)
+        if not isinstance(entry.get("models", []), list):
+            raise PolicyFileError(path, f'"models" of route {name!r} is not an array', line)
+        entries.append(entry)
+    warnings: list[str] = []
+    routes = tuple(route for entry in entries if (route := _route(entry, warnings)))
+    models = {entry["name"].strip().casefold(): _models(entry, warnings) for entry in entries}
+    return Document(entries, routes, models, tuple(warnings))
+
+
+def _elements(text: str, path: Path) -> list[tuple[Any, int]]:
+    """Split a JSON array into its elements, each with the line it starts in."""
+    decoder = json.JSONDecoder()
+    try:
+        if not isinstance(json.loads(text), list):
+            raise PolicyFileError(path, "not a JSON array of routes", 1)
+    except json.JSONDecodeError as error:
+        raise PolicyFileError(path, f"not JSON: {error.msg} (column {error.colno})", error.lineno) from error
+    elements, at = [], text.index("[") + 1
+    while (at := _skip(text, at)) < len(text) and text[at] != "]":
+        element, end = decoder.raw_decode(text, at)
+        elements.append((element, text.count("\n", 0, at) + 1))
+        at = end
+    return elements
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n,":
+        at += 1
+    return at
+
+
+def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
+    name = entry["name"].strip()
+    if name.casefold() == OTHER:
+        return None
+    description, examples, task = entry.get("description"), entry.get("examples", []), entry.get("task")
+    task = default_task(name) if task is None else task
+    if task not in TASKS:
+        warnings.append(f"route {name!r} is skipped: task {task!r} is not one of {', '.join(TASKS)}")
+        return None
+    if not isinstance(description, str) or not description.strip():
+        warnings.append(f'route {name!r} is skipped: it has no "description"')
+        return None
+    if not isinstance(examples, list):
+        warnings.append(f'"examples" of route {name!r} are ignored: not an array')
+        examples = []
+    texts = tuple(example for example in examples if isinstance(example, str) and example.strip())
+    if len(texts) < len(examples):
+        warnings.append(f"{len(examples) - len(texts)} of the examples of route {name!r} are ignored: they are no text")
+    return Route(name, task, description.strip(), texts)
+
+
+def _models(entry: dict[str, Any], warnings: list[str]) -> tuple[ModelRecord, ...]:
+    records = []
+    for model in entry.get("models", []):
+        record = read_record(model)
+        if record is None:
+            warnings.append(f"a model of route {entry['name']!r} is skipped: {model!r} is not an org/name of the Hub")
+        else:
+            records.append(record)
+    return tuple(records)

@@ -1,0 +1,107 @@
+"""route_config.json on disk: read again when it changes, written whole or not at all."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omni_router.config.policy import DEFAULT_POLICY, Document, Route, parse_document
+from omni_router.errors import PolicyFileError
+
+logger = logging.getLogger("omni_router")
+
+Signature = tuple[int, int, int]
+
+
+class RouteFile:
+    """The policy of one machine, and the place its history is written to.
+
+    Without a file at `path` the packaged default is read, and copied there by the first `update`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._good: tuple[Signature | None, Document] | None = None  # the last valid one, and the file it was read from
+        self._broken: Signature | None = None  # the file already warned about
+
+    def routes(self) -> tuple[Route, ...]:
+        """Give the routes on offer."""
+        return self.document().routes
+
+    def document(self) -> Document:
+        """Read the file if it changed; one that broke while the process runs is warned of, and the last good one given.
+
+        Raises:
+            PolicyFileError: the file is unusable and there is no good one to go on with.
+        """
+        with self._lock:
+            signature = self._signature()
+            if self._good and self._good[0] == signature:
+                return self._good[1]
+            if self._good and signature is not None and self._broken == signature:
+                return self._good[1]
+            try:
+                document = self._read()
+            except PolicyFileError as error:
+                if self._good is None:
+                    raise
+                self._broken = signature
+                logger.warning("%s; going on with the last good policy", error)
+                return self._good[1]
+            for warning in document.warnings:
+                logger.warning("%s: %s", self.path, warning)
+            self._good = (signature, document)
+            return document
+
+    def update(self, change: Callable[[list[dict[str, Any]]], bool]) -> None:
+        """Read, let `change` edit the entries in place, and write if it says so; one process at a time.
+
+        Raises:
+            PolicyFileError: the file is unusable; it is left untouched.
+            OSError: it cannot be written.
+        """
+        from filelock import FileLock
+
+        target = self.path.resolve()  # a link is written through, not replaced
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock")):
+            document = self._read()
+            if change(document.entries):
+                _write_whole(target, json.dumps(document.entries, indent=2, ensure_ascii=False) + "\n")
+
+    def _read(self) -> Document:
+        path = self.path if self.path.exists() else DEFAULT_POLICY
+        try:
+            return parse_document(path.read_text(encoding="utf-8"), path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise PolicyFileError(path, f"cannot be read: {error}") from error
+
+    def _signature(self) -> Signature | None:
+        """Tell one version of the file from another without reading it."""
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _write_whole(target: Path, text: str) -> None:
+    """Replace `target` in one step: a reader, or a crash, meets the old file or the new one, never a part."""
+    draft = target.with_name(f".{target.name}.tmp")  # one name: we hold the lock, and what a crash left is written over
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    if target.exists():
+        draft.chmod(target.stat().st_mode)
+    draft.replace(target)
+    if os.name == "posix":  # the rename itself lives in the folder
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,51 @@
+"""The questions the graph asks between two nodes. Each answer is a node, or a word of a map in graph.py."""
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+
+from omni_router.config.settings import Settings, settings_of
+from omni_router.errors import KINDS
+from omni_router.state import State
+
+
+def which_model(state: State) -> Literal["announce_decision", "recall_model", "explain"]:
+    """Ask whether the choice names a model, or only a route, or neither."""
+    decision = state["decision"]
+    if decision is None or decision["task"] is None:
+        return "explain"
+    return "announce_decision" if decision["model"] else "recall_model"
+
+
+def anything_untried(state: State) -> Literal["announce_decision", "explain"]:
+    """Ask whether a model was recalled."""
+    model = state["decision"]["model"] if state["decision"] else None
+    tried = {attempt["model"] for attempt in state["attempts"]}
+    return "announce_decision" if model and model not in tried else "explain"
+
+
+def which_specialist(state: State, runtime: Runtime[Settings], *, settings: Settings) -> str:
+    """Ask which task is to be done, if any."""
+    decision = state["decision"]
+    if settings_of(runtime.context, settings).skip_specialists or decision is None or decision["task"] is None:
+        return "routing only"
+    return decision["task"]
+
+
+def needs_retry(state: State) -> Literal["retry", "ended"]:
+    """Ask whether the model's first StopIteration just came: the client's list of its providers may be stale."""
+    *before, last = state["attempts"]
+    stopped = last["error"] is not None and last["error"]["cause"] == "StopIteration"
+    return "retry" if stopped and not any(attempt["model"] == last["model"] for attempt in before) else "ended"
+
+
+def what_next(
+    state: State, runtime: Runtime[Settings], *, settings: Settings
+) -> Literal["recall_model", "explain", "__end__"]:
+    """Ask whether the turn is done, another model may do better, or the caller has to act."""
+    error = state["attempts"][-1]["error"] if state["attempts"] else None
+    if error is None:
+        return "__end__"
+    tried = {attempt["model"] for attempt in state["attempts"]}
+    another = not KINDS[error["kind"]].ends_turn and len(tried) < settings_of(runtime.context, settings).max_models
+    return "recall_model" if another else "explain"

@@ -1,0 +1,71 @@
+"""History in route_config.json: for one machine, readable and editable by hand."""
+
+import atexit
+import logging
+import threading
+from typing import Any
+
+from omni_router import _sandbox
+from omni_router.config.route_file import RouteFile
+from omni_router.errors import PolicyFileError
+from omni_router.history.fold import fold, ranked
+from omni_router.history.protocol import ModelRecord, Use
+from omni_router.model_id import is_sandbox_model
+
+logger = logging.getLogger("omni_router")
+
+
+class FileHistory:
+    """The models of each route, kept beside the policy in one file.
+
+    A use that cannot be written (the file is broken or read-only) waits in memory and is written with the next one, on
+    the next read, or when the process ends.
+    """
+
+    def __init__(self, file: RouteFile) -> None:
+        self._file = file
+        self._waiting: list[Use] = []
+        self._lock = threading.Lock()
+        atexit.register(self.flush)
+
+    def models(self, route: str) -> list[ModelRecord]:
+        """Give the models of a route, newest use first, those that failed last at the end."""
+        if self._waiting:
+            self.flush()
+        return ranked(self._file.document().models.get(route.casefold(), ()))
+
+    def record(self, use: Use) -> str | None:
+        """Store a use; the file it went to, or None when there was nothing to store or it has to wait.
+
+        A sandbox model is refused outside the sandbox: nobody serves it there.
+        """
+        if is_sandbox_model(use.model) and not _sandbox.active():
+            return None
+        with self._lock:
+            self._waiting.append(use)
+        return str(self._file.path) if use in self.flush() else None
+
+    def flush(self) -> list[Use]:
+        """Write what waits, and give what was stored of it."""
+        with self._lock:
+            if not self._waiting:
+                return []
+            stored: list[Use] = []
+
+            def change(entries: list[dict[str, Any]]) -> bool:
+                by_name = {entry["name"].strip().casefold(): entry for entry in entries}
+                for use in self._waiting:
+                    entry = by_name.get(use.route.casefold())
+                    if entry is None:
+                        logger.warning("route %r is no longer in %s: its use is dropped", use.route, self._file.path)
+                    elif fold(entry.setdefault("models", []), use):
+                        stored.append(use)
+                return bool(stored)
+
+            try:
+                self._file.update(change)
+            except (PolicyFileError, OSError) as error:
+                logger.warning("%s; %d record(s) wait until it can be written", error, len(self._waiting))
+                return []
+            self._waiting.clear()
+            return stored

@@ -1,0 +1,137 @@
+"""Calls of specialists through Hugging Face Inference Providers."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from langchain_core.messages import AIMessage, AnyMessage
+
+from omni_router import _sandbox
+from omni_router.config.settings import Settings
+from omni_router.errors import SpecialistError
+from omni_router.inference.error_map import is_stop_iteration, specialist_errors
+from omni_router.inference.hub_call import hub_call
+from omni_router.inference.pictures import Resolver, load_picture
+
+if TYPE_CHECKING:
+    import httpx
+    from PIL.Image import Image
+
+
+class Inference(Protocol):
+    """Where specialists are called; every method raises `SpecialistError` when a call fails."""
+
+    def token(self) -> str | None:
+        """Give the token of this run; asked for each call, so that each user can have their own."""
+        ...
+
+    def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
+        """Answer a conversation."""
+        ...
+
+    def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
+        """Make a picture."""
+        ...
+
+    def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
+        """Describe the picture at an http(s) address or in a data URL."""
+        ...
+
+
+def find_token(given: str | None = None) -> str | None:
+    """Find the token: the one given, else HF_API_TOKEN, HF_TOKEN, the stored login; the sandbox has its own."""
+    if _sandbox.active():
+        return given or _sandbox.SANDBOX_TOKEN
+    if token := given or os.environ.get("HF_API_TOKEN"):
+        return token
+    from huggingface_hub import get_token
+
+    return get_token()  # HF_TOKEN, else the stored login
+
+
+class HubInference:
+    """The real `huggingface_hub` client, a new one for each call: a long-lived one keeps every response body."""
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        resolve: Resolver | None = None,
+        transport: "httpx.BaseTransport | None" = None,
+    ) -> None:
+        """Take a token, and, for pictures that are fetched here, another name look-up and transport than the usual."""
+        self._token, self._resolve, self._transport = token, resolve, transport
+
+    def token(self) -> str | None:
+        """Give the token of this run."""
+        return find_token(self._token)
+
+    def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
+        """Answer a conversation; tokens stream to whoever listens to this run."""
+        from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
+
+        with self._client(model, provider, settings) as client:
+            endpoint = HuggingFaceEndpoint(model=model, task="conversational")
+            # Not as a parameter: LangChain hands an object's repr to every tracer, and the token would be in it.
+            endpoint.client = client
+            chat = ChatHuggingFace(
+                llm=endpoint, max_tokens=settings.max_new_tokens, temperature=settings.temperature, stream_usage=True
+            )
+            message = chat.invoke(list(messages))
+        if message.response_metadata.get("finish_reason") == "content_filter":
+            raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
+        if not message.content:
+            raise SpecialistError("malformed_answer", model=model, cause="no content")
+        return message
+
+    def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
+        """Make a picture, and read it whole, so that a broken one fails here."""
+        with self._client(model, provider, settings) as client:
+            image: Image = client.text_to_image(prompt, model=model)
+            image.load()
+            return image
+
+    def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
+        """Describe a picture with a model that takes no question; the picture is fetched and checked here."""
+        with self._client(model, provider, settings) as client:
+            box = _sandbox.active()
+            picture = load_picture(
+                url,
+                resolve=_anywhere if box else self._resolve,
+                transport=box.transport if box else self._transport,
+            )
+            text = client.image_to_text(picture, model=model).generated_text
+        if not text:
+            raise SpecialistError("malformed_answer", model=model, cause="no content")
+        return str(text)
+
+    @contextmanager
+    def _client(self, model: str, provider: str | None, settings: Settings) -> Iterator[Any]:
+        from huggingface_hub import InferenceClient
+
+        token = self.token()
+        if not token:
+            raise SpecialistError("token", model=model, cause="no token")
+        with specialist_errors(model, token), hub_call(token, settings.timeout):
+            client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
+            try:
+                with client:
+                    yield client
+            except Exception as error:
+                if is_stop_iteration(error):
+                    forget_providers()
+                raise
+
+
+def _anywhere(_host: str) -> list[str]:
+    """Stand in for a name look-up in the sandbox, which answers for every address."""
+    return ["1.1.1.1"]
+
+
+def forget_providers() -> None:
+    """Clear what the client remembers of who serves which model, for all its life: a retry has to ask again."""
+    # No public way; a test notices when it moves.
+    from huggingface_hub.inference._providers._common import _fetch_inference_provider_mapping
+
+    _fetch_inference_provider_mapping.cache_clear()

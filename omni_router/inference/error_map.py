@@ -1,0 +1,119 @@
+"""What the client's failures mean: one table, read from types, status and JSON code, never from the text."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from omni_router.errors import BadPicture, ErrorKind, SpecialistError
+
+STATUS_KINDS: dict[int, ErrorKind] = {
+    400: "bad_request",
+    401: "token",
+    402: "payment",
+    403: "token",
+    404: "not_found",
+    408: "timeout",
+    410: "not_found",
+    424: "overloaded",
+    429: "rate_limited",
+    504: "timeout",
+}
+CODE_KINDS: dict[str, ErrorKind] = {"model_not_supported": "not_found"}
+
+DETAIL_CHARS = 300  # enough for a sentence of the server, short enough for an answer
+
+
+@contextmanager
+def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
+    """Turn what the client raises in the block into a `SpecialistError`; what it does not know passes unchanged."""
+    try:
+        yield
+    except SpecialistError:
+        raise
+    except Exception as error:
+        kind = kind_of(error)
+        if kind is None:
+            raise
+        raise SpecialistError(kind, model=model, cause=_cause(error), detail=_detail(error, token)) from error
+
+
+def kind_of(error: BaseException) -> ErrorKind | None:
+    """Name the kind of a client's failure; None for one that is not the client's."""
+    import httpx
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, TextGenerationError
+    from huggingface_hub.errors import OverloadedError as Overloaded
+    from huggingface_hub.errors import ValidationError as Invalid
+    from PIL import UnidentifiedImageError
+
+    if is_stop_iteration(error):
+        return "no_provider"
+    if isinstance(error, HfHubHTTPError) and not isinstance(error, (GatedRepoError, RepositoryNotFoundError)):
+        return _kind_of_response(error.response)
+    # In this order: many of these are subclasses of ones further down.
+    table: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], ErrorKind], ...] = (
+        (BadPicture, "bad_image"),
+        (GatedRepoError, "token"),
+        (RepositoryNotFoundError, "not_found"),  # the Hub answers 401 for a repository it does not show to everyone
+        (Overloaded, "overloaded"),
+        (Invalid, "bad_request"),
+        (TextGenerationError, "malformed_answer"),  # an error frame inside a stream
+        ((httpx.TimeoutException, TimeoutError), "timeout"),
+        ((httpx.TransportError, ConnectionError), "connection"),
+        ((json.JSONDecodeError, UnidentifiedImageError, UnicodeDecodeError), "malformed_answer"),
+        ((KeyError, IndexError, TypeError, AttributeError), "malformed_answer"),  # a 200 with another shape of body
+        (ValueError, "no_provider"),  # no mapping, or none for this task
+    )
+    return next((kind for types, kind in table if isinstance(error, types)), None)
+
+
+def is_stop_iteration(error: BaseException | None) -> bool:
+    """Tell the client's StopIteration, also as the RuntimeError that Python makes of one that leaves a generator."""
+    return isinstance(error, StopIteration) or (
+        isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration)
+    )
+
+
+def _kind_of_response(response: Any) -> ErrorKind:
+    if (code := _body(response).get("code")) in CODE_KINDS:
+        return CODE_KINDS[str(code)]
+    status = response.status_code
+    return STATUS_KINDS.get(status, "overloaded" if status >= 500 else "bad_request")  # noqa: PLR2004
+
+
+def _body(response: Any) -> dict[str, Any]:
+    """Read the error object of a response: `{"error": {...}}`, `{"error": "text"}` or the bare object."""
+    import httpx
+
+    try:
+        body = response.json()
+    except (ValueError, httpx.HTTPError, httpx.StreamError):  # not JSON, or a stream nobody read
+        return {}
+    error = body.get("error", body) if isinstance(body, dict) else body
+    return error if isinstance(error, dict) else {"message": error}
+
+
+def _cause(error: BaseException) -> str:
+    if is_stop_iteration(error):
+        return "StopIteration"
+    response = getattr(error, "response", None)
+    return f"HTTP {response.status_code}" if response is not None else type(error).__name__
+
+
+def _detail(error: BaseException, token: str | None) -> str:
+    """Give what the server, or the check that failed, said about it."""
+    if isinstance(error, BadPicture):
+        return scrub(str(error), token)
+    response = getattr(error, "response", None)
+    if response is None:
+        return ""
+    said = _body(response).get("message") or response.headers.get("x-error-message") or ""
+    return scrub(" ".join(str(said).split())[:DETAIL_CHARS], token)
+
+
+def scrub(text: str, token: str | None = None) -> str:
+    """Black out tokens."""
+    if token:
+        text = text.replace(token, "hf_***")
+    return re.sub(r"hf_[A-Za-z0-9]{4,}", "hf_***", text)

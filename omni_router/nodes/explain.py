@@ -1,0 +1,26 @@
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from omni_router.config.settings import Settings
+from omni_router.errors import ErrorInfo, describe
+from omni_router.routers.conversation import EXPLANATION
+from omni_router.services import Services
+from omni_router.state import State
+
+
+def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
+    """Say why there is no answer and what to do about it."""
+    error = _last_error(state)
+    message = AIMessage(f"{error['message']} {error['hint']}", response_metadata={"omni_router": EXPLANATION})
+    return {"error": error, "messages": [message]}
+
+
+def _last_error(state: State) -> ErrorInfo:
+    """Take the error of the last attempt; without any, tell how far the turn got."""
+    decision, attempts = state["decision"], state["attempts"]
+    if attempts and (error := attempts[-1]["error"]):
+        return error
+    if decision is None or decision["route"] is None:
+        return describe("no_reply")
+    return describe("no_route" if decision["task"] is None else "no_model")

@@ -1,0 +1,28 @@
+from datetime import datetime, timezone
+from typing import Any
+
+from langgraph.config import get_stream_writer
+
+from omni_router.config.settings import Settings
+from omni_router.history import Use
+from omni_router.services import Services
+from omni_router.state import State
+
+
+def record_outcome(state: State, settings: Settings, services: Services) -> dict[str, Any]:
+    """Store the decision and how it ended in history, and tell whoever streams this run where."""
+    decision, attempts = state["decision"], state["attempts"]
+    if decision is None or decision["route"] is None or decision["model"] is None:
+        raise AssertionError("only a decision with a model is recorded")
+    error = attempts[-1]["error"] if attempts else None
+    use = Use(
+        route=decision["route"],
+        model=decision["model"],
+        reason=decision["reason"],
+        at=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        outcome=error["kind"] if error else None,
+        called=bool(attempts),
+    )
+    if place := services.history.record(use):
+        get_stream_writer()({"event": "recorded", "route": use.route, "model": use.model, "file": place})
+    return {}

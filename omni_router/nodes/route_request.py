@@ -1,0 +1,73 @@
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from omni_router import _sandbox
+from omni_router.choice import MAX_CANDIDATES, candidates, offered_routes
+from omni_router.config.policy import Route
+from omni_router.config.settings import Settings
+from omni_router.errors import ConfigurationError, InvalidRequest
+from omni_router.routers import OfferedRoute, Reply, parse_reply
+from omni_router.routers.conversation import has_picture, newest_user_message, render_conversation
+from omni_router.services import Services
+from omni_router.state import Candidate, State
+
+logger = logging.getLogger("omni_router")
+
+
+def route_request(state: State, settings: Settings, services: Services) -> dict[str, Any]:
+    """Ask the router which route the newest request takes and which model it should go to.
+
+    Raises:
+        InvalidRequest: there is no user message, or it is empty.
+        ConfigurationError: the policy or the router cannot be loaded.
+    """
+    messages = state.get("messages", [])
+    newest = newest_user_message(messages)
+    conversation = render_conversation(messages)
+    if newest is None or not any(turn["role"] == "user" for turn in conversation[-1:]):
+        raise InvalidRequest("there is nothing to answer: the newest message has to be a user's, and not empty")
+    routes = offered_routes(
+        services.policy.routes(),
+        picture_now=has_picture(newest),
+        picture_before=any(has_picture(message) for message in messages),
+    )
+    lines = _candidates(routes, services)
+    offer = [_offer(route, lines[route.name]) for route in routes]
+    reply = _ask(services, conversation, offer) if offer else Reply('{"route": "other"}')
+    decision = state.get("decision")
+    return {
+        "reply": reply.text if reply else None,
+        "proposal": asdict(parse_reply(reply.text)) if reply else None,
+        "confidence": reply.confidence if reply else None,
+        "candidates": lines,
+        "previous": {"route": decision["route"], "model": decision["model"]} if decision else state.get("previous"),
+        "decision": None,
+        "attempts": [],
+        "artifacts": [],
+        "error": None,
+    }
+
+
+def _candidates(routes: list[Route], services: Services) -> dict[str, list[Candidate]]:
+    listed = services.catalog.models(dict.fromkeys(route.task for route in routes))
+    sandboxed = _sandbox.active() is not None
+    return {
+        route.name: candidates(services.history.models(route.name), listed[route.task], sandboxed=sandboxed)
+        for route in routes
+    }
+
+
+def _offer(route: Route, line: list[Candidate]) -> OfferedRoute:
+    models = tuple(candidate["model"] for candidate in line[:MAX_CANDIDATES])
+    return OfferedRoute(route.name, route.description, route.examples, models)
+
+
+def _ask(services: Services, conversation: Any, offer: list[OfferedRoute]) -> Reply | None:
+    try:
+        return services.router.reply(conversation, offer)
+    except ConfigurationError:
+        raise
+    except Exception:
+        logger.exception("the router failed on this prompt; the turn goes on without its reply")
+        return None

@@ -1,0 +1,68 @@
+"""What the nodes work with: live objects, one for each thing outside the graph."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from omni_router import _sandbox
+from omni_router.artifacts import ArtifactFolder
+from omni_router.config.environment import Environment
+from omni_router.config.policy import Policy
+from omni_router.config.route_file import RouteFile
+from omni_router.history import History
+from omni_router.history.file import FileHistory
+from omni_router.inference.catalog import Catalog, HubCatalog
+from omni_router.inference.client import HubInference, Inference, find_token
+from omni_router.routers import Router
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Services:
+    """Live objects; each can be replaced by anything with the same methods."""
+
+    router: Router
+    policy: Policy
+    history: History
+    catalog: Catalog
+    inference: Inference
+    artifacts: ArtifactFolder
+
+    @classmethod
+    def from_environment(cls, environment: Environment | None = None, *, token: str | None = None) -> "Services":
+        """Make the default ones: nothing is loaded or asked before it is used.
+
+        Raises:
+            ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
+        """
+        from omni_router.routers.choose import choose_router
+
+        environment = environment or Environment.read()
+        if environment.sandbox:
+            _sandbox.install()
+        file = RouteFile(environment.route_config)
+        file.document()  # a broken policy is told at the start, not in the middle of a run
+        return cls(
+            router=choose_router(environment, token=lambda: find_token(token)),
+            policy=file,
+            history=FileHistory(file),
+            catalog=HubCatalog(token=lambda: find_token(token)),
+            inference=HubInference(token),
+            artifacts=ArtifactFolder(Path(environment.output_dir)),
+        )
+
+
+def once(make: Callable[[], Made]) -> Callable[[], Made]:
+    """Call `make` when its product is first needed, and never twice, whatever threads ask."""
+    lock, made = threading.Lock(), list[Made]()
+
+    def get() -> Made:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get

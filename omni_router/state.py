@@ -1,0 +1,78 @@
+"""What travels through the graph: plain JSON-able values, so that any checkpointer can store them.
+
+No base64 is put here by the graph: pictures it makes are files, named in `artifacts`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict
+
+from omni_router.artifacts import Artifact
+from omni_router.errors import ErrorInfo
+
+Source = Literal["router", "history", "catalog"]
+
+
+class Candidate(TypedDict):
+    """A model on offer for a route."""
+
+    model: str  # org/name
+    provider: str | None  # None: let the client choose
+    source: Source
+
+
+class Decision(TypedDict):
+    """What the graph acts on. `model` is None when there is none (yet), `route` when no reply could be read."""
+
+    route: str | None
+    task: str | None  # a key of TASKS; None with route `other`
+    model: str | None
+    provider: str | None  # None: let the client choose
+    reason: str
+    source: Source | None
+    confidence: float | None  # 0..1
+
+
+class Attempt(TypedDict):
+    """One call of a specialist and how it ended."""
+
+    model: str
+    provider: str | None
+    outcome: str  # "answered", or the kind of error
+    seconds: float
+    error: ErrorInfo | None
+
+
+class Previous(TypedDict):
+    """What is kept of the last turn's decision."""
+
+    route: str | None
+    model: str | None
+
+
+class Input(TypedDict):
+    """What a caller gives."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+
+
+class Output(TypedDict, total=False):
+    """What a caller gets."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    decision: Decision | None
+    attempts: list[Attempt]
+    artifacts: list[Artifact]
+    error: ErrorInfo | None
+
+
+class State(Output, total=False):
+    """The whole state; every key but `messages` and `previous` is written anew in each turn by `route_request`."""
+
+    reply: str | None  # the router's raw reply: route_request -> CLI, logs
+    proposal: dict[str, Any] | None  # routers.Proposal as a dict: route_request -> validate_choice
+    confidence: float | None  # the router's: route_request -> validate_choice
+    candidates: dict[str, list[Candidate]]  # per offered route, best first: route_request -> validate_choice
+    previous: Previous | None  # route_request -> the next turn

@@ -1,0 +1,26 @@
+"""The one table of tasks. To add a task: one entry here, one file in `nodes/` with a function of that name."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a specialist does, under the Hub's own name for it."""
+
+    node: str  # the specialist node: a function and its file in omni_router.nodes
+    takes_pictures: bool = False  # offered when the request holds a picture, and only in a thread that has one
+    default_for: str | None = None  # the route name that has this task when its entry names none
+
+
+DEFAULT_TASK = "text-generation"
+
+TASKS: dict[str, Task] = {
+    "text-generation": Task("generate_text"),
+    "text-to-image": Task("generate_image", default_for="image_generation"),
+    "image-text-to-text": Task("understand_image", takes_pictures=True, default_for="image_understanding"),
+}
+
+
+def default_task(route: str) -> str:
+    """Give the task of a route whose entry names none."""
+    return next((name for name, task in TASKS.items() if task.default_for == route), DEFAULT_TASK)

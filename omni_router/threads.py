@@ -1,0 +1,51 @@
+"""Where nodes run: on threads of our own, so that slow calls neither wait for each other nor for asyncio's few."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ensure_config, run_in_executor, set_config_context
+from langgraph.runtime import get_runtime
+
+from omni_router.config.settings import Settings, settings_of
+from omni_router.errors import ConfigurationError
+from omni_router.services import Services
+from omni_router.state import State
+
+Node = Callable[[State, Settings, Services], dict[str, Any]]
+
+
+class OnOwnThreads(Runnable[State, dict[str, Any]]):
+    """A plain node function as a graph node, handed its services and the run's settings.
+
+    Under `ainvoke` and `astream` it runs in a pool of `OMNI_THREADS` (64) threads, with the run's context, so that
+    token streams and custom events arrive under every form of call.
+    """
+
+    def __init__(self, node: Node, *, services: Callable[[], Services], settings: Settings) -> None:
+        self.node, self.services, self.settings = node, services, settings
+        self.name = node.__name__
+
+    def invoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
+        """Run the node on the caller's thread."""
+        with set_config_context(ensure_config(config)) as context:
+            return context.run(self._call, input)
+
+    async def ainvoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
+        """Run the node on one of our threads."""
+        with set_config_context(ensure_config(config)) as context:
+            return await run_in_executor(_pool(), context.run, self._call, input)
+
+    def _call(self, state: State) -> dict[str, Any]:
+        return self.node(state, settings_of(get_runtime().context, self.settings), self.services())
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    given = os.environ.get("OMNI_THREADS", "64")
+    if not given.isdecimal() or int(given) < 1:
+        raise ConfigurationError(f"OMNI_THREADS is {given!r}; it has to be a whole number of at least 1")
+    return ThreadPoolExecutor(int(given), thread_name_prefix="omni-router")
