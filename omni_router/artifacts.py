@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+NAME_CHARS = 50  # of a route; most file systems stop at 255 bytes, and a character may take four
+
+
 class Artifact(TypedDict):
     """A picture on disk."""
 
@@ -44,5 +47,5 @@ class ArtifactFolder:
 
 
 def _file_name(route: str) -> str:
-    """Keep a route name that someone typed from leaving the folder."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in route)
+    """Keep a route name that someone typed from leaving the folder, and within what a file name may hold."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in route[:NAME_CHARS])

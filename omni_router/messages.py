@@ -4,7 +4,7 @@ from pathlib import Path
 
 from langchain_core.messages import HumanMessage
 
-from omni_router.errors import InvalidRequest
+from omni_router.errors import BadPicture, InvalidRequest
 from omni_router.inference.pictures import file_to_data_url
 
 
@@ -19,6 +19,14 @@ def user_message(text: str, image: str | Path | None = None) -> HumanMessage:
         raise InvalidRequest("the prompt is empty; say what you want answered")
     if image is None:
         return HumanMessage(text)
-    url = str(image) if str(image).startswith(("http://", "https://", "data:")) else file_to_data_url(Path(image))
+    url = _url(str(image))
     blocks: list[str | dict[object, object]] = [{"type": "text", "text": text}] if text.strip() else []
     return HumanMessage([*blocks, {"type": "image_url", "image_url": {"url": url}}])
+
+
+def _url(image: str) -> str:
+    if image.partition(":")[0].lower() in ("http", "https", "data"):
+        return image
+    if "://" in image:
+        raise BadPicture(f"{image} is not the address of a picture: http://, https:// and local files are read")
+    return file_to_data_url(Path(image))

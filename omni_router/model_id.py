@@ -28,7 +28,8 @@ def is_model_id(text: str) -> bool:
     """Tell whether `text` is `org/name` as the Hub would take it, and not a placeholder."""
     if not _MODEL_ID.fullmatch(text) or "--" in text or ".." in text or text.endswith(".git"):
         return False
-    return not _PLACEHOLDER_WORDS.issuperset(word for word in _BETWEEN_WORDS.split(text.lower()) if word)
+    words = {word for word in _BETWEEN_WORDS.split(text.lower()) if word}
+    return not words or not words <= _PLACEHOLDER_WORDS
 
 
 def split_model_id(text: str) -> tuple[str | None, str | None]:

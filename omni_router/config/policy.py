@@ -55,9 +55,9 @@ def parse_document(text: str, path: Path) -> Document:
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not name.strip():
             raise PolicyFileError(path, 'this entry has no "name"', line)
-        first = line_of.setdefault(name.strip().casefold(), line)
-        if first != line:
+        if first := line_of.get(name.strip().casefold()):
             raise PolicyFileError(path, f"the name {name!r} is already used in line {first}", line)
+        line_of[name.strip().casefold()] = line
         if not isinstance(entry.get("models", []), list):
             raise PolicyFileError(path, f'"models" of route {name!r} is not an array', line)
         entries.append(entry)
@@ -75,6 +75,8 @@ def _elements(text: str, path: Path) -> list[tuple[Any, int]]:
             raise PolicyFileError(path, "not a JSON array of routes", 1)
     except json.JSONDecodeError as error:
         raise PolicyFileError(path, f"not JSON: {error.msg} (column {error.colno})", error.lineno) from error
+    except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
+        raise PolicyFileError(path, f"cannot be read as JSON: {error}") from error
     elements, at = [], text.index("[") + 1
     while (at := _skip(text, at)) < len(text) and text[at] != "]":
         element, end = decoder.raw_decode(text, at)
@@ -94,8 +96,8 @@ def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
     if name.casefold() == OTHER:
         return None
     description, examples, task = entry.get("description"), entry.get("examples", []), entry.get("task")
-    task = default_task(name) if task is None else task
-    if task not in TASKS:
+    task = default_task(name.casefold()) if task is None else task  # names are matched without regard to case
+    if not isinstance(task, str) or task not in TASKS:
         warnings.append(f"route {name!r} is skipped: task {task!r} is not one of {', '.join(TASKS)}")
         return None
     if not isinstance(description, str) or not description.strip():

@@ -74,8 +74,9 @@ class RouteFile:
                 _write_whole(target, json.dumps(document.entries, indent=2, ensure_ascii=False) + "\n")
 
     def _read(self) -> Document:
-        path = self.path if self.path.exists() else DEFAULT_POLICY
+        path = self.path
         try:
+            path = path if path.exists() else DEFAULT_POLICY
             return parse_document(path.read_text(encoding="utf-8"), path)
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyFileError(path, f"cannot be read: {error}") from error
@@ -84,7 +85,7 @@ class RouteFile:
         """Tell one version of the file from another without reading it."""
         try:
             stat = self.path.stat()
-        except FileNotFoundError:
+        except OSError:  # none, or out of reach; reading it will tell which
             return None
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
@@ -93,11 +94,11 @@ def _write_whole(target: Path, text: str) -> None:
     """Replace `target` in one step: a reader, or a crash, meets the old file or the new one, never a part."""
     draft = target.with_name(f".{target.name}.tmp")  # one name: we hold the lock, and what a crash left is written over
     with draft.open("w", encoding="utf-8") as file:
+        if target.exists():  # before anything is in it: the file may not be for everyone's eyes
+            draft.chmod(target.stat().st_mode)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    if target.exists():
-        draft.chmod(target.stat().st_mode)
     draft.replace(target)
     if os.name == "posix":  # the rename itself lives in the folder
         folder = os.open(target.parent, os.O_RDONLY)

@@ -25,7 +25,8 @@ class FileHistory:
     def __init__(self, file: RouteFile) -> None:
         self._file = file
         self._waiting: list[Use] = []
-        self._lock = threading.Lock()
+        self._warned = ""  # the last warning: every read tries again, and would say the same
+        self._lock = threading.RLock()
         atexit.register(self.flush)
 
     def models(self, route: str) -> list[ModelRecord]:
@@ -43,7 +44,8 @@ class FileHistory:
             return None
         with self._lock:
             self._waiting.append(use)
-        return str(self._file.path) if use in self.flush() else None
+            stored = self.flush()  # under the same lock: another thread's flush would keep the news to itself
+        return str(self._file.path) if use in stored else None
 
     def flush(self) -> list[Use]:
         """Write what waits, and give what was stored of it."""
@@ -65,7 +67,13 @@ class FileHistory:
             try:
                 self._file.update(change)
             except (PolicyFileError, OSError) as error:
-                logger.warning("%s; %d record(s) wait until it can be written", error, len(self._waiting))
+                self._warn(f"{error}; {len(self._waiting)} record(s) wait until it can be written")
                 return []
             self._waiting.clear()
+            self._warned = ""
             return stored
+
+    def _warn(self, text: str) -> None:
+        if text != self._warned:
+            self._warned = text
+            logger.warning("%s", text)

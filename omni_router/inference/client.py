@@ -78,7 +78,14 @@ class HubInference:
             chat = ChatHuggingFace(
                 llm=endpoint, max_tokens=settings.max_new_tokens, temperature=settings.temperature, stream_usage=True
             )
-            message = chat.invoke(list(messages))
+            try:
+                message = chat.invoke(list(messages))
+            except ValueError as error:
+                # LangChain's, of a stream without content. With a named provider it may be the client's, which then
+                # looks up whether that provider serves the model.
+                if type(error) is ValueError and provider is None:
+                    raise SpecialistError("malformed_answer", model=model, cause="empty stream") from error
+                raise
         if message.response_metadata.get("finish_reason") == "content_filter":
             raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
         if not message.content:
@@ -89,7 +96,10 @@ class HubInference:
         """Make a picture, and read it whole, so that a broken one fails here."""
         with self._client(model, provider, settings) as client:
             image: Image = client.text_to_image(prompt, model=model)
-            image.load()
+            try:
+                image.load()
+            except Exception as error:  # Pillow's decoders raise whatever they stumble over
+                raise SpecialistError("malformed_answer", model=model, cause=type(error).__name__) from error
             return image
 
     def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
@@ -113,6 +123,8 @@ class HubInference:
         token = self.token()
         if not token:
             raise SpecialistError("token", model=model, cause="no token")
+        if not token.startswith("hf_"):  # the client would take it for a provider's own key, and send it there
+            raise SpecialistError("token", model=model, cause="no token of the Hub", detail="it starts with hf_")
         with specialist_errors(model, token), hub_call(token, settings.timeout):
             client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
             try:

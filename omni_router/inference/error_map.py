@@ -1,9 +1,11 @@
 """What the client's failures mean: one table, read from types, status and JSON code, never from the text."""
 
+import binascii
 import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import Any
 
 from omni_router.errors import BadPicture, ErrorKind, SpecialistError
@@ -36,7 +38,9 @@ def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
         kind = kind_of(error)
         if kind is None:
             raise
-        raise SpecialistError(kind, model=model, cause=_cause(error), detail=_detail(error, token)) from error
+        failure = SpecialistError(kind, model=model, cause=_cause(error), detail=_detail(error, token))
+        # contextlib takes a RuntimeError caused by a StopIteration for Python's own, and lets the StopIteration out.
+        raise failure from (None if isinstance(error, StopIteration) else error)
 
 
 def kind_of(error: BaseException) -> ErrorKind | None:
@@ -61,11 +65,22 @@ def kind_of(error: BaseException) -> ErrorKind | None:
         (TextGenerationError, "malformed_answer"),  # an error frame inside a stream
         ((httpx.TimeoutException, TimeoutError), "timeout"),
         ((httpx.TransportError, ConnectionError), "connection"),
-        ((json.JSONDecodeError, UnidentifiedImageError, UnicodeDecodeError), "malformed_answer"),
+        ((httpx.DecodingError, httpx.TooManyRedirects, httpx.InvalidURL), "malformed_answer"),
+        ((json.JSONDecodeError, UnidentifiedImageError, UnicodeDecodeError, binascii.Error), "malformed_answer"),
         ((KeyError, IndexError, TypeError, AttributeError), "malformed_answer"),  # a 200 with another shape of body
-        (ValueError, "no_provider"),  # no mapping, or none for this task
+        (ValueError, "no_provider" if _before_the_call(error) else "malformed_answer"),
     )
     return next((kind for types, kind in table if isinstance(error, types)), None)
+
+
+def _before_the_call(error: BaseException) -> bool:
+    """Tell a ValueError of who serves the model (no mapping, or none for this task) from one of the answer's shape.
+
+    Both are bare ValueErrors, and only where they are raised sets them apart.
+    """
+    frames = [(frame.f_globals.get("__name__", ""), frame.f_code.co_name) for frame, _ in walk_tb(error.__traceback__)]
+    in_providers = bool(frames) and frames[-1][0].startswith("huggingface_hub.inference._providers")
+    return in_providers and not any(name == "get_response" for _, name in frames)
 
 
 def is_stop_iteration(error: BaseException | None) -> bool:
@@ -76,8 +91,8 @@ def is_stop_iteration(error: BaseException | None) -> bool:
 
 
 def _kind_of_response(response: Any) -> ErrorKind:
-    if (code := _body(response).get("code")) in CODE_KINDS:
-        return CODE_KINDS[str(code)]
+    if isinstance(code := _body(response).get("code"), str) and code in CODE_KINDS:
+        return CODE_KINDS[code]
     status = response.status_code
     return STATUS_KINDS.get(status, "overloaded" if status >= 500 else "bad_request")  # noqa: PLR2004
 
@@ -109,7 +124,7 @@ def _detail(error: BaseException, token: str | None) -> str:
     if response is None:
         return ""
     said = _body(response).get("message") or response.headers.get("x-error-message") or ""
-    return scrub(" ".join(str(said).split())[:DETAIL_CHARS], token)
+    return scrub(" ".join(str(said).split()), token)[:DETAIL_CHARS]  # in this order: half a token is not recognised
 
 
 def scrub(text: str, token: str | None = None) -> str:

@@ -40,5 +40,7 @@ def _sign(request: "httpx.Request") -> None:
     token, timeout = call
     limits = request.extensions.setdefault("timeout", {})
     request.extensions["timeout"] = {**httpx.Timeout(timeout).as_dict(), **{k: v for k, v in limits.items() if v}}
-    if token and request.url.host == httpx.URL(constants.ENDPOINT).host:
+    hub = httpx.URL(constants.ENDPOINT)
+    # Scheme and port too: the same name over plain http would show the token to everyone on the way.
+    if token and (request.url.scheme, request.url.host, request.url.port) == (hub.scheme, hub.host, hub.port):
         request.headers["authorization"] = f"Bearer {token}"

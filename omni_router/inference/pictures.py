@@ -1,7 +1,6 @@
 """Pictures from outside: local files, data URLs and addresses, checked before anybody relies on them."""
 
 import base64
-import binascii
 import io
 import ipaddress
 import socket
@@ -9,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from omni_router.errors import BadPicture
@@ -42,6 +42,8 @@ def picture_type(data: bytes) -> str:
             with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
                 width, height, name = image.width, image.height, str(image.format)
                 image.verify()
+    except Image.DecompressionBombError as error:
+        raise BadPicture(f"the picture has too many pixels; at most {MAX_PIXELS} are allowed") from error
     except Exception as error:  # Pillow's decoders raise whatever they stumble over
         raise BadPicture(f"this is not a readable picture ({', '.join(FORMATS)} are)") from error
     if width * height > MAX_PIXELS:
@@ -56,11 +58,16 @@ def file_to_data_url(path: Path) -> str:
         BadPicture: there is no such file, or it is no picture.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BadPicture(f"{path} has {path.stat().st_size} bytes; at most {MAX_BYTES} are allowed")
+        stat = path.stat()
+        if not S_ISREG(stat.st_mode):  # a pipe would be waited for, a device never ends
+            raise BadPicture(f"{path} cannot be read: it is not a file")
+        if stat.st_size > MAX_BYTES:
+            raise BadPicture(f"{path} has {stat.st_size} bytes; at most {MAX_BYTES} are allowed")
         data = path.read_bytes()
     except OSError as error:
         raise BadPicture(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # no file can have such a name
+        raise BadPicture(f"{str(path)!r} cannot be read: {error}") from error
     try:
         return f"data:{picture_type(data)};base64,{base64.b64encode(data).decode()}"
     except BadPicture as error:
@@ -73,7 +80,7 @@ def load_picture(url: str, *, resolve: Resolver | None = None, transport: "httpx
     Raises:
         BadPicture: it is no picture, or cannot or may not be fetched.
     """
-    data = _decode(url) if url.startswith("data:") else _fetch(url, resolve or _resolve, transport)
+    data = _decode(url) if url[:5].lower() == "data:" else _fetch(url, resolve or _resolve, transport)
     picture_type(data)
     return data
 
@@ -84,7 +91,7 @@ def _decode(url: str) -> bytes:
         raise BadPicture("a picture's data URL starts with data:image/<type>;base64,")
     try:
         return base64.b64decode(data, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # also for characters outside ASCII
         raise BadPicture("the data URL's base64 is broken") from error
 
 
@@ -102,16 +109,21 @@ def _follow(target: "httpx.URL", resolve: Resolver, transport: "httpx.BaseTransp
 
     deadline = time.monotonic() + TIMEOUT
     # Not through a proxy of the environment: it would look the name up again, after our check.
-    with httpx.Client(transport=transport, timeout=TIMEOUT, trust_env=False) as client:
+    with httpx.Client(transport=transport, trust_env=False) as client:
         for _ in range(MAX_REDIRECTS + 1):
             url, headers, extensions = _pinned(target, resolve)
-            with client.stream("GET", url, headers=headers, extensions=extensions) as response:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            with client.stream("GET", url, headers=headers, extensions=extensions, timeout=left) as response:
                 if not response.has_redirect_location:
                     if response.status_code != httpx.codes.OK:
                         raise BadPicture(f"{target.host} answered {response.status_code} for the picture")
                     return _read(response, deadline)
                 target = target.join(response.headers["location"])
-    raise BadPicture(f"more than {MAX_REDIRECTS} redirects on the way to the picture")
+        else:
+            raise BadPicture(f"more than {MAX_REDIRECTS} redirects on the way to the picture")
+    raise BadPicture(f"the picture did not arrive within {TIMEOUT:g} s")
 
 
 def _pinned(target: "httpx.URL", resolve: Resolver) -> tuple["httpx.URL", dict[str, str], dict[str, str]]:
@@ -137,7 +149,9 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         else:
             address = address.ipv4_mapped or address.sixtofour or address
-    return address.is_global and not address.is_multicast
+    # Python counts two old IPv6 ranges as global that reach this machine or its site.
+    local = address.is_reserved or (isinstance(address, ipaddress.IPv6Address) and address.is_site_local)
+    return address.is_global and not address.is_multicast and not local
 
 
 def _read(response: "httpx.Response", deadline: float) -> bytes:

@@ -8,7 +8,7 @@ from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.routers import OfferedRoute, Reply, parse_reply
-from omni_router.routers.conversation import has_picture, newest_user_message, render_conversation
+from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
 from omni_router.services import Services
 from omni_router.state import Candidate, State
 
@@ -24,9 +24,8 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     """
     messages = state.get("messages", [])
     newest = newest_user_message(messages)
-    conversation = render_conversation(messages)
-    if newest is None or not any(turn["role"] == "user" for turn in conversation[-1:]):
-        raise InvalidRequest("there is nothing to answer: the newest message has to be a user's, and not empty")
+    if newest is None or not (newest_user_text(messages) or has_picture(newest)):
+        raise InvalidRequest("there is nothing to answer: give a user message with a text or a picture")
     routes = offered_routes(
         services.policy.routes(),
         picture_now=has_picture(newest),
@@ -34,7 +33,7 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     )
     lines = _candidates(routes, services)
     offer = [_offer(route, lines[route.name]) for route in routes]
-    reply = _ask(services, conversation, offer) if offer else Reply('{"route": "other"}')
+    reply = _ask(services, render_conversation(messages), offer) if offer else Reply('{"route": "other"}')
     decision = state.get("decision")
     return {
         "reply": reply.text if reply else None,

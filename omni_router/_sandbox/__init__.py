@@ -1,0 +1,87 @@
+"""A stand-in for the Hub and its inference providers, which answers the real client without leaving the process.
+
+    with sandbox() as box:                       # or the pytest fixture of that name
+        client = InferenceClient(api_key=SANDBOX_TOKEN)
+        client.chat_completion(messages, model="sandbox/text-generation-1")
+
+__init__.py  install, uninstall, active and the `with`   box.py      what a test sees and changes
+client.py    hooks into huggingface_hub                  faults.py   what can go wrong on request
+transport.py which request is answered by what           calls.py    what a request asks for, and of which model
+hub.py       the models and who serves them              chat.py     answers of chat models, plain and streamed
+pictures.py  the ways in which providers give pictures   drawing.py  the pictures themselves
+
+Nothing of httpx, huggingface_hub or Pillow is imported before the first `install`: the command line asks `active()`
+on a path that has to be fast.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from omni_router._sandbox.box import Record, Sandbox
+from omni_router._sandbox.faults import FAULTS, Fault
+
+__all__ = ["FAULTS", "SANDBOX_TOKEN", "Fault", "Record", "Sandbox", "active", "install", "sandbox", "uninstall"]
+
+SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox takes every token that starts with hf_ but hf_wrong)
+
+# What `active` looks at; client.py holds what was installed before each box.
+_installed: list[Sandbox] = []
+
+
+def active() -> Sandbox | None:
+    """Say which sandbox answers the client now, if any."""
+    try:
+        return _installed[-1]
+    except IndexError:  # asked in one step: another thread may uninstall between a test for emptiness and the look
+        return None
+
+
+def install(box: Sandbox | None = None) -> Sandbox:
+    """Let a sandbox answer the client, in the whole process, until `uninstall`.
+
+    Without `box` a new one is made, whose latency in seconds is OMNI_SANDBOX_LATENCY.
+
+    Raises:
+        ValueError: OMNI_SANDBOX_LATENCY is no number of seconds.
+    """
+    from omni_router._sandbox import client
+
+    box = box or Sandbox(latency=_latency())
+    client.enter(box, _installed)
+    return box
+
+
+def uninstall(box: Sandbox | None = None) -> None:
+    """Give the client back to what answered it before `box` (default: the one active now); nothing if there is none."""
+    from omni_router._sandbox import client
+
+    box = box or active()
+    if box is not None:
+        client.leave(box, _installed)
+
+
+@contextmanager
+def sandbox(latency: float = 0.0, chunk_delay: float = 0.0) -> Iterator[Sandbox]:
+    """Let a sandbox answer the client within the block, in every thread of the process.
+
+    Args:
+        latency: Seconds each call of a specialist takes.
+        chunk_delay: Seconds between two pieces of a streamed answer.
+    """
+    box = install(Sandbox(latency=latency, chunk_delay=chunk_delay))
+    try:
+        yield box
+    finally:
+        uninstall(box)
+
+
+def _latency() -> float:
+    text = os.environ.get("OMNI_SANDBOX_LATENCY") or "0"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"OMNI_SANDBOX_LATENCY is {text!r}, but should be a number of seconds such as 0.5")
+    return seconds

@@ -1,0 +1,113 @@
+"""What a test sees of the sandbox and changes in it."""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from omni_router._sandbox import faults, hub
+
+if TYPE_CHECKING:
+    from omni_router._sandbox.transport import SandboxTransport
+
+KEPT_REQUESTS = 10_000  # a server may run on the sandbox for days; no test counts that far
+
+
+@dataclass(frozen=True)
+class Record:
+    """One request as it arrived."""
+
+    method: str
+    host: str
+    path: str
+    query: dict[str, list[str]]
+    model: str | None = None  # the Hub's id, also where the provider's own id was sent
+    # Not in the repr: a failing assertion prints it, and a developer may have sent a real token by mistake.
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass
+class _Planned:
+    fault: faults.Fault
+    model: str | None
+    left: int
+
+
+class Sandbox:
+    """One stand-in: its models, its pace, the faults it was asked for, and what it was asked."""
+
+    def __init__(self, latency: float = 0.0, chunk_delay: float = 0.0) -> None:
+        self.latency, self.chunk_delay = latency, chunk_delay  # seconds; both may be changed at any time
+        self.requests: list[Record] = []
+        self._models = hub.shipped_models()
+        self._planned: list[_Planned] = []
+        self._directives: Counter[tuple[int, str]] = Counter()
+        self._lock = threading.Lock()
+
+    @cached_property
+    def transport(self) -> "SandboxTransport":
+        """The httpx transport that answers; a client of one's own can fetch pictures through it."""
+        from omni_router._sandbox.transport import SandboxTransport
+
+        return SandboxTransport(self)
+
+    def fail(self, kind_or_fault: str, model: str | None = None, times: int = 1) -> None:
+        """Let the next `times` calls (of `model`, if given) fail, by a name of `FAULTS` or by an error kind.
+
+        Raises:
+            ValueError: There is no such fault.
+        """
+        fault = faults.find(kind_or_fault)
+        with self._lock:
+            self._planned.append(_Planned(fault, model, times))
+
+    def set_mapping(self, model: str, providers: Sequence[str] | None, task: str | None = None) -> None:
+        """Change who serves `model` from now on: providers in the order of preference, or None for no mapping at all.
+
+        The client's own memory of the mapping stays, as it would when the Hub changes. `task` is needed for an id other
+        than sandbox/<task>-<n>, which becomes known by this.
+
+        Raises:
+            ValueError: The model is not known and no task is given.
+        """
+        with self._lock:
+            known = self._models.get(model)
+            task = task or (known.task if known else hub.task_of(model))
+            listed = known.listed if known else False
+            self._models[model] = hub.Model(task, None if providers is None else tuple(providers), listed)
+
+    def asked_for_mapping(self, model: str) -> int:
+        """Count how often the Hub was asked who serves `model`."""
+        path = f"{hub.MODELS_PATH}/{model}"
+        return sum(
+            record.path == path and "inferenceProviderMapping" in record.query.get("expand", [])
+            for record in list(self.requests)
+        )
+
+    def models(self) -> dict[str, "hub.Model"]:
+        """List the models as they are now."""
+        with self._lock:
+            return dict(self._models)
+
+    def record(self, record: Record) -> None:
+        """Remember one request."""
+        with self._lock:
+            self.requests.append(record)
+            if len(self.requests) > KEPT_REQUESTS:
+                del self.requests[: KEPT_REQUESTS // 2]
+
+    def take_fault(self, where: faults.Where, model: str | None = None, prompt: str = "") -> faults.Fault | None:
+        """Say what is to go wrong with this call; planned faults come before those the prompt asks for."""
+        with self._lock:
+            for planned in self._planned:
+                if planned.fault.where == where and planned.left > 0 and planned.model in (None, model):
+                    planned.left -= 1
+                    return planned.fault
+            for directive in faults.directives(prompt):
+                seen = (hash(prompt), directive.text)  # the prompt itself may hold megabytes, and counts stay for good
+                if directive.times is None or self._directives[seen] < directive.times:
+                    self._directives[seen] += 1
+                    return directive.fault
+        return None

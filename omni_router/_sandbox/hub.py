@@ -1,0 +1,124 @@
+"""The models of the sandbox, who serves them, and the Hub's answers about them."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
+
+    from omni_router._sandbox.box import Sandbox
+
+MODELS_PATH = "/api/models"
+
+_ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
+_CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
+# The ways in which providers hand over a picture: raw bytes, base64 in JSON, an address to fetch.
+_PICTURE_PROVIDERS = (("hf-inference",), ("together",), ("fal-ai",))
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model; `providers` is None without a mapping, and empty with one that names nobody."""
+
+    task: str  # the Hub's pipeline_tag
+    providers: tuple[str, ...] | None
+    listed: bool = False  # the catalog names it
+
+    @property
+    def provider_task(self) -> str:
+        """The task by the name that providers give it: chat models of both kinds are conversational."""
+        return "conversational" if self.task in ("text-generation", "image-text-to-text") else self.task
+
+
+def shipped_models() -> dict[str, Model]:
+    """Make the models that every sandbox starts with."""
+    models = {
+        "sandbox/text-to-image-4": Model("text-to-image", ("replicate",)),
+        "sandbox/image-to-text-1": Model("image-to-text", ("hf-inference",)),
+    }
+    for task in ("text-generation", "image-text-to-text", "text-to-image"):
+        table = _PICTURE_PROVIDERS if task == "text-to-image" else _CHAT_PROVIDERS
+        for number, providers in enumerate(table, start=1):
+            models[f"sandbox/{task}-{number}"] = Model(task, providers, listed=True)
+        models[f"sandbox/{task}-8"] = Model(task, None)
+        models[f"sandbox/{task}-9"] = Model(task, ())
+    return models
+
+
+def task_of(model: str) -> str:
+    """Read the task off an id of the form sandbox/<task>-<n>."""
+    match = _ID.fullmatch(model)
+    if match is None:
+        raise ValueError(f"The sandbox does not know {model!r}; give its task, or use an id like sandbox/<task>-<n>")
+    return match[1]
+
+
+def provider_id(model: str, provider: str) -> str:
+    """Name a model as a provider does, never as the Hub does (but for hf-inference), or a mix-up would go unseen."""
+    return model if provider == "hf-inference" else f"{provider}/{model.replace('/', '--')}"
+
+
+def hub_id(name: str) -> str:
+    """Turn a provider's name of a model back; `--` is not allowed in the Hub's ids."""
+    return name.rpartition("/")[2].replace("--", "/") if "--" in name else name
+
+
+def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
+    """Answer what the Hub is asked."""
+    import httpx
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    path = request.url.path
+    if path == MODELS_PATH:
+        return httpx.Response(200, json=_listing(box, request.url.params))
+    model = path.removeprefix(f"{MODELS_PATH}/")
+    if model == path or model.count("/") > 1:
+        # Said like this, a file that was downloaded before is taken from the cache instead of being reported missing.
+        raise OfflineModeIsEnabled(f"Cannot reach {request.url}: the sandbox is active, and it holds no files.")
+    if model not in (models := box.models()):
+        headers = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
+        return httpx.Response(404, json={"error": "Repository not found"}, headers=headers)
+    expanded = "inferenceProviderMapping" in request.url.params.get_list("expand")
+    fault = box.take_fault("mapping", model) if expanded else None
+    entries = None if fault else _mapping(model, models[model])
+    info: dict[str, Any] = {"id": model}
+    if not expanded:
+        info |= {"pipeline_tag": models[model].task, "tags": [models[model].task], "siblings": []}
+    elif fault:
+        info["inferenceProviderMapping"] = fault.body
+    elif entries is not None:  # about a single model the Hub gives an object keyed by provider
+        info["inferenceProviderMapping"] = {entry.pop("provider"): entry for entry in entries}
+    return httpx.Response(200, json=info)
+
+
+def _listing(box: "Sandbox", params: "httpx.QueryParams") -> list[dict[str, Any]]:
+    task, provider = params.get("pipeline_tag"), params.get("inference_provider", "all")
+    expanded = "inferenceProviderMapping" in params.get_list("expand")
+    found = [
+        # In a list of models the mapping is an array.
+        {"id": model, "inferenceProviderMapping": _mapping(model, entry)}
+        if expanded
+        else {"id": model, "pipeline_tag": entry.task, "tags": [entry.task]}
+        for model, entry in box.models().items()
+        if entry.listed
+        and entry.providers
+        and task in (None, entry.task)
+        and (provider == "all" or provider in entry.providers)
+    ]
+    return found[: int(params.get("limit", len(found)))]
+
+
+def _mapping(model: str, entry: Model) -> list[dict[str, Any]] | None:
+    if entry.providers is None:
+        return None
+    return [
+        {
+            "provider": provider,
+            "providerId": provider_id(model, provider),
+            "status": "live",
+            "task": entry.provider_task,
+            "type": "single-model",
+        }
+        for provider in entry.providers
+    ]

@@ -1,0 +1,64 @@
+"""Make a conversation fit a prompt of so many tokens, losing what matters least for the choice of a route."""
+
+from collections.abc import Callable, Sequence
+
+from omni_router.errors import ConfigurationError
+from omni_router.routers.conversation import shorten
+from omni_router.routers.protocol import Turn
+
+# No readable text averages more characters a token (English 4 to 5, code 3): what is longer than this times the budget
+# cannot fit, and is cut before it is tokenized. Five megabytes would take ten seconds.
+_CHARACTERS_A_TOKEN = 16
+# An older message that has to give way keeps about two hundred words, enough to tell what the talk is about.
+_OLDER_MESSAGE = 1200
+# Below this many tokens for the conversation a request cannot be understood: the policy is what has to change.
+_LEAST_ROOM = 32
+_STEP = 0.9  # shortening aims a little below the goal, since tokens are not evenly spread over a text
+
+Count = Callable[[Sequence[Turn]], int]
+
+
+def fit(conversation: Sequence[Turn], limit: int, count: Count) -> list[Turn]:
+    """Shorten and drop older messages, then shorten the newest user message, until the prompt has `limit` tokens.
+
+    Args:
+        conversation: oldest first.
+        limit: the tokens the whole prompt may have, routes and chat template included.
+        count: the tokens of the whole prompt for a conversation.
+
+    Raises:
+        ConfigurationError: the routes leave no room for a request.
+    """
+    frame = count([])
+    if frame + _LEAST_ROOM > limit:
+        raise ConfigurationError(
+            f"The routes alone take {frame} of the router's {limit} prompt tokens. Shorten their descriptions, offer "
+            f"fewer routes or candidates, or raise max_prompt_tokens."
+        )
+    most = limit * _CHARACTERS_A_TOKEN
+    if sum(len(turn["content"]) for turn in conversation) <= most and count(conversation) <= limit:
+        return list(conversation)
+    at = _newest_user(conversation)
+    newest = _shortened(conversation[at], most)
+    if count([newest]) > limit:
+        return [_shrink(newest, limit, frame, count)]
+    turns = [newest if i == at else _shortened(turn, _OLDER_MESSAGE) for i, turn in enumerate(conversation)]
+    while count(turns) > limit:  # at least one other message is there: the newest alone fits
+        turns.pop(0 if turns[0] is not newest else 1)
+    return turns
+
+
+def _newest_user(conversation: Sequence[Turn]) -> int:
+    users = [index for index, turn in enumerate(conversation) if turn["role"] == "user"]
+    return users[-1] if users else len(conversation) - 1
+
+
+def _shrink(turn: Turn, limit: int, frame: int, count: Count) -> Turn:
+    while (tokens := count([turn])) > limit:  # each round takes a tenth off at least, so a few rounds do
+        share = _STEP * (limit - frame) / (tokens - frame)
+        turn = _shortened(turn, int(len(turn["content"]) * share))
+    return turn
+
+
+def _shortened(turn: Turn, limit: int) -> Turn:
+    return Turn(role=turn["role"], content=shorten(turn["content"], limit))

@@ -1,0 +1,95 @@
+"""Load a checkpoint that routes: tokenizer and weights, on the device and in the numbers that suit the machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omni_router.errors import ConfigurationError
+from omni_router.model_id import is_model_id
+
+# Asked before a download: the Hub's own client repeats a request for 47 s when there is no network.
+_HUB_TIMEOUT = 10
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A tokenizer and a causal language model, ready to generate."""
+
+    tokenizer: Any
+    model: Any
+
+
+def load_checkpoint(name: str, *, device: str | None, dtype: str | None, token: str | None) -> Checkpoint:
+    """Load from a folder, from the local cache, or from the Hub, in this order; the libraries draw their own bars.
+
+    Raises:
+        ConfigurationError: it cannot be loaded; the message says what to do.
+    """
+    try:
+        return _load(name, device, dtype, token)
+    except Exception as error:  # a download, a broken file or a missing package: many types, one remedy
+        raise ConfigurationError(_remedy(name, error, token)) from error
+
+
+def pick_device() -> str:
+    """Name the best device of this machine."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def pick_dtype(device: str) -> str:
+    """Name the number format for `device`.
+
+    The checkpoint was trained in bfloat16, so it is taken wherever it is fast. On a CPU it has the fastest prefill
+    (float16 has the fastest decoding, float32 neither), and a router reads a thousand tokens to write forty.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    return "float16" if device.startswith("mps") else "bfloat16"
+
+
+def _load(name: str, device: str | None, dtype: str | None, token: str | None) -> Checkpoint:
+    from huggingface_hub import HfApi
+
+    if Path(name).expanduser().is_dir():
+        return _read(str(Path(name).expanduser()), device, dtype, token, local=True)
+    if not is_model_id(name):
+        raise FileNotFoundError(f"{name} is neither a folder nor the id of a model (org/name)")
+    try:  # a complete copy in the cache needs no network, and is not looked up again on every start
+        return _read(name, device, dtype, token, local=True)
+    except (OSError, ValueError):
+        HfApi(token=token).model_info(name, timeout=_HUB_TIMEOUT)
+        return _read(name, device, dtype, token, local=False)
+
+
+def _read(name: str, device: str | None, dtype: str | None, token: str | None, *, local: bool) -> Checkpoint:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    device = device or pick_device()
+    numbers = getattr(torch, dtype or pick_dtype(device))
+    tokenizer = AutoTokenizer.from_pretrained(name, token=token, local_files_only=local)
+    tokenizer.model_max_length = 10**9  # the budget is kept by us; the tokenizer would warn about long texts
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=numbers, token=token, local_files_only=local)
+    return Checkpoint(tokenizer, model.to(device).eval())
+
+
+def _remedy(name: str, error: Exception, token: str | None) -> str:
+    cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    remedy = (
+        f"The router checkpoint {name} could not be loaded ({cause.replace(token, '***') if token else cause}). "
+        f"Use --router semantic, which needs no checkpoint, or name a folder that holds one with --router-model PATH."
+    )
+    if not is_model_id(name):
+        return remedy
+    return (
+        f"{remedy} To download it from the Hub, check the network connection; if it is gated, accept its licence at "
+        f"https://huggingface.co/{name} and log in (hf auth login, or HF_TOKEN)."
+    )

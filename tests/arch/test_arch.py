@@ -1,0 +1,211 @@
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, Answer, expected_reply
+
+from omni_router.errors import ConfigurationError
+from omni_router.routers import OfferedRoute, Proposal, Reply, Turn, parse_reply
+from omni_router.routers.arch import ArchRouter
+from omni_router.routers.budget import fit
+from omni_router.routers.checkpoint import load_checkpoint, pick_device, pick_dtype
+from omni_router.routers.conversation import ELLIPSIS
+
+WITHOUT_CANDIDATES = tuple(replace(route, candidates=()) for route in TINY_ROUTES)
+
+
+def ask(text: str) -> list[Turn]:
+    return [Turn(role="user", content=text)]
+
+
+@pytest.fixture(scope="session")
+def router(tiny_checkpoint: Path) -> ArchRouter:
+    return ArchRouter(str(tiny_checkpoint))
+
+
+@pytest.mark.parametrize("routes", [TINY_ROUTES, WITHOUT_CANDIDATES], ids=["candidates", "no candidates"])
+@pytest.mark.parametrize(("prompt", "answer"), TINY_PAIRS.items(), ids=TINY_PAIRS)
+def test_a_real_checkpoint_answers_exact_json(
+    router: ArchRouter, prompt: str, answer: Answer, routes: Sequence[OfferedRoute]
+) -> None:
+    found = router.reply(ask(prompt), routes)
+    assert found == Reply(expected_reply(answer), confidence=None)
+    assert parse_reply(found.text) == Proposal(*answer)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_other_number_formats_answer_the_same(tiny_checkpoint: Path, dtype: str) -> None:
+    router = ArchRouter(str(tiny_checkpoint), dtype=dtype, device="cpu")
+    prompt, answer = next(iter(TINY_PAIRS.items()))
+    assert router.reply(ask(prompt), TINY_ROUTES).text == expected_reply(answer)
+
+
+def test_the_trained_form_answers_with_a_route_only(tiny_trained_checkpoint: Path) -> None:
+    router = ArchRouter(str(tiny_trained_checkpoint), prompt="trained")
+    for prompt, (route, _, _) in TINY_PAIRS.items():
+        found = router.reply(ask(prompt), TINY_ROUTES)
+        assert found.text == f"{{'route': '{route}'}}"
+        assert parse_reply(found.text) == Proposal(route, None, "")
+
+
+def test_an_unknown_prompt_form_is_refused_when_built() -> None:
+    with pytest.raises(ConfigurationError, match="'xml'; there are json, trained"):
+        ArchRouter(prompt="xml")  # type: ignore[arg-type]
+
+
+def test_nothing_is_said_but_the_progress_bar(
+    tiny_checkpoint: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logging.getLogger("transformers").propagate = True
+    with caplog.at_level(logging.WARNING):
+        ArchRouter(str(tiny_checkpoint)).reply(ask("Draw a red fox " * 3000), TINY_ROUTES)
+    out, err = capfd.readouterr()
+    assert caplog.records == []
+    assert out == ""
+    assert "Loading weights" in err
+    assert "[transformers]" not in err
+
+
+def test_the_checkpoint_is_loaded_once_whoever_comes_first(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from omni_router.routers import arch
+
+    loads, real = [], load_checkpoint
+
+    def counted(name: str, **options: Any) -> Any:
+        loads.append(name)
+        time.sleep(0.05)  # long enough for every thread to find it missing
+        return real(name, **options)
+
+    monkeypatch.setattr(arch, "load_checkpoint", counted)
+    router = ArchRouter(str(tiny_checkpoint))
+    assert loads == []
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda prompt: router.reply(ask(prompt), TINY_ROUTES).text, TINY_PAIRS))
+    assert replies == [expected_reply(answer) for answer in TINY_PAIRS.values()]
+    router.load()
+    assert loads == [str(tiny_checkpoint)]
+
+
+def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        ArchRouter(str(tmp_path / "none")).load()
+    assert str(tmp_path / "none") in str(caught.value)
+    assert "--router semantic" in str(caught.value)
+    assert "--router-model PATH" in str(caught.value)
+
+
+def test_a_folder_without_a_checkpoint_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--router semantic"):
+        ArchRouter(str(tmp_path)).reply(ask("hi"), TINY_ROUTES)
+
+
+def test_without_a_network_the_hub_is_given_up_at_once_and_no_token_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "hf_" + "x" * 30
+    began = time.monotonic()
+    with pytest.raises(ConfigurationError) as caught:
+        ArchRouter("sandbox/no-such-router", token=lambda: token).load()
+    assert time.monotonic() - began < 15
+    assert "sandbox/no-such-router" in str(caught.value)
+    assert "licence at https://huggingface.co/sandbox/no-such-router" in str(caught.value)
+    assert token not in str(caught.value)
+
+
+def test_a_failed_load_is_tried_again(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    router = ArchRouter(str(tmp_path / "later"))
+    with pytest.raises(ConfigurationError):
+        router.load()
+    (tmp_path / "later").symlink_to(tiny_checkpoint)
+    router.load()
+
+
+def prompt_tokens(router: ArchRouter, turns: Sequence[Turn]) -> list[int]:
+    checkpoint = router._loaded()
+    return list(router._encoded(checkpoint, turns, TINY_ROUTES)["input_ids"])
+
+
+def test_the_whole_prompt_keeps_the_budget(tiny_checkpoint: Path) -> None:
+    router = ArchRouter(str(tiny_checkpoint), max_prompt_tokens=500)
+    turns = [Turn(role="assistant", content=f"{n} " + "older words " * 400) for n in range(15)]
+    assert len(prompt_tokens(router, [*turns, *ask("Draw a red fox")])) <= 500
+    assert len(prompt_tokens(router, [*turns, *ask("Draw a red fox " * 5000)])) <= 500
+    assert len(prompt_tokens(router, ask("\u4e2d" * 9000))) <= 500
+
+
+def test_the_models_own_reach_is_kept_too(tiny_checkpoint: Path) -> None:
+    router = ArchRouter(str(tiny_checkpoint), max_prompt_tokens=10**6, max_new_tokens=64)
+    assert len(prompt_tokens(router, ask("word " * 50_000))) <= 8192 - 64
+
+
+def test_routes_that_do_not_fit_are_a_configuration_error(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ConfigurationError, match="routes alone take"):
+        ArchRouter(str(tiny_checkpoint), max_prompt_tokens=200).reply(ask("hi"), TINY_ROUTES)
+
+
+@pytest.mark.parametrize("unit", ["word ", "a", " ", "{", "\u4e2d", '"'])
+def test_five_megabytes_cost_less_than_two_seconds(router: ArchRouter, unit: str) -> None:
+    router.load()
+    began = time.process_time()
+    assert len(prompt_tokens(router, ask(unit * (5_000_000 // len(unit))))) <= 4096
+    assert time.process_time() - began < 2
+
+
+def words(turns: Sequence[Turn]) -> int:
+    return 10 + sum(2 + len(turn["content"].split()) for turn in turns)
+
+
+def talk(*contents: str) -> list[Turn]:
+    return [Turn(role="assistant" if n % 2 else "user", content=content) for n, content in enumerate(contents)]
+
+
+def test_what_fits_is_left_alone() -> None:
+    turns = talk("a", "b", "c")
+    assert fit(turns, 100, words) == turns
+
+
+def test_older_messages_are_shortened_before_any_is_dropped() -> None:
+    turns = talk("long " * 1000, "b", "c " * 90)
+    kept = fit(turns, 400, words)
+    assert [ELLIPSIS in turn["content"] for turn in kept] == [True, False, False]
+    assert kept[1:] == turns[1:]
+
+
+def test_the_oldest_is_dropped_first_and_the_newest_user_message_kept_whole() -> None:
+    turns = talk("a " * 30, "b " * 30, "c " * 30, "d " * 30)
+    assert fit(turns, 110, words) == turns[1:]
+    assert fit(turns, 80, words) == turns[2:]
+    assert fit(turns, 50, words) == turns[2:3]
+
+
+def test_a_newest_message_that_does_not_fit_alone_is_shortened_and_never_dropped() -> None:
+    (turn,) = fit(talk("a", "b", "start " + "c " * 300 + "end"), 100, words)
+    assert turn["role"] == "user"
+    assert turn["content"].startswith("start c")
+    assert turn["content"].endswith("c end")
+    assert 80 < words([turn]) <= 100
+
+
+def test_the_dtype_goes_with_the_device() -> None:
+    assert pick_dtype("cpu") == "bfloat16"
+    assert pick_dtype("mps") == "float16"
+    assert pick_dtype(pick_device()) in {"bfloat16", "float16"}
+
+
+def test_importing_the_routers_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, omni_router.routers, omni_router.routers.arch, omni_router.routers.conversation\n"
+        "heavy = {'torch', 'transformers', 'langchain_core', 'langgraph', 'huggingface_hub', 'pydantic'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,45 @@
+"""The four forms in which a graph is called, and what a run went through."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from langgraph.graph.state import CompiledStateGraph
+
+from omni_router import Settings, user_message
+
+Compiled = CompiledStateGraph[Any, Any, Any, Any]
+Call = Callable[[Compiled, dict[str, Any], Settings | None], dict[str, Any]]
+
+
+def invoke(graph: Compiled, given: dict[str, Any], context: Settings | None) -> dict[str, Any]:
+    return graph.invoke(given, context=context)
+
+
+def ainvoke(graph: Compiled, given: dict[str, Any], context: Settings | None) -> dict[str, Any]:
+    return asyncio.run(graph.ainvoke(given, context=context))
+
+
+def stream(graph: Compiled, given: dict[str, Any], context: Settings | None) -> dict[str, Any]:
+    *_, last = graph.stream(given, context=context, stream_mode="values")
+    return dict(last)
+
+
+def astream(graph: Compiled, given: dict[str, Any], context: Settings | None) -> dict[str, Any]:
+    async def last() -> Any:
+        return [chunk async for chunk in graph.astream(given, context=context, stream_mode="values")][-1]
+
+    return dict(asyncio.run(last()))
+
+
+FORMS = (invoke, ainvoke, stream, astream)
+
+
+def ask(text: str, image: str | None = None) -> dict[str, Any]:
+    return {"messages": [user_message(text, image)]}
+
+
+def path(graph: Compiled, given: dict[str, Any], context: Settings | None = None) -> list[str]:
+    """The nodes a run goes through, in order."""
+    nodes = [node for chunk in graph.stream(given, context=context, stream_mode="updates") for node in chunk]
+    return ["__start__", *nodes, "__end__"]

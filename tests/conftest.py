@@ -1,0 +1,82 @@
+"""What many tests need: services on the sandbox, with a router that a test scripts."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omni_router._sandbox import Sandbox
+from omni_router.artifacts import ArtifactFolder
+from omni_router.config.route_file import RouteFile
+from omni_router.history.file import FileHistory
+from omni_router.inference.catalog import HubCatalog
+from omni_router.inference.client import HubInference
+from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.services import Services
+
+
+@dataclass
+class ScriptedRouter:
+    """A router that says what a test wants said, and keeps what it was asked."""
+
+    says: str | Exception | None = None
+    asked: list[tuple[list[Turn], list[OfferedRoute]]] = field(default_factory=list)
+
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+        self.asked.append((list(conversation), list(routes)))
+        if isinstance(self.says, Exception):
+            raise self.says
+        return Reply(self.says or "", 0.9)
+
+    def choose(self, route: str | None, model: str | None = None, reason: str = "as scripted") -> None:
+        self.says = json.dumps({"route": route, "model": model, "reason": reason})
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reads the developer's own token, login, policy or folder."""
+    for name in ("HF_TOKEN", "HF_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("ROUTE_CONFIG", "OUTPUT_DIR", "ROUTER", "ROUTER_MODEL", "ROUTER_PROMPT", "SANDBOX", "SANDBOX_LATENCY"):
+        monkeypatch.delenv(f"OMNI_{name}", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def router() -> ScriptedRouter:
+    return ScriptedRouter()
+
+
+@pytest.fixture
+def route_config(tmp_path: Path) -> Path:
+    return tmp_path / "route_config.json"
+
+
+@pytest.fixture
+def write_policy(route_config: Path) -> Callable[..., Path]:
+    """Write a policy of routes given as name=models."""
+
+    def write(**models: list[Any]) -> Path:
+        entries = [{"name": name, "description": f"about {name}", "models": given} for name, given in models.items()]
+        route_config.write_text(json.dumps(entries))
+        return route_config
+
+    return write
+
+
+@pytest.fixture
+def services(sandbox: Sandbox, router: ScriptedRouter, route_config: Path, tmp_path: Path) -> Services:
+    """The real services on the sandbox, but for the router."""
+    file = RouteFile(route_config)
+    return Services(
+        router=router,
+        policy=file,
+        history=FileHistory(file),
+        catalog=HubCatalog(),
+        inference=HubInference(),
+        artifacts=ArtifactFolder(tmp_path / "outputs"),
+    )

@@ -1,0 +1,73 @@
+"""The pictures a run leaves behind."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from omni_router.artifacts import Artifact, ArtifactFolder
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
+
+
+def picture(color: int = 0) -> Image.Image:
+    return Image.new("L", (3, 2), color)
+
+
+def folder(tmp_path: Path) -> ArtifactFolder:
+    return ArtifactFolder(tmp_path / "deep" / "out", now=lambda: NOW)
+
+
+def test_a_picture_is_a_png_named_by_time_and_route(tmp_path: Path) -> None:
+    path = str(tmp_path / "deep" / "out" / "20260304_050607_image_generation.png")
+    saved = folder(tmp_path).save(picture(), "image_generation")
+    assert saved == Artifact(path=path, mime_type="image/png", width=3, height=2)
+    with Image.open(path) as image:
+        assert (image.format, image.size) == ("PNG", (3, 2))
+
+
+def test_the_time_in_a_name_is_utc(tmp_path: Path) -> None:
+    before = datetime.now(timezone.utc).replace(microsecond=0)
+    saved = Path(ArtifactFolder(tmp_path).save(picture(), "r")["path"])
+    found = re.fullmatch(r"(\d{8}_\d{6})_r\.png", saved.name)
+    assert found
+    stamp = datetime.strptime(found[1], "%Y%m%d_%H%M%S").replace(tzinfo=timezone.utc)
+    assert before <= stamp <= datetime.now(timezone.utc)
+
+
+def test_the_next_picture_of_the_same_second_is_numbered(tmp_path: Path) -> None:
+    out = folder(tmp_path)
+    names = [Path(out.save(picture(), "r")["path"]).name for _ in range(3)]
+    assert names == ["20260304_050607_r.png", "20260304_050607_r_2.png", "20260304_050607_r_3.png"]
+
+
+def test_fifty_threads_in_the_same_second_overwrite_nothing(tmp_path: Path) -> None:
+    out = folder(tmp_path)
+    with ThreadPoolExecutor(50) as pool:
+        saved = list(pool.map(lambda color: out.save(picture(color), "r"), range(50)))
+    assert len({artifact["path"] for artifact in saved}) == 50
+    for color, artifact in enumerate(saved):
+        with Image.open(artifact["path"]) as image:
+            assert image.getpixel((0, 0)) == color
+
+
+def test_a_file_that_was_there_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "out" / "20260304_050607_r.png"
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    assert folder(tmp_path).save(picture(), "r")["path"].endswith("_r_2.png")
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "route", ["../../up", "/etc/x", "a\\b", "..", ".", "", "a\0b", "C:x", "två bilder", "画" * 300]
+)
+def test_an_odd_route_name_stays_in_the_folder(tmp_path: Path, route: str) -> None:
+    saved = Path(folder(tmp_path).save(picture(), route)["path"])
+    assert saved.resolve().parent == (tmp_path / "deep" / "out").resolve()
+    assert saved.name.startswith("20260304_050607_")
+    assert saved.suffix == ".png"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [saved]

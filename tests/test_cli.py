@@ -1,0 +1,257 @@
+"""The command line, as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omni_router import _sandbox
+from omni_router.cli import main
+from omni_router.config.policy import DEFAULT_POLICY
+from omni_router.demo import DEFAULT_MULTI_MODAL_QUERIES
+from omni_router.routers.semantic import SemanticRouter
+
+ROOT = Path(__file__).parents[1]
+QUESTION = "Who discovered penicillin?"
+NO_CHECKPOINT = ("--router", "arch", "--router-model", "/no/such/folder")
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def semantic() -> SemanticRouter:
+    return SemanticRouter()
+
+
+@pytest.fixture(autouse=True)
+def one_process(semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Load the real router once for all commands that run in this process, and leave no sandbox behind."""
+    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda: semantic)
+    yield
+    while _sandbox.active():
+        _sandbox.uninstall()
+
+
+def status_of_usage_error(*args: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, subprocess.CompletedProcess[str]]":
+    """The demo as `make demo` runs it, once for all tests that look at it."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, str(ROOT / "omni_router_dev.py"), "--demo", "--router", "semantic", "--sandbox"]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMNI_", "HF_"))}
+    return folder, subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, check=False)
+
+
+def test_demo_answers_all_queries_and_leaves_a_picture(demo: Any) -> None:
+    folder, done = demo
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("[router] recorded model 'sandbox/") == 8
+    assert done.stdout.count("\n  answer ") == 8
+    assert len(list((folder / "outputs").glob("*_image_generation.png"))) == 1
+    assert "sandbox" in done.stderr
+    entries = json.loads((folder / "outputs" / "sandbox" / "route_config.json").read_text())
+    used = {entry["name"]: sum(model["uses"] for model in entry.get("models", [])) for entry in entries}
+    assert sum(used.values()) == 8
+    assert used["image_generation"] == used["image_understanding"] == 1
+    assert not (folder / "route_config.json").exists(), "the sandbox keeps to its own policy file"
+
+
+def test_demo_queries_are_the_eight() -> None:
+    assert len(DEFAULT_MULTI_MODAL_QUERIES) == 8
+    assert DEFAULT_MULTI_MODAL_QUERIES[5].prompt.count("\n") == 3
+    assert [query.image is not None for query in DEFAULT_MULTI_MODAL_QUERIES] == [False] * 7 + [True]
+
+
+def test_json_gives_one_object_a_query_and_nothing_else_on_stdout(capsys: Capture) -> None:
+    assert main(["--prompt", QUESTION, "--router", "semantic", "--sandbox", "--json"]) == 0
+    captured = capsys.readouterr()
+    [line] = captured.out.splitlines()
+    result = json.loads(line)
+    assert list(result) == [
+        *("prompt", "route", "model", "reason", "source", "confidence", "answer", "artifacts", "attempts", "error")
+    ]
+    assert result["route"] == "question_answering"
+    assert result["source"] == "router"
+    assert 0 <= result["confidence"] <= 1
+    assert result["answer"].startswith("[sandbox]")
+    assert result["error"] is None
+    assert "[router] recorded model 'sandbox/text-generation-1' for route 'question_answering' in " in captured.err
+
+
+def test_fault_ends_with_status_1_and_says_what_to_do(capsys: Capture) -> None:
+    prompt = f"{QUESTION} [[sandbox:payment_402]]"
+    assert main(["--prompt", prompt, "--router", "semantic", "--sandbox", "--json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["error"]["kind"] == "payment"
+    assert result["answer"] is None
+    assert "credit" in result["error"]["hint"]
+
+
+def test_without_a_token_it_only_routes_and_says_what_to_set(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy.json"
+    entries = json.loads(DEFAULT_POLICY.read_text())
+    for entry in entries:
+        entry["models"] = ["acme/chat-1"]
+    policy.write_text(json.dumps(entries))
+    with _sandbox.sandbox():  # so that nothing asks the real Hub; the flag is not given
+        monkeypatch.setattr("omni_router.inference.client.find_token", lambda _given: None)
+        assert main(["--prompt", QUESTION, "--router", "semantic", "--route-config", str(policy)]) == 0
+    captured = capsys.readouterr()
+    assert "HF_TOKEN" in captured.err
+    assert "acme/chat-1" in captured.out
+    assert "attempt" not in captured.out
+    assert f"recorded model 'acme/chat-1' for route 'question_answering' in {policy}" in captured.out
+
+
+def test_only_routing_without_any_model_is_status_1(capsys: Capture) -> None:
+    with _sandbox.sandbox() as box:
+        box.fail("hub_503", times=20)
+        status = main(["--prompt", QUESTION, "--router", "semantic", "--skip-specialists", "--json"])
+    assert status == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["route"] == "question_answering"
+    assert result["model"] is None
+    assert result["error"]["kind"] == "no_model"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("--prompt", ""),
+        ("--prompt", "  \n"),
+        ("--image-url", "x.png"),
+        ("--prompt", "x", "--demo"),
+        ("--demo", "--image-url", "x.png"),
+        ("--list-routes", "--demo"),
+        ("--prompt", "x", "--temperature", "3"),
+        ("--prompt", "x", "--max-new-tokens", "0"),
+        ("--prompt", "x", "--specialist-max-new-tokens", "many"),
+        ("--prompt", "x", "--router", "oracle"),
+        ("--prompt", "x", "--hf-token", " "),
+    ],
+)
+def test_misuse_is_status_2(args: tuple[str, ...], capsys: Capture) -> None:
+    assert status_of_usage_error(*args) == 2
+    assert "omni-router: error:" in capsys.readouterr().err
+
+
+def test_broken_policy_file_is_status_2_names_the_line_and_stays_as_it_is(capsys: Capture, tmp_path: Path) -> None:
+    policy = tmp_path / "mine.json"
+    policy.write_text('[\n  {"name": "a", "description": "b"},\n  {"name": "a"}\n]')
+    before = policy.read_bytes()
+    for args in (["--list-routes"], ["--prompt", "x", "--sandbox"]):
+        assert main([*args, "--route-config", str(policy)]) == 2
+        assert f"{policy}:3:" in capsys.readouterr().err
+    assert policy.read_bytes() == before
+
+
+def test_text_file_as_picture_is_status_2(capsys: Capture, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no picture")
+    for given in (str(notes), "missing.png", "ftp://example.com/a.png"):
+        assert main(["--prompt", "what is it?", "--image-url", given, "--sandbox"]) == 2
+        assert given in capsys.readouterr().err
+
+
+def test_checkpoint_asked_for_by_name_that_cannot_load_is_status_2_with_the_remedy(capsys: Capture) -> None:
+    assert main(["--prompt", QUESTION, "--sandbox", *NO_CHECKPOINT]) == 2
+    told = capsys.readouterr().err
+    assert "/no/such/folder" in told
+    assert "--router semantic" in told
+
+
+@pytest.mark.parametrize("variable", ["OMNI_ROUTER", "OMNI_SANDBOX", "OMNI_ROUTER_PROMPT"])
+def test_a_variable_with_a_wrong_value_is_named(variable: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setenv(variable, "perhaps")
+    assert main(["--prompt", "x"]) == 2
+    told = capsys.readouterr().err
+    assert variable in told
+    assert "perhaps" in told
+    assert "allowed are" in told
+
+
+def test_list_routes_shows_everything(capsys: Capture, tmp_path: Path) -> None:
+    policy = tmp_path / "mine.json"
+    used = {"id": "acme/chat-1", "last_used": "2026-01-02T03:04:05Z", "uses": 4}
+    policy.write_text(json.dumps([{"name": "chat", "description": "small talk", "models": [used, "acme/chat-2"]}]))
+    assert main(["--list-routes", "--route-config", str(policy)]) == 0
+    shown = capsys.readouterr().out
+    for part in ("chat  [text-generation]", "small talk", "acme/chat-1", "2026-01-02T03:04:05Z", "acme/chat-2", "torch"):
+        assert part in shown
+    assert main(["--list-routes", "--json", "--route-config", str(policy)]) == 0
+    [route] = json.loads(capsys.readouterr().out)
+    assert list(route) == ["name", "task", "description", "models"]
+    assert list(route["models"][0]) == ["id", "first_seen", "last_used", "last_reason", "uses"]
+
+
+def test_list_routes_names_a_missing_package_and_ends_with_2(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.listing.CORE_PACKAGES", ("torch", "no-such-package"))
+    assert main(["--list-routes"]) == 2
+    captured = capsys.readouterr()
+    assert "no-such-package MISSING" in captured.out
+    assert "pip install no-such-package" in captured.err
+
+
+def test_list_routes_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from omni_router.cli import main; main(['--list-routes']); "
+        "heavy = {'torch', 'transformers', 'langgraph', 'langchain_core', 'huggingface_hub', 'pydantic', 'PIL', 'httpx'}; "
+        "raise SystemExit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_flags_win_over_the_environment(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    monkeypatch.setenv("OMNI_ROUTE_CONFIG", str(wrong))
+    assert main(["--list-routes"]) == 2
+    assert main(["--list-routes", "--route-config", str(tmp_path / "absent.json")]) == 0
+
+
+def test_debug_router_shows_the_raw_reply_on_stderr(capsys: Capture) -> None:
+    assert main(["--prompt", QUESTION, "--router", "semantic", "--sandbox", "--debug-router", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "raw reply: " in captured.err
+    assert "candidates for question_answering: sandbox/text-generation-1" in captured.err
+    assert len(captured.out.splitlines()) == 1
+
+
+def test_token_is_nowhere_in_what_is_printed(capsys: Capture) -> None:
+    secret = "hf_" + "s3cretS3cret"
+    for fault in ("token_401", "overloaded_503", "bad_request_400"):
+        prompt = f"{QUESTION} [[sandbox:{fault}]]"
+        main(["--prompt", prompt, "--router", "semantic", "--sandbox", "--hf-token", secret, "--debug-router"])
+    captured = capsys.readouterr()
+    assert secret not in captured.out + captured.err
+
+
+def test_interrupt_ends_with_130_and_a_line(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("omni_router.routers.semantic.SemanticRouter.reply", interrupted)
+    assert main(["--prompt", QUESTION, "--router", "semantic", "--sandbox"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_help_teaches(capsys: Capture) -> None:
+    assert status_of_usage_error("--help") == 0
+    shown = capsys.readouterr().out
+    for part in ("examples:", "--sandbox", "HF_TOKEN", "OMNI_THREADS", "exit status", "route_config.json"):
+        assert part in shown

@@ -1,0 +1,469 @@
+"""History: what a use does to a route's models, and how it reaches the file whole."""
+
+import copy
+import json
+import logging
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from omni_router._sandbox import Sandbox
+from omni_router.config.route_file import RouteFile
+from omni_router.errors import KINDS, ErrorKind
+from omni_router.history import History, ModelRecord, Use
+from omni_router.history.file import FileHistory
+from omni_router.history.fold import MAX_MODELS, fold, last_attempt_failed, ranked, read_record
+from omni_router.model_id import is_model_id
+
+ROUTE = {"name": "chat", "description": "small talk"}
+COUNTING = [kind for kind, entry in KINDS.items() if entry.counts]
+
+
+def stamp(second: int) -> str:
+    return f"2026-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+
+
+def use(
+    model: str = "acme/m1",
+    second: int = 0,
+    outcome: ErrorKind | None = None,
+    *,
+    called: bool = True,
+    route: str = "chat",
+) -> Use:
+    return Use(route, model, f"reason {second}", stamp(second), outcome, called)
+
+
+# ---- folding and ranking, as properties; without a deadline, as a machine may be busy
+
+prop = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
+outcomes = st.sampled_from([None, None, *KINDS])
+ids = st.integers(0, 5).map("acme/m{}".format)
+failures = st.builds(use, model=ids, second=st.integers(0, 80_000), outcome=st.sampled_from(sorted(KINDS)))
+uses = st.builds(use, model=ids, second=st.integers(0, 80_000), outcome=outcomes)
+route_onlys = st.builds(use, model=ids, second=st.integers(0, 80_000), called=st.just(value=False))
+histories = st.lists(uses | route_onlys, max_size=40)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+RECORD_KEYS = [*ModelRecord.__annotations__, "note"]
+wild_records = st.builds(
+    lambda model, rest: {**rest, "id": model},
+    ids | json_values,
+    st.dictionaries(st.sampled_from(RECORD_KEYS), json_values, max_size=len(RECORD_KEYS)),
+)
+wild_entries = st.lists(wild_records | ids | json_values, max_size=6)
+
+
+def read(models: list[Any]) -> dict[str, ModelRecord]:
+    return {record["id"]: record for entry in models if (record := read_record(entry))}
+
+
+class Model:
+    """What history should hold, in the plainest form."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, list[Use]] = {}
+
+    def take(self, one: Use) -> bool:
+        if one.model not in self.known and one.outcome is not None:
+            return False
+        self.known.setdefault(one.model, []).append(one)
+        return True
+
+    def record(self, model: str) -> dict[str, Any]:
+        taken = self.known[model]
+        counted = [one.outcome for one in taken if one.outcome in COUNTING]
+        record: dict[str, Any] = {
+            "id": model,
+            "first_seen": taken[0].at,
+            "last_used": max(one.at for one in taken),
+            "last_reason": taken[-1].reason,
+            "uses": len(taken),
+            "successes": sum(one.called and one.outcome is None for one in taken),
+            "failures": {kind: counted.count(kind) for kind in set(counted)},
+        }
+        for one in taken:
+            if one.outcome in COUNTING:
+                record["last_failure"] = {"at": one.at, "kind": one.outcome}
+            elif one.outcome is None and one.called:
+                record.pop("last_failure", None)
+        return record
+
+
+@prop
+@given(histories)
+def test_any_sequence_of_uses_ends_as_a_plain_count_of_them(sequence: list[Use]) -> None:
+    models: list[Any] = []
+    model = Model()
+    for one in sequence:
+        assert fold(models, one) is model.take(one)
+        assert {entry["id"]: entry for entry in models} == {name: model.record(name) for name in model.known}
+
+
+@prop
+@given(histories)
+def test_uses_are_successes_and_failures_and_route_onlys_together(sequence: list[Use]) -> None:
+    models: list[Any] = []
+    stored = [one for one in sequence if fold(models, one)]
+    assert sum(entry["uses"] for entry in models) == len(stored)
+    assert sum(entry["successes"] for entry in models) == sum(one.called and one.outcome is None for one in stored)
+    counted = sum(sum(entry["failures"].values()) for entry in models)
+    assert counted == sum(one.outcome in COUNTING for one in stored)
+
+
+@prop
+@given(wild_entries, st.lists(failures, max_size=5))
+def test_a_failure_never_adds_a_model(models: list[Any], sequence: list[Use]) -> None:
+    before, length = set(read(models)), len(models)
+    for one in sequence:
+        fold(models, one)
+    assert set(read(models)) == before
+    assert len(models) == length
+
+
+@prop
+@given(wild_entries, histories)
+def test_nothing_in_a_file_makes_reading_folding_or_ranking_raise(models: list[Any], sequence: list[Use]) -> None:
+    for one in sequence:
+        fold(models, one)
+    records = [record for entry in models if (record := read_record(entry))]
+    assert sorted(record["id"] for record in ranked(records)) == sorted(record["id"] for record in records)
+    assert all(is_model_id(record["id"]) for record in records)
+    json.dumps(models)
+
+
+@prop
+@given(wild_entries, uses)
+def test_neighbours_and_unknown_keys_survive_a_fold(models: list[Any], one: Use) -> None:
+    before = copy.deepcopy(models)
+    fold(models, one)
+    at = next((i for i, entry in enumerate(before) if (r := read_record(entry)) and r["id"] == one.model), len(before))
+    assert models[:at] == before[:at]
+    assert models[at + 1 :] == before[at + 1 :]
+    if at < len(before) and isinstance(before[at], dict):
+        unknown = set(before[at]) - set(ModelRecord.__annotations__)
+        assert {key: models[at][key] for key in unknown} == {key: before[at][key] for key in unknown}
+
+
+@prop
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 80_000)), max_size=80))
+def test_a_route_keeps_at_most_max_models_and_the_newest_of_them(pairs: list[tuple[int, int]]) -> None:
+    models: list[Any] = []
+    for number, second in [*pairs, *((number, 80_001 + number) for number in range(MAX_MODELS))]:
+        fold(models, use(f"acme/m{number}", second))
+        assert len(models) <= MAX_MODELS
+    assert set(read(models)) == {f"acme/m{number}" for number in range(MAX_MODELS)}
+
+
+def test_what_was_written_by_hand_and_never_used_is_not_dropped() -> None:
+    by_hand: list[Any] = [f"acme/hand-{number}" for number in range(MAX_MODELS)]
+    models = [*by_hand]
+    for number in range(5):
+        fold(models, use(f"acme/m{number}", number))
+    assert models[:MAX_MODELS] == by_hand
+    assert [entry["id"] for entry in models[MAX_MODELS:]] == ["acme/m4"]
+
+
+@prop
+@given(histories)
+def test_ranking_is_newest_first_and_the_failed_ones_last(sequence: list[Use]) -> None:
+    models: list[Any] = []
+    for one in sequence:
+        fold(models, one)
+    order = [(last_attempt_failed(record), record["last_used"]) for record in ranked(read(models).values())]
+    failed = [flag for flag, _ in order]
+    assert failed == sorted(failed)
+    for group in (False, True):
+        times = [at for flag, at in order if flag is group]
+        assert times == sorted(times, reverse=True)
+
+
+def test_a_failure_sends_a_model_to_the_end_until_it_succeeds() -> None:
+    models: list[Any] = []
+    for number in (1, 2, 3):
+        fold(models, use(f"acme/m{number}", number))
+    assert [record["id"] for record in ranked(read(models).values())] == ["acme/m3", "acme/m2", "acme/m1"]
+    fold(models, use("acme/m3", 9, "not_found"))
+    assert [record["id"] for record in ranked(read(models).values())] == ["acme/m2", "acme/m1", "acme/m3"]
+    fold(models, use("acme/m3", 10))
+    assert [record["id"] for record in ranked(read(models).values())] == ["acme/m3", "acme/m2", "acme/m1"]
+
+
+def test_a_success_in_the_second_of_a_failure_clears_it_and_a_failure_after_it_counts() -> None:
+    models: list[Any] = ["acme/m1"]
+    fold(models, use(second=5, outcome="not_found"))
+    fold(models, use(second=5))
+    assert not last_attempt_failed(read(models)["acme/m1"])
+    fold(models, use(second=5, outcome="no_provider"))
+    assert last_attempt_failed(read(models)["acme/m1"])
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - set(COUNTING)))
+def test_a_failure_that_is_not_the_models_fault_does_not_count_against_it(kind: ErrorKind) -> None:
+    models: list[Any] = ["acme/m1"]
+    fold(models, use(second=5, outcome=kind))
+    record = read(models)["acme/m1"]
+    assert record["failures"] == {}
+    assert not last_attempt_failed(record)
+
+
+# ---- the file
+
+
+def make(tmp_path: Path, *entries: Any) -> Path:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps(list(entries) or [ROUTE]), encoding="utf-8")
+    return path
+
+
+def stored(path: Path, place: int = 0) -> list[Any]:
+    models: list[Any] = json.loads(path.read_text(encoding="utf-8"))[place].get("models", [])
+    return models
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_use_is_written_and_read_back(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    history: History = FileHistory(RouteFile(path))
+    assert history.record(use(second=7)) == str(path)
+    (record,) = stored(path)
+    assert record == {
+        "id": "acme/m1",
+        "first_seen": stamp(7),
+        "last_used": stamp(7),
+        "last_reason": "reason 7",
+        "uses": 1,
+        "successes": 1,
+        "failures": {},
+    }
+    assert [found["id"] for found in history.models("chat")] == ["acme/m1"]
+    assert list(history.models("unknown")) == []
+
+
+def test_route_names_are_matched_without_regard_to_case(tmp_path: Path) -> None:
+    path = make(tmp_path, {**ROUTE, "name": " Chat "})
+    history = FileHistory(RouteFile(path))
+    assert history.record(use(route="cHAT"))
+    assert [record["id"] for record in history.models("CHAT")] == ["acme/m1"]
+
+
+def test_nothing_is_written_for_a_failure_of_an_unknown_model(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    assert FileHistory(RouteFile(path)).record(use(outcome="not_found")) is None
+    assert not path.exists()
+
+
+def test_a_use_of_a_route_that_is_gone_is_dropped_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make(tmp_path)
+    before = path.read_bytes()
+    history = FileHistory(RouteFile(path))
+    assert history.record(use(route="gone")) is None
+    assert history.flush() == []
+    assert path.read_bytes() == before
+    assert len(warned(caplog)) == 1
+    assert "'gone'" in warned(caplog)[0]
+
+
+def test_unknown_keys_and_malformed_neighbours_survive_in_the_file(tmp_path: Path) -> None:
+    known = {"id": "acme/m1", "note": "keep", "uses": 4}
+    path = make(tmp_path, {**ROUTE, "owner": 1, "models": ["x", 7, known, {"no": "id"}]}, {"name": "other", "z": []})
+    FileHistory(RouteFile(path)).record(use(second=3))
+    first, other = json.loads(path.read_text())
+    assert first["owner"] == 1
+    assert other == {"name": "other", "z": []}
+    assert [first["models"][i] for i in (0, 1, 3)] == ["x", 7, {"no": "id"}]
+    assert first["models"][2]["note"] == "keep"
+    assert first["models"][2]["uses"] == 5
+
+
+def test_timestamps_are_utc_seconds_with_z(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    at = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())}Z"
+    FileHistory(RouteFile(path)).record(Use("chat", "acme/m1", "why", at))
+    (record,) = stored(path)
+    for key in ("first_seen", "last_used"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record[key])
+
+
+# ---- many processes
+
+
+_RECORDER = """
+import random, sys
+from pathlib import Path
+from omni_router.config.route_file import RouteFile
+from omni_router.history import Use
+from omni_router.history.file import FileHistory
+history = FileHistory(RouteFile(Path(sys.argv[1])))
+chance = random.Random(int(sys.argv[2]))
+for number in range(100):
+    at = f"2026-01-01T00:00:{number % 60:02}Z"
+    if history.record(Use("chat", f"acme/m{chance.randrange(5)}", "why", at)) is None:
+        sys.exit("not stored")
+"""
+
+
+def test_eight_processes_lose_none_of_their_hundred_uses_each(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    workers = [subprocess.Popen([sys.executable, "-c", _RECORDER, str(path), str(seed)]) for seed in range(8)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0] * 8
+    models = stored(path)
+    assert {entry["id"] for entry in models} == {f"acme/m{number}" for number in range(5)}
+    assert sum(entry["uses"] for entry in models) == 800
+    assert sum(entry["successes"] for entry in models) == 800
+
+
+def test_threads_of_one_process_lose_nothing_and_each_learns_that_its_use_was_stored(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    history = FileHistory(RouteFile(path))
+    with ThreadPoolExecutor(16) as pool:
+        places = list(pool.map(lambda number: history.record(use(f"acme/m{number % 5}", number)), range(200)))
+    assert places == [str(path)] * 200
+    assert sum(entry["uses"] for entry in stored(path)) == 200
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from omni_router.config.route_file import RouteFile
+from omni_router.history import Use
+from omni_router.history.file import FileHistory
+history = FileHistory(RouteFile(Path(sys.argv[1])))
+number = 0
+while True:
+    number += 1
+    history.record(Use("chat", f"acme/m{number % 40}", "why " * 500, "2026-01-01T00:00:00Z"))
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_kill_in_the_middle_of_writing_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    chance = random.Random(7)
+    written = 0
+    for _ in range(10):
+        with subprocess.Popen([sys.executable, "-c", _WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout
+            for _ in range(3):
+                writer.stdout.readline()
+            time.sleep(chance.uniform(0, 0.03))
+            writer.send_signal(signal.SIGKILL)
+            told = writer.stdout.read().split()
+            written += int(told[-1]) if told and told[-1].isdecimal() else 3
+        models = stored(path)  # raises if the file is not whole
+        assert sum(entry["uses"] for entry in models) >= written
+        written = sum(entry["uses"] for entry in models)
+    assert FileHistory(RouteFile(path)).record(use())  # neither the lock nor a draft that was left is in the way
+
+
+# ---- a file that cannot be written
+
+
+def test_a_use_waits_while_the_file_is_broken_and_is_written_on_the_next_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make(tmp_path)
+    history = FileHistory(RouteFile(path))
+    assert list(history.models("chat")) == []
+    path.write_text("[broken", encoding="utf-8")
+    assert history.record(use(second=1)) is None
+    for _ in range(5):
+        assert list(history.models("chat")) == []
+    assert path.read_text(encoding="utf-8") == "[broken"
+    assert len(warned(caplog)) == 2  # one of the policy, one of the waiting record; not one of every read
+    make(tmp_path)
+    assert [record["id"] for record in history.models("chat")] == ["acme/m1"]
+    assert [entry["uses"] for entry in stored(path)] == [1]
+
+
+def test_a_use_that_waits_is_written_together_with_the_next(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    history = FileHistory(RouteFile(path))
+    path.write_text("{}", encoding="utf-8")
+    assert history.record(use("acme/m1", 1)) is None
+    assert history.record(use("acme/m2", 2)) is None
+    make(tmp_path)
+    assert history.record(use("acme/m3", 3)) == str(path)
+    assert [entry["id"] for entry in stored(path)] == ["acme/m1", "acme/m2", "acme/m3"]
+    assert history.flush() == []
+
+
+def test_a_use_waits_while_its_folder_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    parent = tmp_path / "folder"
+    parent.touch()  # a file stands in the folder's place, which stops the administrator too
+    history = FileHistory(RouteFile(parent / "route_config.json"))
+    assert history.record(use(second=1, route="casual_conversation")) is None
+    assert len(warned(caplog)) == 1
+    assert "1 record(s) wait" in warned(caplog)[0]
+    parent.unlink()
+    assert [record["id"] for record in history.models("casual_conversation")] == ["acme/m1"]
+    assert (parent / "route_config.json").exists()
+
+
+def test_what_waits_is_written_when_the_process_ends(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    script = (
+        "import sys; from pathlib import Path; from omni_router.config.route_file import RouteFile\n"
+        "from omni_router.history import Use; from omni_router.history.file import FileHistory\n"
+        "path = Path(sys.argv[1]); good = path.read_text(); history = FileHistory(RouteFile(path))\n"
+        "path.write_text('['); history.record(Use('chat', 'acme/m1', 'why', '2026-01-01T00:00:00Z'))\n"
+        "path.write_text(good)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=60)
+    assert [entry["id"] for entry in stored(path)] == ["acme/m1"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes and links")
+def test_mode_and_link_of_the_file_are_kept(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    path.chmod(0o640)
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    assert FileHistory(RouteFile(link)).record(use()) == str(link)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [entry["id"] for entry in stored(path)] == ["acme/m1"]
+
+
+def test_a_write_leaves_no_draft_behind(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    FileHistory(RouteFile(path)).record(use())
+    assert [found.name for found in tmp_path.iterdir() if found.name.endswith(".tmp")] == []
+
+
+# ---- sandbox models
+
+
+def test_a_sandbox_model_is_refused_outside_the_sandbox(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    before = path.read_bytes()
+    history = FileHistory(RouteFile(path))
+    assert history.record(use("sandbox/text-generation-1")) is None
+    assert history.flush() == []
+    assert path.read_bytes() == before
+
+
+def test_a_sandbox_model_is_recorded_inside_the_sandbox(tmp_path: Path, sandbox: Sandbox) -> None:
+    path = make(tmp_path)
+    assert FileHistory(RouteFile(path)).record(use("sandbox/text-generation-1")) == str(path)
+    assert [entry["id"] for entry in stored(path)] == ["sandbox/text-generation-1"]
