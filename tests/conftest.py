@@ -15,6 +15,7 @@ from omni_router.history.file import FileHistory
 from omni_router.inference.catalog import HubCatalog
 from omni_router.inference.client import HubInference
 from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers.semantic import SemanticRouter
 from omni_router.services import Services
 
 
@@ -80,3 +81,9 @@ def services(sandbox: Sandbox, router: ScriptedRouter, route_config: Path, tmp_p
         inference=HubInference(),
         artifacts=ArtifactFolder(tmp_path / "outputs"),
     )
+
+
+@pytest.fixture(scope="session")
+def semantic() -> SemanticRouter:
+    """The real embedded router, loaded once: it takes seconds."""
+    return SemanticRouter()

@@ -23,11 +23,6 @@ NO_CHECKPOINT = ("--router", "arch", "--router-model", "/no/such/folder")
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture(scope="module")
-def semantic() -> SemanticRouter:
-    return SemanticRouter()
-
-
 @pytest.fixture(autouse=True)
 def one_process(semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Load the real router once for all commands that run in this process, and leave no sandbox behind."""

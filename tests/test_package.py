@@ -1,0 +1,123 @@
+"""What is shipped: the public surface, the README's code, and a wheel without any specialist's id."""
+
+import ast
+import contextlib
+import io
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import omni_router
+from omni_router.model_id import is_model_id
+from omni_router.routers.semantic import SemanticRouter
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+# The router's checkpoint and the encoder may be named; mime types only look like ids.
+NAMED = {"katanemo/Arch-Router-1.5B", "sentence-transformers/all-MiniLM-L6-v2"}
+NO_IDS = ("sandbox/", "image/", "application/", "text/", "api/")
+MAKERS = r"(meta-llama|mistralai|qwen|google|black-forest-labs|stabilityai|deepseek-ai|openai|microsoft|moonshotai|zai-org)/\w"
+
+
+def test_public_surface_is_what_the_package_promises() -> None:
+    assert sorted(omni_router.__all__) == [
+        *("Decision", "Services", "Settings", "build_graph", "errors", "sandbox", "user_message")
+    ]
+    for name in omni_router.__all__:
+        assert getattr(omni_router, name) is not None
+    assert dir(omni_router) == omni_router.__all__
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = omni_router.nothing_of_the_kind
+
+
+def test_sandbox_stays_the_context_manager_whatever_is_imported() -> None:
+    code = "import omni_router._sandbox.box, omni_router.graph; from omni_router import sandbox, build_graph\nwith sandbox(): pass"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, omni_router; raise SystemExit(len({'langgraph', 'torch', 'pydantic', 'httpx'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def strings(name: str, text: str) -> Iterator[str]:
+    """Every string of a Python or JSON file."""
+    if name.endswith(".py"):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+    elif name.endswith(".json"):
+        yield from re.findall(r'"((?:[^"\\]|\\.)*)"', text)
+
+
+def test_no_specialist_id_in_the_wheel(wheel: Path) -> None:
+    found = []
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            text = archive.read(name).decode()
+            if name.startswith("omni_router/"):
+                found += [match[0] for match in re.finditer(MAKERS, text, re.IGNORECASE)]
+                found += [
+                    value
+                    for value in strings(name, text)
+                    if is_model_id(value) and value not in NAMED and not value.startswith(NO_IDS)
+                ]
+    assert found == []
+
+
+def test_wheel_holds_the_package_and_nothing_else_at_top_level(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names} == {"omni_router", "omni_router-0.1.0.dist-info"}
+    assert {"omni_router/py.typed", "omni_router/config/route_config.json"} <= set(names)
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_readme_code_runs(number: int, semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda: semantic)
+    monkeypatch.setenv("OMNI_ROUTER", "semantic")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(BLOCKS[number], f"README.md, block {number}", "exec"), {"__name__": "readme"})  # noqa: S102
+    if number == 0:
+        assert f"```text\n{printed.getvalue()}```" in README, printed.getvalue()
+
+
+def test_readme_policy_is_a_good_one(tmp_path: Path) -> None:
+    from omni_router.config.policy import parse_document
+
+    [policy] = re.findall(r"^```json\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    assert parse_document(policy, tmp_path).warnings == ()
+
+
+def test_constraints_hold_what_the_project_asks_for() -> None:
+    pinned = dict(
+        re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / "constraints.txt").read_text().lower().replace("_", "-"), re.MULTILINE)
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = [*project["project"]["dependencies"], *sum(project["dependency-groups"].values(), [])]
+    names = {re.split(r"[><=\[;]", line)[0].lower().replace("_", "-") for line in asked}
+    assert names <= set(pinned), names - set(pinned)
+    assert pinned["torch"] == "2.13.0"
+    assert int(pinned["pillow"].split(".")[0]) < 13
+
+
+def test_langgraph_json_names_the_module() -> None:
+    assert json.loads((ROOT / "langgraph.json").read_text())["graphs"] == {"omni_router": "omni_router.graph:graph"}
