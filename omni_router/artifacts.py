@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NAME_CHARS = 50  # of a route; most file systems stop at 255 bytes, and a character may take four
 
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # a JPEG of a provider may be CMYK
+
 
 class Artifact(TypedDict):
     """A picture on disk."""
@@ -34,7 +36,7 @@ class ArtifactFolder:
         """Write `image` as `<UTC yyyymmdd_hhmmss>_<route>[_n].png`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._create(f"{self._now():%Y%m%d_%H%M%S}_{_file_name(route)}") as file:
-            image.save(file, format="PNG")
+            (image if image.mode in PNG_MODES else image.convert("RGB")).save(file, format="PNG")
         return Artifact(path=file.name, mime_type="image/png", width=image.width, height=image.height)
 
     def _create(self, stem: str) -> BinaryIO:

@@ -62,5 +62,3 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", url: str, log: Path) -> N
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"the server did not come up within {START_LIMIT:g} s:\n{log.read_text()}")
-
-

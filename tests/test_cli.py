@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,9 @@ def test_checkpoint_asked_for_by_name_that_cannot_load_is_status_2_with_the_reme
 
 
 @pytest.mark.parametrize("variable", ["OMNI_ROUTER", "OMNI_SANDBOX", "OMNI_ROUTER_PROMPT"])
-def test_a_variable_with_a_wrong_value_is_named(variable: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_a_variable_with_a_wrong_value_is_named(
+    variable: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
     monkeypatch.setenv(variable, "perhaps")
     assert main(["--prompt", "x"]) == 2
     told = capsys.readouterr().err
@@ -185,7 +187,14 @@ def test_list_routes_shows_everything(capsys: Capture, tmp_path: Path) -> None:
     policy.write_text(json.dumps([{"name": "chat", "description": "small talk", "models": [used, "acme/chat-2"]}]))
     assert main(["--list-routes", "--route-config", str(policy)]) == 0
     shown = capsys.readouterr().out
-    for part in ("chat  [text-generation]", "small talk", "acme/chat-1", "2026-01-02T03:04:05Z", "acme/chat-2", "torch"):
+    for part in (
+        "chat  [text-generation]",
+        "small talk",
+        "acme/chat-1",
+        "2026-01-02T03:04:05Z",
+        "acme/chat-2",
+        "torch",
+    ):
         assert part in shown
     assert main(["--list-routes", "--json", "--route-config", str(policy)]) == 0
     [route] = json.loads(capsys.readouterr().out)
@@ -204,7 +213,7 @@ def test_list_routes_names_a_missing_package_and_ends_with_2(capsys: Capture, mo
 def test_list_routes_imports_nothing_heavy() -> None:
     code = (
         "import sys; from omni_router.cli import main; main(['--list-routes']); "
-        "heavy = {'torch', 'transformers', 'langgraph', 'langchain_core', 'huggingface_hub', 'pydantic', 'PIL', 'httpx'}; "
+        "heavy = {'torch', 'transformers', 'langgraph', 'langchain_core', 'huggingface_hub', 'pydantic', 'PIL'}; "
         "raise SystemExit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

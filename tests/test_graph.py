@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,10 @@ WALKS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "StopIteration twice, then the catalog's first": (
         {"route": "image_generation", "model": UNSERVED},
-        ["announce_decision", "generate_image", "generate_image", "record_outcome", "recall_model"]
-        + ["announce_decision", "generate_image", "record_outcome"],
+        [
+            *("announce_decision", "generate_image", "generate_image", "record_outcome", "recall_model"),
+            *("announce_decision", "generate_image", "record_outcome"),
+        ],
     ),
     "the caller must act": (
         {"route": "question_answering", "model": TEXT, "fault": "payment_402"},
@@ -102,7 +105,7 @@ def test_text_retry_goes_back_to_the_text_node(services: Services, router: Scrip
             raise SpecialistError("no_provider", model=model, cause="StopIteration")
 
     router.choose("question_answering", TEXT)
-    graph = build_graph(dataclasses.replace(services, inference=Unserved())).compile()  # type: ignore[arg-type]
+    graph = build_graph(dataclasses.replace(services, inference=Unserved())).compile()
     walked = path(graph, ask("why?"), Settings(max_models=1))
     assert walked[3:-1] == ["announce_decision", "generate_text", "generate_text", "record_outcome", "explain"]
 
@@ -111,7 +114,7 @@ def test_the_walks_take_every_arrow() -> None:
     taken = {("generate_text", "generate_text")}  # the test above
     for _, nodes in WALKS.values():
         walk = ["__start__", "route_request", "validate_choice", *nodes, "__end__"]
-        taken |= set(zip(walk, walk[1:], strict=False))
+        taken |= set(pairwise(walk))
     assert taken == drawn_arrows()
 
 
@@ -146,7 +149,7 @@ def test_retry_succeeds_when_the_clients_memory_was_stale(
     call: Call, services: Services, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:
     router.choose("image_generation", UNSERVED)
-    graph = build_graph(services).compile()
+    graph: Compiled = build_graph(services).compile()
     call(graph, ask("a cat"), Settings(max_models=1))  # the client now remembers that nobody serves it
     sandbox.set_mapping(UNSERVED, ["hf-inference"])
     result = call(graph, ask("a cat"), Settings(max_models=1))
@@ -300,7 +303,7 @@ def test_router_that_cannot_load_is_raised(graph: Compiled, router: ScriptedRout
 def test_a_thread_keeps_previous_and_messages_and_nothing_else(
     services: Services, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:
-    graph = build_graph(services).compile(checkpointer=InMemorySaver())
+    graph: Compiled = build_graph(services).compile(checkpointer=InMemorySaver())
     thread: Any = {"configurable": {"thread_id": "1"}}
     router.choose("question_answering", TEXT)
     sandbox.fail("payment_402")
@@ -320,7 +323,7 @@ def test_a_thread_keeps_previous_and_messages_and_nothing_else(
 
 
 def test_state_holds_no_base64_and_no_token(services: Services, router: ScriptedRouter) -> None:
-    graph = build_graph(services).compile(checkpointer=InMemorySaver())
+    graph: Compiled = build_graph(services).compile(checkpointer=InMemorySaver())
     thread: Any = {"configurable": {"thread_id": "1"}}
     router.choose("image_generation", IMAGE)
     graph.invoke(ask("a cat"), thread)

@@ -1,4 +1,4 @@
-"""The graph inside other programs: plain calls from many threads, and a parent graph with a state and context of its own."""
+"""The graph inside other programs: calls from many threads, and a parent graph with a state and context of its own."""
 
 import asyncio
 import threading
@@ -68,7 +68,7 @@ def test_a_parents_foreign_context_leaves_the_settings_given_to_build_graph(
     graph = StateGraph(Shared, context_schema=ParentContext)
     graph.add_node("omni", build_graph(services, Settings(max_models=2)).compile())
     graph.add_edge(START, "omni")
-    result = graph.compile().invoke(ask("why?"), context=ParentContext("ada"))  # type: ignore[arg-type]
+    result = graph.compile().invoke(ask("why?"), context=ParentContext("ada"))
     assert len(result["attempts"]) == 2
 
 
@@ -118,7 +118,7 @@ def test_two_runs_at_once_keep_their_states_apart(services: Services, router: Sc
     router.choose("question_answering", TEXT)
     graph = build_graph(services).compile()
 
-    async def both() -> list[Any]:
+    async def both() -> Any:
         return await asyncio.gather(*(graph.ainvoke(ask(f"number {n}?")) for n in range(10)))
 
     for n, result in enumerate(asyncio.run(both())):

@@ -8,7 +8,7 @@ import pytest
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import FAULTS, Sandbox
 from omni_router.errors import ErrorKind
-from tests.calls import FORMS, Call, ask
+from tests.calls import FORMS, Call, Compiled, ask
 from tests.conftest import ScriptedRouter
 
 TEXT, IMAGE = "sandbox/text-generation-1", "sandbox/text-to-image-1"
@@ -61,7 +61,7 @@ PICTURE: dict[str, ErrorKind] = {
 @pytest.mark.parametrize("fault", CHAT)
 def test_text(fault: str, call: Call, services: Services, router: ScriptedRouter, sandbox: Sandbox) -> None:
     router.choose("question_answering", TEXT)
-    graph = build_graph(services).compile()
+    graph: Compiled = build_graph(services).compile()
     services.catalog.models(["text-generation", "text-to-image"])
     sandbox.fail(fault)
     result = call(graph, ask("why?"), ONCE)
@@ -74,10 +74,14 @@ def test_text(fault: str, call: Call, services: Services, router: ScriptedRouter
 @pytest.mark.parametrize("in_async", [False, True])
 @pytest.mark.parametrize("fault", STREAM)
 def test_text_whose_tokens_are_listened_to(
-    fault: str, in_async: bool, services: Services, router: ScriptedRouter, sandbox: Sandbox
+    fault: str,
+    in_async: bool,  # noqa: FBT001 (pytest gives it)
+    services: Services,
+    router: ScriptedRouter,
+    sandbox: Sandbox,
 ) -> None:
     router.choose("question_answering", TEXT)
-    graph = build_graph(services).compile()
+    graph: Compiled = build_graph(services).compile()
     services.catalog.models(["text-generation", "text-to-image"])
     sandbox.fail(fault)
     modes: Any = ["messages", "values"]
@@ -95,7 +99,7 @@ def test_text_whose_tokens_are_listened_to(
 @pytest.mark.parametrize("fault", PICTURE)
 def test_picture(fault: str, call: Call, services: Services, router: ScriptedRouter, sandbox: Sandbox) -> None:
     router.choose("image_generation", IMAGE)
-    graph = build_graph(services).compile()
+    graph: Compiled = build_graph(services).compile()
     services.catalog.models(["text-generation", "text-to-image"])
     sandbox.fail(fault, times=2)  # the one with a retry is to fail twice
     result = call(graph, ask("a cat"), ONCE)
@@ -111,7 +115,7 @@ def test_picture_that_cannot_be_fetched(
     fault: str, call: Call, services: Services, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:
     router.choose("image_understanding", "sandbox/image-to-text-1")
-    graph = build_graph(services).compile()
+    graph: Compiled = build_graph(services).compile()
     sandbox.fail(fault)
     result = call(graph, ask("what is this?", "https://example.com/a.png"), ONCE)
     assert result["error"]["kind"] == "bad_image"

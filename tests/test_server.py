@@ -71,7 +71,7 @@ def test_a_thread_keeps_its_messages_and_nothing_else_of_a_turn(sdk: SyncLangGra
     assert len(second["messages"]) == 4
     assert second["artifacts"] == []
     assert len(second["attempts"]) == 1
-    assert sdk.threads.get_state(thread)["values"]["previous"]["route"] == "image_generation"  # type: ignore[index,call-overload]
+    assert sdk.threads.get_state(thread)["values"]["previous"]["route"] == "image_generation"  # type: ignore[call-overload]
 
 
 def test_schemas_have_the_keys_and_studio_its_form(sdk: SyncLangGraphClient) -> None:
@@ -96,7 +96,9 @@ def test_the_router_graphs_errors_are_readable(sdk: SyncLangGraphClient) -> None
 
 
 @pytest.mark.parametrize("mode", ["wait", "stream"])
-def test_stop_iteration_is_retried_once_and_the_server_goes_on(sdk: SyncLangGraphClient, mode: str, folder: Path) -> None:
+def test_stop_iteration_is_retried_once_and_the_server_goes_on(
+    sdk: SyncLangGraphClient, mode: str, folder: Path
+) -> None:
     """The sandbox answers this prompt's first look-ups with an empty mapping."""
     prompt = f"Paint a picture of a lighthouse, {mode} [[sandbox:no_provider*2]]"
     history = folder / "outputs" / "sandbox" / "route_config.json"
@@ -119,7 +121,10 @@ def test_ten_one_second_runs_take_about_one_second_of_waiting(url: str, sdk: Syn
         async with get_client(url=url) as server:
             start = time.perf_counter()
             await asyncio.gather(
-                *(server.runs.wait(None, "omni_router", input=asking(f"Who discovered element {n}?")) for n in range(10))
+                *(
+                    server.runs.wait(None, "omni_router", input=asking(f"Who discovered element {n}?"))
+                    for n in range(10)
+                )
             )
             return time.perf_counter() - start
 

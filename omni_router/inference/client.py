@@ -78,14 +78,7 @@ class HubInference:
             chat = ChatHuggingFace(
                 llm=endpoint, max_tokens=settings.max_new_tokens, temperature=settings.temperature, stream_usage=True
             )
-            try:
-                message = chat.invoke(list(messages))
-            except ValueError as error:
-                # LangChain's, of a stream without content. With a named provider it may be the client's, which then
-                # looks up whether that provider serves the model.
-                if type(error) is ValueError and provider is None:
-                    raise SpecialistError("malformed_answer", model=model, cause="empty stream") from error
-                raise
+            message = chat.invoke(list(messages))
         if message.response_metadata.get("finish_reason") == "content_filter":
             raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
         if not message.content:

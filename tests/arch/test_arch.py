@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, Answer, expected_reply
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers import OfferedRoute, Proposal, Reply, Turn, parse_reply
@@ -17,6 +16,7 @@ from omni_router.routers.arch import ArchRouter
 from omni_router.routers.budget import fit
 from omni_router.routers.checkpoint import load_checkpoint, pick_device, pick_dtype
 from omni_router.routers.conversation import ELLIPSIS
+from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, Answer, expected_reply
 
 WITHOUT_CANDIDATES = tuple(replace(route, candidates=()) for route in TINY_ROUTES)
 
