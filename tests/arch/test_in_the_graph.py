@@ -1,0 +1,56 @@
+"""A real local checkpoint, tiny but trained, as the router of the whole graph and of the command line."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from omni_router import _sandbox
+from omni_router.cli import main
+from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint
+
+# What is offered for a prompt without a picture, with the candidates that the sandbox's catalog lists.
+OFFERED = [
+    replace(route, candidates=tuple(f"{route.candidates[0][:-1]}{n}" for n in (1, 2, 3))) for route in TINY_ROUTES[:3]
+]
+PAIRS = {prompt: answer for prompt, answer in TINY_PAIRS.items() if answer[0] != "image_understanding"}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_checkpoint(tmp_path_factory.mktemp("tiny-in-the-graph"), OFFERED, PAIRS)
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps([{"name": route.name, "description": route.description} for route in TINY_ROUTES]))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def leave_the_sandbox() -> Iterator[None]:
+    yield
+    while _sandbox.active():
+        _sandbox.uninstall()
+
+
+def test_prompts_are_routed_by_the_checkpoint_and_answered(
+    checkpoint: Path, policy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for prompt, (route, model, reason) in list(PAIRS.items())[:7:3]:
+        flags = ["--router", "arch", "--router-model", str(checkpoint), "--route-config", str(policy), "--sandbox"]
+        assert main(["--prompt", prompt, *flags, "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert (result["route"], result["model"], result["reason"]) == (route, model, reason)
+        assert result["source"] == "router"
+        assert result["error"] is None
+
+
+def test_what_no_route_fits_is_explained(checkpoint: Path, policy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--router", "arch", "--router-model", str(checkpoint), "--route-config", str(policy), "--sandbox"]
+    assert main(["--prompt", "qwerty asdf zxcv", *flags, "--json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["error"]["kind"] == "no_route"
