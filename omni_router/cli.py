@@ -3,8 +3,11 @@
 import argparse
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -53,7 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check(args, parser)
     _log_to_stderr(debug=args.debug_router)
     try:
-        return _list_routes(args) if args.list_routes else _answer(args)
+        if args.list_routes:
+            return _list_routes(args)
+        with _ending_at_once():
+            return _answer(args)
     except (ConfigurationError, InvalidRequest) as error:
         print(f"omni-router: {error}", file=sys.stderr)
         return MISUSED
@@ -61,11 +67,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"omni-router: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("omni-router: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:  # whoever read our output has gone; keep Python from complaining about it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _interrupted() -> int:
+    print("omni-router: interrupted", file=sys.stderr, flush=True)
+    return INTERRUPTED
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """End the process on Ctrl-C: Python would wait for the thread in which a model is called, for minutes perhaps.
+
+    Nothing is lost by it: history is written whole or not at all.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(_interrupted()))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _parser() -> argparse.ArgumentParser:

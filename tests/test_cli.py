@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -245,13 +246,26 @@ def test_token_is_nowhere_in_what_is_printed(capsys: Capture) -> None:
     assert secret not in captured.out + captured.err
 
 
-def test_interrupt_ends_with_130_and_a_line(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("omni_router.routers.semantic.SemanticRouter.reply", interrupted)
-    assert main(["--prompt", QUESTION, "--router", "semantic", "--sandbox"]) == 130
-    assert "interrupted" in capsys.readouterr().err
+def test_interrupt_ends_at_once_with_130_and_a_line_while_a_model_is_called(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from omni_router.cli import main; raise SystemExit(main())"]
+    process = subprocess.Popen(
+        [*command, "--prompt", QUESTION, "--router", "semantic", "--sandbox"],
+        env={**os.environ, "OMNI_SANDBOX_LATENCY": "600"},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout
+            assert any(line.startswith("  reason") for line in process.stdout)  # decided: the call comes next
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "interrupted" in told
 
 
 def test_help_teaches(capsys: Capture) -> None:

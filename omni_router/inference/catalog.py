@@ -4,8 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -69,18 +68,19 @@ class HubCatalog:
             return self._flights[task]
 
     def _landed(self, task: str, future: "Future[Listing]", started: float) -> Listing:
-        try:
-            return future.result(timeout=max(0.0, started + TIMEOUT - self._clock()))
-        except FutureTimeoutError:
-            logger.warning("the Hub did not list models for %s within %g s", task, TIMEOUT)
-        except Exception as error:  # noqa: BLE001 (whatever it was, the turn goes on with history, and we said so)
-            logger.warning("the Hub could not list models for %s: %s", task, type(error).__name__)
-        return ()
+        patience = max(0.0, started + TIMEOUT - self._clock())
+        wait([future], patience)
+        if not future.done():
+            if patience:  # who comes later does not wait, and need not be told again
+                logger.warning("the Hub did not list models for %s within %g s", task, TIMEOUT)
+            return ()
+        return () if future.exception() else future.result()
 
     def _fly(self, task: str, future: "Future[Listing]") -> None:
         try:
             future.set_result(self._list(task))
         except Exception as error:  # noqa: BLE001 (handed to whoever waits)
+            logger.warning("the Hub could not list models for %s: %s", task, type(error).__name__)
             future.set_exception(error)
 
     def _list(self, task: str) -> Listing:

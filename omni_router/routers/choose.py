@@ -37,7 +37,7 @@ class AutoRouter:
         with self._lock:
             if self._chosen is None:
                 self._chosen, why = self._choose()
-                logger.info("router: %s", why)
+                logger.info("routing with %s", why)
         return self._chosen.reply(conversation, routes)
 
     def _choose(self) -> tuple[Router, str]:
