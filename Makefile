@@ -27,7 +27,7 @@ serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulat
 	@$(BIN)/python -c "import sys; from omni_router.inference.client import find_token; sys.exit(not find_token())" \
 	  || { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }; \
 	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=$${LANGSMITH_TRACING:-false} \
-	exec $(BIN)/langgraph dev --no-browser --port $(PORT) --n-jobs-per-worker $(JOBS)
+	exec $(BIN)/langgraph dev --no-browser --no-reload --port $(PORT) --n-jobs-per-worker $(JOBS)
 
 lint: $(VENV)/.lint ## check style and types
 	$(BIN)/ruff check .

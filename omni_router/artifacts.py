@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from typing_extensions import TypedDict
 
+from omni_router.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -33,7 +35,20 @@ class ArtifactFolder:
         self.folder, self._now = folder, now
 
     def save(self, image: "Image", route: str) -> Artifact:
-        """Write `image` as `<UTC yyyymmdd_hhmmss>_<route>[_n].png`."""
+        """Write `image` as `<UTC yyyymmdd_hhmmss>_<route>[_n].png`.
+
+        Raises:
+            ConfigurationError: the folder cannot be written.
+        """
+        try:
+            return self._save(image, route)
+        except OSError as error:
+            raise ConfigurationError(
+                f"pictures cannot be saved in {self.folder}: {error.strerror or error}; name another folder with "
+                "--output-dir or OMNI_OUTPUT_DIR"
+            ) from error
+
+    def _save(self, image: "Image", route: str) -> Artifact:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._create(f"{self._now():%Y%m%d_%H%M%S}_{_file_name(route)}") as file:
             (image if image.mode in PNG_MODES else image.convert("RGB")).save(file, format="PNG")

@@ -29,7 +29,7 @@ def candidates(records: Sequence[ModelRecord], listed: Sequence[CatalogModel], *
 
     Sandbox models that a file holds are left out of real runs.
     """
-    line = [Candidate(model=record["id"], provider=None, source="history") for record in records]
+    line = [Candidate(model=record["id"], provider=record.get("provider"), source="history") for record in records]
     line += [Candidate(model=model.id, provider=None, source="catalog") for model in listed]
     seen: set[str] = set()
     return [

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -44,6 +45,7 @@ environment (a flag wins):
   OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_SANDBOX=1
   OMNI_ROUTER_PROMPT         json (route, model and reason) or trained (the checkpoint's own form, route only)
   OMNI_THREADS               how many slow calls may run at once under async hosts (64)
+  OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
 
 exit status: 0 answered (or routed, when only routing), 1 no answer, 2 something to correct first
 """
@@ -54,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     _check(args, parser)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # answers come in any script, terminals may not
     _log_to_stderr(debug=args.debug_router)
     try:
         if args.list_routes:

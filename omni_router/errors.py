@@ -41,7 +41,7 @@ class ErrorInfo(TypedDict):
     kind: ErrorKind
     message: str
     hint: str
-    cause: str  # what was raised or answered, for a developer: "StopIteration", "HTTP 503"
+    cause: str  # what was raised or answered: "HTTP 503"; a "StopIteration" is retried
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ KINDS: dict[ErrorKind, Kind] = {
     ),
     "no_model": Kind(
         "There is no model to try for this route.",
-        "The catalog of the Hub could not be read and the route has no history: check the network connection, or add "
+        "The route has no history, and the Hub gave no model for its task: check the network connection, or add "
         'a model to the route in route_config.json ("models": ["org/name"]).',
     ),
     "no_reply": Kind(

@@ -25,9 +25,10 @@ def routes_as_json(file: RouteFile) -> str:
 
 def routes_as_text(file: RouteFile) -> str:
     """Give the routes and their models for a person to read."""
+    routes = file.routes()  # first: an unusable path is told by it
     where = str(file.path) if file.path.exists() else f"the packaged default ({file.path} does not exist yet)"
     lines = [f"Routes of {where}", ""]
-    for route in file.routes():
+    for route in routes:
         lines.append(f"{route.name}  [{route.task}]")
         lines.append(textwrap.fill(route.description, 100, initial_indent="    ", subsequent_indent="    "))
         models = _models(file, route.name)

@@ -12,11 +12,15 @@ def user_message(text: str, image: str | Path | None = None) -> HumanMessage:
     """Make a user's message, with a picture from an http(s) or data URL, which goes on as it is, or a local file.
 
     Raises:
-        InvalidRequest: there is neither text nor picture.
+        InvalidRequest: there is neither text nor picture, or the text is not valid.
         BadPicture: the file cannot be read, or is no picture.
     """
     if not text.strip() and image is None:
         raise InvalidRequest("the prompt is empty; say what you want answered")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("the prompt is not valid text: it holds bytes that are no UTF-8") from error
     if image is None:
         return HumanMessage(text)
     url = _url(str(image))

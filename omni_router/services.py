@@ -41,7 +41,7 @@ class Services:
         from omni_router.routers.choose import choose_router
 
         environment = environment or Environment.read()
-        if environment.sandbox:
+        if environment.sandbox and not _sandbox.active():
             _sandbox.install()
         file = RouteFile(environment.route_config)
         file.document()  # a broken policy is told at the start, not in the middle of a run

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from omni_router.artifacts import Artifact, ArtifactFolder
+from omni_router.errors import ConfigurationError
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)
 
@@ -71,3 +72,16 @@ def test_an_odd_route_name_stays_in_the_folder(tmp_path: Path, route: str) -> No
     assert saved.name.startswith("20260304_050607_")
     assert saved.suffix == ".png"
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [saved]
+
+
+def test_a_folder_that_cannot_be_written_is_a_configuration_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ConfigurationError, match=r"pictures cannot be saved in .*file.*--output-dir"):
+        ArtifactFolder(tmp_path / "file" / "inside").save(Image.new("RGB", (2, 2)), "r")
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "LAB", "F"])
+def test_colour_modes_that_png_does_not_have_are_converted(mode: str, tmp_path: Path) -> None:
+    artifact = ArtifactFolder(tmp_path).save(Image.new(mode, (2, 2)), "r")
+    with Image.open(artifact["path"]) as image:
+        assert image.mode == "RGB"

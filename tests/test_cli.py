@@ -13,9 +13,12 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
+from omni_router.config.environment import Environment
 from omni_router.config.policy import DEFAULT_POLICY
 from omni_router.demo import DEFAULT_MULTI_MODAL_QUERIES
+from omni_router.routers.choose import choose_router
 from omni_router.routers.semantic import SemanticRouter
+from omni_router.services import Services
 
 ROOT = Path(__file__).parents[1]
 QUESTION = "Who discovered penicillin?"
@@ -27,7 +30,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def one_process(semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Load the real router once for all commands that run in this process, and leave no sandbox behind."""
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda: semantic)
+    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda _encoder: semantic)
     yield
     while _sandbox.active():
         _sandbox.uninstall()
@@ -273,3 +276,53 @@ def test_help_teaches(capsys: Capture) -> None:
     shown = capsys.readouterr().out
     for part in ("examples:", "--sandbox", "HF_TOKEN", "OMNI_THREADS", "exit status", "route_config.json"):
         assert part in shown
+
+
+def test_sandbox_keeps_its_own_policy_file_whatever_the_environment_says(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNI_ROUTE_CONFIG", str(tmp_path / "real.json"))
+    assert main(["--prompt", QUESTION, "--router", "semantic", "--sandbox"]) == 0
+    assert not (tmp_path / "real.json").exists()
+    assert str(Path("outputs") / "sandbox" / "route_config.json") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("router", ["auto", "arch"])
+def test_a_checkpoint_that_is_named_is_never_passed_over(router: str, capsys: Capture) -> None:
+    assert main(["--prompt", QUESTION, "--sandbox", "--router", router, "--router-model", "/no/such"]) == 2
+    assert "/no/such" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["a-file", "a-file/inside"])
+def test_an_output_folder_that_is_a_file_is_status_2(folder: str, capsys: Capture, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("")
+    policy = str(tmp_path / "policy.json")
+    flags = ["--router", "semantic", "--sandbox", "--output-dir", folder, "--route-config", policy]
+    assert main(["--prompt", "Draw a picture of a red fox in the snow", *flags]) == 2
+    assert "--output-dir" in capsys.readouterr().err
+
+
+def test_wrong_values_end_with_2_and_a_line_instead_of_a_traceback(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["--list-routes", "--route-config", "x" * 300]) == 2
+    assert main(["--prompt", "caf\udce9 time", "--sandbox"]) == 2
+    assert "not valid text" in capsys.readouterr().err
+    monkeypatch.setenv("OMNI_SANDBOX_LATENCY", "soon")
+    assert main(["--prompt", QUESTION, "--sandbox"]) == 2
+    assert "OMNI_SANDBOX_LATENCY is 'soon'" in capsys.readouterr().err
+
+
+def test_routers_are_loaded_once_for_all_graphs_of_a_process() -> None:
+    first = choose_router(Environment.read(router="semantic"))
+    assert choose_router(Environment.read(router="semantic")) is first
+    arch = choose_router(Environment.read(router="arch"))
+    assert choose_router(Environment.read(router="arch")) is arch
+
+
+def test_python_sandbox_stays_the_active_one_under_omni_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNI_SANDBOX", "1")
+    with _sandbox.sandbox() as box:
+        Services.from_environment()
+        assert _sandbox.active() is box
+    assert _sandbox.active() is None

@@ -12,6 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
+from omni_router._sandbox import sandbox as fresh_sandbox
 from omni_router.errors import ConfigurationError, InvalidRequest, SpecialistError
 from tests.calls import FORMS, Call, Compiled, ask, path
 from tests.conftest import ScriptedRouter
@@ -344,3 +345,36 @@ def test_usage_of_the_answer_is_kept(graph: Compiled, router: ScriptedRouter) ->
     assert graph.invoke(ask("why?"))["messages"][-1].usage_metadata["output_tokens"] > 0
     *_, streamed = graph.stream(ask("why?"), stream_mode=["messages", "values"])
     assert streamed[1]["messages"][-1].usage_metadata["output_tokens"] > 0
+
+
+def test_a_fallback_route_that_the_policy_lacks_is_named(graph: Compiled, router: ScriptedRouter) -> None:
+    router.choose("question_answering", TEXT)
+    with pytest.raises(ConfigurationError, match=r"fallback_route is 'questoin'.*question_answering"):
+        graph.invoke(ask("why?"), context=Settings(fallback_route="questoin"))
+
+
+def test_provider_written_in_the_policy_is_used(
+    graph: Compiled, router: ScriptedRouter, write_policy: Callable[..., Path], sandbox: Sandbox
+) -> None:
+    write_policy(image_generation=["sandbox/text-to-image-2:together"])
+    router.choose("image_generation", None)
+    result = graph.invoke(ask("a cat"))
+    assert router.asked[0][1][0].candidates[0] == "sandbox/text-to-image-2:together"
+    assert result["attempts"][0]["provider"] == "together"
+    assert any(record.path.startswith("/together/") for record in sandbox.requests)
+
+
+def test_picture_at_a_private_address_is_not_fetched_for_a_describer(graph: Compiled, router: ScriptedRouter) -> None:
+    router.choose("image_understanding", "sandbox/image-to-text-1")
+    result = graph.invoke(ask("what is this?", "http://169.254.169.254/latest/meta-data"))
+    assert result["error"]["kind"] == "bad_image"
+    assert "not a public address" in result["error"]["message"]
+
+
+def test_catalog_of_the_sandbox_is_not_taken_along_when_it_ends(router: ScriptedRouter, services: Services) -> None:
+    router.choose("question_answering", None)
+    graph: Compiled = build_graph(services).compile()
+    assert graph.invoke(ask("why?"))["decision"]["model"] == TEXT
+    with fresh_sandbox() as inner:
+        inner.fail("hub_503", times=9)
+        assert services.catalog.models(["text-generation"]) == {"text-generation": ()}

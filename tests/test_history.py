@@ -467,3 +467,17 @@ def test_a_sandbox_model_is_recorded_inside_the_sandbox(tmp_path: Path, sandbox:
     path = make(tmp_path)
     assert FileHistory(RouteFile(path)).record(use("sandbox/text-generation-1")) == str(path)
     assert [entry["id"] for entry in stored(path)] == ["sandbox/text-generation-1"]
+
+
+@pytest.mark.parametrize("after", [{"outcome": "rate_limited"}, {"outcome": "timeout"}, {"called": False}])
+def test_a_failure_stands_until_a_success(after: dict[str, Any]) -> None:
+    models: list[Any] = [{"id": "acme/a", "last_used": "2026-01-01T00:00:00Z"}, {"id": "acme/b"}]
+    fold(models, Use("r", "acme/b", "why", "2026-01-02T00:00:00Z", outcome="no_provider"))
+    fold(models, Use("r", "acme/b", "why", "2026-01-03T00:00:00Z", **after))
+    records = [record for entry in models if (record := read_record(entry))]
+    assert [record["id"] for record in ranked(records)] == ["acme/a", "acme/b"]
+    fold(models, Use("r", "acme/b", "why", "2026-01-04T00:00:00Z"))
+    records = [record for entry in models if (record := read_record(entry))]
+    assert [record["id"] for record in ranked(records)] == ["acme/b", "acme/a"]
+    assert models[1]["failures"] == {"no_provider": 1}
+    assert models[1]["uses"] == 3

@@ -1,6 +1,7 @@
 """What goes along with the client's requests to the Hub: the run's own token, and a time limit."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,6 +42,9 @@ def answering(seen: list[httpx.Request]) -> Iterator[None]:
         yield
     finally:
         huggingface_hub.set_client_factory(before)
+
+
+PUBLIC = "93.184.215.14"  # anybody's
 
 
 def tokens(box: Sandbox, host: str) -> list[str | None]:
@@ -95,21 +99,48 @@ def test_the_token_goes_to_no_other_host_than_hub_and_router(sandbox: Sandbox) -
         "https://huggingface.co:8443/x",
     ],
 )
-def test_an_address_that_only_resembles_the_hub_gets_no_token(url: str) -> None:
+def test_an_address_that_only_resembles_the_hub_gets_no_token(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.inference.hub_call.look_up", lambda _host: [PUBLIC])
     seen: list[httpx.Request] = []
     with answering(seen), hub_call(MINE, 3):
         get_session().get(url)
     assert [request.headers.get("authorization") for request in seen] == [None]
 
 
-def test_a_redirect_away_from_the_hub_loses_the_token() -> None:
+def test_a_redirect_away_from_the_hub_loses_the_token_and_goes_to_the_checked_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("omni_router.inference.hub_call.look_up", lambda _host: [PUBLIC])
     seen: list[httpx.Request] = []
     with answering(seen), hub_call(MINE, 3):
         get_session().get("https://huggingface.co/away")
     assert [(request.url.host, request.headers.get("authorization")) for request in seen] == [
         (HUB, f"Bearer {MINE}"),
-        ("elsewhere.example", None),
+        (PUBLIC, None),
     ]
+    assert seen[1].headers["host"] == "elsewhere.example"
+    assert seen[1].extensions["sni_hostname"] == "elsewhere.example"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"])
+def test_a_picture_that_a_provider_left_at_a_private_address_is_not_fetched(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni_router.inference.hub_call.look_up", lambda _host: [address])
+    seen: list[httpx.Request] = []
+    with answering(seen), hub_call(MINE, 3), pytest.raises(httpx.InvalidURL, match="not a public address"):
+        get_session().get("https://pictures.example/x.png")
+    assert seen == []
+
+
+def test_polling_for_a_picture_that_never_comes_ends() -> None:
+    seen: list[httpx.Request] = []
+    with answering(seen), hub_call(MINE, 0.2):
+        get_session().get("https://router.huggingface.co/status")
+        time.sleep(0.25)
+        with pytest.raises(httpx.ReadTimeout, match=r"within 0\.2 s"):
+            get_session().get("https://router.huggingface.co/status")
+    assert len(seen) == 1
 
 
 def test_the_limit_is_set_where_the_client_sets_none_and_its_own_is_kept() -> None:

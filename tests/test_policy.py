@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from omni_router.config.policy import DEFAULT_POLICY, Document, Policy, parse_document
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError, PolicyFileError
+from omni_router.history import Use
+from omni_router.history.file import FileHistory
 from omni_router.tasks import TASKS
 
 PATH = Path("some/route_config.json")
@@ -64,7 +67,6 @@ def mark(key: str) -> Callable[[list[dict[str, Any]]], bool]:
         ('[\n {"name": "a"},\n\n {"name": "a"}]', 4, "already used in line 2"),
         ('[\n {"name": "Sums"},\n {"name": " sUMS "}]', 3, "already used in line 2"),
         ('[{"name": "a"}, {"name": "A"}]', 1, "already used in line 1"),
-        ('[\n {"name": "a",\n "models": {"id": "acme/painter-2"}}]', 2, "\"models\" of route 'a' is not an array"),
         ('[\n {"name": "a, ] ",\n "description": "x] ,\\n"},\n {"name": ""}]', 4, 'no "name"'),
     ],
 )
@@ -130,7 +132,7 @@ def test_an_entry_without_description_is_skipped_and_named(entry: dict[str, Any]
     "model",
     [
         *("chat", "image_generation", "x", "", "organization/model_name", "your-org/your-model", "acme/", "a/b/c"),
-        *("acme/painter 2", "acme/painter-2:together", "https://example.org/acme/painter-2", 7, 1.5, True, None),
+        *("acme/painter 2", "acme/painter-2:Together", "https://example.org/acme/painter-2", 7, 1.5, True, None),
         *([], ["acme/painter-2"], {}, {"name": "acme/painter-2"}, {"id": None}, {"id": 7}, {"id": "x"}),
     ],
 )
@@ -285,3 +287,51 @@ def test_warnings_are_given_once_a_version_of_the_file(tmp_path: Path, caplog: p
         file.routes()
     assert len(warned(caplog)) == 2
     assert all(str(path) in text for text in warned(caplog))
+
+
+def test_models_that_are_no_array_are_ignored_with_a_warning_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([{**GOOD, "models": {"id": "acme/painter-2"}}]))
+    before = path.read_bytes()
+    file = RouteFile(path)
+    assert any("not an array" in warning for warning in file.document().warnings)
+    history = FileHistory(file)
+    assert history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) is None
+    assert path.read_bytes() == before
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps([GOOD]).encode())
+    assert [route.name for route in RouteFile(path).routes()] == ["chat"]
+
+
+def test_half_of_a_surrogate_pair_survives_a_write(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([{**GOOD, "note": "\ud83d"}]))
+    history = FileHistory(RouteFile(path))
+    assert history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) == str(path)
+    assert json.loads(path.read_text())[0]["note"] == "\ud83d"
+
+
+def test_provider_of_a_model_written_by_hand_is_split_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([{**GOOD, "models": ["acme/painter-1:together"]}]))
+    history = FileHistory(RouteFile(path))
+    [record] = history.models("chat")
+    assert (record["id"], record["provider"]) == ("acme/painter-1", "together")
+    history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z"))
+    [model] = json.loads(path.read_text())[0]["models"]
+    assert model["id"] == "acme/painter-1:together"
+    assert model["uses"] == 1
+    assert "provider" not in model
+
+
+def test_a_stuck_process_does_not_hold_up_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.config.route_file.LOCK_TIMEOUT", 0.1)
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([GOOD]))
+    history = FileHistory(RouteFile(path))
+    with FileLock(tmp_path / ".route_config.json.lock"):
+        assert history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) is None
+    assert history.models("chat")[0]["uses"] == 1, "what waited is written once the lock is free"

@@ -27,6 +27,7 @@ from huggingface_hub.utils import _http
 from PIL import Image, UnidentifiedImageError
 
 from omni_router._sandbox import FAULTS, SANDBOX_TOKEN, Sandbox, active, install, sandbox, uninstall
+from omni_router.errors import ConfigurationError
 
 CHAT, PICTURE, VISION = "sandbox/text-generation-1", "sandbox/text-to-image-1", "sandbox/image-text-to-text-1"
 TASKS = ("text-generation", "text-to-image", "image-text-to-text")
@@ -603,7 +604,7 @@ def test_install_reads_the_latency_from_the_environment(monkeypatch: pytest.Monk
     uninstall()
     assert box.latency == 0.25
     monkeypatch.setenv("OMNI_SANDBOX_LATENCY", "fast")
-    with pytest.raises(ValueError, match="OMNI_SANDBOX_LATENCY is 'fast'"):
+    with pytest.raises(ConfigurationError, match="OMNI_SANDBOX_LATENCY is 'fast'"):
         install()
     assert active() is None
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 
 from omni_router._sandbox.box import Record, Sandbox
 from omni_router._sandbox.faults import FAULTS, Fault
+from omni_router.errors import ConfigurationError
 
 __all__ = ["FAULTS", "SANDBOX_TOKEN", "Fault", "Record", "Sandbox", "active", "install", "sandbox", "uninstall"]
 
@@ -43,7 +44,7 @@ def install(box: Sandbox | None = None) -> Sandbox:
     Without `box` a new one is made, whose latency in seconds is OMNI_SANDBOX_LATENCY.
 
     Raises:
-        ValueError: OMNI_SANDBOX_LATENCY is no number of seconds.
+        ConfigurationError: OMNI_SANDBOX_LATENCY is no number of seconds.
     """
     from omni_router._sandbox import client
 
@@ -83,5 +84,5 @@ def _latency() -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"OMNI_SANDBOX_LATENCY is {text!r}, but should be a number of seconds such as 0.5")
+        raise ConfigurationError(f"OMNI_SANDBOX_LATENCY is {text!r}, but should be a number of seconds such as 0.5")
     return seconds

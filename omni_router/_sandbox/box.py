@@ -53,6 +53,10 @@ class Sandbox:
 
         return SandboxTransport(self)
 
+    def resolve(self, host: str) -> list[str]:
+        """Stand in for a name look-up: the sandbox answers for every name; an address is itself."""
+        return [host] if host.replace(".", "").isdecimal() or ":" in host else ["1.1.1.1"]
+
     def fail(self, kind_or_fault: str, model: str | None = None, times: int = 1) -> None:
         """Let the next `times` calls (of `model`, if given) fail, by a name of `FAULTS` or by an error kind.
 

@@ -45,10 +45,12 @@ class Environment:
 
         sandboxed = _flag("OMNI_SANDBOX", variables) if sandbox is None else sandbox
         folder = output_dir or Path(variables.get("OMNI_OUTPUT_DIR") or "outputs")
-        named = route_config or (Path(given) if (given := variables.get("OMNI_ROUTE_CONFIG")) else None)
-        playground = folder / "sandbox" / "route_config.json"  # sandbox models do not belong in a real history
+        if sandboxed or _sandbox.active():  # simulated models do not belong in a real history
+            usual = folder / "sandbox" / "route_config.json"
+        else:
+            usual = Path(variables.get("OMNI_ROUTE_CONFIG") or "route_config.json")
         return cls(
-            route_config=named or (playground if sandboxed or _sandbox.active() else Path("route_config.json")),
+            route_config=route_config or usual,
             output_dir=folder,
             router=_one_of("OMNI_ROUTER", router or variables.get("OMNI_ROUTER") or "auto", get_args(RouterName)),
             router_model=router_model or variables.get("OMNI_ROUTER_MODEL") or None,

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from omni_router.errors import PolicyFileError
 from omni_router.history.fold import read_record
 from omni_router.history.protocol import ModelRecord
+from omni_router.routers.reply import OTHER
 from omni_router.tasks import TASKS, default_task
 
-OTHER = "other"  # reserved: no route fits. A listed one is kept in the file and never offered.
 DEFAULT_POLICY = Path(__file__).with_name("route_config.json")
 
 
@@ -58,8 +58,6 @@ def parse_document(text: str, path: Path) -> Document:
         if first := line_of.get(name.strip().casefold()):
             raise PolicyFileError(path, f"the name {name!r} is already used in line {first}", line)
         line_of[name.strip().casefold()] = line
-        if not isinstance(entry.get("models", []), list):
-            raise PolicyFileError(path, f'"models" of route {name!r} is not an array', line)
         entries.append(entry)
     warnings: list[str] = []
     routes = tuple(route for entry in entries if (route := _route(entry, warnings)))
@@ -93,7 +91,7 @@ def _skip(text: str, at: int) -> int:
 
 def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
     name = entry["name"].strip()
-    if name.casefold() == OTHER:
+    if name.casefold() == OTHER:  # kept in the file, never offered
         return None
     description, examples, task = entry.get("description"), entry.get("examples", []), entry.get("task")
     task = default_task(name.casefold()) if task is None else task  # names are matched without regard to case
@@ -114,6 +112,9 @@ def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
 
 def _models(entry: dict[str, Any], warnings: list[str]) -> tuple[ModelRecord, ...]:
     records = []
+    if not isinstance(entry.get("models", []), list):
+        warnings.append(f'"models" of route {entry["name"]!r} are ignored: not an array')
+        return ()
     for model in entry.get("models", []):
         record = read_record(model)
         if record is None:

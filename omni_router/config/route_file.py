@@ -15,6 +15,8 @@ logger = logging.getLogger("omni_router")
 
 Signature = tuple[int, int, int]
 
+LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
+
 
 class RouteFile:
     """The policy of one machine, and the place its history is written to.
@@ -57,6 +59,10 @@ class RouteFile:
             self._good = (signature, document)
             return document
 
+    def is_broken(self) -> bool:
+        """Tell whether the file on disk is the one already found unusable."""
+        return self._broken is not None and self._broken == self._signature()
+
     def update(self, change: Callable[[list[dict[str, Any]]], bool]) -> None:
         """Read, let `change` edit the entries in place, and write if it says so; one process at a time.
 
@@ -68,16 +74,16 @@ class RouteFile:
 
         target = self.path.resolve()  # a link is written through, not replaced
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock")):
+        with FileLock(target.with_name(f".{target.name}.lock"), timeout=LOCK_TIMEOUT):
             document = self._read()
             if change(document.entries):
-                _write_whole(target, json.dumps(document.entries, indent=2, ensure_ascii=False) + "\n")
+                _write_whole(target, _as_text(document.entries))
 
     def _read(self) -> Document:
         path = self.path
         try:
             path = path if path.exists() else DEFAULT_POLICY
-            return parse_document(path.read_text(encoding="utf-8"), path)
+            return parse_document(path.read_text(encoding="utf-8-sig"), path)
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyFileError(path, f"cannot be read: {error}") from error
 
@@ -88,6 +94,15 @@ class RouteFile:
         except OSError:  # none, or out of reach; reading it will tell which
             return None
         return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _as_text(entries: list[dict[str, Any]]) -> str:
+    text = json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold and UTF-8 cannot
+        return json.dumps(entries, indent=2) + "\n"
+    return text
 
 
 def _write_whole(target: Path, text: str) -> None:

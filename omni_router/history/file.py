@@ -31,7 +31,7 @@ class FileHistory:
 
     def models(self, route: str) -> list[ModelRecord]:
         """Give the models of a route, newest use first, those that failed last at the end."""
-        if self._waiting:
+        if self._waiting and not self._file.is_broken():
             self.flush()
         return ranked(self._file.document().models.get(route.casefold(), ()))
 
@@ -57,10 +57,13 @@ class FileHistory:
             def change(entries: list[dict[str, Any]]) -> bool:
                 by_name = {entry["name"].strip().casefold(): entry for entry in entries}
                 for use in self._waiting:
+                    told = (self._file.path, use.route)
                     entry = by_name.get(use.route.casefold())
                     if entry is None:
                         logger.warning("route %r is no longer in %s: its use is dropped", use.route, self._file.path)
-                    elif fold(entry.setdefault("models", []), use):
+                    elif not isinstance(models := entry.setdefault("models", []), list):
+                        logger.warning("%s: nothing is recorded for route %r, whose models are no array", *told)
+                    elif fold(models, use):
                         stored.append(use)
                 return bool(stored)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from omni_router.errors import KINDS
 from omni_router.history.protocol import LastFailure, ModelRecord, Use
-from omni_router.model_id import is_model_id
+from omni_router.model_id import split_model_id
 
 # A route seldom sees more than a handful of models; fifty keep the file readable and a turn's candidates bounded.
 MAX_MODELS = 50
@@ -14,9 +14,14 @@ MAX_MODELS = 50
 def read_record(entry: Any) -> ModelRecord | None:
     """Read an entry of `models`, a string or an object; None when it is malformed."""
     record = {"id": entry} if isinstance(entry, str) else entry
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not is_model_id(record["id"].strip()):
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         return None
-    clean = ModelRecord(id=record["id"].strip())
+    model, provider = split_model_id(record["id"])
+    if model is None:
+        return None
+    clean = ModelRecord(id=model)
+    if provider:
+        clean["provider"] = provider
     for key in ("first_seen", "last_used", "last_reason"):
         if isinstance(value := record.get(key), str):
             clean[key] = value
@@ -43,7 +48,10 @@ def fold(models: list[Any], use: Use) -> bool:
         models.append({})
         at = len(models) - 1
     known = models[at] if isinstance(models[at], dict) else {}
-    models[at] = {**known, **_folded(read_record(models[at]) or ModelRecord(id=use.model), use)}
+    written = (
+        models[at] if isinstance(models[at], str) else known.get("id", use.model)
+    )  # with its provider, if it has one
+    models[at] = {**known, **_folded(read_record(models[at]) or ModelRecord(id=use.model), use), "id": written}
     if use.outcome is None and use.called:
         models[at].pop("last_failure", None)
     return True
@@ -62,16 +70,20 @@ def last_attempt_failed(record: ModelRecord) -> bool:
 
 
 def _folded(record: ModelRecord, use: Use) -> ModelRecord:
+    counted = use.outcome is not None and KINDS[use.outcome].counts
+    # A failure stands until a success: what says nothing of the model must not make it look better.
+    says_nothing = not counted and not (use.called and use.outcome is None)
+    newest = record["last_used"] if says_nothing and "last_used" in record and last_attempt_failed(record) else use.at
     folded = ModelRecord(
         id=use.model,
         first_seen=record.get("first_seen", use.at),
-        last_used=max(use.at, record.get("last_used", "")),  # uses may arrive out of order
+        last_used=max(newest, record.get("last_used", "")),  # uses may arrive out of order
         last_reason=use.reason,
         uses=record.get("uses", 0) + 1,
         successes=record.get("successes", 0) + (use.called and use.outcome is None),
         failures=record.get("failures", {}),
     )
-    if use.outcome is not None and KINDS[use.outcome].counts:
+    if use.outcome is not None and counted:
         folded["failures"] = {**folded["failures"], use.outcome: folded["failures"].get(use.outcome, 0) + 1}
         folded["last_failure"] = LastFailure(at=use.at, kind=use.outcome)
     return folded

@@ -18,6 +18,7 @@ class ModelRecord(TypedDict, total=False):
     """One model of one route, as it stands in route_config.json; times are UTC, ISO 8601, seconds, `Z`."""
 
     id: Required[str]  # org/name
+    provider: str  # of an id written as org/name:provider
     first_seen: str
     last_used: str
     last_reason: str

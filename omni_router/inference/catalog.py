@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+from omni_router import _sandbox
 from omni_router.inference.hub_call import hub_call
 
 logger = logging.getLogger("omni_router")
@@ -45,7 +46,8 @@ class HubCatalog:
         self, token: Callable[[], str | None] = lambda: None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._token, self._clock = token, clock
-        self._flights: dict[str, tuple[Future[Listing], float]] = {}  # by task: the answer, or the call under way
+        # By task and sandbox: the answer, or the call under way.
+        self._flights: dict[tuple[str, object], tuple[Future[Listing], float]] = {}
         self._lock = threading.Lock()
 
     def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
@@ -56,16 +58,17 @@ class HubCatalog:
     def _flight(self, task: str) -> tuple[Future[Listing], float]:
         """Join the call under way or its kept answer, or start a new call."""
         with self._lock:
-            if task in self._flights:
-                future, started = self._flights[task]
+            key = (task, _sandbox.active())  # what the sandbox lists is served nowhere else
+            if key in self._flights:
+                future, started = self._flights[key]
                 answered = future.done() and future.exception() is None
                 if self._clock() - started < (KEEP if answered else KEEP_FAILURE):
                     return future, started
             future = Future()
-            self._flights[task] = (future, self._clock())
+            self._flights[key] = (future, self._clock())
             # A daemon, so that a Hub that never answers does not hold the process at its end.
             threading.Thread(target=self._fly, args=(task, future), name=f"catalog-{task}", daemon=True).start()
-            return self._flights[task]
+            return self._flights[key]
 
     def _landed(self, task: str, future: "Future[Listing]", started: float) -> Listing:
         patience = max(0.0, started + TIMEOUT - self._clock())

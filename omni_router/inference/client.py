@@ -12,7 +12,7 @@ from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.inference.error_map import is_stop_iteration, specialist_errors
 from omni_router.inference.hub_call import hub_call
-from omni_router.inference.pictures import Resolver, load_picture
+from omni_router.inference.pictures import MAX_PIXELS, Resolver, load_picture
 
 if TYPE_CHECKING:
     import httpx
@@ -43,7 +43,7 @@ def find_token(given: str | None = None) -> str | None:
     """Find the token: the one given, else HF_API_TOKEN, HF_TOKEN, the stored login; the sandbox has its own."""
     if _sandbox.active():
         return given or _sandbox.SANDBOX_TOKEN
-    if token := given or os.environ.get("HF_API_TOKEN"):
+    if token := (given or os.environ.get("HF_API_TOKEN") or "").strip():  # a line break would break the header
         return token
     from huggingface_hub import get_token
 
@@ -89,6 +89,8 @@ class HubInference:
         """Make a picture, and read it whole, so that a broken one fails here."""
         with self._client(model, provider, settings) as client:
             image: Image = client.text_to_image(prompt, model=model)
+            if image.width * image.height > MAX_PIXELS:
+                raise SpecialistError("malformed_answer", model=model, cause=f"{image.width} x {image.height} pixels")
             try:
                 image.load()
             except Exception as error:  # Pillow's decoders raise whatever they stumble over
@@ -101,7 +103,7 @@ class HubInference:
             box = _sandbox.active()
             picture = load_picture(
                 url,
-                resolve=_anywhere if box else self._resolve,
+                resolve=box.resolve if box else self._resolve,
                 transport=box.transport if box else self._transport,
             )
             text = client.image_to_text(picture, model=model).generated_text
@@ -117,7 +119,12 @@ class HubInference:
         if not token:
             raise SpecialistError("token", model=model, cause="no token")
         if not token.startswith("hf_"):  # the client would take it for a provider's own key, and send it there
-            raise SpecialistError("token", model=model, cause="no token of the Hub", detail="it starts with hf_")
+            raise SpecialistError(
+                "token",
+                model=model,
+                cause="no token of the Hub",
+                detail="a token of the Hub starts with hf_, this one does not",
+            )
         with specialist_errors(model, token), hub_call(token, settings.timeout):
             client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
             try:
@@ -127,11 +134,6 @@ class HubInference:
                 if is_stop_iteration(error):
                     forget_providers()
                 raise
-
-
-def _anywhere(_host: str) -> list[str]:
-    """Stand in for a name look-up in the sandbox, which answers for every address."""
-    return ["1.1.1.1"]
 
 
 def forget_providers() -> None:

@@ -49,7 +49,7 @@ def kind_of(error: BaseException) -> ErrorKind | None:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, TextGenerationError
     from huggingface_hub.errors import OverloadedError as Overloaded
     from huggingface_hub.errors import ValidationError as Invalid
-    from PIL import UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     if is_stop_iteration(error):
         return "no_provider"
@@ -67,6 +67,7 @@ def kind_of(error: BaseException) -> ErrorKind | None:
         ((httpx.TransportError, ConnectionError), "connection"),
         ((httpx.DecodingError, httpx.TooManyRedirects, httpx.InvalidURL), "malformed_answer"),
         ((json.JSONDecodeError, UnidentifiedImageError, UnicodeDecodeError, binascii.Error), "malformed_answer"),
+        (Image.DecompressionBombError, "malformed_answer"),
         ((KeyError, IndexError, TypeError, AttributeError), "malformed_answer"),  # a 200 with another shape of body
         (ValueError, "no_provider" if _before_the_call(error) else "malformed_answer"),
     )

@@ -1,14 +1,30 @@
-"""Around a block of huggingface_hub calls: the run's own token towards the Hub, and a time limit."""
+"""Around a block of huggingface_hub calls: the run's token, time limits, and no private addresses."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from omni_router import _sandbox
+from omni_router.errors import BadPicture
+from omni_router.inference.pictures import look_up, pinned
 
 if TYPE_CHECKING:
     import httpx
 
-_current: ContextVar[tuple[str | None, float] | None] = ContextVar("hub_call", default=None)
+INFERENCE_ROUTER = "router.huggingface.co"  # what the client calls for every provider
+
+
+@dataclass(frozen=True)
+class _Call:
+    token: str | None
+    timeout: float  # seconds
+    started: float
+
+
+_current: ContextVar[_Call | None] = ContextVar("hub_call", default=None)
 
 
 @contextmanager
@@ -16,7 +32,9 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
     """Send `token` on the Hub requests made in the block, and give up after `timeout` seconds of silence.
 
     Both are missing in the client where it asks the Hub who serves a model, or fetches a picture that a provider left
-    at a URL: it then uses the process's own login, and waits for ever.
+    at a URL: it then uses the process's own login, and waits for ever. Once `timeout` is over no further request
+    begins, which ends the client's polling for a picture that never comes. An address outside Hugging Face, as a
+    provider may hand over, has to be a public one.
     """
     from huggingface_hub import get_session
 
@@ -24,7 +42,7 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
     hooks = client.event_hooks
     if _sign not in hooks["request"]:
         client.event_hooks = {**hooks, "request": [*hooks["request"], _sign]}
-    before = _current.set((token, timeout))
+    before = _current.set(_Call(token, timeout, time.monotonic()))
     try:
         yield
     finally:
@@ -37,10 +55,33 @@ def _sign(request: "httpx.Request") -> None:
 
     if (call := _current.get()) is None:
         return
-    token, timeout = call
+    if time.monotonic() > call.started + call.timeout:
+        raise httpx.ReadTimeout(f"no answer within {call.timeout:g} s", request=request)
     limits = request.extensions.setdefault("timeout", {})
-    request.extensions["timeout"] = {**httpx.Timeout(timeout).as_dict(), **{k: v for k, v in limits.items() if v}}
+    request.extensions["timeout"] = {**httpx.Timeout(call.timeout).as_dict(), **{k: v for k, v in limits.items() if v}}
     hub = httpx.URL(constants.ENDPOINT)
     # Scheme and port too: the same name over plain http would show the token to everyone on the way.
-    if token and (request.url.scheme, request.url.host, request.url.port) == (hub.scheme, hub.host, hub.port):
-        request.headers["authorization"] = f"Bearer {token}"
+    if (request.url.scheme, request.url.host, request.url.port) == (hub.scheme, hub.host, hub.port):
+        if call.token:
+            request.headers["authorization"] = f"Bearer {call.token}"
+    elif request.url.host != INFERENCE_ROUTER:
+        _pin(request)
+
+
+def _pin(request: "httpx.Request") -> None:
+    """Send a request for a provider's picture to a checked public address, unless a proxy looks the name up."""
+    from urllib.request import getproxies
+
+    import httpx
+
+    box = _sandbox.active()
+    if getproxies() and box is None:
+        return
+    try:
+        url, headers, extensions = pinned(request.url, box.resolve if box else look_up)
+    except BadPicture as error:
+        raise httpx.InvalidURL(str(error)) from error
+    if box is None:  # the sandbox answers by name
+        request.url = url
+        request.headers["host"] = headers["host"]
+        request.extensions = {**request.extensions, **extensions}

@@ -80,7 +80,7 @@ def load_picture(url: str, *, resolve: Resolver | None = None, transport: "httpx
     Raises:
         BadPicture: it is no picture, or cannot or may not be fetched.
     """
-    data = _decode(url) if url[:5].lower() == "data:" else _fetch(url, resolve or _resolve, transport)
+    data = _decode(url) if url[:5].lower() == "data:" else _fetch(url, resolve or look_up, transport)
     picture_type(data)
     return data
 
@@ -111,7 +111,7 @@ def _follow(target: "httpx.URL", resolve: Resolver, transport: "httpx.BaseTransp
     # Not through a proxy of the environment: it would look the name up again, after our check.
     with httpx.Client(transport=transport, trust_env=False) as client:
         for _ in range(MAX_REDIRECTS + 1):
-            url, headers, extensions = _pinned(target, resolve)
+            url, headers, extensions = pinned(target, resolve)
             left = deadline - time.monotonic()
             if left <= 0:
                 break
@@ -126,8 +126,14 @@ def _follow(target: "httpx.URL", resolve: Resolver, transport: "httpx.BaseTransp
     raise BadPicture(f"the picture did not arrive within {TIMEOUT:g} s")
 
 
-def _pinned(target: "httpx.URL", resolve: Resolver) -> tuple["httpx.URL", dict[str, str], dict[str, str]]:
-    """Address the request to the very address that was checked: a name could point elsewhere a moment later."""
+def pinned(target: "httpx.URL", resolve: Resolver) -> tuple["httpx.URL", dict[str, str], dict[str, str]]:
+    """Address a request to the very address that was checked: a name could point elsewhere a moment later.
+
+    Gives the URL, the headers and httpx's extensions of the request.
+
+    Raises:
+        BadPicture: it is no http(s) address, or not a public one.
+    """
     if target.scheme not in ("http", "https") or not target.host:
         raise BadPicture(f"a picture's address starts with http:// or https://, not {target.scheme or target.path!r}")
     try:
@@ -138,7 +144,7 @@ def _pinned(target: "httpx.URL", resolve: Resolver) -> tuple["httpx.URL", dict[s
         raise BadPicture(f"{target.host} is not a public address")
     return (
         target.copy_with(host=str(addresses[0])),
-        {"host": target.netloc.decode(), "user-agent": "omni-router"},
+        {"host": target.netloc.decode(), "user-agent": "omni-router", "accept-encoding": "identity"},
         {"sni_hostname": target.host},
     )
 
@@ -155,6 +161,8 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def _read(response: "httpx.Response", deadline: float) -> bytes:
+    if response.headers.get("content-encoding", "identity") != "identity":  # a few KB may unpack to GB
+        raise BadPicture(f"the picture came packed as {response.headers['content-encoding']}, which was not asked for")
     data = bytearray()
     for chunk in response.iter_bytes():
         data += chunk
@@ -165,5 +173,6 @@ def _read(response: "httpx.Response", deadline: float) -> bytes:
     return bytes(data)
 
 
-def _resolve(host: str) -> list[str]:
+def look_up(host: str) -> list[str]:
+    """Give the addresses of a name, as the machine's resolver has them."""
     return [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]

@@ -52,14 +52,16 @@ def _candidates(routes: list[Route], services: Services) -> dict[str, list[Candi
     listed = services.catalog.models(dict.fromkeys(route.task for route in routes))
     sandboxed = _sandbox.active() is not None
     return {
-        route.name: candidates(services.history.models(route.name), listed[route.task], sandboxed=sandboxed)
+        route.name: candidates(services.history.models(route.name), listed[route.task], sandboxed=sandboxed)[
+            :MAX_CANDIDATES
+        ]
         for route in routes
     }
 
 
 def _offer(route: Route, line: list[Candidate]) -> OfferedRoute:
-    models = tuple(candidate["model"] for candidate in line[:MAX_CANDIDATES])
-    return OfferedRoute(route.name, route.description, route.examples, models)
+    models = (f"{c['model']}:{c['provider']}" if c["provider"] else c["model"] for c in line)
+    return OfferedRoute(route.name, route.description, route.examples, tuple(models))
 
 
 def _ask(services: Services, conversation: Any, offer: list[OfferedRoute]) -> Reply | None:

@@ -1,24 +1,39 @@
 from typing import Any
 
-from omni_router.config.policy import OTHER, Route
+from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
-from omni_router.routers import Proposal
+from omni_router.errors import ConfigurationError
+from omni_router.routers import OTHER, Proposal
 from omni_router.services import Services
 from omni_router.state import Decision, State
 
 
 def validate_choice(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Turn the proposal into a decision; without a usable model its `model` is None."""
+    """Turn the proposal into a decision; without a usable model its `model` is None.
+
+    Raises:
+        ConfigurationError: the fallback route is none of the policy.
+    """
     proposal = Proposal(**state["proposal"]) if state["proposal"] else Proposal(None, None, "the router gave no reply")
     routes = {route.name.casefold(): route for route in services.policy.routes()}
+    fallback = _fallback(settings, routes)
     route = routes.get(proposal.route.casefold()) if proposal.route else None
     if route is not None and route.name in state["candidates"]:
         return {"decision": _decision(route, proposal, state, usable=_is_usable(proposal.model, routes))}
-    fallback = routes.get((settings.fallback_route or "").casefold())
     if fallback is not None:
         why = f"the fallback route, because {_refusal(proposal)}"
         return {"decision": _decision(fallback, proposal, state, usable=False, reason=why)}
     return {"decision": _no_decision(proposal, state)}
+
+
+def _fallback(settings: Settings, routes: dict[str, Route]) -> Route | None:
+    if settings.fallback_route is None:
+        return None
+    route = routes.get(settings.fallback_route.casefold())
+    if route is None:
+        known = ", ".join(route.name for route in routes.values())
+        raise ConfigurationError(f"fallback_route is {settings.fallback_route!r}; the policy has {known}")
+    return route
 
 
 def _is_usable(model: str | None, routes: dict[str, Route]) -> bool:
@@ -44,7 +59,7 @@ def _no_decision(proposal: Proposal, state: State) -> Decision:
         task=None,
         model=None,
         provider=None,
-        reason=proposal.reason if proposal.route in (OTHER, None) else _refusal(proposal),
+        reason=proposal.reason if (proposal.route or OTHER).casefold() == OTHER else _refusal(proposal),
         source=None,
         confidence=state["confidence"],
     )

@@ -87,8 +87,8 @@ class ArchRouter:
             message = {"role": "user", "content": self._prompt(turns, routes)}
             return checkpoint.tokenizer.apply_chat_template([message], add_generation_prompt=True, return_dict=True)
 
-        reach = checkpoint.model.config.max_position_embeddings - self._max_new_tokens
-        limit = min(self._max_prompt_tokens, reach)
+        reach = getattr(checkpoint.model.config, "max_position_embeddings", None) or self._max_prompt_tokens * 2
+        limit = min(self._max_prompt_tokens, reach - self._max_new_tokens)
         return encode(fit(conversation, limit, lambda turns: len(encode(turns)["input_ids"])))
 
     def _generated(self, checkpoint: Checkpoint, encoded: Any) -> str:

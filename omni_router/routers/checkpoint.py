@@ -75,6 +75,8 @@ def _read(name: str, device: str | None, dtype: str | None, token: str | None, *
     numbers = getattr(torch, dtype or pick_dtype(device))
     tokenizer = AutoTokenizer.from_pretrained(name, token=token, local_files_only=local)
     tokenizer.model_max_length = 10**9  # the budget is kept by us; the tokenizer would warn about long texts
+    if not tokenizer.chat_template:
+        raise ValueError("its tokenizer has no chat template")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=numbers, token=token, local_files_only=local)

@@ -7,21 +7,36 @@ from collections.abc import Callable, Sequence
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.routers.arch import ARCH_ROUTER, ArchRouter
+from omni_router.routers.checkpoint import pick_device
+from omni_router.routers.encoder import MiniLM
 from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
 from omni_router.routers.semantic import SemanticRouter
 
 logger = logging.getLogger("omni_router")
 
 
+# Weights are loaded once per process, however many graphs use them.
+_arch: dict[tuple[str, str], ArchRouter] = {}
+_semantic: dict[str | None, SemanticRouter] = {}
+
+
 def choose_router(environment: Environment, token: Callable[[], str | None] = lambda: None) -> Router:
-    """Make the router of an environment; nothing is loaded yet."""
+    """Make the router of an environment; nothing is loaded yet.
+
+    A checkpoint that is named is used: with `auto` by `arch`, with `semantic` as the encoder.
+    """
 
     def arch() -> ArchRouter:
-        return ArchRouter(environment.router_model or ARCH_ROUTER, prompt=environment.router_prompt, token=token)
+        name, form = environment.router_model or ARCH_ROUTER, environment.router_prompt
+        return _arch.setdefault((name, form), ArchRouter(name, prompt=form, token=token))
 
-    if environment.router == "auto":
-        return AutoRouter(arch(), SemanticRouter())
-    return arch() if environment.router == "arch" else SemanticRouter()
+    def semantic() -> SemanticRouter:
+        name = environment.router_model
+        return _semantic.setdefault(name, SemanticRouter(MiniLM(name)))
+
+    if environment.router == "arch" or (environment.router == "auto" and environment.router_model):
+        return arch()
+    return semantic() if environment.router == "semantic" else AutoRouter(arch(), semantic())
 
 
 class AutoRouter:
@@ -41,17 +56,10 @@ class AutoRouter:
         return self._chosen.reply(conversation, routes)
 
     def _choose(self) -> tuple[Router, str]:
-        if not has_accelerator():
+        if pick_device() == "cpu":
             return self._semantic, "semantic, because this machine has no accelerator (--router arch runs on a CPU too)"
         try:
             self._arch.load()
         except ConfigurationError as error:
             return self._semantic, f"semantic, because {error}"
         return self._arch, "arch, because this machine has an accelerator and the checkpoint loads"
-
-
-def has_accelerator() -> bool:
-    """Tell whether torch finds anything faster than the CPU."""
-    import torch
-
-    return torch.cuda.is_available() or torch.backends.mps.is_available()

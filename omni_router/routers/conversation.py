@@ -8,6 +8,7 @@ from omni_router.routers.protocol import Turn
 from omni_router.routers.reply import without_thinking
 
 PICTURE = "[Image attached]"
+EXPLANATION = "explanation"  # the mark of a message that tells why there is no answer
 ELLIPSIS = "…"
 
 # What a request means is settled within the last few exchanges; other users of the checkpoint send it 16 too.
@@ -45,9 +46,8 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 def render_conversation(messages: Sequence[Message]) -> list[Turn]:
     """Give the newest turns, oldest first; the newest user message is always among them, even if it is empty."""
     newest = newest_user_message(messages)
-    turns = [
-        (message is newest, _turn(message)) for message in messages if message.type in _ROLES and _is_said(message)
-    ]
+    said = [message for message in messages if message.type in _ROLES and not is_explanation(message)]
+    turns = [(message is newest, _turn(message)) for message in said]
     turns = [(kept, turn) for kept, turn in turns if kept or turn["content"]]
     recent = turns[-_MOST_TURNS:]
     if newest is not None and not any(kept for kept, _ in recent):
@@ -62,7 +62,17 @@ def newest_user_message(messages: Sequence[AnyMessage]) -> AnyMessage | None:
 
 def has_picture(message: Message) -> bool:
     """Tell whether a picture is attached to the message."""
-    return any(_is_picture(block) for block in _blocks(message))
+    return any(is_picture(block) for block in _blocks(message))
+
+
+def is_explanation(message: Message) -> bool:
+    """Tell whether a message only explains why there was no answer: it would leak into the next choice."""
+    return (getattr(message, "response_metadata", None) or {}).get("omni_router") == EXPLANATION
+
+
+def is_picture(block: object) -> bool:
+    """Tell whether a content block holds a picture."""
+    return isinstance(block, Mapping) and block.get("type") in _PICTURE_BLOCKS
 
 
 def shorten(text: str, limit: int) -> str:
@@ -81,17 +91,11 @@ def _turn(message: Message) -> Turn:
     return Turn(role=role, content=(without_thinking(content) if role == "assistant" else content).strip())
 
 
-def _is_said(message: Message) -> bool:
-    """Tell whether it belongs to the talk: an explanation of an earlier failure would leak into the next choice."""
-    metadata = getattr(message, "response_metadata", None) or {}
-    return metadata.get("omni_router") != "explanation"
-
-
 def _lines(message: Message, *, with_pictures: bool) -> Iterator[str]:
     for block in _blocks(message):
         if isinstance(block, str):
             yield block
-        elif _is_picture(block):
+        elif is_picture(block):
             yield from [PICTURE] if with_pictures else []
         elif isinstance(block, Mapping) and block.get("type") == "text":
             yield str(block.get("text") or "")
@@ -100,23 +104,6 @@ def _lines(message: Message, *, with_pictures: bool) -> Iterator[str]:
 def _blocks(message: Message) -> Sequence[Any]:
     content = message.content
     return [content] if isinstance(content, str) else content or []
-
-
-def _is_picture(block: object) -> bool:
-    return isinstance(block, Mapping) and block.get("type") in _PICTURE_BLOCKS
-
-
-EXPLANATION = "explanation"  # the mark of a message that tells why there is no answer
-
-
-def is_explanation(message: Message) -> bool:
-    """Tell whether a message only explains why there was no answer."""
-    return not _is_said(message)
-
-
-def is_picture(block: object) -> bool:
-    """Tell whether a content block holds a picture."""
-    return _is_picture(block)
 
 
 def newest_user_text(messages: Sequence[Message]) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -82,7 +82,7 @@ def _load(source: str | Path | None) -> Loaded:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
-        with _quiet(logging):
+        with _quiet(logging) if Path(place).is_dir() else nullcontext():  # a download shows its bar
             loaded = Loaded(AutoTokenizer.from_pretrained(place), AutoModel.from_pretrained(place).eval().float())
     except Exception as exc:  # the loaders raise a dozen types, for a missing file, a closed network or a broken one
         raise ConfigurationError(_remedy(place)) from exc

@@ -5,8 +5,10 @@ and collects the fields of each, so that prose around, a cut-off end, a list, ne
 are the ordinary case and nothing is read twice.
 """
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from omni_router.model_id import split_model_id
@@ -93,6 +95,10 @@ def without_thinking(text: str) -> str:
 
 def _spoken(text: str) -> str:
     """Cut the thinking, but not an object whose reason quotes the closing tag."""
+    if len(text) <= _WINDOW:
+        with suppress(ValueError, RecursionError):
+            if isinstance(json.loads(text), dict):  # strict JSON: tags in its strings are words like others
+                return text
     before, _, after = _THINKING.sub("", text).rpartition("</think>")
     return after if "{" in after else before
 

@@ -52,7 +52,8 @@ SALVAGED = {
     "thinking": ('<think>{"route": "no"}</think>' + STRICT, XY),
     "thinking that began in the prompt": ('{"route": "no"}</think>' + STRICT, XY),
     "thinking without end": ('<think>so {"route": "x"}', NOTHING),
-    "a closing tag in the reason": ('{"route": "x", "reason": "a </think> b"}', Proposal("x", None, "a ")),
+    "a closing tag in the reason": ('{"route": "x", "reason": "a </think> b"}', Proposal("x", None, "a </think> b")),
+    "thinking tags in strict JSON": ('{"reason": "y<think>", "route": "x"}', Proposal("x", None, "y<think>")),
     "a list of objects": (f"[{STRICT}]", XY),
     "a list around the route": ('{"route": ["x", "y"], "model": ["a/b"], "reason": "why"}', XY),
     "an object around": (f'{{"answer": {STRICT}}}', XY),
@@ -172,7 +173,6 @@ def test_model_ids_are_what_the_hub_validates(text: str) -> None:
 PLACEHOLDERS = [
     "organization/model_name",
     "org/name",
-    "org/model",
     "provider/model",
     "author/model-name",
     "your-org/your-model",
@@ -189,10 +189,17 @@ def test_placeholders_are_no_model_ids(text: str) -> None:
     assert split_model_id(text) == (None, None)
 
 
-@pytest.mark.parametrize("text", ["a/b", "sandbox/text-to-image-1", "org/model-1", "katanemo/Arch-Router-1.5B"])
+@pytest.mark.parametrize(
+    "text", ["a/b", "sandbox/text-to-image-1", "acme/x-1", "org/model", "katanemo/Arch-Router-1.5B"]
+)
 def test_names_are_model_ids(text: str) -> None:
     assert split_model_id(f" {text} ") == (text, None)
     assert split_model_id(f"{text}:hf-inference") == (text, "hf-inference")
+
+
+@pytest.mark.parametrize("policy", ["auto", "fastest", "cheapest", "preferred"])
+def test_a_way_to_choose_a_provider_is_no_provider(policy: str) -> None:
+    assert split_model_id(f"acme/chat-1:{policy}") == ("acme/chat-1", None)
 
 
 @pytest.mark.parametrize(
