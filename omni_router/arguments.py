@@ -1,0 +1,104 @@
+"""The flags of the command line: what they are, what they say of themselves, and which go together."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from omni_router.config.environment import RouterName
+
+EXAMPLES = """\
+examples:
+  omni-router --list-routes
+        every route, what it is for, and the models it has used
+  omni-router --prompt "Write a haiku about rivers" --sandbox
+        try it with simulated models: no token, no network
+  HF_TOKEN=hf_... omni-router --prompt "Write a haiku about rivers"
+        the same with real ones
+  omni-router --prompt "What flower is this?" --image-url garden.jpg
+        ask about a picture: a local file or a public address
+  omni-router --prompt "Plot twist ideas?" --skip-specialists --json | jq .route
+        only route, for a script
+
+files:
+  ./route_config.json   the routes and their history; edit it freely. Another one: --route-config
+  ./outputs/            generated pictures. Another folder: --output-dir
+
+environment (a flag wins):
+  HF_API_TOKEN, HF_TOKEN     the Hugging Face token; else the stored login of `hf auth login`
+  OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_SANDBOX=1
+  OMNI_ROUTER_PROMPT         json (route, model and reason) or trained (the checkpoint's own form, route only)
+  OMNI_THREADS               how many slow calls may run at once under async hosts (64)
+  OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
+
+exit status: 0 answered (or routed, when only routing), 1 no answer, 2 something to correct first
+"""
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the flags; what cannot be meant ends the process with status 2."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    _check(args, parser)
+    return args
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="omni-router",
+        description="Pick the right Hugging Face model for a prompt, call it, and remember what worked.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to do (one of these)")
+    what.add_argument("--list-routes", action="store_true", help="show the routes, their models and package versions")
+    what.add_argument("--prompt", metavar="TEXT", help="route and answer one prompt")
+    what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")
+    routing = parser.add_argument_group("routing")
+    routing.add_argument("--router", choices=get_args(RouterName), help="the router engine (auto)")
+    routing.add_argument("--router-model", metavar="ID|PATH", help="the router's checkpoint: a Hub id or a folder")
+    routing.add_argument("--route-config", type=Path, metavar="PATH", help="policy and history (./route_config.json)")
+    routing.add_argument("--skip-specialists", action="store_true", help="only route; call no model")
+    routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
+    calling = parser.add_argument_group("calling models")
+    calling.add_argument("--image-url", metavar="URL|PATH", help="a picture that belongs to the prompt")
+    calling.add_argument(
+        "--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the shell history)"
+    )
+    calling.add_argument("--sandbox", action="store_true", help="simulated models: no token, no network, no cost")
+    calling.add_argument("--max-new-tokens", "--specialist-max-new-tokens", type=_at_least_one, metavar="N",
+                         help="length limit of a text answer, in tokens (1024)")  # fmt: skip
+    calling.add_argument("--temperature", "--specialist-temperature", type=_temperature, metavar="X",
+                         help="sampling temperature of a text answer, 0 to 2 (0.7)")  # fmt: skip
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="one JSON object a query and line on stdout, nothing else")
+    output.add_argument("--output-dir", type=Path, metavar="DIR", help="where generated pictures go (./outputs)")
+    return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _temperature(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 2:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2")
+    return value
+
+
+def _check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End with status 2 where flags contradict each other."""
+    if sum((args.list_routes, args.prompt is not None, args.demo)) != 1:
+        parser.error("give one of --list-routes, --prompt TEXT or --demo (--help shows examples)")
+    if args.image_url is not None and args.prompt is None:
+        parser.error("--image-url belongs to a --prompt")
+    if args.prompt is not None and not args.prompt.strip():
+        parser.error("--prompt is empty; say what you want answered")
+    if args.hf_token is not None and not args.hf_token.strip():
+        parser.error("--hf-token is empty; leave it out to use HF_TOKEN or the stored login")
