@@ -14,7 +14,9 @@ class Settings(BaseModel):
     max_new_tokens: int = Field(default=1024, ge=1, description="Length limit of a text answer, in tokens.")
     temperature: float = Field(default=0.7, ge=0, le=2, description="Sampling temperature of a text answer.")
     timeout: float = Field(
-        default=120.0, gt=0, description="Seconds a specialist may stay silent; pictures often take a minute."
+        default=120.0,
+        gt=0,
+        description="Seconds a model may stay silent, or be polled for a picture; pictures often take a minute.",
     )
 
 
