@@ -29,12 +29,13 @@ def dev_server(folder: Path, **variables: str) -> Iterator[str]:
     )
     port = free_port()
     quiet = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "true", "LANGSMITH_TRACING": "false"}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMNI_", "HF_"))}
     command = [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--port", str(port), "--n-jobs-per-worker", "20"],
             cwd=folder,
-            env={**os.environ, **quiet, "OMNI_SANDBOX": "1", "OMNI_ROUTER": "semantic", **variables},
+            env={**plain, **quiet, "OMNI_SANDBOX": "1", "OMNI_ROUTER": "semantic", **variables},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # the command starts the server as a child: both end together
