@@ -17,7 +17,7 @@ DEPENDS := pyproject.toml constraints.txt requirements/embedded.txt
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; needs no token and no network
+demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; needs no token, and no network once installed
 	$(BIN)/omni-router --demo --router semantic --sandbox
 
 test: $(VENV)/.test ## run all tests
@@ -63,6 +63,6 @@ $(VENV)/.test: $(VENV)/.server
 	$(INSTALL) --group test
 	@touch $@
 
-$(VENV)/.lint: $(VENV)/.core
+$(VENV)/.lint: $(VENV)/.test  # the tests are typed too
 	$(INSTALL) --group lint
 	@touch $@

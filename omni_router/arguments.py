@@ -31,7 +31,7 @@ environment (a flag wins):
   OMNI_THREADS               how many slow calls may run at once under async hosts (64)
   OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
 
-exit status: 0 answered (or routed, when only routing), 1 no answer, 2 something to correct first
+exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 2 something to correct first
 """
 
 
@@ -56,12 +56,18 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")
     routing = parser.add_argument_group("routing")
     routing.add_argument("--router", choices=get_args(RouterName), help="the router engine (auto)")
-    routing.add_argument("--router-model", metavar="ID|PATH", help="the router's checkpoint: a Hub id or a folder")
-    routing.add_argument("--route-config", type=Path, metavar="PATH", help="policy and history (./route_config.json)")
+    routing.add_argument(
+        "--router-model",
+        metavar="ID|PATH",
+        help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder",
+    )
+    routing.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
     routing.add_argument("--skip-specialists", action="store_true", help="only route; call no model")
     routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
     calling = parser.add_argument_group("calling models")
-    calling.add_argument("--image-url", metavar="URL|PATH", help="a picture that belongs to the prompt")
+    calling.add_argument(
+        "--image-url", type=_not_empty, metavar="URL|PATH", help="a picture that belongs to the prompt"
+    )
     calling.add_argument(
         "--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the shell history)"
     )
@@ -71,9 +77,23 @@ def _parser() -> argparse.ArgumentParser:
     calling.add_argument("--temperature", "--specialist-temperature", type=_temperature, metavar="X",
                          help="sampling temperature of a text answer, 0 to 2 (0.7)")  # fmt: skip
     output = parser.add_argument_group("output")
-    output.add_argument("--json", action="store_true", help="one JSON object a query and line on stdout, nothing else")
-    output.add_argument("--output-dir", type=Path, metavar="DIR", help="where generated pictures go (./outputs)")
+    output.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object a query and line on stdout, nothing else; an array with --list-routes",
+    )
+    output.add_argument("--output-dir", type=_path, metavar="DIR", help="where generated pictures go (./outputs)")
     return parser
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_not_empty(text))
 
 
 def _at_least_one(text: str) -> int:

@@ -1,5 +1,6 @@
 """The files a run leaves behind."""
 
+import os
 from collections.abc import Callable
 from datetime import datetime, timezone
 from itertools import count
@@ -40,16 +41,31 @@ class ArtifactFolder:
         Raises:
             ConfigurationError: the folder cannot be written.
         """
+        self.prepare()
         try:
             return self._save(image, route)
         except OSError as error:
-            raise ConfigurationError(
-                f"pictures cannot be saved in {self.folder}: {error.strerror or error}; name another folder with "
-                "--output-dir or OMNI_OUTPUT_DIR"
-            ) from error
+            raise self._unusable(error) from error
+
+    def prepare(self) -> None:
+        """Make sure that the folder can be written, before a picture is paid for.
+
+        Raises:
+            ConfigurationError: it cannot.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        if not os.access(self.folder, os.W_OK):
+            raise self._unusable("no permission to write")
+
+    def _unusable(self, why: object) -> ConfigurationError:
+        return ConfigurationError(
+            f"pictures cannot be saved in {self.folder}: {why}; name another with --output-dir or OMNI_OUTPUT_DIR"
+        )
 
     def _save(self, image: "Image", route: str) -> Artifact:
-        self.folder.mkdir(parents=True, exist_ok=True)
         with self._create(f"{self._now():%Y%m%d_%H%M%S}_{_file_name(route)}") as file:
             (image if image.mode in PNG_MODES else image.convert("RGB")).save(file, format="PNG")
         return Artifact(path=file.name, mime_type="image/png", width=image.width, height=image.height)

@@ -15,7 +15,7 @@ from omni_router.arguments import parse_arguments
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
-from omni_router.errors import ConfigurationError, InvalidRequest, OmniRouterError
+from omni_router.errors import OmniRouterError
 from omni_router.listing import core_versions, routes_as_json, routes_as_text
 
 if TYPE_CHECKING:
@@ -32,20 +32,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # answers come in any script, terminals may not
     _log_to_stderr(debug=args.debug_router)
     try:
-        if args.list_routes:
-            return _list_routes(args)
         with _ending_at_once():
-            return _answer(args)
-    except (ConfigurationError, InvalidRequest) as error:
+            status = _list_routes(args) if args.list_routes else _answer(args)
+        sys.stdout.flush()
+        return status  # noqa: TRY300 (the flush belongs to what may fail)
+    except OmniRouterError as error:  # what can go wrong in a turn is in its result; this is to be corrected first
         print(f"omni-router: {error}", file=sys.stderr)
         return MISUSED
-    except OmniRouterError as error:
-        print(f"omni-router: {error}", file=sys.stderr)
-        return FAILED
     except KeyboardInterrupt:
         return _interrupted()
-    except BrokenPipeError:  # whoever read our output has gone; keep Python from complaining about it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ModuleNotFoundError as error:
+        print(f"omni-router: the package {error.name} is missing; see the README on how to install", file=sys.stderr)
+        return MISUSED
+    except OSError as error:  # of stdout: a full disk, or whoever read it has gone
+        if not isinstance(error, BrokenPipeError):
+            print(f"omni-router: {error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
         return FAILED
 
 
@@ -114,6 +116,7 @@ def _answer(args: argparse.Namespace) -> int:
                      "or --sandbox for simulated ones.")  # fmt: skip
     if environment.sandbox:
         console.note("sandbox: the models' answers and pictures below are simulated on this machine; routing is real.")
+        console.note(f"policy and history: {environment.route_config}")
     return _run(queries, args, environment, console, only_route=only_route)
 
 

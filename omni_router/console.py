@@ -46,7 +46,7 @@ class Console:
     def end(self, query: Query, result: dict[str, Any]) -> None:
         """Show the result of a query."""
         if self._json:
-            print(json.dumps(_as_json(query, result), ensure_ascii=False), flush=True)
+            print(json.dumps(_as_json(query, result)), flush=True)  # ASCII: whatever stdout can write
             return
         if result["decision"] and not result["decision"]["model"]:
             _decision(result["decision"])
@@ -59,6 +59,7 @@ class Console:
             _field("answer", answer)
         for artifact in result["artifacts"]:
             _field("saved", f"{artifact['path']} ({artifact['width']} x {artifact['height']})")
+        sys.stdout.flush()  # notes go to stderr, and are to come after
 
     def close(self, environment: Environment) -> None:
         """Say at the end of a demo what was what."""

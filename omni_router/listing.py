@@ -20,7 +20,7 @@ def core_versions() -> dict[str, str | None]:
 
 def routes_as_json(file: RouteFile) -> str:
     """Give the routes and their models as one JSON array."""
-    return json.dumps([_route(file, route) for route in file.routes()], ensure_ascii=False, indent=2)
+    return json.dumps([_route(file, route) for route in file.routes()], indent=2)
 
 
 def routes_as_text(file: RouteFile) -> str:

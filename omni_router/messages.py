@@ -1,15 +1,16 @@
 """From what a person gives to a message of the graph."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from langchain_core.messages import HumanMessage
 
 from omni_router.errors import BadPicture, InvalidRequest
-from omni_router.inference.pictures import file_to_data_url
+from omni_router.inference.pictures import file_to_data_url, load_picture
 
 
 def user_message(text: str, image: str | Path | None = None) -> HumanMessage:
-    """Make a user's message, with a picture from an http(s) or data URL, which goes on as it is, or a local file.
+    """Make a user's message, with a picture from an http(s) address or a data URL, passed on as it is, or a local file.
 
     Raises:
         InvalidRequest: there is neither text nor picture, or the text is not valid.
@@ -29,7 +30,11 @@ def user_message(text: str, image: str | Path | None = None) -> HumanMessage:
 
 
 def _url(image: str) -> str:
-    if image.partition(":")[0].lower() in ("http", "https", "data"):
+    scheme = image.partition(":")[0].lower()
+    if scheme == "data":
+        load_picture(image)  # checked like a file
+        return image
+    if scheme in ("http", "https") and urlsplit(image).hostname and not any(c.isspace() for c in image):
         return image
     if "://" in image:
         raise BadPicture(f"{image} is not the address of a picture: http://, https:// and local files are read")

@@ -141,6 +141,9 @@ def test_only_routing_without_any_model_is_status_1(capsys: Capture) -> None:
         ("--prompt", "x", "--specialist-max-new-tokens", "many"),
         ("--prompt", "x", "--router", "oracle"),
         ("--prompt", "x", "--hf-token", " "),
+        ("--prompt", "x", "--image-url", ""),
+        ("--list-routes", "--route-config", ""),
+        ("--prompt", "x", "--output-dir", ""),
     ],
 )
 def test_misuse_is_status_2(args: tuple[str, ...], capsys: Capture) -> None:
@@ -326,3 +329,30 @@ def test_python_sandbox_stays_the_active_one_under_omni_sandbox(monkeypatch: pyt
         Services.from_environment()
         assert _sandbox.active() is box
     assert _sandbox.active() is None
+
+
+def test_json_can_be_read_whatever_stdout_can_write() -> None:
+    command = [sys.executable, "-c", "from omni_router.cli import main; raise SystemExit(main())", "--list-routes"]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*command, "--json"], env=ascii_only, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)) == 10
+
+
+def test_an_output_that_cannot_be_written_ends_with_1_and_no_traceback() -> None:
+    command = [sys.executable, "-c", "from omni_router.cli import main; raise SystemExit(main())", "--list-routes"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_picture_is_not_paid_for_when_it_cannot_be_saved(tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("")
+    policy = str(tmp_path / "policy.json")
+    flags = ["--router", "semantic", "--output-dir", "a-file", "--route-config", policy]
+    with _sandbox.sandbox() as box:
+        box_token = ["--hf-token", _sandbox.SANDBOX_TOKEN]
+        assert main(["--prompt", "Draw a picture of a red fox in the snow", *flags, *box_token]) == 2
+        assert [record for record in box.requests if record.method == "POST"] == []

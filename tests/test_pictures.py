@@ -103,9 +103,23 @@ def test_neither_text_nor_picture_is_no_request(text: str) -> None:
         user_message(text)
 
 
-@pytest.mark.parametrize("url", ["https://example.org/a.png", "http://10.0.0.1/a.png", "data:image/png;base64,AAAA"])
-def test_an_address_or_data_url_goes_on_as_it_is(url: str) -> None:
+@pytest.mark.parametrize("url", ["https://example.org/a.png", "http://10.0.0.1/a.png"])
+def test_an_address_goes_on_as_it_is(url: str) -> None:
     assert image_url_of(user_message("What is this?", image=url)) == url
+
+
+def test_a_data_url_goes_on_as_it_is_once_it_is_checked() -> None:
+    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    assert image_url_of(user_message("What is this?", image=url)) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["data:image/png;base64,AAAA", "data:text/plain,hi", "https://", "http:///a", "http://exa mple.com/a"],
+)
+def test_what_cannot_be_a_pictures_address_is_refused(url: str) -> None:
+    with pytest.raises(BadPicture):
+        user_message("What is this?", image=url)
 
 
 def test_the_scheme_of_an_address_may_be_in_capitals() -> None:

@@ -59,15 +59,15 @@ def file_to_data_url(path: Path) -> str:
     """
     try:
         stat = path.stat()
-        if not S_ISREG(stat.st_mode):  # a pipe would be waited for, a device never ends
-            raise BadPicture(f"{path} cannot be read: it is not a file")
-        if stat.st_size > MAX_BYTES:
-            raise BadPicture(f"{path} has {stat.st_size} bytes; at most {MAX_BYTES} are allowed")
-        data = path.read_bytes()
+        # A pipe would be waited for, a device never ends; a large file need not be read to be refused.
+        data = path.read_bytes() if S_ISREG(stat.st_mode) and stat.st_size <= MAX_BYTES else None
     except OSError as error:
         raise BadPicture(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:  # no file can have such a name
         raise BadPicture(f"{str(path)!r} cannot be read: {error}") from error
+    if data is None:
+        large = f"it has {stat.st_size} bytes, at most {MAX_BYTES} are allowed"
+        raise BadPicture(f"{path} cannot be read: {large if S_ISREG(stat.st_mode) else 'it is not a file'}")
     try:
         return f"data:{picture_type(data)};base64,{base64.b64encode(data).decode()}"
     except BadPicture as error:

@@ -13,6 +13,7 @@ def generate_image(state: State, settings: Settings, services: Services) -> dict
     """Make a picture from the newest request, save it, and answer with its path."""
 
     def call(model: str, provider: str | None) -> Answer:
+        services.artifacts.prepare()
         image = services.inference.text_to_image(model, provider, newest_user_text(state["messages"]), settings)
         route = state["decision"]["route"] if state["decision"] else None
         artifact = services.artifacts.save(image, route or "image")

@@ -85,7 +85,7 @@ class SemanticRouter:
         else:
             model = next(iter(routes[best].candidates), None)
             reason = f'closest to "{_closest(fit, best, vector)}"'
-        reason += f"; {shares[best]:.0%} sure" + (f"; next: {following}" if following else "")
+        reason += f"; next: {following}" if following else ""
         answer = {"route": names[best], "model": model, "reason": reason}
         return Reply(json.dumps(answer, ensure_ascii=False), round(float(shares[best]), 3))
 
