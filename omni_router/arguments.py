@@ -11,6 +11,8 @@ EXAMPLES = """\
 examples:
   omni-router --list-routes
         every route, what it is for, and the models it has used
+  omni-router --list-models code_generation
+        who serves what for a route, or for a task such as text-to-image
   omni-router --prompt "Write a haiku about rivers" --sandbox
         try it with simulated models: no token, no network
   HF_TOKEN=hf_... omni-router --prompt "Write a haiku about rivers"
@@ -19,6 +21,14 @@ examples:
         ask about a picture: a local file or a public address
   omni-router --prompt "Plot twist ideas?" --skip-specialists --json | jq .route
         only route, for a script
+  omni-router --check
+        what is wrong with the policy: routes that overlap, models that nobody serves any more
+  OMNI_DECISION_LOG=decisions.jsonl omni-router --prompt "Plot twist ideas?" && OMNI_DECISION_LOG=decisions.jsonl omni-router --why
+        keep a log of decisions, and have the last one explained
+  omni-router --replay decisions.jsonl --route-config new.json
+        what a changed policy would have decided; exit status 1 when something differs
+  omni-router --feedback 3f9a good
+        say that a decision of the log was good, bad, or should have been another route
 
 files:
   ./route_config.json   the routes and their history; edit it freely. Another one: --route-config
@@ -28,11 +38,21 @@ environment (a flag wins):
   HF_API_TOKEN, HF_TOKEN     the Hugging Face token; else the stored login of `hf auth login`
   OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_SANDBOX=1
   OMNI_ROUTER_PROMPT         json (route, model and reason) or trained (the checkpoint's own form, route only)
+  OMNI_HISTORY               file, or postgresql://USER@HOST/DATABASE for many machines, or store (of the host's graph)
+  OMNI_DECISION_LOG          a file that decisions are appended to; OMNI_DECISION_LOG_TEXT=1 keeps what was asked
+  OMNI_CACHE_DIR             where what the Hub said is kept between runs (the user's cache folder)
   OMNI_THREADS               how many slow calls may run at once under async hosts (64)
   OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
 
 exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 2 something to correct first
 """
+
+
+# What the command does, by the name of the flag; one of them is given.
+ACTIONS = (
+    *("prompt", "demo", "list_routes", "list_models", "check", "why", "replay", "feedback"),
+    *("history_export", "history_import"),
+)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -51,9 +71,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what to do (one of these)")
-    what.add_argument("--list-routes", action="store_true", help="show the routes, their models and package versions")
     what.add_argument("--prompt", metavar="TEXT", help="route and answer one prompt")
     what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")
+    what.add_argument("--list-routes", action="store_true", help="show the routes, their models and package versions")
+    what.add_argument("--list-models", type=_not_empty, metavar="TASK|ROUTE",
+                      help="show the models that inference providers serve now")  # fmt: skip
+    what.add_argument("--check", action="store_true", help="report what is wrong with the policy")
+    what.add_argument("--why", nargs="?", const="", metavar="ID",
+                      help="explain a decision of the log (the last one), by the start of its id")  # fmt: skip
+    what.add_argument("--replay", type=_path, metavar="LOG", help="decide a log's requests anew, and show what differs")
+    what.add_argument("--feedback", nargs=2, type=_not_empty, metavar=("ID", "good|bad|ROUTE"),
+                      help="judge a decision of the log; it counts when models are ranked")  # fmt: skip
+    what.add_argument("--history-export", type=_path, metavar="FILE", help="write the history to a file")
+    what.add_argument("--history-import", type=_path, metavar="FILE", help="take in such a file, or a route_config.json")
     routing = parser.add_argument_group("routing")
     routing.add_argument("--router", choices=get_args(RouterName), help="the router engine (auto)")
     routing.add_argument(
@@ -62,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder",
     )
     routing.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
+    routing.add_argument("--history", type=_not_empty, metavar="WHERE",
+                         help="file (beside the policy), or postgresql://USER@HOST/DATABASE")  # fmt: skip
     routing.add_argument("--skip-specialists", action="store_true", help="only route; call no model")
     routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
     calling = parser.add_argument_group("calling models")
@@ -82,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="one JSON object a query and line on stdout, nothing else; an array with --list-routes",
     )
+    output.add_argument("--decision-log", type=_path, metavar="PATH", help="append every decision to this file")
+    output.add_argument("--log-text", action="store_true", help="keep in the log what was asked, not its hash alone")
     output.add_argument("--output-dir", type=_path, metavar="DIR", help="where generated pictures go (./outputs)")
     return parser
 
@@ -114,8 +148,8 @@ def _temperature(text: str) -> float:
 
 def _check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End with status 2 where flags contradict each other."""
-    if sum((args.list_routes, args.prompt is not None, args.demo)) != 1:
-        parser.error("give one of --list-routes, --prompt TEXT or --demo (--help shows examples)")
+    if sum(getattr(args, action) not in (None, False) for action in ACTIONS) != 1:
+        parser.error(f"give one of {', '.join(f'--{action}' for action in ACTIONS)} (--help shows examples)".replace("_", "-"))
     if args.image_url is not None and args.prompt is None:
         parser.error("--image-url belongs to a --prompt")
     if args.prompt is not None and not args.prompt.strip():

@@ -7,7 +7,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from omni_router.artifacts import Artifact
-from omni_router.errors import SpecialistError
+from omni_router.errors import ErrorInfo, SpecialistError
 from omni_router.state import Attempt, State
 
 Answer = tuple[AIMessage, list[Artifact]]
@@ -20,17 +20,20 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
         raise AssertionError("a specialist node is reached only with a model")
     model, provider = decision["model"], decision["provider"]
     started = perf_counter()
-    answer, error = None, None
+    answer: Answer | None = None
+    error: ErrorInfo | None = None
     try:
         answer = call(model, provider)
     except SpecialistError as failure:
         error = failure.info
+        answer = (failure.partial, []) if failure.partial else None
     made = Attempt(
         model=model,
         provider=provider,
         outcome=error["kind"] if error else "answered",
         seconds=round(perf_counter() - started, 3),
         error=error,
+        partial=error is not None and answer is not None,
     )
     update: dict[str, Any] = {"attempts": [*state["attempts"], made]}
     if answer:

@@ -1,16 +1,27 @@
-"""Which models are on offer for a route, and which of them come next. Pure functions."""
+"""Which models are on offer for a route, and in which order. Pure functions; docs/order-of-choice.md has the table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import chain
 
 from omni_router.config.policy import Route
+from omni_router.history.cooldown import Waits, read_time, still_cooling
 from omni_router.history.protocol import ModelRecord
 from omni_router.inference.catalog import CatalogModel
-from omni_router.model_id import is_sandbox_model
-from omni_router.state import Attempt, Candidate
+from omni_router.state import Candidate, PassedOver
 from omni_router.tasks import TASKS
 
 # Enough to choose from; a 1.5B router reads every one of them in its prompt, for every route.
 MAX_CANDIDATES = 5
+
+# A model that nobody has called counts as three answers of four: good enough to be tried before one that fails every
+# third time, not good enough to replace one that has proved itself.
+PRIOR_ANSWERS, PRIOR_CALLS = 3, 4
+VERDICT = 2  # calls that a person's word is worth: an answer that arrives is not yet a good one
+HALF_LIFE = timedelta(days=14)  # of the bonus for being in use: providers swap what they serve within weeks
+RECENCY = 0.1  # that bonus at most: it decides between equals, and weighs less than one failure of ten calls
+SLOW = 60.0  # median seconds that cost the most, as much as the bonus for being in use
+LATENCY = 0.1
 
 
 def offered_routes(routes: Iterable[Route], *, picture_now: bool, picture_before: bool) -> list[Route]:
@@ -24,23 +35,75 @@ def offered_routes(routes: Iterable[Route], *, picture_now: bool, picture_before
     return [route for route in routes if picture_before or not TASKS[route.task].takes_pictures]
 
 
-def candidates(records: Sequence[ModelRecord], listed: Sequence[CatalogModel], *, sandboxed: bool) -> list[Candidate]:
-    """Line up a route's models: its history, best first, then what the catalog lists; each once.
+def order_of_choice(
+    records: Iterable[ModelRecord],
+    listed: Iterable[CatalogModel],
+    *,
+    previous: str | None = None,
+    waits: Waits,
+    now: datetime,
+) -> list[Candidate]:
+    """Line up a route's models, best first, each once.
 
-    Sandbox models that a file holds are left out of real runs.
+    First `previous`, the model that this thread used last for this route; then history by `score`; then what the
+    catalog lists, in its order. Models that are cooling down come after all others, those that wait shortest first.
     """
-    line = [Candidate(model=record["id"], provider=record.get("provider"), source="history") for record in records]
-    line += [Candidate(model=model.id, provider=None, source="catalog") for model in listed]
-    seen: set[str] = set()
-    return [
-        candidate
-        for candidate in line
-        if (sandboxed or not is_sandbox_model(candidate["model"]))
-        and not (candidate["model"] in seen or seen.add(candidate["model"]))  # type: ignore[func-returns-value]
+    line = [
+        Candidate(model=record["id"], provider=record.get("provider"), source="history", why=_told(record, now))
+        for record in sorted(records, key=lambda record: score(record, now), reverse=True)
     ]
+    line += [
+        Candidate(model=model.id, provider=None, source="catalog", why=f"number {place} in the catalog")
+        for place, model in enumerate(listed, 1)
+    ]
+    line = list({candidate["model"]: candidate for candidate in reversed(line)}.values())[::-1]
+    if previous:
+        kept = Candidate(model=previous, provider=None, source="history", why="this thread's model for the route")
+        known = [candidate for candidate in line if candidate["model"] == previous]
+        line = [
+            {**kept, "provider": known[0]["provider"] if known else None},
+            *(candidate for candidate in line if candidate["model"] != previous),
+        ]
+    ends = {c["model"]: wait["until"] for c in line if (wait := still_cooling(waits.get(c["model"], ()), now))}
+    return sorted(line, key=lambda candidate: ends.get(candidate["model"], ""))
 
 
-def next_untried(line: Iterable[Candidate], attempts: Iterable[Attempt]) -> Candidate | None:
-    """Give the first candidate not tried in this turn."""
-    tried = {attempt["model"] for attempt in attempts}
-    return next((candidate for candidate in line if candidate["model"] not in tried), None)
+def score(record: ModelRecord, now: datetime) -> float:
+    """Rate a model of the history: how often it answers, a little for being in use, a little against being slow."""
+    answers = record.get("successes", 0) + VERDICT * record.get("good", 0)
+    failures = sum(record.get("failures", {}).values()) + VERDICT * record.get("bad", 0)
+    rate = (answers + PRIOR_ANSWERS) / (answers + failures + PRIOR_CALLS)
+    age = max(now - read_time(record.get("last_used", "")), timedelta())
+    in_use = 0.5 ** (age / HALF_LIFE)
+    slow = min(record.get("median_seconds", 0.0) / SLOW, 1.0)
+    return rate + RECENCY * in_use - LATENCY * slow
+
+
+def passed_over(candidate: Candidate, why: str, kind: str | None = None) -> PassedOver:
+    """Say why a candidate was not taken; `kind` is that of the error its call would have ended in."""
+    return PassedOver(model=candidate["model"], source=candidate["source"], kind=kind, why=why)
+
+
+def cooling_down(model: str, waits: Waits, now: datetime) -> str | None:
+    """Say why and how long a model is left alone; None when it is not."""
+    wait = still_cooling(waits.get(model, ()), now)
+    return f"cooling down after {wait['kind']} until {wait['until']}" if wait else None
+
+
+def untried(
+    line: Iterable[Candidate], attempts: Iterable[Mapping[str, object]], over: Sequence[PassedOver]
+) -> list[Candidate]:
+    """Leave out what was called in this turn, or refused without a call."""
+    out = {each["model"] for each in chain(attempts, (one for one in over if one["kind"]))}
+    return [candidate for candidate in line if candidate["model"] not in out]
+
+
+def _told(record: ModelRecord, now: datetime) -> str:
+    failures = sum(record.get("failures", {}).values())
+    calls = record.get("successes", 0) + failures
+    if not calls and not record.get("uses"):
+        return "named in the policy, not used yet"
+    answered = f"{record.get('successes', 0)} of {calls} answered" if calls else "not called yet"
+    verdicts = "".join(f", {record[key]} {key}" for key in ("good", "bad") if record.get(key))  # type: ignore[literal-required]
+    speed = f", {record['median_seconds']:g} s" if "median_seconds" in record else ""
+    return f"history: {answered}{verdicts}{speed}, score {score(record, now):.2f}"

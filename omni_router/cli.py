@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _log_to_stderr(debug=args.debug_router)
     try:
         with _ending_at_once():
-            status = _list_routes(args) if args.list_routes else _answer(args)
+            status = _act(args)
         sys.stdout.flush()
         return status  # noqa: TRY300 (the flush belongs to what may fail)
     except OmniRouterError as error:  # what can go wrong in a turn is in its result; this is to be corrected first
@@ -87,6 +87,43 @@ def _environment(args: argparse.Namespace) -> Environment:
         router=args.router,
         router_model=args.router_model,
         sandbox=args.sandbox or None,
+        history=args.history,
+        decision_log=args.decision_log,
+        decision_log_text=args.log_text or None,
+    )
+
+
+def _act(args: argparse.Namespace) -> int:
+    """Do what was asked for; each action is imported when it is wanted."""
+    if args.list_routes:
+        return _list_routes(args)
+    if args.prompt is not None or args.demo:
+        return _answer(args)
+    environment = _environment(args)
+    if args.list_models:
+        from omni_router.listing import list_models
+
+        return list_models(environment, args.list_models, token=args.hf_token, as_json=args.json)
+    if args.check:
+        from omni_router.policy_check import check_policy
+
+        return check_policy(environment, token=args.hf_token, as_json=args.json)
+    if args.why is not None:
+        from omni_router.decisions.why import tell_why
+
+        return tell_why(environment, args.why, as_json=args.json)
+    if args.replay:
+        from omni_router.decisions.replay import replay
+
+        return replay(environment, args.replay, token=args.hf_token, as_json=args.json)
+    if args.feedback:
+        from omni_router.decisions.feedback import take_feedback
+
+        return take_feedback(environment, *args.feedback)
+    from omni_router.history.transfer import export_history, import_history
+
+    return export_history(environment, args.history_export) if args.history_export else import_history(
+        environment, args.history_import
     )
 
 

@@ -43,9 +43,11 @@ def what_next(
     state: State, runtime: Runtime[Settings], *, settings: Settings
 ) -> Literal["recall_model", "explain", "__end__"]:
     """Ask whether the turn is done, another model may do better, or the caller has to act."""
-    error = state["attempts"][-1]["error"] if state["attempts"] else None
-    if error is None:
+    last = state["attempts"][-1] if state["attempts"] else None
+    if last is None or last["error"] is None:
         return "__end__"
     tried = {attempt["model"] for attempt in state["attempts"]}
-    another = not KINDS[error["kind"]].ends_turn and len(tried) < settings_of(runtime.context, settings).max_models
+    # What the user has begun to read is not written anew by another model.
+    over = last["partial"] or KINDS[last["error"]["kind"]].ends_turn
+    another = not over and len(tried) < settings_of(runtime.context, settings).max_models
     return "recall_model" if another else "explain"

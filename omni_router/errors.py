@@ -12,9 +12,12 @@ All of them are RuntimeErrors because the LangGraph server hides the text of mos
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from typing_extensions import TypedDict
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage
 
 ErrorKind = Literal[
     "no_provider",
@@ -42,6 +45,7 @@ class ErrorInfo(TypedDict):
     message: str
     hint: str
     cause: str  # what was raised or answered: "HTTP 503"; a "StopIteration" is retried
+    retry_after: float | None  # seconds, when the server named them
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Kind:
     hint: str
     ends_turn: bool = False  # the caller has to act: another model would fail in the same way
     counts: bool = False  # it speaks against the model, so history keeps it
+    cooldown: Literal["long", "growing"] | None = None  # how long the model is left alone: history/cooldown.py
 
 
 KINDS: dict[ErrorKind, Kind] = {
@@ -59,11 +64,13 @@ KINDS: dict[ErrorKind, Kind] = {
         "No inference provider serves {model}.",
         "Give a token with access to a provider that serves it (--hf-token or HF_TOKEN), or name another model.",
         counts=True,
+        cooldown="long",
     ),
     "not_found": Kind(
         "{model} is not on the Hub, or not served for this task.",
         "Check the model's name on the Hub, or name another model for this route in route_config.json.",
         counts=True,
+        cooldown="long",
     ),
     "token": Kind(
         "The Hugging Face token is missing, wrong, or may not use {model}.",
@@ -79,14 +86,17 @@ KINDS: dict[ErrorKind, Kind] = {
     "rate_limited": Kind(
         "The provider of {model} asks for fewer requests.",
         "Wait a moment and ask again, or name another model.",
+        cooldown="growing",
     ),
     "overloaded": Kind(
         "The provider of {model} could not answer right now.",
         "Ask again in a minute, or name another model.",
+        cooldown="growing",
     ),
     "timeout": Kind(
         "{model} did not answer in time.",
         "Ask again, raise Settings.timeout, or ask for a shorter answer (--max-new-tokens).",
+        cooldown="growing",
     ),
     "connection": Kind(
         "Hugging Face could not be reached.",
@@ -106,6 +116,7 @@ KINDS: dict[ErrorKind, Kind] = {
         "{model} answered something that cannot be read.",
         "Ask again, or name another model.",
         counts=True,
+        cooldown="growing",
     ),
     "bad_image": Kind(
         "The picture cannot be used.",
@@ -159,23 +170,40 @@ class SpecialistError(OmniRouterError):
     """One call of a specialist failed.
 
     `kind` is one of `KINDS`, `model` the one called, `cause` what was raised or answered, and `detail` what the server
-    said about it, already cleared of tokens.
+    said about it, already cleared of tokens. `retry_after` is the wait in seconds that the server asked for. `partial`
+    is what had arrived of an answer that broke off, a message marked as such.
     """
 
-    def __init__(self, kind: ErrorKind, *, model: str | None, cause: str, detail: str = "") -> None:
+    def __init__(  # noqa: PLR0913 (all by name)
+        self,
+        kind: ErrorKind,
+        *,
+        model: str | None,
+        cause: str,
+        detail: str = "",
+        retry_after: float | None = None,
+        partial: "AIMessage | None" = None,
+    ) -> None:
         self.kind, self.model, self.cause, self.detail = kind, model, cause, detail
-        super().__init__(describe(kind, model, cause, detail)["message"])
+        self.retry_after, self.partial = retry_after, partial
+        super().__init__(self.info["message"])
 
     @property
     def info(self) -> ErrorInfo:
         """The failure as it stands in the state."""
-        return describe(self.kind, self.model, self.cause, self.detail)
+        return describe(self.kind, self.model, self.cause, self.detail, self.retry_after)
 
 
-def describe(kind: ErrorKind, model: str | None = None, cause: str = "", detail: str = "") -> ErrorInfo:
+def describe(
+    kind: ErrorKind, model: str | None = None, cause: str = "", detail: str = "", retry_after: float | None = None
+) -> ErrorInfo:
     """Tell a failure of `kind` in the words of `KINDS`."""
     entry = KINDS[kind]
     message = entry.message.format(model=model or "the model")
     return ErrorInfo(
-        kind=kind, message=f"{message} ({detail})" if detail else message, hint=entry.hint, cause=cause or kind
+        kind=kind,
+        message=f"{message} ({detail})" if detail else message,
+        hint=entry.hint,
+        cause=cause or kind,
+        retry_after=retry_after,
     )

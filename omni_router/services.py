@@ -11,10 +11,12 @@ from omni_router.artifacts import ArtifactFolder
 from omni_router.config.environment import Environment
 from omni_router.config.policy import Policy
 from omni_router.config.route_file import RouteFile
+from omni_router.decisions.log import DecisionLog
 from omni_router.history import History
-from omni_router.history.file import FileHistory
+from omni_router.history.open import open_history
 from omni_router.inference.catalog import Catalog, HubCatalog
 from omni_router.inference.client import HubInference, Inference, find_token
+from omni_router.inference.disk_cache import DiskCache
 from omni_router.routers import Router
 
 Made = TypeVar("Made")
@@ -30,6 +32,7 @@ class Services:
     catalog: Catalog
     inference: Inference
     artifacts: ArtifactFolder
+    decision_log: DecisionLog | None = None
 
     @classmethod
     def from_environment(cls, environment: Environment | None = None, *, token: str | None = None) -> "Services":
@@ -48,10 +51,15 @@ class Services:
         return cls(
             router=choose_router(environment, token=lambda: find_token(token)),
             policy=file,
-            history=FileHistory(file),
-            catalog=HubCatalog(token=lambda: find_token(token)),
+            history=open_history(environment, file),
+            catalog=HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite")),
             inference=HubInference(token),
             artifacts=ArtifactFolder(Path(environment.output_dir)),
+            decision_log=(
+                DecisionLog(environment.decision_log, with_text=environment.decision_log_text)
+                if environment.decision_log
+                else None
+            ),
         )
 
 

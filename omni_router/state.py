@@ -21,11 +21,22 @@ class Candidate(TypedDict):
     model: str  # org/name
     provider: str | None  # None: let the client choose
     source: Source
+    why: str  # what gave it its place in the order of choice
+
+
+class PassedOver(TypedDict):
+    """A model that was not taken, and why."""
+
+    model: str
+    source: Source
+    kind: str | None  # of the error its call would have ended in; None when it was only less preferred
+    why: str
 
 
 class Decision(TypedDict):
     """What the graph acts on. `model` is None when there is none (yet), `route` when no reply could be read."""
 
+    id: str  # of the turn: what --why and --feedback take
     route: str | None
     task: str | None  # a key of TASKS; None with route `other`
     model: str | None
@@ -33,6 +44,8 @@ class Decision(TypedDict):
     reason: str
     source: Source | None
     confidence: float | None  # 0..1
+    verified: bool | None  # the catalog says that the model is served for the task; None: no model
+    passed_over: list[PassedOver]
 
 
 class Attempt(TypedDict):
@@ -43,6 +56,7 @@ class Attempt(TypedDict):
     outcome: str  # "answered", or the kind of error
     seconds: float
     error: ErrorInfo | None
+    partial: bool  # the answer broke off after its first token; what had arrived is kept
 
 
 class Previous(TypedDict):
@@ -71,6 +85,7 @@ class Output(TypedDict, total=False):
 class State(Output, total=False):
     """The whole state; every key but `messages` and `previous` is written anew in each turn by `route_request`."""
 
+    turn: str  # the id of this turn's decision: route_request -> validate_choice
     reply: str | None  # the router's raw reply: route_request -> CLI, logs
     proposal: dict[str, Any] | None  # routers.Proposal as a dict: route_request -> validate_choice
     confidence: float | None  # the router's: route_request -> validate_choice

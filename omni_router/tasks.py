@@ -8,6 +8,7 @@ class Task:
     """What a specialist does, under the Hub's own name for it."""
 
     node: str  # the specialist node: a function and its file in omni_router.nodes
+    served_as: tuple[str, ...]  # what inference providers call it
     takes_pictures: bool = False  # offered when the request holds a picture, and only in a thread that has one
     default_for: str | None = None  # the route name that has this task when its entry names none
 
@@ -15,9 +16,11 @@ class Task:
 DEFAULT_TASK = "text-generation"
 
 TASKS: dict[str, Task] = {
-    "text-generation": Task("generate_text"),
-    "text-to-image": Task("generate_image", default_for="image_generation"),
-    "image-text-to-text": Task("understand_image", takes_pictures=True, default_for="image_understanding"),
+    "text-generation": Task("generate_text", ("conversational",)),
+    "text-to-image": Task("generate_image", ("text-to-image",), default_for="image_generation"),
+    "image-text-to-text": Task(
+        "understand_image", ("conversational", "image-to-text"), takes_pictures=True, default_for="image_understanding"
+    ),
 }
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -82,11 +82,30 @@ class Sandbox:
             listed = known.listed if known else False
             self._models[model] = hub.Model(task, None if providers is None else tuple(providers), listed)
 
+    def rename(self, old: str, new: str) -> None:
+        """Give a model a new id; the Hub answers for the old one with a redirect.
+
+        Raises:
+            KeyError: The model is not known.
+        """
+        with self._lock:
+            self._models[new] = self._models[old]
+            self._models[old] = hub.Model(self._models[new].task, None, renamed_to=new)
+
+    def gate(self, model: str) -> None:
+        """Let the Hub ask for terms to be accepted before the model is used; no token has.
+
+        Raises:
+            KeyError: The model is not known.
+        """
+        with self._lock:
+            self._models[model] = replace(self._models[model], gated=True, listed=False)
+
     def asked_for_mapping(self, model: str) -> int:
-        """Count how often the Hub was asked who serves `model`."""
+        """Count how often the client asked the Hub who serves `model`; what the catalog asks is not counted."""
         path = f"{hub.MODELS_PATH}/{model}"
         return sum(
-            record.path == path and "inferenceProviderMapping" in record.query.get("expand", [])
+            record.path == path and record.query.get("expand", []) == ["inferenceProviderMapping"]
             for record in list(self.requests)
         )
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-# Which requests a fault is for: calls of a specialist, the Hub's word on who serves a model, everything the Hub is
-# asked, or pictures fetched from anywhere else.
-Where = Literal["specialist", "mapping", "hub", "web"]
+# Which requests a fault is for: calls of a specialist, the client's own question who serves a model, what the catalog
+# asks, everything the Hub is asked, or pictures fetched from anywhere else.
+Where = Literal["specialist", "mapping", "catalog", "hub", "web"]
 Raised = Literal["ReadTimeout", "ConnectError"]
 Shape = Literal["null_content", "no_choices", "content_filter", "not_an_image", "error_frame", "cut", "cut_at_start"]
 
@@ -68,6 +68,7 @@ FAULTS: dict[str, Fault] = {
     "stream_cut": Fault(shape="cut"),
     "stream_cut_at_start": Fault(shape="cut_at_start"),
     "no_provider": Fault(body={}, where="mapping"),  # the mapping is present but empty
+    "catalog_503": Fault(503, {"error": "Models cannot be listed. (simulated)"}, where="catalog"),
     "hub_503": Fault(503, {"error": "The Hub is down. (simulated)"}, where="hub"),
     "hub_timeout": Fault(raises="ReadTimeout", where="hub"),
     "hub_refused_connection": Fault(raises="ConnectError", where="hub"),

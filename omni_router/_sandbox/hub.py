@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from omni_router._sandbox.box import Sandbox
 
 MODELS_PATH = "/api/models"
+CHAT_MODELS_PATH = "/v1/models"  # on the router's host
+_AUTH_CHECK = "/auth-check"
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
 _CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
@@ -24,6 +26,8 @@ class Model:
     task: str  # the Hub's pipeline_tag
     providers: tuple[str, ...] | None
     listed: bool = False  # the catalog names it
+    gated: bool = False  # terms have to be accepted first, and nobody here has
+    renamed_to: str | None = None
 
     @property
     def provider_task(self) -> str:
@@ -73,16 +77,22 @@ def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
     if path == MODELS_PATH:
         return httpx.Response(200, json=_listing(box, request.url.params))
     model = path.removeprefix(f"{MODELS_PATH}/")
+    if model.endswith(_AUTH_CHECK):
+        return _access(box.models().get(model.removesuffix(_AUTH_CHECK)))
     if model == path or model.count("/") > 1:
         # Said like this, a file that was downloaded before is taken from the cache instead of being reported missing.
         raise OfflineModeIsEnabled(f"Cannot reach {request.url}: the sandbox is active, and it holds no files.")
     if model not in (models := box.models()):
         headers = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
         return httpx.Response(404, json={"error": "Repository not found"}, headers=headers)
-    expanded = "inferenceProviderMapping" in request.url.params.get_list("expand")
-    fault = box.take_fault("mapping", model) if expanded else None
+    if new := models[model].renamed_to:
+        return httpx.Response(307, headers={"location": f"{MODELS_PATH}/{new}"})
+    asked = request.url.params.get_list("expand")
+    expanded = "inferenceProviderMapping" in asked
+    fault = box.take_fault("mapping", model) if asked == ["inferenceProviderMapping"] else None  # the client's question
     entries = None if fault else _mapping(model, models[model])
-    info: dict[str, Any] = {"id": model}
+    facts = {"pipeline_tag": models[model].task, "gated": "auto" if models[model].gated else False, "private": False}
+    info: dict[str, Any] = {"id": model, **{key: value for key, value in facts.items() if key in asked}}
     if not expanded:
         info |= {"pipeline_tag": models[model].task, "tags": [models[model].task], "siblings": []}
     elif fault:
@@ -90,6 +100,48 @@ def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
     elif entries is not None:  # about a single model the Hub gives an object keyed by provider
         info["inferenceProviderMapping"] = {entry.pop("provider"): entry for entry in entries}
     return httpx.Response(200, json=info)
+
+
+def chat_models(box: "Sandbox") -> dict[str, Any]:
+    """Give what the router of Inference Providers says about the models it chats with."""
+    return {
+        "object": "list",
+        "data": [
+            {
+                "id": model,
+                "object": "model",
+                "created": 0,
+                "owned_by": model.partition("/")[0],
+                "architecture": {
+                    "input_modalities": ["text", "image"] if entry.task == "image-text-to-text" else ["text"],
+                    "output_modalities": ["text"],
+                },
+                "providers": [
+                    {
+                        "provider": provider,
+                        "status": "live",
+                        "context_length": 131_072,
+                        "pricing": {"input": 0.1 * place, "output": 0.4 * place},
+                        "supports_tools": place == 1,
+                        "supports_structured_output": place == 1,
+                    }
+                    for place, provider in enumerate(entry.providers, start=1)
+                ],
+            }
+            for model, entry in box.models().items()
+            if entry.listed and entry.providers and entry.provider_task == "conversational"
+        ],
+    }
+
+
+def _access(entry: Model | None) -> "httpx.Response":
+    import httpx
+
+    if entry is None or entry.gated:
+        code, text = ("GatedRepo", "Access to this model is restricted") if entry else ("RepoNotFound", "Not found")
+        headers = {"X-Error-Code": code, "X-Error-Message": f"{text}. (simulated)"}
+        return httpx.Response(403 if entry else 404, json={"error": text}, headers=headers)
+    return httpx.Response(200, json={})
 
 
 def _listing(box: "Sandbox", params: "httpx.QueryParams") -> list[dict[str, Any]]:

@@ -32,11 +32,17 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self._record(request, call)
         if request.method == "POST":
             return self._specialist(request, call)
-        if request.url.host == _ROUTER_HOST:
+        chats = request.url.host == _ROUTER_HOST and request.url.path == hub.CHAT_MODELS_PATH
+        if request.url.host == _ROUTER_HOST and not chats:
             return _nothing_there(request)
-        where: Where = "hub" if request.url.host in _HUB_HOSTS else "web"
-        if fault := self._box.take_fault(where):
+        where: Where = "hub" if chats or request.url.host in _HUB_HOSTS else "web"
+        asks_catalog = chats or set(request.url.params.get_list("expand")) - {"inferenceProviderMapping"} or (
+            request.url.path == hub.MODELS_PATH
+        )
+        if fault := self._box.take_fault(where) or (self._box.take_fault("catalog") if asks_catalog else None):
             return self._failure(request, fault)
+        if chats:
+            return httpx.Response(200, json=hub.chat_models(self._box))
         if where == "hub":
             return hub.answer(self._box, request)
         return pictures.fetch(request)

@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from platformdirs import user_cache_path
 
 from omni_router.errors import ConfigurationError
 
 RouterName = Literal["auto", "arch", "semantic"]
+
+POSTGRESQL = ("postgresql://", "postgres://")
 
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("", "0", "false", "no", "off")
@@ -24,6 +28,10 @@ class Environment:
     router_model: str | None = None  # a checkpoint: Hub id or path
     router_prompt: Literal["json", "trained"] = "json"
     sandbox: bool = False
+    cache_dir: Path = Path()  # what was learnt of the Hub; may be deleted at any time
+    history: str = field(default="file", repr=False)  # file, store (of the host's graph) or a PostgreSQL address
+    decision_log: Path | None = None
+    decision_log_text: bool = False  # whether the log holds what was asked, or its hash alone
 
     @classmethod
     def read(  # noqa: PLR0913 (one for each variable, all by name)
@@ -34,9 +42,12 @@ class Environment:
         router: str | None = None,
         router_model: str | None = None,
         sandbox: bool | None = None,
+        history: str | None = None,
+        decision_log: Path | None = None,
+        decision_log_text: bool | None = None,
         variables: Mapping[str, str] = os.environ,
     ) -> "Environment":
-        """Read OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_ROUTER_PROMPT, OMNI_SANDBOX.
+        """Read the variables OMNI_*, named in `omni-router --help`.
 
         Raises:
             ConfigurationError: a value is not one of those allowed.
@@ -58,7 +69,24 @@ class Environment:
                 "OMNI_ROUTER_PROMPT", variables.get("OMNI_ROUTER_PROMPT") or "json", ("json", "trained")
             ),
             sandbox=sandboxed,
+            cache_dir=Path(variables.get("OMNI_CACHE_DIR") or user_cache_path("omni-router")),
+            history=_history(history or variables.get("OMNI_HISTORY") or "file"),
+            decision_log=decision_log or _path(variables.get("OMNI_DECISION_LOG")),
+            decision_log_text=(
+                _flag("OMNI_DECISION_LOG_TEXT", variables) if decision_log_text is None else decision_log_text
+            ),
         )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _history(value: str) -> str:
+    if value in ("file", "store") or value.startswith(POSTGRESQL):
+        return value
+    # Not the value: an address that was mistyped may hold a password.
+    raise ConfigurationError("OMNI_HISTORY is none of what is allowed: file, store, postgresql://USER@HOST/DATABASE")
 
 
 def _flag(name: str, variables: Mapping[str, str]) -> bool:

@@ -40,6 +40,7 @@ class Document:
     entries: list[dict[str, Any]]
     routes: tuple[Route, ...]
     models: dict[str, tuple[ModelRecord, ...]]  # by the route's name, case folded
+    learned: dict[str, tuple[str, ...]]  # likewise: requests that verdicts have made examples
     warnings: tuple[str, ...]
 
 
@@ -62,7 +63,8 @@ def parse_document(text: str, path: Path) -> Document:
     warnings: list[str] = []
     routes = tuple(route for entry in entries if (route := _route(entry, warnings)))
     models = {entry["name"].strip().casefold(): _models(entry, warnings) for entry in entries}
-    return Document(entries, routes, models, tuple(warnings))
+    learned = {entry["name"].strip().casefold(): _texts(entry, "learned", warnings) for entry in entries}
+    return Document(entries, routes, models, learned, tuple(warnings))
 
 
 def _elements(text: str, path: Path) -> list[tuple[Any, int]]:
@@ -93,7 +95,7 @@ def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
     name = entry["name"].strip()
     if name.casefold() == OTHER:  # kept in the file, never offered
         return None
-    description, examples, task = entry.get("description"), entry.get("examples", []), entry.get("task")
+    description, task = entry.get("description"), entry.get("task")
     task = default_task(name.casefold()) if task is None else task  # names are matched without regard to case
     if not isinstance(task, str) or task not in TASKS:
         warnings.append(f"route {name!r} is skipped: task {task!r} is not one of {', '.join(TASKS)}")
@@ -101,13 +103,18 @@ def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
     if not isinstance(description, str) or not description.strip():
         warnings.append(f'route {name!r} is skipped: it has no "description"')
         return None
-    if not isinstance(examples, list):
-        warnings.append(f'"examples" of route {name!r} are ignored: not an array')
-        examples = []
-    texts = tuple(example for example in examples if isinstance(example, str) and example.strip())
-    if len(texts) < len(examples):
-        warnings.append(f"{len(examples) - len(texts)} of the examples of route {name!r} are ignored: they are no text")
-    return Route(name, task, description.strip(), texts)
+    return Route(name, task, description.strip(), _texts(entry, "examples", warnings))
+
+
+def _texts(entry: dict[str, Any], key: str, warnings: list[str]) -> tuple[str, ...]:
+    name, found = entry["name"].strip(), entry.get(key, [])
+    if not isinstance(found, list):
+        warnings.append(f'"{key}" of route {name!r} are ignored: not an array')
+        return ()
+    texts = tuple(text for text in found if isinstance(text, str) and text.strip())
+    if len(texts) < len(found):
+        warnings.append(f"{len(found) - len(texts)} of the {key} of route {name!r} are ignored: they are no text")
+    return texts
 
 
 def _models(entry: dict[str, Any], warnings: list[str]) -> tuple[ModelRecord, ...]:

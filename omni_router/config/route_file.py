@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import Any
 
 from omni_router.config.policy import DEFAULT_POLICY, Document, Route, parse_document
 from omni_router.errors import PolicyFileError
+from omni_router.files import Signature, signature, write_whole
 
 logger = logging.getLogger("omni_router")
-
-Signature = tuple[int, int, int]
 
 LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
 
@@ -41,27 +39,27 @@ class RouteFile:
             PolicyFileError: the file is unusable and there is no good one to go on with.
         """
         with self._lock:
-            signature = self._signature()
-            if self._good and self._good[0] == signature:
+            found = signature(self.path)
+            if self._good and self._good[0] == found:
                 return self._good[1]
-            if self._good and signature is not None and self._broken == signature:
+            if self._good and found is not None and self._broken == found:
                 return self._good[1]
             try:
                 document = self._read()
             except PolicyFileError as error:
                 if self._good is None:
                     raise
-                self._broken = signature
+                self._broken = found
                 logger.warning("%s; going on with the last good policy", error)
                 return self._good[1]
             for warning in document.warnings:
                 logger.warning("%s: %s", self.path, warning)
-            self._good = (signature, document)
+            self._good = (found, document)
             return document
 
     def is_broken(self) -> bool:
         """Tell whether the file on disk is the one already found unusable."""
-        return self._broken is not None and self._broken == self._signature()
+        return self._broken is not None and self._broken == signature(self.path)
 
     def update(self, change: Callable[[list[dict[str, Any]]], bool]) -> None:
         """Read, let `change` edit the entries in place, and write if it says so; one process at a time.
@@ -77,7 +75,7 @@ class RouteFile:
         with FileLock(target.with_name(f".{target.name}.lock"), timeout=LOCK_TIMEOUT):
             document = self._read()
             if change(document.entries):
-                _write_whole(target, _as_text(document.entries))
+                write_whole(target, _as_text(document.entries))
 
     def _read(self) -> Document:
         path = self.path
@@ -87,14 +85,6 @@ class RouteFile:
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyFileError(path, f"cannot be read: {error}") from error
 
-    def _signature(self) -> Signature | None:
-        """Tell one version of the file from another without reading it."""
-        try:
-            stat = self.path.stat()
-        except OSError:  # none, or out of reach; reading it will tell which
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
 
 def _as_text(entries: list[dict[str, Any]]) -> str:
     text = json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
@@ -103,21 +93,3 @@ def _as_text(entries: list[dict[str, Any]]) -> str:
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold and UTF-8 cannot
         return json.dumps(entries, indent=2) + "\n"
     return text
-
-
-def _write_whole(target: Path, text: str) -> None:
-    """Replace `target` in one step: a reader, or a crash, meets the old file or the new one, never a part."""
-    draft = target.with_name(f".{target.name}.tmp")  # one name: we hold the lock, and what a crash left is written over
-    with draft.open("w", encoding="utf-8") as file:
-        if target.exists():  # before anything is in it: the file may not be for everyone's eyes
-            draft.chmod(target.stat().st_mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(target)
-    if os.name == "posix":  # the rename itself lives in the folder
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

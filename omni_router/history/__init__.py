@@ -1,5 +1,5 @@
 """History: per route, the models used, when, why, and how they fared."""
 
-from omni_router.history.protocol import History, ModelRecord, Use
+from omni_router.history.protocol import Cooling, History, ModelRecord, Use, Verdict
 
-__all__ = ["History", "ModelRecord", "Use"]
+__all__ = ["Cooling", "History", "ModelRecord", "Use", "Verdict"]

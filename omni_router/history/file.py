@@ -3,13 +3,16 @@
 import atexit
 import logging
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from omni_router import _sandbox
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import PolicyFileError
-from omni_router.history.fold import fold, ranked
-from omni_router.history.protocol import ModelRecord, Use
+from omni_router.history.cooldown import Waits
+from omni_router.history.cooling_file import CoolingFile
+from omni_router.history.fold import fold, fold_verdict, learn, lift_into, read_record
+from omni_router.history.protocol import ModelRecord, Use, Verdict
 from omni_router.model_id import is_sandbox_model
 
 logger = logging.getLogger("omni_router")
@@ -24,16 +27,25 @@ class FileHistory:
 
     def __init__(self, file: RouteFile) -> None:
         self._file = file
+        self._cooling = CoolingFile(file.path.with_name(f".{file.path.name}.cooling"))
         self._waiting: list[Use] = []
         self._warned = ""  # the last warning: every read tries again, and would say the same
         self._lock = threading.RLock()
         atexit.register(self.flush)
 
-    def models(self, route: str) -> list[ModelRecord]:
-        """Give the models of a route, newest use first, those that failed last at the end."""
+    def models(self, route: str) -> Sequence[ModelRecord]:
+        """Give the models of a route, in the order of the file."""
         if self._waiting and not self._file.is_broken():
             self.flush()
-        return ranked(self._file.document().models.get(route.casefold(), ()))
+        return self._file.document().models.get(route.casefold(), ())
+
+    def cooling(self) -> Waits:
+        """Give the models that failed lately, on any route, each with its waits."""
+        return self._cooling.waits()
+
+    def examples(self, route: str) -> Sequence[str]:
+        """Give the requests that verdicts have made examples of a route."""
+        return self._file.document().learned.get(route.casefold(), ())
 
     def record(self, use: Use) -> str | None:
         """Store a use; the file it went to, or None when there was nothing to store or it has to wait.
@@ -42,6 +54,7 @@ class FileHistory:
         """
         if is_sandbox_model(use.model) and not _sandbox.active():
             return None
+        self._cooling.note(use)
         with self._lock:
             self._waiting.append(use)
             stored = self.flush()  # under the same lock: another thread's flush would keep the news to itself
@@ -55,15 +68,12 @@ class FileHistory:
             stored: list[Use] = []
 
             def change(entries: list[dict[str, Any]]) -> bool:
-                by_name = {entry["name"].strip().casefold(): entry for entry in entries}
+                by_name = _by_name(entries)
                 for use in self._waiting:
-                    told = (self._file.path, use.route)
                     entry = by_name.get(use.route.casefold())
                     if entry is None:
                         logger.warning("route %r is no longer in %s: its use is dropped", use.route, self._file.path)
-                    elif not isinstance(models := entry.setdefault("models", []), list):
-                        logger.warning("%s: nothing is recorded for route %r, whose models are no array", *told)
-                    elif fold(models, use):
+                    elif (models := self._list(entry, "models")) is not None and fold(models, use):
                         stored.append(use)
                 return bool(stored)
 
@@ -76,7 +86,104 @@ class FileHistory:
             self._warned = ""
             return stored
 
+    def judge(self, verdict: Verdict) -> str | None:
+        """Store a verdict; the file it went to, or None when its model and route are not known here.
+
+        Raises:
+            PolicyFileError: the file is unusable; it is left untouched.
+            OSError: it cannot be written.
+        """
+        learns = verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+
+        def change(entries: list[dict[str, Any]]) -> bool:
+            changed = False
+            for name, entry in _by_name(entries).items():
+                models = self._list(entry, "models") if name == verdict.route.casefold() else None
+                changed |= models is not None and fold_verdict(models, verdict)
+                if verdict.text and learns:
+                    changed |= self._learn(entry, verdict.text, here=name == learns.casefold())
+            return changed
+
+        return str(self._file.path) if self._changed(change) else None
+
+    def export(self) -> list[dict[str, Any]]:
+        """Give everything as entries of a route_config.json."""
+        document = self._file.document()
+        return [
+            {"name": entry["name"], "models": models, "learned": learned}
+            for entry in document.entries
+            for models in [[_as_entry(record) for record in document.models[entry["name"].strip().casefold()]]]
+            for learned in [list(document.learned.get(entry["name"].strip().casefold(), ()))]
+            if models or learned
+        ]
+
+    def lift(self, entries: Sequence[Mapping[str, Any]]) -> int:
+        """Take in what `export` gave: of each count the higher one holds. Routes that the policy lacks are passed over.
+
+        Raises:
+            PolicyFileError: the file is unusable; it is left untouched.
+            OSError: it cannot be written.
+        """
+        changes = 0
+
+        def change(mine: list[dict[str, Any]]) -> bool:
+            nonlocal changes
+            by_name = _by_name(mine)
+            for given in entries:
+                entry = by_name.get(str(given["name"]).strip().casefold())
+                if entry is None:
+                    logger.warning("route %r is not in %s: its history is passed over", given["name"], self._file.path)
+                    continue
+                models = self._list(entry, "models")
+                records = [record for model in given.get("models", []) if (record := read_record(model))]
+                changes += sum(models is not None and lift_into(models, record) for record in records)
+                changes += sum(self._learn(entry, text, here=True) for text in given.get("learned", []))
+            return changes > 0
+
+        self._file.update(change)
+        return changes
+
+    def _changed(self, change: Callable[[list[dict[str, Any]]], bool]) -> bool:
+        done = False
+
+        def noted(entries: list[dict[str, Any]]) -> bool:
+            nonlocal done
+            done = change(entries)
+            return done
+
+        self._file.update(noted)
+        return done
+
+    def _learn(self, entry: dict[str, Any], text: str, *, here: bool) -> bool:
+        """Make a text an example of this route, or, when it belongs to another one, no longer."""
+        if here:
+            learned = self._list(entry, "learned")
+            return learned is not None and learn(learned, text)
+        known = entry.get("learned")
+        if isinstance(known, list) and text.strip() in known:
+            known.remove(text.strip())
+            return True
+        return False
+
+    def _list(self, entry: dict[str, Any], key: str) -> list[Any] | None:
+        found = entry.setdefault(key, [])
+        if isinstance(found, list):
+            return found
+        told = (self._file.path, entry["name"], key)
+        logger.warning("%s: nothing is recorded for route %r, whose %s are no array", *told)
+        return None
+
     def _warn(self, text: str) -> None:
         if text != self._warned:
             self._warned = text
             logger.warning("%s", text)
+
+
+def _by_name(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {entry["name"].strip().casefold(): entry for entry in entries}
+
+
+def _as_entry(record: ModelRecord) -> dict[str, Any]:
+    provider = record.get("provider")
+    entry = {key: value for key, value in record.items() if key != "provider"}
+    return {**entry, "id": f"{record['id']}:{provider}"} if provider else entry

@@ -1,6 +1,6 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from typing_extensions import Required, TypedDict
 
@@ -26,6 +26,18 @@ class ModelRecord(TypedDict, total=False):
     successes: int
     failures: dict[str, int]  # by error kind
     last_failure: LastFailure
+    good: int  # verdicts of users and evaluators
+    bad: int
+    recent: list[str]  # the last calls, oldest first: "<at> <outcome> <seconds>s"
+    median_seconds: float  # of the answered ones among them
+
+
+class Cooling(TypedDict):
+    """Why a model is not called for the moment, and until when."""
+
+    kind: str  # of the failure
+    until: str
+    times: int  # failures of this kind in a row; the wait grows with them
 
 
 @dataclass(frozen=True)
@@ -38,15 +50,55 @@ class Use:
     at: str
     outcome: ErrorKind | None = None  # None: answered, or nobody was called
     called: bool = True  # False: only routed
+    seconds: float | None = None  # how long the call took
+    retry_after: float | None = None  # seconds the server asked to wait
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a user or an evaluator says of a decision afterwards.
+
+    `good` and `bad` are about the model; a `should_be` is about the route. With its text a good decision, or one whose
+    right route is told, becomes an example of that route.
+    """
+
+    route: str  # the one decided
+    model: str
+    verdict: Literal["good", "bad", "should_be"]
+    should_be: str | None = None  # a route
+    text: str | None = None  # of the request, if it may be kept
 
 
 class History(Protocol):
-    """A store of uses."""
+    """A store of what was decided and what came of it."""
 
     def models(self, route: str) -> Sequence[ModelRecord]:
-        """Give the models of a route, best first."""
+        """Give the models of a route, in no particular order."""
+        ...
+
+    def cooling(self) -> Mapping[str, Sequence[Cooling]]:
+        """Give the models that failed lately, each with its waits, some of which may be over."""
+        ...
+
+    def examples(self, route: str) -> Sequence[str]:
+        """Give the requests that verdicts have made examples of a route."""
         ...
 
     def record(self, use: Use) -> str | None:
         """Store a use and name the place; None when there was nothing to store, or it has to wait."""
+        ...
+
+    def judge(self, verdict: Verdict) -> str | None:
+        """Store a verdict and name the place; None when there was nothing to store."""
+        ...
+
+    def export(self) -> list[dict[str, Any]]:
+        """Give everything as entries of a route_config.json: name, models, learned."""
+        ...
+
+    def lift(self, entries: Sequence[Mapping[str, Any]]) -> int:
+        """Take in what `export` gave, and say how many models and examples changed.
+
+        Of each count the higher one holds, so that the same entries may be taken in twice, or come back.
+        """
         ...

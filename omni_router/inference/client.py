@@ -3,9 +3,12 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from langchain_core.messages import AIMessage, AnyMessage
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, message_chunk_to_message
 
 from omni_router import _sandbox
 from omni_router.config.settings import Settings
@@ -39,6 +42,29 @@ class Inference(Protocol):
         ...
 
 
+class Arrived(BaseCallbackHandler):
+    """Keeps the pieces of a streamed answer, so that one that breaks off is not lost."""
+
+    def __init__(self) -> None:
+        self._pieces: list[AIMessageChunk] = []
+
+    def on_llm_new_token(self, token: str, *, chunk: Any = None, **_: Any) -> None:
+        """Keep one piece."""
+        if isinstance(message := getattr(chunk, "message", None), AIMessageChunk):
+            self._pieces.append(message)
+
+    def message(self) -> AIMessage | None:
+        """Give what has arrived, marked as partial; None when that is nothing to read."""
+        if not self._pieces:
+            return None
+        joined = message_chunk_to_message(reduce(add, self._pieces))
+        if not isinstance(joined, AIMessage) or not joined.text:
+            return None
+        return joined.model_copy(
+            update={"response_metadata": {**joined.response_metadata, "omni_router": "partial"}}
+        )
+
+
 def find_token(given: str | None = None) -> str | None:
     """Find the token: the one given, else HF_API_TOKEN, HF_TOKEN, the stored login; the sandbox has its own."""
     if _sandbox.active():
@@ -68,21 +94,37 @@ class HubInference:
         return find_token(self._token)
 
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
-        """Answer a conversation; tokens stream to whoever listens to this run."""
+        """Answer a conversation; tokens stream to whoever listens to this run.
+
+        Raises:
+            SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
+        """
         from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
 
-        with self._client(model, provider, settings) as client:
-            endpoint = HuggingFaceEndpoint(model=model, task="conversational")
-            # Not as a parameter: LangChain hands an object's repr to every tracer, and the token would be in it.
-            endpoint.client = client
-            chat = ChatHuggingFace(
-                llm=endpoint, max_tokens=settings.max_new_tokens, temperature=settings.temperature, stream_usage=True
-            )
-            message = chat.invoke(list(messages))
-        if message.response_metadata.get("finish_reason") == "content_filter":
-            raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
-        if not message.content:
-            raise SpecialistError("malformed_answer", model=model, cause="no content")
+        arrived = Arrived()
+        try:
+            with self._client(model, None, settings) as client:
+                # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
+                endpoint = HuggingFaceEndpoint(
+                    model=f"{model}:{provider}" if provider else model, task="conversational"
+                )
+                # Not as a parameter: LangChain hands an object's repr to every tracer, and the token would be in it.
+                endpoint.client = client
+                chat = ChatHuggingFace(
+                    llm=endpoint,
+                    max_tokens=settings.max_new_tokens,
+                    temperature=settings.temperature,
+                    stream_usage=True,
+                    callbacks=[arrived],
+                )
+                message = chat.invoke(list(messages))
+            if message.response_metadata.get("finish_reason") == "content_filter":
+                raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
+            if not message.content:
+                raise SpecialistError("malformed_answer", model=model, cause="no content")
+        except SpecialistError as failure:
+            failure.partial = arrived.message()
+            raise
         return message
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":

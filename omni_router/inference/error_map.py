@@ -4,7 +4,9 @@ import binascii
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from traceback import walk_tb
 from typing import Any
 
@@ -38,7 +40,9 @@ def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
         kind = kind_of(error)
         if kind is None:
             raise
-        failure = SpecialistError(kind, model=model, cause=_cause(error), detail=_detail(error, token))
+        failure = SpecialistError(
+            kind, model=model, cause=_cause(error), detail=_detail(error, token), retry_after=_retry_after(error)
+        )
         # contextlib takes a RuntimeError caused by a StopIteration for Python's own, and lets the StopIteration out.
         raise failure from (None if isinstance(error, StopIteration) else error)
 
@@ -64,6 +68,8 @@ def kind_of(error: BaseException) -> ErrorKind | None:
         (Invalid, "bad_request"),
         (TextGenerationError, "malformed_answer"),  # an error frame inside a stream
         ((httpx.TimeoutException, TimeoutError), "timeout"),
+        # It was reached, and hung up: the provider's trouble, as it is when it says so with a 503.
+        ((httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError), "overloaded"),
         ((httpx.TransportError, ConnectionError), "connection"),
         ((httpx.DecodingError, httpx.TooManyRedirects, httpx.InvalidURL), "malformed_answer"),
         ((json.JSONDecodeError, UnidentifiedImageError, UnicodeDecodeError, binascii.Error), "malformed_answer"),
@@ -126,6 +132,22 @@ def _detail(error: BaseException, token: str | None) -> str:
         return ""
     said = _body(response).get("message") or response.headers.get("x-error-message") or ""
     return scrub(" ".join(str(said).split()), token)[:DETAIL_CHARS]  # in this order: half a token is not recognised
+
+
+def _retry_after(error: BaseException) -> float | None:
+    """Read how many seconds the server asks to wait: `retry-after`, in seconds or as a date, else `ratelimit`."""
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    response = getattr(error, "response", None)
+    if response is None:
+        return None
+    told = response.headers.get("retry-after", "").strip()
+    if told.isdecimal():
+        return float(told)
+    with suppress(ValueError):
+        return max(0.0, (parsedate_to_datetime(told) - datetime.now(timezone.utc)).total_seconds())
+    limit = parse_ratelimit_headers(response.headers)
+    return float(limit.reset_in_seconds) if limit and not limit.remaining else None
 
 
 def scrub(text: str, token: str | None = None) -> str:

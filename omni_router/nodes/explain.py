@@ -12,7 +12,9 @@ from omni_router.state import State
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
     """Say why there is no answer and what to do about it."""
     error = _last_error(state)
-    message = AIMessage(f"{error['message']} {error['hint']}", response_metadata={"omni_router": EXPLANATION})
+    broke_off = "The answer broke off. " if state["attempts"] and state["attempts"][-1]["partial"] else ""
+    text = f"{broke_off}{error['message']} {error['hint']}"
+    message = AIMessage(text, response_metadata={"omni_router": EXPLANATION})
     return {"error": error, "messages": [message]}
 
 
@@ -23,4 +25,6 @@ def _last_error(state: State) -> ErrorInfo:
         return error
     if decision is None or decision["route"] is None:
         return describe("no_reply")
-    return describe("no_route" if decision["task"] is None else "no_model")
+    if decision["task"] is None:
+        return describe("no_route")
+    return describe("no_model", detail="; ".join(f"{over['model']}: {over['why']}" for over in decision["passed_over"]))

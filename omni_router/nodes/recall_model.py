@@ -1,37 +1,44 @@
+from datetime import datetime, timezone
+from itertools import islice
 from typing import Any
 
-from omni_router import _sandbox
-from omni_router.choice import candidates, next_untried
+from omni_router.choice import cooling_down, passed_over, untried
+from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
+from omni_router.decide import decide_for
+from omni_router.line_up import line_up
 from omni_router.services import Services
-from omni_router.state import Attempt, Candidate, Decision, State
+from omni_router.state import Attempt, Decision, State
+
+MAX_CHECKS = 10  # candidates a turn asks the Hub about, one after the other, before it gives up
 
 
 def recall_model(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Take the route's next untried model, from history or else from the catalog; change nothing when none is left."""
+    """Take the route's next model that was not tried in this turn and is served; change no model when none is left."""
     decision, attempts = state["decision"], state["attempts"]
     if decision is None or decision["route"] is None or decision["task"] is None:
         return {}
-    line = candidates(
-        services.history.models(decision["route"]),
-        services.catalog.models([decision["task"]])[decision["task"]],
-        sandboxed=_sandbox.active() is not None,
-    )
-    candidate = next_untried(line, attempts)
-    return {"decision": _recalled(decision, candidate, attempts)} if candidate else {}
+    route = Route(decision["route"], decision["task"], description="")
+    line = line_up(services, [route], state["previous"])[route.name]
+    waits, now = services.history.cooling(), datetime.now(timezone.utc)
+    tried = {attempt["model"] for attempt in attempts}
+    over = decision["passed_over"]
+    for candidate in islice(untried(line, attempts, over), MAX_CHECKS):
+        why = f"{candidate['why']}; {_occasion(decision, attempts)}"
+        recalled = decide_for({**decision, "passed_over": over}, {**candidate, "why": why}, services.catalog)
+        over = recalled["passed_over"]
+        if recalled["model"] and recalled["model"] not in tried:  # a renamed one may have been tried by its new name
+            noted = {recalled["model"], *(each["model"] for each in over)}
+            cool = [(c, cooling_down(c["model"], waits, now)) for c in line if c["model"] not in noted]
+            return {"decision": {**recalled, "passed_over": [*over, *(passed_over(c, w) for c, w in cool if w)]}}
+    return {"decision": {**decision, "passed_over": over}}
 
 
-def _recalled(decision: Decision, candidate: Candidate, attempts: list[Attempt]) -> Decision:
-    where = "newest in history" if candidate["source"] == "history" else "first in the catalog"
+def _occasion(decision: Decision, attempts: list[Attempt]) -> str:
+    """Say why the choice came to history and catalog."""
     if attempts:
-        failed = attempts[-1]
-        why = f"{where} that was not tried yet, after {failed['model']} ended with {failed['outcome']}"
-    else:
-        why = f"{decision['reason']}; the router named no usable model, so {where}".lstrip("; ")
-    return {
-        **decision,
-        "model": candidate["model"],
-        "provider": candidate["provider"],
-        "source": candidate["source"],
-        "reason": why,
-    }
+        return f"after {attempts[-1]['model']} ended with {attempts[-1]['outcome']}"
+    if decision["passed_over"]:
+        refused = decision["passed_over"][-1]
+        return f"{refused['model']}, the first choice, was passed over: {refused['why']}"
+    return f"the router named no usable model: {decision['reason']}".rstrip(": ")

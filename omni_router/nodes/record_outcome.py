@@ -14,14 +14,17 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
     decision, attempts = state["decision"], state["attempts"]
     if decision is None or decision["route"] is None or decision["model"] is None:
         raise AssertionError("only a decision with a model is recorded")
-    error = attempts[-1]["error"] if attempts else None
+    last = attempts[-1] if attempts else None
+    error = last["error"] if last else None
     use = Use(
         route=decision["route"],
         model=decision["model"],
         reason=decision["reason"],
         at=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
         outcome=error["kind"] if error else None,
-        called=bool(attempts),
+        called=last is not None,
+        seconds=last["seconds"] if last else None,
+        retry_after=error["retry_after"] if error else None,
     )
     if place := services.history.record(use):
         get_stream_writer()({"event": "recorded", "route": use.route, "model": use.model, "file": place})

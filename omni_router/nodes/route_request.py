@@ -1,16 +1,17 @@
 import logging
 from dataclasses import asdict
 from typing import Any
+from uuid import uuid4
 
-from omni_router import _sandbox
-from omni_router.choice import MAX_CANDIDATES, candidates, offered_routes
+from omni_router.choice import MAX_CANDIDATES, offered_routes
 from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
+from omni_router.line_up import line_up
 from omni_router.routers import OfferedRoute, Reply, parse_reply
 from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
 from omni_router.services import Services
-from omni_router.state import Candidate, State
+from omni_router.state import Candidate, Previous, State
 
 logger = logging.getLogger("omni_router")
 
@@ -31,16 +32,18 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
         picture_now=has_picture(newest),
         picture_before=any(has_picture(message) for message in messages),
     )
-    lines = _candidates(routes, services)
-    offer = [_offer(route, lines[route.name]) for route in routes]
+    last = state.get("decision")
+    previous = Previous(route=last["route"], model=last["model"]) if last else state.get("previous")
+    lines = {name: line[:MAX_CANDIDATES] for name, line in line_up(services, routes, previous).items()}
+    offer = [_offer(route, lines[route.name], services) for route in routes]
     reply = _ask(services, render_conversation(messages), offer) if offer else Reply('{"route": "other"}')
-    decision = state.get("decision")
     return {
+        "turn": uuid4().hex[:12],
         "reply": reply.text if reply else None,
         "proposal": asdict(parse_reply(reply.text)) if reply else None,
         "confidence": reply.confidence if reply else None,
         "candidates": lines,
-        "previous": {"route": decision["route"], "model": decision["model"]} if decision else state.get("previous"),
+        "previous": previous,
         "decision": None,
         "attempts": [],
         "artifacts": [],
@@ -48,20 +51,10 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     }
 
 
-def _candidates(routes: list[Route], services: Services) -> dict[str, list[Candidate]]:
-    listed = services.catalog.models(dict.fromkeys(route.task for route in routes))
-    sandboxed = _sandbox.active() is not None
-    return {
-        route.name: candidates(services.history.models(route.name), listed[route.task], sandboxed=sandboxed)[
-            :MAX_CANDIDATES
-        ]
-        for route in routes
-    }
-
-
-def _offer(route: Route, line: list[Candidate]) -> OfferedRoute:
+def _offer(route: Route, line: list[Candidate], services: Services) -> OfferedRoute:
     models = (f"{c['model']}:{c['provider']}" if c["provider"] else c["model"] for c in line)
-    return OfferedRoute(route.name, route.description, route.examples, tuple(models))
+    examples = (*route.examples, *services.history.examples(route.name))
+    return OfferedRoute(route.name, route.description, examples, tuple(models))
 
 
 def _ask(services: Services, conversation: Any, offer: list[OfferedRoute]) -> Reply | None:

@@ -1,15 +1,18 @@
+from datetime import datetime, timezone
 from typing import Any
 
+from omni_router.choice import cooling_down, passed_over
 from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
+from omni_router.decide import decide_for
 from omni_router.errors import ConfigurationError
 from omni_router.routers import OTHER, Proposal
 from omni_router.services import Services
-from omni_router.state import Decision, State
+from omni_router.state import Candidate, Decision, PassedOver, State
 
 
 def validate_choice(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Turn the proposal into a decision; without a usable model its `model` is None.
+    """Turn the proposal into a decision; without a usable model its `model` is None, and `passed_over` says why.
 
     Raises:
         ConfigurationError: the fallback route is none of the policy.
@@ -19,11 +22,28 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     fallback = _fallback(settings, routes)
     route = routes.get(proposal.route.casefold()) if proposal.route else None
     if route is not None and route.name in state["candidates"]:
-        return {"decision": _decision(route, proposal, state, usable=_is_usable(proposal.model, routes))}
+        named = proposal.model is not None and proposal.model.casefold() not in routes  # a route's name is no model
+        decision = _undecided(route, proposal.reason, state)
+        return {"decision": _with_model(decision, proposal, state, services) if named else decision}
     if fallback is not None:
-        why = f"the fallback route, because {_refusal(proposal)}"
-        return {"decision": _decision(fallback, proposal, state, usable=False, reason=why)}
+        return {"decision": _undecided(fallback, f"the fallback route, because {_refusal(proposal)}", state)}
     return {"decision": _no_decision(proposal, state)}
+
+
+def _with_model(decision: Decision, proposal: Proposal, state: State, services: Services) -> Decision:
+    """Decide between the model that the router named and the one that this thread used last for the route."""
+    line = state["candidates"][str(decision["route"])]
+    named = Candidate(model=str(proposal.model), provider=proposal.provider, source="router", why=proposal.reason)
+    wanted, over = named, list[PassedOver]()
+    previous = state["previous"]
+    kept = line[0] if line and previous == {"route": decision["route"], "model": line[0]["model"]} else None
+    # A proposal that is only picked from the list gives way; an id of the router's own is a wish for another model.
+    if kept and kept["model"] != named["model"] and any(named["model"] == candidate["model"] for candidate in line):
+        over.append(passed_over(named, "this thread goes on with its model for the route"))
+        wanted = kept
+    if cooling := cooling_down(wanted["model"], services.history.cooling(), datetime.now(timezone.utc)):
+        return {**decision, "passed_over": [*over, passed_over(wanted, cooling)]}
+    return decide_for({**decision, "passed_over": over}, wanted, services.catalog)
 
 
 def _fallback(settings: Settings, routes: dict[str, Route]) -> Route | None:
@@ -36,33 +56,24 @@ def _fallback(settings: Settings, routes: dict[str, Route]) -> Route | None:
     return route
 
 
-def _is_usable(model: str | None, routes: dict[str, Route]) -> bool:
-    """Refuse a route's name in the place of a model; the rest was checked where the reply was read."""
-    return model is not None and model.casefold() not in routes
-
-
-def _decision(route: Route, proposal: Proposal, state: State, *, usable: bool, reason: str | None = None) -> Decision:
+def _undecided(route: Route | None, reason: str, state: State) -> Decision:
     return Decision(
-        route=route.name,
-        task=route.task,
-        model=proposal.model if usable else None,
-        provider=proposal.provider if usable else None,
-        reason=reason or proposal.reason,
-        source="router" if usable else None,
+        id=state["turn"],
+        route=route.name if route else None,
+        task=route.task if route else None,
+        model=None,
+        provider=None,
+        reason=reason,
+        source=None,
         confidence=state["confidence"],
+        verified=None,
+        passed_over=[],
     )
 
 
 def _no_decision(proposal: Proposal, state: State) -> Decision:
-    return Decision(
-        route=OTHER if proposal.route else None,
-        task=None,
-        model=None,
-        provider=None,
-        reason=proposal.reason if (proposal.route or OTHER).casefold() == OTHER else _refusal(proposal),
-        source=None,
-        confidence=state["confidence"],
-    )
+    reason = proposal.reason if (proposal.route or OTHER).casefold() == OTHER else _refusal(proposal)
+    return {**_undecided(None, reason, state), "route": OTHER if proposal.route else None}
 
 
 def _refusal(proposal: Proposal) -> str:
