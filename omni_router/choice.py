@@ -50,20 +50,19 @@ def order_of_choice(
     """
     line = [
         Candidate(model=record["id"], provider=record.get("provider"), source="history", why=_told(record, now))
-        for record in sorted(records, key=lambda record: score(record, now), reverse=True)
+        for record in sorted(records, key=lambda record: _rank(record, now), reverse=True)
     ]
     line += [
         Candidate(model=model.id, provider=None, source="catalog", why=f"number {place} in the catalog")
         for place, model in enumerate(listed, 1)
     ]
-    line = list({candidate["model"]: candidate for candidate in reversed(line)}.values())[::-1]
-    if previous:
-        kept = Candidate(model=previous, provider=None, source="history", why="this thread's model for the route")
-        known = [candidate for candidate in line if candidate["model"] == previous]
-        line = [
-            {**kept, "provider": known[0]["provider"] if known else None},
-            *(candidate for candidate in line if candidate["model"] != previous),
-        ]
+    unique: dict[str, Candidate] = {}
+    for candidate in line:
+        unique.setdefault(candidate["model"], candidate)
+    if previous in unique:
+        kept: Candidate = {**unique.pop(previous), "why": "this thread's model for the route"}
+        unique = {previous: kept, **unique}
+    line = list(unique.values())
     ends = {c["model"]: wait["until"] for c in line if (wait := still_cooling(waits.get(c["model"], ()), now))}
     return sorted(line, key=lambda candidate: ends.get(candidate["model"], ""))
 
@@ -77,6 +76,11 @@ def score(record: ModelRecord, now: datetime) -> float:
     in_use = 0.5 ** (age / HALF_LIFE)
     slow = min(record.get("median_seconds", 0.0) / SLOW, 1.0)
     return rate + RECENCY * in_use - LATENCY * slow
+
+
+def _rank(record: ModelRecord, now: datetime) -> tuple[float, str]:
+    """Order by score, equals by their last use: after some months the bonus for being in use tells them apart no more."""
+    return round(score(record, now), 6), record.get("last_used", "")
 
 
 def passed_over(candidate: Candidate, why: str, kind: str | None = None) -> PassedOver:

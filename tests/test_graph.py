@@ -60,12 +60,16 @@ WALKS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"route": "question_answering", "model": None, "hub_down": True},
         ["recall_model", "explain"],
     ),
-    "StopIteration twice, then the catalog's first": (
-        {"route": "image_generation", "model": UNSERVED},
+    "StopIteration twice while the catalog is away, then the next of history": (
+        {"route": "image_generation", "model": UNSERVED, "catalog_down": True, "history": IMAGE},
         [
             *("announce_decision", "generate_image", "generate_image", "record_outcome", "recall_model"),
             *("announce_decision", "generate_image", "record_outcome"),
         ],
+    ),
+    "a model that nobody serves is refused, then the catalog's first": (
+        {"route": "image_generation", "model": UNSERVED},
+        ["recall_model", "announce_decision", "generate_image", "record_outcome"],
     ),
     "the caller must act": (
         {"route": "question_answering", "model": TEXT, "fault": "payment_402"},
@@ -77,6 +81,7 @@ WALKS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "model": "sandbox/image-text-to-text-9",
             "image": PICTURE,
             "settings": Settings(max_models=1),
+            "catalog_down": True,
         },
         ["announce_decision", "understand_image", "understand_image", "record_outcome", "explain"],
     ),
@@ -84,11 +89,17 @@ WALKS: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", WALKS)
-def test_walk(name: str, graph: Compiled, router: ScriptedRouter, sandbox: Sandbox) -> None:
+def test_walk(
+    name: str, graph: Compiled, router: ScriptedRouter, sandbox: Sandbox, write_policy: Callable[..., Path]
+) -> None:
     given, expected = WALKS[name]
     router.choose(given["route"], given.get("model"))
+    if "history" in given:
+        write_policy(**{given["route"]: [given["history"]]})
     if given.get("hub_down"):
         sandbox.fail("hub_503", times=10)
+    if given.get("catalog_down"):
+        sandbox.fail("catalog_503", times=10)
     if "fault" in given:
         sandbox.fail(given["fault"])
     walked = path(graph, ask("please", given.get("image")), given.get("settings"))
@@ -133,9 +144,11 @@ def test_stop_iteration_asks_the_hub_exactly_twice_with_the_runs_own_token(
 
     monkeypatch.setenv("HF_TOKEN", "hf_ofTheProcess")
     router.choose("image_generation", UNSERVED)
+    sandbox.fail("catalog_503", times=10)
     own = dataclasses.replace(services, inference=HubInference("hf_ofThisRun"))
     result = call(build_graph(own).compile(), ask("a cat"), Settings(max_models=1))
     assert sandbox.asked_for_mapping(UNSERVED) == 2
+    assert result["decision"]["verified"] is False
     asked = [record for record in sandbox.requests if record.path.endswith(UNSERVED)]
     assert {record.token for record in asked} == {"hf_ofThisRun"}
     assert [attempt["outcome"] for attempt in result["attempts"]] == ["no_provider", "no_provider"]
@@ -149,13 +162,12 @@ def test_stop_iteration_asks_the_hub_exactly_twice_with_the_runs_own_token(
 def test_retry_succeeds_when_the_clients_memory_was_stale(
     call: Call, services: Services, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:
-    router.choose("image_generation", UNSERVED)
-    graph: Compiled = build_graph(services).compile()
-    call(graph, ask("a cat"), Settings(max_models=1))  # the client now remembers that nobody serves it
-    sandbox.set_mapping(UNSERVED, ["hf-inference"])
-    result = call(graph, ask("a cat"), Settings(max_models=1))
+    router.choose("image_generation", IMAGE)
+    sandbox.fail("catalog_503", times=10)  # a provider that the catalog names is not looked up by the client
+    sandbox.fail("no_provider")
+    result = call(build_graph(services).compile(), ask("a cat"), Settings(max_models=1))
     assert result["error"] is None
-    assert result["attempts"][-1]["outcome"] == "answered"
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["no_provider", "answered"]
 
 
 @pytest.mark.parametrize("call", FORMS)
@@ -174,8 +186,10 @@ def test_custom_events_and_tokens_come_in_order(call: Call, graph: Compiled, rou
 
 
 def test_decision_is_announced_again_after_a_fallback_but_not_on_the_retry(
-    graph: Compiled, router: ScriptedRouter
+    graph: Compiled, router: ScriptedRouter, sandbox: Sandbox, write_policy: Callable[..., Path]
 ) -> None:
+    write_policy(image_generation=[IMAGE])
+    sandbox.fail("catalog_503", times=10)
     router.choose("image_generation", UNSERVED)
     events = list(graph.stream(ask("a cat"), stream_mode="custom"))
     models = [event["decision"]["model"] for event in events if event["event"] == "decision"]

@@ -44,8 +44,8 @@ CHAT: dict[str, ErrorKind] = {
 STREAM: dict[str, ErrorKind] = {
     **CHAT,
     "stream_error_frame": "malformed_answer",
-    "stream_cut": "connection",
-    "stream_cut_at_start": "connection",
+    "stream_cut": "overloaded",
+    "stream_cut_at_start": "overloaded",
 }
 PICTURE: dict[str, ErrorKind] = {
     **COMMON,
@@ -100,6 +100,8 @@ def test_text_whose_tokens_are_listened_to(
 def test_picture(fault: str, call: Call, services: Services, router: ScriptedRouter, sandbox: Sandbox) -> None:
     router.choose("image_generation", IMAGE)
     graph: Compiled = build_graph(services).compile()
+    if fault == "no_provider":
+        sandbox.fail("catalog_503", times=10)  # a provider that the catalog names is not looked up by the client
     services.catalog.models(["text-generation", "text-to-image"])
     sandbox.fail(fault, times=2)  # the one with a retry is to fail twice
     result = call(graph, ask("a cat"), ONCE)
@@ -122,4 +124,5 @@ def test_picture_that_cannot_be_fetched(
 
 
 def test_every_fault_of_the_sandbox_is_tried_here() -> None:
-    assert set(FAULTS) == set(STREAM) | set(PICTURE) | {"web_404", "web_html"}
+    elsewhere = {"web_404", "web_html", "catalog_503"}  # pictures above; the catalog in test_choice.py
+    assert set(FAULTS) == set(STREAM) | set(PICTURE) | elsewhere
