@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt
 DEPENDS := pyproject.toml constraints.txt requirements/embedded.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve lint format examples wheel clean
+.PHONY: help demo test bench serve lint format examples wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,10 @@ demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; 
 
 test: $(VENV)/.test ## run all tests
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (minutes; quiet machine)
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.history
 
 serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulated models when there is no token
 	@$(BIN)/python -c "import sys; from omni_router.inference.client import find_token; sys.exit(not find_token())" \
@@ -60,7 +64,7 @@ $(VENV)/.server: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.server
-	$(INSTALL) --group test
+	$(INSTALL) --editable ".[postgres]" --group test
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test  # the tests are typed too

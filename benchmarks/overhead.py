@@ -95,7 +95,7 @@ def bare_graph() -> Any:
     graph.add_edge(START, names[0])
     graph.add_edge(names[0], names[1])
     for name, following in zip(names[1:], [*names[2:], END], strict=True):
-        graph.add_conditional_edges(name, lambda _, to=following: to, [following])  # type: ignore[misc]
+        graph.add_conditional_edges(name, lambda _, to=following: to, [following])
     return graph.compile()
 
 

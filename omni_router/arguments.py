@@ -23,7 +23,8 @@ examples:
         only route, for a script
   omni-router --check
         what is wrong with the policy: routes that overlap, models that nobody serves any more
-  OMNI_DECISION_LOG=decisions.jsonl omni-router --prompt "Plot twist ideas?" && OMNI_DECISION_LOG=decisions.jsonl omni-router --why
+  omni-router --prompt "Plot twist ideas?" --decision-log decisions.jsonl
+  omni-router --why --decision-log decisions.jsonl
         keep a log of decisions, and have the last one explained
   omni-router --replay decisions.jsonl --route-config new.json
         what a changed policy would have decided; exit status 1 when something differs
@@ -83,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--feedback", nargs=2, type=_not_empty, metavar=("ID", "good|bad|ROUTE"),
                       help="judge a decision of the log; it counts when models are ranked")  # fmt: skip
     what.add_argument("--history-export", type=_path, metavar="FILE", help="write the history to a file")
-    what.add_argument("--history-import", type=_path, metavar="FILE", help="take in such a file, or a route_config.json")
+    what.add_argument(
+        "--history-import", type=_path, metavar="FILE", help="take in such a file, or a route_config.json"
+    )
     routing = parser.add_argument_group("routing")
     routing.add_argument("--router", choices=get_args(RouterName), help="the router engine (auto)")
     routing.add_argument(
@@ -149,7 +152,9 @@ def _temperature(text: str) -> float:
 def _check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End with status 2 where flags contradict each other."""
     if sum(getattr(args, action) not in (None, False) for action in ACTIONS) != 1:
-        parser.error(f"give one of {', '.join(f'--{action}' for action in ACTIONS)} (--help shows examples)".replace("_", "-"))
+        parser.error(
+            f"give one of {', '.join(f'--{action}' for action in ACTIONS)} (--help shows examples)".replace("_", "-")
+        )
     if args.image_url is not None and args.prompt is None:
         parser.error("--image-url belongs to a --prompt")
     if args.prompt is not None and not args.prompt.strip():

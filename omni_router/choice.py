@@ -1,5 +1,6 @@
 """Which models are on offer for a route, and in which order. Pure functions; docs/order-of-choice.md has the table."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
@@ -50,7 +51,7 @@ def order_of_choice(
     """
     line = [
         Candidate(model=record["id"], provider=record.get("provider"), source="history", why=_told(record, now))
-        for record in sorted(records, key=lambda record: _rank(record, now), reverse=True)
+        for record in by_rank(records, now)
     ]
     line += [
         Candidate(model=model.id, provider=None, source="catalog", why=f"number {place} in the catalog")
@@ -73,14 +74,14 @@ def score(record: ModelRecord, now: datetime) -> float:
     failures = sum(record.get("failures", {}).values()) + VERDICT * record.get("bad", 0)
     rate = (answers + PRIOR_ANSWERS) / (answers + failures + PRIOR_CALLS)
     age = max(now - read_time(record.get("last_used", "")), timedelta())
-    in_use = 0.5 ** (age / HALF_LIFE)
+    in_use = math.exp2(-(age / HALF_LIFE))
     slow = min(record.get("median_seconds", 0.0) / SLOW, 1.0)
     return rate + RECENCY * in_use - LATENCY * slow
 
 
-def _rank(record: ModelRecord, now: datetime) -> tuple[float, str]:
-    """Order by score, equals by their last use: after some months the bonus for being in use tells them apart no more."""
-    return round(score(record, now), 6), record.get("last_used", "")
+def by_rank(records: Iterable[ModelRecord], now: datetime) -> list[ModelRecord]:
+    """Order by score, and equals by their last use: the bonus for being in use fades until it tells nothing."""
+    return sorted(records, key=lambda record: (round(score(record, now), 6), record.get("last_used", "")), reverse=True)
 
 
 def passed_over(candidate: Candidate, why: str, kind: str | None = None) -> PassedOver:
@@ -108,6 +109,6 @@ def _told(record: ModelRecord, now: datetime) -> str:
     if not calls and not record.get("uses"):
         return "named in the policy, not used yet"
     answered = f"{record.get('successes', 0)} of {calls} answered" if calls else "not called yet"
-    verdicts = "".join(f", {record[key]} {key}" for key in ("good", "bad") if record.get(key))  # type: ignore[literal-required]
+    verdicts = "".join(f", {record[key]} {key}" for key in ("good", "bad") if record.get(key))
     speed = f", {record['median_seconds']:g} s" if "median_seconds" in record else ""
     return f"history: {answered}{verdicts}{speed}, score {score(record, now):.2f}"

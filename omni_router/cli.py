@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
@@ -93,38 +94,26 @@ def _environment(args: argparse.Namespace) -> Environment:
     )
 
 
+# What the other actions do: a function of the environment and the arguments, imported when it is wanted.
+_DEEDS = {
+    "list_models": "omni_router.listing:list_models",
+    "check": "omni_router.policy_check:check_policy",
+    "why": "omni_router.decisions.why:tell_why",
+    "replay": "omni_router.decisions.replay:replay",
+    "feedback": "omni_router.decisions.feedback:take_feedback",
+    "history_export": "omni_router.history.transfer:export_history",
+    "history_import": "omni_router.history.transfer:import_history",
+}
+
+
 def _act(args: argparse.Namespace) -> int:
-    """Do what was asked for; each action is imported when it is wanted."""
+    """Do what was asked for."""
     if args.list_routes:
         return _list_routes(args)
     if args.prompt is not None or args.demo:
         return _answer(args)
-    environment = _environment(args)
-    if args.list_models:
-        from omni_router.listing import list_models
-
-        return list_models(environment, args.list_models, token=args.hf_token, as_json=args.json)
-    if args.check:
-        from omni_router.policy_check import check_policy
-
-        return check_policy(environment, token=args.hf_token, as_json=args.json)
-    if args.why is not None:
-        from omni_router.decisions.why import tell_why
-
-        return tell_why(environment, args.why, as_json=args.json)
-    if args.replay:
-        from omni_router.decisions.replay import replay
-
-        return replay(environment, args.replay, token=args.hf_token, as_json=args.json)
-    if args.feedback:
-        from omni_router.decisions.feedback import take_feedback
-
-        return take_feedback(environment, *args.feedback)
-    from omni_router.history.transfer import export_history, import_history
-
-    return export_history(environment, args.history_export) if args.history_export else import_history(
-        environment, args.history_import
-    )
+    module, name = next(deed for action, deed in _DEEDS.items() if getattr(args, action) not in (None, False)).split(":")
+    return int(getattr(import_module(module), name)(_environment(args), args))
 
 
 def _list_routes(args: argparse.Namespace) -> int:

@@ -8,7 +8,8 @@ from langgraph.graph import END, START, StateGraph
 
 from omni_router.config.settings import Settings
 from omni_router.edges import anything_untried, needs_retry, what_next, which_model, which_specialist
-from omni_router.services import Services, once
+from omni_router.once import once
+from omni_router.services import Services
 from omni_router.state import Input, Output, State
 from omni_router.tasks import TASKS
 from omni_router.threads import OnOwnThreads

@@ -1,10 +1,7 @@
 """What the nodes work with: live objects, one for each thing outside the graph."""
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from omni_router import _sandbox
 from omni_router.artifacts import ArtifactFolder
@@ -18,8 +15,6 @@ from omni_router.inference.catalog import Catalog, HubCatalog
 from omni_router.inference.client import HubInference, Inference, find_token
 from omni_router.inference.disk_cache import DiskCache
 from omni_router.routers import Router
-
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -44,15 +39,14 @@ class Services:
         from omni_router.routers.choose import choose_router
 
         environment = environment or Environment.read()
-        if environment.sandbox and not _sandbox.active():
-            _sandbox.install()
+        catalog = open_catalog(environment, token)
         file = RouteFile(environment.route_config)
         file.document()  # a broken policy is told at the start, not in the middle of a run
         return cls(
             router=choose_router(environment, token=lambda: find_token(token)),
             policy=file,
             history=open_history(environment, file),
-            catalog=HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite")),
+            catalog=catalog,
             inference=HubInference(token),
             artifacts=ArtifactFolder(Path(environment.output_dir)),
             decision_log=(
@@ -63,14 +57,8 @@ class Services:
         )
 
 
-def once(make: Callable[[], Made]) -> Callable[[], Made]:
-    """Call `make` when its product is first needed, and never twice, whatever threads ask."""
-    lock, made = threading.Lock(), list[Made]()
-
-    def get() -> Made:
-        with lock:
-            if not made:
-                made.append(make())
-            return made[0]
-
-    return get
+def open_catalog(environment: Environment, token: str | None) -> HubCatalog:
+    """Make the catalog of an environment, which keeps what it learns on disk; a sandbox is put in place if wanted."""
+    if environment.sandbox and not _sandbox.active():
+        _sandbox.install()
+    return HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite"))

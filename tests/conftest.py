@@ -41,8 +41,18 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads the developer's own token, login, policy or folder."""
     for name in ("HF_TOKEN", "HF_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("ROUTE_CONFIG", "OUTPUT_DIR", "ROUTER", "ROUTER_MODEL", "ROUTER_PROMPT", "SANDBOX", "SANDBOX_LATENCY",
-        "HISTORY", "DECISION_LOG", "DECISION_LOG_TEXT"):
+    for name in (
+        "ROUTE_CONFIG",
+        "OUTPUT_DIR",
+        "ROUTER",
+        "ROUTER_MODEL",
+        "ROUTER_PROMPT",
+        "SANDBOX",
+        "SANDBOX_LATENCY",
+        "HISTORY",
+        "DECISION_LOG",
+        "DECISION_LOG_TEXT",
+    ):
         monkeypatch.delenv(f"OMNI_{name}", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
     monkeypatch.setenv("OMNI_CACHE_DIR", str(tmp_path / "cache"))

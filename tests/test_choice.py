@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +34,8 @@ PICTURE = "https://example.com/flower.png"
 def record(model: str, answers: int = 0, failures: int = 0, days: float = 1, **more: Any) -> ModelRecord:
     counts: Any = {"successes": answers, "failures": {"not_found": failures} if failures else {}}
     last_used = write_time(NOW - timedelta(days=days))
-    return ModelRecord(id=model, uses=answers + failures, last_used=last_used, **counts, **more)
+    made: Any = {"id": model, "uses": answers + failures, "last_used": last_used, **counts, **more}
+    return cast("ModelRecord", made)
 
 
 def line(*records: ModelRecord, listed: tuple[str, ...] = (), **more: Any) -> list[str]:
@@ -51,7 +52,11 @@ def wait(kind: str = "overloaded", minutes: float = 5, times: int = 1) -> Coolin
 
 
 def test_what_answers_more_often_comes_first_and_an_unknown_one_between() -> None:
-    good, bad, new = record("a/good", answers=9, failures=1), record("a/bad", answers=1, failures=4), ModelRecord(id="a/new")
+    good, bad, new = (
+        record("a/good", answers=9, failures=1),
+        record("a/bad", answers=1, failures=4),
+        ModelRecord(id="a/new"),
+    )
     assert line(bad, new, good) == ["a/good", "a/new", "a/bad"]
 
 
@@ -256,7 +261,7 @@ def test_a_model_in_cooldown_is_passed_over_with_its_reason_but_called_when_noth
     assert "cooling down after rate_limited until 20" in over["why"]
     for model in (TEXT2, TEXT3):
         sandbox.set_mapping(model, ())
-    alone = dataclasses.replace(services, catalog=type(services.catalog)())  # type: ignore[call-arg]
+    alone = dataclasses.replace(services, catalog=type(services.catalog)())
     assert turn(build_graph(alone).compile())["decision"]["model"] == TEXT
 
 
@@ -416,7 +421,9 @@ def test_a_partial_answer_stays_in_the_conversation_and_its_explanation_does_not
     assert [said["content"] for said in router.asked[-1][0]] == ["why?", "[sandbox] Simulated answer", "go on"]
 
 
-def test_the_servers_delay_is_read_from_its_headers(services: Services, sandbox: Sandbox, router: ScriptedRouter) -> None:
+def test_the_servers_delay_is_read_from_its_headers(
+    services: Services, sandbox: Sandbox, router: ScriptedRouter
+) -> None:
     router.choose("question_answering", TEXT)
     sandbox.fail("rate_limited_429")
     result = build_graph(services).compile().invoke(ask("why?"), context=Settings(max_models=1))

@@ -68,9 +68,7 @@ MATRIX: dict[str, tuple[tuple[str, str], ...]] = {
     "no_choices": all_tasks(goes_on("malformed_answer")),
     "not_an_image": all_tasks(goes_on("malformed_answer")),
     "content_filter": (broken_off("refused"), goes_on("bad_request"), broken_off("refused")),
-    "stream_error_frame": (
-        broken_off("malformed_answer"), goes_on("malformed_answer"), broken_off("malformed_answer")
-    ),
+    "stream_error_frame": (broken_off("malformed_answer"), goes_on("malformed_answer"), broken_off("malformed_answer")),
     "stream_cut": (broken_off("overloaded"), goes_on("overloaded"), broken_off("overloaded")),
     "stream_cut_at_start": all_tasks(goes_on("overloaded")),
     # The client asks the Hub about models that make pictures only, and no model of theirs can be called without it.
@@ -124,20 +122,27 @@ def end_of(result: dict[str, Any], case: Case) -> str:
     return OTHER
 
 
+@pytest.fixture
 def run(
-    case: Case, *, with_other: bool, services: Services, router: ScriptedRouter, box: Sandbox, write: Callable[..., Path]
-) -> str:
-    for number in (1, 2, 3):
-        if (model := f"sandbox/{case.task}-{number}") not in (case.main, case.other if with_other else ""):
-            box.set_mapping(model, ())
-    write(**{ROUTES[case.task]: [case.main, *([case.other] if with_other else [])]})
-    router.choose(ROUTES[case.task], case.main)
-    case.plan(box, services)
-    graph: Compiled = build_graph(services).compile()
-    given = ask("please", PICTURE if case.task == "image-text-to-text" else None)
-    *_, (_, result) = graph.stream(given, stream_mode=["messages", "values"])
-    assert result["messages"][-1].text, "every turn ends with words for the user"
-    return end_of(result, case)
+    services: Services, router: ScriptedRouter, sandbox: Sandbox, write_policy: Callable[..., Path]
+) -> Callable[[Case, bool], str]:
+    """Play one cell, and give its end."""
+
+    def play(case: Case, with_other: bool) -> str:  # noqa: FBT001 (a column of the table)
+        models = [case.main, case.other] if with_other else [case.main]
+        for number in (1, 2, 3):
+            if (model := f"sandbox/{case.task}-{number}") not in models:
+                sandbox.set_mapping(model, ())
+        write_policy(**{ROUTES[case.task]: models})
+        router.choose(ROUTES[case.task], case.main)
+        case.plan(sandbox, services)
+        graph: Compiled = build_graph(services).compile()
+        given = ask("please", PICTURE if case.task == "image-text-to-text" else None)
+        *_, (_, result) = graph.stream(given, stream_mode=["messages", "values"])
+        assert result["messages"][-1].text, "every turn ends with words for the user"
+        return end_of(result, case)
+
+    return play
 
 
 @pytest.mark.parametrize("with_other", [True, False], ids=["another", "none"])
@@ -147,13 +152,9 @@ def test_cell(
     fault: str,
     task: str,
     with_other: bool,  # noqa: FBT001 (pytest gives it)
-    services: Services,
-    router: ScriptedRouter,
-    sandbox: Sandbox,
-    write_policy: Callable[..., Path],
+    run: Callable[[Case, bool], str],
 ) -> None:
-    case = Case(fault, task)
-    end = run(case, with_other=with_other, services=services, router=router, box=sandbox, write=write_policy)
+    end = run(Case(fault, task), with_other)
     assert end == MATRIX[fault][TASKS.index(task)][0 if with_other else 1]
 
 
@@ -176,7 +177,7 @@ def as_document() -> str:
         "",
         "This table is written from the test that checks every cell: `python -m tests.test_fault_matrix`.",
         "",
-        f"| fault | {' | '.join(f'{task}, another | none' for task in TASKS)} |",
+        f"| fault | {' | '.join(f'{task}, another | {task}, none' for task in TASKS)} |",
         f"| --- {'| --- ' * 6}|",
     ]
     rows = [

@@ -36,8 +36,10 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if request.url.host == _ROUTER_HOST and not chats:
             return _nothing_there(request)
         where: Where = "hub" if chats or request.url.host in _HUB_HOSTS else "web"
-        asks_catalog = chats or set(request.url.params.get_list("expand")) - {"inferenceProviderMapping"} or (
-            request.url.path == hub.MODELS_PATH
+        asks_catalog = (
+            chats
+            or set(request.url.params.get_list("expand")) - {"inferenceProviderMapping"}
+            or (request.url.path == hub.MODELS_PATH)
         )
         if fault := self._box.take_fault(where) or (self._box.take_fault("catalog") if asks_catalog else None):
             return self._failure(request, fault)

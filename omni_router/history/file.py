@@ -11,7 +11,7 @@ from omni_router.config.route_file import RouteFile
 from omni_router.errors import PolicyFileError
 from omni_router.history.cooldown import Waits
 from omni_router.history.cooling_file import CoolingFile
-from omni_router.history.fold import fold, fold_verdict, learn, lift_into, read_record
+from omni_router.history.fold import as_entry, fold, fold_verdict, learn, lift_into, read_record
 from omni_router.history.protocol import ModelRecord, Use, Verdict
 from omni_router.model_id import is_sandbox_model
 
@@ -112,7 +112,7 @@ class FileHistory:
         return [
             {"name": entry["name"], "models": models, "learned": learned}
             for entry in document.entries
-            for models in [[_as_entry(record) for record in document.models[entry["name"].strip().casefold()]]]
+            for models in [[as_entry(record) for record in document.models[entry["name"].strip().casefold()]]]
             for learned in [list(document.learned.get(entry["name"].strip().casefold(), ()))]
             if models or learned
         ]
@@ -181,9 +181,3 @@ class FileHistory:
 
 def _by_name(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {entry["name"].strip().casefold(): entry for entry in entries}
-
-
-def _as_entry(record: ModelRecord) -> dict[str, Any]:
-    provider = record.get("provider")
-    entry = {key: value for key, value in record.items() if key != "provider"}
-    return {**entry, "id": f"{record['id']}:{provider}"} if provider else entry

@@ -1,8 +1,10 @@
 """What history means, without any store: reading an entry, folding in a use or a verdict, merging. Pure functions."""
 
+import operator
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, Literal, get_args
 
 from omni_router.errors import KINDS
 from omni_router.history.protocol import LastFailure, ModelRecord, Use, Verdict
@@ -14,7 +16,8 @@ RECENT = 10  # calls kept of a model: enough for a median that follows the provi
 MAX_LEARNED = 200  # examples kept of a route: past some hundred more of them teach a router little
 MAX_LEARNED_CHARACTERS = 2000  # of one example: what is longer is mostly pasted material
 
-COUNTS = ("uses", "successes", "good", "bad")
+Count = Literal["uses", "successes", "good", "bad"]
+COUNTS: tuple[Count, ...] = get_args(Count)
 
 
 def read_record(entry: Any) -> ModelRecord | None:
@@ -33,16 +36,25 @@ def read_record(entry: Any) -> ModelRecord | None:
             clean[key] = value
     for key in COUNTS:
         if key in ("uses", "successes") or key in record:
-            clean[key] = _count(record.get(key))  # type: ignore[literal-required]
-    failures = record.get("failures")
-    clean["failures"] = {str(k): _count(n) for k, n in failures.items()} if isinstance(failures, dict) else {}
-    last = record.get("last_failure")
+            clean[key] = _count(record.get(key))
+    return clean | _outcomes(record)
+
+
+def _outcomes(record: dict[str, Any]) -> ModelRecord:
+    """Read what came of the calls, as the part of a record."""
+    failures, last, recent = record.get("failures"), record.get("last_failure"), record.get("recent")
+    part: Any = {"failures": {str(k): _count(n) for k, n in failures.items()} if isinstance(failures, dict) else {}}
     if isinstance(last, dict) and isinstance(last.get("at"), str):
-        clean["last_failure"] = LastFailure(at=last["at"], kind=str(last.get("kind", "")))
-    recent = record.get("recent")
-    if isinstance(recent, list) and (lines := [line for line in recent if isinstance(line, str)]):
-        clean |= _with_recent(lines)
-    return clean
+        part["last_failure"] = LastFailure(at=last["at"], kind=str(last.get("kind", "")))
+    lines = [line for line in recent if isinstance(line, str)] if isinstance(recent, list) else []
+    return part | _with_recent(lines)  # type: ignore[no-any-return]
+
+
+def as_entry(record: ModelRecord) -> dict[str, Any]:
+    """Write a record as it stands in route_config.json, the provider with the id."""
+    provider = record.get("provider")
+    entry = {key: value for key, value in record.items() if key != "provider"}
+    return {**entry, "id": f"{record['id']}:{provider}"} if provider else entry
 
 
 def fold(models: list[Any], use: Use) -> bool:
@@ -66,8 +78,10 @@ def fold_verdict(models: list[Any], verdict: Verdict) -> bool:
     at = _find(models, verdict.model)
     if verdict.verdict == "should_be" or at is None:  # the route was wrong, which is not the model's fault
         return False
-    key: Any = verdict.verdict
-    _put(models, at, verdict.model, lambda record: {**record, key: record.get(key, 0) + 1})
+    if verdict.verdict == "good":
+        _put(models, at, verdict.model, lambda record: {**record, "good": record.get("good", 0) + 1})
+    else:
+        _put(models, at, verdict.model, lambda record: {**record, "bad": record.get("bad", 0) + 1})
     return True
 
 
@@ -86,7 +100,7 @@ def merge(records: Iterable[ModelRecord]) -> list[ModelRecord]:
     joined: dict[str, ModelRecord] = {}
     for record in sorted(records, key=lambda record: record.get("last_used", "")):  # the newest reason wins
         known = joined.get(record["id"])
-        joined[record["id"]] = _joined(known, record, lambda ours, theirs: ours + theirs) if known else record
+        joined[record["id"]] = _joined(known, record, operator.add) if known else record
     return list(joined.values())
 
 
@@ -115,14 +129,17 @@ def _joined(older: ModelRecord, newer: ModelRecord, join: Callable[[int, int], i
         record["first_seen"] = first[0]
     for key in COUNTS:
         if key in older or key in newer:
-            record[key] = join(older.get(key, 0), newer.get(key, 0))  # type: ignore[literal-required]
+            record[key] = join(older.get(key, 0), newer.get(key, 0))
     ours, theirs = older.get("failures", {}), newer.get("failures", {})
     record["failures"] = {kind: join(ours.get(kind, 0), theirs.get(kind, 0)) for kind in sorted({*ours, *theirs})}
-    record |= _with_recent(sorted({*older.get("recent", ()), *newer.get("recent", ())}))
+    lines = [Counter(each.get("recent", ())) for each in (older, newer)]
+    ours_and_theirs = lines[0] + lines[1] if join is operator.add else lines[0] | lines[1]
+    record |= _with_recent(sorted(ours_and_theirs.elements()))
     record.pop("last_failure", None)
     if failures := [r["last_failure"] for r in (older, newer) if "last_failure" in r]:
         last = max(failures, key=lambda failure: failure["at"])
-        if not any(line.split()[1:2] == ["answered"] and line > last["at"] for line in record.get("recent", ())):
+        answers = (at for at, outcome, *_ in map(str.split, record.get("recent", ())) if outcome == "answered")
+        if not any(at > last["at"] for at in answers):  # within one second nobody can tell
             record["last_failure"] = last
     return record
 

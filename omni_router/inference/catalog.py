@@ -152,9 +152,7 @@ class HubCatalog:
 
         return everybodys if self._memory.knows(everybodys) else Question(own.name, ask, own.scope, own.stale_is_fine)
 
-    def _question(
-        self, name: str, ask: Callable[[str | None, float], Any], *, stale_is_fine: bool = True
-    ) -> Question:
+    def _question(self, name: str, ask: Callable[[str | None, float], Any], *, stale_is_fine: bool = True) -> Question:
         # What a sandbox lists is served nowhere else.
         return Question(name, lambda: ask(self._token(), TIMEOUT), _sandbox.active(), stale_is_fine)
 

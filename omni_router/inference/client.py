@@ -48,7 +48,7 @@ class Arrived(BaseCallbackHandler):
     def __init__(self) -> None:
         self._pieces: list[AIMessageChunk] = []
 
-    def on_llm_new_token(self, token: str, *, chunk: Any = None, **_: Any) -> None:
+    def on_llm_new_token(self, token: object, *, chunk: object = None, **_: Any) -> None:  # noqa: ARG002 (LangChain's)
         """Keep one piece."""
         if isinstance(message := getattr(chunk, "message", None), AIMessageChunk):
             self._pieces.append(message)
@@ -60,9 +60,15 @@ class Arrived(BaseCallbackHandler):
         joined = message_chunk_to_message(reduce(add, self._pieces))
         if not isinstance(joined, AIMessage) or not joined.text:
             return None
-        return joined.model_copy(
-            update={"response_metadata": {**joined.response_metadata, "omni_router": "partial"}}
-        )
+        return joined.model_copy(update={"response_metadata": {**joined.response_metadata, "omni_router": "partial"}})
+
+
+def _answered(message: AIMessage, model: str) -> AIMessage:
+    if message.response_metadata.get("finish_reason") == "content_filter":
+        raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
+    if not message.content:
+        raise SpecialistError("malformed_answer", model=model, cause="no content")
+    return message
 
 
 def find_token(given: str | None = None) -> str | None:
@@ -118,14 +124,10 @@ class HubInference:
                     callbacks=[arrived],
                 )
                 message = chat.invoke(list(messages))
-            if message.response_metadata.get("finish_reason") == "content_filter":
-                raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
-            if not message.content:
-                raise SpecialistError("malformed_answer", model=model, cause="no content")
+            return _answered(message, model)
         except SpecialistError as failure:
             failure.partial = arrived.message()
             raise
-        return message
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
         """Make a picture, and read it whole, so that a broken one fails here."""

@@ -136,7 +136,7 @@ def _detail(error: BaseException, token: str | None) -> str:
 
 def _retry_after(error: BaseException) -> float | None:
     """Read how many seconds the server asks to wait: `retry-after`, in seconds or as a date, else `ratelimit`."""
-    from huggingface_hub.utils import parse_ratelimit_headers
+    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
     response = getattr(error, "response", None)
     if response is None:

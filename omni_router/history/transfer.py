@@ -1,0 +1,62 @@
+"""History from one place to another: `--history-export` and `--history-import`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from omni_router.config.environment import Environment
+from omni_router.config.policy import parse_document
+from omni_router.config.route_file import RouteFile
+from omni_router.errors import ConfigurationError, PolicyFileError
+from omni_router.files import write_whole
+from omni_router.history.open import open_history
+from omni_router.history.protocol import History
+
+
+def export_history(environment: Environment, args: argparse.Namespace) -> int:
+    """Write everything that is known of the models to a file."""
+    path: Path = args.history_export
+    entries = _history(environment).export()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}") from error
+    models = sum(len(entry["models"]) for entry in entries)
+    print(f"{models} models and {sum(len(entry['learned']) for entry in entries)} examples written to {path}")
+    return 0
+
+
+def import_history(environment: Environment, args: argparse.Namespace) -> int:
+    """Take in such a file, or the history of a route_config.json; of each count the higher one holds."""
+    path: Path = args.history_import
+    changes = _history(environment).lift(read_entries(path))
+    print(f"{changes} models and examples of {path} were new or had more to tell")
+    return 0
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """Read the file of an export.
+
+    Raises:
+        PolicyFileError: it is none.
+    """
+    try:
+        document = parse_document(path.read_text(encoding="utf-8-sig"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyFileError(path, f"cannot be read: {error}") from error
+    return [
+        {
+            "name": entry["name"],
+            "models": models if isinstance(models := entry.get("models", []), list) else [],
+            "learned": document.learned[entry["name"].strip().casefold()],
+        }
+        for entry in document.entries
+    ]
+
+
+def _history(environment: Environment) -> History:
+    file = RouteFile(environment.route_config)
+    file.document()
+    return open_history(environment, file)

@@ -1,0 +1,457 @@
+"""History in a store: LangGraph's in-memory one and a real PostgreSQL."""
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
+
+from omni_router import Services, build_graph
+from omni_router.cli import main
+from omni_router.config.environment import Environment
+from omni_router.config.route_file import RouteFile
+from omni_router.errors import ConfigurationError
+from omni_router.history import History, Use, Verdict
+from omni_router.history.cooldown import write_time
+from omni_router.history.file import FileHistory
+from omni_router.history.open import open_history
+from omni_router.history.postgresql import PostgreSQL
+from omni_router.history.store import StoreHistory
+from omni_router.history.store_items import KEEP, MERGED, Key
+from omni_router.history.store_view import COOLING, ITEMS
+from tests.calls import Compiled, ask
+from tests.conftest import ScriptedRouter
+from tests.postgres import postgresql
+
+NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
+TEXT = "sandbox/text-generation-1"
+SECRET = "not-to-be-shown"
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    with postgresql() as found:
+        yield found
+
+
+@pytest.fixture
+def postgres(address: str) -> Iterator[BaseStore]:
+    """A store on the real server, empty."""
+    store = PostgreSQL(address)()
+    for item in [*store.search(ITEMS, limit=100_000), *store.search(COOLING, limit=100_000)]:
+        store.delete(item.namespace, item.key)
+    yield store
+    store.conn.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture(params=["memory", "PostgreSQL"])
+def store(request: pytest.FixtureRequest) -> BaseStore:
+    return InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
+
+
+class Clock:
+    def __init__(self, at: datetime = NOW) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def use(model: str = "acme/m1", outcome: Any = None, route: str = "chat", at: datetime = NOW, **more: Any) -> Use:
+    return Use(route, model, "why", write_time(at), outcome, **{"seconds": 1.0, **more})
+
+
+def writer(store: BaseStore, clock: Callable[[], datetime] | None = None) -> StoreHistory:
+    return StoreHistory(lambda: store, now=clock or Clock())
+
+
+def seen(store: BaseStore, route: str = "chat", clock: Callable[[], datetime] | None = None) -> dict[str, Any]:
+    """What a process sees that just started."""
+    return {record["id"]: record for record in writer(store, clock).models(route)}
+
+
+def items(store: BaseStore) -> dict[Key, Any]:
+    return {Key.read(item.key): item.value for item in store.search(ITEMS, limit=100_000)}
+
+
+# ---- what both kinds of history do
+
+
+@pytest.fixture(params=["file", "memory", "PostgreSQL"])
+def history(request: pytest.FixtureRequest, tmp_path: Path) -> History:
+    if request.param == "file":
+        path = tmp_path / "route_config.json"
+        path.write_text(json.dumps([{"name": name, "description": name} for name in ("chat", "code")]))
+        return FileHistory(RouteFile(path))
+    return writer(InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres"))
+
+
+def test_uses_are_counted_at_once(history: History) -> None:
+    for outcome in (None, None, "malformed_answer", "overloaded"):
+        assert history.record(use(outcome=outcome))
+    [record] = history.models("chat")
+    assert (record["uses"], record["successes"], record["failures"]) == (4, 2, {"malformed_answer": 1})
+    assert record["last_failure"]["kind"] == "malformed_answer"
+    assert len(record["recent"]) == 4
+    assert history.models("CHAT") == history.models("chat")
+    assert history.models("code") in ((), [])
+
+
+def test_a_failure_adds_no_model_but_cools_it_down(history: History) -> None:
+    assert history.record(use("acme/new", "overloaded", at=datetime.now(timezone.utc))) is None
+    assert list(history.models("chat")) == []
+    assert [wait["kind"] for wait in history.cooling()["acme/new"]] == ["overloaded"]
+    history.record(use("acme/new", at=datetime.now(timezone.utc)))
+    assert not history.cooling().get("acme/new")
+
+
+def test_verdicts_count_and_teach(history: History) -> None:
+    history.record(use())
+    assert history.judge(Verdict("chat", "acme/m1", "good", text="hello there"))
+    assert history.judge(Verdict("chat", "acme/m1", "bad"))
+    assert history.judge(Verdict("chat", "acme/unknown", "bad")) is None
+    [record] = history.models("chat")
+    assert (record["good"], record["bad"]) == (1, 1)
+    assert list(history.examples("chat")) == ["hello there"]
+    assert history.judge(Verdict("chat", "acme/m1", "should_be", "code", "hello there"))
+    assert (list(history.examples("chat")), list(history.examples("code"))) == ([], ["hello there"])
+
+
+def test_a_sandbox_model_is_refused_outside_the_sandbox(history: History) -> None:
+    assert history.record(use(TEXT)) is None
+    assert list(history.models("chat")) == []
+
+
+def test_lifting_twice_changes_nothing_and_keeps_the_higher_counts(history: History) -> None:
+    for _ in range(3):
+        history.record(use())
+    history.judge(Verdict("chat", "acme/m1", "good", text="hello"))
+    exported = history.export()
+    assert history.lift(exported) == 0
+    more: Any = [{"name": "chat", "models": [{"id": "acme/m1", "uses": 9, "successes": 8}, "acme/m2"], "learned": ["hi"]}]
+    assert history.lift(more) == 3
+    assert history.lift(more) == 0
+    assert history.lift(exported) == 0
+    records = {record["id"]: record for record in history.models("chat")}
+    assert (records["acme/m1"]["uses"], records["acme/m1"]["successes"], records["acme/m1"]["good"]) == (9, 8, 1)
+    assert list(history.examples("chat")) == ["hello", "hi"]
+
+
+# ---- many writers
+
+
+def test_what_one_writer_wrote_another_adds_to(store: BaseStore) -> None:
+    first, second = writer(store), writer(store)
+    first.record(use())
+    second.record(use())
+    second.record(use(outcome="not_found"))
+    record = seen(store)["acme/m1"]
+    assert (record["uses"], record["successes"], record["failures"]) == (3, 2, {"not_found": 1})
+    assert len(items(store)) == 2
+
+
+def test_a_success_of_another_writer_takes_the_last_failure_away(store: BaseStore) -> None:
+    writer(store).record(use(at=NOW - timedelta(minutes=3)))
+    writer(store).record(use(outcome="not_found", at=NOW - timedelta(minutes=2)))
+    assert seen(store)["acme/m1"]["last_failure"]["kind"] == "not_found"
+    writer(store).record(use(at=NOW - timedelta(minutes=1)))
+    assert "last_failure" not in seen(store)["acme/m1"]
+
+
+def test_other_writers_are_seen_within_seconds_without_waiting(store: BaseStore) -> None:
+    reader = writer(store)
+    assert reader.models("chat") == []
+    writer(store).record(use())
+    end = time.monotonic() + 10
+    while not reader.models("chat"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_an_example_that_another_writer_takes_back_is_gone(store: BaseStore) -> None:
+    writer(store).judge(Verdict("chat", "acme/m1", "good", text="hello"))
+    later = Clock(NOW + timedelta(minutes=1))
+    writer(store, later).judge(Verdict("chat", "acme/m1", "should_be", "code", "hello"))
+    fresh = writer(store, later)
+    assert (list(fresh.examples("chat")), list(fresh.examples("code"))) == ([], ["hello"])
+
+
+_WRITER = """
+import sys
+from omni_router.history import Use
+from omni_router.history.postgresql import PostgreSQL
+from omni_router.history.store import StoreHistory
+history = StoreHistory(PostgreSQL(sys.argv[1]))
+for number in range(int(sys.argv[2])):
+    assert history.record(Use("chat", f"acme/m{number % 5}", "why", "2026-06-15T12:00:00Z", seconds=1.0))
+"""
+
+
+def test_sixteen_processes_lose_none_of_their_uses(address: str, postgres: BaseStore) -> None:
+    command = [sys.executable, "-c", _WRITER, address, "50"]
+    processes = [subprocess.Popen(command) for _ in range(16)]
+    try:
+        assert [process.wait(timeout=120) for process in processes] == [0] * 16
+    finally:
+        for process in processes:
+            process.kill()
+    now = Clock(datetime.now(timezone.utc))
+    records = seen(postgres, clock=now)
+    assert sum(record["uses"] for record in records.values()) == 16 * 50
+    assert {name: record["successes"] for name, record in records.items()} == {f"acme/m{n}": 160 for n in range(5)}
+
+
+def test_threads_of_one_writer_lose_nothing(store: BaseStore) -> None:
+    history = writer(store)
+
+    def work() -> None:
+        for _ in range(25):
+            assert history.record(use())
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen(store)["acme/m1"]["uses"] == 200
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_is_another_writer(tmp_path: Path) -> None:
+    store = InMemoryStore()
+    history = writer(store)
+    history.record(use())
+    child = os.fork()
+    if child == 0:  # a store in memory is copied: what matters is the name under which the child would write
+        try:
+            history.record(use())
+            (tmp_path / "child").write_text("\n".join(map(str, items(store))))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert len((tmp_path / "child").read_text().splitlines()) == 2
+
+
+# ---- days
+
+
+def test_days_that_are_over_are_joined_and_say_the_same_as_before(store: BaseStore) -> None:
+    clock = Clock(NOW)
+    for day in range(2):
+        clock.at = NOW + timedelta(days=day)
+        for outcome in (None, "malformed_answer"):
+            writer(store, clock).record(use(at=clock.at))
+            writer(store, clock).record(use(outcome=outcome, at=clock.at))
+    before = seen(store, clock=clock)
+    assert len(items(store)) == 8
+    clock.at = NOW + timedelta(days=3)
+    after = seen(store, clock=clock)
+    assert after == before
+    assert [key.writer for key in items(store)] == [MERGED] * 2
+    assert seen(store, clock=clock) == after
+
+
+def test_yesterday_stays_as_it_is_for_those_whose_clock_is_behind(store: BaseStore) -> None:
+    writer(store).record(use())
+    assert seen(store, clock=Clock(NOW + timedelta(days=1)))
+    assert [key.writer == MERGED for key in items(store)] == [False]
+
+
+def test_a_half_done_joining_is_finished_and_counts_nothing_twice(store: BaseStore) -> None:
+    clock = Clock(NOW)
+    for _ in range(3):
+        writer(store, clock).record(use())
+    sources = items(store)
+    clock.at = NOW + timedelta(days=5)
+    before = seen(store, clock=clock)
+    assert len(items(store)) == 1
+    key, value = next(iter(sources.items()))
+    store.put(ITEMS, str(key), value)  # as if it had not been deleted yet
+    assert seen(store, clock=clock) == before
+    assert [key.writer for key in items(store)] == [MERGED]
+
+
+def test_two_who_join_at_once_do_no_harm(store: BaseStore) -> None:
+    for _ in range(4):
+        writer(store).record(use())
+    clock = Clock(NOW + timedelta(days=4))
+    together = threading.Barrier(4)
+    found: list[int] = []
+
+    def read() -> None:
+        history = writer(store, clock)
+        together.wait(timeout=10)
+        found.append(history.models("chat")[0]["uses"])
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [4] * 4
+    assert seen(store, clock=clock)["acme/m1"]["uses"] == 4
+
+
+def test_what_is_older_than_ninety_days_is_let_go(store: BaseStore) -> None:
+    writer(store).record(use())
+    assert seen(store, clock=Clock(NOW + KEEP - timedelta(days=1)))
+    assert not seen(store, clock=Clock(NOW + KEEP + timedelta(days=1)))
+    assert items(store) == {}
+
+
+def test_a_process_that_lives_over_midnight_goes_on_counting(store: BaseStore) -> None:
+    clock = Clock(NOW)
+    history = writer(store, clock)
+    history.record(use())
+    clock.at += timedelta(days=1)
+    history.record(use(at=clock.at))
+    assert history.models("chat")[0]["uses"] == 2
+    assert seen(store, clock=clock)["acme/m1"]["uses"] == 2
+    assert {key.day for key in items(store)} == {"2026-06-15", "2026-06-16"}
+
+
+# ---- a store that is out of reach
+
+
+class Shaky(InMemoryStore):
+    down = False
+
+    def batch(self, ops: Any) -> Any:
+        if self.down:
+            raise OSError(f"cannot reach it with {SECRET}")
+        return super().batch(ops)
+
+
+def test_a_use_waits_while_the_store_is_out_of_reach(caplog: pytest.LogCaptureFixture) -> None:
+    store = Shaky()
+    history = writer(store)
+    history.record(use())
+    store.down = True
+    assert history.record(use()) is None
+    assert history.record(use()) is None
+    assert history.models("chat")[0]["uses"] == 1
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert SECRET not in warnings[0]
+    store.down = False
+    assert history.record(use())
+    assert seen(store)["acme/m1"]["uses"] == 4
+
+
+def test_a_server_that_is_not_there_costs_one_wait_and_no_run(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    where = f"postgresql://user:{SECRET}@/db?host={tmp_path}"
+    history = open_history(Environment(Path("x"), Path("y"), history=where), RouteFile(tmp_path / "none.json"))
+    start = time.monotonic()
+    assert history.models("chat") == []
+    first = time.monotonic() - start
+    start = time.monotonic()
+    for _ in range(20):
+        assert history.models("chat") == []
+        assert history.record(use()) is None
+    assert time.monotonic() - start < 1 < first + 1
+    assert SECRET not in caplog.text
+    assert SECRET not in repr(history)
+    assert SECRET not in repr(Environment(Path("x"), Path("y"), history=where))
+
+
+def test_a_mistyped_address_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://USER@HOST/DATABASE") as raised:
+        Environment.read(variables={"OMNI_HISTORY": f"mysql://user:{SECRET}@host/db"})
+    assert SECRET not in str(raised.value)
+
+
+# ---- in the graph
+
+
+def with_store(services: Services) -> Services:
+    environment = Environment(Path("x"), Path("y"), history="store")
+    return dataclasses.replace(services, history=open_history(environment, services.policy))  # type: ignore[arg-type]
+
+
+def test_the_graphs_own_store_is_used(services: Services, router: ScriptedRouter, store: BaseStore) -> None:
+    router.choose("question_answering", TEXT)
+    graph: Compiled = build_graph(with_store(services)).compile(store=store)
+    events = list(graph.stream(ask("why?"), stream_mode="custom"))
+    assert events[-1] == {"event": "recorded", "route": "question_answering", "model": TEXT, "file": "the store of the graph"}
+    router.choose("question_answering", None)
+    result = build_graph(with_store(services)).compile(store=store).invoke(ask("and now?"))
+    assert (result["decision"]["model"], result["decision"]["source"]) == (TEXT, "history")
+
+
+def test_the_graphs_own_store_is_used_under_async_forms(
+    services: Services, router: ScriptedRouter, address: str, postgres: BaseStore
+) -> None:
+    from langgraph.store.postgres import AsyncPostgresStore
+
+    router.choose("question_answering", TEXT)
+
+    async def run() -> Any:
+        async with AsyncPostgresStore.from_conn_string(address) as store:
+            graph: Compiled = build_graph(with_store(services)).compile(store=store)
+            return await asyncio.gather(*(graph.ainvoke(ask(f"why {n}?")) for n in range(5)))
+
+    results = asyncio.run(run())
+    assert [result["error"] for result in results] == [None] * 5
+    [value] = [item.value for item in postgres.search(ITEMS)]
+    assert value["models"][0]["uses"] == 5
+
+
+def test_a_graph_without_a_store_says_what_to_do(services: Services, router: ScriptedRouter) -> None:
+    router.choose("question_answering", TEXT)
+    with pytest.raises(ConfigurationError, match=r"compile\(store=...\)"):
+        build_graph(with_store(services)).compile().invoke(ask("why?"))
+
+
+# ---- from file to store and back
+
+
+def test_history_moves_from_file_to_store_and_back(
+    address: str, postgres: BaseStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([{"name": name, "description": name} for name in ("chat", "code")]))
+    history = FileHistory(RouteFile(path))
+    for number in range(12):
+        history.record(use(f"acme/m{number % 3}", "malformed_answer" if number == 11 else None))
+    history.record(use("acme/m9:novita".partition(":")[0], route="code"))
+    history.judge(Verdict("chat", "acme/m1", "good", text="hello"))
+    moved = tmp_path / "moved.json"
+    assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
+    assert "4 models and 1 examples" in capsys.readouterr().out
+    for _ in range(2):
+        assert main(["--history-import", str(moved), "--route-config", str(path), "--history", address]) == 0
+    assert "0 models and examples" in capsys.readouterr().out.splitlines()[-1]
+    back = tmp_path / "back.json"
+    assert main(["--history-export", str(back), "--route-config", str(path), "--history", address]) == 0
+    exported = json.loads(back.read_text())
+    assert sorted(exported, key=lambda e: e["name"]) == sorted(json.loads(moved.read_text()), key=lambda e: e["name"])
+    before = path.read_bytes()
+    assert main(["--history-import", str(back), "--route-config", str(path)]) == 0
+    assert path.read_bytes() == before, "what came back tells nothing new"
+
+
+@pytest.mark.parametrize("content", ["nonsense", "{}", '[{"description": "no name"}]'])
+def test_a_file_that_is_no_history_is_refused_by_name(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = tmp_path / "given.json"
+    given.write_text(content)
+    assert main(["--history-import", str(given)]) == 2
+    assert str(given) in capsys.readouterr().err
+
+
+def test_the_command_line_has_no_store_of_a_host(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--history-export", str(tmp_path / "x.json"), "--history", "store"]) == 2
+    assert "OMNI_HISTORY" in capsys.readouterr().err
