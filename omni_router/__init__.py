@@ -10,18 +10,20 @@ if TYPE_CHECKING:
     from omni_router import errors
     from omni_router._sandbox import sandbox
     from omni_router.config.settings import Settings
+    from omni_router.decisions.feedback import give_feedback
     from omni_router.graph import build_graph
     from omni_router.messages import user_message
     from omni_router.services import Services
     from omni_router.state import Decision
 
-__all__ = ["Decision", "Services", "Settings", "build_graph", "errors", "sandbox", "user_message"]
+__all__ = ["Decision", "Services", "Settings", "build_graph", "errors", "give_feedback", "sandbox", "user_message"]
 
 _HOME = {
     "Decision": "omni_router.state",
     "Services": "omni_router.services",
     "Settings": "omni_router.config.settings",
     "build_graph": "omni_router.graph",
+    "give_feedback": "omni_router.decisions.feedback",
     "sandbox": "omni_router._sandbox",
     "user_message": "omni_router.messages",
 }

@@ -112,7 +112,9 @@ def _act(args: argparse.Namespace) -> int:
         return _list_routes(args)
     if args.prompt is not None or args.demo:
         return _answer(args)
-    module, name = next(deed for action, deed in _DEEDS.items() if getattr(args, action) not in (None, False)).split(":")
+    module, name = next(deed for action, deed in _DEEDS.items() if getattr(args, action) not in (None, False)).split(
+        ":"
+    )
     return int(getattr(import_module(module), name)(_environment(args), args))
 
 

@@ -28,7 +28,7 @@ class Console:
             return
         print(f"\n{f'[{number}/{of}] ' if of > 1 else ''}{textwrap.shorten(query.prompt, WIDTH)}")
         if query.image:
-            _field("picture", textwrap.shorten(query.image, WIDTH))
+            field("picture", textwrap.shorten(query.image, WIDTH))
         sys.stdout.flush()
 
     def follow(self, stream: Iterable[Any]) -> dict[str, Any]:
@@ -51,14 +51,14 @@ class Console:
         if result["decision"] and not result["decision"]["model"]:
             _decision(result["decision"])
         for made in result["attempts"]:
-            _field("attempt", f"{made['model']}: {made['outcome']} after {made['seconds']:.2f} s")
+            field("attempt", f"{made['model']}: {made['outcome']} after {made['seconds']:.2f} s")
         if error := result["error"]:
-            _field("error", f"{error['kind']}: {error['message']}")
-            _field("to do", error["hint"])
+            field("error", f"{error['kind']}: {error['message']}")
+            field("to do", error["hint"])
         elif answer := _answer(result):
-            _field("answer", answer)
+            field("answer", answer)
         for artifact in result["artifacts"]:
-            _field("saved", f"{artifact['path']} ({artifact['width']} x {artifact['height']})")
+            field("saved", f"{artifact['path']} ({artifact['width']} x {artifact['height']})")
         sys.stdout.flush()  # notes go to stderr, and are to come after
 
     def close(self, environment: Environment) -> None:
@@ -83,13 +83,14 @@ class Console:
 
 def _decision(decision: dict[str, Any]) -> None:
     sure = "" if decision["confidence"] is None else f" (confidence {decision['confidence']:.2f})"
-    _field("route", f"{decision['route'] or 'none'}{sure}")
-    _field("model", f"{decision['model'] or 'none'}" + (f" (from {decision['source']})" if decision["source"] else ""))
-    _field("reason", decision["reason"])
+    field("route", f"{decision['route'] or 'none'}{sure}")
+    field("model", f"{decision['model'] or 'none'}" + (f" (from {decision['source']})" if decision["source"] else ""))
+    field("reason", decision["reason"])
     sys.stdout.flush()
 
 
-def _field(name: str, text: str) -> None:
+def field(name: str, text: str) -> None:
+    """Show one fact, its further lines below its first."""
     head, *rest = text.splitlines() or [""]
     indent = " " * 11
     print("\n".join([f"  {name:<8} {head}", *(f"{indent}{line}" for line in rest)]))
@@ -113,4 +114,5 @@ def _as_json(query: Query, result: dict[str, Any]) -> dict[str, Any]:
         "artifacts": result["artifacts"],
         "attempts": result["attempts"],
         "error": result["error"],
+        "id": decision.get("id"),
     }

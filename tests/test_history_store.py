@@ -140,7 +140,9 @@ def test_lifting_twice_changes_nothing_and_keeps_the_higher_counts(history: Hist
     history.judge(Verdict("chat", "acme/m1", "good", text="hello"))
     exported = history.export()
     assert history.lift(exported) == 0
-    more: Any = [{"name": "chat", "models": [{"id": "acme/m1", "uses": 9, "successes": 8}, "acme/m2"], "learned": ["hi"]}]
+    more: Any = [
+        {"name": "chat", "models": [{"id": "acme/m1", "uses": 9, "successes": 8}, "acme/m2"], "learned": ["hi"]}
+    ]
     assert history.lift(more) == 3
     assert history.lift(more) == 0
     assert history.lift(exported) == 0
@@ -384,7 +386,12 @@ def test_the_graphs_own_store_is_used(services: Services, router: ScriptedRouter
     router.choose("question_answering", TEXT)
     graph: Compiled = build_graph(with_store(services)).compile(store=store)
     events = list(graph.stream(ask("why?"), stream_mode="custom"))
-    assert events[-1] == {"event": "recorded", "route": "question_answering", "model": TEXT, "file": "the store of the graph"}
+    assert events[-1] == {
+        "event": "recorded",
+        "route": "question_answering",
+        "model": TEXT,
+        "file": "the store of the graph",
+    }
     router.choose("question_answering", None)
     result = build_graph(with_store(services)).compile(store=store).invoke(ask("and now?"))
     assert (result["decision"]["model"], result["decision"]["source"]) == (TEXT, "history")

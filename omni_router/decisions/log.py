@@ -1,15 +1,108 @@
-"""The decision log: one JSON object a line and turn."""
+"""The decision log: one JSON object a line and turn, in files that do not grow for ever."""
 
+import json
+import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from omni_router.errors import ConfigurationError
+
+logger = logging.getLogger("omni_router")
+
+MAX_BYTES = 10 * 2**20  # of a file, some thousand turns
+OLD_FILES = 5
+LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
+OWNER_ONLY = 0o600
+
 
 class DecisionLog:
-    """Appends decisions to a file."""
+    """Appends entries to a file for its owner alone; many threads and processes may."""
 
     def __init__(self, path: Path, *, with_text: bool = False) -> None:
         self.path, self.with_text = path, with_text
+        self._warned = False
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append an entry."""
-        raise NotImplementedError
+        """Append an entry; when that cannot be done it is warned of once, and the run goes on."""
+        from filelock import FileLock
+
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"  # ASCII: half a surrogate pair is no trouble
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=LOCK_TIMEOUT, mode=OWNER_ONLY):
+                self._rotate(len(line))
+                _append(self.path, line)
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                logger.warning("decisions are not logged: %s", error)
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """Give all entries, oldest first; a line that a crash cut off is passed over.
+
+        Raises:
+            ConfigurationError: there is no such file, or it cannot be read.
+        """
+        files = [self._old(number) for number in range(OLD_FILES, 0, -1)]
+        for path in [*(file for file in files if file.exists()), self.path]:
+            try:
+                with path.open("rb") as file:
+                    for line in file:
+                        if (entry := _read(line)) is not None:
+                            yield entry
+            except OSError as error:
+                raise ConfigurationError(f"the decision log {path} cannot be read: {error.strerror}") from error
+
+    def find(self, start: str) -> dict[str, Any]:
+        """Give the newest entry, or the one whose id begins with `start`.
+
+        Raises:
+            ConfigurationError: there is none, or more than one.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        newest = ""
+        for entry in self.entries():
+            if entry["id"].startswith(start):
+                newest = entry["id"]
+                found[newest] = entry
+        if start and len(found) > 1:
+            raise ConfigurationError(f"several decisions of {self.path} begin with {start!r}: {', '.join(found)}")
+        if not found:
+            raise ConfigurationError(
+                f"no decision of {self.path} begins with {start!r}" if start else f"there is no decision in {self.path}"
+            )
+        return found[newest]
+
+    def _rotate(self, coming: int) -> None:
+        if not self.path.exists() or self.path.stat().st_size + coming <= MAX_BYTES:
+            return
+        for number in range(OLD_FILES - 1, 0, -1):
+            if self._old(number).exists():
+                self._old(number).replace(self._old(number + 1))
+        self.path.replace(self._old(1))
+
+    def _old(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
+
+def _append(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, OWNER_ONLY)
+    try:
+        os.fchmod(descriptor, OWNER_ONLY)  # it may have been there before, with another mode
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a crash cut the last line off
+            line = b"\n" + line
+        while line:
+            line = line[os.write(descriptor, line) :]
+    finally:
+        os.close(descriptor)
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and isinstance(entry.get("id"), str) else None

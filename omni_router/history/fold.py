@@ -138,7 +138,7 @@ def _joined(older: ModelRecord, newer: ModelRecord, join: Callable[[int, int], i
     record.pop("last_failure", None)
     if failures := [r["last_failure"] for r in (older, newer) if "last_failure" in r]:
         last = max(failures, key=lambda failure: failure["at"])
-        answers = (at for at, outcome, *_ in map(str.split, record.get("recent", ())) if outcome == "answered")
+        answers = (at for at, outcome, _ in map(_parts, record.get("recent", ())) if outcome == "answered")
         if not any(at > last["at"] for at in answers):  # within one second nobody can tell
             record["last_failure"] = last
     return record
@@ -177,11 +177,16 @@ def _with_recent(lines: Sequence[str]) -> ModelRecord:
 
 def _seconds(line: str) -> float | None:
     """Read how long an answered call took; None for another outcome, or a line that is none of ours."""
-    _, outcome, seconds, *_ = (*line.split(), "", "", "")
+    _, outcome, seconds = _parts(line)
     try:
         return float(seconds.removesuffix("s")) if outcome == "answered" else None
     except ValueError:
         return None
+
+
+def _parts(line: str) -> tuple[str, str, str]:
+    at, outcome, seconds = [*line.split(), "", "", ""][:3]
+    return at, outcome, seconds
 
 
 def _find(models: list[Any], model: str) -> int | None:

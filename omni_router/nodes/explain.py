@@ -3,6 +3,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from omni_router.config.settings import Settings
+from omni_router.decisions.entry import log_decision
 from omni_router.errors import ErrorInfo, describe
 from omni_router.routers.conversation import EXPLANATION
 from omni_router.services import Services
@@ -12,6 +13,7 @@ from omni_router.state import State
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
     """Say why there is no answer and what to do about it."""
     error = _last_error(state)
+    log_decision(state, settings, services, error)
     broke_off = "The answer broke off. " if state["attempts"] and state["attempts"][-1]["partial"] else ""
     text = f"{broke_off}{error['message']} {error['hint']}"
     message = AIMessage(text, response_metadata={"omni_router": EXPLANATION})

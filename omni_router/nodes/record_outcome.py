@@ -4,6 +4,7 @@ from typing import Any
 from langgraph.config import get_stream_writer
 
 from omni_router.config.settings import Settings
+from omni_router.decisions.entry import log_decision
 from omni_router.history import Use
 from omni_router.services import Services
 from omni_router.state import State
@@ -28,4 +29,6 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
     )
     if place := services.history.record(use):
         get_stream_writer()({"event": "recorded", "route": use.route, "model": use.model, "file": place})
+    if error is None:  # the turn is over; one that goes on, or ends in an explanation, is logged when it does
+        log_decision(state, settings, services)
     return {}

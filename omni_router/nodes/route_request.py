@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
@@ -35,8 +36,8 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     last = state.get("decision")
     previous = Previous(route=last["route"], model=last["model"]) if last else state.get("previous")
     lines = {name: line[:MAX_CANDIDATES] for name, line in line_up(services, routes, previous).items()}
-    offer = [_offer(route, lines[route.name], services) for route in routes]
-    reply = _ask(services, render_conversation(messages), offer) if offer else Reply('{"route": "other"}')
+    offers = [offer(route, lines[route.name], services.history.examples(route.name)) for route in routes]
+    reply = _ask(services, render_conversation(messages), offers) if offers else Reply('{"route": "other"}')
     return {
         "turn": uuid4().hex[:12],
         "reply": reply.text if reply else None,
@@ -51,15 +52,15 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     }
 
 
-def _offer(route: Route, line: list[Candidate], services: Services) -> OfferedRoute:
+def offer(route: Route, line: Iterable[Candidate], learned: Iterable[str]) -> OfferedRoute:
+    """Make what a router is shown of a route."""
     models = (f"{c['model']}:{c['provider']}" if c["provider"] else c["model"] for c in line)
-    examples = (*route.examples, *services.history.examples(route.name))
-    return OfferedRoute(route.name, route.description, examples, tuple(models))
+    return OfferedRoute(route.name, route.description, (*route.examples, *learned), tuple(models))
 
 
-def _ask(services: Services, conversation: Any, offer: list[OfferedRoute]) -> Reply | None:
+def _ask(services: Services, conversation: Any, offers: list[OfferedRoute]) -> Reply | None:
     try:
-        return services.router.reply(conversation, offer)
+        return services.router.reply(conversation, offers)
     except ConfigurationError:
         raise
     except Exception:

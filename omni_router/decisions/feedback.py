@@ -1,0 +1,92 @@
+"""Feedback: what a user or an evaluator says of a decision afterwards."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from omni_router.config.environment import Environment
+from omni_router.config.policy import Policy
+from omni_router.config.route_file import RouteFile
+from omni_router.decisions.why import open_log
+from omni_router.errors import InvalidRequest
+from omni_router.history import History, Verdict
+from omni_router.history.open import open_history
+from omni_router.routers.conversation import newest_user_text
+from omni_router.services import Services
+
+
+def give_feedback(
+    result: Mapping[str, Any], verdict: str, *, services: Services, text: str | None = None
+) -> str | None:
+    """Judge a decision: `good`, `bad`, or the name of the route it should have been.
+
+    It counts when models are ranked. A good decision, or one whose right route is told, becomes an example of that
+    route, when the request's text is known.
+
+    Args:
+        result: what the graph gave, or its decision alone.
+        verdict: `good`, `bad`, or a route of the policy.
+        services: the ones the graph worked with.
+        text: the request; by default the newest user message of the result.
+
+    Returns:
+        Where it was kept; None when there was nothing to keep.
+
+    Raises:
+        InvalidRequest: the verdict is none of these, or nothing was decided.
+    """
+    decision = result.get("decision", result)
+    if text is None and "messages" in result:
+        text = newest_user_text(result["messages"])
+    return services.history.judge(read_verdict(decision or {}, verdict, text, services.policy))
+
+
+def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, policy: Policy) -> Verdict:
+    """Read what was said of a decision.
+
+    Raises:
+        InvalidRequest: it is none of the words and routes that are allowed, or nothing was decided.
+    """
+    routes = {route.name.casefold(): route.name for route in policy.routes()}
+    said = verdict.strip().casefold()
+    should_be = routes.get(said)
+    if said not in ("good", "bad") and should_be is None:
+        raise InvalidRequest(f"a verdict is good, bad or a route ({', '.join(routes.values())}), not {verdict!r}")
+    route, model = decision.get("route"), decision.get("model")
+    if should_be is None and (not route or not model):
+        raise InvalidRequest("no model was chosen there, so only the route it should have been can be told")
+    if should_be is not None and should_be == route:
+        should_be, said = None, "good"
+    return Verdict(
+        route=str(route or ""),
+        model=str(model or ""),
+        verdict="should_be" if should_be else "good" if said == "good" else "bad",
+        should_be=should_be,
+        text=text or None,
+    )
+
+
+def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
+    """Judge a decision of the log."""
+    start, said = args.feedback
+    entry = open_log(environment).find(start)
+    file = RouteFile(environment.route_config)
+    turns = entry["asked"].get("conversation", [])
+    text = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), None)
+    verdict = read_verdict(entry, said, text, file)
+    history: History = open_history(environment, file)
+    place = history.judge(verdict)
+    print(f"{entry['id']}: {_told(verdict, place)}")
+    return 0
+
+
+def _told(verdict: Verdict, place: str | None) -> str:
+    learns = verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+    parts = [f"kept in {place}" if place else "nothing to keep: the model has no record on this route"]
+    if verdict.verdict != "should_be" and place:
+        parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
+    if learns and verdict.text:
+        parts.append(f"the request is an example of {learns}")
+    elif learns:
+        parts.append("the request's text was not logged, so it could not become an example; --log-text keeps it")
+    return "; ".join(parts)

@@ -1,0 +1,188 @@
+"""`--replay`: what a changed policy would have decided.
+
+With the text in the log the router is asked again, with the new policy's routes; without, its old reply is read again.
+Candidates are those of then, less what the new policy no longer lists and with what it newly names, so that a policy
+that did not change shows no difference, however history has moved on. The catalog is not asked: what it refused then
+is refused again.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from omni_router.choice import offered_routes, untried
+from omni_router.config.environment import Environment
+from omni_router.config.policy import Route
+from omni_router.config.route_file import RouteFile
+from omni_router.config.settings import Settings
+from omni_router.console import field
+from omni_router.decisions.log import DecisionLog
+from omni_router.decisions.why import asked_words
+from omni_router.errors import ConfigurationError
+from omni_router.history import Cooling, History
+from omni_router.inference.catalog import Catalog, Check, Listing
+from omni_router.nodes.route_request import offer
+from omni_router.nodes.validate_choice import validate_choice
+from omni_router.routers import Router, parse_reply
+from omni_router.services import Services
+from omni_router.state import Candidate, State
+
+NEVER = "9999-12-31T23:59:59Z"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is compared: the route, its task, and the model of the first choice."""
+
+    route: str | None
+    task: str | None
+    model: str | None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.route or 'no route'} -> {self.model or 'no model'} ({self.task or 'no task'})"
+
+    def same_as(self, other: "Choice") -> bool:
+        """Tell whether both would have done the same; reasons may be put in other words."""
+        return (self.route, self.task, self.model) == (other.route, other.task, other.model)
+
+
+class Then:
+    """History and catalog as a decision of the log met them."""
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        over = entry["passed_over"]
+        self._refused = {each["model"]: each for each in over if each["kind"]}
+        self._cooling = {each["model"] for each in over if each["why"].startswith("cooling down")}
+
+    def cooling(self) -> Mapping[str, Sequence[Cooling]]:
+        """Give what was cooling down."""
+        return {model: [Cooling(kind="then", until=NEVER, times=1)] for model in self._cooling}
+
+    def check(self, model: str, provider: str | None, task: str) -> Check:  # noqa: ARG002 (the catalog's own form)
+        """Refuse what was refused."""
+        if over := self._refused.get(model):
+            return Check(model, None, verified=True, refused=over["kind"], why=over["why"])
+        return Check(model, provider, verified=True)
+
+    def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
+        """Give nothing: the candidates of then are in the log."""
+        return dict.fromkeys(tasks, ())
+
+
+class Replay:
+    """Decides entries of a log anew under a policy."""
+
+    def __init__(self, file: RouteFile, router: Router) -> None:
+        self._file, self._router = file, router
+
+    def decide(self, entry: dict[str, Any]) -> Choice:
+        """Decide one entry anew."""
+        document = self._file.document()
+        routes = offered_routes(
+            document.routes, picture_now=entry["picture"]["now"], picture_before=entry["picture"]["before"]
+        )
+        lines = {route.name: self._line(route, entry) for route in routes}
+        reply = self._reply(entry, routes, lines)
+        state = cast(
+            "State",
+            {
+                "turn": entry["id"],
+                "proposal": None if reply is None else asdict(parse_reply(reply)),
+                "candidates": lines,
+                "confidence": entry["confidence"],
+                "previous": entry["previous"],
+            },
+        )
+        then: Any = Then(entry)
+        services = Services(
+            router=self._router,
+            policy=self._file,
+            history=cast("History", then),
+            catalog=cast("Catalog", then),
+            inference=cast("Any", None),  # nothing is called, and nothing saved
+            artifacts=cast("Any", None),
+        )
+        try:
+            decision = validate_choice(state, Settings(fallback_route=entry["fallback_route"]), services)["decision"]
+        except ConfigurationError as error:  # the fallback route is gone
+            return Choice(None, None, None, str(error))
+        if decision["model"] or decision["task"] is None:
+            return Choice(decision["route"], decision["task"], decision["model"], decision["reason"])
+        left = untried(lines[decision["route"]], [], decision["passed_over"])
+        served = [candidate for candidate in left if not then.check(candidate["model"], None, "").refused]
+        model, why = (served[0]["model"], served[0]["why"]) if served else (None, "no model is left for the route")
+        return Choice(decision["route"], decision["task"], model, why)
+
+    def _line(self, route: Route, entry: dict[str, Any]) -> list[Candidate]:
+        """Give the candidates of then, as the new policy would have them."""
+        records = self._file.document().models.get(route.name.casefold(), ())
+        then: list[Candidate] = entry["candidates"].get(route.name, [])
+        if entry["tasks"].get(route.name, route.task) != route.task:  # the old ones do something else
+            then = [candidate for candidate in then if candidate["source"] == "history"]
+        known = {record["id"] for record in records}
+        kept = [c for c in then if c["source"] == "catalog" or c["model"] in known]
+        named = {candidate["model"] for candidate in kept}
+        new = [
+            Candidate(model=r["id"], provider=r.get("provider"), source="history", why="named in the policy")
+            for r in records
+            if r["id"] not in named and ("first_seen" not in r or route.name not in entry["candidates"])
+        ]
+        at = next((i for i, c in enumerate(kept) if c["source"] == "catalog"), len(kept))
+        return [*kept[:at], *new, *kept[at:]]
+
+    def _reply(self, entry: dict[str, Any], routes: list[Route], lines: dict[str, list[Candidate]]) -> str | None:
+        if "conversation" not in entry["asked"] or not routes:
+            return cast("str | None", entry["reply"])
+        learned = self._file.document().learned
+        offers = [offer(r, lines[r.name], learned.get(r.name.casefold(), ())) for r in routes]
+        return self._router.reply(entry["asked"]["conversation"], offers).text
+
+
+def replay(environment: Environment, args: argparse.Namespace) -> int:
+    """Decide a log's requests anew under the policy of the environment; 1 when something would differ."""
+    from tqdm import tqdm
+
+    from omni_router.inference.client import find_token
+    from omni_router.routers.choose import choose_router
+
+    file = RouteFile(environment.route_config)
+    file.document()
+    deciding = Replay(file, choose_router(environment, token=lambda: find_token(args.hf_token)))
+    entries = list(DecisionLog(args.replay).entries())
+    asked_again = sum("conversation" in entry["asked"] for entry in entries)
+    differing = []
+    for entry in tqdm(entries, desc="replay", unit=" decisions", disable=not sys.stderr.isatty(), leave=False):
+        before, after = decided(entry), deciding.decide(entry)
+        if not before.same_as(after):
+            differing.append((entry, before, after))
+    if args.json:
+        print(
+            json.dumps({"n": len(entries), "asked_again": asked_again, "differing": [_as_json(*d) for d in differing]})
+        )
+    else:
+        for difference in differing:
+            _show(*difference)
+        how = f"{asked_again} by asking the router again, {len(entries) - asked_again} by reading its old reply"
+        print(f"{len(differing)} of {len(entries)} decisions would differ under {environment.route_config} ({how})")
+    return 1 if differing else 0
+
+
+def decided(entry: dict[str, Any]) -> Choice:
+    """Give what was chosen then; what came after the first choice was a matter of failures, not of policy."""
+    model = entry["attempts"][0]["model"] if entry["attempts"] else entry["model"]
+    return Choice(entry["route"], entry["task"], model, entry["reason"])
+
+
+def _as_json(entry: dict[str, Any], before: Choice, after: Choice) -> dict[str, Any]:
+    return {"id": entry["id"], "before": asdict(before), "after": asdict(after)}
+
+
+def _show(entry: dict[str, Any], before: Choice, after: Choice) -> None:
+    print(f"{entry['id']}  {entry['time']}")
+    field("asked", " ".join(asked_words(entry).split())[:100])
+    field("then", str(before))
+    field("now", f"{after}: {after.reason}")
