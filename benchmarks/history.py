@@ -148,7 +148,15 @@ def main() -> None:
         rows = measure_file(Path(folder))
     with postgresql() as address:
         rows += measure_store(address)
-    head = ["history", "decisions behind", "recall p50, p99", "p99 at most 2 ms", "record p50, p99", "beside", "record to it"]
+    head = [
+        "history",
+        "decisions behind",
+        "recall p50, p99",
+        "p99 at most 2 ms",
+        "record p50, p99",
+        "beside",
+        "record to it",
+    ]
     text = (
         "Recall gives a route's models and what is cooling down; record stores one more outcome. `write` replaces a file "
         "of the same size whole, with fsync of file and folder, as a record does; `put` is a bare "

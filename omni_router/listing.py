@@ -1,4 +1,4 @@
-"""What `--list-routes` and `--list-models` show. Nothing heavy is imported here: it answers in a fraction of a second."""
+"""What `--list-routes` and `--list-models` show. Nothing heavy is imported: it answers in a fraction of a second."""
 
 import argparse
 import json

@@ -88,18 +88,23 @@ def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
     if new := models[model].renamed_to:
         return httpx.Response(307, headers={"location": f"{MODELS_PATH}/{new}"})
     asked = request.url.params.get_list("expand")
-    expanded = "inferenceProviderMapping" in asked
-    fault = box.take_fault("mapping", model) if asked == ["inferenceProviderMapping"] else None  # the client's question
-    entries = None if fault else _mapping(model, models[model])
-    facts = {"pipeline_tag": models[model].task, "gated": "auto" if models[model].gated else False, "private": False}
-    info: dict[str, Any] = {"id": model, **{key: value for key, value in facts.items() if key in asked}}
-    if not expanded:
-        info |= {"pipeline_tag": models[model].task, "tags": [models[model].task], "siblings": []}
-    elif fault:
+    # Asked like this by the client itself, which then remembers the answer.
+    fault = box.take_fault("mapping", model) if asked == ["inferenceProviderMapping"] else None
+    info = {"id": model, **_facts(model, models[model], asked)}
+    if fault:
         info["inferenceProviderMapping"] = fault.body
-    elif entries is not None:  # about a single model the Hub gives an object keyed by provider
-        info["inferenceProviderMapping"] = {entry.pop("provider"): entry for entry in entries}
     return httpx.Response(200, json=info)
+
+
+def _facts(model: str, entry: Model, asked: list[str]) -> dict[str, Any]:
+    """Give what is asked about a model, or what the Hub tells unasked."""
+    if "inferenceProviderMapping" not in asked:
+        return {"pipeline_tag": entry.task, "tags": [entry.task], "siblings": []}
+    known = {"pipeline_tag": entry.task, "gated": "auto" if entry.gated else False, "private": False}
+    facts: dict[str, Any] = {key: value for key, value in known.items() if key in asked}
+    if (mapping := _mapping(model, entry)) is not None:  # about a single model an object keyed by provider
+        facts["inferenceProviderMapping"] = {each.pop("provider"): each for each in mapping}
+    return facts
 
 
 def chat_models(box: "Sandbox") -> dict[str, Any]:

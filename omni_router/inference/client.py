@@ -14,7 +14,7 @@ from omni_router import _sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.inference.error_map import is_stop_iteration, specialist_errors
-from omni_router.inference.hub_call import hub_call
+from omni_router.inference.hub_call import forget_providers, hub_call
 from omni_router.inference.pictures import MAX_PIXELS, Resolver, load_picture
 
 if TYPE_CHECKING:
@@ -178,11 +178,3 @@ class HubInference:
                 if is_stop_iteration(error):
                     forget_providers()
                 raise
-
-
-def forget_providers() -> None:
-    """Clear what the client remembers of who serves which model, for all its life: a retry has to ask again."""
-    # No public way; a test notices when it moves.
-    from huggingface_hub.inference._providers._common import _fetch_inference_provider_mapping
-
-    _fetch_inference_provider_mapping.cache_clear()

@@ -3,8 +3,7 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +22,27 @@ class DiskCache:
 
     def get(self, key: str) -> tuple[Any, float] | None:
         """Give a value and when it was put; None when there is none."""
-        with self._database() as database:
-            row = database.execute("SELECT value, at FROM cache WHERE key = ?", (key,)).fetchone()
-            return json.loads(row[0]), float(row[1])
-        return None
+        rows = self._run("SELECT value, at FROM cache WHERE key = ?", key)
+        try:
+            return (json.loads(rows[0][0]), float(rows[0][1])) if rows else None
+        except (TypeError, ValueError):  # of another version, or damaged
+            return None
 
     def put(self, key: str, value: Any, at: float) -> None:
         """Keep a value, and let go of the oldest ones when there are too many."""
-        with self._database() as database, database:
-            database.execute("INSERT OR REPLACE INTO cache VALUES (?, ?, ?)", (key, json.dumps(value), at))
-            database.execute(
-                "DELETE FROM cache WHERE key NOT IN (SELECT key FROM cache ORDER BY at DESC LIMIT ?)", (MAX_ENTRIES,)
-            )
+        self._run("INSERT OR REPLACE INTO cache VALUES (?, ?, ?)", key, json.dumps(value), at)
+        self._run("DELETE FROM cache WHERE key NOT IN (SELECT key FROM cache ORDER BY at DESC LIMIT ?)", MAX_ENTRIES)
 
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        """Open the file; whatever is wrong with it ends the block, and this process goes on without it."""
+    def _run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run one statement; with a file that cannot be used this process goes on without."""
+        if not self._usable:
+            return []
         try:
-            if not self._usable:
-                raise OSError
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=BUSY)) as database:
+            with closing(sqlite3.connect(self.path, timeout=BUSY)) as database, database:
                 database.execute("CREATE TABLE IF NOT EXISTS cache (key TEXT PRIMARY KEY, value TEXT, at REAL)")
-                yield database
-        except (TypeError, ValueError):  # no such row, or one that another version wrote
-            pass
+                return database.execute(statement, values).fetchall()
         except (sqlite3.Error, OSError) as error:
-            if self._usable:
-                logger.info("%s is not usable (%s): what the Hub says is kept in memory only", self.path, error)
             self._usable = False
+            logger.info("%s is not usable (%s): what the Hub says is kept in memory only", self.path, error)
+            return []

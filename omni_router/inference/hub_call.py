@@ -49,6 +49,14 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
         _current.reset(before)
 
 
+def forget_providers() -> None:
+    """Clear what the client remembers of who serves which model, for all its life: a retry has to ask again."""
+    # No public way; a test notices when it moves.
+    from huggingface_hub.inference._providers._common import _fetch_inference_provider_mapping
+
+    _fetch_inference_provider_mapping.cache_clear()
+
+
 def _sign(request: "httpx.Request") -> None:
     import httpx
     from huggingface_hub import constants

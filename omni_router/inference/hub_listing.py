@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from omni_router.inference.hub_call import INFERENCE_ROUTER, hub_call
+from omni_router.inference.hub_call import INFERENCE_ROUTER, forget_providers, hub_call
 
 _EXPAND: Any = ["inferenceProviderMapping", "pipeline_tag", "gated", "private"]
 
@@ -15,6 +15,7 @@ def served_models(task: str, token: str | None, timeout: float) -> list[dict[str
     """List the models of a task that some inference provider serves, trending first."""
     from huggingface_hub import HfApi
 
+    forget_providers()  # the client's own memory of who serves a model is not to be older than this answer
     with hub_call(token, timeout):
         found = HfApi(token=token or False).list_models(
             inference_provider="all",
@@ -39,7 +40,7 @@ def chat_models(token: str | None, timeout: float) -> list[dict[str, Any]]:
         body = response.json()
     cards = body.get("data") if isinstance(body, dict) else None
     if not isinstance(cards, list):
-        raise ValueError("the list of chat models has another shape than expected")
+        raise TypeError("the list of chat models has another shape than expected")
     return [_card(card) for card in cards if isinstance(card, dict) and isinstance(card.get("id"), str)]
 
 
@@ -52,6 +53,7 @@ def look_up(model: str, token: str | None, timeout: float) -> dict[str, Any]:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     api = HfApi(token=token or False)
+    forget_providers()  # the client's own memory of who serves a model is not to be older than this answer
     with hub_call(token, timeout):
         try:
             info = api.model_info(model, expand=_EXPAND, timeout=timeout)

@@ -60,7 +60,7 @@ class Memory:
             for question, answer in zip(questions, answers, strict=True)
         ]
         return [
-            self._landed(question, *flight) if answer is None and flight else answer
+            answer or (self._landed(question, *flight) if flight else self._known(question))
             for question, answer, flight in zip(questions, answers, flights, strict=True)
         ]
 
@@ -101,7 +101,8 @@ class Memory:
         key = _key(question)
         with self._lock:
             if key not in self._flights:
-                if self._has_failed(key):
+                kept = self._kept.get(key)
+                if self._has_failed(key) or (kept and self._clock() - kept.at < KEEP):  # it may just have landed
                     return None
                 self._flights[key] = (Future(), self._clock())
                 # A daemon, so that a Hub that never answers does not hold the process at its end.
