@@ -10,8 +10,11 @@ import random
 import tempfile
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
 from omni_router.config.policy import DEFAULT_POLICY
@@ -23,6 +26,8 @@ from omni_router.history.file import FileHistory
 from omni_router.history.fold import fold
 from omni_router.history.store import StoreHistory
 from tests.postgres import postgresql
+
+Pasts = dict[int, list[dict[str, Any]]]
 
 BEHIND = (1_000, 100_000, 1_000_000)
 MODELS = 12  # a route: more than most have
@@ -55,11 +60,10 @@ def one_use(history: History) -> Callable[[], object]:
     """Record one more use each time."""
     chance = random.Random(2)
 
-    def record() -> object:
+    def record() -> None:
         model = f"acme/model-{chance.randrange(MODELS)}"
-        place = history.record(Use("code_generation", model, "a benchmark", write_time(NOW), seconds=1.2))
-        assert place, "it was not stored"
-        return place
+        if not history.record(Use("code_generation", model, "a benchmark", write_time(NOW), seconds=1.2)):
+            raise RuntimeError("it was not stored")
 
     return record
 
@@ -69,23 +73,22 @@ def one_recall(history: History) -> Callable[[], object]:
     return lambda: (history.models("code_generation"), history.cooling())
 
 
-def measure_file(folder: Path) -> list[list[str]]:
+def measure_file(folder: Path, pasts: Pasts) -> list[list[str]]:
     """Measure the file, beside as large a write and a bare fsync of the same disk."""
     rows = []
-    for behind in BEHIND:
+    bare = folder / "bare.json"
+    for behind, entries in pasts.items():
         path = folder / f"{behind}" / "route_config.json"
         path.parent.mkdir()
-        text = json.dumps(past(behind), indent=2)
+        text = json.dumps(entries, indent=2)
         path.write_text(text, encoding="utf-8")
         history = FileHistory(RouteFile(path))
-        bare = folder / "bare.json"
-        recall, record = one_recall(history), one_use(history)
         times = in_turns(
             {
-                "recall": recall,
-                "record": record,
-                "write": lambda text=text: write_whole(bare, text),  # type: ignore[misc]
-                "fsync": lambda: _fsync(bare),
+                "recall": one_recall(history),
+                "record": one_use(history),
+                "write": partial(write_whole, bare, text),
+                "fsync": partial(_fsync, bare),
             },
             ROUNDS,
         )
@@ -94,29 +97,28 @@ def measure_file(folder: Path) -> list[list[str]]:
     return rows
 
 
-def measure_store(address: str) -> list[list[str]]:
+def measure_store(address: str, pasts: Pasts) -> list[list[str]]:
     """Measure the store in PostgreSQL beside a bare `put` of as large a value."""
     from langgraph.store.postgres import PostgresStore
 
     rows = []
-    for behind in BEHIND:
-        with PostgresStore.from_conn_string(address) as store:
-            store.setup()
-            StoreHistory(lambda store=store: store).lift(past(behind))  # type: ignore[misc]
-            history = StoreHistory(lambda store=store: store)  # type: ignore[misc]
-            value = {"models": past(1_000)[0]["models"]}
+    value = {"models": pasts[BEHIND[0]][0]["models"]}
+    with PostgresStore.from_conn_string(address) as store:
+        store.setup()
+        for behind, entries in pasts.items():
+            for item in store.search((), limit=10_000):
+                store.delete(item.namespace, item.key)
+            StoreHistory(lambda: store).lift(entries)
+            history = StoreHistory(lambda: store)
             times = in_turns(
                 {
                     "recall": one_recall(history),
                     "record": one_use(history),
-                    "put": lambda store=store: store.put(("bare",), "key", value),  # type: ignore[misc]
+                    "put": partial(store.put, ("bare",), "key", value),
                 },
                 ROUNDS,
             )
             rows.append([*_row("PostgreSQL store", behind, times, "put"), ""])
-            for namespace in store.list_namespaces():
-                for item in store.search(namespace, limit=10_000):
-                    store.delete(item.namespace, item.key)
     return rows
 
 
@@ -144,10 +146,11 @@ def _fsync(path: Path) -> None:
 def main() -> None:
     """Measure both, and write the section."""
     logging.disable(logging.WARNING)
+    pasts = {behind: past(behind) for behind in tqdm(BEHIND, desc="making a past")}
     with tempfile.TemporaryDirectory() as folder:
-        rows = measure_file(Path(folder))
+        rows = measure_file(Path(folder), pasts)
     with postgresql() as address:
-        rows += measure_store(address)
+        rows += measure_store(address, pasts)
     head = [
         "history",
         "decisions behind",
@@ -158,7 +161,7 @@ def main() -> None:
         "record to it",
     ]
     text = (
-        "Recall gives a route's models and what is cooling down; record stores one more outcome. `write` replaces a file "
+        "Recall gives a route's models and what cools down; record stores one more outcome. `write` replaces a file "
         "of the same size whole, with fsync of file and folder, as a record does; `put` is a bare "
         "`PostgresStore.put` of one route's models.\n\n" + table([*head, "the disk"], rows)
     )

@@ -6,15 +6,17 @@ import textwrap
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omni_router.choice import by_rank
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
 from omni_router.history.protocol import ModelRecord
-from omni_router.inference.catalog import CatalogModel, Offer
+from omni_router.history.rank import by_rank
 from omni_router.tasks import TASKS
+
+if TYPE_CHECKING:
+    from omni_router.inference.catalog import CatalogModel, Offer
 
 CORE_PACKAGES = ("langgraph", "langchain-huggingface", "torch", "transformers", "huggingface_hub", "Pillow")
 KEYS = ("id", "first_seen", "last_used", "last_reason", "uses")
@@ -67,12 +69,12 @@ def _task(file: RouteFile, wanted: str) -> str:
     raise ConfigurationError(f"--list-models takes a task or a route, not {wanted!r}; there are {', '.join(tasks)}")
 
 
-def _as_json(model: CatalogModel) -> dict[str, Any]:
+def _as_json(model: "CatalogModel") -> dict[str, Any]:
     keys = ("provider", "context_length", "input_price", "output_price", "tools")
     return {"id": model.id, "providers": [{key: getattr(offer, key) for key in keys} for offer in model.offers]}
 
 
-def _as_table(task: str, models: Sequence[CatalogModel]) -> str:
+def _as_table(task: str, models: Sequence["CatalogModel"]) -> str:
     head = ("model", "provider", "context", "$ in", "$ out", "tools")
     rows = [head, *(_row(model.id, offer) for model in models for offer in model.offers)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
@@ -80,7 +82,7 @@ def _as_table(task: str, models: Sequence[CatalogModel]) -> str:
     return "\n".join([f"Served for {task} right now; prices in US dollars for a million tokens", "", *lines])
 
 
-def _row(model: str, offer: Offer) -> tuple[str, ...]:
+def _row(model: str, offer: "Offer") -> tuple[str, ...]:
     prices = ("" if price is None else f"{price:.2f}" for price in (offer.input_price, offer.output_price))
     context = "" if offer.context_length is None else f"{offer.context_length:,}"
     return (model, offer.provider, context, *prices, {True: "yes", False: "no", None: ""}[offer.tools])

@@ -5,6 +5,7 @@ The rules are written out here because the Hub's own validator costs 0.16 s to i
 """
 
 import re
+from functools import lru_cache
 
 # A part starts and ends with a letter, a digit or an underscore and has at most 96 characters: the Hub's own rule.
 _PART = r"(?=.{1,96}(?:/|\Z))\w(?:[\w.-]*\w)?"
@@ -35,6 +36,7 @@ def is_model_id(text: str) -> bool:
     return not words or not words <= _PLACEHOLDER_WORDS
 
 
+@lru_cache(maxsize=4096)
 def split_model_id(text: str) -> tuple[str | None, str | None]:
     """Split `org/name` or `org/name:provider` into model and provider; (None, None) when it is neither."""
     model, colon, provider = text.strip().partition(":")

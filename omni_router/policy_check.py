@@ -18,8 +18,8 @@ from omni_router.model_id import is_sandbox_model
 from omni_router.routers.encoder import Encoder, MiniLM
 from omni_router.tasks import DEFAULT_TASK, default_task
 
-# Cosines of all-MiniLM-L6-v2. The ten routes of the default policy, which differ, come to 0.51 at most, their phrases to
-# 0.55; eight pairs written for this: the four that mean the same 0.70 to 0.81, the four that do not 0.07 to 0.39.
+# Cosines of all-MiniLM-L6-v2. The ten routes of the default policy, which differ, come to 0.51 at most, their phrases
+# to 0.55; eight pairs written for this: the four that mean the same 0.70 to 0.81, the four that do not 0.07 to 0.39.
 SAME_DESCRIPTION, SAME_PHRASE = 0.62, 0.75
 
 
@@ -65,7 +65,9 @@ def _entries(document: Document) -> Iterator[Finding]:
             hint = f'add "task"; without one it is {route.task}'
             yield Finding("problem", route.name, None, "it has no task", hint)
         if not route.examples and not document.learned.get(route.name.casefold()):
-            hint = 'add a dozen varied requests as "examples": the embedded router learns more from them than from a description'
+            hint = (
+                'add a dozen varied requests as "examples": they teach the embedded router more than words about them'
+            )
             yield Finding("problem", route.name, None, "it has no examples", hint)
         records = document.models[route.name.casefold()]
         if any(record.get("uses") for record in records):

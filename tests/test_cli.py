@@ -78,7 +78,8 @@ def test_json_gives_one_object_a_query_and_nothing_else_on_stdout(capsys: Captur
     [line] = captured.out.splitlines()
     result = json.loads(line)
     assert list(result) == [
-        *("prompt", "route", "model", "reason", "source", "confidence", "answer", "artifacts", "attempts", "error")
+        *("prompt", "route", "model", "reason", "source", "confidence", "answer", "artifacts", "attempts", "error"),
+        "id",
     ]
     assert result["route"] == "question_answering"
     assert result["source"] == "router"
@@ -103,16 +104,16 @@ def test_without_a_token_it_only_routes_and_says_what_to_set(
     policy = tmp_path / "policy.json"
     entries = json.loads(DEFAULT_POLICY.read_text())
     for entry in entries:
-        entry["models"] = ["acme/chat-1"]
+        entry["models"] = ["sandbox/text-generation-3"]
     policy.write_text(json.dumps(entries))
     with _sandbox.sandbox():  # so that nothing asks the real Hub; the flag is not given
         monkeypatch.setattr("omni_router.inference.client.find_token", lambda _given: None)
         assert main(["--prompt", QUESTION, "--router", "semantic", "--route-config", str(policy)]) == 0
     captured = capsys.readouterr()
     assert "HF_TOKEN" in captured.err
-    assert "acme/chat-1" in captured.out
+    assert "sandbox/text-generation-3" in captured.out
     assert "attempt" not in captured.out
-    assert f"recorded model 'acme/chat-1' for route 'question_answering' in {policy}" in captured.out
+    assert f"recorded model 'sandbox/text-generation-3' for route 'question_answering' in {policy}" in captured.out
 
 
 def test_only_routing_without_any_model_is_status_1(capsys: Capture) -> None:

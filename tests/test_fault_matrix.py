@@ -170,7 +170,7 @@ def as_document() -> str:
     head = [
         "# Where a turn ends when something fails",
         "",
-        "Every fault of the sandbox, for each task, when the model of the router's choice fails with it each time it is",
+        "Every fault of the sandbox, for each task, when the model that the router chose fails with it each time it is",
         "called: with another model in the route's history, and with none anywhere. `other model`: that one answers.",
         "`unharmed`: the fault does not touch this task, or the turn gets by. Anything else is the kind of error the",
         "turn ends with, and what to do about it is in its hint. Text and image understanding are streamed.",

@@ -15,8 +15,8 @@ from omni_router._sandbox import SANDBOX_TOKEN, Sandbox, sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.inference.catalog import HubCatalog
-from omni_router.inference.client import HubInference, find_token, forget_providers
-from omni_router.inference.hub_call import hub_call
+from omni_router.inference.client import HubInference, find_token
+from omni_router.inference.hub_call import forget_providers, hub_call
 
 MINE, PROCESS = "hf_mine", "hf_of_the_process"
 PICTURE, FETCHED = "sandbox/text-to-image-1", "sandbox/text-to-image-3"  # given as bytes; left at an address

@@ -99,18 +99,19 @@ def test_the_router_graphs_errors_are_readable(sdk: SyncLangGraphClient) -> None
 def test_stop_iteration_is_retried_once_and_the_server_goes_on(
     sdk: SyncLangGraphClient, mode: str, folder: Path
 ) -> None:
-    """The sandbox answers this prompt's first look-ups with an empty mapping."""
-    prompt = f"Paint a picture of a lighthouse, {mode} [[sandbox:no_provider*2]]"
+    number = 7  # the catalog gets no answer about it, and the client is told that nobody serves it
+    prompt = f"Paint a picture of a lighthouse, {mode}"
     history = folder / "outputs" / "sandbox" / "route_config.json"
     entries = json.loads(history.read_text())
     painting = next(entry for entry in entries if entry["name"] == "image_generation")
-    painting["models"] = [{"id": "sandbox/text-to-image-9", "last_used": "2999-01-01T00:00:00Z"}]
+    painting["models"] = [{"id": f"sandbox/text-to-image-{number}", "last_used": "2999-01-01T00:00:00Z"}]
     history.write_text(json.dumps(entries))
+    history.with_name(".route_config.json.cooling").unlink(missing_ok=True)  # what failed lately is not called first
     if mode == "wait":
         result: Any = sdk.runs.wait(None, "omni_router", input=asking(prompt))
     else:
         result = list(sdk.runs.stream(None, "omni_router", input=asking(prompt), stream_mode="values"))[-1].data
-    unserved = [a for a in result["attempts"] if a["model"] == "sandbox/text-to-image-9"]
+    unserved = [a for a in result["attempts"] if a["model"].endswith("-7")]
     assert [attempt["outcome"] for attempt in unserved] == ["no_provider", "no_provider"]
     after: Any = sdk.runs.wait(None, "omni_router", input=asking("Who discovered penicillin?"))
     assert after["error"] is None

@@ -28,6 +28,7 @@ class Model:
     listed: bool = False  # the catalog names it
     gated: bool = False  # terms have to be accepted first, and nobody here has
     renamed_to: str | None = None
+    unknowable: bool = False  # the catalog gets no answer about it, and the client does
 
     @property
     def provider_task(self) -> str:
@@ -45,6 +46,7 @@ def shipped_models() -> dict[str, Model]:
         table = _PICTURE_PROVIDERS if task == "text-to-image" else _CHAT_PROVIDERS
         for number, providers in enumerate(table, start=1):
             models[f"sandbox/{task}-{number}"] = Model(task, providers, listed=True)
+        models[f"sandbox/{task}-7"] = Model(task, (), unknowable=True)
         models[f"sandbox/{task}-8"] = Model(task, None)
         models[f"sandbox/{task}-9"] = Model(task, ())
     return models
@@ -88,6 +90,8 @@ def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
     if new := models[model].renamed_to:
         return httpx.Response(307, headers={"location": f"{MODELS_PATH}/{new}"})
     asked = request.url.params.get_list("expand")
+    if models[model].unknowable and "gated" in asked:
+        return httpx.Response(503, json={"error": "The Hub cannot tell. (simulated)"})
     # Asked like this by the client itself, which then remembers the answer.
     fault = box.take_fault("mapping", model) if asked == ["inferenceProviderMapping"] else None
     info = {"id": model, **_facts(model, models[model], asked)}

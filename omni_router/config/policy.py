@@ -45,7 +45,25 @@ class Document:
 
 
 def parse_document(text: str, path: Path) -> Document:
-    """Read the text of a route_config.json.
+    """Read the text of a route_config.json, and what its entries mean.
+
+    Raises:
+        PolicyFileError: it is not a JSON array of objects with names of their own.
+    """
+    return read_entries(parse_entries(text, path))
+
+
+def read_entries(entries: list[dict[str, Any]]) -> Document:
+    """Read what entries mean; what is wrong with them is told in `warnings`, and skipped."""
+    warnings: list[str] = []
+    routes = tuple(route for entry in entries if (route := _route(entry, warnings)))
+    models = {entry["name"].strip().casefold(): _models(entry, warnings) for entry in entries}
+    learned = {entry["name"].strip().casefold(): _texts(entry, "learned", warnings) for entry in entries}
+    return Document(entries, routes, models, learned, tuple(warnings))
+
+
+def parse_entries(text: str, path: Path) -> list[dict[str, Any]]:
+    """Read the text of a route_config.json, without what its entries mean.
 
     Raises:
         PolicyFileError: it is not a JSON array of objects with names of their own.
@@ -60,11 +78,7 @@ def parse_document(text: str, path: Path) -> Document:
             raise PolicyFileError(path, f"the name {name!r} is already used in line {first}", line)
         line_of[name.strip().casefold()] = line
         entries.append(entry)
-    warnings: list[str] = []
-    routes = tuple(route for entry in entries if (route := _route(entry, warnings)))
-    models = {entry["name"].strip().casefold(): _models(entry, warnings) for entry in entries}
-    learned = {entry["name"].strip().casefold(): _texts(entry, "learned", warnings) for entry in entries}
-    return Document(entries, routes, models, learned, tuple(warnings))
+    return entries
 
 
 def _elements(text: str, path: Path) -> list[tuple[Any, int]]:

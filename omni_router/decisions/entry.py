@@ -24,7 +24,7 @@ def log_decision(state: State, settings: Settings, services: Services, error: Er
     services.decision_log.write(make_entry(state, settings, error, thread=thread, tasks=tasks, with_text=with_text))
 
 
-def make_entry(
+def make_entry(  # noqa: PLR0913 (all by name)
     state: State,
     settings: Settings,
     error: ErrorInfo | None,

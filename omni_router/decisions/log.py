@@ -52,7 +52,7 @@ class DecisionLog:
                     for line in file:
                         if (entry := _read(line)) is not None:
                             yield entry
-            except OSError as error:
+            except OSError as error:  # noqa: PERF203 (six files at the most)
                 raise ConfigurationError(f"the decision log {path} cannot be read: {error.strerror}") from error
 
     def find(self, start: str) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class PostgreSQL:
 
 def _connect(address: str) -> BaseStore:
     try:
+        import psycopg
         from langgraph.store.postgres import PostgresStore
         from psycopg.rows import dict_row
         from psycopg_pool import ConnectionPool
@@ -53,6 +54,8 @@ def _connect(address: str) -> BaseStore:
         raise ConfigurationError(
             'a history in PostgreSQL needs more packages: pip install "omni-router[postgres]"'
         ) from error
+    # Once by itself: the pool would go on trying in the background, and tell each failure in a log of its own.
+    psycopg.connect(address, connect_timeout=int(PATIENCE)).close()
     pool = ConnectionPool(
         address,
         min_size=1,

@@ -49,6 +49,7 @@ class StoreHistory:
         self._view = View(now)
         self._writer = ("", 0, "")  # day, process, name
         self._own: dict[str, Value] = {}  # this writer's items of today, by route
+        self._joined: dict[str, tuple[object, object, list[ModelRecord]]] = {}  # by route: joined from what, to what
         self._waiting: list[Use] = []
         self._lock = threading.RLock()
         self._flushes_at_exit = False
@@ -56,7 +57,12 @@ class StoreHistory:
     def models(self, route: str) -> Sequence[ModelRecord]:
         """Give the models of a route as all writers know them."""
         self._view.renew(self._store)
-        return records(self._values(route.casefold()))
+        route = route.casefold()
+        others, own = self._view.values.get(route), self._own.get(route)
+        known = self._joined.get(route)
+        if known is None or known[0] is not others or known[1] is not own:
+            known = self._joined[route] = (others, own, records(self._values(route)))
+        return known[2]
 
     def cooling(self) -> Waits:
         """Give the models that failed lately, on any route and machine, each with its waits."""
@@ -205,11 +211,11 @@ class StoreHistory:
         return True
 
     def _begin_day(self) -> None:
-        """Become another writer with each UTC day, so that days end, and after a fork, so that no two write one item."""
+        """Become another writer with each UTC day, so that days end, and after a fork: no two write one item."""
         day, process = f"{self._now():%Y-%m-%d}", os.getpid()
         if self._writer[:2] != (day, process):
             for route, value in self._own.items():  # what was written as another is from now on read as another's
-                self._view.values.setdefault(route, []).append(value)
+                self._view.values[route] = [*self._view.values.get(route, ()), value]
             self._own = {}
             self._writer = (day, process, f"{socket.gethostname()}-{process}-{uuid4().hex[:8]}".replace("/", "-"))
             self._view.own_name = self._writer[2]

@@ -28,7 +28,7 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
         recalled = decide_for({**decision, "passed_over": over}, {**candidate, "why": why}, services.catalog)
         over = recalled["passed_over"]
         if recalled["model"] and recalled["model"] not in tried:  # a renamed one may have been tried by its new name
-            noted = {recalled["model"], *(each["model"] for each in over)}
+            noted = {recalled["model"], *tried, *(each["model"] for each in over)}
             cool = [(c, cooling_down(c["model"], waits, now)) for c in line if c["model"] not in noted]
             return {"decision": {**recalled, "passed_over": [*over, *(passed_over(c, w) for c, w in cool if w)]}}
     return {"decision": {**decision, "passed_over": over}}
