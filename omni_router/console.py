@@ -59,6 +59,8 @@ class Console:
             field("answer", answer)
         for artifact in result["artifacts"]:
             field("saved", f"{artifact['path']} ({artifact['width']} x {artifact['height']})")
+        if result["decision"]:
+            field("id", result["decision"]["id"])
         sys.stdout.flush()  # notes go to stderr, and are to come after
 
     def close(self, environment: Environment) -> None:

@@ -1,423 +1,560 @@
-"""Decisions afterwards: the log, why, replay, feedback."""
+"""Decisions afterwards: their log, why one was taken, what another policy would do, and what people think."""
 
 import dataclasses
 import json
 import logging
-import stat
+import os
+import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from PIL import Image
 
 from omni_router import Services, Settings, _sandbox, build_graph, give_feedback
-from omni_router._sandbox import SANDBOX_TOKEN, Sandbox
+from omni_router._sandbox import Sandbox
 from omni_router.cli import main
-from omni_router.config.policy import DEFAULT_POLICY
+from omni_router.config.route_file import RouteFile
 from omni_router.decisions import log as log_module
 from omni_router.decisions.log import DecisionLog
-from omni_router.errors import ConfigurationError, InvalidRequest
+from omni_router.decisions.replay import Replay, decided
+from omni_router.errors import InvalidRequest
+from omni_router.history.rank import score
 from omni_router.routers.semantic import SemanticRouter
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 
 TEXT, TEXT2, TEXT3 = (f"sandbox/text-generation-{n}" for n in (1, 2, 3))
-IMAGE, VISION = "sandbox/text-to-image-1", "sandbox/image-text-to-text-1"
+IMAGE, NOBODYS, RENAMED = "sandbox/text-to-image-1", "sandbox/text-generation-9", "sandbox/text-generation-33"
 PICTURE = "https://example.com/flower.png"
+TOKEN = "hf_a_token_that_nobody_else_may_read"
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def one_process(semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda _encoder: semantic)
-    monkeypatch.setenv("OMNI_ROUTER", "semantic")
-    yield
-    while _sandbox.active():
-        _sandbox.uninstall()
+Turn = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "logs" / "decisions.jsonl"
+def log(tmp_path: Path) -> DecisionLog:
+    return DecisionLog(tmp_path / "log" / "decisions.jsonl", with_text=True)
 
 
 @pytest.fixture
-def logged(services: Services, path: Path) -> Callable[..., Compiled]:
-    def make(*, with_text: bool = False) -> Compiled:
-        own = dataclasses.replace(services, decision_log=DecisionLog(path, with_text=with_text))
-        return build_graph(own).compile(checkpointer=InMemorySaver())
+def turn(
+    services: Services, log: DecisionLog, router: ScriptedRouter, sandbox: Sandbox, write_policy: Callable[..., Path]
+) -> Turn:
+    """Run one turn of the graph with a scripted choice, and give its result."""
+    write_policy(chat=[TEXT, TEXT2, TEXT3], code=[TEXT2], image_generation=[IMAGE], image_understanding=[])
+    graph: Compiled = build_graph(dataclasses.replace(services, decision_log=log)).compile(InMemorySaver())
+    threads = iter(range(1000))
 
-    return make
+    def run(
+        route: str | None,
+        model: str | None = None,
+        *,
+        thread: str = "",
+        image: str | None = None,
+        fault: str = "",
+        **given: Any,
+    ) -> dict[str, Any]:
+        router.choose(route, model)
+        config = {"configurable": {"thread_id": thread or f"thread-{next(threads)}"}}
+        text, settings = given.pop("text", "Who discovered penicillin?"), Settings(**given)
+        if fault:
+            sandbox.fail(fault, model=model)
+        return dict(graph.invoke(ask(text, image), config, context=settings))
+
+    return run
 
 
-def turn(graph: Compiled, text: str = "why?", thread: str = "1", picture: str | None = None, **context: Any) -> Any:
-    return graph.invoke(ask(text, picture), {"configurable": {"thread_id": thread}}, context=Settings(**context))
+@pytest.fixture
+def judge(log: DecisionLog, route_config: Path) -> Callable[[str], int]:
+    """Give a verdict on the last decision on the command line."""
+    return lambda said: cli(
+        "--feedback", last(log)["id"][:8], said, "--decision-log", log.path, "--route-config", route_config
+    )
 
 
-def entries(path: Path) -> list[dict[str, Any]]:
-    return list(DecisionLog(path).entries())
+@pytest.fixture
+def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the command line route with the scripted router."""
+    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: router)
 
 
-# ---- the log
+def lines(log: DecisionLog) -> list[dict[str, Any]]:
+    """The lines of the log, whatever they hold."""
+    files = [log.path.with_name(f"{log.path.name}.{number}") for number in range(5, 0, -1)]
+    found = [line for path in [*files, log.path] if path.exists() for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in found if line[0] == "{"]
 
 
-def test_each_turn_is_one_line_with_all_that_led_to_it(
-    logged: Callable[..., Compiled], router: ScriptedRouter, sandbox: Sandbox, path: Path
-) -> None:
-    graph = logged()
-    router.choose("question_answering", "acme/nowhere", "because")
-    sandbox.fail("overloaded_503", model=TEXT)
-    result = turn(graph, "how do tides work?", thread="t1")
-    [entry] = entries(path)
+def entries(log: DecisionLog) -> list[dict[str, Any]]:
+    return list(log.entries())
+
+
+def last(log: DecisionLog) -> dict[str, Any]:
+    return entries(log)[-1]
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def cli(*args: object) -> int:
+    return main([str(arg) for arg in args])
+
+
+# ---- the file
+
+
+def test_entry_tells_what_was_decided_and_what_came_of_it(turn: Turn, log: DecisionLog) -> None:
+    result = turn("chat", TEXT, thread="mine", fault="overloaded_503")
+    entry = last(log)
     assert entry["id"] == result["decision"]["id"]
-    assert (entry["thread"], entry["route"], entry["task"]) == ("t1", "question_answering", "text-generation")
-    assert (entry["model"], entry["source"], entry["confidence"]) == (TEXT2, "catalog", 0.9)
-    assert [(a["model"], a["outcome"]) for a in entry["attempts"]] == [(TEXT, "overloaded"), (TEXT2, "answered")]
-    over = {each["model"]: (each["kind"], each["why"]) for each in entry["passed_over"]}
-    assert over["acme/nowhere"][0] == "not_found"
-    assert over[TEXT3] == (None, "came after: number 3 in the catalog")
-    assert [c["model"] for c in entry["candidates"]["question_answering"]] == [TEXT, TEXT2, TEXT3]
-    assert json.loads(entry["reply"])["reason"] == "because"
-    assert entry["error"] is None
-    assert entry["time"].endswith("Z")
-
-
-def test_a_turn_without_an_answer_is_logged_with_its_error(
-    logged: Callable[..., Compiled], router: ScriptedRouter, sandbox: Sandbox, path: Path
-) -> None:
-    graph = logged()
-    router.choose("other")
-    turn(graph)
-    router.choose("question_answering", TEXT)
-    sandbox.fail("payment_402")
-    turn(graph)
-    turn(graph, skip_specialists=True)
-    assert [(entry["error"], len(entry["attempts"])) for entry in entries(path)] == [
-        *(("no_route", 0), ("payment", 1), (None, 0)),
+    assert (entry["thread"], entry["route"], entry["task"], entry["model"]) == (
+        "mine",
+        "chat",
+        "text-generation",
+        TEXT2,
+    )
+    assert [(made["model"], made["outcome"]) for made in entry["attempts"]] == [
+        (TEXT, "overloaded"),
+        (TEXT2, "answered"),
     ]
+    assert entry["error"] is None
+    assert json.loads(entry["reply"])["model"] == TEXT
+    assert [candidate["model"] for candidate in entry["candidates"]["chat"]][:3] == [TEXT, TEXT2, TEXT3]
+    assert TEXT3 in [over["model"] for over in entry["passed_over"]]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry["time"])
 
 
-def test_what_was_asked_is_a_hash_unless_its_text_is_wanted(
-    logged: Callable[..., Compiled], router: ScriptedRouter, path: Path
+def test_every_turn_is_one_line(turn: Turn, log: DecisionLog) -> None:
+    turn("chat", TEXT)
+    turn("chat", TEXT, skip_specialists=True)
+    turn("other")
+    turn("chat", TEXT, fault="payment_402")
+    assert [entry["error"] for entry in entries(log)] == [None, None, "no_route", "payment"]
+    assert len(log.path.read_bytes().splitlines()) == 4
+
+
+def test_without_a_log_nothing_is_written(
+    services: Services, router: ScriptedRouter, write_policy: Callable[..., Path], tmp_path: Path
 ) -> None:
-    router.choose("question_answering", TEXT)
-    turn(logged(), "a very private question")
-    assert "private" not in path.read_text()
-    assert len(entries(path)[0]["asked"]["sha256"]) == 64
-    turn(logged(with_text=True), "a very private question")
-    assert entries(path)[1]["asked"] == {"conversation": [{"role": "user", "content": "a very private question"}]}
+    write_policy(chat=[TEXT])
+    router.choose("chat", TEXT)
+    build_graph(services).compile().invoke(ask("Hello"))
+    assert not [path for path in tmp_path.rglob("*") if "decision" in path.name or "jsonl" in path.name]
 
 
-def test_no_token_and_no_picture_is_logged(logged: Callable[..., Compiled], router: ScriptedRouter, path: Path) -> None:
-    router.choose("image_understanding", VISION)
-    turn(logged(with_text=True), "what is this?", picture="data:image/png;base64," + TINY)
-    text = path.read_text()
-    assert SANDBOX_TOKEN not in text
-    assert TINY[:40] not in text
-    assert "[Image attached]" in text
+def test_text_is_kept_only_if_asked_for(turn: Turn, log: DecisionLog) -> None:
+    turn("chat", TEXT, text="my secret plan")
+    assert last(log)["asked"]["conversation"] == [{"role": "user", "content": "my secret plan"}]
+    log.with_text = False
+    turn("chat", TEXT, text="my other plan")
+    assert list(last(log)["asked"]) == ["sha256"]
+    assert "my other plan" not in log.path.read_text()
 
 
-TINY = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
-
-def test_without_a_log_nothing_is_written(services: Services, router: ScriptedRouter, tmp_path: Path) -> None:
-    router.choose("question_answering", TEXT)
-    build_graph(services).compile().invoke(ask("why?"))
-    assert not list(tmp_path.rglob("*.jsonl"))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
-def test_the_file_is_for_its_owner_alone_also_when_it_was_there_and_after_a_rotation(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+def test_neither_token_nor_picture_gets_into_the_log(
+    turn: Turn, log: DecisionLog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(log_module, "MAX_BYTES", 2000)
-    path.parent.mkdir()
-    path.write_text("")
-    path.chmod(0o644)
-    log = DecisionLog(path)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    turn("image_understanding", image=str(tmp_path / "red.png"), text="What is this?")
+    turn("chat", TEXT, fault="token_401")
+    assert [entry["error"] for entry in entries(log)] == [None, "token"]
+    assert TOKEN not in log.path.read_text()
+    assert "base64" not in log.path.read_text()
+    assert b64encode((tmp_path / "red.png").read_bytes()).decode()[:40] not in log.path.read_text()
+
+
+def test_files_are_the_owners_alone_and_bounded(log: DecisionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "MAX_BYTES", 1000)
+    log.path.parent.mkdir()
+    log.path.write_text("x" * 999 + "\n")
+    log.path.chmod(0o644)  # it was there before, for everybody to read
     for number in range(100):
-        log.write({"id": f"{number:04}", "filler": "x" * 200})
-    files = sorted(file for file in path.parent.iterdir() if not file.name.endswith(".lock"))
-    assert [file.name for file in files] == ["decisions.jsonl", *(f"decisions.jsonl.{n}" for n in range(1, 6))]
-    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
-    assert all(file.stat().st_size <= 2000 for file in files)
-    ids = [entry["id"] for entry in log.entries()]
-    assert ids == sorted(ids)
-    assert ids[-1] == "0099"
-    assert log.find("0098")["id"] == "0098"
+        log.write({"id": f"{number:04}", "filler": "y" * 100})
+        assert {mode(path) for path in log.path.parent.iterdir()} == {0o600}
+    files = sorted(path for path in log.path.parent.iterdir() if not path.name.startswith("."))
+    assert [path.name for path in files] == ["decisions.jsonl", *(f"decisions.jsonl.{n}" for n in range(1, 6))]
+    assert all(path.stat().st_size <= 1000 for path in files)
+    kept = [entry["id"] for entry in lines(log)]
+    assert kept == [f"{number:04}" for number in range(100 - len(kept), 100)], "the newest, in their order"
 
 
-_LOGGER = """
-import sys
-from pathlib import Path
-from omni_router.decisions.log import DecisionLog
-log = DecisionLog(Path(sys.argv[1]))
-for number in range(200):
-    log.write({"id": f"{sys.argv[2]}-{number}", "filler": "x" * 3000})
-"""
+def test_four_processes_lose_nothing_and_tear_nothing(log: DecisionLog) -> None:
+    code = (
+        "import sys; from pathlib import Path; from omni_router.decisions.log import DecisionLog\n"
+        "log = DecisionLog(Path(sys.argv[1]))\n"
+        "for n in range(200): log.write({'id': f'{sys.argv[2]}-{n}', 'filler': 'x' * 3000})"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, str(log.path), str(n)]) for n in range(4)]
+    assert [process.wait() for process in started] == [0] * 4
+    assert {entry["id"] for entry in lines(log)} == {f"{p}-{n}" for p in range(4) for n in range(200)}
+    assert len(log.path.read_bytes().splitlines()) == 800
 
 
-def test_four_processes_lose_no_line_and_tear_none(path: Path) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", _LOGGER, str(path), str(n)]) for n in range(4)]
-    try:
-        assert [process.wait(timeout=60) for process in processes] == [0] * 4
-    finally:
-        for process in processes:
-            process.kill()
-    assert {entry["id"] for entry in entries(path)} == {f"{p}-{n}" for p in range(4) for n in range(200)}
-    assert len(path.read_text().splitlines()) == 800
+def test_line_that_a_crash_cut_off_is_passed_over_and_closed_by_the_next(turn: Turn, log: DecisionLog) -> None:
+    turn("chat", TEXT)
+    with log.path.open("ab") as file:
+        file.write(b'{"id": "cut off he')
+    assert len(entries(log)) == 1
+    turn("chat", TEXT)
+    assert len(entries(log)) == 2
+    assert len(log.path.read_bytes().splitlines()) == 3
 
 
-def test_a_line_that_a_crash_cut_off_is_passed_over_and_the_next_begins_anew(path: Path) -> None:
-    log = DecisionLog(path)
-    log.write({"id": "one"})
-    with path.open("a") as file:
-        file.write('{"id": "tw')
-    log.write({"id": "three"})
-    assert [entry["id"] for entry in log.entries()] == ["one", "three"]
-
-
-def test_a_log_that_cannot_be_written_is_told_once_and_breaks_no_run(
-    services: Services, router: ScriptedRouter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_log_that_cannot_be_written_is_warned_of_once_and_breaks_no_run(
+    turn: Turn, log: DecisionLog, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "file").write_text("")
-    log = DecisionLog(tmp_path / "file" / "decisions.jsonl")
-    router.choose("question_answering", TEXT)
-    graph: Compiled = build_graph(dataclasses.replace(services, decision_log=log)).compile()
-    for _ in range(2):
-        assert graph.invoke(ask("why?"))["error"] is None
-    assert len([r for r in caplog.records if r.levelno >= logging.WARNING and "not logged" in r.getMessage()]) == 1
+    (tmp_path / "file").touch()
+    log.path = tmp_path / "file" / "decisions.jsonl"
+    with caplog.at_level(logging.WARNING, "omni_router"):
+        assert turn("chat", TEXT)["error"] is None
+        assert turn("chat", TEXT)["error"] is None
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["decisions are not logged"]
+
+
+def test_what_is_no_regular_file_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As root, a chmod of /dev/null would break the machine; a pipe, which harms nobody, stands in for it here."""
+    folder, pipe = tmp_path / "folder", tmp_path / "pipe"
+    folder.mkdir(mode=0o755)
+    os.mkfifo(pipe, 0o644)
+    for path in (folder, pipe):
+        before = mode(path)
+        DecisionLog(path).write({"id": "x"})
+        assert mode(path) == before
+    assert len(caplog.records) == 2
+
+
+def test_a_book_is_not_kept_whole(turn: Turn, log: DecisionLog) -> None:
+    turn("chat", TEXT, text="begin " + "word " * 200_000 + "end")
+    [said] = last(log)["asked"]["conversation"]
+    assert said["content"].startswith("begin")
+    assert said["content"].endswith("end")
+    assert log.path.stat().st_size < 100_000
 
 
 # ---- why
 
 
-def why(path: Path, capsys: Capture, *more: str) -> str:
-    assert main(["--why", *more, "--decision-log", str(path)]) == 0
-    return capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("given", "fault", "told"),
+    [
+        (("chat", TEXT), "", ["chat", TEXT, "answered", "penicillin", "as scripted"]),
+        (("chat", NOBODYS), "", ["chat", NOBODYS, "passed over", TEXT]),
+        (("other",), "", ["other", "no_route"]),
+        ((None,), "", ["none", "no_reply"]),
+        (("chat", TEXT), "payment_402", ["chat", "payment"]),
+        (("chat", TEXT), "overloaded_503", [f"after {TEXT} ended with overloaded", TEXT2, "answered"]),
+    ],
+)
+def test_why_tells_every_kind_of_decision(given: Any, fault: str, told: list[str], turn: Turn, capsys: Capture) -> None:
+    turn(*given, fault=fault)
+    assert cli("--why", "--decision-log", "log/decisions.jsonl") == 0
+    printed = capsys.readouterr().out
+    assert [words for words in told if words not in printed] == []
 
 
-def test_a_decision_is_explained_in_plain_words(
-    logged: Callable[..., Compiled], router: ScriptedRouter, sandbox: Sandbox, path: Path, capsys: Capture
+def test_why_finds_by_the_start_of_an_id_also_in_files_moved_aside(
+    log: DecisionLog, turn: Turn, capsys: Capture
 ) -> None:
-    graph = logged(with_text=True)
-    router.choose("question_answering", "acme/nowhere", "it is a question")
-    sandbox.fail("rate_limited_429", model=TEXT)
-    first = turn(graph, "how do tides work?")["decision"]["id"]
-    router.choose("other")
-    turn(graph, "mumble")
-    told = why(path, capsys, first[:6])
-    for words in (
-        f"Decision {first}",
-        "how do tides work?",
-        "question_answering, confidence 0.90, task text-generation",
-        f"{TEXT2}, from catalog, served for the task",
-        "acme/nowhere (from router): not on the Hub",
-        f"{TEXT}: rate_limited in",
-        f"{TEXT2}: answered in",
-        '"reason": "it is a question"',
-    ):
-        assert words in told, words
-    last = why(path, capsys)
-    assert "without an answer: no_route" in last
-    assert json.loads(why(path, capsys, first, "--json"))["id"] == first
+    first = turn("chat", TEXT)["decision"]["id"]
+    log.path.rename(log.path.with_name("decisions.jsonl.1"))
+    turn("code", TEXT2)
+    assert cli("--why", first[:9], "--decision-log", log.path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["id"] == first
 
 
-def test_a_decision_that_is_not_there_is_told_so(path: Path, capsys: Capture) -> None:
-    assert main(["--why"]) == 2
-    assert "--decision-log PATH or OMNI_DECISION_LOG" in capsys.readouterr().err
-    assert main(["--why", "--decision-log", str(path)]) == 2
-    assert "cannot be read" in capsys.readouterr().err
-    log = DecisionLog(path)
-    for name in ("aa11", "aa22"):
-        log.write({"id": name})
-    for start, told in (("aa", "several decisions"), ("zz", "no decision")):
-        with pytest.raises(ConfigurationError, match=told):
-            log.find(start)
+def test_why_says_what_there_is_when_an_id_fits_none_or_several(log: DecisionLog, turn: Turn, capsys: Capture) -> None:
+    turn("chat", TEXT)
+    whole = last(log)
+    for name in ("aaa1", "aaa2"):
+        log.write({**whole, "id": name})
+    assert cli("--why", "aaa", "--decision-log", log.path) == 2
+    assert "aaa1, aaa2" in capsys.readouterr().err
+    assert cli("--why", "zzz", "--decision-log", log.path) == 2
+    assert "aaa2" in capsys.readouterr().err
+
+
+def test_why_without_a_log_says_how_to_keep_one(capsys: Capture, tmp_path: Path) -> None:
+    assert cli("--why") == 2
+    assert "--decision-log" in capsys.readouterr().err
+    assert cli("--why", "--decision-log", tmp_path / "none") == 2
+    assert "none" in capsys.readouterr().err
 
 
 # ---- replay
 
 
-def replay(path: Path, policy: Path, capsys: Capture) -> tuple[int, dict[str, Any]]:
-    status = main(["--replay", str(path), "--route-config", str(policy), "--json"])
+@pytest.fixture
+def varied(turn: Turn, log: DecisionLog, sandbox: Sandbox) -> Path:
+    """A log of decisions of every kind, whose words are not kept."""
+    log.with_text = False
+    sandbox.rename(TEXT3, RENAMED)
+    turn("chat", TEXT2, thread="one")
+    turn("chat", TEXT, thread="one")  # the thread goes on with its own model
+    turn("chat", NOBODYS)  # refused by the catalog
+    turn("chat", "chat")  # a route's name is no model
+    turn("chat", None)
+    turn("Chat", TEXT, skip_specialists=True)
+    turn("other")
+    turn(None)
+    turn("other", fallback_route="code")
+    turn("nonsense", TEXT, fallback_route="chat")
+    turn("other", image=PICTURE, fallback_route="chat")  # a route that is not on offer for a picture
+    turn("image_understanding", image=PICTURE)
+    turn("image_generation", IMAGE)
+    turn("chat", TEXT, fault="payment_402")
+    turn("chat", TEXT, fault="overloaded_503")  # fails, then another
+    turn("chat", TEXT)  # is cooling down
+    turn("code", TEXT2, fault="overloaded_503")
+    turn("chat", TEXT3)  # has a new name
+    assert [entry["model"] for entry in entries(log)].count(None) == 2
+    return log.path
+
+
+def replayed(log: Path, policy: Path, capsys: Capture) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    status = cli("--replay", log, "--route-config", policy, "--json")
     return status, json.loads(capsys.readouterr().out)
 
 
-@pytest.fixture
-def varied(
-    logged: Callable[..., Compiled],
-    router: ScriptedRouter,
-    sandbox: Sandbox,
-    route_config: Path,
-) -> Path:
-    """Decisions of every kind, made under a policy with some history; the policy as it was afterwards."""
-    entries = json.loads(DEFAULT_POLICY.read_text())
-    by_name = {entry["name"]: entry for entry in entries}
-    by_name["question_answering"]["models"] = [TEXT2, "acme/nowhere", TEXT]
-    by_name["summarization"]["models"] = [TEXT3]
-    route_config.write_text(json.dumps(entries))
-    graph = logged()
-    router.choose("question_answering", TEXT3)
-    turn(graph, thread="a")
-    router.choose("question_answering", TEXT)
-    turn(graph, thread="a")  # stays with its model
-    sandbox.fail("overloaded_503", model=TEXT)
-    turn(graph, thread="b")  # goes on with another
-    turn(graph, thread="c")  # which is cooling down now
-    router.choose("question_answering", "acme/other")
-    turn(graph, thread="d")  # refused
-    router.choose("question_answering", None)
-    turn(graph, thread="e")
-    router.choose("other")
-    turn(graph, thread="f")
-    turn(graph, thread="g", fallback_route="summarization")
-    router.choose("image_generation", IMAGE)
-    turn(graph, thread="h")
-    router.choose("image_understanding", VISION)
-    turn(graph, thread="i", picture=PICTURE)
-    router.says = RuntimeError("boom")
-    turn(graph, thread="j")
-    router.choose("summarization", None)
-    turn(graph, thread="k", skip_specialists=True)
-    return route_config
+def changed(policy: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """Write a copy of a policy with its entries, by name, changed."""
+    listed = json.loads(policy.read_text())
+    change({entry["name"]: entry for entry in listed})
+    new = policy.with_name("new.json")
+    new.write_text(json.dumps(listed))
+    return new
 
 
-def test_an_unchanged_policy_shows_no_difference_though_history_moved_on(
-    varied: Path, path: Path, capsys: Capture
-) -> None:
-    assert replay(path, varied, capsys) == (0, {"n": 12, "asked_again": 0, "differing": []})
+def test_unchanged_policy_shows_no_difference(varied: Path, route_config: Path, capsys: Capture) -> None:
+    assert replayed(varied, route_config, capsys) == (0, {"n": 18, "asked_again": 0, "differing": []})
 
 
-@pytest.mark.parametrize(
-    ("change", "differing"),
-    [
-        (lambda by_name: by_name["image_generation"].update(name="drawing"), {"other"}),
-        (lambda by_name: by_name["image_understanding"].update(task="text-to-image"), {"other"}),
-        (lambda by_name: by_name["summarization"].update(models=["acme/better"]), {"summarization"}),
-    ],
-)
-def test_a_changed_policy_shows_what_would_differ(
-    change: Callable[[dict[str, Any]], None], differing: set[str], varied: Path, path: Path, capsys: Capture
-) -> None:
-    entries = json.loads(varied.read_text())
-    change({entry["name"]: entry for entry in entries})
-    changed = varied.with_name("changed.json")
-    changed.write_text(json.dumps(entries))
-    status, found = replay(path, changed, capsys)
+def test_replay_comes_to_what_was_decided(varied: Path, route_config: Path, router: ScriptedRouter) -> None:
+    replaying = Replay(RouteFile(route_config), router)
+    other = [e for e in DecisionLog(varied).entries() if not decided(e).same_as(replaying.decide(e))]
+    assert [entry["model"] for entry in other] == [RENAMED], "that it got a new name was the catalog's word"
+
+
+def test_renamed_route_is_shown(varied: Path, route_config: Path, capsys: Capture) -> None:
+    new = changed(route_config, lambda by_name: by_name["code"].update(name="programs"))
+    status, told = replayed(varied, new, capsys)
     assert status == 1
-    assert {each["after"]["route"] for each in found["differing"]} == differing
-    assert main(["--replay", str(path), "--route-config", str(changed)]) == 1
-    out = capsys.readouterr().out
-    assert f"{len(found['differing'])} of 12 decisions would differ" in out
-    assert found["differing"][0]["id"] in out
+    assert {each["before"]["route"] for each in told["differing"]} == {"code"}
+    assert len(told["differing"]) == 2
+    assert cli("--replay", varied, "--route-config", new) == 1
+    printed = capsys.readouterr().out
+    assert "2 of 18" in printed
+    assert "'code', which is no route on offer here" in printed
 
 
-def test_with_text_the_router_is_asked_again(
-    services: Services, semantic: SemanticRouter, path: Path, route_config: Path, capsys: Capture
+def test_removed_model_gives_way_to_the_next(turn: Turn, log: DecisionLog, route_config: Path, capsys: Capture) -> None:
+    log.with_text = False
+    turn("chat", None)  # the first of the line
+    new = changed(route_config, lambda by_name: by_name["chat"].update(models=[TEXT2, TEXT3]))
+    status, told = replayed(log.path, new, capsys)
+    assert status == 1
+    [difference] = told["differing"]
+    assert (difference["before"]["model"], difference["after"]["model"]) == (TEXT, TEXT2)
+
+
+def test_changed_task_is_shown(turn: Turn, log: DecisionLog, route_config: Path, capsys: Capture) -> None:
+    log.with_text = False
+    turn("chat", TEXT)
+    new = changed(route_config, lambda by_name: by_name["chat"].update(task="text-to-image"))
+    status, told = replayed(log.path, new, capsys)
+    assert status == 1
+    assert told["differing"][0]["after"]["task"] == "text-to-image"
+
+
+@pytest.mark.usefixtures("scripted")
+def test_with_kept_words_the_router_is_asked_again(
+    turn: Turn, log: DecisionLog, route_config: Path, router: ScriptedRouter, capsys: Capture
 ) -> None:
-    own = dataclasses.replace(services, router=semantic, decision_log=DecisionLog(path, with_text=True))
-    graph: Compiled = build_graph(own).compile()
+    turn("chat", TEXT, text="Sort a list in Rust")
+    router.asked.clear()
+    assert replayed(log.path, route_config, capsys) == (0, {"n": 1, "asked_again": 1, "differing": []})
+    new = changed(route_config, lambda by_name: by_name["code"].update(description="programs in Rust"))
+    router.choose("code", TEXT2)
+    status, told = replayed(log.path, new, capsys)
+    [(conversation, offered)] = router.asked[1:]
+    assert (status, told["asked_again"], told["differing"][0]["after"]["route"]) == (1, 1, "code")
+    assert conversation == [{"role": "user", "content": "Sort a list in Rust"}]
+    assert {route.name: route.description for route in offered}["code"] == "programs in Rust"
+    assert router.asked[0][1][0] == offered[0], "a route that did not change is offered as it was"
+
+
+def test_with_kept_words_the_real_router_sees_the_new_policy(  # noqa: PLR0913, PLR0917 (fixtures)
+    services: Services,
+    semantic: SemanticRouter,
+    log: DecisionLog,
+    route_config: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: semantic)
+    graph: Compiled = build_graph(dataclasses.replace(services, router=semantic, decision_log=log)).compile()
     for text in ("Translate good morning into French", "Summarize this article: tides rise and fall."):
         graph.invoke(ask(text))
-    assert replay(path, route_config, capsys) == (0, {"n": 2, "asked_again": 2, "differing": []})
-    entries = json.loads(route_config.read_text())
-    changed = route_config.with_name("changed.json")
-    changed.write_text(json.dumps([entry for entry in entries if entry["name"] != "translation"]))
-    status, found = replay(path, changed, capsys)
+    assert replayed(log.path, route_config, capsys) == (0, {"n": 2, "asked_again": 2, "differing": []})
+    fewer = changed(route_config, lambda by_name: by_name["translation"].update(name="other"))
+    status, found = replayed(log.path, fewer, capsys)
     assert status == 1
-    [one] = found["differing"]
-    assert one["before"]["route"] == "translation"
+    assert [each["before"]["route"] for each in found["differing"]] == ["translation"]
 
 
-def test_a_fallback_route_that_is_gone_is_a_difference(varied: Path, path: Path, capsys: Capture) -> None:
-    entries = [entry for entry in json.loads(varied.read_text()) if entry["name"] != "summarization"]
-    changed = varied.with_name("changed.json")
-    changed.write_text(json.dumps(entries))
-    status, found = replay(path, changed, capsys)
-    assert status == 1
-    assert any("fallback_route is 'summarization'" in each["after"]["reason"] for each in found["differing"])
+@pytest.mark.usefixtures("scripted")
+def test_router_that_fails_on_a_replayed_request_gives_no_reply(
+    turn: Turn, log: DecisionLog, route_config: Path, router: ScriptedRouter, capsys: Capture
+) -> None:
+    turn("chat", TEXT)
+    router.says = RuntimeError("of the router")
+    status, told = replayed(log.path, route_config, capsys)
+    assert (status, told["differing"][0]["after"]["route"]) == (1, None)
 
 
-def test_a_log_that_is_not_there_ends_with_status_2(tmp_path: Path, capsys: Capture) -> None:
-    assert main(["--replay", str(tmp_path / "none.jsonl")]) == 2
-    assert "none.jsonl cannot be read" in capsys.readouterr().err
+@pytest.mark.parametrize("text", ["", "not a log\n", '{"id": "half an entry"}\n', "[1]\n"])
+def test_replay_of_what_is_no_log_is_status_2(
+    text: str, tmp_path: Path, write_policy: Callable[..., Path], capsys: Capture
+) -> None:
+    (tmp_path / "log").write_text(text)
+    assert cli("--replay", tmp_path / "log", "--route-config", write_policy(chat=[TEXT])) == 2
+    assert "log" in capsys.readouterr().err
+
+
+def test_replay_against_a_missing_policy_is_status_2(turn: Turn, log: DecisionLog, capsys: Capture) -> None:
+    turn("chat", TEXT)
+    assert cli("--replay", log.path, "--route-config", "no-such.json") == 2
+    assert "no-such.json" in capsys.readouterr().err
 
 
 # ---- feedback
 
 
-def stored(path: Path, route: str) -> dict[str, Any]:
-    return next(dict(entry) for entry in json.loads(path.read_text()) if entry["name"] == route)
+def record_of(route_config: Path, route: str, model: str) -> dict[str, Any]:
+    [entry] = [entry for entry in json.loads(route_config.read_text()) if entry["name"] == route]
+    return next(m for m in entry["models"] if isinstance(m, dict) and m["id"] == model)
 
 
-def test_a_verdict_from_python_counts_and_teaches(
-    services: Services, router: ScriptedRouter, route_config: Path
+def learned(route_config: Path) -> dict[str, list[str]]:
+    return {e["name"]: e["learned"] for e in json.loads(route_config.read_text()) if e.get("learned")}
+
+
+@pytest.mark.parametrize("said", ["good", "bad"])
+def test_verdict_counts_in_the_ranking(
+    said: str, turn: Turn, services: Services, route_config: Path, judge: Callable[[str], int]
 ) -> None:
-    router.choose("question_answering", TEXT)
-    graph: Compiled = build_graph(services).compile()
-    result = graph.invoke(ask("how do tides work?"))
+    turn("chat", TEXT)
+    now = datetime.now(timezone.utc)
+
+    def rated() -> float:
+        return next(score(record, now) for record in services.history.models("chat") if record["id"] == TEXT)
+
+    before = rated()
+    assert judge(said) == 0
+    assert record_of(route_config, "chat", TEXT)[said] == 1
+    assert rated() > before if said == "good" else rated() < before
+
+
+def test_right_route_becomes_an_example_that_the_router_is_shown(
+    turn: Turn, judge: Callable[[str], int], router: ScriptedRouter, route_config: Path
+) -> None:
+    turn("chat", TEXT, text="Sort a list in Rust")
+    assert judge("Code") == 0
+    assert learned(route_config) == {"code": ["Sort a list in Rust"]}
+    assert "good" not in record_of(route_config, "chat", TEXT)
+    turn("code", TEXT2)
+    assert {route.name: route.examples for route in router.asked[-1][1]}["code"] == ("Sort a list in Rust",)
+
+
+def test_example_holds_words_alone(turn: Turn, judge: Callable[[str], int], route_config: Path) -> None:
+    turn("image_understanding", image=PICTURE, text="What flower is this?")
+    assert judge("good") == 0
+    assert learned(route_config) == {"image_understanding": ["What flower is this?"]}
+
+
+def test_without_kept_words_a_verdict_only_counts_and_says_so(
+    turn: Turn, log: DecisionLog, judge: Callable[[str], int], route_config: Path, capsys: Capture
+) -> None:
+    log.with_text = False
+    turn("chat", TEXT)
+    assert judge("good") == 0
+    assert "--log-text" in capsys.readouterr().out
+    assert record_of(route_config, "chat", TEXT)["good"] == 1
+    assert learned(route_config) == {}
+    assert judge("code") == 1
+    told = capsys.readouterr()
+    assert "--log-text" in told.out + told.err
+    assert "no record" not in told.out + told.err
+
+
+def test_verdict_that_is_none_names_those_allowed(
+    turn: Turn, judge: Callable[[str], int], route_config: Path, capsys: Capture
+) -> None:
+    turn("other")
+    assert judge("splendid") == 2
+    assert "good, bad or a route (chat, code, " in capsys.readouterr().err
+    assert judge("good") == 2, "there is no model to be good"
+    assert judge("code") == 0
+    assert learned(route_config) == {"code": ["Who discovered penicillin?"]}
+
+
+def test_feedback_in_python_takes_a_result_or_a_decision(turn: Turn, services: Services, route_config: Path) -> None:
+    result = turn("chat", TEXT, text="Hello there")
     assert give_feedback(result, "good", services=services) == str(route_config)
-    entry = stored(route_config, "question_answering")
-    assert entry["models"][0]["good"] == 1
-    assert entry["learned"] == ["how do tides work?"]
-    graph.invoke(ask("and now?"))
-    offered = {route.name: route.examples for route in router.asked[-1][1]}
-    assert "how do tides work?" in offered["question_answering"]
-    give_feedback(result, "math_reasoning", services=services)
-    assert stored(route_config, "question_answering")["learned"] == []
-    assert stored(route_config, "math_reasoning")["learned"] == ["how do tides work?"]
+    assert learned(route_config) == {"chat": ["Hello there"]}
+    give_feedback(result["decision"], "bad", services=services)
+    give_feedback(result["decision"], "code", services=services, text="Hello there")
+    assert learned(route_config) == {"code": ["Hello there"]}, "it is no longer one of chat"
+    assert (record_of(route_config, "chat", TEXT)["good"], record_of(route_config, "chat", TEXT)["bad"]) == (1, 1)
+    with pytest.raises(InvalidRequest, match="good, bad or a route"):
+        give_feedback(result, "splendid", services=services)
 
 
-def test_bad_verdicts_send_a_model_down(services: Services, router: ScriptedRouter) -> None:
-    graph: Compiled = build_graph(services).compile()
-    for model in (TEXT, TEXT2):
-        router.choose("question_answering", model)
-        result = graph.invoke(ask("why?"))
-    for _ in range(2):
-        give_feedback(result["decision"], "bad", services=services)
-    router.choose("question_answering", None)
-    assert graph.invoke(ask("why?"))["decision"]["model"] == TEXT
+def test_feedback_needs_neither_langgraph_nor_torch(turn: Turn, log: DecisionLog, route_config: Path) -> None:
+    turn("chat", TEXT)
+    code = (
+        "import sys; from argparse import Namespace; from pathlib import Path\n"
+        "from omni_router.config.environment import Environment\n"
+        "from omni_router.decisions.feedback import take_feedback\n"
+        "environment = Environment.read(decision_log=Path(sys.argv[1]), route_config=Path(sys.argv[2]))\n"
+        "assert take_feedback(environment, Namespace(feedback=['', 'good'])) == 0\n"
+        "assert not {'langgraph', 'langchain_core', 'torch', 'huggingface_hub'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(log.path), str(route_config)], check=True)
+    assert record_of(route_config, "chat", TEXT)["good"] == 1
 
 
-@pytest.mark.parametrize("verdict", ["great", "", "other"])
-def test_a_verdict_of_another_kind_names_those_there_are(
-    verdict: str, services: Services, router: ScriptedRouter
-) -> None:
-    router.choose("question_answering", TEXT)
-    result = build_graph(services).compile().invoke(ask("why?"))
-    with pytest.raises(InvalidRequest, match=r"good, bad or a route \(casual_conversation"):
-        give_feedback(result, verdict, services=services)
+# ---- the command line
 
 
-def test_a_decision_without_a_model_takes_only_the_right_route(
-    services: Services, router: ScriptedRouter, route_config: Path
-) -> None:
-    router.choose("other")
-    result = build_graph(services).compile().invoke(ask("compute 2 + 2"))
-    with pytest.raises(InvalidRequest, match="no model was chosen"):
-        give_feedback(result, "bad", services=services)
-    assert give_feedback(result, "math_reasoning", services=services)
-    assert stored(route_config, "math_reasoning")["learned"] == ["compute 2 + 2"]
+@pytest.fixture
+def no_sandbox_left() -> Iterator[None]:
+    yield
+    while _sandbox.active():
+        _sandbox.uninstall()
 
 
-def test_a_verdict_from_the_command_line(tmp_path: Path, capsys: Capture) -> None:
-    common = ["--sandbox", "--decision-log", str(tmp_path / "log.jsonl"), "--route-config", str(tmp_path / "p.json")]
-    assert main(["--prompt", "How do tides work?", "--log-text", "--json", *common]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert main(["--feedback", answer["id"][:5], "good", *common]) == 0
-    assert f"the request is an example of {answer['route']}" in capsys.readouterr().out
-    assert stored(tmp_path / "p.json", answer["route"])["learned"] == ["How do tides work?"]
-    assert main(["--feedback", answer["id"], "translation", *common]) == 0
-    assert stored(tmp_path / "p.json", "translation")["learned"] == ["How do tides work?"]
-    assert main(["--feedback", answer["id"], "splendid", *common]) == 2
-    assert "good, bad or a route" in capsys.readouterr().err
-    assert main(["--prompt", "How do clouds form?", *common]) == 0
-    capsys.readouterr()
-    [last] = list(DecisionLog(tmp_path / "log.jsonl").entries())[1:]
-    assert main(["--feedback", last["id"], "good", *common]) == 0
-    assert "--log-text keeps it" in capsys.readouterr().out
+@pytest.mark.usefixtures("no_sandbox_left", "scripted")
+def test_id_is_told_and_leads_to_why(capsys: Capture, tmp_path: Path, router: ScriptedRouter) -> None:
+    router.choose("question_answering")
+    given = ("--prompt", "Who discovered penicillin?", "--sandbox", "--decision-log", tmp_path / "log.jsonl")
+    assert cli(*given, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told)[-1] == "id"
+    assert cli("--why", told["id"], "--decision-log", tmp_path / "log.jsonl") == 0
+    printed = capsys.readouterr().out
+    assert "question_answering" in printed
+    assert "penicillin" not in printed
+    assert cli(*given, "--log-text") == 0
+    name = last(DecisionLog(tmp_path / "log.jsonl"))["id"]
+    assert f"  id       {name}\n" in capsys.readouterr().out

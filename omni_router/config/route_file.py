@@ -97,7 +97,7 @@ class RouteFile:
 
 
 def _as_text(entries: list[dict[str, Any]]) -> str:
-    """Write entries as people read them; orjson takes a tenth of the time, and does not know all that JSON files hold."""
+    """Write entries as people read them; orjson takes a tenth of the time, but cannot write all that a file holds."""
     import orjson
 
     if (text := json.dumps(entries, ensure_ascii=False)) and "NaN" not in text and "Infinity" not in text:

@@ -7,9 +7,17 @@ from typing import Any
 from omni_router.config.settings import Settings
 from omni_router.errors import ErrorInfo
 from omni_router.history.cooldown import write_time
-from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
+from omni_router.routers.conversation import (
+    has_picture,
+    newest_user_message,
+    newest_user_text,
+    render_conversation,
+    shorten,
+)
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, State
+
+MAX_CHARACTERS = 20_000  # of one text: a log that is to stay small is no place for the book that somebody pasted
 
 
 def log_decision(state: State, settings: Settings, services: Services, error: ErrorInfo | None = None) -> None:
@@ -19,21 +27,13 @@ def log_decision(state: State, settings: Settings, services: Services, error: Er
     from langgraph.config import get_config
 
     thread = get_config().get("configurable", {}).get("thread_id")
+    told = make_entry(state, settings, error, with_text=services.decision_log.with_text)
     tasks = {route.name: route.task for route in services.policy.routes()}
-    with_text = services.decision_log.with_text
-    services.decision_log.write(make_entry(state, settings, error, thread=thread, tasks=tasks, with_text=with_text))
+    services.decision_log.write({**told, "thread": None if thread is None else str(thread), "tasks": tasks})
 
 
-def make_entry(  # noqa: PLR0913 (all by name)
-    state: State,
-    settings: Settings,
-    error: ErrorInfo | None,
-    *,
-    thread: str | None,
-    tasks: dict[str, str],
-    with_text: bool,
-) -> dict[str, Any]:
-    """Tell all that led to a decision, and what came of it.
+def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, with_text: bool) -> dict[str, Any]:
+    """Tell all that the state holds of a decision, and what came of it.
 
     What was asked is the conversation as the router saw it, or the SHA-256 of the newest request's text alone.
     """
@@ -46,7 +46,6 @@ def make_entry(  # noqa: PLR0913 (all by name)
     return {
         **{key: value for key, value in decision.items() if key != "passed_over"},
         "time": write_time(datetime.now(timezone.utc)),
-        "thread": None if thread is None else str(thread),
         "asked": (
             {"conversation": _before_the_answer(state)}
             if with_text
@@ -58,9 +57,8 @@ def make_entry(  # noqa: PLR0913 (all by name)
         },
         "previous": state["previous"],
         "fallback_route": settings.fallback_route,
-        "reply": state["reply"],
+        "reply": None if state["reply"] is None else shorten(state["reply"], MAX_CHARACTERS),
         "candidates": state["candidates"],
-        "tasks": tasks,
         "passed_over": [*decision["passed_over"], *_ranked_after(decision, state)],
         "attempts": [{key: value for key, value in made.items() if key != "error"} for made in state["attempts"]],
         "error": error["kind"] if error else None,
@@ -72,7 +70,8 @@ def _before_the_answer(state: State) -> list[Any]:
     messages = state["messages"]
     newest = newest_user_message(messages)
     at = next((i for i, message in enumerate(messages) if message is newest), len(messages) - 1)
-    return list(render_conversation(messages[: at + 1]))
+    turns = render_conversation(messages[: at + 1])
+    return [{**turn, "content": shorten(turn["content"], MAX_CHARACTERS)} for turn in turns]
 
 
 def _ranked_after(decision: Decision, state: State) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omni_router.config.environment import Environment
 from omni_router.config.policy import Policy
@@ -11,12 +11,14 @@ from omni_router.decisions.why import open_log
 from omni_router.errors import InvalidRequest
 from omni_router.history import History, Verdict
 from omni_router.history.open import open_history
-from omni_router.routers.conversation import newest_user_text
-from omni_router.services import Services
+from omni_router.routers.conversation import PICTURE, newest_user_text
+
+if TYPE_CHECKING:  # LangGraph and the Hub's client come with it, and a verdict needs neither
+    from omni_router.services import Services
 
 
 def give_feedback(
-    result: Mapping[str, Any], verdict: str, *, services: Services, text: str | None = None
+    result: Mapping[str, Any], verdict: str, *, services: "Services", text: str | None = None
 ) -> str | None:
     """Judge a decision: `good`, `bad`, or the name of the route it should have been.
 
@@ -72,17 +74,20 @@ def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
     entry = open_log(environment).find(start)
     file = RouteFile(environment.route_config)
     turns = entry["asked"].get("conversation", [])
-    text = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), None)
+    asked = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
+    text = asked.replace(PICTURE, "").strip()  # an example is words
     verdict = read_verdict(entry, said, text, file)
     history: History = open_history(environment, file)
     place = history.judge(verdict)
     print(f"{entry['id']}: {_told(verdict, place)}")
-    return 0
+    return 0 if place else 1
 
 
 def _told(verdict: Verdict, place: str | None) -> str:
     learns = verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
-    parts = [f"kept in {place}" if place else "nothing to keep: the model has no record on this route"]
+    parts = [f"kept in {place}" if place else "nothing was kept"]
+    if verdict.verdict != "should_be" and not place:
+        parts.append(f"{verdict.model} has no record on {verdict.route}")
     if verdict.verdict != "should_be" and place:
         parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
     if learns and verdict.text:

@@ -15,6 +15,13 @@ MAX_BYTES = 10 * 2**20  # of a file, some thousand turns
 OLD_FILES = 5
 LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
 OWNER_ONLY = 0o600
+NAMED = 5  # ids in a message, the newest
+# Enough to tell a decision from whatever else a line may hold.
+SHAPE: dict[str, type] = {
+    **dict.fromkeys(("id", "time"), str),
+    **dict.fromkeys(("asked", "picture", "candidates", "tasks"), dict),
+    **dict.fromkeys(("passed_over", "attempts"), list),
+}
 
 
 class DecisionLog:
@@ -32,6 +39,8 @@ class DecisionLog:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=LOCK_TIMEOUT, mode=OWNER_ONLY):
+                if self.path.exists():  # it may have come with another mode, and keeps it when moved aside
+                    _make_private(self.path)
                 self._rotate(len(line))
                 _append(self.path, line)
         except OSError as error:
@@ -46,14 +55,12 @@ class DecisionLog:
             ConfigurationError: there is no such file, or it cannot be read.
         """
         files = [self._old(number) for number in range(OLD_FILES, 0, -1)]
-        for path in [*(file for file in files if file.exists()), self.path]:
-            try:
+        try:
+            for path in [*(file for file in files if file.exists()), self.path]:
                 with path.open("rb") as file:
-                    for line in file:
-                        if (entry := _read(line)) is not None:
-                            yield entry
-            except OSError as error:  # noqa: PERF203 (six files at the most)
-                raise ConfigurationError(f"the decision log {path} cannot be read: {error.strerror}") from error
+                    yield from (entry for line in file if (entry := _read(line)) is not None)
+        except OSError as error:
+            raise ConfigurationError(f"the decision log {error.filename} cannot be read: {error.strerror}") from error
 
     def find(self, start: str) -> dict[str, Any]:
         """Give the newest entry, or the one whose id begins with `start`.
@@ -61,19 +68,15 @@ class DecisionLog:
         Raises:
             ConfigurationError: there is none, or more than one.
         """
-        found: dict[str, dict[str, Any]] = {}
-        newest = ""
-        for entry in self.entries():
-            if entry["id"].startswith(start):
-                newest = entry["id"]
-                found[newest] = entry
+        entries = {entry["id"]: entry for entry in self.entries()}
+        if not entries:
+            raise ConfigurationError(f"there is no decision in {self.path}")
+        found = [name for name in entries if name.startswith(start)]
         if start and len(found) > 1:
-            raise ConfigurationError(f"several decisions of {self.path} begin with {start!r}: {', '.join(found)}")
+            raise ConfigurationError(f"several decisions of {self.path} begin with {start!r}: {_some(found)}")
         if not found:
-            raise ConfigurationError(
-                f"no decision of {self.path} begins with {start!r}" if start else f"there is no decision in {self.path}"
-            )
-        return found[newest]
+            raise ConfigurationError(f"no decision of {self.path} begins with {start!r}; it has {_some([*entries])}")
+        return entries[found[-1]]
 
     def _rotate(self, coming: int) -> None:
         if not self.path.exists() or self.path.stat().st_size + coming <= MAX_BYTES:
@@ -87,10 +90,15 @@ class DecisionLog:
         return self.path.with_name(f"{self.path.name}.{number}")
 
 
+def _make_private(path: Path) -> None:
+    if not path.is_file():  # /dev/null made the owner's alone would break the machine
+        raise OSError(f"{path} is no regular file")
+    path.chmod(OWNER_ONLY)
+
+
 def _append(path: Path, line: bytes) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, OWNER_ONLY)
     try:
-        os.fchmod(descriptor, OWNER_ONLY)  # it may have been there before, with another mode
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a crash cut the last line off
             line = b"\n" + line
@@ -105,4 +113,9 @@ def _read(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and isinstance(entry.get("id"), str) else None
+    whole = isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in SHAPE.items())
+    return entry if whole else None
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(["...", *names[-NAMED:]] if len(names) > NAMED else names)

@@ -9,8 +9,6 @@ from omni_router.console import field
 from omni_router.decisions.log import DecisionLog
 from omni_router.errors import ConfigurationError
 
-OTHERS_SHOWN = 3  # candidates of other routes: the log has them all
-
 
 def open_log(environment: Environment) -> DecisionLog:
     """Give the log of an environment.

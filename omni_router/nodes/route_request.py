@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
@@ -9,7 +9,7 @@ from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.line_up import line_up
-from omni_router.routers import OfferedRoute, Reply, parse_reply
+from omni_router.routers import OfferedRoute, Reply, Router, Turn, parse_reply
 from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
 from omni_router.services import Services
 from omni_router.state import Candidate, Previous, State
@@ -37,7 +37,7 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     previous = Previous(route=last["route"], model=last["model"]) if last else state.get("previous")
     lines = {name: line[:MAX_CANDIDATES] for name, line in line_up(services, routes, previous).items()}
     offers = [offer(route, lines[route.name], services.history.examples(route.name)) for route in routes]
-    reply = _ask(services, render_conversation(messages), offers) if offers else Reply('{"route": "other"}')
+    reply = ask(services.router, render_conversation(messages), offers) if offers else Reply('{"route": "other"}')
     return {
         "turn": uuid4().hex[:12],
         "reply": reply.text if reply else None,
@@ -58,9 +58,10 @@ def offer(route: Route, line: Iterable[Candidate], learned: Iterable[str]) -> Of
     return OfferedRoute(route.name, route.description, (*route.examples, *learned), tuple(models))
 
 
-def _ask(services: Services, conversation: Any, offers: list[OfferedRoute]) -> Reply | None:
+def ask(router: Router, conversation: Sequence[Turn], offers: Sequence[OfferedRoute]) -> Reply | None:
+    """Have the router choose; None when it fails on this prompt."""
     try:
-        return services.router.reply(conversation, offers)
+        return router.reply(conversation, offers)
     except ConfigurationError:
         raise
     except Exception:
