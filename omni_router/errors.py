@@ -3,6 +3,7 @@
     OmniRouterError(RuntimeError)
     ├── ConfigurationError       something to fix before a run: a file, a package, a checkpoint
     │   └── PolicyFileError      route_config.json is not what it should be; names path, line and fault
+    ├── HistoryUnreachable       the store of the history does not answer; runs go on, what was asked of it has failed
     ├── InvalidRequest           the input cannot be answered by anybody; also a ValueError
     │   └── BadPicture           what was given as a picture is none, is too large, or may not be fetched
     └── SpecialistError          one call of a specialist failed; carries one of the kinds of KINDS
@@ -156,6 +157,10 @@ class PolicyFileError(ConfigurationError):
     def __init__(self, path: Path, fault: str, line: int | None = None) -> None:
         self.path, self.fault, self.line = path, fault, line
         super().__init__(f"{path}:{line}: {fault}" if line else f"{path}: {fault}")
+
+
+class HistoryUnreachable(OmniRouterError):  # noqa: N818 (says what is the case)
+    """The store of the history does not answer; a run goes on without it, an export or a verdict cannot."""
 
 
 class InvalidRequest(OmniRouterError, ValueError):  # noqa: N818 (the name is public and reads well in an except)

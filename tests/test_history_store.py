@@ -9,28 +9,32 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
+from langgraph.store.postgres import PostgresStore
 
 from omni_router import Services, build_graph
 from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
-from omni_router.errors import ConfigurationError
+from omni_router.decisions.feedback import give_feedback
+from omni_router.errors import ConfigurationError, HistoryUnreachable
 from omni_router.history import History, Use, Verdict
 from omni_router.history.cooldown import write_time
 from omni_router.history.file import FileHistory
+from omni_router.history.fold import MAX_MODELS
 from omni_router.history.open import open_history
 from omni_router.history.postgresql import PostgreSQL
 from omni_router.history.store import StoreHistory
 from omni_router.history.store_items import KEEP, MERGED, Key
-from omni_router.history.store_view import COOLING, ITEMS
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 from tests.postgres import postgresql
@@ -38,6 +42,7 @@ from tests.postgres import postgresql
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 TEXT = "sandbox/text-generation-1"
 SECRET = "not-to-be-shown"
+ROOT = ("omni_router",)
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +54,11 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def postgres(address: str) -> Iterator[BaseStore]:
     """A store on the real server, empty."""
-    store = PostgreSQL(address)()
-    for item in [*store.search(ITEMS, limit=100_000), *store.search(COOLING, limit=100_000)]:
+    store = PostgreSQL(address)
+    for item in store.search(ROOT, limit=100_000):
         store.delete(item.namespace, item.key)
     yield store
-    store.conn.close()  # type: ignore[attr-defined]
+    store.close()
 
 
 @pytest.fixture(params=["memory", "PostgreSQL"])
@@ -83,7 +88,7 @@ def seen(store: BaseStore, route: str = "chat", clock: Callable[[], datetime] | 
 
 
 def items(store: BaseStore) -> dict[Key, Any]:
-    return {Key.read(item.key): item.value for item in store.search(ITEMS, limit=100_000)}
+    return {Key.of(item): item.value for item in store.search((*ROOT, "history"), limit=100_000)}
 
 
 # ---- what both kinds of history do
@@ -174,7 +179,7 @@ def test_a_success_of_another_writer_takes_the_last_failure_away(store: BaseStor
 
 def test_other_writers_are_seen_within_seconds_without_waiting(store: BaseStore) -> None:
     reader = writer(store)
-    assert reader.models("chat") == []
+    assert not reader.models("chat")
     writer(store).record(use())
     end = time.monotonic() + 10
     while not reader.models("chat"):
@@ -190,12 +195,66 @@ def test_an_example_that_another_writer_takes_back_is_gone(store: BaseStore) -> 
     assert (list(fresh.examples("chat")), list(fresh.examples("code"))) == ([], ["hello"])
 
 
+def test_a_failure_counts_for_a_model_that_only_others_have_used(store: BaseStore) -> None:
+    writer(store).record(use())
+    second = writer(store)
+    assert second.record(use(outcome="not_found"))
+    assert second.record(use("acme/nobodys", "not_found")) is None
+    assert second.judge(Verdict("chat", "acme/m1", "bad"))
+    record = seen(store)["acme/m1"]
+    assert (record["uses"], record["failures"], record["bad"]) == (2, {"not_found": 1}, 1)
+    assert set(seen(store)) == {"acme/m1"}
+
+
+def test_a_model_that_fails_here_is_left_alone_everywhere_until_it_answers(store: BaseStore) -> None:
+    writer(store).record(use())
+    writer(store).record(use(outcome="overloaded"))
+    assert [wait["kind"] for wait in writer(store).cooling()["acme/m1"]] == ["overloaded"]
+    writer(store).record(use())
+    assert not writer(store).cooling().get("acme/m1")
+
+
+def test_what_no_json_of_a_database_holds_is_stored_all_the_same(store: BaseStore) -> None:
+    history = writer(store)
+    for reason in ("a\0b", "half a \ud83d pair", "plain"):
+        assert history.record(dataclasses.replace(use(route="ro\0ute"), reason=reason))
+    assert seen(store, "ro\0ute")["acme/m1"]["uses"] == 3
+
+
+def test_a_route_offers_no_more_models_than_a_file_would(store: BaseStore) -> None:
+    for start in (0, MAX_MODELS):
+        history = writer(store)
+        for number in range(start, start + MAX_MODELS):
+            history.record(use(f"acme/m{number}", at=NOW + timedelta(seconds=number)))
+    assert set(seen(store)) == {f"acme/m{number}" for number in range(MAX_MODELS, 2 * MAX_MODELS)}
+
+
+def test_recall_does_not_grow_with_writers_and_days() -> None:
+    store = InMemoryStore()
+    for day in range(60):
+        clock = Clock(NOW - timedelta(days=day))
+        for _ in range(16 if day < 2 else 1):
+            history = writer(store, clock)
+            for number in range(4):
+                history.record(use(f"acme/m{number}", at=clock.at))
+    history = writer(store)
+    assert sum(record["uses"] for record in history.models("chat")) == (58 + 2 * 16) * 4
+    times = []
+    for _ in range(200):
+        start = time.perf_counter()
+        history.models("chat")
+        history.cooling()
+        times.append(time.perf_counter() - start)
+    assert sorted(times)[100] < 0.0005
+
+
 _WRITER = """
 import sys
 from omni_router.history import Use
 from omni_router.history.postgresql import PostgreSQL
 from omni_router.history.store import StoreHistory
-history = StoreHistory(PostgreSQL(sys.argv[1]))
+database = PostgreSQL(sys.argv[1])
+history = StoreHistory(lambda: database)
 for number in range(int(sys.argv[2])):
     assert history.record(Use("chat", f"acme/m{number % 5}", "why", "2026-06-15T12:00:00Z", seconds=1.0))
 """
@@ -213,6 +272,21 @@ def test_sixteen_processes_lose_none_of_their_uses(address: str, postgres: BaseS
     records = seen(postgres, clock=now)
     assert sum(record["uses"] for record in records.values()) == 16 * 50
     assert {name: record["successes"] for name, record in records.items()} == {f"acme/m{n}": 160 for n in range(5)}
+
+
+def test_processes_that_start_together_on_an_empty_database_set_it_up_once(address: str) -> None:
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty")
+    empty = address.replace("/postgres?", "/empty?")
+    processes = [subprocess.Popen([sys.executable, "-c", _WRITER, empty, "5"]) for _ in range(4)]
+    try:
+        assert [process.wait(timeout=60) for process in processes] == [0] * 4
+    finally:
+        for process in processes:
+            process.kill()
+    database = PostgreSQL(empty)
+    assert sum(r["uses"] for r in seen(database, clock=Clock(datetime.now(timezone.utc))).values()) == 4 * 5
+    database.close()
 
 
 def test_threads_of_one_writer_lose_nothing(store: BaseStore) -> None:
@@ -244,6 +318,24 @@ def test_a_fork_is_another_writer(tmp_path: Path) -> None:
             os._exit(0)
     os.waitpid(child, 0)
     assert len((tmp_path / "child").read_text().splitlines()) == 2
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_has_a_connection_of_its_own(postgres: BaseStore) -> None:
+    history = writer(postgres)
+    history.record(use())
+    children = []
+    for _ in range(3):
+        children.append(os.fork())
+        if children[-1] == 0:
+            lost = 100
+            try:
+                lost = sum(history.record(use()) is None for _ in range(20))
+            finally:
+                os._exit(lost)
+    assert all(history.record(use()) for _ in range(20))
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 3
+    assert seen(postgres)["acme/m1"]["uses"] == 1 + 4 * 20
 
 
 # ---- days
@@ -280,7 +372,7 @@ def test_a_half_done_joining_is_finished_and_counts_nothing_twice(store: BaseSto
     before = seen(store, clock=clock)
     assert len(items(store)) == 1
     key, value = next(iter(sources.items()))
-    store.put(ITEMS, str(key), value)  # as if it had not been deleted yet
+    store.put((*ROOT, "history", key.day), key.name, value)  # as if it had not been deleted yet
     assert seen(store, clock=clock) == before
     assert [key.writer for key in items(store)] == [MERGED]
 
@@ -336,7 +428,10 @@ class Shaky(InMemoryStore):
         return super().batch(ops)
 
 
-def test_a_use_waits_while_the_store_is_out_of_reach(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_use_waits_while_the_store_is_out_of_reach(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni_router.history.store_link.AGAIN", 0.0)
     store = Shaky()
     history = writer(store)
     history.record(use())
@@ -352,20 +447,102 @@ def test_a_use_waits_while_the_store_is_out_of_reach(caplog: pytest.LogCaptureFi
     assert seen(store)["acme/m1"]["uses"] == 4
 
 
+def test_what_cannot_be_kept_for_later_is_refused_when_the_store_is_out_of_reach() -> None:
+    store = Shaky()
+    store.down = True
+    history = writer(store)
+    for action in (
+        lambda: history.judge(Verdict("chat", "acme/m1", "good")),
+        history.export,
+        lambda: history.lift([{"name": "chat", "models": ["acme/m1"]}]),
+    ):
+        with pytest.raises(HistoryUnreachable, match="does not answer") as raised:
+            action()
+        assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_cooldown_holds_here_while_the_store_is_out_of_reach() -> None:
+    store = Shaky()
+    history = writer(store)
+    store.down = True
+    assert history.record(use(outcome="overloaded")) is None
+    assert [wait["kind"] for wait in history.cooling()["acme/m1"]] == ["overloaded"]
+
+
+def test_a_connection_that_was_cut_is_made_anew_unnoticed(
+    address: str, postgres: BaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = writer(postgres)
+    history.record(use())
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    assert history.record(use())
+    assert seen(postgres)["acme/m1"]["uses"] == 2
+    assert not [record for record in caplog.records if record.name == "omni_router"]
+
+
+_ENDS_IN_TROUBLE = """
+import sys
+from omni_router.history import Use
+from omni_router.history.postgresql import PostgreSQL
+from omni_router.history.store import StoreHistory
+class Shaky(PostgreSQL):
+    down = True
+    def batch(self, ops):
+        if self.down:
+            raise OSError
+        return super().batch(ops)
+database = Shaky(sys.argv[1])
+history = StoreHistory(lambda: database)
+assert history.record(Use("chat", "acme/m1", "why", "2026-06-15T12:00:00Z")) is None
+database.down = False
+"""
+
+
+def test_what_waits_is_written_when_the_process_ends(address: str, postgres: BaseStore) -> None:
+    subprocess.run([sys.executable, "-c", _ENDS_IN_TROUBLE, address], check=True, timeout=60)
+    assert seen(postgres, clock=Clock(datetime.now(timezone.utc)))["acme/m1"]["uses"] == 1
+
+
+def test_a_store_that_lets_items_expire_keeps_these(address: str, postgres: BaseStore) -> None:
+    with PostgresStore.from_conn_string(address, ttl={"default_ttl": 5}) as store:
+        writer(store).record(use())
+    with psycopg.connect(address) as connection:
+        found = connection.execute("SELECT count(*), count(expires_at) FROM store WHERE prefix LIKE 'omni%'")
+        assert found.fetchone() == (1, 0)
+
+
 def test_a_server_that_is_not_there_costs_one_wait_and_no_run(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     where = f"postgresql://user:{SECRET}@/db?host={tmp_path}"
     history = open_history(Environment(Path("x"), Path("y"), history=where), RouteFile(tmp_path / "none.json"))
     start = time.monotonic()
-    assert history.models("chat") == []
+    assert not history.models("chat")
     first = time.monotonic() - start
     start = time.monotonic()
     for _ in range(20):
-        assert history.models("chat") == []
+        assert not history.models("chat")
         assert history.record(use()) is None
     assert time.monotonic() - start < 1 < first + 1
     assert SECRET not in caplog.text
     assert SECRET not in repr(history)
     assert SECRET not in repr(Environment(Path("x"), Path("y"), history=where))
+
+
+def test_an_address_that_cannot_be_read_is_refused_without_showing_it(tmp_path: Path) -> None:
+    where = f"postgresql://user:{SECRET}@ho st:port/db?what"
+    with pytest.raises(ConfigurationError, match="OMNI_HISTORY") as raised:
+        open_history(Environment(Path("x"), Path("y"), history=where), RouteFile(tmp_path / "none.json"))
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_missing_package_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delitem(sys.modules, "omni_router.history.postgresql")
+    monkeypatch.setitem(sys.modules, "langgraph.store.postgres", None)
+    with pytest.raises(ConfigurationError, match=r"omni-router\[postgres\]"):
+        open_history(Environment(Path("x"), Path("y"), history="postgresql://h/d"), RouteFile(tmp_path / "none.json"))
 
 
 def test_a_mistyped_address_is_refused_without_showing_it() -> None:
@@ -411,8 +588,27 @@ def test_the_graphs_own_store_is_used_under_async_forms(
 
     results = asyncio.run(run())
     assert [result["error"] for result in results] == [None] * 5
-    [value] = [item.value for item in postgres.search(ITEMS)]
+    [value] = [item.value for item in postgres.search((*ROOT, "sandbox", "history"))]
     assert value["models"][0]["uses"] == 5
+
+
+def test_a_verdict_after_the_run_reaches_the_graphs_store(
+    services: Services, router: ScriptedRouter, store: BaseStore
+) -> None:
+    router.choose("question_answering", TEXT)
+    services = with_store(services)
+    result = build_graph(services).compile(store=store).invoke(ask("why?"))
+    assert give_feedback(result, "good", services=services) == "the store of the graph"
+    assert services.history.models("question_answering")[0]["good"] == 1
+
+
+def test_what_the_sandbox_simulates_does_not_reach_the_real_history(
+    services: Services, router: ScriptedRouter, store: BaseStore
+) -> None:
+    router.choose("question_answering", TEXT)
+    build_graph(with_store(services)).compile(store=store).invoke(ask("why?"))
+    assert items(store) == {}
+    assert store.search((*ROOT, "sandbox"))
 
 
 def test_a_graph_without_a_store_says_what_to_do(services: Services, router: ScriptedRouter) -> None:
@@ -447,6 +643,14 @@ def test_history_moves_from_file_to_store_and_back(
     before = path.read_bytes()
     assert main(["--history-import", str(back), "--route-config", str(path)]) == 0
     assert path.read_bytes() == before, "what came back tells nothing new"
+
+
+def test_an_export_does_not_replace_the_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text('[{"name": "chat", "description": "small talk"}]')
+    assert main(["--history-export", str(path), "--route-config", str(path)]) == 2
+    assert "policy in use" in capsys.readouterr().err
+    assert "small talk" in path.read_text()
 
 
 @pytest.mark.parametrize("content", ["nonsense", "{}", '[{"description": "no name"}]'])

@@ -13,16 +13,25 @@ if TYPE_CHECKING:
 
 
 def open_history(environment: Environment, file: RouteFile) -> History:
-    """Make the history of an environment."""
+    """Make the history of an environment.
+
+    Raises:
+        ConfigurationError: a package is missing, or an address cannot be read.
+    """
     if environment.history == "file":
         return FileHistory(file)
     from omni_router.history.store import StoreHistory
 
     if environment.history == "store":
         return StoreHistory(_store_of_the_host, "the store of the graph")
-    from omni_router.history.postgresql import PostgreSQL
-
-    return StoreHistory(PostgreSQL(environment.history), "PostgreSQL")
+    try:
+        from omni_router.history.postgresql import PostgreSQL
+    except ImportError as error:
+        raise ConfigurationError(
+            'a history in PostgreSQL needs more packages: pip install "omni-router[postgres]"'
+        ) from error
+    database = PostgreSQL(environment.history)
+    return StoreHistory(lambda: database, "PostgreSQL")
 
 
 def _store_of_the_host() -> "BaseStore":
@@ -31,7 +40,7 @@ def _store_of_the_host() -> "BaseStore":
 
     try:
         store = get_store()
-    except RuntimeError:  # outside of a run, as on the command line
+    except (RuntimeError, KeyError):  # outside of a run, as on the command line
         store = None
     if store is None:
         raise ConfigurationError(

@@ -10,17 +10,21 @@ from omni_router.config.policy import parse_document
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.files import write_whole
+from omni_router.history.fold import read_record
 from omni_router.history.open import open_history
 from omni_router.history.protocol import History
+from omni_router.history.store_items import storable
 
 
 def export_history(environment: Environment, args: argparse.Namespace) -> int:
     """Write everything that is known of the models to a file."""
     path: Path = args.history_export
+    if path.resolve() == environment.route_config.resolve():
+        raise ConfigurationError(f"{path} is the policy in use, which an export would replace; name another file")
     entries = _history(environment).export()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+        write_whole(path, json.dumps(storable(entries), indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error}") from error
     models = sum(len(entry["models"]) for entry in entries)
@@ -31,7 +35,10 @@ def export_history(environment: Environment, args: argparse.Namespace) -> int:
 def import_history(environment: Environment, args: argparse.Namespace) -> int:
     """Take in such a file, or the history of a route_config.json; of each count the higher one holds."""
     path: Path = args.history_import
-    changes = _history(environment).lift(read_entries(path))
+    entries = read_entries(path)
+    changes = _history(environment).lift(entries)
+    if odd := sum(read_record(model) is None for entry in entries for model in entry["models"]):
+        print(f"{odd} entries of {path} are no models, and were passed over")
     print(f"{changes} models and examples of {path} were new or had more to tell")
     return 0
 

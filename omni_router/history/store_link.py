@@ -1,0 +1,75 @@
+"""How a process talks with a store: one thread at a time, and not for a while when it does not answer."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from weakref import ref
+
+from langgraph.store.base import BaseStore, Op, PutOp
+
+from omni_router.errors import HistoryUnreachable
+
+logger = logging.getLogger("omni_router")
+
+PATIENCE = 5.0  # seconds for another thread's talk with the store to end
+AGAIN = 5.0  # seconds that a store which did not answer is left alone, so that few runs wait for it
+QUICK = 1.0  # seconds: what failed sooner, such as a connection gone stale, is tried once more at once
+NEVER = float("-inf")
+
+
+class Link:
+    """A store that may be out of reach. `PostgresStore` would let one thread in at a time, too."""
+
+    def __init__(self, store: BaseStore) -> None:
+        self._store = ref(store)  # the host's, which may want to let it go
+        self._again_at = NEVER
+        self.lock = threading.RLock()  # held for each talk, by whoever calls `ask`
+
+    @property
+    def down(self) -> bool:
+        """Whether the store did not answer a moment ago."""
+        return time.monotonic() < self._again_at
+
+    def attempt(self, talk: Callable[[], None]) -> None:
+        """Talk with the store, unless it is down; when it does not answer, say so once."""
+        if self.down or not self.lock.acquire(timeout=PATIENCE):
+            return
+        try:
+            if not self.down:  # it may have failed while we waited
+                talk()
+        except HistoryUnreachable as error:
+            if self._again_at == NEVER:  # the first time
+                logger.warning("%s: going on with what is known of it", error)
+            self._again_at = time.monotonic() + AGAIN
+        finally:
+            self.lock.release()
+
+    def ask(self, ops: Sequence[Op]) -> list[Any]:
+        """Do several things in one round trip; each may be done twice without harm.
+
+        Raises:
+            HistoryUnreachable: the store does not answer.
+        """
+        store, started = self._store(), time.monotonic()
+        if store is None:
+            raise HistoryUnreachable("the store of the history is gone")
+        try:
+            try:
+                found = store.batch(ops)
+            except Exception:
+                if time.monotonic() - started > QUICK:
+                    raise
+                found = store.batch(ops)
+        except Exception as error:  # noqa: BLE001 (stores raise what their drivers raise)
+            # Neither its text nor itself as the cause: a driver may quote an address with a password.
+            told = f"the store of the history does not answer ({type(error).__name__})"
+            raise HistoryUnreachable(told) from None
+        self._again_at = NEVER
+        return found
+
+
+def put(space: tuple[str, ...], key: str, value: Mapping[str, Any] | None) -> PutOp:
+    """Put, or without a value delete, an item that no host's settings embed or let expire."""
+    return PutOp(space, key, None if value is None else dict(value), index=False, ttl=None)
