@@ -96,7 +96,7 @@ def _environment(args: argparse.Namespace) -> Environment:
 
 # What the other actions do: a function of the environment and the arguments, imported when it is wanted.
 _DEEDS = {
-    "list_models": "omni_router.listing:list_models",
+    "list_models": "omni_router.model_list:list_models",
     "check": "omni_router.policy_check:check_policy",
     "why": "omni_router.decisions.why:tell_why",
     "replay": "omni_router.decisions.replay:replay",

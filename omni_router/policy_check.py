@@ -1,139 +1,168 @@
-"""`--check`: what is wrong with a policy, and what is only worth knowing."""
+"""`--check`: what is wrong with a policy, before a run stumbles over it."""
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Literal
 
+from omni_router import _sandbox
 from omni_router.config.environment import Environment
-from omni_router.config.policy import Document, Route
-from omni_router.config.route_file import RouteFile
-from omni_router.errors import ConfigurationError
-from omni_router.inference.catalog import Catalog
+from omni_router.config.policy import DEFAULT_POLICY, Document, Route, parse_document
+from omni_router.errors import ConfigurationError, PolicyFileError
+from omni_router.history.protocol import ModelRecord
+from omni_router.inference.catalog import Check, HubCatalog
 from omni_router.model_id import is_sandbox_model
+from omni_router.policy_overlap import overlaps
 from omni_router.routers.encoder import Encoder, MiniLM
-from omni_router.tasks import DEFAULT_TASK, default_task
+from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
 
-# Cosines of all-MiniLM-L6-v2. The ten routes of the default policy, which differ, come to 0.51 at most, their phrases
-# to 0.55; eight pairs written for this: the four that mean the same 0.70 to 0.81, the four that do not 0.07 to 0.39.
-SAME_DESCRIPTION, SAME_PHRASE = 0.62, 0.75
+AT_ONCE = 8  # models looked up: each costs the Hub a request
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found; a `problem` is wrong, a `note` may be meant so."""
+    """Something to correct (a problem) or to know (a note)."""
 
     level: Literal["problem", "note"]
-    route: str | None
-    model: str | None
     finding: str
     hint: str
+    route: str | None = None
+    model: str | None = None
+
+    def __str__(self) -> str:
+        where = " ".join(filter(None, (self.route and f"route {self.route}", self.model)))
+        return f"{self.level:<8} {where}{': ' if where else ''}{self.finding}. {self.hint}."
 
 
 def check_policy(environment: Environment, args: argparse.Namespace) -> int:
-    """Report what is wrong with the policy of the environment; 1 when something is."""
+    """Report what is wrong with the policy; 1 when there is a problem in it, 0 when there are notes at most.
+
+    Raises:
+        PolicyFileError: the file is unusable.
+    """
     from omni_router.services import open_catalog
 
-    file = RouteFile(environment.route_config)
-    document = file.document()
-    found = [*_entries(document), *_overlaps(document.routes, MiniLM(environment.router_model))]
-    found += _models(document, open_catalog(environment, args.hf_token), sandboxed=environment.sandbox)
-    problems = sum(finding.level == "problem" for finding in found)
+    path = environment.route_config if environment.route_config.exists() else DEFAULT_POLICY
+    document = _read(path)
+    found = [
+        *_warned(document, path),
+        *_incomplete(document),
+        *_same_examples(document.routes),
+        *_overlapping(document.routes, MiniLM()),
+        *_unserved(document, open_catalog(environment, args.hf_token)),
+        *_unused(document),
+    ]
     if args.json:
-        print(json.dumps([asdict(finding) for finding in found], indent=2))
+        keys = ("level", "route", "model", "finding", "hint")
+        print(json.dumps([{key: asdict(finding)[key] for key in keys} for finding in found], indent=2))
     else:
-        for finding in found:
-            print(_told(finding))
-        where = environment.route_config if environment.route_config.exists() else "the packaged default policy"
-        count = f"{problems} problem{'s' * (problems != 1)}" if problems else "nothing wrong"
-        print(f"{where}: {len(document.routes)} routes, {count}")
-    return 1 if problems else 0
+        print(*found, sep="\n", end="\n" if found else "")
+        print(_summary(found, document, path))
+    return int(any(finding.level == "problem" for finding in found))
 
 
-def _entries(document: Document) -> Iterator[Finding]:
-    """Look at each entry by itself."""
-    for warning in document.warnings:
-        yield Finding("problem", None, None, warning, "correct the entry, or remove it")
-    entries = {entry["name"].strip(): entry for entry in document.entries}
-    for route in document.routes:
-        known = default_task(route.name.casefold()) != DEFAULT_TASK  # its name says what it does
-        if entries[route.name].get("task") is None and not known:
-            hint = f'add "task"; without one it is {route.task}'
-            yield Finding("problem", route.name, None, "it has no task", hint)
-        if not route.examples and not document.learned.get(route.name.casefold()):
-            hint = (
-                'add a dozen varied requests as "examples": they teach the embedded router more than words about them'
-            )
-            yield Finding("problem", route.name, None, "it has no examples", hint)
-        records = document.models[route.name.casefold()]
-        if any(record.get("uses") for record in records):
-            for record in records:
-                if not record.get("uses"):
-                    hint = "others of the route come first; remove it if it is not wanted"
-                    yield Finding("note", route.name, record["id"], "it has never been used", hint)
-
-
-def _overlaps(routes: tuple[Route, ...], encoder: Encoder) -> Iterator[Finding]:
-    """Find routes whose descriptions mean the same, as a whole or in one of their phrases."""
+def _read(path: Path) -> Document:
     try:
-        whole = encoder.encode([route.description for route in routes]) if routes else None
+        return parse_document(path.read_text(encoding="utf-8-sig"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyFileError(path, f"cannot be read: {error}") from error
+
+
+def _summary(found: Sequence[Finding], document: Document, path: Path) -> str:
+    models = len({record["id"] for records in document.models.values() for record in records})
+    of = f"{path}: {_count(len(document.routes), 'route')}, {_count(models, 'model')}"
+    if not found:
+        return f"All is well with {of}"
+    levels = Counter(finding.level for finding in found)
+    return f"{', '.join(_count(number, level) for level, number in levels.items())} in {of}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _warned(document: Document, path: Path) -> Iterator[Finding]:
+    for warning in document.warnings:
+        yield Finding("problem", warning, f"Correct it in {path}")
+    if not document.routes:
+        yield Finding("problem", "there is no route to choose", f"Add one to {path}")
+
+
+def _incomplete(document: Document) -> Iterator[Finding]:
+    """Find what a router does better with; the two routes of pictures are known by their names, and by a picture."""
+    named = {entry["name"].strip() for entry in document.entries if entry.get("task") is not None}
+    for route in document.routes:
+        certain = default_task(route.name.casefold()) != DEFAULT_TASK
+        if route.name not in named and not certain:
+            hint = f'Give it a "task", one of {", ".join(TASKS)}'
+            yield Finding("problem", f"it names no task, and is taken for {DEFAULT_TASK}", hint, route.name)
+        if not route.examples and not document.learned[route.name.casefold()]:
+            hint = 'Give it "examples": a dozen requests as people write them'
+            yield Finding("note" if certain else "problem", "it has no examples", hint, route.name)
+
+
+def _same_examples(routes: Sequence[Route]) -> Iterator[Finding]:
+    for one, other in combinations(routes, 2):
+        for text in sorted({t.casefold() for t in one.examples} & {t.casefold() for t in other.examples}):
+            finding = f"route {other.name} has the same example {text[:60]!r}"
+            yield Finding("problem", finding, "Leave it where it belongs", one.name)
+
+
+def _overlapping(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]:
+    try:
+        found = overlaps(routes, encoder)
     except ConfigurationError as error:
-        yield Finding("note", None, None, "whether descriptions overlap could not be checked", str(error))
+        yield Finding("note", "descriptions were not compared, the encoder cannot be loaded", str(error).rstrip("."))
         return
-    hint = "say what sets them apart, or make one route of them"
-    for i, j in combinations(range(len(routes)), 2):
-        assert whole is not None  # noqa: S101 (there are routes)
-        names = f"{routes[i].name} and {routes[j].name}"
-        if (likeness := float(whole[i] @ whole[j])) >= SAME_DESCRIPTION:
-            yield Finding(
-                "problem", routes[i].name, None, f"the descriptions of {names} overlap ({likeness:.2f})", hint
-            )
-        elif pair := _same_phrase(_phrases(routes[i]), _phrases(routes[j]), encoder):
-            told = f"{names} both claim “{pair[0]}”" + (f" / “{pair[1]}”" if pair[0] != pair[1] else "")
-            yield Finding("problem", routes[i].name, None, told, hint)
+    for (one, other), texts, likeness in found:
+        finding = f'its description is much like that of {other} ({likeness}): "{texts[0]}" and "{texts[1]}"'
+        yield Finding("problem", finding, "Join the two, or say in each what sets it apart", one)
 
 
-def _same_phrase(ours: list[str], theirs: list[str], encoder: Encoder) -> tuple[str, str] | None:
-    likeness = encoder.encode(ours) @ encoder.encode(theirs).T
-    best = int(likeness.argmax())
-    i, j = divmod(best, len(theirs))
-    return (ours[i], theirs[j]) if float(likeness[i, j]) >= SAME_PHRASE else None
-
-
-def _phrases(route: Route) -> list[str]:
-    return [phrase.strip() for phrase in re.split(r"[;\n]|[.!?](?:\s|$)", route.description) if phrase.strip()]
-
-
-def _models(document: Document, catalog: Catalog, *, sandboxed: bool) -> list[Finding]:
-    """Ask the catalog about every model of the policy."""
-    from tqdm import tqdm
-
-    named = [
+def _unserved(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
+    """Look up each model of the file; those of a sandbox are served nowhere, and left out of real runs anyway."""
+    sandboxed = _sandbox.active() is not None
+    wanted = [
         (route, record)
         for route in document.routes
         for record in document.models[route.name.casefold()]
         if sandboxed or not is_sandbox_model(record["id"])
     ]
-    found, unreachable = [], 0
-    for route, record in tqdm(named, desc="models", disable=not sys.stderr.isatty(), leave=False):
-        check = catalog.check(record["id"], record.get("provider"), route.task)
+    away = 0
+    for (route, record), check in zip(wanted, _looked_up(wanted, catalog), strict=True):
+        away += not check.verified
         if check.refused:
-            hint = "remove it, or name another one"
-            found.append(Finding("problem", route.name, record["id"], f"it can no longer be called: {check.why}", hint))
+            yield Finding("problem", check.why, "Take it out, or name another model", route.name, record["id"])
         elif check.model != record["id"]:
-            hint = "the next use records it by the new id; this entry may go"
-            found.append(Finding("note", route.name, record["id"], f"it is now called {check.model}", hint))
-        unreachable += not check.verified
-    if unreachable:
-        told = f"{unreachable} of {len(named)} models could not be checked: the Hub could not be asked"
-        found.append(Finding("note", None, None, told, "check the network connection, and ask again"))
-    return found
+            yield Finding("note", f"it is now called {check.model}", "Write the new id", route.name, record["id"])
+    if away:
+        finding = f"{away} of {len(wanted)} models could not be looked up, the Hub was not reached"
+        yield Finding("note", finding, "Check the network connection and the token, then run this again")
 
 
-def _told(finding: Finding) -> str:
-    where = " ".join(filter(None, (finding.route, finding.model)))
-    return f"{finding.level + ':':<9}{where + ': ' if where else ''}{finding.finding}; {finding.hint}"
+def _looked_up(wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog) -> list[Check]:
+    from tqdm import tqdm
+
+    def look_up(each: tuple[Route, ModelRecord]) -> Check:
+        route, record = each
+        return catalog.check(record["id"], record.get("provider"), route.task, patient=True)
+
+    hidden = not sys.stderr.isatty() or len(wanted) <= AT_ONCE  # so few are there at once
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(tqdm(pool.map(look_up, wanted), total=len(wanted), desc="models", disable=hidden, leave=False))
+
+
+def _unused(document: Document) -> Iterator[Finding]:
+    for route in document.routes:
+        records = document.models[route.name.casefold()]
+        if any(record.get("uses") for record in records):
+            for record in records:
+                if not record.get("uses"):
+                    hint = "Leave it as a reserve, or take it out"
+                    yield Finding("note", "never used, while others of the route were", hint, route.name, record["id"])

@@ -1,36 +1,96 @@
-"""The catalog, asked through the real client against the sandbox."""
+"""The catalog, asked through the real client: of the sandbox, or of a stand-in that it takes for the Hub itself."""
 
+import json
 import logging
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import huggingface_hub
 import pytest
+from huggingface_hub.inference._providers import _common
 from huggingface_hub.utils import _http
 
+from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
-from omni_router._sandbox.transport import SandboxTransport
-from omni_router.inference import disk_cache, hub_listing, memory
-from omni_router.inference.catalog import Check, HubCatalog
+from omni_router.inference import disk_cache, memory
+from omni_router.inference.catalog import CatalogModel, Check, HubCatalog, Offer
 from omni_router.inference.disk_cache import DiskCache
 from omni_router.inference.memory import KEEP, KEEP_FAILURE, KEEP_STALE
 from omni_router.tasks import TASKS
 
 TEXT, PICTURE, VISION = "text-generation", "text-to-image", "image-text-to-text"
+TEXT1, PICTURE1 = "sandbox/text-generation-1", "sandbox/text-to-image-1"
+MINE, YOURS = "hf_mine", "hf_yours"
+ROUTER = "router.huggingface.co"
+
+Log = pytest.LogCaptureFixture
+Patch = pytest.MonkeyPatch
 
 
 class Clock:
     def __init__(self) -> None:
-        self.now = 1000.0
+        self.now = 1_000_000.0
 
     def __call__(self) -> float:
         return self.now
+
+
+class Hub(httpx.BaseTransport):
+    """A Hub that the catalog takes for the real one; tests may hold it up, break it, or bend what it says."""
+
+    def __init__(self) -> None:
+        self.box = Sandbox()
+        self.before: Callable[[httpx.Request], object] = lambda _request: None
+        self.bend: Callable[[httpx.Request, Any], Any] = lambda _request, body: body
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.before(request)
+        response = self.box.transport.handle_request(request)
+        if response.status_code != 200:
+            return response
+        return httpx.Response(200, json=self.bend(request, json.loads(response.content)))
+
+    def down(self) -> None:
+        self.before = _refuse
+
+    def up(self) -> None:
+        self.before = lambda _request: None
+
+    def asked(self, path: str = "") -> int:
+        return sum(record.path.endswith(path) for record in list(self.box.requests))
+
+
+def _refuse(request: httpx.Request) -> None:
+    raise httpx.ConnectError("refused", request=request)
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    before = _http._GLOBAL_CLIENT_FACTORY
+    huggingface_hub.set_client_factory(
+        lambda: httpx.Client(transport=hub, follow_redirects=True, timeout=None)  # noqa: S113
+    )
+    yield hub
+    huggingface_hub.set_client_factory(before)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> DiskCache:
+    return DiskCache(tmp_path / "cache" / "catalog.sqlite")
+
+
+def catalog(disk: DiskCache | None = None, clock: Clock | None = None, token: str = MINE) -> HubCatalog:
+    return HubCatalog(lambda: token, disk, clock or Clock())
 
 
 def listings(box: Sandbox) -> list[str]:
@@ -38,22 +98,18 @@ def listings(box: Sandbox) -> list[str]:
     return [record.query["pipeline_tag"][0] for record in list(box.requests) if record.path == "/api/models"]
 
 
-def before_answering(monkeypatch: pytest.MonkeyPatch, box: Sandbox, hold: Callable[[], object]) -> None:
-    """Let the sandbox do something before it answers any request."""
-
-    class Slow(SandboxTransport):
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            hold()
-            return super().handle_request(request)
-
-    monkeypatch.setattr(box.transport, "__class__", Slow)
-
-
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def stored(disk: DiskCache) -> str:
+    return disk.path.read_bytes().decode("latin-1") if disk.path.exists() else ""
+
+
+# ---- lists
 
 
 def test_every_task_is_listed_with_one_request_each(sandbox: Sandbox) -> None:
@@ -62,60 +118,149 @@ def test_every_task_is_listed_with_one_request_each(sandbox: Sandbox) -> None:
     assert list(found) == list(TASKS)
     for task, models in found.items():
         assert [model.id for model in models] == [f"sandbox/{task}-{number}" for number in (1, 2, 3)]
-    assert found[TEXT][0].providers == ("together", "fireworks-ai")
-    offer = found[TEXT][0].offers[1]
-    assert (offer.context_length, offer.input_price, offer.output_price, offer.tools) == (131_072, 0.2, 0.8, False)
-    assert found[PICTURE][0].offers[0].input_price is None
+
+
+def test_chat_models_come_with_the_routers_prices_and_sizes(sandbox: Sandbox) -> None:
+    first = HubCatalog().models([TEXT])[TEXT][0]
+    assert first.providers == ("together", "fireworks-ai")
+    assert first.offers[0] == Offer("together", "conversational", 131_072, 0.1, 0.4, tools=True)
+    assert HubCatalog().models([PICTURE])[PICTURE][0].offers == (Offer("hf-inference", "text-to-image"),)
 
 
 def test_the_request_asks_for_served_trending_models_with_their_mapping(sandbox: Sandbox) -> None:
-    HubCatalog().models([TEXT])
-    [record] = [record for record in sandbox.requests if record.path == "/api/models"]
+    HubCatalog().models([PICTURE])
+    (record,) = sandbox.requests
     assert record.query["inference_provider"] == ["all"]
     assert record.query["sort"] == ["trendingScore"]
-    assert record.query["expand"] == ["inferenceProviderMapping"]
+    assert record.query["expand"] == ["inferenceProviderMapping", "gated"]
     assert record.query["limit"] == ["20"]
 
 
-def test_an_answer_is_kept_ten_minutes_then_given_while_it_is_asked_for_again(sandbox: Sandbox) -> None:
+def test_only_live_providers_are_named_each_once_and_models_without_one_left_out(hub: Hub) -> None:
+    def bend(request: httpx.Request, body: Any) -> Any:
+        if request.url.path == "/api/models":
+            first, second, third = (model["inferenceProviderMapping"] for model in body)
+            first[0]["status"] = "staging"
+            first.append(first[1])
+            second[0]["status"] = "error"
+            third[0]["task"] = "feature-extraction"
+        return body
+
+    hub.bend = bend
+    found = catalog().models([TEXT])[TEXT]
+    assert [(model.id, model.providers) for model in found] == [
+        (TEXT1, ("fireworks-ai",)),
+        ("sandbox/text-generation-3", ("together",)),
+    ]
+
+
+def test_without_the_hubs_list_the_routers_has_the_chat_models(hub: Hub) -> None:
+    hub.before = lambda request: None if request.url.host == ROUTER else _refuse(request)
+    found = catalog().models(TASKS)
+    assert {TEXT1, "sandbox/image-text-to-text-1"} <= {model.id for model in found[TEXT]}
+    assert [model.id for model in found[VISION]] == [f"sandbox/image-text-to-text-{n}" for n in (1, 2, 3)]
+    assert found[PICTURE] == ()
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"data": None}, {"data": [1, {"id": 2}, {"id": "a/b", "providers": 3}]}])
+def test_a_router_that_says_something_else_costs_its_details_alone(hub: Hub, answer: Any) -> None:
+    hub.bend = lambda request, body: answer if request.url.host == ROUTER else body
+    assert catalog().models([TEXT])[TEXT][0] == CatalogModel(TEXT1, (Offer("together"), Offer("fireworks-ai")))
+
+
+def test_details_of_another_type_are_left_out(hub: Hub) -> None:
+    def bend(request: httpx.Request, body: Any) -> Any:
+        if request.url.host == ROUTER:
+            body["data"][0]["architecture"] = "text"
+            body["data"][0]["providers"][0] |= {
+                "context_length": "long",
+                "pricing": {"input": "1"},
+                "supports_tools": 1,
+            }
+        return body
+
+    hub.bend = bend
+    assert catalog().models([TEXT])[TEXT][0].offers[0] == Offer("together")
+
+
+# ---- kept, stale, asked for again
+
+
+def test_a_fresh_answer_is_kept_and_an_older_one_given_while_it_is_asked_for_again(hub: Hub) -> None:
     clock = Clock()
-    asked = HubCatalog(clock=clock)
-    first = asked.models([TEXT])
+    asked = catalog(clock=clock)
+    first = asked.models([PICTURE])
     clock.now += KEEP - 1
-    assert asked.models([TEXT]) == first
-    assert len(listings(sandbox)) == 1
-    sandbox.set_mapping("sandbox/text-generation-2", ())
+    assert asked.models([PICTURE]) == first
+    assert len(listings(hub.box)) == 1
+    hub.box.set_mapping(PICTURE1, ["replicate"])
     clock.now += 2
-    assert asked.models([TEXT]) == first, "the old one, without a wait"
-    until(lambda: len(asked.models([TEXT])[TEXT]) == 2)
-    assert len(listings(sandbox)) == 2
+    assert asked.models([PICTURE]) == first, "at once, what was known"
+    until(lambda: asked.models([PICTURE])[PICTURE][0].providers == ("replicate",))
+    assert len(listings(hub.box)) == 2
     assert KEEP == 600
 
 
-def test_an_old_answer_serves_for_a_week_while_the_hub_is_down(sandbox: Sandbox) -> None:
+def test_who_is_patient_waits_for_the_fresh_answer_and_has_the_old_one_in_need(hub: Hub) -> None:
     clock = Clock()
-    asked = HubCatalog(clock=clock)
-    first = asked.models([TEXT])
-    sandbox.fail("hub_503", times=1000)
+    asked = catalog(clock=clock)
+    asked.models([PICTURE])
+    hub.box.set_mapping(PICTURE1, ["replicate"])
+    clock.now += KEEP
+    assert asked.check(PICTURE1, None, PICTURE, patient=True).provider == "replicate"
+    hub.box.set_mapping(PICTURE1, ["together"])
+    clock.now += KEEP
+    assert asked.survey(PICTURE).models[0].providers == ("together",)
+    hub.down()
+    clock.now += KEEP
+    survey = asked.survey(PICTURE)
+    assert survey.models[0].providers == ("together",)
+    assert survey.stale
+    assert survey.at == clock.now - KEEP
+
+
+def test_an_old_answer_serves_a_week_of_outage(hub: Hub) -> None:
+    clock = Clock()
+    asked = catalog(clock=clock)
+    first = asked.models([PICTURE])
+    hub.down()
+    clock.now += KEEP_STALE - 1
+    assert asked.models([PICTURE]) == first
+    clock.now += 2
+    assert asked.models([PICTURE]) == {PICTURE: ()}
+
+
+def test_an_answer_of_the_future_is_not_believed_and_gives_way(hub: Hub, disk: DiskCache) -> None:
+    clock = Clock()
+    clock.now += 1e9
+    catalog(disk, clock).models([PICTURE])
     for _ in range(3):
-        clock.now += KEEP_STALE / 4
-        assert asked.models([TEXT]) == first
-        time.sleep(0.05)
-    clock.now += KEEP_STALE / 4
-    assert asked.models([TEXT]) == {TEXT: ()}
+        assert len(catalog(disk).models([PICTURE])[PICTURE]) == 3
+    assert len(listings(hub.box)) == 2
 
 
-def test_an_empty_answer_is_an_answer(sandbox: Sandbox) -> None:
+def test_an_empty_answer_is_an_answer(hub: Hub) -> None:
     clock = Clock()
-    asked = HubCatalog(clock=clock)
+    asked = catalog(clock=clock)
     assert asked.models(["no-such-task"]) == {"no-such-task": ()}
     clock.now += KEEP_FAILURE + 1
     asked.models(["no-such-task"])
-    assert len(listings(sandbox)) == 1
+    assert len(listings(hub.box)) == 1
+
+
+def test_what_is_kept_in_memory_is_bounded(hub: Hub, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(memory, "MAX_ENTRIES", 2)
+    asked = catalog()
+    for task in ("a", "b", "a", "c", "a", "b"):
+        asked.models([task])
+    assert listings(hub.box) == ["a", "b", "c", "b"], "what was not asked for longest has to go"
+
+
+# ---- a Hub that is down
 
 
 @pytest.mark.parametrize("fault", ["hub_503", "hub_timeout", "hub_refused_connection"])
-def test_a_failure_is_kept_one_minute_and_said(sandbox: Sandbox, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_kept_one_minute_and_said(sandbox: Sandbox, fault: str, caplog: Log) -> None:
     clock = Clock()
     asked = HubCatalog(clock=clock)
     sandbox.fail(fault, times=10)  # more than one: the client may try again by itself
@@ -123,291 +268,418 @@ def test_a_failure_is_kept_one_minute_and_said(sandbox: Sandbox, fault: str, cap
     assert TEXT in caplog.text
     assert any(record.levelno == logging.WARNING for record in caplog.records)
     sandbox._planned.clear()
-    before = len(listings(sandbox))
+    before = len(sandbox.requests)
     clock.now += KEEP_FAILURE - 1
     assert asked.models([TEXT]) == {TEXT: ()}
-    assert len(listings(sandbox)) == before
+    assert not asked.check(TEXT1, None, TEXT).verified
+    assert len(sandbox.requests) == before
     clock.now += 2
     assert len(asked.models([TEXT])[TEXT]) == 3
     assert KEEP_FAILURE == 60
 
 
-def test_a_failure_of_one_task_leaves_the_others(sandbox: Sandbox) -> None:
-    asked = HubCatalog()
-    assert len(asked.models([PICTURE])[PICTURE]) == 3
-    sandbox.fail("hub_503", times=10)
-    found = asked.models([TEXT, PICTURE])
-    assert found[TEXT] == ()
-    assert len(found[PICTURE]) == 3
+def test_a_hub_that_is_down_is_asked_once_whatever_is_wanted_of_it(hub: Hub) -> None:
+    seen: list[str] = []
+
+    def refuse(request: httpx.Request) -> None:
+        seen.append(request.url.host)
+        _refuse(request)
+
+    hub.before = refuse
+    asked = catalog()
+    asked.models([TEXT])
+    for number in range(20):
+        assert asked.check(f"acme/m{number}", None, TEXT).verified is False
+    asked.models(TASKS)
+    assert sorted(seen) == ["huggingface.co", ROUTER]
 
 
-def test_a_hub_that_hangs_costs_one_limit_for_all_tasks_together(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_question_that_the_hub_cannot_read_leaves_the_others(hub: Hub) -> None:
+    def refuse(request: httpx.Request) -> None:
+        if request.url.params.get("pipeline_tag") == PICTURE:
+            raise huggingface_hub.errors.BadRequestError("no such tag", response=httpx.Response(400, request=request))
+
+    hub.before = refuse
+    asked = catalog()
+    assert asked.models([PICTURE]) == {PICTURE: ()}
+    assert len(asked.models([TEXT])[TEXT]) == 3
+    assert asked.check(PICTURE1, None, PICTURE).verified
+
+
+def test_a_hub_that_hangs_costs_one_limit_for_all_questions_together(hub: Hub, monkeypatch: Patch) -> None:
     assert memory.TIMEOUT == 3
     monkeypatch.setattr(memory, "TIMEOUT", 0.4)
     release = threading.Event()
-    before_answering(monkeypatch, sandbox, lambda: release.wait(20))
-    asked = HubCatalog()
+    hub.before = lambda _request: release.wait(20)
+    asked = catalog()
     try:
         start = time.monotonic()
         assert asked.models(TASKS) == dict.fromkeys(TASKS, ())
         assert 0.3 < time.monotonic() - start < 1.0
         start = time.monotonic()
         assert asked.models(TASKS) == dict.fromkeys(TASKS, ())
-        assert time.monotonic() - start < 0.3  # the same call is still under way, and has had its time
+        assert asked.check("acme/m", None, TEXT).verified is False
+        assert time.monotonic() - start < 0.3  # nobody waits for the same again
     finally:
         release.set()
-    until(lambda: len(listings(sandbox)) == len(TASKS))
+    until(lambda: len(listings(hub.box)) == len(TASKS))
 
 
-def test_a_late_answer_is_kept_like_any_other(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_answer_is_kept_like_any_other_and_ends_the_outage(hub: Hub, monkeypatch: Patch) -> None:
     monkeypatch.setattr(memory, "TIMEOUT", 0.2)
     release = threading.Event()
-    before_answering(monkeypatch, sandbox, lambda: release.wait(20))
-    asked = HubCatalog()
-    assert asked.models([TEXT]) == {TEXT: ()}
+    hub.before = lambda _request: release.wait(20)
+    asked = catalog()
+    assert asked.models([PICTURE]) == {PICTURE: ()}
     release.set()
-    until(lambda: len(asked.models([TEXT])[TEXT]) == 3)
-    assert len(listings(sandbox)) == 1
+    until(lambda: len(asked.models([PICTURE])[PICTURE]) == 3)
+    assert len(listings(hub.box)) == 1
+    assert asked.check("sandbox/text-to-image-4", None, PICTURE).verified
 
 
-def test_twenty_threads_share_one_request(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    before_answering(monkeypatch, sandbox, lambda: time.sleep(0.2))
-    asked = HubCatalog()
+def test_twenty_threads_share_one_request(hub: Hub) -> None:
+    hub.before = lambda _request: time.sleep(0.2)
+    asked = catalog()
     together = threading.Barrier(20)
 
     def ask(_: int) -> int:
         together.wait(timeout=10)
-        return len(asked.models([TEXT])[TEXT])
+        return len(asked.models([PICTURE])[PICTURE])
 
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(ask, range(20))) == [3] * 20
-    assert len(listings(sandbox)) == 1
-
-
-def test_only_live_providers_are_named_each_once() -> None:
-    mapping = [
-        SimpleNamespace(provider="together", status="live", task="conversational"),
-        SimpleNamespace(provider="novita", status="staging"),
-        SimpleNamespace(provider="fal-ai", status="error"),
-        SimpleNamespace(provider="together", status="live", task="conversational"),
-        SimpleNamespace(provider="replicate", status="live", task="conversational"),
-    ]
-    assert [offer["provider"] for offer in hub_listing._live(mapping)] == ["together", "replicate"]
-    assert hub_listing._live(None) == []
-
-
-def test_a_model_whose_providers_are_all_down_is_left_out(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    from omni_router._sandbox import hub
-
-    real = hub._mapping
-
-    def staged(model: str, entry: hub.Model) -> object:
-        found = real(model, entry) or []
-        down = model in ("sandbox/text-generation-1", "sandbox/text-generation-2")
-        for place, provider in enumerate(found):
-            if down and (place == 0 or model.endswith("-2")):
-                provider["status"] = "staging"
-        return found
-
-    monkeypatch.setattr(hub, "_mapping", staged)
-    assert [(model.id, model.providers) for model in HubCatalog().models([TEXT])[TEXT]] == [
-        ("sandbox/text-generation-1", ("fireworks-ai",)),
-        ("sandbox/text-generation-3", ("fireworks-ai", "together")),
-    ]
+    assert len(listings(hub.box)) == 1
 
 
 # ---- one model
 
 
-MODEL = "sandbox/text-generation-1"
+def test_a_listed_model_is_served_without_another_request(hub: Hub) -> None:
+    asked = catalog()
+    assert asked.check(TEXT1, None, TEXT) == Check(TEXT1, None, verified=True)
+    assert asked.check(TEXT1, "together", TEXT) == Check(TEXT1, "together", verified=True)
+    assert asked.check(PICTURE1, None, PICTURE) == Check(PICTURE1, "hf-inference", verified=True)
+    assert hub.asked(TEXT1) == hub.asked(PICTURE1) == 0
 
 
-def lookups(box: Sandbox) -> list[str]:
-    return [record.path for record in list(box.requests) if record.path.startswith("/api/models/")]
+def test_a_model_of_no_list_is_looked_up_once(hub: Hub) -> None:
+    asked = catalog()
+    for _ in range(3):
+        assert asked.check("sandbox/text-to-image-4", None, PICTURE).provider == "replicate"
+    assert hub.asked("sandbox/text-to-image-4") == 1
 
 
-@pytest.mark.parametrize(
-    ("model", "provider", "task", "expected"),
-    [
-        (MODEL, None, TEXT, Check(MODEL, None, verified=True)),
-        (MODEL, "together", TEXT, Check(MODEL, "together", verified=True)),
-        (MODEL, "novita", TEXT, "no_provider"),
-        ("sandbox/image-text-to-text-1", None, TEXT, Check("sandbox/image-text-to-text-1", None, verified=True)),
-        ("sandbox/image-text-to-text-1", None, VISION, Check("sandbox/image-text-to-text-1", None, verified=True)),
-        (MODEL, None, VISION, "no_provider"),
-        ("sandbox/image-to-text-1", None, VISION, Check("sandbox/image-to-text-1", None, verified=True)),
-        ("sandbox/text-to-image-2", None, PICTURE, Check("sandbox/text-to-image-2", "together", verified=True)),
-        ("sandbox/text-to-image-4", None, PICTURE, Check("sandbox/text-to-image-4", "replicate", verified=True)),
-        (MODEL, None, PICTURE, "no_provider"),
-        ("sandbox/text-generation-8", None, TEXT, "no_provider"),
-        ("sandbox/text-generation-9", None, TEXT, "no_provider"),
-        ("acme/nowhere", None, TEXT, "not_found"),
-    ],
-)
-def test_a_model_is_served_or_refused(
-    model: str, provider: str | None, task: str, expected: Check | str, sandbox: Sandbox
-) -> None:
-    check = HubCatalog().check(model, provider, task)
-    if isinstance(expected, Check):
-        assert check == expected
-    else:
-        assert check.refused == expected
-        assert check.why
+REFUSED = {
+    "unknown": ("acme/nowhere", None, TEXT, "not_found", "not on the Hub"),
+    "another task": (TEXT1, None, PICTURE, "no_provider", "its task is text-generation"),
+    "text only": (TEXT1, None, VISION, "no_provider", "its task is text-generation"),
+    "no provider": ("sandbox/text-generation-9", None, TEXT, "no_provider", "no provider has it"),
+    "no mapping": ("sandbox/text-generation-8", None, TEXT, "no_provider", "no provider has it"),
+    "another provider": (
+        TEXT1,
+        "novita",
+        TEXT,
+        "no_provider",
+        "novita does not serve it for text-generation",
+    ),
+}
 
 
-def test_a_model_that_is_listed_is_not_looked_up(sandbox: Sandbox) -> None:
-    asked = HubCatalog()
-    asked.models(TASKS)
-    for _ in range(5):
-        asked.check(MODEL, None, TEXT)
-    assert lookups(sandbox) == []
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_called_is_refused_with_its_reason(case: str, hub: Hub) -> None:
+    model, provider, task, kind, why = REFUSED[case]
+    check = catalog().check(model, provider, task)
+    assert (check.verified, check.refused) == (True, kind)
+    assert why in check.why
 
 
-def test_one_that_is_not_is_looked_up_once_however_many_ask(sandbox: Sandbox) -> None:
-    asked = HubCatalog()
-    with ThreadPoolExecutor(20) as pool:
-        found = list(pool.map(lambda _: asked.check("sandbox/text-to-image-4", None, PICTURE), range(20)))
-    assert len(set(found)) == 1
-    assert lookups(sandbox) == ["/api/models/sandbox/text-to-image-4"]
-
-
-def test_a_renamed_model_is_followed(sandbox: Sandbox) -> None:
-    sandbox.set_mapping("acme/old", ["novita"], TEXT)
-    sandbox.rename("acme/old", "acme/new")
-    assert HubCatalog().check("acme/old", None, TEXT) == Check("acme/new", None, verified=True)
-
-
-def test_a_gated_model_is_refused_to_a_token_without_access(sandbox: Sandbox) -> None:
-    sandbox.gate(MODEL)
-    check = HubCatalog(lambda: "hf_mine").check(MODEL, None, TEXT)
-    assert (check.refused, check.verified) == ("not_found", True)
-    assert "gated" in check.why
-    asked = [record for record in sandbox.requests if record.path.endswith("/auth-check")]
-    assert [record.token for record in asked] == ["hf_mine"]
-
-
-def test_a_hub_that_is_away_verifies_nothing_and_is_not_asked_for_every_model(sandbox: Sandbox) -> None:
-    sandbox.fail("hub_503", times=1000)
-    asked = HubCatalog()
-    checks = [asked.check(f"acme/m{number}", None, TEXT) for number in range(10)]
-    assert {(check.verified, check.refused) for check in checks} == {(False, None)}
-    assert lookups(sandbox) == []
-    assert len(listings(sandbox)) <= 3, "the client may try again by itself"
-
-
-def test_a_refusal_is_asked_for_anew_when_it_is_old(sandbox: Sandbox) -> None:
-    clock = Clock()
-    asked = HubCatalog(clock=clock)
-    assert asked.check("acme/new", None, TEXT).refused == "not_found"
-    sandbox.set_mapping("acme/new", ["novita"], TEXT)
-    assert asked.check("acme/new", None, TEXT).refused == "not_found"
-    clock.now += KEEP + 1
-    assert asked.check("acme/new", None, TEXT).refused is None
-
-
-def test_a_stale_list_names_no_provider(sandbox: Sandbox) -> None:
-    clock = Clock()
-    asked = HubCatalog(clock=clock)
-    assert asked.check("sandbox/text-to-image-2", None, PICTURE).provider == "together"
-    sandbox.fail("hub_503", times=1000)
-    clock.now += KEEP + 1
-    assert asked.check("sandbox/text-to-image-2", None, PICTURE) == Check(
-        "sandbox/text-to-image-2", None, verified=True
+def test_a_chat_model_that_sees_serves_both_kinds_of_chat(hub: Hub) -> None:
+    assert catalog().check("sandbox/image-text-to-text-1", None, TEXT).refused is None
+    assert catalog().check("sandbox/image-text-to-text-1", None, VISION) == Check(
+        "sandbox/image-text-to-text-1", None, verified=True
     )
 
 
-def test_the_routers_own_list_adds_what_the_hub_does_not_name_first(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub_listing, "LIMIT", 1)
-    asked = HubCatalog()
-    assert [model.id[-1] for model in asked.models([TEXT])[TEXT]] == ["1"]
-    assert len(asked.all_models(TEXT)) == 6, "three of text, and three that see take text as well"
-    assert [model.id for model in asked.all_models(VISION)] == [f"sandbox/{VISION}-{n}" for n in (1, 2, 3)]
+def test_the_routers_word_on_pictures_counts_more_than_the_tag(hub: Hub) -> None:
+    def bend(request: httpx.Request, body: Any) -> Any:
+        if request.url.host == ROUTER:
+            for card in body["data"]:
+                if card["id"] == TEXT1:
+                    card["architecture"]["input_modalities"].append("image")
+        return body
+
+    hub.bend = bend
+    assert catalog().check(TEXT1, None, VISION).refused is None
+
+
+def test_a_describer_of_pictures_is_named_its_provider(hub: Hub) -> None:
+    assert catalog().check("sandbox/image-to-text-1", None, VISION).provider == "hf-inference"
+
+
+def test_a_renamed_model_gets_its_new_id(hub: Hub) -> None:
+    hub.box.set_mapping("acme/old", ["replicate"], PICTURE)
+    hub.box.rename("acme/old", "acme/new")
+    assert catalog().check("acme/old", None, PICTURE) == Check("acme/new", "replicate", verified=True)
+    hub.box.set_mapping("acme/new", [])
+    check = catalog().check("acme/old", None, PICTURE)
+    assert (check.model, check.refused) == ("acme/new", "no_provider")
+
+
+def test_a_gated_model_is_for_those_who_have_access_also_where_it_is_listed(hub: Hub, disk: DiskCache) -> None:
+    hub.box.gate(TEXT1, open_to=[YOURS])
+    tokens = [MINE]
+    asked = HubCatalog(lambda: tokens[-1], disk, Clock())
+    refused = asked.check(TEXT1, None, TEXT)
+    assert (refused.refused, "accept its terms" in refused.why) == ("not_found", True)
+    tokens.append(YOURS)
+    assert asked.check(TEXT1, None, TEXT).refused is None
+    tokens.append(MINE)
+    assert asked.check(TEXT1, None, TEXT) == refused
+    assert hub.asked(TEXT1) == 2, "kept for each token"
+    assert f"model {TEXT1}" not in stored(disk)
+
+
+def test_an_unreachable_hub_leaves_everything_unverified(hub: Hub) -> None:
+    hub.down()
+    check = catalog().check("acme/m", "together", TEXT)
+    assert (check.model, check.provider, check.verified, check.refused) == ("acme/m", "together", False, None)
+
+
+def test_the_routers_list_vouches_for_a_chat_model_while_the_hub_is_down(hub: Hub) -> None:
+    hub.before = lambda request: None if request.url.host == ROUTER else _refuse(request)
+    assert catalog().check(TEXT1, None, TEXT).verified is True
+    assert catalog().check(TEXT1, None, VISION).verified is False
+    assert catalog().check("acme/m", None, TEXT).verified is False
+
+
+def test_an_old_answer_names_no_provider_and_a_refusal_does_not_grow_old(hub: Hub) -> None:
+    clock = Clock()
+    asked = catalog(clock=clock)
+    assert asked.check(PICTURE1, None, PICTURE).provider == "hf-inference"
+    assert asked.check("sandbox/text-to-image-4", None, PICTURE).provider == "replicate"
+    assert asked.check("sandbox/text-to-image-9", None, PICTURE).refused == "no_provider"
+    hub.down()
+    clock.now += KEEP + 1
+    for model in (PICTURE1, "sandbox/text-to-image-4"):
+        assert asked.check(model, None, PICTURE) == Check(model, None, verified=True)
+    assert asked.check(PICTURE1, "fal-ai", PICTURE).verified is False, "the old list does not say no"
+    assert asked.check("sandbox/text-to-image-9", None, PICTURE).verified is False
+
+
+def test_a_refreshed_answer_makes_the_client_forget_its_own(hub: Hub) -> None:
+    asked = catalog()
+    mapping: Any = _common._fetch_inference_provider_mapping
+    mapping(PICTURE1)
+    asked.models([PICTURE])
+    assert mapping.cache_info().currsize == 0
+    mapping(PICTURE1)
+    asked.check("sandbox/text-to-image-4", None, PICTURE)
+    assert mapping.cache_info().currsize == 0
+
+
+# ---- whose answer it is
+
+
+def test_the_token_of_the_asking_thread_is_sent(hub: Hub) -> None:
+    local = threading.local()
+    local.token = MINE
+    HubCatalog(lambda: getattr(local, "token", "hf_of_nobody"), None, Clock()).check("acme/m", None, TEXT)
+    assert {record.token for record in hub.box.requests if record.host != ROUTER} == {MINE}
+    assert {record.token for record in hub.box.requests if record.host == ROUTER} == {None}, "its list is open to all"
+
+
+def test_what_is_unknown_to_one_token_is_asked_for_with_the_next(hub: Hub, disk: DiskCache) -> None:
+    tokens = [MINE]
+    asked = HubCatalog(lambda: tokens[-1], disk, Clock())
+    for token in (MINE, MINE, YOURS, YOURS):
+        tokens.append(token)
+        assert asked.check("acme/private", None, PICTURE).refused == "not_found"
+    assert hub.asked("acme/private") == 2
+    assert "acme/private" not in stored(disk)
+
+
+def test_a_public_model_is_asked_for_once_for_all_tokens(hub: Hub) -> None:
+    tokens = [MINE]
+    asked = HubCatalog(lambda: tokens[-1], None, Clock())
+    for token in (MINE, YOURS):
+        tokens.append(token)
+        assert asked.check("sandbox/text-to-image-4", None, PICTURE).refused is None
+    assert hub.asked("sandbox/text-to-image-4") == 1
+
+
+def test_no_token_reaches_the_disk(hub: Hub, disk: DiskCache) -> None:
+    asked = catalog(disk)
+    asked.models(TASKS)
+    asked.check("sandbox/text-to-image-4", None, PICTURE)
+    assert "sandbox/text-to-image-4" in stored(disk)
+    assert MINE not in stored(disk)
+    assert str(hash(MINE)) not in stored(disk)
+
+
+def test_each_sandbox_has_answers_of_its_own_and_none_on_disk(hub: Hub, disk: DiskCache) -> None:
+    asked = catalog(disk)
+    for providers in (["fal-ai"], ["together"]):
+        with _sandbox.sandbox() as box:
+            box.set_mapping(PICTURE1, providers)
+            assert asked.check(PICTURE1, None, PICTURE).provider == providers[0]
+            asked.check("sandbox/text-to-image-4", None, PICTURE)
+            assert not disk.path.exists()
+    assert asked.check(PICTURE1, None, PICTURE).provider == "hf-inference"
+    with _sandbox.sandbox() as box:
+        box.set_mapping(PICTURE1, [])
+        assert asked.check(PICTURE1, None, PICTURE).refused == "no_provider", "what the disk has is of another world"
+
+
+def test_an_outage_outside_is_none_in_the_sandbox(hub: Hub) -> None:
+    hub.down()
+    asked = catalog()
+    assert asked.models([PICTURE]) == {PICTURE: ()}
+    with _sandbox.sandbox():
+        assert len(asked.models([PICTURE])[PICTURE]) == 3
+
+
+def test_an_answer_is_dropped_when_a_sandbox_came_meanwhile(hub: Hub, disk: DiskCache, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(memory, "TIMEOUT", 0.1)
+    release = threading.Event()
+    hub.before = lambda _request: release.wait(20)
+    asked = catalog(disk)
+    asked.models([PICTURE])
+    with _sandbox.sandbox():
+        release.set()
+        until(lambda: not any("catalog" in thread.name for thread in threading.enumerate()))
+    assert disk.get("models of text-to-image") is None
 
 
 # ---- on disk
 
 
-@pytest.fixture
-def hub() -> Iterator[Sandbox]:
-    """The stand-in for the Hub as if it were the real one: nobody knows that it is a sandbox."""
-    box = Sandbox()
-    before = (_http._GLOBAL_CLIENT_FACTORY, _http._GLOBAL_ASYNC_CLIENT_FACTORY)
-    huggingface_hub.set_client_factory(lambda: httpx.Client(transport=box.transport, follow_redirects=True))
-    yield box
-    huggingface_hub.set_client_factory(before[0])
-
-
-def test_another_process_reads_what_one_has_learnt(hub: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "cache" / "catalog.sqlite"
-    first = HubCatalog(disk=DiskCache(file))
+def test_another_catalog_reads_the_disk_without_asking(hub: Hub, disk: DiskCache) -> None:
+    first = catalog(disk)
     found = first.models(TASKS)
-    served = first.check("sandbox/text-to-image-4", None, PICTURE)
-    requests = len(hub.requests)
-    second = HubCatalog(disk=DiskCache(file))
+    check = first.check("sandbox/text-to-image-4", None, PICTURE)
+    before = len(hub.box.requests)
+    second = catalog(DiskCache(disk.path), token=YOURS)
     assert second.models(TASKS) == found
-    assert second.check("sandbox/text-to-image-4", None, PICTURE) == served
-    assert len(hub.requests) == requests
+    assert second.check("sandbox/text-to-image-4", None, PICTURE) == check
+    assert len(hub.box.requests) == before
 
 
-def test_what_only_a_token_may_know_and_the_token_itself_do_not_reach_the_disk(hub: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "catalog.sqlite"
-    hub.gate(MODEL)
-    token = "hf_averysecrettoken"
-    catalog = HubCatalog(lambda: token, DiskCache(file))
-    catalog.check(MODEL, None, TEXT)
-    catalog.check("acme/private", None, TEXT)
-    catalog.check("sandbox/text-to-image-4", None, PICTURE)
-    with sqlite3.connect(file) as database:
-        keys = {key for (key,) in database.execute("SELECT key FROM cache")}
-    database.close()
-    assert keys == {f"models of {TEXT}", f"models of {PICTURE}", "chat models", "model sandbox/text-to-image-4"}
-    assert token.encode() not in file.read_bytes()
-    other = HubCatalog(lambda: "hf_other", DiskCache(file))
-    hub.set_mapping("acme/private", ["novita"], TEXT)
-    assert other.check("acme/private", None, TEXT).refused is None
+def test_another_process_reads_the_disk_without_asking(hub: Hub, disk: DiskCache) -> None:
+    HubCatalog(lambda: MINE, disk).models([PICTURE])
+    program = f"""
+import pathlib, sys, huggingface_hub
+from omni_router.inference.catalog import HubCatalog
+from omni_router.inference.disk_cache import DiskCache
+huggingface_hub.set_client_factory(lambda: sys.exit("asked"))
+catalog = HubCatalog(disk=DiskCache(pathlib.Path({str(disk.path)!r})))
+print(*[model.id for model in catalog.models([{PICTURE!r}])[{PICTURE!r}]])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [f"sandbox/text-to-image-{n}" for n in (1, 2, 3)], done.stderr
 
 
-def test_what_a_sandbox_lists_stays_out_of_the_file(sandbox: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "catalog.sqlite"
-    assert HubCatalog(disk=DiskCache(file)).models([TEXT])[TEXT]
-    assert not file.exists()
+def test_what_another_process_learnt_since_is_taken_from_disk(hub: Hub, disk: DiskCache) -> None:
+    clock = Clock()
+    ours, theirs = catalog(disk, clock), catalog(DiskCache(disk.path), clock)
+    ours.models([PICTURE])
+    clock.now += KEEP
+    hub.box.set_mapping(PICTURE1, ["replicate"])
+    theirs.survey(PICTURE)
+    assert ours.models([PICTURE])[PICTURE][0].providers == ("replicate",)
+    assert len(listings(hub.box)) == 2
 
 
-def test_the_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_cache, "MAX_ENTRIES", 20)
-    cache = DiskCache(tmp_path / "catalog.sqlite")
-    for number in range(50):
-        cache.put(f"model {number}", {"n": number}, float(number))
-    assert cache.get("model 29") is None
-    assert cache.get("model 30") == ({"n": 30}, 30.0)
+def test_the_disk_serves_while_the_hub_is_down(hub: Hub, disk: DiskCache) -> None:
+    clock = Clock()
+    found = catalog(disk, clock).models(TASKS)
+    hub.down()
+    clock.now += KEEP * 2
+    assert catalog(DiskCache(disk.path), clock).models(TASKS) == found
 
 
-@pytest.mark.parametrize("damage", ["nonsense", "folder", "other table"])
-def test_a_file_that_cannot_be_used_breaks_nothing(damage: str, hub: Sandbox, tmp_path: Path) -> None:
-    file = tmp_path / "catalog.sqlite"
-    if damage == "nonsense":
-        file.write_text("nonsense " * 500)
-    elif damage == "folder":
-        file.mkdir()
-    else:
-        with sqlite3.connect(file) as database:
-            database.execute("CREATE TABLE cache (key TEXT)")
-        database.close()
-    catalog = HubCatalog(disk=DiskCache(file))
-    assert len(catalog.models([TEXT])[TEXT]) == 3
-    assert len(catalog.models([TEXT])[TEXT]) == 3
-    assert len(listings(hub)) == 1, "it is still kept in memory"
+def test_the_disk_is_bounded_and_the_oldest_go(disk: DiskCache, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(disk_cache, "MAX_ENTRIES", 3)
+    for number in range(10):
+        disk.put(f"key {number}", number, float(number))
+    assert [disk.get(f"key {number}") is not None for number in range(10)] == [False] * 7 + [True] * 3
+    assert disk.get("key 9") == (9, 9.0)
 
 
-def test_the_clients_own_memory_is_not_older_than_the_catalogs(hub: Sandbox) -> None:
-    from huggingface_hub.inference._providers._common import _fetch_inference_provider_mapping
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"\0garbage" * 1000)
 
-    _fetch_inference_provider_mapping("sandbox/text-to-image-4")
-    assert hub.asked_for_mapping("sandbox/text-to-image-4") == 1
-    HubCatalog().check("sandbox/text-to-image-4", None, PICTURE)
-    _fetch_inference_provider_mapping("sandbox/text-to-image-4")
-    assert hub.asked_for_mapping("sandbox/text-to-image-4") == 2
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000] + b"\xff" * 5000)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _other_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(f"DROP TABLE {disk_cache.TABLE}; CREATE TABLE {disk_cache.TABLE} (a TEXT)")
+
+
+def _no_json(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE {disk_cache.TABLE} SET value = 'no json', at = 'never'")  # noqa: S608
+
+
+@pytest.mark.parametrize("damage", [_garbage, _cut, _folder, _other_table, _no_json])
+def test_a_damaged_file_breaks_nothing(damage: Callable[[Path], None], hub: Hub, disk: DiskCache) -> None:
+    catalog(disk).models(TASKS)
+    damage(disk.path)
+    for _ in range(2):
+        found = catalog(disk).models(TASKS)
+        assert [len(models) for models in found.values()] == [3, 3, 3]
+
+
+def test_a_file_that_is_no_database_is_begun_anew(hub: Hub, disk: DiskCache) -> None:
+    disk.path.parent.mkdir(parents=True)
+    _garbage(disk.path)
+    catalog(disk).models([PICTURE])
+    before = len(hub.box.requests)
+    catalog(DiskCache(disk.path)).models([PICTURE])
+    assert len(hub.box.requests) == before
+
+
+def test_a_locked_file_is_done_without_and_used_again_later(hub: Hub, disk: DiskCache, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(disk_cache, "BUSY", 0.05)
+    disk.put("key", 1, 1.0)
+    with closing(sqlite3.connect(disk.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert len(catalog(disk).models([PICTURE])[PICTURE]) == 3
+        assert disk.get("key") is None
+        other.execute("ROLLBACK")
+    assert disk.get("key") == (1, 1.0)
+
+
+def test_a_place_that_cannot_be_written_is_told_once(hub: Hub, tmp_path: Path, caplog: Log) -> None:
+    caplog.set_level(logging.INFO, "omni_router")
+    (tmp_path / "file").write_text("in the way")
+    disk = DiskCache(tmp_path / "file" / "catalog.sqlite")
+    assert len(catalog(disk).models([PICTURE])[PICTURE]) == 3
+    disk.put("key", 1, 1.0)
+    assert caplog.text.count("kept in memory") == 1
+
+
+# ---- a survey
+
+
+def test_a_survey_gives_the_rest_of_the_routers_list_too(hub: Hub) -> None:
+    survey = catalog().survey(TEXT)
+    assert [model.id for model in survey.models[:3]] == [f"sandbox/text-generation-{n}" for n in (1, 2, 3)]
+    assert "sandbox/image-text-to-text-1" in [model.id for model in survey.models[3:]]
+    assert (survey.stale, survey.missing) == (False, ())
+    assert all(model.id.startswith("sandbox/image-text") for model in catalog().survey(VISION).models)
+
+
+def test_a_survey_names_the_lists_that_could_not_be_had(hub: Hub) -> None:
+    hub.before = lambda request: _refuse(request) if request.url.host == ROUTER else None
+    assert catalog().survey(TEXT).missing == ("chat models",)
+    hub.down()
+    survey = catalog().survey(PICTURE)
+    assert (survey.models, survey.at, survey.missing) == ((), None, ("models of text-to-image",))

@@ -1,155 +1,235 @@
-"""`--check` and `--list-models`, as a user runs them."""
+"""`--check`, on the sandbox and with the real encoder."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
+from omni_router.config.policy import DEFAULT_POLICY, Route, parse_document
+from omni_router.errors import ConfigurationError
+from omni_router.policy_overlap import PHRASE, WHOLE, overlaps
+from omni_router.routers.encoder import MiniLM
+
+TEXT1, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
 
 Capture = pytest.CaptureFixture[str]
-TEXT = "sandbox/text-generation-1"
+Patch = pytest.MonkeyPatch
+Write = Callable[..., Path]
+Report = list[dict[str, Any]]
+
+COOKING: dict[str, Any] = {
+    "name": "cooking",
+    "description": "recipes, meal plans and cooking tips",
+    "task": "text-generation",
+    "examples": ["How long do I boil an egg?"],
+}
+SPACE: dict[str, Any] = {
+    "name": "space",
+    "description": "planets, stars and rockets",
+    "task": "text-generation",
+    "examples": ["How far away is Mars?"],
+}
+
+
+@pytest.fixture(scope="module")
+def encoder() -> MiniLM:
+    return MiniLM()
 
 
 @pytest.fixture(autouse=True)
-def no_sandbox_left() -> Iterator[None]:
-    yield
-    while _sandbox.active():
-        _sandbox.uninstall()
+def loaded_once(encoder: MiniLM, monkeypatch: Patch) -> None:
+    monkeypatch.setattr("omni_router.policy_check.MiniLM", lambda: encoder)
 
 
-def route(name: str, description: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "description": description, "task": "text-generation", "examples": ["an example"], **more}
+@pytest.fixture
+def report(route_config: Path, sandbox: Sandbox, capsys: Capture) -> Callable[..., Report]:
+    """Check a policy of these entries, and give the findings."""
+
+    def run(*entries: dict[str, Any], status: int) -> Report:
+        route_config.write_text(json.dumps(entries))
+        assert main(["--check", "--json", "--route-config", str(route_config)]) == status
+        found = json.loads(capsys.readouterr().out)
+        assert isinstance(found, list)
+        return found
+
+    return run
 
 
-LAW = route("law", "questions about contracts; tenancy and consumer law")
-FOOD = route("food", "recipes and cooking; what to eat tonight")
+def test_the_packaged_policy_is_well(sandbox: Sandbox, capsys: Capture) -> None:
+    assert main(["--check"]) == 0
+    assert capsys.readouterr().out == f"All is well with {DEFAULT_POLICY}: 10 routes, 0 models\n"
+    assert main(["--check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
 
 
-def findings(tmp_path: Path, capsys: Capture, *routes: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
-    path = tmp_path / "policy.json"
-    path.write_text(json.dumps(routes))
-    status = main(["--check", "--json", "--sandbox", "--route-config", str(path)])
-    return status, json.loads(capsys.readouterr().out)
+def test_a_broken_file_is_told_as_everywhere(sandbox: Sandbox, route_config: Path, capsys: Capture) -> None:
+    route_config.write_text("[{]")
+    assert main(["--check", "--route-config", str(route_config)]) == 2
+    assert f"{route_config}:1: not JSON" in capsys.readouterr().err
 
 
-def test_the_packaged_policy_is_in_order(capsys: Capture) -> None:
-    assert main(["--check", "--sandbox"]) == 0
-    assert capsys.readouterr().out == "the packaged default policy: 10 routes, nothing wrong\n"
+# ---- what routes lack
 
 
-def test_a_good_policy_is_in_order(tmp_path: Path, capsys: Capture) -> None:
-    assert findings(tmp_path, capsys, LAW, FOOD) == (0, [])
+def test_a_route_of_text_has_to_name_its_task_and_have_examples(report: Callable[..., Report]) -> None:
+    bare = {"name": "cooking", "description": "recipes"}
+    found = report(bare, status=1)
+    assert [(f["level"], f["route"]) for f in found] == [("problem", "cooking")] * 2
+    assert "taken for text-generation" in found[0]["finding"]
+    assert '"examples"' in found[1]["hint"]
+    assert list(found[0]) == ["level", "route", "model", "finding", "hint"]
 
 
-@pytest.mark.parametrize(
-    ("routes", "told"),
-    [
-        ([LAW, route("legal", "legal advice; questions about law and contracts")], "overlap (0."),
-        (
-            [LAW, route("tech", "mending computers; tenancy and consumer law; phones, tablets and printers")],
-            "both claim",
-        ),
-        ([{k: v for k, v in LAW.items() if k != "task"}], "no task"),
-        ([{k: v for k, v in LAW.items() if k != "examples"}], "no examples"),
-        ([{**LAW, "task": "nonsense"}, FOOD], "'nonsense' is not one of"),
-        ([{**LAW, "models": ["acme/nowhere"]}], "can no longer be called: not on the Hub"),
-        ([{**LAW, "models": ["sandbox/text-generation-9"]}], "no inference provider serves it"),
-    ],
-)
-def test_what_is_wrong_is_a_problem(routes: list[dict[str, Any]], told: str, tmp_path: Path, capsys: Capture) -> None:
-    status, found = findings(tmp_path, capsys, *routes)
-    assert status == 1
-    [problem] = [finding for finding in found if finding["level"] == "problem"]
-    assert told in problem["finding"]
-    assert problem["hint"]
+def test_the_routes_of_pictures_need_neither(report: Callable[..., Report]) -> None:
+    making = {"name": "Image_Generation", "description": "drawings made to order"}
+    seeing = {"name": "image_understanding", "description": "questions about a photo"}
+    found = report(making, seeing, status=0)
+    assert [(f["level"], f["finding"]) for f in found] == [("note", "it has no examples")] * 2
 
 
-def test_pictures_have_their_task_by_name_and_learned_examples_count(tmp_path: Path, capsys: Capture) -> None:
-    pictures = {"name": "image_generation", "description": "drawing", "learned": ["draw a cat"]}
-    assert findings(tmp_path, capsys, pictures) == (0, [])
+def test_examples_learnt_from_verdicts_count(report: Callable[..., Report]) -> None:
+    assert report({**COOKING, "examples": [], "learned": ["How do I fry an egg?"]}, status=0) == []
 
 
-def test_what_was_never_used_beside_used_ones_is_a_note(tmp_path: Path, capsys: Capture) -> None:
-    used = {"id": TEXT, "uses": 3, "last_used": "2026-01-01T00:00:00Z"}
-    status, [note] = findings(tmp_path, capsys, {**LAW, "models": [used, "sandbox/text-generation-2"]})
-    assert status == 0
-    assert (note["level"], note["model"], note["finding"]) == (
-        *("note", "sandbox/text-generation-2"),
-        "it has never been used",
-    )
-    assert findings(tmp_path, capsys, {**LAW, "models": ["sandbox/text-generation-2"]}) == (0, [])
+def test_what_the_file_itself_warns_of_is_reported(report: Callable[..., Report]) -> None:
+    found = report(COOKING, {"name": "x", "task": "text-to-music", "description": "songs"}, status=1)
+    assert [f["level"] for f in found] == ["problem"]
+    assert "text-to-music" in found[0]["finding"]
 
 
-def test_a_hub_that_is_away_is_a_note(tmp_path: Path, capsys: Capture, sandbox: Sandbox) -> None:
-    sandbox.fail("hub_503", times=50)
-    status, [note] = findings(tmp_path, capsys, {**LAW, "models": [TEXT]})
-    assert status == 0
-    assert "could not be checked" in note["finding"]
+def test_a_policy_without_routes_is_a_problem(report: Callable[..., Report]) -> None:
+    [found] = report({"name": "other", "description": "the rest"}, status=1)
+    assert "no route" in found["finding"]
 
 
-def test_a_renamed_model_is_a_note(tmp_path: Path, capsys: Capture, sandbox: Sandbox) -> None:
+# ---- overlaps
+
+
+def test_descriptions_that_say_the_same_are_told_with_the_phrases(report: Callable[..., Report]) -> None:
+    twin = {**SPACE, "name": "kitchen", "description": "wine; cooking recipes"}
+    [found] = report(COOKING, twin, status=1)
+    assert found["route"] == "cooking"
+    assert "much like that of kitchen" in found["finding"]
+    assert '"cooking recipes"' in found["finding"]
+
+
+def test_the_same_example_in_two_routes_is_told(report: Callable[..., Report]) -> None:
+    [found] = report(COOKING, {**SPACE, "examples": ["how long do i boil an egg?"]}, status=1)
+    assert "route space has the same example" in found["finding"]
+
+
+def test_an_encoder_that_cannot_be_loaded_is_a_note(report: Callable[..., Report], monkeypatch: Patch) -> None:
+    class Missing:
+        def encode(self, _texts: Any) -> Any:
+            raise ConfigurationError("Install it.")
+
+    monkeypatch.setattr("omni_router.policy_check.MiniLM", Missing)
+    [found] = report(COOKING, SPACE, status=0)
+    assert (found["level"], found["hint"]) == ("note", "Install it")
+
+
+ALIKE = [
+    ("writing new code, functions and scripts", "programming: implementing functions, classes and scripts"),
+    ("legal questions about contracts", "contract law advice; reading contracts and agreements"),
+    ("SQL queries and databases", "writing database queries in SQL; schema design"),
+    ("customer complaints; refunds; orders that went missing", "refund requests; lost orders; angry customers"),
+    ("poems and stories", "creative writing: fiction, poetry and lyrics"),
+    ("writing emails", "drafting e-mails and letters"),
+]
+APART = [
+    ("writing Python code", "writing Java code"),
+    ("billing: invoices and payments", "technical support: errors and outages"),
+    ("cooking recipes", "restaurant tips"),
+    ("physics problems", "chemistry questions"),
+    ("stock market and investing", "household budgets and saving"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "expected"), [*((*p, 1) for p in ALIKE), *((*p, 0) for p in APART)])
+def test_the_numbers_tell_the_same_from_neighbours(one: str, other: str, expected: int, encoder: MiniLM) -> None:
+    routes = [Route("one", "text-generation", one), Route("other", "text-generation", other)]
+    assert len(overlaps(routes, encoder)) == expected
+
+
+def test_the_packaged_policy_stays_clear_of_the_numbers(encoder: MiniLM, monkeypatch: Patch) -> None:
+    routes = parse_document(DEFAULT_POLICY.read_text(), DEFAULT_POLICY).routes
+    monkeypatch.setattr("omni_router.policy_overlap.WHOLE", WHOLE - 0.08)
+    monkeypatch.setattr("omni_router.policy_overlap.PHRASE", PHRASE - 0.08)
+    assert overlaps(routes, encoder) == []
+
+
+# ---- models
+
+
+def test_models_that_cannot_be_called_are_problems(report: Callable[..., Report], sandbox: Sandbox) -> None:
+    sandbox.gate(TEXT2)
+    models = [TEXT1, "acme/gone", "sandbox/text-generation-9", "sandbox/text-to-image-1", TEXT2, f"{TEXT1}:novita"]
+    found = report({**COOKING, "models": models}, status=1)
+    assert {f["level"] for f in found} == {"problem"}
+    assert [(f["model"], f["finding"].partition(":")[0].partition(",")[0]) for f in found] == [
+        ("acme/gone", "not on the Hub"),
+        ("sandbox/text-generation-9", "no inference provider serves it for text-generation"),
+        ("sandbox/text-to-image-1", "no inference provider serves it for text-generation"),
+        (TEXT2, "gated"),
+        (TEXT1, "novita does not serve it for text-generation; together"),
+    ]
+
+
+def test_a_renamed_model_is_a_note_with_its_new_id(report: Callable[..., Report], sandbox: Sandbox) -> None:
     sandbox.set_mapping("acme/old", ["novita"], "text-generation")
     sandbox.rename("acme/old", "acme/new")
-    status, [note] = findings(tmp_path, capsys, {**LAW, "models": ["acme/old"]})
-    assert (status, note["finding"]) == (0, "it is now called acme/new")
+    [found] = report({**COOKING, "models": ["acme/old"]}, status=0)
+    assert (found["level"], found["model"], found["finding"]) == ("note", "acme/old", "it is now called acme/new")
 
 
-def test_a_missing_encoder_is_a_note(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMNI_ROUTER_MODEL", str(tmp_path / "nothing"))
-    status, [note] = findings(tmp_path, capsys, LAW, FOOD)
-    assert status == 0
-    assert "overlap could not be checked" in note["finding"]
-
-
-def test_people_read_one_line_a_finding(tmp_path: Path, capsys: Capture) -> None:
-    path = tmp_path / "policy.json"
-    path.write_text(json.dumps([{**LAW, "models": ["acme/nowhere"]}]))
-    assert main(["--check", "--sandbox", "--route-config", str(path)]) == 1
-    problem, summary = capsys.readouterr().out.splitlines()
-    assert problem.startswith("problem: law acme/nowhere: it can no longer be called")
-    assert summary.endswith("1 routes, 1 problem")
-
-
-def test_a_broken_policy_is_to_be_corrected_first(tmp_path: Path, capsys: Capture) -> None:
-    path = tmp_path / "policy.json"
-    path.write_text("[{]")
-    assert main(["--check", "--sandbox", "--route-config", str(path)]) == 2
-    assert f"{path}:1" in capsys.readouterr().err
-
-
-# ---- --list-models
-
-
-@pytest.mark.parametrize("wanted", ["text-generation", "Code_Generation"])
-def test_models_of_a_task_or_a_route_are_listed_with_providers_and_prices(wanted: str, capsys: Capture) -> None:
-    assert main(["--list-models", wanted, "--sandbox"]) == 0
-    out = capsys.readouterr().out
-    assert "Served for text-generation right now" in out
-    head, first, *_ = out.splitlines()[2:]
-    assert head.split() == ["model", "provider", "context", "$", "in", "$", "out", "tools"]
-    assert first.split() == [TEXT, "together", "131,072", "0.10", "0.40", "yes"]
-
-
-def test_models_are_listed_as_json(capsys: Capture) -> None:
-    assert main(["--list-models", "text-to-image", "--sandbox", "--json"]) == 0
-    models = json.loads(capsys.readouterr().out)
-    assert [model["id"] for model in models] == [f"sandbox/text-to-image-{n}" for n in (1, 2, 3)]
-    assert models[0]["providers"][0]["provider"] == "hf-inference"
-
-
-def test_an_unknown_task_names_those_there_are(capsys: Capture) -> None:
-    assert main(["--list-models", "dancing", "--sandbox"]) == 2
-    err = capsys.readouterr().err
-    assert "text-to-image" in err
-    assert "code_generation" in err
-
-
-def test_nothing_listed_is_a_failure(capsys: Capture, sandbox: Sandbox) -> None:
+def test_a_hub_out_of_reach_is_one_note(report: Callable[..., Report], sandbox: Sandbox) -> None:
     sandbox.fail("hub_503", times=50)
-    assert main(["--list-models", "text-generation", "--sandbox"]) == 1
-    assert "could not be asked" in capsys.readouterr().err
+    [found] = report({**COOKING, "models": [f"acme/m{number}" for number in range(30)]}, status=0)
+    assert found["level"] == "note"
+    assert found["finding"].startswith("30 of 30 models could not be looked up")
+
+
+def test_a_model_never_used_is_a_note_once_the_route_was(report: Callable[..., Report]) -> None:
+    assert report({**COOKING, "models": [TEXT1, TEXT2]}, status=0) == []
+    used = {"id": TEXT1, "uses": 2, "successes": 2, "last_used": "2026-01-01T00:00:00Z"}
+    [found] = report({**COOKING, "models": [used, TEXT2]}, status=0)
+    assert (found["level"], found["model"]) == ("note", TEXT2)
+
+
+# ---- how it is shown
+
+
+def test_people_see_a_line_for_each_finding_and_a_count(sandbox: Sandbox, route_config: Path, capsys: Capture) -> None:
+    used = {"id": TEXT1, "uses": 2, "last_used": "2026-01-01T00:00:00Z"}
+    route_config.write_text(json.dumps([{**COOKING, "models": [used, TEXT2, "acme/gone"]}]))
+    assert main(["--check", "--route-config", str(route_config)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "problem  route cooking acme/gone: not on the Hub, or not for this token. Take it out, or name another model."
+    )
+    assert lines[1].startswith(f"note     route cooking {TEXT2}: never used")
+    assert lines[-1] == f"1 problem, 2 notes in {route_config}: 1 route, 3 models"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_many_models_are_counted_on_a_terminal(
+    terminal: bool,  # noqa: FBT001 (pytest gives it)
+    report: Callable[..., Report],
+    capsys: Capture,
+    monkeypatch: Patch,
+) -> None:
+    shown: list[bool] = []
+
+    def bar(each: Any, *, disable: bool, **_: Any) -> Any:
+        shown.append(not disable)
+        return each
+
+    monkeypatch.setattr("tqdm.tqdm", bar)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
+    report({**COOKING, "models": [f"acme/m{number}" for number in range(30)]}, status=1)
+    report({**COOKING, "models": [TEXT1]}, status=0)
+    assert shown == [terminal, False]

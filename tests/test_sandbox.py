@@ -16,6 +16,7 @@ import pytest
 from huggingface_hub import AsyncInferenceClient, HfApi, InferenceClient
 from huggingface_hub.errors import (
     BadRequestError,
+    GatedRepoError,
     GenerationError,
     HfHubHTTPError,
     OfflineModeIsEnabled,
@@ -142,6 +143,16 @@ def test_a_new_id_needs_a_task(box: Sandbox) -> None:
 def test_files_of_the_hub_are_out_of_reach_as_when_offline(box: Sandbox) -> None:
     with pytest.raises(OfflineModeIsEnabled):
         list(HfApi().list_repo_tree(CHAT))
+
+
+def test_a_gated_model_is_listed_and_open_to_those_who_accepted_its_terms(box: Sandbox) -> None:
+    box.gate(CHAT, open_to=["hf_accepted"])
+    listed = {model.id: model.gated for model in HfApi().list_models(pipeline_tag=TASKS[0], expand=["gated"])}
+    assert listed[CHAT] == "auto"
+    assert listed["sandbox/text-generation-2"] is False
+    HfApi(token="hf_accepted").auth_check(CHAT)
+    with pytest.raises(GatedRepoError):
+        HfApi(token="hf_other").auth_check(CHAT)
 
 
 @pytest.mark.parametrize(
@@ -493,7 +504,7 @@ def test_no_token_or_one_of_another_kind_is_refused(box: Sandbox, authorization:
 def test_a_post_to_anywhere_else_and_other_paths_of_the_router_are_told_so(box: Sandbox) -> None:
     with httpx.Client(transport=box.transport, headers={"authorization": f"Bearer {SANDBOX_TOKEN}"}) as client:
         assert "serves nothing at" in client.post("https://example.org/v1/chat/completions").json()["error"]
-        assert "serves nothing at" in client.get("https://router.huggingface.co/v1/nothing").json()["error"]
+        assert "serves nothing at" in client.get("https://router.huggingface.co/v1/files").json()["error"]
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

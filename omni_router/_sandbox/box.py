@@ -92,14 +92,14 @@ class Sandbox:
             self._models[new] = self._models[old]
             self._models[old] = hub.Model(self._models[new].task, None, renamed_to=new)
 
-    def gate(self, model: str) -> None:
-        """Let the Hub ask for terms to be accepted before the model is used; no token has.
+    def gate(self, model: str, open_to: Sequence[str] = ()) -> None:
+        """Let the Hub ask for terms to be accepted before the model is used; these tokens have done so.
 
         Raises:
             KeyError: The model is not known.
         """
         with self._lock:
-            self._models[model] = replace(self._models[model], gated=True, listed=False)
+            self._models[model] = replace(self._models[model], gated=True, open_to=tuple(open_to))
 
     def asked_for_mapping(self, model: str) -> int:
         """Count how often the client asked the Hub who serves `model`; what the catalog asks is not counted."""

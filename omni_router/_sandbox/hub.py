@@ -26,7 +26,8 @@ class Model:
     task: str  # the Hub's pipeline_tag
     providers: tuple[str, ...] | None
     listed: bool = False  # the catalog names it
-    gated: bool = False  # terms have to be accepted first, and nobody here has
+    gated: bool = False  # terms have to be accepted first
+    open_to: tuple[str, ...] = ()  # the tokens of those who have
     renamed_to: str | None = None
     unknowable: bool = False  # the catalog gets no answer about it, and the client does
 
@@ -80,7 +81,8 @@ def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
         return httpx.Response(200, json=_listing(box, request.url.params))
     model = path.removeprefix(f"{MODELS_PATH}/")
     if model.endswith(_AUTH_CHECK):
-        return _access(box.models().get(model.removesuffix(_AUTH_CHECK)))
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return _access(box.models().get(model.removesuffix(_AUTH_CHECK)), token)
     if model == path or model.count("/") > 1:
         # Said like this, a file that was downloaded before is taken from the cache instead of being reported missing.
         raise OfflineModeIsEnabled(f"Cannot reach {request.url}: the sandbox is active, and it holds no files.")
@@ -91,24 +93,21 @@ def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
         return httpx.Response(307, headers={"location": f"{MODELS_PATH}/{new}"})
     asked = request.url.params.get_list("expand")
     if models[model].unknowable and "gated" in asked:
-        return httpx.Response(503, json={"error": "The Hub cannot tell. (simulated)"})
-    # Asked like this by the client itself, which then remembers the answer.
-    fault = box.take_fault("mapping", model) if asked == ["inferenceProviderMapping"] else None
-    info = {"id": model, **_facts(model, models[model], asked)}
-    if fault:
+        return httpx.Response(422, json={"error": "The Hub cannot tell. (simulated)"})
+    return httpx.Response(200, json=_info(box, model, models[model], asked))
+
+
+def _info(box: "Sandbox", model: str, entry: Model, asked: list[str]) -> dict[str, Any]:
+    """Describe a single model: whole, or what was asked for."""
+    if not asked:
+        return {"id": model, "pipeline_tag": entry.task, "tags": [entry.task], "siblings": []}
+    info = {"id": model, **{key: value for key, value in _facts(model, entry).items() if key in asked}}
+    if asked == ["inferenceProviderMapping"] and (fault := box.take_fault("mapping", model)):  # the client's question
         info["inferenceProviderMapping"] = fault.body
-    return httpx.Response(200, json=info)
-
-
-def _facts(model: str, entry: Model, asked: list[str]) -> dict[str, Any]:
-    """Give what is asked about a model, or what the Hub tells unasked."""
-    if "inferenceProviderMapping" not in asked:
-        return {"pipeline_tag": entry.task, "tags": [entry.task], "siblings": []}
-    known = {"pipeline_tag": entry.task, "gated": "auto" if entry.gated else False, "private": False}
-    facts: dict[str, Any] = {key: value for key, value in known.items() if key in asked}
-    if (mapping := _mapping(model, entry)) is not None:  # about a single model an object keyed by provider
-        facts["inferenceProviderMapping"] = {each.pop("provider"): each for each in mapping}
-    return facts
+    elif (entries := info.pop("inferenceProviderMapping", None)) is not None:
+        # About a single model the Hub gives an object keyed by provider.
+        info["inferenceProviderMapping"] = {each.pop("provider"): each for each in entries}
+    return info
 
 
 def chat_models(box: "Sandbox") -> dict[str, Any]:
@@ -143,10 +142,10 @@ def chat_models(box: "Sandbox") -> dict[str, Any]:
     }
 
 
-def _access(entry: Model | None) -> "httpx.Response":
+def _access(entry: Model | None, token: str) -> "httpx.Response":
     import httpx
 
-    if entry is None or entry.gated:
+    if entry is None or (entry.gated and token not in entry.open_to):
         code, text = ("GatedRepo", "Access to this model is restricted") if entry else ("RepoNotFound", "Not found")
         headers = {"X-Error-Code": code, "X-Error-Message": f"{text}. (simulated)"}
         return httpx.Response(403 if entry else 404, json={"error": text}, headers=headers)
@@ -155,11 +154,10 @@ def _access(entry: Model | None) -> "httpx.Response":
 
 def _listing(box: "Sandbox", params: "httpx.QueryParams") -> list[dict[str, Any]]:
     task, provider = params.get("pipeline_tag"), params.get("inference_provider", "all")
-    expanded = "inferenceProviderMapping" in params.get_list("expand")
+    asked = params.get_list("expand")
     found = [
-        # In a list of models the mapping is an array.
-        {"id": model, "inferenceProviderMapping": _mapping(model, entry)}
-        if expanded
+        {"id": model, **{key: value for key, value in _facts(model, entry).items() if key in asked}}
+        if asked
         else {"id": model, "pipeline_tag": entry.task, "tags": [entry.task]}
         for model, entry in box.models().items()
         if entry.listed
@@ -168,6 +166,16 @@ def _listing(box: "Sandbox", params: "httpx.QueryParams") -> list[dict[str, Any]
         and (provider == "all" or provider in entry.providers)
     ]
     return found[: int(params.get("limit", len(found)))]
+
+
+def _facts(model: str, entry: Model) -> dict[str, Any]:
+    """Give what may be asked for with `expand`; in a list of models the mapping is an array."""
+    return {
+        "pipeline_tag": entry.task,
+        "gated": "auto" if entry.gated else False,
+        "private": False,
+        "inferenceProviderMapping": _mapping(model, entry),
+    }
 
 
 def _mapping(model: str, entry: Model) -> list[dict[str, Any]] | None:

@@ -58,7 +58,10 @@ class CoolingFile:
 
     def _refresh(self) -> None:
         found = signature(self.path)
-        if found is None or found == self._read:
+        if found == self._read:
+            return
+        if found is None:  # somebody deleted it
+            self._waits, self._read = {}, None
             return
         try:
             self._waits = _checked(json.loads(self.path.read_text(encoding="utf-8")))

@@ -49,14 +49,6 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
         _current.reset(before)
 
 
-def forget_providers() -> None:
-    """Clear what the client remembers of who serves which model, for all its life: a retry has to ask again."""
-    # No public way; a test notices when it moves.
-    from huggingface_hub.inference._providers._common import _fetch_inference_provider_mapping
-
-    _fetch_inference_provider_mapping.cache_clear()
-
-
 def _sign(request: "httpx.Request") -> None:
     import httpx
     from huggingface_hub import constants
@@ -93,3 +85,20 @@ def _pin(request: "httpx.Request") -> None:
         request.url = url
         request.headers["host"] = headers["host"]
         request.extensions = {**request.extensions, **extensions}
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether an error says that nobody can be answered now, and not only that this question was a bad one."""
+    import httpx
+
+    if (response := getattr(error, "response", None)) is not None:
+        return bool(response.status_code in (408, 429) or response.status_code >= 500)  # noqa: PLR2004
+    return isinstance(error, (OSError, httpx.RequestError))
+
+
+def forget_providers() -> None:
+    """Clear what the client remembers of who serves which model, for all its life: a retry has to ask again."""
+    # No public way; a test notices when it moves.
+    from huggingface_hub.inference._providers._common import _fetch_inference_provider_mapping
+
+    _fetch_inference_provider_mapping.cache_clear()

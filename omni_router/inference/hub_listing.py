@@ -1,37 +1,66 @@
 """What the Hub says about models: plain JSON, as it can be kept on disk. One function for each question."""
 
+import math
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from typing_extensions import NotRequired, TypedDict
+
 from omni_router.inference.hub_call import INFERENCE_ROUTER, forget_providers, hub_call
 
-_EXPAND: Any = ["inferenceProviderMapping", "pipeline_tag", "gated", "private"]
-
+CHAT = "conversational"  # what providers call both kinds of chat, with pictures and without
 LIMIT = 20  # models a task: several times what a turn can try
 
 
-def served_models(task: str, token: str | None, timeout: float) -> list[dict[str, Any]]:
+class OfferEntry(TypedDict):
+    """What one provider offers of a model; only the router's list of chat models has the details."""
+
+    provider: str
+    task: str  # in the providers' words
+    context_length: NotRequired[int | None]  # tokens
+    input_price: NotRequired[float | None]  # US dollars for a million tokens
+    output_price: NotRequired[float | None]
+    tools: NotRequired[bool | None]
+
+
+class ModelEntry(TypedDict):
+    """A model and who serves it live."""
+
+    id: str | None  # the present one; None when this token cannot see the model
+    offers: list[OfferEntry]
+    gated: bool | None  # whether terms stand between this token and the model; None where nobody said
+    task: NotRequired[str | None]  # the Hub's pipeline tag
+    sees: NotRequired[bool | None]  # whether it can be shown pictures; None where nobody said
+    public: NotRequired[bool]  # whether everyone is told the same
+
+
+def served_models(task: str, token: str | None, timeout: float) -> list[ModelEntry]:
     """List the models of a task that some inference provider serves, trending first."""
     from huggingface_hub import HfApi
 
-    forget_providers()  # the client's own memory of who serves a model is not to be older than this answer
     with hub_call(token, timeout):
         found = HfApi(token=token or False).list_models(
             inference_provider="all",
             pipeline_tag=task,
             sort="trending_score",
-            expand=["inferenceProviderMapping"],
+            expand=["inferenceProviderMapping", "gated"],
             limit=LIMIT,
         )
-        return [
-            {"id": info.id, "offers": _live(info.inference_provider_mapping), "sees": None}
+        entries = [
+            ModelEntry(id=info.id, offers=_live(info.inference_provider_mapping), gated=bool(info.gated), task=task)
             for info in islice(found, LIMIT)
         ]
+    forget_providers()
+    return entries
 
 
-def chat_models(token: str | None, timeout: float) -> list[dict[str, Any]]:
-    """List the models that the router of Inference Providers chats with: providers, prices, context lengths."""
+def chat_models(token: str | None, timeout: float) -> list[ModelEntry]:
+    """List the models that the router of Inference Providers chats with: providers, prices, context lengths.
+
+    Raises:
+        ValueError: the answer is no such list.
+    """
     from huggingface_hub import get_session
 
     with hub_call(token, timeout):
@@ -40,69 +69,75 @@ def chat_models(token: str | None, timeout: float) -> list[dict[str, Any]]:
         body = response.json()
     cards = body.get("data") if isinstance(body, dict) else None
     if not isinstance(cards, list):
-        raise TypeError("the list of chat models has another shape than expected")
-    return [_card(card) for card in cards if isinstance(card, dict) and isinstance(card.get("id"), str)]
+        raise ValueError("the list of chat models has another shape than expected")  # noqa: TRY004 (of no type of ours)
+    return [_card(card) for card in _dicts(cards) if isinstance(card.get("id"), str)]
 
 
-def look_up(model: str, token: str | None, timeout: float) -> dict[str, Any]:
+def look_up(model: str, token: str | None, timeout: float) -> ModelEntry:
     """Tell what the Hub knows of one model: its present id, its task, who serves it, and whether this token may use it.
 
-    `public` says that everyone is told the same. A model that this token cannot see has the id None.
+    `public` says that everyone is told the same.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RepositoryNotFoundError
 
-    api = HfApi(token=token or False)
-    forget_providers()  # the client's own memory of who serves a model is not to be older than this answer
+    api, expand = HfApi(token=token or False), ["inferenceProviderMapping", "pipeline_tag", "gated", "private"]
+    gated = False
     with hub_call(token, timeout):
         try:
-            info = api.model_info(model, expand=_EXPAND, timeout=timeout)
+            info = api.model_info(model, expand=expand, timeout=timeout)  # type: ignore[arg-type]
             if info.id != model:  # renamed; whether a redirect keeps the query is the server's affair
-                info = api.model_info(info.id, expand=_EXPAND, timeout=timeout)
-        except RepositoryNotFoundError:
-            return {"id": None, "public": False}
-        found = {
-            "id": info.id,
-            "task": info.pipeline_tag,
-            "offers": _live(info.inference_provider_mapping),
-            "gated": bool(info.gated),
-            "public": not info.gated and not info.private,
-        }
-        if info.gated:
-            try:
-                api.auth_check(info.id)
-                found["gated"] = False  # not for this token
-            except GatedRepoError:
-                pass
-        return found
+                info = api.model_info(info.id, expand=expand, timeout=timeout)  # type: ignore[arg-type]
+            if info.gated:
+                try:
+                    api.auth_check(info.id)
+                except GatedRepoError:
+                    gated = True
+        except (RepositoryNotFoundError, DisabledRepoError):
+            return ModelEntry(id=None, offers=[], gated=None, public=False)
+    forget_providers()
+    return ModelEntry(
+        id=info.id,
+        offers=_live(info.inference_provider_mapping),
+        gated=gated,
+        task=info.pipeline_tag,
+        public=not info.gated and not info.private,
+    )
 
 
-def _live(mapping: object) -> list[dict[str, Any]]:
-    """Give the offers of a mapping that are live, one a provider."""
-    entries = mapping if isinstance(mapping, list) else []
-    live = {entry.provider: entry.task for entry in reversed(entries) if entry.status == "live"}
-    return [{"provider": provider, "task": task} for provider, task in reversed(live.items())]
+def _live(mapping: object) -> list[OfferEntry]:
+    """Give the offers of a mapping that are live, one a provider, in the mapping's order."""
+    live: dict[str, OfferEntry] = {}
+    for entry in mapping if isinstance(mapping, list) else []:
+        if entry.status == "live":
+            live.setdefault(entry.provider, OfferEntry(provider=entry.provider, task=entry.task))
+    return list(live.values())
 
 
-def _card(card: dict[str, Any]) -> dict[str, Any]:
+def _card(card: dict[str, Any]) -> ModelEntry:
     architecture = card.get("architecture")
     modalities = architecture.get("input_modalities") if isinstance(architecture, dict) else None
     offers = [_offer(each) for each in _dicts(card.get("providers")) if each.get("status") == "live"]
-    return {"id": card["id"], "offers": offers, "sees": "image" in modalities if isinstance(modalities, list) else None}
+    sees = "image" in modalities if isinstance(modalities, list) else None
+    return ModelEntry(id=card["id"], offers=offers, gated=None, sees=sees)
 
 
-def _offer(provider: dict[str, Any]) -> dict[str, Any]:
-    pricing = provider.get("pricing")
-    prices = pricing if isinstance(pricing, dict) else {}
-    return {
-        "provider": str(provider.get("provider")),
-        "task": "conversational",
-        "context_length": provider.get("context_length"),
-        "input_price": prices.get("input"),
-        "output_price": prices.get("output"),
-        "tools": provider.get("supports_tools"),
-    }
+def _offer(provider: dict[str, Any]) -> OfferEntry:
+    prices, context, tools = (provider.get(key) for key in ("pricing", "context_length", "supports_tools"))
+    prices = prices if isinstance(prices, dict) else {}
+    return OfferEntry(
+        provider=str(provider.get("provider")),
+        task=CHAT,
+        context_length=context if isinstance(context, int) else None,
+        input_price=_price(prices.get("input")),
+        output_price=_price(prices.get("output")),
+        tools=tools if isinstance(tools, bool) else None,
+    )
 
 
-def _dicts(found: Any) -> Iterable[dict[str, Any]]:
+def _price(found: object) -> float | None:
+    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+
+
+def _dicts(found: object) -> Iterable[dict[str, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

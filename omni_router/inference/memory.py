@@ -1,7 +1,7 @@
-"""Answers of a slow place, kept: fresh ones are given at once, stale ones while they are asked for again.
+"""Answers of a slow place, kept: fresh ones are given at once, stale ones too while they are asked for again.
 
-One flight a key, whoever asks; a failure is remembered too, so that an outage costs one wait a minute and not one a
-message.
+One flight a key, whoever asks. A place that is down is left alone for a minute: an outage costs one wait a minute, not
+one a message or a question.
 """
 
 import logging
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from omni_router.inference.disk_cache import DiskCache
+from omni_router.inference.hub_call import is_outage
 
 logger = logging.getLogger("omni_router")
 
@@ -21,11 +22,11 @@ TIMEOUT = 3.0  # seconds: it stands before the answer, and history does without 
 KEEP = 600.0  # seconds: what providers serve changes within days
 KEEP_FAILURE = 60.0  # seconds: soon enough back, and an outage costs a wait once a minute, not once a message
 KEEP_STALE = 7 * 24 * 3600.0  # seconds: better an old list than none; what changed shows when a model is called
-MAX_ENTRIES = 1000
+MAX_ENTRIES = 1000  # in memory, of some hundred bytes each but for a few lists
 
 
 class Kept(NamedTuple):
-    """An answer and when it was given; `stale` ones are being asked for again, or could not be."""
+    """An answer and when it was given; a `stale` one is being asked for again, or could not be."""
 
     value: Any
     at: float
@@ -34,12 +35,25 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class Question:
-    """Something to ask: a name for logs and disk, and the call that asks it."""
+    """Something to ask: what it is called, the call that asks it, and whose business the answer is."""
 
     name: str
     ask: Callable[[], Any]
-    scope: Hashable = None  # whose answer it is; one with a scope never goes to disk
-    stale_is_fine: bool = True
+    place: str  # what is asked; one that is down is not asked about anything else
+    scope: Hashable = None  # the world it is asked in; of any but the real one, None, nothing goes to disk
+    asker: Hashable = None  # whose own the answer is, if it is not everybody's
+    is_everybodys: Callable[[Any], bool] = lambda _answer: True
+    may_be_stale: Callable[[Any], bool] = lambda _answer: True
+
+    @property
+    def own_key(self) -> Hashable:
+        """The key of an answer that is this asker's alone."""
+        return (self.name, self.scope, self.asker)
+
+    @property
+    def shared_key(self) -> Hashable:
+        """The key of an answer that is everybody's."""
+        return (self.name, self.scope, None)
 
 
 class Memory:
@@ -48,106 +62,124 @@ class Memory:
     def __init__(self, disk: DiskCache | None, clock: Callable[[], float]) -> None:
         self._disk, self._clock = disk, clock
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
-        self._flights: dict[Hashable, tuple[Future[Any], float]] = {}
+        self._flights: dict[Hashable, tuple[Future[Kept], float]] = {}
         self._failed: OrderedDict[Hashable, float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def ask(self, *questions: Question) -> list[Kept | None]:
-        """Answer each question; None for one that could not be answered within `TIMEOUT`, all asked at once."""
-        answers = [self._known(question) for question in questions]
+    def ask(self, *questions: Question, patient: bool = False) -> list[Kept | None]:
+        """Answer the questions, all at once; None for one that could not be answered within `TIMEOUT`.
+
+        Who is patient waits for a fresh answer also where a stale one is at hand.
+        """
+        known = [self._known(question) for question in questions]
         flights = [
             self._flight(question) if answer is None or answer.stale else None
-            for question, answer in zip(questions, answers, strict=True)
+            for question, answer in zip(questions, known, strict=True)
         ]
         return [
-            answer or (self._landed(question, *flight) if flight else self._known(question))
-            for question, answer, flight in zip(questions, answers, flights, strict=True)
+            (self._landed(question, *flight) or answer) if flight and (answer is None or patient) else answer
+            for question, answer, flight in zip(questions, known, flights, strict=True)
         ]
 
-    def failed_lately(self, *questions: Question) -> bool:
-        """Tell whether one of the questions could not be answered within the last minute."""
-        with self._lock:
-            return any(self._has_failed(_key(question)) for question in questions)
-
-    def knows(self, question: Question) -> bool:
-        """Tell whether the question can be answered without asking."""
-        return self._known(question) is not None
-
-    def keep(self, question: Question, value: Any) -> None:
-        """Keep an answer, and let go of what was not asked for longest."""
-        kept = Kept(value, self._clock())
-        with self._lock:
-            self._kept[_key(question)] = kept
-            self._kept.move_to_end(_key(question))
-            while len(self._kept) > MAX_ENTRIES:
-                self._kept.popitem(last=False)
-        if self._disk and question.scope is None:
-            self._disk.put(question.name, value, kept.at)
-
     def _known(self, question: Question) -> Kept | None:
-        key = _key(question)
-        kept = self._kept.get(key)
-        if kept is None and self._disk and question.scope is None and (found := self._disk.get(question.name)):
-            kept = self._kept[key] = Kept(*found)
-        age = self._clock() - kept.at if kept else KEEP_STALE
-        if kept is None or age >= KEEP_STALE:
-            return None
-        if age < KEEP:
-            return kept
-        return kept._replace(stale=True) if question.stale_is_fine else None
+        """Give the newest answer there is, if it may still be used."""
+        found = self._remembered(question)
+        if self._disk and question.scope is None and not (found and self._is_fresh(found)):
+            stored = self._disk.get(question.name)  # perhaps of another process, and newer
+            # One of the future was left by a clock that was wrong.
+            if stored and stored.at <= self._clock() and (found is None or stored.at > found.at):
+                found = Kept(*stored)
+                self._remember(question.shared_key, found)
+        if found is None or self._is_fresh(found):
+            return found
+        usable = self._clock() - found.at < KEEP_STALE and question.may_be_stale(found.value)
+        return found._replace(stale=True) if usable else None
 
-    def _flight(self, question: Question) -> tuple[Future[Any], float] | None:
+    def _remembered(self, question: Question) -> Kept | None:
+        with self._lock:
+            for key in (question.own_key, question.shared_key):
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+            return self._newest(question)
+
+    def _newest(self, question: Question) -> Kept | None:
+        found = [self._kept[key] for key in (question.own_key, question.shared_key) if key in self._kept]
+        return max(found, key=lambda kept: kept.at, default=None)
+
+    def _is_fresh(self, kept: Kept) -> bool:
+        return 0 <= self._clock() - kept.at < KEEP  # a clock may be set back
+
+    def _remember(self, key: Hashable, kept: Kept) -> None:
+        with self._lock:
+            self._kept[key] = kept
+            self._kept.move_to_end(key)
+            _drop_oldest(self._kept)
+
+    def _flight(self, question: Question) -> tuple[Future[Kept], float] | None:
         """Join the call under way, or start one unless the last failed a moment ago."""
-        key = _key(question)
+        future: Future[Kept] = Future()
         with self._lock:
-            if key not in self._flights:
-                kept = self._kept.get(key)
-                if self._has_failed(key) or (kept and self._clock() - kept.at < KEEP):  # it may just have landed
-                    return None
-                self._flights[key] = (Future(), self._clock())
-                # A daemon, so that a Hub that never answers does not hold the process at its end.
-                arguments = (question, self._flights[key][0])
-                threading.Thread(target=self._fly, args=arguments, name=f"catalog {question.name}", daemon=True).start()
-            return self._flights[key]
+            if flight := self._flights.get(question.own_key):
+                return flight
+            if (landed := self._newest(question)) and self._is_fresh(landed):  # since this thread looked
+                future.set_result(landed)
+                return future, 0.0
+            if self._has_failed(question):
+                return None
+            flight = self._flights[question.own_key] = future, time.monotonic()
+        # A daemon, so that a Hub that never answers does not hold the process at its end.
+        name = f"catalog {question.name}"
+        threading.Thread(target=self._fly, args=(question, future), name=name, daemon=True).start()
+        return flight
 
-    def _has_failed(self, key: Hashable) -> bool:
-        return self._clock() - self._failed.get(key, float("-inf")) < KEEP_FAILURE
-
-    def _fly(self, question: Question, future: "Future[Any]") -> None:
-        key = _key(question)
+    def _fly(self, question: Question, future: "Future[Kept]") -> None:
         try:
-            value = question.ask()
-            self.keep(question, value)
-            error = None
-        except Exception as failure:  # noqa: BLE001 (told here, and whoever waits gets None)
-            error = failure
-        with self._lock:
-            self._flights.pop(key, None)
-            self._failed.pop(key, None)
-            if error:
-                self._failed[key] = self._clock()
-                while len(self._failed) > MAX_ENTRIES:
-                    self._failed.popitem(last=False)
-        if error:
+            kept = Kept(question.ask(), self._clock())
+            shared = question.is_everybodys(kept.value)
+        except Exception as error:  # noqa: BLE001 (told here, and whoever waits gets None)
             logger.warning("the Hub could not be asked for %s: %s", question.name, type(error).__name__)
+            self._end(question, failed=True, outage=is_outage(error))
             future.set_exception(error)
-        else:
-            future.set_result(value)
+            return
+        self._remember(question.shared_key if shared else question.own_key, kept)
+        self._end(question, failed=False)
+        if self._disk and shared and question.scope is None:
+            self._disk.put(question.name, kept.value, kept.at)
+        future.set_result(kept)  # now: who waited may end the process
 
-    def _landed(self, question: Question, future: "Future[Any]", started: float) -> Kept | None:
-        patience = max(0.0, started + TIMEOUT - self._clock())
+    def _end(self, question: Question, *, failed: bool, outage: bool = False) -> None:
+        with self._lock:
+            del self._flights[question.own_key]
+            self._note(question, failed=failed, outage=outage or not failed)
+
+    def _landed(self, question: Question, future: "Future[Kept]", started: float) -> Kept | None:
+        patience = max(0.0, started + TIMEOUT - time.monotonic())
         wait([future], patience)
-        if not future.done():
-            if patience:  # who comes later does not wait, and need not be told again
-                logger.warning("the Hub did not answer for %s within %g s", question.name, TIMEOUT)
-            return None
-        return None if future.exception() else Kept(future.result(), self._clock())
+        if future.done():
+            return None if future.exception() else future.result()
+        if patience:  # who comes later does not wait, and need not be told again
+            logger.warning("the Hub did not answer for %s within %g s", question.name, TIMEOUT)
+            with self._lock:
+                self._note(question, failed=True, outage=True)
+        return None
+
+    def _note(self, question: Question, *, failed: bool, outage: bool) -> None:
+        """Keep, or forget, the time at which a question failed, and the place of the question with it."""
+        for what in (question.own_key, _place(question)) if outage else (question.own_key,):
+            self._failed.pop(what, None)
+            if failed:
+                self._failed[what] = self._clock()
+        _drop_oldest(self._failed)
+
+    def _has_failed(self, question: Question) -> bool:
+        times = (self._failed.get(what) for what in (question.own_key, _place(question)))
+        return any(at is not None and 0 <= self._clock() - at < KEEP_FAILURE for at in times)
 
 
-def real_time() -> float:
-    """Give the time that is written to disk; a process of another day has to be able to read it."""
-    return time.time()
+def _place(question: Question) -> Hashable:
+    return (question.place, question.scope)
 
 
-def _key(question: Question) -> Hashable:
-    return (question.name, question.scope)
+def _drop_oldest(entries: OrderedDict[Hashable, Any]) -> None:
+    while len(entries) > MAX_ENTRIES:
+        entries.popitem(last=False)

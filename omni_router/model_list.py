@@ -1,0 +1,140 @@
+"""`--list-models`: what inference providers serve now for a task, and how a route ranks its own."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from omni_router import _sandbox
+from omni_router.config.environment import Environment
+from omni_router.config.policy import Route
+from omni_router.config.route_file import RouteFile
+from omni_router.errors import ConfigurationError
+from omni_router.history import History
+from omni_router.history.cooldown import write_time
+from omni_router.history.open import open_history
+from omni_router.inference.catalog import CatalogModel, Check, HubCatalog, Survey
+from omni_router.model_id import is_sandbox_model
+from omni_router.tasks import TASKS
+
+
+def list_models(environment: Environment, args: argparse.Namespace) -> int:
+    """Show what inference providers serve now for a task; of a route also how its history is ranked.
+
+    Raises:
+        ConfigurationError: there is no such task or route.
+    """
+    from omni_router.services import open_catalog
+
+    file = RouteFile(environment.route_config)
+    task, route = _task_and_route(file, args.list_models)
+    catalog = open_catalog(environment, args.hf_token)
+    survey = catalog.survey(task)
+    rows = [_Row(model) for model in survey.models]
+    if route:
+        rows = _with_history(rows, route, open_history(environment, file), catalog)
+    if args.json:
+        as_of = None if survey.at is None else write_time(datetime.fromtimestamp(survey.at, timezone.utc))
+        print(json.dumps([{**row.as_json(), "as_of": as_of, "stale": survey.stale} for row in rows], indent=2))
+    elif rows:
+        print(_as_table(f"route {route.name}, task {task}" if route else f"task {task}", rows))
+    for note in _notes(survey, task):
+        print(f"omni-router: {note}", file=sys.stderr)
+    return 0 if survey.models else 1
+
+
+def _task_and_route(file: RouteFile, wanted: str) -> tuple[str, Route | None]:
+    name, routes = wanted.strip().casefold(), file.routes()
+    if name in TASKS:
+        return name, None
+    if route := next((route for route in routes if route.name.casefold() == name), None):
+        return route.task, route
+    allowed = ", ".join([*TASKS, *(route.name for route in routes)])
+    raise ConfigurationError(f"--list-models takes a task or a route, not {wanted!r}; there are {allowed}")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A model, and, where a route's history has it, its place in the order of choice."""
+
+    model: CatalogModel
+    place: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        offers = [asdict(offer) for offer in self.model.offers]
+        return {"id": self.model.id, "providers": offers, "place": self.place, "notes": self.notes}
+
+    def as_cells(self) -> tuple[str, ...]:
+        """Give the largest context and the lowest prices, which need not be those of one provider."""
+        offers = self.model.offers
+        contexts = [offer.context_length for offer in offers if offer.context_length is not None]
+        tools = [offer.tools for offer in offers if offer.tools is not None]
+        return (
+            self.model.id,
+            ", ".join(self.model.providers) or "-",
+            f"{max(contexts):,}" if contexts else "",
+            _lowest(offer.input_price for offer in offers),
+            _lowest(offer.output_price for offer in offers),
+            ("yes" if any(tools) else "no") if tools else "",
+            "; ".join([*([f"number {self.place}"] if self.place else []), *self.notes]),
+        )
+
+
+def _lowest(prices: Iterable[float | None]) -> str:
+    known = [price for price in prices if price is not None]
+    return f"{min(known):.2f}" if known else ""
+
+
+def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog: HubCatalog) -> list[_Row]:
+    """Put the models of the route's history first, in the order of choice; those in no list are looked up."""
+    sandboxed = _sandbox.active() is not None
+    records = [r for r in history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])]
+    if not records:
+        return list(rows)
+    from omni_router.choice import cooling_down, order_of_choice
+
+    served = {row.model.id: row.model for row in rows}
+    waits, now = history.cooling(), datetime.now(timezone.utc)
+    used = []
+    for place, candidate in enumerate(order_of_choice(records, served.values(), waits=waits, now=now), 1):
+        if candidate["source"] != "history":
+            continue
+        model = served.pop(candidate["model"], None)
+        unlisted = None if model else catalog.check(candidate["model"], candidate["provider"], route.task, patient=True)
+        told = (candidate["why"], cooling_down(candidate["model"], waits, now), _standing(unlisted))
+        used.append(_Row(model or CatalogModel(candidate["model"], ()), place, tuple(filter(None, told))))
+    return [*used, *(_Row(model) for model in served.values())]
+
+
+def _standing(check: Check | None) -> str | None:
+    """Say what the Hub knows of a model that is in none of its lists."""
+    if check is None:
+        return None
+    if check.refused or not check.verified:
+        return check.why
+    return "served" if check.provider is None else f"served by {check.provider}"
+
+
+def _as_table(title: str, rows: Sequence[_Row]) -> str:
+    head = ("model", "providers", "context", "$ in", "$ out", "tools", "order of choice")
+    cells = [head, *(row.as_cells() for row in rows)]
+    columns = [column for column in zip(*cells, strict=True) if any(column[1:])]
+    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
+    lines = ("  ".join(row).rstrip() for row in zip(*padded, strict=True))
+    units = "Context: tokens, the most. Prices: US dollars for a million tokens, the lowest."
+    return "\n".join([f"Served for {title}. {units}", "", *lines])
+
+
+def _notes(survey: Survey, task: str) -> Iterator[str]:
+    """Say what is not as good as it could be."""
+    if survey.stale and survey.at is not None:
+        at = write_time(datetime.fromtimestamp(survey.at, timezone.utc))
+        yield f"the Hub could not be asked anew; this is what was served at {at}"
+    if survey.missing:
+        yield f"{' and '.join(survey.missing)} could not be had: check the network connection and the token"
+    elif not survey.models:
+        yield f"no inference provider serves a model for {task} right now"
