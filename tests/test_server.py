@@ -136,3 +136,17 @@ def test_no_token_in_what_the_server_keeps(folder: Path) -> None:
     kept = [path for path in folder.rglob("*") if path.is_file()]
     assert any(".langgraph_api" in str(path) for path in kept)
     assert [path for path in kept if b"hf_" in path.read_bytes()] == []
+
+
+def test_history_in_the_servers_own_store(tmp_path: Path) -> None:
+    with dev_server(tmp_path, OMNI_HISTORY="store") as url, get_sync_client(url=url) as server:
+        first: Any = server.runs.wait(None, "omni_router", input=asking("Who discovered penicillin?"))
+        assert first["error"] is None
+        found = server.store.search_items(("omni_router", "sandbox", "history"))["items"]
+        [models] = [item["value"]["models"] for item in found]
+        assert [(model["id"], model["uses"]) for model in models] == [(first["decision"]["model"], 1)]
+        again: Any = server.runs.wait(None, "omni_router", input=asking("Who discovered radium?"))
+        assert again["attempts"][0]["model"] == first["decision"]["model"]
+        [item] = server.store.search_items(("omni_router", "sandbox", "history"))["items"]
+        assert item["value"]["models"][0]["uses"] == 2
+    assert not (tmp_path / "outputs" / "sandbox" / "route_config.json").exists()
