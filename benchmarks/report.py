@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -68,12 +68,19 @@ def write_section(name: str, text: str) -> None:
     DOCUMENT.write_text(document, encoding="utf-8")
 
 
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # a bare machine, where only models are measured
+        return None
+
+
 def _machine() -> str:
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists() and (found := re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text(encoding="utf-8"))):
         processor = found[1].strip()
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    packages = ", ".join(f"{name} {known}" for name in PACKAGES if (known := _version(name)))
     return (
         f"{datetime.now(timezone.utc):%Y-%m-%d} on {os.cpu_count()} cores ({processor}), "
         f"Python {platform.python_version()}, {packages}"

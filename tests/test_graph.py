@@ -252,6 +252,16 @@ def test_without_a_usable_route_the_turn_explains_or_takes_the_fallback_route(
     assert "fallback route" in result["decision"]["reason"]
 
 
+def test_a_router_that_is_not_sure_enough_takes_the_fallback_route(graph: Compiled, router: ScriptedRouter) -> None:
+    router.choose("math_reasoning", TEXT)  # it says so with a confidence of 0.9
+    unsure = Settings(min_confidence=0.95, fallback_route="question_answering")
+    decision = graph.invoke(ask("why?"), context=unsure)["decision"]
+    assert decision["route"] == "question_answering"
+    assert "only 90% sure of math_reasoning" in decision["reason"]
+    for settings in (Settings(min_confidence=0.95), Settings(min_confidence=0.9, fallback_route="question_answering")):
+        assert graph.invoke(ask("why?"), context=settings)["decision"]["route"] == "math_reasoning"
+
+
 @pytest.mark.parametrize("model", ["summarization", "organization/model_name", "no slash", "a/b/c", "acme/x..y"])
 def test_an_unusable_model_falls_back(model: str, graph: Compiled, router: ScriptedRouter) -> None:
     router.choose("question_answering", model)

@@ -9,6 +9,12 @@ class Settings(BaseModel):
     fallback_route: str | None = Field(
         default=None, description="The route taken when none fits or the router gives no readable choice."
     )
+    min_confidence: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Below this confidence of the router, the fallback route is taken, if there is one.",
+    )
     skip_specialists: bool = Field(default=False, description="Only route: record the decision and call no model.")
     max_models: int = Field(default=3, ge=1, le=10, description="How many different models a turn may try.")
     max_new_tokens: int = Field(default=1024, ge=1, description="Length limit of a text answer, in tokens.")

@@ -57,6 +57,7 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
         },
         "previous": state["previous"],
         "fallback_route": settings.fallback_route,
+        "min_confidence": settings.min_confidence,
         "reply": None if state["reply"] is None else shorten(state["reply"], MAX_CHARACTERS),
         "candidates": state["candidates"],
         "passed_over": [*decision["passed_over"], *_ranked_after(decision, state)],

@@ -124,7 +124,7 @@ class Replay:
         nothing: Any = None  # nothing is called, and nothing saved
         services = Services(self._router, policy, history=then, catalog=then, inference=nothing, artifacts=nothing)
         try:
-            decision = validate_choice(state, Settings(fallback_route=entry["fallback_route"]), services)["decision"]
+            decision = validate_choice(state, _settings(entry), services)["decision"]
         except ConfigurationError as error:  # the fallback route is gone
             return Choice(None, None, None, str(error))
         if decision["model"] or decision["task"] is None:
@@ -158,6 +158,10 @@ class Replay:
         offers = [offer(r, lines[r.name][:MAX_CANDIDATES], learned.get(r.name.casefold(), ())) for r in routes]
         reply = ask(self._router, entry["asked"]["conversation"], offers)
         return reply.text if reply else None
+
+
+def _settings(entry: dict[str, Any]) -> Settings:
+    return Settings(fallback_route=entry["fallback_route"], min_confidence=entry.get("min_confidence", 0.0))
 
 
 def _remembered(entry: dict[str, Any], route: str) -> list[Candidate]:

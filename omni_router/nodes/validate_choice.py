@@ -21,12 +21,15 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     routes = {route.name.casefold(): route for route in services.policy.routes()}
     fallback = _fallback(settings, routes)
     route = routes.get(proposal.route.casefold()) if proposal.route else None
-    if route is not None and route.name in state["candidates"]:
+    sure = state["confidence"]
+    unsure = fallback is not None and sure is not None and sure < settings.min_confidence
+    if route is not None and route.name in state["candidates"] and not unsure:
         named = proposal.model is not None and proposal.model.casefold() not in routes  # a route's name is no model
         decision = _undecided(route, proposal.reason, state)
         return {"decision": _with_model(decision, proposal, state, services) if named else decision}
     if fallback is not None:
-        return {"decision": _undecided(fallback, f"the fallback route, because {_refusal(proposal)}", state)}
+        why = f"the router was only {sure:.0%} sure of {proposal.route}" if unsure else _refusal(proposal)
+        return {"decision": _undecided(fallback, f"the fallback route, because {why}", state)}
     return {"decision": _no_decision(proposal, state)}
 
 

@@ -1,3 +1,4 @@
+import json
 import logging
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from omni_router.errors import ConfigurationError
-from omni_router.routers import OfferedRoute, Proposal, Reply, Turn, parse_reply
+from omni_router.routers import Proposal, Turn, parse_reply
 from omni_router.routers.arch import ArchRouter
 from omni_router.routers.budget import fit
 from omni_router.routers.checkpoint import load_checkpoint, pick_device, pick_dtype
@@ -27,22 +28,33 @@ def ask(text: str) -> list[Turn]:
 
 @pytest.fixture(scope="session")
 def router(tiny_checkpoint: Path) -> ArchRouter:
-    return ArchRouter(str(tiny_checkpoint))
+    return ArchRouter(str(tiny_checkpoint), reason_tokens=32)
 
 
-@pytest.mark.parametrize("routes", [TINY_ROUTES, WITHOUT_CANDIDATES], ids=["candidates", "no candidates"])
 @pytest.mark.parametrize(("prompt", "answer"), TINY_PAIRS.items(), ids=TINY_PAIRS)
-def test_a_real_checkpoint_answers_exact_json(
-    router: ArchRouter, prompt: str, answer: Answer, routes: Sequence[OfferedRoute]
-) -> None:
-    found = router.reply(ask(prompt), routes)
-    assert found == Reply(expected_reply(answer), confidence=None)
+def test_a_real_checkpoint_answers_exact_json(router: ArchRouter, prompt: str, answer: Answer) -> None:
+    found = router.reply(ask(prompt), TINY_ROUTES)
+    assert found.text == expected_reply(answer)
+    assert found.confidence is not None
+    assert found.confidence > 0.8
     assert parse_reply(found.text) == Proposal(*answer)
+
+
+def test_without_candidates_no_model_is_named_though_the_checkpoint_would(router: ArchRouter) -> None:
+    for prompt, (route, _, _) in TINY_PAIRS.items():
+        found = parse_reply(router.reply(ask(prompt), WITHOUT_CANDIDATES).text)
+        assert (found.route, found.model) == (route, None)
+
+
+def test_names_that_need_escaping_are_filled_in_whole(router: ArchRouter) -> None:
+    odd = [replace(route, name=f'{route.name} "{n}" \u00fc\\') for n, route in enumerate(TINY_ROUTES)]
+    found = json.loads(router.reply(ask("Draw a red fox"), odd).text)
+    assert found["route"] in {route.name for route in odd} | {"other"}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_other_number_formats_answer_the_same(tiny_checkpoint: Path, dtype: str) -> None:
-    router = ArchRouter(str(tiny_checkpoint), dtype=dtype, device="cpu")
+    router = ArchRouter(str(tiny_checkpoint), dtype=dtype, device="cpu", reason_tokens=32)
     prompt, answer = next(iter(TINY_PAIRS.items()))
     assert router.reply(ask(prompt), TINY_ROUTES).text == expected_reply(answer)
 
@@ -51,8 +63,8 @@ def test_the_trained_form_answers_with_a_route_only(tiny_trained_checkpoint: Pat
     router = ArchRouter(str(tiny_trained_checkpoint), prompt="trained")
     for prompt, (route, _, _) in TINY_PAIRS.items():
         found = router.reply(ask(prompt), TINY_ROUTES)
-        assert found.text == f"{{'route': '{route}'}}"
-        assert parse_reply(found.text) == Proposal(route, None, "")
+        assert (parse_reply(found.text).route, parse_reply(found.text).model) == (route, None)
+        assert "% sure" in parse_reply(found.text).reason
 
 
 def test_an_unknown_prompt_form_is_refused_when_built() -> None:
@@ -86,7 +98,7 @@ def test_the_checkpoint_is_loaded_once_whoever_comes_first(
         return real(name, **options)
 
     monkeypatch.setattr(arch, "load_checkpoint", counted)
-    router = ArchRouter(str(tiny_checkpoint))
+    router = ArchRouter(str(tiny_checkpoint), reason_tokens=32)
     assert loads == []
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda prompt: router.reply(ask(prompt), TINY_ROUTES).text, TINY_PAIRS))
@@ -131,7 +143,7 @@ def test_a_failed_load_is_tried_again(tiny_checkpoint: Path, tmp_path: Path) -> 
 
 def prompt_tokens(router: ArchRouter, turns: Sequence[Turn]) -> list[int]:
     checkpoint = router._loaded()
-    return list(router._encoded(checkpoint, turns, TINY_ROUTES)["input_ids"])
+    return router._encoded(checkpoint, turns, TINY_ROUTES)
 
 
 def test_the_whole_prompt_keeps_the_budget(tiny_checkpoint: Path) -> None:
@@ -143,8 +155,8 @@ def test_the_whole_prompt_keeps_the_budget(tiny_checkpoint: Path) -> None:
 
 
 def test_the_models_own_reach_is_kept_too(tiny_checkpoint: Path) -> None:
-    router = ArchRouter(str(tiny_checkpoint), max_prompt_tokens=10**6, max_new_tokens=64)
-    assert len(prompt_tokens(router, ask("word " * 50_000))) <= 8192 - 64
+    router = ArchRouter(str(tiny_checkpoint), max_prompt_tokens=10**6)
+    assert len(prompt_tokens(router, ask("word " * 50_000))) <= 8192 - 128
 
 
 def test_routes_that_do_not_fit_are_a_configuration_error(tiny_checkpoint: Path) -> None:

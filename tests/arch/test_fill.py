@@ -1,0 +1,166 @@
+"""Filling in a reply: the same as the model would write under the same constraint, for a fraction of the reading."""
+
+import itertools
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omni_router.routers import Turn
+from omni_router.routers.arch import ArchRouter
+from omni_router.routers.checkpoint import load_checkpoint
+from omni_router.routers.fill import Reader, Shelf
+from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES
+
+PROMPT = [5, 6, 7, 8, 9, 10, 11, 12]
+
+
+def random_model(*, wide: bool) -> Any:
+    """A Qwen2 with random weights; wide: of Arch-Router's width and vocabulary, with 2 of its 28 layers."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    sizes: Any = {"hidden_size": 1536, "intermediate_size": 8960, "num_attention_heads": 12, "num_key_value_heads": 2}
+    small: Any = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
+    torch.manual_seed(3)
+    config = Qwen2Config(vocab_size=151_936 if wide else 300, num_hidden_layers=2, **(sizes if wide else small))
+    model: Any = Qwen2ForCausalLM(config)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def small() -> Any:
+    return random_model(wide=False)
+
+
+class Counting:
+    """A model that counts the tokens it reads."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.device, self.read = model, model.device, list[int]()
+
+    def __call__(self, *, input_ids: Any, **more: Any) -> Any:
+        self.read.append(input_ids.shape[1])
+        return self.model(input_ids=input_ids, **more)
+
+
+def generated(model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> list[int]:
+    """What plain greedy `generate` writes when only the options are allowed."""
+    import torch
+
+    def allowed(_: int, tokens: Any) -> list[int]:
+        so_far = tokens.tolist()[len(prompt) :]
+        return [option[len(so_far)] for option in options if list(option[: len(so_far)]) == so_far]
+
+    output = model.generate(
+        torch.tensor([prompt]),
+        attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+        do_sample=False,
+        max_new_tokens=len(options[0]),
+        min_new_tokens=len(options[0]),
+        prefix_allowed_tokens_fn=allowed,
+        pad_token_id=0,
+        eos_token_id=None,
+    )
+    return list(output[0, len(prompt) :].tolist())
+
+
+def random_options(chance: random.Random, size: int) -> list[list[int]]:
+    """Options of one length, many of which begin alike."""
+    options = {tuple(chance.choice([20, 21, 22]) for _ in range(4)) for _ in range(size)}
+    return [list(option) for option in sorted(options)]
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["small", "wide"])
+def test_choices_are_those_of_generate_under_the_same_constraint(wide: bool) -> None:  # noqa: FBT001
+    model, chance = random_model(wide=wide), random.Random(4)
+    reader = Reader(model)
+    for _ in range(5 if wide else 40):
+        prompt = [chance.randrange(300) for _ in range(chance.randint(2, 30))]
+        options = random_options(chance, 9)
+        reader.start(prompt)
+        assert options[reader.choose(options).place] == generated(model, prompt, options)
+
+
+def test_two_choices_after_each_other_are_those_of_generate(small: Any) -> None:
+    chance = random.Random(5)
+    first, second = random_options(chance, 6), random_options(chance, 6)
+    reader = Reader(small)
+    reader.start(PROMPT)
+    one = first[reader.choose(first).place]
+    reader.append([30, 31])
+    other = second[reader.choose(second).place]
+    both = [[*a, 30, 31, *b] for a, b in itertools.product(first, second)]
+    assert [*one, 30, 31, *other] == generated(small, PROMPT, both)
+
+
+def test_probabilities_are_those_of_the_options_and_add_up(small: Any) -> None:
+    import torch
+
+    options = [[20, 40], [21, 41], [22, 42]]
+    reader = Reader(small)
+    reader.start(PROMPT)
+    chosen = reader.choose(options)
+    with torch.inference_mode():
+        shares = small(torch.tensor([PROMPT])).logits[0, -1][[20, 21, 22]].softmax(0)
+    assert chosen.probability == pytest.approx(float(shares.max()), abs=1e-4)
+    assert chosen.runner_up == pytest.approx(float(shares.sort().values[-2]), abs=1e-4)
+
+
+def test_a_single_option_costs_no_step(small: Any) -> None:
+    model = Counting(small)
+    reader = Reader(model)
+    reader.start(PROMPT)
+    assert reader.choose([[1, 2, 3]]) == (0, 1.0, 0.0)
+    assert model.read == []
+
+
+def test_what_was_read_before_is_not_read_again(small: Any) -> None:
+    model = Counting(small)
+    reader = Reader(model)
+    options = [[20, 40, 50], [21, 41, 50]]
+    reader.start(PROMPT)
+    reader.choose(options)
+    assert model.read == [8], "one step, where the options differ"
+    reader.start([*PROMPT[:6], 13, 14, 15])
+    reader.choose(options)
+    assert model.read == [8, 3]
+    reader.start(PROMPT[:6])
+    reader.choose(options)
+    assert model.read == [8, 3, 1], "the last one is read anew, for what it says comes next"
+
+
+def test_alternating_prompts_keep_a_reader_each_and_there_are_no_more_than_allowed(small: Any) -> None:
+    model = Counting(small)
+    shelf = Shelf(model, size=2)
+    prompts = [[n] * 10 for n in (60, 61, 62)]
+    for prompt in (prompts[0], prompts[1], prompts[0], prompts[1]):
+        shelf.take(prompt).choose([[20], [21]])
+    assert model.read == [10, 10, 1, 1]
+    shelf.take(prompts[2]).choose([[20], [21]])
+    assert len(shelf._readers) == 2
+    shelf.take(prompts[1]).choose([[20], [21]])
+    assert model.read == [10, 10, 1, 1, 10, 1], "the one used longest ago had to go"
+
+
+def test_the_router_reads_its_routes_once(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from omni_router.routers import arch
+
+    counting: list[Counting] = []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        checkpoint = load_checkpoint(*args, **options)
+        counting.append(Counting(checkpoint.model))
+        counting[0].config = checkpoint.model.config  # type: ignore[attr-defined]
+        return type(checkpoint)(checkpoint.tokenizer, counting[0])
+
+    monkeypatch.setattr(arch, "load_checkpoint", counted)
+    router = ArchRouter(str(tiny_checkpoint))
+    for prompt in TINY_PAIRS:
+        router.reply([Turn(role="user", content=prompt)], TINY_ROUTES)
+    first, *others = counting[0].read
+    assert first > 200
+    assert max(others) < first / 3
+    assert len(counting[0].read) < 3 * len(TINY_PAIRS), "a step or two a reply, for forty tokens of it"
