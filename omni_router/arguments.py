@@ -42,6 +42,7 @@ environment (a flag wins):
   OMNI_HISTORY               file, or postgresql://USER@HOST/DATABASE for many machines, or store (of the host's graph)
   OMNI_DECISION_LOG          a file that decisions are appended to; OMNI_DECISION_LOG_TEXT=1 keeps what was asked
   OMNI_CACHE_DIR             where what the Hub said is kept between runs (the user's cache folder)
+  OMNI_ROUTER_NEW_IDS=1      let arch name a model that is not among the candidates; the catalog has the last word
   OMNI_THREADS               how many slow calls may run at once under async hosts (64)
   OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
 

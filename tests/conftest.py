@@ -47,6 +47,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "ROUTER",
         "ROUTER_MODEL",
         "ROUTER_PROMPT",
+        "ROUTER_NEW_IDS",
         "SANDBOX",
         "SANDBOX_LATENCY",
         "HISTORY",

@@ -27,6 +27,7 @@ class Environment:
     router: RouterName = "auto"
     router_model: str | None = None  # a checkpoint: Hub id or path
     router_prompt: Literal["json", "trained"] = "json"
+    router_new_ids: bool = False  # whether it may name a model that is not on offer
     sandbox: bool = False
     cache_dir: Path = Path()  # what was learnt of the Hub; may be deleted at any time
     history: str = field(default="file", repr=False)  # file, store (of the host's graph) or a PostgreSQL address
@@ -68,6 +69,7 @@ class Environment:
             router_prompt=_one_of(
                 "OMNI_ROUTER_PROMPT", variables.get("OMNI_ROUTER_PROMPT") or "json", ("json", "trained")
             ),
+            router_new_ids=_flag("OMNI_ROUTER_NEW_IDS", variables),
             sandbox=sandboxed,
             cache_dir=Path(variables.get("OMNI_CACHE_DIR") or user_cache_path("omni-router")),
             history=_history(history or variables.get("OMNI_HISTORY") or "file"),

@@ -3,15 +3,16 @@
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.budget import fit
 from omni_router.routers.checkpoint import Checkpoint, load_checkpoint
 from omni_router.routers.fill import Shelf
+from omni_router.routers.id_pattern import IdPattern
 from omni_router.routers.prompt import PROMPTS, PromptForm
 from omni_router.routers.protocol import OfferedRoute, Reply, Turn
-from omni_router.routers.reply_form import OPENING, Encode, Form
+from omni_router.routers.reply_form import AFTER_MODEL, CLOSED_ID, OPENING, Encode, Form
 
 ARCH_ROUTER = "katanemo/Arch-Router-1.5B"  # its licence does not allow to bundle the weights: they are downloaded
 
@@ -38,6 +39,7 @@ class ArchRouter:
         prompt: PromptForm = "json",
         max_prompt_tokens: int = MAX_PROMPT_TOKENS,
         reason_tokens: int = 0,
+        new_ids: bool = False,
         device: str | None = None,
         dtype: str | None = None,
         token: Callable[[], str | None] | None = None,
@@ -49,6 +51,7 @@ class ArchRouter:
             prompt: what the model is asked; `trained` is Arch-Router's own form and gets a route only.
             max_prompt_tokens: for the whole prompt, routes and chat template included.
             reason_tokens: for a reason in the model's own words, which costs a step each; 0: how sure it was, instead.
+            new_ids: let the model write an id that is not among the candidates; the catalog is asked about it.
             device: as torch names it; None chooses cuda, else mps, else cpu.
             dtype: as torch names it, such as "bfloat16"; None chooses by device.
             token: asked for a Hugging Face token when the checkpoint is loaded.
@@ -60,6 +63,7 @@ class ArchRouter:
         self._checkpoint: Checkpoint | None = None
         self._shelf: Shelf | None = None
         self._stops: Any = None  # tokens that end a reason
+        self._new_ids, self._ids = new_ids, cast("IdPattern | None", None)
         # One lock for loading and for generating. Two generations at once on one device take as long as one after the
         # other, with twice the memory, and on a CPU longer, as their threads get in each other's way.
         self._lock = threading.Lock()
@@ -87,7 +91,7 @@ class ArchRouter:
                 self._shelf = Shelf(checkpoint.model, PROMPTS_KEPT)
             encode = _encoder(checkpoint.tokenizer)
             reader = self._shelf.take([*self._encoded(checkpoint, conversation, routes), *encode(OPENING[self.prompt])])
-            form = Form(routes, self.prompt, self._reason_tokens)
+            form = Form(routes, self.prompt, self._reason_tokens, self._ids)
             return form.fill(
                 reader, encode, self._stops, partial(checkpoint.tokenizer.decode, skip_special_tokens=True)
             )
@@ -97,6 +101,9 @@ class ArchRouter:
             token = self._token() if self._token else None
             self._checkpoint = load_checkpoint(self.model, device=self.device, dtype=self.dtype, token=token)
             self._stops = _with_a_quote(self._checkpoint) if self._reason_tokens else None
+            if self._new_ids:
+                tokenizer, size = self._checkpoint.tokenizer, self._checkpoint.model.config.vocab_size
+                self._ids = IdPattern(tokenizer, size, closing=_encoder(tokenizer)(CLOSED_ID + AFTER_MODEL)[0])
         return self._checkpoint
 
     def _encoded(

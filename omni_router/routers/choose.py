@@ -16,7 +16,7 @@ logger = logging.getLogger("omni_router")
 
 
 # Weights are loaded once per process, however many graphs use them.
-_arch: dict[tuple[str, str], ArchRouter] = {}
+_arch: dict[tuple[str, str, bool], ArchRouter] = {}
 _semantic: dict[str | None, SemanticRouter] = {}
 
 
@@ -27,8 +27,13 @@ def choose_router(environment: Environment, token: Callable[[], str | None] = la
     """
 
     def arch() -> ArchRouter:
-        name, form = environment.router_model or ARCH_ROUTER, environment.router_prompt
-        return _arch.setdefault((name, form), ArchRouter(name, prompt=form, token=token))
+        name, form, new_ids = (
+            environment.router_model or ARCH_ROUTER,
+            environment.router_prompt,
+            environment.router_new_ids,
+        )
+        router = ArchRouter(name, prompt=form, new_ids=new_ids, token=token)
+        return _arch.setdefault((name, form, new_ids), router)
 
     def semantic() -> SemanticRouter:
         name = environment.router_model

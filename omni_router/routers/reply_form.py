@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omni_router.routers.fill import Choice, Reader
+from omni_router.routers.id_pattern import IdPattern
 from omni_router.routers.prompt import PromptForm
 from omni_router.routers.protocol import OfferedRoute, Reply
 from omni_router.routers.reply import OTHER
@@ -17,6 +18,7 @@ OPENING: dict[PromptForm, str] = {"json": '{"route": "', "trained": "{'route': '
 # whole reply do: a quote goes with the blank before it, and with the comma after it.
 AFTER_ROUTE: dict[PromptForm, str] = {"json": '", "model":', "trained": "'}"}
 AFTER_MODEL = ', "reason": "'
+CLOSED_ID = '"'
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Form:
     routes: Sequence[OfferedRoute]
     form: PromptForm
     reason_tokens: int  # 0: none is written
+    new_ids: IdPattern | None = None  # how an id that is not on offer is written, if that is allowed
 
     def fill(self, reader: Reader, encode: Encode, stops: Any, decode: Callable[[Sequence[int]], str]) -> Reply:
         """Have the form filled in by a reader that has read the prompt and the opening."""
@@ -42,8 +45,15 @@ class Form:
 
     def _model(self, reader: Reader, encode: Encode, route: int) -> str | None:
         models = self.routes[route].candidates if route < len(self.routes) else ()
+        none = encode(f" null{AFTER_MODEL}")
+        if self.new_ids and route < len(self.routes):
+            if reader.choose([none, encode(' "')]).place == 0:
+                return None
+            model = self.new_ids.write(reader)
+            reader.append(encode(CLOSED_ID + AFTER_MODEL)[1:])  # the pattern has written the first of them
+            return model
         if not models:
-            reader.append(encode(f" null{AFTER_MODEL}"))
+            reader.append(none)
             return None
         return models[reader.choose([encode(f' "{model}"{AFTER_MODEL}') for model in models]).place]
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from omni_router.errors import ConfigurationError
+from omni_router.model_id import is_model_id
 from omni_router.routers import Proposal, Turn, parse_reply
 from omni_router.routers.arch import ArchRouter
 from omni_router.routers.budget import fit
@@ -44,6 +45,27 @@ def test_without_candidates_no_model_is_named_though_the_checkpoint_would(router
     for prompt, (route, _, _) in TINY_PAIRS.items():
         found = parse_reply(router.reply(ask(prompt), WITHOUT_CANDIDATES).text)
         assert (found.route, found.model) == (route, None)
+
+
+def test_with_new_ids_the_checkpoint_writes_the_model_it_wants(tiny_checkpoint: Path) -> None:
+    free = ArchRouter(str(tiny_checkpoint), new_ids=True, reason_tokens=32)
+    for prompt, answer in TINY_PAIRS.items():
+        assert free.reply(ask(prompt), WITHOUT_CANDIDATES).text == expected_reply(answer)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_new_ids_keep_to_org_and_name_whatever_the_model_would_like(tiny_checkpoint: Path, seed: int) -> None:
+    import torch
+
+    free = ArchRouter(str(tiny_checkpoint), new_ids=True)
+    free.load()
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in free._loaded().model.parameters():
+            parameter.normal_(std=0.5)
+    found = json.loads(free.reply(ask("Draw a red fox"), TINY_ROUTES).text)
+    assert found["model"] is None or is_model_id(found["model"])
+    assert found["route"] in {route.name for route in TINY_ROUTES} | {"other"}
 
 
 def test_names_that_need_escaping_are_filled_in_whole(router: ArchRouter) -> None:
