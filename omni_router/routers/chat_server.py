@@ -73,7 +73,7 @@ class ChatServer:
         except httpx.TimeoutException as error:
             raise self._late() from error
         except httpx.HTTPError as error:  # its text may name the address with all that is in it
-            raise EndpointFailed("outage", f"it cannot be reached ({type(error).__name__})") from error
+            raise EndpointFailed("outage", f"no answer came through ({type(error).__name__})") from error
         if status != httpx.codes.OK:
             raise self._unwanted(status, body)
         return _content(body)

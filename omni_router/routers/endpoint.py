@@ -116,4 +116,4 @@ def reply_schema(routes: Sequence[OfferedRoute], form: PromptForm) -> dict[str, 
 
 def estimated_tokens(text: str) -> int:
     """Estimate the tokens of a text without its tokenizer, rather too high."""
-    return len(text.encode(errors="replace")) // _BYTES_A_TOKEN
+    return len(text.encode(errors="surrogatepass")) // _BYTES_A_TOKEN
