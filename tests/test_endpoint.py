@@ -104,7 +104,7 @@ def test_the_command_answers_by_semantic_when_nobody_listens(
     shown = capsys.readouterr()
     assert json.loads(shown.out)["route"] == "image_generation"
     [line] = [line for line in shown.err.splitlines() if "endpoint" in line]
-    assert line.startswith(f"[router] routing with semantic, as the endpoint {url} failed: no answer came through (Conn")
+    assert line.startswith(f"[router] routing with semantic, as the endpoint {url} failed: no answer came through")
 
 
 def test_a_server_that_accepts_and_is_silent_costs_the_time_limit(unused_listener: str) -> None:
