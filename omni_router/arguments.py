@@ -39,6 +39,8 @@ environment (a flag wins):
   HF_API_TOKEN, HF_TOKEN     the Hugging Face token; else the stored login of `hf auth login`
   OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_SANDBOX=1
   OMNI_ROUTER_PROMPT         json (route, model and reason) or trained (the checkpoint's own form, route only)
+  OMNI_ROUTER_URL            the server of --router endpoint; OMNI_ROUTER_API_KEY is its key, OMNI_ROUTER_TIMEOUT how
+                             many seconds it may take for a choice before semantic makes it (2)
   OMNI_HISTORY               file, or postgresql://USER@HOST/DATABASE for many machines, or store (of the host's graph)
   OMNI_DECISION_LOG          a file that decisions are appended to; OMNI_DECISION_LOG_TEXT=1 keeps what was asked
   OMNI_CACHE_DIR             where what the Hub said is kept between runs (the user's cache folder)
@@ -93,8 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     routing.add_argument(
         "--router-model",
         metavar="ID|PATH",
-        help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder",
+        help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder; for endpoint "
+        "the model's name on the server",
     )
+    routing.add_argument("--router-url", type=_not_empty, metavar="URL",
+                         help="an OpenAI-compatible server, for --router endpoint")  # fmt: skip
     routing.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
     routing.add_argument("--history", type=_not_empty, metavar="WHERE",
                          help="file (beside the policy), or postgresql://USER@HOST/DATABASE")  # fmt: skip

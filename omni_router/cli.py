@@ -87,6 +87,7 @@ def _environment(args: argparse.Namespace) -> Environment:
         output_dir=args.output_dir,
         router=args.router,
         router_model=args.router_model,
+        router_url=args.router_url,
         sandbox=args.sandbox or None,
         history=args.history,
         decision_log=args.decision_log,

@@ -3,6 +3,7 @@
     OmniRouterError(RuntimeError)
     ├── ConfigurationError       something to fix before a run: a file, a package, a checkpoint
     │   └── PolicyFileError      route_config.json is not what it should be; names path, line and fault
+    ├── EndpointFailed           the router's endpoint gave no usable reply, so that another one answers
     ├── HistoryUnreachable       the store of the history does not answer; runs go on, what was asked of it has failed
     ├── InvalidRequest           the input cannot be answered by anybody; also a ValueError
     │   └── BadPicture           what was given as a picture is none, is too large, or may not be fetched

@@ -41,7 +41,7 @@ def dev_server(folder: Path, **variables: str) -> Iterator[str]:
             start_new_session=True,  # the command starts the server as a child: both end together
         )
     try:
-        _wait_until_up(process, f"http://127.0.0.1:{port}/ok", folder / "server.log")
+        wait_until_up(process, f"http://127.0.0.1:{port}/ok", folder / "server.log")
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
@@ -52,7 +52,7 @@ def dev_server(folder: Path, **variables: str) -> Iterator[str]:
             process.wait()
 
 
-def _wait_until_up(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+def wait_until_up(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -1,5 +1,6 @@
 """The environment, read in one place; a given value wins."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,11 @@ from platformdirs import user_cache_path
 
 from omni_router.errors import ConfigurationError
 
-RouterName = Literal["auto", "arch", "semantic"]
+RouterName = Literal["auto", "arch", "semantic", "endpoint"]
+
+# A router stands before every answer, and the embedded one needs 20 ms: whoever waits longer than this for the choice
+# of an endpoint is better served with that one. A 1.5B model on a GPU writes the 60 tokens of a reply well within it.
+ROUTER_TIMEOUT = 2.0
 
 POSTGRESQL = ("postgresql://", "postgres://")
 
@@ -25,9 +30,12 @@ class Environment:
     route_config: Path
     output_dir: Path
     router: RouterName = "auto"
-    router_model: str | None = None  # a checkpoint: Hub id or path
+    router_model: str | None = None  # a checkpoint: Hub id or path; with endpoint the name the server knows
     router_prompt: Literal["json", "trained"] = "json"
     router_new_ids: bool = False  # whether it may name a model that is not on offer
+    router_url: str | None = field(default=None, repr=False)  # of an OpenAI-compatible server, for endpoint
+    router_api_key: str | None = field(default=None, repr=False)
+    router_timeout: float = ROUTER_TIMEOUT
     sandbox: bool = False
     cache_dir: Path = Path()  # what was learnt of the Hub; may be deleted at any time
     history: str = field(default="file", repr=False)  # file, store (of the host's graph) or a PostgreSQL address
@@ -42,6 +50,7 @@ class Environment:
         output_dir: Path | None = None,
         router: str | None = None,
         router_model: str | None = None,
+        router_url: str | None = None,
         sandbox: bool | None = None,
         history: str | None = None,
         decision_log: Path | None = None,
@@ -61,15 +70,19 @@ class Environment:
             usual = folder / "sandbox" / "route_config.json"
         else:
             usual = Path(variables.get("OMNI_ROUTE_CONFIG") or "route_config.json")
+        engine = _one_of("OMNI_ROUTER", router or variables.get("OMNI_ROUTER") or "auto", get_args(RouterName))
         return cls(
             route_config=route_config or usual,
             output_dir=folder,
-            router=_one_of("OMNI_ROUTER", router or variables.get("OMNI_ROUTER") or "auto", get_args(RouterName)),
+            router=engine,
             router_model=router_model or variables.get("OMNI_ROUTER_MODEL") or None,
             router_prompt=_one_of(
                 "OMNI_ROUTER_PROMPT", variables.get("OMNI_ROUTER_PROMPT") or "json", ("json", "trained")
             ),
             router_new_ids=_flag("OMNI_ROUTER_NEW_IDS", variables),
+            router_url=_router_url(engine, (router_url or variables.get("OMNI_ROUTER_URL") or "").strip()),
+            router_api_key=variables.get("OMNI_ROUTER_API_KEY", "").strip() or None,
+            router_timeout=_seconds("OMNI_ROUTER_TIMEOUT", variables.get("OMNI_ROUTER_TIMEOUT") or ROUTER_TIMEOUT),
             sandbox=sandboxed,
             cache_dir=Path(variables.get("OMNI_CACHE_DIR") or user_cache_path("omni-router")),
             history=_history(history or variables.get("OMNI_HISTORY") or "file"),
@@ -78,6 +91,24 @@ class Environment:
                 _flag("OMNI_DECISION_LOG_TEXT", variables) if decision_log_text is None else decision_log_text
             ),
         )
+
+
+def _router_url(router: str, url: str) -> str | None:
+    if router == "endpoint" and not url:
+        raise ConfigurationError(
+            "The router endpoint needs the address of an OpenAI-compatible server: --router-url URL or OMNI_ROUTER_URL"
+        )
+    return url or None
+
+
+def _seconds(name: str, value: str | float) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise ConfigurationError(f"{name} is {value!r}; allowed are seconds, more than 0")
+    return seconds
 
 
 def _path(text: str | None) -> Path | None:

@@ -18,12 +18,18 @@ logger = logging.getLogger("omni_router")
 # Weights are loaded once per process, however many graphs use them.
 _arch: dict[tuple[str, str, bool], ArchRouter] = {}
 _semantic: dict[str | None, SemanticRouter] = {}
+# Likewise one endpoint, with its connections and what is known of its health.
+_endpoint: dict[tuple[str | float | None, ...], Router] = {}
 
 
 def choose_router(environment: Environment, token: Callable[[], str | None] = lambda: None) -> Router:
     """Make the router of an environment; nothing is loaded yet.
 
-    A checkpoint that is named is used: with `auto` by `arch`, with `semantic` as the encoder.
+    A checkpoint that is named is used: with `auto` by `arch`, with `semantic` as the encoder, with `endpoint` as the
+    name the server knows.
+
+    Raises:
+        ConfigurationError: the endpoint's address or key cannot be used.
     """
 
     def arch() -> ArchRouter:
@@ -35,13 +41,26 @@ def choose_router(environment: Environment, token: Callable[[], str | None] = la
         router = ArchRouter(name, prompt=form, new_ids=new_ids, token=token)
         return _arch.setdefault((name, form, new_ids), router)
 
-    def semantic() -> SemanticRouter:
-        name = environment.router_model
+    def semantic(name: str | None = environment.router_model) -> SemanticRouter:
         return _semantic.setdefault(name, SemanticRouter(MiniLM(name)))
 
+    if environment.router == "endpoint":
+        return _endpoint_router(environment, semantic(None))
     if environment.router == "arch" or (environment.router == "auto" and environment.router_model):
         return arch()
     return semantic() if environment.router == "semantic" else AutoRouter(arch(), semantic())
+
+
+def _endpoint_router(environment: Environment, second: Router) -> Router:
+    from omni_router.routers.endpoint import EndpointRouter
+    from omni_router.routers.fallback import FallbackRouter
+
+    url, model, form = environment.router_url or "", environment.router_model or ARCH_ROUTER, environment.router_prompt
+    key, timeout = environment.router_api_key, environment.router_timeout
+    place = (url, model, form, key, timeout)
+    if place not in _endpoint:
+        _endpoint[place] = FallbackRouter(EndpointRouter(url, model, prompt=form, key=key, timeout=timeout), second)
+    return _endpoint[place]
 
 
 class AutoRouter:
