@@ -112,7 +112,8 @@ def _completions(given: str) -> httpx.URL:
     """Give the address to post to, from a base with or without /v1."""
     try:
         url = httpx.URL(given.strip())
-    except httpx.InvalidURL:
+        _ = url.host, url.raw_host.decode().encode("idna")  # both fail over names that no look-up takes
+    except (httpx.InvalidURL, UnicodeError):
         url = httpx.URL("")
     # Not the value: whoever mistypes an address may have put a password into it.
     if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
