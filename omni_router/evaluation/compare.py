@@ -129,12 +129,13 @@ class Comparison:
         return "\n\n".join(filter(None, [f"## {title}", f"{'; '.join(map(str.strip, figures))}.", routes, flips]))
 
     def _head(self) -> list[str]:
-        before, after = self.accuracies()
+        (before, after), n = self.accuracies(), len(self.pairs)
+        gained, lost = len(self.gained), len(self.lost)
         apart = f", {self.left_out} that it did not have left out" if self.left_out else ""
         return [
             f"{self.router} compared with {self.old_router} of {self.old}",
-            f"  accuracy {number(before)} -> {number(after)} ({after - before:+.3f}) on {len(self.pairs)} requests{apart}",
-            f"  {len(self.gained)} became right, {len(self.lost)} wrong; McNemar exact p = {self.p_value:.3g}: {self.verdict}",
+            f"  accuracy {number(before)} -> {number(after)} ({after - before:+.3f}) on {n} requests{apart}",
+            f"  {gained} became right, {lost} wrong; McNemar exact p = {self.p_value:.3g}: {self.verdict}",
         ]
 
     def _flips(self) -> list[str]:
@@ -142,7 +143,7 @@ class Comparison:
         for name, pairs in (("now right", self.gained), ("now wrong", self.lost)):
             lines += [
                 f"{name}: line {pair.item.line}, {pair.before or 'no route'} -> {pair.after or 'no route'}"
-                f"{'' if pair.is_right else f', should be {pair.item.route}'}: {quoted(pair.item.text)}"
+                f": {quoted(pair.item.text)}"
                 for pair in pairs[:SHOWN]
             ]
             if len(pairs) > SHOWN:
@@ -154,7 +155,7 @@ def mcnemar(gained: int, lost: int) -> float:
     """Give the two-sided p-value of the exact test: flips one way are binomial with 1/2 among all flips."""
     flips = gained + lost
     tail = sum(comb(flips, k) for k in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**flips)
+    return float(min(1.0, 2 * tail / (1 << flips)))
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -143,8 +143,8 @@ def contract(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def latency(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
     """Give median and 95th percentile in milliseconds; the first call, which loads the router, apart."""
-    first, *warm = [outcome.seconds * 1000 for outcome in outcomes] or [None]
-    return {"p50": _quantile(warm, 0.5), "p95": _quantile(warm, 0.95), "first": first}
+    times = [outcome.seconds * 1000 for outcome in outcomes]
+    return {"p50": _quantile(times[1:], 0.5), "p95": _quantile(times[1:], 0.95), "first": times[0] if times else None}
 
 
 def measure(outcomes: Sequence[Outcome], routes: Sequence[str]) -> dict[str, Any]:

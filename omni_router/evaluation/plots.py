@@ -74,7 +74,7 @@ def _reliability(measures: Mapping[str, Any]) -> "Figure":
         curve, colour = found["reliability"], COLOURS[place]
         told = f"{router} (ECE {found['ece']:.3f})"
         x, y = [point["confidence"] for point in curve], [point["accuracy"] for point in curve]
-        above.plot(x, y, color=colour, linewidth=1.5, label=told)
+        above.plot(x, y, color=colour, linewidth=1.5, label=told, clip_on=False)
         sizes = [min(160, 18 + 3 * point["n"]) for point in curve]
         faces = [colour if point["n"] >= ENOUGH else "white" for point in curve]
         above.scatter(x, y, s=sizes, c=faces, edgecolors=colour, linewidths=1.5, zorder=3, clip_on=False)
@@ -123,8 +123,9 @@ def _quiet(axes: "Axes") -> None:
 
 def _figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
 
 
 def _words(name: str) -> str:
