@@ -48,7 +48,9 @@ def parse_eval_arguments(argv: Sequence[str]) -> argparse.Namespace:
         "--router", type=_routers, default=(), metavar="A,B,...",
         help=f"the router, or several to compare: {', '.join(get_args(RouterName))} (OMNI_ROUTER, else auto)",
     )  # fmt: skip
-    parser.add_argument("--policy", type=_path, metavar="PATH", help="the routes (./route_config.json)")
+    parser.add_argument(
+        "--policy", "--route-config", type=_path, metavar="PATH", help="the routes (./route_config.json)"
+    )
     parser.add_argument("--router-model", metavar="ID|PATH",
                         help="the checkpoint of the router, or the encoder of semantic; of several routers, not that "
                              "of semantic")  # fmt: skip

@@ -39,9 +39,12 @@ def evaluate_routers(args: argparse.Namespace) -> int:
         name: evaluate(choose_router(_for(environment, name, names), token=_token), items, document, name)
         for name in names
     }
-    done = Evaluation(args.data, policy, document.routes, items, outcomes)
+    done = Evaluation(args.data, policy, document, items, outcomes)
     comparisons = compare(done, old, args.compare) if old else []
-    files = _write(done, comparisons, folder)
+    try:
+        files = _write(done, comparisons, folder)
+    except OSError as error:
+        raise ConfigurationError(f"the report cannot be written: {error}; give another --output-dir") from error
     _tell(done, comparisons, files, as_one_object=args.json)
     return _status(done, args.min_accuracy)
 
@@ -81,22 +84,14 @@ def _write(done: Evaluation, comparisons: list[Comparison], folder: Path) -> lis
     """Write report and plots, and give their paths; plots of an earlier run do not stay beside a report without any."""
     plots = draw(done, folder)
     if plots is None:
-        told = 'no plots, matplotlib is missing: pip install "omni-router[eval]"'
-        print(f"omni-router: {told}", file=sys.stderr)
-        plots = []
-    for name in PLOTS.keys() - set(plots):
+        print('omni-router: no plots, matplotlib is missing: pip install "omni-router[eval]"', file=sys.stderr)
+    for name in PLOTS.keys() - set(plots or ()):
         (folder / name).unlink(missing_ok=True)
+    compared = "\n\n".join(comparison.markdown() for comparison in comparisons)
+    write_whole(folder / "report.md", markdown(done, plots or (), compared))
     report = {**as_json(done), **_compared(comparisons), "items": items_as_json(done)}
-    texts = {
-        "report.md": markdown(done, plots, "\n\n".join(comparison.markdown() for comparison in comparisons)),
-        "report.json": json.dumps(report, indent=1) + "\n",
-    }
-    try:
-        for name, text in texts.items():
-            write_whole(folder / name, text)
-    except OSError as error:
-        raise ConfigurationError(f"the report cannot be written: {error}; give another --output-dir") from error
-    return [folder / name for name in (*texts, *plots)]
+    write_whole(folder / "report.json", json.dumps(report, indent=1) + "\n")
+    return [folder / name for name in ("report.md", "report.json", *(plots or ()))]
 
 
 def _compared(comparisons: list[Comparison]) -> dict[str, Any]:

@@ -167,10 +167,11 @@ def read_report(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8-sig"))
         for item in report["items"]:
-            _ = item["id"], [reply["predicted"] for reply in item["replies"].values()]
+            _ = str(item["id"]), [item["replies"][router]["predicted"] for router in report["routers"]]
+        _ = next(iter(report["routers"]))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, StopIteration, RecursionError) as error:
         raise ConfigurationError(f"{path}: not the report.json of an evaluation") from error
     return dict(report)
 

@@ -16,13 +16,6 @@ from omni_router.tasks import TASKS
 ROLES = {"user": "human", "assistant": "ai", "system": "system"}
 
 
-class DataError(ConfigurationError):
-    """The data are not what they should be; names file and line."""
-
-    def __init__(self, path: Path, fault: str, line: int | None = None) -> None:
-        super().__init__(f"{path}{'' if line is None else f':{line}'}: {fault}")
-
-
 class _LineError(ValueError):
     """What is wrong with a line; where it stands is added to it."""
 
@@ -58,19 +51,23 @@ def read_items(path: Path, routes: Sequence[Route], limit: int | None = None) ->
     """Read a file of requests; of more than `limit` that many are taken, evenly spread over the file.
 
     Raises:
-        DataError: the file cannot be read, is empty, or a line of it is not what it should be.
+        ConfigurationError: the file cannot be read, is empty, or a line of it is not what it should be.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")  # other line breaks may stand inside of a JSON string
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(path, f"cannot be read: {error}") from error
+        raise _wrong(path, f"cannot be read: {error}") from error
     known = {route.name.casefold(): route for route in routes}
     items = list(_items(path, lines, known))
     if not items:
-        raise DataError(path, 'there is no line in it; give lines such as {"text": "...", "route": "..."}')
+        raise _wrong(path, 'there is no line in it; give lines such as {"text": "...", "route": "..."}')
     if limit is None or limit >= len(items):
         return items
     return [items[number * len(items) // limit] for number in range(limit)]
+
+
+def _wrong(path: Path, fault: str, line: int | None = None) -> ConfigurationError:
+    return ConfigurationError(f"{path}{'' if line is None else f':{line}'}: {fault}")
 
 
 def _items(path: Path, lines: Sequence[str], known: Mapping[str, Route]) -> Iterator[Item]:
@@ -79,9 +76,9 @@ def _items(path: Path, lines: Sequence[str], known: Mapping[str, Route]) -> Iter
             try:
                 yield _item(json.loads(line), number, known)
             except json.JSONDecodeError as error:
-                raise DataError(path, f"not JSON: {error.msg} (column {error.colno})", number) from error
+                raise _wrong(path, f"not JSON: {error.msg} (column {error.colno})", number) from error
             except (RecursionError, ValueError) as error:  # what is wrong is said by whoever found it
-                raise DataError(path, str(error), number) from error
+                raise _wrong(path, str(error), number) from error
 
 
 def _item(given: Any, line: int, known: Mapping[str, Route]) -> Item:

@@ -71,7 +71,7 @@ def _reliability(measures: Mapping[str, Any]) -> "Figure":
     above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as sure as right")
     width = 0.8 / BINS / len(measures)
     for place, (router, found) in enumerate(measures.items()):
-        curve, colour = found["reliability"], COLOURS[place]
+        curve, colour = found["reliability"], COLOURS[place % len(COLOURS)]
         told = f"{router} (ECE {found['ece']:.3f})"
         x, y = [point["confidence"] for point in curve], [point["accuracy"] for point in curve]
         above.plot(x, y, color=colour, linewidth=1.5, label=told, clip_on=False)
@@ -96,7 +96,7 @@ def _coverage(measures: Mapping[str, Any]) -> "Figure":
     axes = figure.subplots()
     lowest = 1.0
     for place, (router, found) in enumerate(measures.items()):
-        curve, colour = found["coverage"], COLOURS[place]
+        curve, colour = found["coverage"], COLOURS[place % len(COLOURS)]
         x, y = [point["coverage"] for point in curve], [point["accuracy"] for point in curve]
         told = f"{router} ({y[-1]:.3f} on {'all' if x[-1] == 1 else f'{100 * x[-1]:.0f} %'})"
         axes.plot(x, y, color=colour, linewidth=2, label=told, clip_on=False)

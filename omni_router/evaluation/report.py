@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from omni_router.config.policy import Route
+from omni_router.config.policy import Document, Route
 from omni_router.evaluation.data import Item
 from omni_router.evaluation.metrics import COVERAGES, Outcome, at_coverage, measure
 from omni_router.offered import offered_routes
@@ -29,14 +30,14 @@ class Evaluation:
 
     data: Path
     policy: Path
-    routes: Sequence[Route]
+    document: Document  # of the policy
     items: Sequence[Item]
     outcomes: Mapping[str, Sequence[Outcome]]  # by router, each aligned with the items
 
     @cached_property
     def measures(self) -> dict[str, dict[str, Any]]:
         """Give the metrics of each router."""
-        names = [route.name for route in self.routes]
+        names = [route.name for route in self.document.routes]
         return {router: measure(outcomes, names) for router, outcomes in self.outcomes.items()}
 
     @property
@@ -48,8 +49,14 @@ class Evaluation:
     def notes(self) -> list[str]:
         """Say what has to be known to read the figures."""
         taking = sum(item.picture_before and not item.has_picture for item in self.items)
-        beyond = sum(not _reachable(item, self.routes) for item in self.items)
+        beyond = sum(not _reachable(item, self.document.routes) for item in self.items)
+        known = _examples(self.document)
+        seen = sum(item.text.strip().casefold() in known for item in self.items)
         notes = []
+        if seen:
+            notes.append(
+                f"{_requests(seen)} are examples of the policy as well: on those a router is better than on new ones"
+            )
         if taking:
             notes.append(
                 f"{_requests(taking)} without a picture should take a route for pictures: a picture is taken to be "
@@ -112,7 +119,7 @@ def markdown(done: Evaluation, plots: Sequence[str], comparison: str = "") -> st
     """Write report.md; `plots` are the files that lie beside it."""
     head = [
         "# How good the routing is",
-        f"{_requests(len(done.items))} of `{done.data}`, on the {len(done.routes)} routes of `{done.policy}`.",
+        f"{_requests(len(done.items))} of `{done.data}`, on the {len(done.document.routes)} routes of `{done.policy}`.",
         *(f"Note: {note}." for note in done.notes),
         _overview(done),
     ]
@@ -231,6 +238,11 @@ def _mistakes(done: Evaluation, router: str) -> str:
         f"{'' if outcome.confidence is None else f' ({outcome.confidence:.2f})'}: {quoted(item.text)}"
         for outcome, item in wrong[:MISTAKES]
     )
+
+
+def _examples(document: Document) -> set[str]:
+    texts = chain(*(route.examples for route in document.routes), *document.learned.values())
+    return {text.strip().casefold() for text in texts}
 
 
 def _reachable(item: Item, routes: Sequence[Route]) -> bool:
