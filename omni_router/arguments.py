@@ -1,11 +1,13 @@
 """The flags of the command line: what they are, what they say of themselves, and which go together."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from omni_router.config.environment import RouterName
+from omni_router.evaluation.arguments import parse_eval_arguments
 
 EXAMPLES = """\
 examples:
@@ -30,6 +32,8 @@ examples:
         what a changed policy would have decided; exit status 1 when something differs
   omni-router --feedback 3f9a good
         say that a decision of the log was good, bad, or should have been another route
+  omni-router eval requests.jsonl
+        how often the router is right on requests whose route you know (omni-router eval --help)
 
 files:
   ./route_config.json   the routes and their history; edit it freely. Another one: --route-config
@@ -61,8 +65,11 @@ ACTIONS = (
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the flags; what cannot be meant ends the process with status 2."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["eval"]:
+        return parse_eval_arguments(given[1:])
     parser = _parser()
-    args = parser.parse_args(argv)
+    args = parser.parse_args(given)
     _check(args, parser)
     return args
 
@@ -74,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(subcommand=None)
     what = parser.add_argument_group("what to do (one of these)")
     what.add_argument("--prompt", metavar="TEXT", help="route and answer one prompt")
     what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")

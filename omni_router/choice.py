@@ -4,27 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 
-from omni_router.config.policy import Route
 from omni_router.history.cooldown import Waits, still_cooling
 from omni_router.history.protocol import ModelRecord
 from omni_router.history.rank import by_rank, score
 from omni_router.inference.catalog import CatalogModel
+from omni_router.offered import offered_routes
 from omni_router.state import Candidate, PassedOver
-from omni_router.tasks import TASKS
+
+__all__ = ["MAX_CANDIDATES", "cooling_down", "offered_routes", "order_of_choice", "passed_over", "untried"]
 
 # Enough to choose from; a 1.5B router reads every one of them in its prompt, for every route.
 MAX_CANDIDATES = 5
-
-
-def offered_routes(routes: Iterable[Route], *, picture_now: bool, picture_before: bool) -> list[Route]:
-    """Leave out the routes that cannot apply.
-
-    A picture in the newest request needs a route that takes pictures; without any picture in the thread none of those
-    can be meant; with one further up both may.
-    """
-    if picture_now:
-        return [route for route in routes if TASKS[route.task].takes_pictures]
-    return [route for route in routes if picture_before or not TASKS[route.task].takes_pictures]
 
 
 def order_of_choice(

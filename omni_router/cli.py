@@ -109,6 +109,10 @@ _DEEDS = {
 
 def _act(args: argparse.Namespace) -> int:
     """Do what was asked for."""
+    if args.subcommand == "eval":
+        from omni_router.evaluation.command import evaluate_routers
+
+        return evaluate_routers(args)
     if args.list_routes:
         return _list_routes(args)
     if args.prompt is not None or args.demo:

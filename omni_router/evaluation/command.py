@@ -1,0 +1,119 @@
+"""`omni-router eval`: evaluate, write the report, and give the exit status."""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from omni_router.config.environment import Environment
+from omni_router.config.policy import DEFAULT_POLICY, Document
+from omni_router.config.route_file import RouteFile
+from omni_router.errors import ConfigurationError
+from omni_router.evaluation.compare import Comparison, compare, read_report
+from omni_router.evaluation.data import read_items
+from omni_router.evaluation.plots import draw
+from omni_router.evaluation.report import PLOTS, Evaluation, as_json, items_as_json, markdown, summary
+from omni_router.evaluation.run import evaluate
+from omni_router.files import write_whole
+from omni_router.routers.choose import choose_router
+
+REACHED, BELOW = 0, 1
+
+
+def evaluate_routers(args: argparse.Namespace) -> int:
+    """Evaluate the routers on the data; 1 when one is below the accuracy that is asked for.
+
+    Raises:
+        ConfigurationError: data, policy, old report or folder cannot be used, or a router cannot be loaded.
+    """
+    environment = Environment.read(route_config=args.policy, router_model=args.router_model)
+    folder = args.output_dir or environment.output_dir / "eval"
+    document, policy = _policy(environment, args)
+    items = read_items(args.data, document.routes, args.limit)
+    old = read_report(args.compare) if args.compare else None
+    _make(folder)
+    names = args.router or (environment.router,)
+    outcomes = {
+        name: evaluate(choose_router(_for(environment, name, names), token=_token), items, document, name)
+        for name in names
+    }
+    done = Evaluation(args.data, policy, document, items, outcomes)
+    comparisons = compare(done, old, args.compare) if old else []
+    try:
+        files = _write(done, comparisons, folder)
+    except OSError as error:
+        raise ConfigurationError(f"the report cannot be written: {error}; give another --output-dir") from error
+    _tell(done, comparisons, files, as_one_object=args.json)
+    return _status(done, args.min_accuracy)
+
+
+def _policy(environment: Environment, args: argparse.Namespace) -> tuple[Document, Path]:
+    """Read the policy; one that is named has to be there."""
+    path = environment.route_config
+    if args.policy and not path.exists():
+        raise ConfigurationError(f"{path}: there is no such policy")
+    document = RouteFile(path).document()
+    if not document.routes:
+        raise ConfigurationError(f"{path}: there is no route in it")
+    return document, path if path.exists() else DEFAULT_POLICY
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be the output folder: {error}; give another --output-dir") from error
+
+
+def _for(environment: Environment, name: str, names: tuple[str, ...]) -> Environment:
+    """Name the router; a checkpoint that is given for several is not the encoder of `semantic`."""
+    own = None if name == "semantic" and len(names) > 1 else environment.router_model
+    chosen: Any = name
+    return replace(environment, router=chosen, router_model=own)
+
+
+def _token() -> str | None:
+    from omni_router.inference.client import find_token
+
+    return find_token()
+
+
+def _write(done: Evaluation, comparisons: list[Comparison], folder: Path) -> list[Path]:
+    """Write report and plots, and give their paths; plots of an earlier run do not stay beside a report without any."""
+    plots = draw(done, folder)
+    if plots is None:
+        print('omni-router: no plots, matplotlib is missing: pip install "omni-router[eval]"', file=sys.stderr)
+    for name in PLOTS.keys() - set(plots or ()):
+        (folder / name).unlink(missing_ok=True)
+    compared = "\n\n".join(comparison.markdown() for comparison in comparisons)
+    write_whole(folder / "report.md", markdown(done, plots or (), compared))
+    report = {**as_json(done), **_compared(comparisons), "items": items_as_json(done)}
+    write_whole(folder / "report.json", json.dumps(report, indent=1) + "\n")
+    return [folder / name for name in ("report.md", "report.json", *(plots or ()))]
+
+
+def _compared(comparisons: list[Comparison]) -> dict[str, Any]:
+    return {"comparisons": [comparison.as_json() for comparison in comparisons]} if comparisons else {}
+
+
+def _tell(done: Evaluation, comparisons: list[Comparison], files: list[Path], *, as_one_object: bool) -> None:
+    if as_one_object:
+        told = {**as_json(done), **_compared(comparisons), "files": [str(path) for path in files]}
+        print(json.dumps(told))
+        return
+    parts = [*(summary(done, router) for router in done.outcomes), *(each.text() for each in comparisons)]
+    print("\n\n".join(parts))
+    print(f"\n{files[0]} has more; beside it: {', '.join(path.name for path in files[1:])}")
+
+
+def _status(done: Evaluation, wanted: float | None) -> int:
+    below = {
+        router: found["accuracy"]
+        for router, found in done.measures.items()
+        if wanted is not None and found["accuracy"] < wanted
+    }
+    for router, accuracy in below.items():
+        print(f"omni-router: {router} is right in {accuracy:.3f}, below {wanted}", file=sys.stderr)
+    return BELOW if below else REACHED

@@ -1,0 +1,151 @@
+"""The requests to evaluate on: a file of JSON lines, each with a request and the route it should take."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omni_router.config.policy import Route
+from omni_router.errors import ConfigurationError
+from omni_router.routers import OTHER, Turn
+from omni_router.routers.conversation import has_picture, newest_user_text, render_conversation
+from omni_router.tasks import TASKS
+
+ROLES = {"user": "human", "assistant": "ai", "system": "system"}
+
+
+class _LineError(ValueError):
+    """What is wrong with a line; where it stands is added to it."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of a line, in the form that `render_conversation` reads."""
+
+    type: str
+    content: Any  # text, or a list of content blocks
+
+
+@dataclass(frozen=True)
+class Item:
+    """One request, and the route it should take."""
+
+    line: int
+    id: str  # of what is asked: the same in every run on the same data
+    route: str
+    conversation: tuple[Turn, ...]
+    text: str  # of the newest request, to be shown
+    picture_now: bool
+    picture_before: bool  # also taken for granted where the route asks for one and the line has none
+    has_picture: bool
+
+    @property
+    def follow_up(self) -> bool:
+        """Tell whether the user has spoken before."""
+        return sum(turn["role"] == "user" for turn in self.conversation) > 1
+
+
+def read_items(path: Path, routes: Sequence[Route], limit: int | None = None) -> list[Item]:
+    """Read a file of requests; of more than `limit` that many are taken, evenly spread over the file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is empty, or a line of it is not what it should be.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # other line breaks may stand inside of a JSON string
+    except (OSError, UnicodeDecodeError) as error:
+        raise _wrong(path, f"cannot be read: {error}") from error
+    known = {route.name.casefold(): route for route in routes}
+    items = list(_items(path, lines, known))
+    if not items:
+        raise _wrong(path, 'there is no line in it; give lines such as {"text": "...", "route": "..."}')
+    if limit is None or limit >= len(items):
+        return items
+    return [items[number * len(items) // limit] for number in range(limit)]
+
+
+def _wrong(path: Path, fault: str, line: int | None = None) -> ConfigurationError:
+    return ConfigurationError(f"{path}{'' if line is None else f':{line}'}: {fault}")
+
+
+def _items(path: Path, lines: Sequence[str], known: Mapping[str, Route]) -> Iterator[Item]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield _item(json.loads(line), number, known)
+            except json.JSONDecodeError as error:
+                raise _wrong(path, f"not JSON: {error.msg} (column {error.colno})", number) from error
+            except (RecursionError, ValueError) as error:  # what is wrong is said by whoever found it
+                raise _wrong(path, str(error), number) from error
+
+
+def _item(given: Any, line: int, known: Mapping[str, Route]) -> Item:
+    if not isinstance(given, dict):
+        raise _LineError('not an object such as {"text": "...", "route": "..."}')
+    name, takes_pictures = _route(given.get("route"), known)
+    messages = _with_picture(_messages(given), given.get("image"))
+    now, anywhere = has_picture(messages[-1]), any(has_picture(message) for message in messages)
+    text, turns = newest_user_text(messages), render_conversation(messages)
+    if not (text or now):
+        raise _LineError("the newest message holds neither text nor a picture")
+    asked = json.dumps([turns, now, anywhere], sort_keys=True)
+    return Item(
+        line=line,
+        id=hashlib.sha256(asked.encode()).hexdigest()[:16],
+        route=name,
+        conversation=tuple(turns),
+        text=text,
+        picture_now=now,
+        # Without any picture the route could not be on offer; with one further up it competes with all others.
+        picture_before=anywhere or takes_pictures,
+        has_picture=anywhere,
+    )
+
+
+def _route(given: Any, known: Mapping[str, Route]) -> tuple[str, bool]:
+    """Give the name of the right route as the policy spells it, and whether it takes pictures."""
+    if not isinstance(given, str) or not given.strip():
+        raise _LineError('it has no "route"')
+    if given.strip().casefold() == OTHER:
+        return OTHER, False
+    route = known.get(given.strip().casefold())
+    if route is None:
+        names = ", ".join(route.name for route in known.values())
+        raise _LineError(f"route {given!r} is none of the policy; there are {names}, and {OTHER}")
+    return route.name, TASKS[route.task].takes_pictures
+
+
+def _messages(given: Mapping[str, Any]) -> list[Message]:
+    text, messages = given.get("text"), given.get("messages")
+    if (text is None) == (messages is None):
+        raise _LineError('give either "text" or "messages"')
+    if text is not None:
+        return [_message({"role": "user", "content": text})]
+    if not isinstance(messages, list) or not messages:
+        raise _LineError('"messages" is not a list of {"role", "content"}')
+    read = [_message(message) for message in messages]
+    if read[-1].type != ROLES["user"]:
+        raise _LineError("the last message is not the user's, so there is nothing to route")
+    return read
+
+
+def _message(given: Any) -> Message:
+    role, content = (given.get("role"), given.get("content")) if isinstance(given, dict) else (None, None)
+    if role not in ROLES:
+        raise _LineError(f"a message has role {role!r}; allowed are {', '.join(ROLES)}")
+    if not isinstance(content, str | list):
+        raise _LineError("a message is neither text nor a list of content blocks")
+    return Message(ROLES[role], content)
+
+
+def _with_picture(messages: list[Message], image: Any) -> list[Message]:
+    """Attach a picture to the newest message; what it shows is not looked at, no router sees it."""
+    if image in (None, False):
+        return messages
+    if image is not True and not (isinstance(image, str) and image.strip()):
+        raise _LineError('"image" is neither true nor the address of a picture')
+    newest = messages[-1].content
+    blocks = newest if isinstance(newest, list) else [{"type": "text", "text": newest}]
+    return [*messages[:-1], Message(messages[-1].type, [*blocks, {"type": "image_url"}])]
