@@ -111,5 +111,6 @@ def test_the_examples_are_not_alike_among_themselves() -> None:
     assert not [(a, b) for a, b in combinations(EXAMPLES, 2) if alike(a, b)]
 
 
-def test_the_examples_differ_from_the_smoke_lines() -> None:
+def test_the_examples_are_many_and_differ_from_the_smoke_lines() -> None:
+    assert all(len(entry["examples"]) >= 55 for entry in POLICY), {e["name"]: len(e["examples"]) for e in POLICY}
     assert not [(a, b) for a in EXAMPLES for b in SMOKE if alike(a, b)]
