@@ -136,7 +136,7 @@ def measure(device: str, layers: int, rounds: int) -> str:
             "route only": case.route_only,
         },
         rounds,
-        warmup=2,
+        warmup=1,
     )
     names = {
         "generate": f"plain `generate`, {REPLY} tokens",
