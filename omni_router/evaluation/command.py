@@ -11,7 +11,7 @@ from omni_router.config.environment import Environment
 from omni_router.config.policy import DEFAULT_POLICY, Document
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
-from omni_router.evaluation.compare import Comparison, compare, read_report
+from omni_router.evaluation.compare import Comparison, check_same_data, compare, read_report
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.plots import draw
 from omni_router.evaluation.report import PLOTS, Evaluation, as_json, items_as_json, markdown, summary
@@ -33,6 +33,8 @@ def evaluate_routers(args: argparse.Namespace) -> int:
     document, policy = _policy(environment, args)
     items = read_items(args.data, document.routes, args.limit)
     old = read_report(args.compare) if args.compare else None
+    if old:
+        check_same_data(items, old, args.compare)
     _make(folder)
     names = args.router or (environment.router,)
     outcomes = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omni_router.evaluation.metrics import BINS
-from omni_router.evaluation.report import PLOTS, Evaluation
+from omni_router.evaluation.report import PLOTS, Evaluation, without_empty
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,10 +33,11 @@ def draw(done: Evaluation, folder: Path) -> list[str] | None:
 
 def _confusion(measures: Mapping[str, Any]) -> "Figure":
     """Draw a square of counts for each router, side by side."""
-    size = 2.4 + 0.46 * len(next(iter(measures.values()))["confusion"]["routes"])
+    squares = without_empty([found["confusion"] for found in measures.values()])
+    size = 2.4 + 0.46 * len(squares[0]["routes"])
     figure = _figure(size * len(measures) + 0.6, size)
-    for place, (router, found) in enumerate(measures.items(), 1):
-        _square(figure.add_subplot(1, len(measures), place), router, found["confusion"], names=place == 1)
+    for place, (router, square) in enumerate(zip(measures, squares, strict=True), 1):
+        _square(figure.add_subplot(1, len(squares), place), router, square, names=place == 1)
     return figure
 
 

@@ -134,6 +134,23 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def without_empty(squares: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out of confusion matrices the routes for which none of them counts anything."""
+    routes = squares[0]["routes"]
+    kept = [place for place in range(len(routes)) if any(_counts(square, place) for square in squares)]
+    return [
+        {
+            "routes": [routes[place] for place in kept],
+            "counts": [[square["counts"][row][column] for column in (*kept, -1)] for row in kept],
+        }
+        for square in squares
+    ]
+
+
+def _counts(square: Mapping[str, Any], place: int) -> bool:
+    return any(square["counts"][place]) or any(row[place] for row in square["counts"])
+
+
 def number(value: float | None) -> str:
     """Write a share with three digits, a dash for none."""
     return "-" if value is None else f"{value:.3f}"
@@ -163,16 +180,18 @@ def _figures(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield OTHER, f"recall {number(other['recall'])}, precision {number(other['precision'])}; n = {other['n']}"
     if found["ece"] is not None:
         yield "calibration", f"{number(found['ece'])} expected calibration error"
-        told = (f"{number(point['accuracy'])} on the surest {100 * wanted:.0f} %" for wanted, point in _points(found))
+        told = (
+            f"{number(point['accuracy'])} on the surest {100 * point['coverage']:.0f} %" for point in _points(found)
+        )
         yield "when sure", ", ".join(told)
     yield "contract", _contract(found["contract"])
     yield "latency", _latency(found["latency_ms"])
 
 
-def _points(found: Mapping[str, Any]) -> list[tuple[float, dict[str, float]]]:
-    """Give the points of the coverage curve that are worth telling."""
-    points = [(wanted, at_coverage(found["coverage"], wanted)) for wanted in COVERAGES[1:]]
-    return [(wanted, point) for wanted, point in points if point]
+def _points(found: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Give the points of the coverage curve that are worth telling, each once: of few requests some fall together."""
+    points = [point for wanted in COVERAGES if (point := at_coverage(found["coverage"], wanted))]
+    return list({point["coverage"]: point for point in points}.values())
 
 
 def _contract(found: Mapping[str, Any]) -> str:
@@ -207,14 +226,17 @@ def _section(done: Evaluation, router: str) -> Iterator[str]:
     rows = [
         [name, str(row["n"]), number(row["precision"]), number(row["recall"]), number(row["f1"])]
         for name, row in found["per_route"].items()
+        if row["n"] or row["predicted"]
     ]
     yield table(["route", "n", "precision", "recall", "F1"], rows)
     yield "### Confusion\n\nRows are the right routes, columns what was told."
-    yield _confusion(found["confusion"])
+    yield _confusion(without_empty([found["confusion"]])[0])
     if found["coverage"]:
         yield "### Accuracy against coverage\n\nOnly requests at or above the threshold of confidence are routed."
-        rows = [[f"{100 * point['coverage']:.0f} %", number(point["threshold"]), number(point["accuracy"])]
-                for point in (at_coverage(found["coverage"], wanted) for wanted in COVERAGES) if point]  # fmt: skip
+        rows = [
+            [f"{100 * point['coverage']:.0f} %", number(point["threshold"]), number(point["accuracy"])]
+            for point in _points(found)
+        ]
         yield table(["coverage", "threshold", "accuracy"], rows)
     if mistakes := _mistakes(done, router):
         yield f"### Mistakes of which it was surest\n\n{mistakes}"
