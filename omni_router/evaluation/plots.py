@@ -59,8 +59,8 @@ def _square(axes: "Axes", router: str, found: Mapping[str, Any], *, names: bool)
     axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(f"{router}: counts, shaded by share of the row", loc="left", fontsize=11)
-    axes.set_xlabel("route the router told")
+    axes.set_title(router, loc="left", fontsize=11)
+    axes.set_xlabel("route that was told (shade: share of the row)")
     if names:
         axes.set_ylabel("right route")
 

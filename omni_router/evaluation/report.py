@@ -180,9 +180,8 @@ def _figures(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield OTHER, f"recall {number(other['recall'])}, precision {number(other['precision'])}; n = {other['n']}"
     if found["ece"] is not None:
         yield "calibration", f"{number(found['ece'])} expected calibration error"
-        told = (
-            f"{number(point['accuracy'])} on the surest {100 * point['coverage']:.0f} %" for point in _points(found)
-        )
+    if points := [point for point in _points(found) if point["coverage"] < 1]:
+        told = (f"{number(point['accuracy'])} on the surest {100 * point['coverage']:.0f} %" for point in points)
         yield "when sure", ", ".join(told)
     yield "contract", _contract(found["contract"])
     yield "latency", _latency(found["latency_ms"])
