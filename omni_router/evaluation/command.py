@@ -14,7 +14,8 @@ from omni_router.errors import ConfigurationError
 from omni_router.evaluation.compare import Comparison, check_same_data, compare, read_report
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.plots import draw
-from omni_router.evaluation.report import PLOTS, Evaluation, as_json, items_as_json, markdown, summary
+from omni_router.evaluation.report import PLOTS, markdown, summary
+from omni_router.evaluation.result import Evaluation, as_json, items_as_json
 from omni_router.evaluation.run import evaluate
 from omni_router.files import write_whole
 from omni_router.routers.choose import choose_router
