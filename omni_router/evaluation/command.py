@@ -11,10 +11,11 @@ from omni_router.config.environment import Environment
 from omni_router.config.policy import DEFAULT_POLICY, Document
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
-from omni_router.evaluation.compare import Comparison, compare, read_report
+from omni_router.evaluation.compare import Comparison, check_same_data, compare, read_report
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.plots import draw
-from omni_router.evaluation.report import PLOTS, Evaluation, as_json, items_as_json, markdown, summary
+from omni_router.evaluation.report import PLOTS, markdown, summary
+from omni_router.evaluation.result import Evaluation, as_json, items_as_json
 from omni_router.evaluation.run import evaluate
 from omni_router.files import write_whole
 from omni_router.routers.choose import choose_router
@@ -33,6 +34,8 @@ def evaluate_routers(args: argparse.Namespace) -> int:
     document, policy = _policy(environment, args)
     items = read_items(args.data, document.routes, args.limit)
     old = read_report(args.compare) if args.compare else None
+    if old:
+        check_same_data(items, old, args.compare)
     _make(folder)
     names = args.router or (environment.router,)
     outcomes = {

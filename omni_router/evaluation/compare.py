@@ -10,7 +10,8 @@ from typing import Any
 
 from omni_router.errors import ConfigurationError
 from omni_router.evaluation.data import Item
-from omni_router.evaluation.report import Evaluation, number, quoted, table
+from omni_router.evaluation.result import Evaluation
+from omni_router.evaluation.words import number, quoted, table
 
 SIGNIFICANT = 0.05
 SHOWN = 10  # flips of each kind in the summary; report.json has all
@@ -176,12 +177,18 @@ def read_report(path: Path) -> dict[str, Any]:
     return dict(report)
 
 
-def compare(done: Evaluation, old: Mapping[str, Any], path: Path) -> list[Comparison]:
-    """Compare each router with the one of that name in the old report, or with its first.
+def check_same_data(items: Sequence[Item], old: Mapping[str, Any], path: Path) -> None:
+    """Refuse a report on other data, before anything slow happens.
 
     Raises:
-        ConfigurationError: the old run was on other data.
+        ConfigurationError: no item is in both.
     """
+    if not {item.id for item in items} & {entry["id"] for entry in old["items"]}:
+        raise ConfigurationError(f"{path}: none of its requests is in the data; compare runs on the same data")
+
+
+def compare(done: Evaluation, old: Mapping[str, Any], path: Path) -> list[Comparison]:
+    """Compare each router with the one of that name in the old report, or with its first."""
     names = list(old["routers"])
     return [_compare(done, router, old, router if router in names else names[0], path) for router in done.outcomes]
 
@@ -195,8 +202,6 @@ def _compare(done: Evaluation, router: str, old: Mapping[str, Any], old_router: 
         for item, outcome in zip(done.items, done.outcomes[router], strict=True)
         if before.get(item.id)
     ]
-    if not pairs:
-        raise ConfigurationError(f"{path}: none of its requests is in {done.data}; compare runs on the same data")
     return Comparison(router, old_router, path, pairs, len(done.items) - len(pairs))
 
 

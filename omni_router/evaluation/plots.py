@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omni_router.evaluation.metrics import BINS
-from omni_router.evaluation.report import PLOTS, Evaluation
+from omni_router.evaluation.report import PLOTS
+from omni_router.evaluation.result import Evaluation
+from omni_router.evaluation.words import without_empty
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,10 +35,11 @@ def draw(done: Evaluation, folder: Path) -> list[str] | None:
 
 def _confusion(measures: Mapping[str, Any]) -> "Figure":
     """Draw a square of counts for each router, side by side."""
-    size = 2.4 + 0.46 * len(next(iter(measures.values()))["confusion"]["routes"])
+    squares = without_empty([found["confusion"] for found in measures.values()])
+    size = 2.4 + 0.46 * len(squares[0]["routes"])
     figure = _figure(size * len(measures) + 0.6, size)
-    for place, (router, found) in enumerate(measures.items(), 1):
-        _square(figure.add_subplot(1, len(measures), place), router, found["confusion"], names=place == 1)
+    for place, (router, square) in enumerate(zip(measures, squares, strict=True), 1):
+        _square(figure.add_subplot(1, len(squares), place), router, square, names=place == 1)
     return figure
 
 
@@ -58,8 +61,8 @@ def _square(axes: "Axes", router: str, found: Mapping[str, Any], *, names: bool)
     axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(f"{router}: counts, shaded by share of the row", loc="left", fontsize=11)
-    axes.set_xlabel("route the router told")
+    axes.set_title(router, loc="left", fontsize=11)
+    axes.set_xlabel("route that was told (shade: share of the row)")
     if names:
         axes.set_ylabel("right route")
 

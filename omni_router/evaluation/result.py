@@ -1,0 +1,104 @@
+"""What an evaluation has found, and the form of report.json."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cached_property
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from omni_router.config.policy import Document, Route
+from omni_router.evaluation.data import Item
+from omni_router.evaluation.metrics import Outcome, measure
+from omni_router.evaluation.words import requests
+from omni_router.offered import offered_routes
+from omni_router.routers import OTHER
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was evaluated on what, and what came of it."""
+
+    data: Path
+    policy: Path
+    document: Document  # of the policy
+    items: Sequence[Item]
+    outcomes: Mapping[str, Sequence[Outcome]]  # by router, each aligned with the items
+
+    @cached_property
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """Give the metrics of each router."""
+        names = [route.name for route in self.document.routes]
+        return {router: measure(outcomes, names) for router, outcomes in self.outcomes.items()}
+
+    @property
+    def first(self) -> str:
+        """Give the name of the router that was named first."""
+        return next(iter(self.outcomes))
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what has to be known to read the figures."""
+        taking = sum(item.picture_before and not item.has_picture for item in self.items)
+        beyond = sum(not _reachable(item, self.document.routes) for item in self.items)
+        known = _examples(self.document)
+        seen = sum(item.text.strip().casefold() in known for item in self.items)
+        notes = []
+        if seen:
+            notes.append(
+                f"{requests(seen)} are examples of the policy as well: on those a router is better than on new ones"
+            )
+        if taking:
+            notes.append(
+                f"{requests(taking)} without a picture should take a route for pictures: a picture is taken to be "
+                'further up in the conversation, and all routes are on offer ("image": true attaches one)'
+            )
+        if beyond:
+            notes.append(f"{requests(beyond)} should take a route that is not on offer there: no router can be right")
+        return notes
+
+
+def as_json(done: Evaluation) -> dict[str, Any]:
+    """Give the report as one object: the metrics of the first router on top, those of all below `routers`."""
+    return {
+        "router": done.first,
+        **done.measures[done.first],
+        "routers": done.measures,
+        "data": str(done.data),
+        "policy": str(done.policy),
+        "notes": done.notes,
+        "made": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        "version": version("omni-router"),
+    }
+
+
+def items_as_json(done: Evaluation) -> list[dict[str, Any]]:
+    """Give what each router made of each item, for a later comparison; the text stays in the data."""
+    return [
+        {
+            "id": item.id,
+            "line": item.line,
+            "route": item.route,
+            "replies": {
+                router: {
+                    "predicted": outcomes[number].predicted,
+                    "confidence": outcomes[number].confidence,
+                    "ms": round(outcomes[number].seconds * 1000, 1),
+                }
+                for router, outcomes in done.outcomes.items()
+            },
+        }
+        for number, item in enumerate(done.items)
+    ]
+
+
+def _examples(document: Document) -> set[str]:
+    texts = chain(*(route.examples for route in document.routes), *document.learned.values())
+    return {text.strip().casefold() for text in texts}
+
+
+def _reachable(item: Item, routes: Sequence[Route]) -> bool:
+    offered = offered_routes(routes, picture_now=item.picture_now, picture_before=item.picture_before)
+    return item.route == OTHER or item.route in (route.name for route in offered)
