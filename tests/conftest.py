@@ -1,13 +1,14 @@
 """What many tests need: services on the sandbox, with a router that a test scripts."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
 from omni_router.artifacts import ArtifactFolder
 from omni_router.config.route_file import RouteFile
@@ -37,8 +38,8 @@ class ScriptedRouter:
 
 
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reads the developer's own token, login, policy or folder."""
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No test reads the developer's own token, login, policy or folder, or leaves a sandbox to the next."""
     for name in ("HF_TOKEN", "HF_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name in (
@@ -61,6 +62,9 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
     monkeypatch.setenv("OMNI_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
+    yield
+    while _sandbox.active():  # of a command that was given --sandbox: it stays for the life of a process
+        _sandbox.uninstall()
 
 
 @pytest.fixture

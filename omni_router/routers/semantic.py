@@ -1,10 +1,10 @@
 """The embedded router: the newest request against each route's description and examples, in milliseconds on a CPU.
 
 A request becomes its sentence embedding beside its weighted words, and one linear map, fitted in closed form (ridge
-regression), scores the routes. Cross-validated on the first thirty examples of each default route it was right in 81 of 100 cases,
-the centre of a route's embeddings in 78, its closest example in 62. A class of nonsense is fitted beside the routes: what
-looks more like it than like any route is `other`. The confidence is a softmax over those scores, a rough one: its
-temperature makes it about as high as the share of right answers on short single requests.
+regression), scores the routes. Cross-validated on the first thirty examples of each default route it was right in 81 of
+100 cases, the centre of a route's embeddings in 78, its closest example in 62. A class of nonsense is fitted beside the
+routes: what looks more like it than like any route is `other`. The confidence is a softmax over those scores, a rough
+one: its temperature was set so that it was about as high as the share of right answers on short single requests.
 """
 
 import json
