@@ -156,8 +156,8 @@ def measure(device: str, layers: int, rounds: int) -> str:
     where = torch.cuda.get_device_name() if device.startswith("cuda") else f"{torch.get_num_threads()} CPU threads"
     return (
         f"Random weights of Arch-Router's shape ({layers} of 28 layers, {case.dtype}) on {where}; a prompt of "
-        f"{FIXED + CHANGING} tokens, {CHANGING} of them new. Floor: {ms(least)}.\n\n"
-        + table(["reply", "seconds", "times as fast as generate", "times the floor"], rows)
+        f"{FIXED + CHANGING} tokens, {CHANGING} of them new. Floor, estimated: {ms(least)}.\n\n"
+        + table(["reply", "seconds", "times as fast as generate", "times the estimated floor"], rows)
         + f"\n\n{met}"
     )
 
