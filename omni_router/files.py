@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
+
 
 def write_whole(target: Path, text: str) -> None:
     """Replace `target` in one step: a reader, or a crash, meets the old file or the new one, never a part.

@@ -324,6 +324,20 @@ def test_an_unreachable_catalog_accepts_and_says_unverified(
     assert result["error"] is None
 
 
+def test_an_id_of_the_routers_own_that_cannot_be_verified_gives_way_to_the_threads_model(
+    services: Services, router: ScriptedRouter, sandbox: Sandbox
+) -> None:
+    sandbox.fail("catalog_503", times=50)
+    graph: Compiled = build_graph(services).compile(checkpointer=InMemorySaver())
+    router.choose("question_answering", TEXT2)
+    assert turn(graph)["decision"]["model"] == TEXT2
+    router.choose("question_answering", TEXT3)  # nothing is listed, so it is an id of the router's own
+    kept = turn(graph, "and then?")["decision"]
+    assert kept["model"] == TEXT2
+    assert [(over["model"], over["kind"]) for over in kept["passed_over"]] == [(TEXT3, None)]
+    assert turn(graph, thread="2")["decision"]["model"] == TEXT3
+
+
 def test_a_picture_goes_to_a_provider_that_the_catalog_names(
     graph: Compiled, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:

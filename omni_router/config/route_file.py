@@ -10,11 +10,9 @@ from typing import Any
 
 from omni_router.config.policy import DEFAULT_POLICY, Document, Route, parse_entries, read_entries
 from omni_router.errors import PolicyFileError
-from omni_router.files import Signature, signature, write_whole
+from omni_router.files import LOCK_TIMEOUT, Signature, signature, write_whole
 
 logger = logging.getLogger("omni_router")
-
-LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
 
 
 class RouteFile:

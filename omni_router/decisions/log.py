@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.errors import ConfigurationError
+from omni_router.files import LOCK_TIMEOUT
 
 logger = logging.getLogger("omni_router")
 
 MAX_BYTES = 10 * 2**20  # of a file, some thousand turns
 OLD_FILES = 5
-LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
 OWNER_ONLY = 0o600
 NAMED = 5  # ids in a message, the newest
 # Enough to tell a decision from whatever else a line may hold.

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.errors import KINDS
-from omni_router.files import Signature, signature, write_whole
+from omni_router.files import LOCK_TIMEOUT, Signature, signature, write_whole
 from omni_router.history.cooldown import Waits, cooled, without_forgotten
 from omni_router.history.protocol import Cooling, Use
 
 logger = logging.getLogger("omni_router")
-
-LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
 
 
 class CoolingFile:

@@ -46,7 +46,11 @@ def _with_model(decision: Decision, proposal: Proposal, state: State, services: 
         wanted = kept
     if cooling := cooling_down(wanted["model"], services.history.cooling(), datetime.now(timezone.utc)):
         return {**decision, "passed_over": [*over, passed_over(wanted, cooling)]}
-    return decide_for({**decision, "passed_over": over}, wanted, services.catalog)
+    decided = decide_for({**decision, "passed_over": over}, wanted, services.catalog)
+    if kept and wanted is named and decided["verified"] is False and kept["model"] != named["model"]:
+        over.append(passed_over(named, "it could not be verified, and this thread has a model for the route"))
+        return decide_for({**decision, "passed_over": over}, kept, services.catalog)
+    return decided
 
 
 def _fallback(settings: Settings, routes: dict[str, Route]) -> Route | None:
