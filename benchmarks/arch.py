@@ -15,47 +15,23 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from benchmarks.report import in_turns, ms, ratio, spread, table, write_section
+from benchmarks.shape import LAYERS, SHAPE, random_model
 from omni_router.routers.checkpoint import pick_device, pick_dtype
 from omni_router.routers.fill import Reader, Shelf
 
 FIXED, CHANGING, REPLY = 620, 80, 45  # tokens
 ROUTES, MODELS = 11, 3
-SHAPE: dict[str, Any] = {
-    "vocab_size": 151_936,
-    "hidden_size": 1536,
-    "intermediate_size": 8960,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 12,
-    "num_key_value_heads": 2,
-    "tie_word_embeddings": True,
-    "rope_theta": 1_000_000.0,
-    "max_position_embeddings": 32_768,
-}
 RATIO_LIMIT, GPU_LIMIT = 10.0, 0.015  # times as fast as `generate`; seconds on a GPU
 
 
 class Case:
-    """The model, and prompts that share their beginning."""
+    """A model, and prompts that share their beginning."""
 
-    def __init__(self, device: str, layers: int) -> None:
-        torch.manual_seed(1)
-        self.device, self.dtype = device, pick_dtype(device)
-        config = Qwen2Config(**{**SHAPE, "num_hidden_layers": layers})
-        with torch.device("meta"):
-            model: Any = Qwen2ForCausalLM(config)
-        self.model: Any = model.to_empty(device="cpu").to(getattr(torch, self.dtype)).eval()
-        with torch.no_grad():
-            for parameter in self.model.parameters():
-                parameter.normal_(std=0.02)
-            for name, buffer in Qwen2ForCausalLM(
-                Qwen2Config(**{**SHAPE, "num_hidden_layers": 1, "vocab_size": 8})
-            ).named_buffers():
-                owner, _, leaf = name.rpartition(".")
-                setattr(self.model.get_submodule(owner), leaf, buffer.clone())
-        self.model.to(device)
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.device: str = str(model.device)
         self.chance = random.Random(2)
         self.fixed = self.tokens(FIXED)
         self.opening, self.middle = self.tokens(5), self.tokens(6)
@@ -101,16 +77,18 @@ class Case:
 
 def floor(case: Case) -> float:
     """Give the seconds that reading the weights and the operations of one prompt's new tokens take at least."""
-    weights = sum(p.numel() * p.element_size() for p in case.model.parameters())
+    head, parameters = case.model.lm_head.weight, sum(p.numel() for p in case.model.parameters())
+    dtype = head.dtype
     inner, outer = SHAPE["hidden_size"], SHAPE["intermediate_size"]
-    layer = torch.randn(inner, outer, device=case.device, dtype=getattr(torch, case.dtype))
-    rows = torch.randn(CHANGING, inner, device=case.device, dtype=layer.dtype)
+    layer = torch.randn(inner, outer, device=case.device, dtype=dtype)
+    rows = torch.randn(CHANGING, inner, device=case.device, dtype=dtype)
     block = torch.zeros(256 * 2**20, dtype=torch.uint8, device=case.device)
     copy = torch.zeros_like(block)
     rate = 2 * CHANGING * inner * outer / _best(lambda: rows @ layer, case.device)
     bandwidth = 2 * block.numel() / _best(lambda: copy.copy_(block), case.device)  # read and written
-    operations = 2 * sum(p.numel() for p in case.model.parameters()) * (CHANGING + 5)
-    return float(max(weights / bandwidth, operations / rate))
+    tokens = CHANGING + len(case.opening)
+    operations = 2 * ((parameters - head.numel()) * tokens + head.numel())  # the head is asked about the last token
+    return float(max(parameters * head.element_size() / bandwidth, operations / rate))
 
 
 def _best(call: Callable[[], object], device: str) -> float:
@@ -126,7 +104,8 @@ def _best(call: Callable[[], object], device: str) -> float:
 
 def measure(device: str, layers: int, rounds: int) -> str:
     """Measure, and write the section."""
-    case = Case(device, layers)
+    dtype = pick_dtype(device)
+    case = Case(random_model(layers, dtype).to(device))
     least = floor(case)
     times = in_turns(
         {
@@ -155,7 +134,7 @@ def measure(device: str, layers: int, rounds: int) -> str:
         met += f" p50 at most {ms(GPU_LIMIT)}: {'yes' if fast else 'no'}."
     where = torch.cuda.get_device_name() if device.startswith("cuda") else f"{torch.get_num_threads()} CPU threads"
     return (
-        f"Random weights of Arch-Router's shape ({layers} of 28 layers, {case.dtype}) on {where}; a prompt of "
+        f"Random weights of Arch-Router's shape ({layers} of {LAYERS} layers, {dtype}) on {where}; a prompt of "
         f"{FIXED + CHANGING} tokens, {CHANGING} of them new. Floor, estimated: {ms(least)}.\n\n"
         + table(["reply", "seconds", "times as fast as generate", "times the estimated floor"], rows)
         + f"\n\n{met}"
@@ -165,7 +144,7 @@ def measure(device: str, layers: int, rounds: int) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default=pick_device(), help="as torch names it (the best of this machine)")
-    parser.add_argument("--layers", type=int, default=28, help="of 28; fewer to try it out")
+    parser.add_argument("--layers", type=int, default=LAYERS, help=f"of {LAYERS}; fewer to try it out")
     parser.add_argument("--rounds", type=int, default=10)
     given = parser.parse_args()
     write_section(
