@@ -59,20 +59,24 @@ class Case:
                 pad_token_id=0,
             )
 
+    def reader(self, prompt: list[int], *, reuse: bool = True) -> Reader:
+        """Give a reader that begins with the prompt, of which some may have been read before."""
+        if reuse:
+            return self.shelf.take(prompt)
+        reader = Reader(self.model)
+        reader.start(prompt)
+        return reader
+
     def fill(self, *, reuse: bool = True) -> tuple[int, int]:
         """Fill in a reply: an opening, a route, what follows, a model."""
-        prompt = [*self.fixed, *self.tokens(CHANGING), *self.opening]
-        reader = self.shelf.take(prompt) if reuse else Reader(self.model)
-        if not reuse:
-            reader.start(prompt)
+        reader = self.reader([*self.fixed, *self.tokens(CHANGING), *self.opening], reuse=reuse)
         route = reader.choose(self.routes).place
         reader.append(self.middle)
         return route, reader.choose(self.models).place
 
     def route_only(self) -> int:
         """Fill in a route alone, as in the checkpoint's own form."""
-        reader = self.shelf.take([*self.fixed, *self.tokens(CHANGING), *self.opening])
-        return reader.choose(self.routes).place
+        return self.reader([*self.fixed, *self.tokens(CHANGING), *self.opening]).choose(self.routes).place
 
 
 def floor(case: Case) -> float:
