@@ -1,5 +1,6 @@
 """Load a checkpoint that routes: tokenizer and weights, on the device and in the numbers that suit the machine."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from omni_router.model_id import is_model_id
 
 # Asked before a download: the Hub's own client repeats a request for 47 s when there is no network.
 _HUB_TIMEOUT = 10
+# How many times as long as in float32 a product in bfloat16 may take, for half the memory. It takes 0.2 with AMX, 1.4
+# with AVX-512 BF16, and where it is emulated 3.7 (AVX-512) or 7.5 (AVX2).
+_TOO_SLOW = 2
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,30 @@ def pick_device() -> str:
 def pick_dtype(device: str) -> str:
     """Name the number format for `device`.
 
-    The checkpoint was trained in bfloat16, so it is taken wherever it is fast. On a CPU it has the fastest prefill
-    (float16 has the fastest decoding, float32 neither), and a router reads a thousand tokens to write forty.
+    The checkpoint was trained in bfloat16, so it is taken wherever it is fast, a CPU with AMX included. On a CPU that
+    only emulates it a reply takes half the time in float32, with twice the memory. float16 is never the fastest there.
+    The attention stays transformers' default, sdpa: eager is no faster. The figures are in docs/benchmarks.md.
     """
     import torch
 
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    return "float16" if device.startswith("mps") else "bfloat16"
+    if device.startswith("mps"):
+        return "float16"
+    return "bfloat16" if _product_seconds("bfloat16") < _TOO_SLOW * _product_seconds("float32") else "float32"
+
+
+def _product_seconds(dtype: str) -> float:
+    """Time what a prompt consists of on the CPU, a product of matrices: torch does not tell what it emulates."""
+    import torch
+
+    rows, weight = (torch.ones(size, 1536, dtype=getattr(torch, dtype)) for size in (64, 4096))
+    times = []
+    for _ in range(5):  # the first one prepares, and another process may be in the way of some
+        started = time.perf_counter()
+        torch.nn.functional.linear(rows, weight)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def _load(name: str, device: str | None, dtype: str | None, token: str | None) -> Checkpoint:

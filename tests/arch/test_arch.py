@@ -1,5 +1,7 @@
 import json
 import logging
+import os
+import platform
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ import pytest
 
 from omni_router.errors import ConfigurationError
 from omni_router.model_id import is_model_id
-from omni_router.routers import Proposal, Turn, parse_reply
+from omni_router.routers import Proposal, Turn, checkpoint, parse_reply
 from omni_router.routers.arch import ArchRouter
 from omni_router.routers.budget import fit
 from omni_router.routers.checkpoint import load_checkpoint, pick_device, pick_dtype
@@ -230,9 +232,27 @@ def test_a_newest_message_that_does_not_fit_alone_is_shortened_and_never_dropped
 
 
 def test_the_dtype_goes_with_the_device() -> None:
-    assert pick_dtype("cpu") == "bfloat16"
+    assert pick_dtype("cpu") in {"bfloat16", "float32"}
     assert pick_dtype("mps") == "float16"
-    assert pick_dtype(pick_device()) in {"bfloat16", "float16"}
+    assert pick_dtype(pick_device()) in {"bfloat16", "float16", "float32"}
+
+
+@pytest.mark.parametrize(("slower", "dtype"), [(0.2, "bfloat16"), (1.4, "bfloat16"), (3.7, "float32")])
+def test_a_cpu_that_only_emulates_bfloat16_gets_float32(
+    monkeypatch: pytest.MonkeyPatch, slower: float, dtype: str
+) -> None:
+    monkeypatch.setattr(checkpoint, "_product_seconds", {"bfloat16": slower, "float32": 1.0}.__getitem__)
+    assert pick_dtype("cpu") == dtype
+
+
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="AVX2 belongs to x86")
+def test_a_cpu_of_avx2_is_found_to_emulate_bfloat16() -> None:
+    code = "from omni_router.routers.checkpoint import pick_dtype; print(pick_dtype('cpu'))"
+    old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=old
+    )
+    assert found.stdout.strip() == "float32"
 
 
 def test_importing_the_routers_loads_nothing_heavy() -> None:
