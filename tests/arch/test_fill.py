@@ -1,10 +1,12 @@
 """Filling in a reply: the same as the model would write under the same constraint, for a fraction of the reading."""
 
 import itertools
+import json
 import os
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from omni_router.routers import Turn
 from omni_router.routers.arch import ArchRouter
 from omni_router.routers.checkpoint import load_checkpoint
 from omni_router.routers.fill import Reader, Shelf
+from omni_router.routers.reply import OTHER
+from omni_router.routers.reply_form import AFTER_MODEL, AFTER_ROUTE, OPENING
 from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES
 
 FULL_SHAPE_NEEDS = 6  # GB; the weights in bfloat16 are 3.1
@@ -46,6 +50,11 @@ def small() -> Any:
     return small_model()
 
 
+@pytest.fixture(scope="module")
+def tiny_router(tiny_checkpoint: Path) -> ArchRouter:
+    return ArchRouter(str(tiny_checkpoint))
+
+
 class Counting:
     """A model that counts the tokens it reads."""
 
@@ -58,24 +67,27 @@ class Counting:
 
 
 def generated(model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> list[int]:
-    """What plain greedy `generate` writes when only the options are allowed."""
+    """Give the option that plain greedy `generate` writes when nothing else is allowed."""
     import torch
+
+    longest = max(map(len, options))
+    padded = [[*option, *[0] * (longest - len(option))] for option in options]
 
     def allowed(_: int, tokens: Any) -> list[int]:
         so_far = tokens.tolist()[len(prompt) :]
-        return [option[len(so_far)] for option in options if list(option[: len(so_far)]) == so_far]
+        return [option[len(so_far)] for option in padded if option[: len(so_far)] == so_far]
 
     output = model.generate(
         torch.tensor([prompt]),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
         do_sample=False,
-        max_new_tokens=len(options[0]),
-        min_new_tokens=len(options[0]),
+        max_new_tokens=longest,
+        min_new_tokens=longest,
         prefix_allowed_tokens_fn=allowed,
         pad_token_id=0,
         eos_token_id=None,
     )
-    return list(output[0, len(prompt) :].tolist())
+    return list(options[padded.index(output[0, len(prompt) :].tolist())])
 
 
 def random_options(chance: random.Random, size: int) -> list[list[int]]:
@@ -170,6 +182,29 @@ def test_alternating_prompts_keep_a_reader_each_and_there_are_no_more_than_allow
     assert len(shelf._readers) == 2
     shelf.take(prompts[1]).choose([[20], [21]])
     assert model.read == [10, 10, 1, 1, 10, 1], "the one used longest ago had to go"
+
+
+UNSEEN = ["Hi", "Sort a list in Go", "A watercolour of a lighthouse", "Who is in the photo?", "asdf"]
+
+
+@pytest.mark.parametrize("prompt", [*TINY_PAIRS, *UNSEEN])
+def test_the_route_is_that_of_generate_on_a_real_checkpoint(tiny_router: ArchRouter, prompt: str) -> None:
+    offered = [replace(route, candidates=(*route.candidates, "sandbox/another-2")) for route in TINY_ROUTES]
+    checkpoint, turns = tiny_router._loaded(), [Turn(role="user", content=prompt)]
+
+    def encode(text: str) -> list[int]:
+        return list(checkpoint.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    replies: dict[tuple[str, str | None], list[int]] = {
+        (route.name, model): encode(route.name + AFTER_ROUTE["json"]) + encode(f' "{model}"{AFTER_MODEL}')
+        for route in offered
+        for model in route.candidates
+    }
+    replies["other", None] = encode(OTHER + AFTER_ROUTE["json"]) + encode(f" null{AFTER_MODEL}")
+    tokens = [*tiny_router._encoded(checkpoint, turns, offered), *encode(OPENING["json"])]
+    written = generated(checkpoint.model, tokens, list(replies.values()))
+    found = json.loads(tiny_router.reply(turns, offered).text)
+    assert replies[found["route"], found["model"]] == written
 
 
 def test_the_router_reads_its_routes_once(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
