@@ -4,8 +4,8 @@
     python -m benchmarks.choices --compile --layers 7
 
 A reply consists of reading what is new in the prompt, 80 tokens after 620 that are kept, and of a few steps; each is
-measured, and the whole reply. It takes 15 GB of memory, half of the
-layers half of that. torch.compile needs a C++ compiler on a CPU.
+measured, and the whole reply. With all layers it takes 15 GB of memory;
+--layers 14 takes half of that. torch.compile needs a C++ compiler on a CPU.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def measure(device: str, layers: int, rounds: int, clock: Clock) -> str:
     exact = random_model(layers, "float32").to(device)
     int8 = {"int8": Contestant(_int8(random_model(layers, "float32", like=exact)))} if device == "cpu" else {}
     cases = {
-        f"{dtype}, {attention}": Contestant(random_model(layers, dtype, attention, like=exact))
+        f"{dtype}, {attention}": Contestant(random_model(layers, dtype, attention, like=exact).to(device))
         for dtype in ("float32", "float16", "bfloat16")
         for attention in ("sdpa", "eager")
     } | int8
@@ -77,8 +77,7 @@ def measure(device: str, layers: int, rounds: int, clock: Clock) -> str:
     best = min(cases, key=lambda name: statistics.median(parts["fill"][name]))
     return (
         f"{_about(layers, clock)} In bold what `arch` takes here. int8 is `quantize_dynamic` of the linear layers, the "
-        f"head included, a scale a channel, with float32 between them. Random weights leave many choices close, so "
-        f"rounding changes more of them than in a trained model.\n\n"
+        f"head included, a scale a channel, with float32 between them. Random weights leave many choices close.\n\n"
         + table(["numbers", *PARTS.values(), "times as fast as the bold", "route and model as with float32"], rows)
         + f"\n\nThe fastest reply: {best}.{_verdict(parts['fill'], chosen, 'int8', same) if int8 else ''}"
     )
