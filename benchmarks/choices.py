@@ -3,6 +3,8 @@
     python -m benchmarks.choices
     python -m benchmarks.choices --compile --layers 7
 
+    ONEDNN_MAX_CPU_ISA=AVX512_CORE python -m benchmarks.choices --layers 1  # as an older CPU would, slowly
+
 A reply consists of reading what is new in the prompt, 80 tokens after 620 that are kept, and of a few steps; each is
 measured, and the whole reply. With all layers it takes 15 GB of memory;
 --layers 14 takes half of that. torch.compile needs a C++ compiler on a CPU.
@@ -28,6 +30,10 @@ from omni_router.routers.checkpoint import pick_device, pick_dtype
 REPLIES = 10  # that are compared with those of float32
 PAYS = 1.2  # times as fast for a whole reply: for less, nobody should have to know one more option
 PARTS = {"read": f"{CHANGING} new tokens after {FIXED} kept", "step": "one step", "fill": "a reply"}
+INT8 = (
+    "int8 is `quantize_dynamic` of the linear layers, the head included, a scale a channel, with float32 between them. "
+)
+HELD_TO = os.environ.get("ONEDNN_MAX_CPU_ISA")  # int8 does not follow it, and is left out
 Clock = Callable[[], float]
 
 
@@ -55,7 +61,11 @@ class Contestant(Case):
 def measure(device: str, layers: int, rounds: int, clock: Clock) -> str:
     """Measure dtypes, attentions and int8, and give the section."""
     exact = random_model(layers, "float32").to(device)
-    int8 = {"int8": Contestant(_int8(random_model(layers, "float32", like=exact)))} if device == "cpu" else {}
+    int8 = (
+        {"int8": Contestant(_int8(random_model(layers, "float32", like=exact)))}
+        if device == "cpu" and not HELD_TO
+        else {}
+    )
     cases = {
         f"{dtype}, {attention}": Contestant(random_model(layers, dtype, attention, like=exact).to(device))
         for dtype in ("float32", "float16", "bfloat16")
@@ -76,8 +86,9 @@ def measure(device: str, layers: int, rounds: int, clock: Clock) -> str:
     ]
     best = min(cases, key=lambda name: statistics.median(parts["fill"][name]))
     return (
-        f"{_about(layers, clock)} In bold what `arch` takes here. int8 is `quantize_dynamic` of the linear layers, the "
-        f"head included, a scale a channel, with float32 between them. Random weights leave many choices close.\n\n"
+        f"{_about(layers, clock)} In bold what `arch` takes here. "
+        + (INT8 if int8 else "")
+        + "Random weights leave many choices close.\n\n"
         + table(["numbers", *PARTS.values(), "times as fast as the bold", "route and model as with float32"], rows)
         + f"\n\nThe fastest reply: {best}.{_verdict(parts['fill'], chosen, 'int8', same) if int8 else ''}"
     )
@@ -143,8 +154,10 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.cpu_time:
         torch.set_num_threads(1)
+    what = "torch.compile" if given.compile else "Numbers and attention"
+    where = given.device.partition(":")[0] + (f" held to {HELD_TO}" if HELD_TO else "")
     write_section(
-        f"{'torch.compile' if given.compile else 'Numbers and attention'} for arch on {given.device.partition(':')[0]}",
+        f"{what} for arch on {where}",
         (measure_compiled if given.compile else measure)(
             given.device, given.layers, given.rounds, time.process_time if given.cpu_time else time.perf_counter
         ),
