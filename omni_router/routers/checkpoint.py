@@ -1,5 +1,6 @@
 """Load a checkpoint that routes: tokenizer and weights, on the device and in the numbers that suit the machine."""
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,20 +58,21 @@ def pick_dtype(device: str) -> str:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     if device.startswith("mps"):
         return "float16"
-    return "bfloat16" if _product_seconds("bfloat16") < _TOO_SLOW * _product_seconds("float32") else "float32"
+    return "bfloat16" if _bfloat16_to_float32() < _TOO_SLOW else "float32"
 
 
-def _product_seconds(dtype: str) -> float:
-    """Time what a prompt consists of on the CPU, a product of matrices: torch does not tell what it emulates."""
+def _bfloat16_to_float32() -> float:
+    """Time what a prompt consists of on the CPU, products of matrices: torch does not tell what it emulates."""
     import torch
 
-    rows, weight = (torch.ones(size, 1536, dtype=getattr(torch, dtype)) for size in (64, 4096))
-    times = []
-    for _ in range(5):  # the first one prepares, and another process may be in the way of some
-        started = time.perf_counter()
-        torch.nn.functional.linear(rows, weight)
-        times.append(time.perf_counter() - started)
-    return min(times)
+    best = {torch.bfloat16: math.inf, torch.float32: math.inf}
+    for _ in range(8):  # the first one prepares, and others may be in the way of some; in turns, so that it is fair
+        for dtype, so_far in best.items():
+            rows, weight = (torch.ones(size, 1536, dtype=dtype) for size in (64, 4096))
+            started = time.perf_counter()
+            torch.nn.functional.linear(rows, weight)
+            best[dtype] = min(so_far, time.perf_counter() - started)
+    return best[torch.bfloat16] / best[torch.float32]
 
 
 def _load(name: str, device: str | None, dtype: str | None, token: str | None) -> Checkpoint:

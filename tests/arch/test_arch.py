@@ -241,7 +241,7 @@ def test_the_dtype_goes_with_the_device() -> None:
 def test_a_cpu_that_only_emulates_bfloat16_gets_float32(
     monkeypatch: pytest.MonkeyPatch, slower: float, dtype: str
 ) -> None:
-    monkeypatch.setattr(checkpoint, "_product_seconds", {"bfloat16": slower, "float32": 1.0}.__getitem__)
+    monkeypatch.setattr(checkpoint, "_bfloat16_to_float32", lambda: slower)
     assert pick_dtype("cpu") == dtype
 
 
