@@ -51,20 +51,19 @@ def read_checkpoint(place: Place) -> SentenceCheckpoint:
     task = settings.get("transformer_task", "feature-extraction")
     if task != "feature-extraction":
         raise _not_understood(place, f"the task {task!r} of its Transformer", ["feature-extraction"])
-    encodes = type(place.load(AutoConfig, folder)) in AutoModelForTextEncoding._model_mapping  # noqa: SLF001 (no other way to ask)
+    config = place.load(AutoConfig, folder)
+    encodes = type(config) in AutoModelForTextEncoding._model_mapping  # noqa: SLF001 (no other way to ask)
+    if config.is_encoder_decoder and not encodes:
+        raise _not_understood(place, f"the encoder-decoder {config.model_type!r}", ["t5", "mt5", "umt5"])
+    # Weights come last: they may be gigabytes, and nothing of them is needed to see what is not understood.
+    modes = _pooling(place, place.settings("config.json", pooling) if pooling else {})
+    steps = [_dense(place, path) if kind == "Dense" else _normalize() for kind, path in rest]
+    prompt = _prompt(place.settings("config_sentence_transformers.json"))
     tokenizer = place.load(AutoTokenizer, folder)
     model = place.load(AutoModelForTextEncoding if encodes else AutoModel, folder).eval().float()
-    if model.config.is_encoder_decoder:
-        raise _not_understood(place, f"the encoder-decoder {model.config.model_type!r}", ["t5", "mt5", "umt5"])
-    return SentenceCheckpoint(
-        tokenizer,
-        model,
-        _pooling(place, place.settings("config.json", pooling) if pooling else {}),
-        [_dense(place, path) if kind == "Dense" else _normalize() for kind, path in rest],
-        _prompt(place.settings("config_sentence_transformers.json")),
-        bool(settings.get("do_lower_case")),
-        _max_tokens(settings.get("max_seq_length") or tokenizer.model_max_length, model),
-    )
+    max_tokens = _max_tokens(settings.get("max_seq_length") or tokenizer.model_max_length, model)
+    lower = bool(settings.get("do_lower_case"))
+    return SentenceCheckpoint(tokenizer, model, modes, steps, prompt, lower, max_tokens)
 
 
 def _not_understood(place: Place, what: str, allowed: Sequence[str]) -> ConfigurationError:
