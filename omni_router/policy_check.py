@@ -19,7 +19,7 @@ from omni_router.history.protocol import ModelRecord
 from omni_router.inference.catalog import Check, HubCatalog
 from omni_router.model_id import is_sandbox_model
 from omni_router.policy_overlap import overlaps
-from omni_router.routers.encoder import Encoder, MiniLM
+from omni_router.routers.encoder import Encoder, SentenceEncoder
 from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
 
 AT_ONCE = 8  # models looked up: each costs the Hub a request
@@ -54,7 +54,7 @@ def check_policy(environment: Environment, args: argparse.Namespace) -> int:
         *_warned(document, path),
         *_incomplete(document),
         *_same_examples(document.routes),
-        *_overlapping(document.routes, MiniLM()),
+        *_overlapping(document.routes, SentenceEncoder()),
         *_unserved(document, open_catalog(environment, args.hf_token)),
         *_unused(document),
     ]

@@ -647,7 +647,7 @@ def test_a_file_that_is_no_database_is_begun_anew(hub: Hub, disk: DiskCache) -> 
 
 
 def test_a_locked_file_is_done_without_and_used_again_later(hub: Hub, disk: DiskCache, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(disk_cache, "BUSY", 0.05)
+    monkeypatch.setattr("omni_router.cache_file.BUSY", 0.05)
     disk.put("key", 1, 1.0)
     with closing(sqlite3.connect(disk.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

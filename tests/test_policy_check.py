@@ -12,7 +12,7 @@ from omni_router.cli import main
 from omni_router.config.policy import DEFAULT_POLICY, Route, parse_document
 from omni_router.errors import ConfigurationError
 from omni_router.policy_overlap import PHRASE, WHOLE, overlaps
-from omni_router.routers.encoder import MiniLM
+from omni_router.routers.encoder import SentenceEncoder
 
 TEXT1, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
 
@@ -36,13 +36,13 @@ SPACE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def encoder() -> MiniLM:
-    return MiniLM()
+def encoder() -> SentenceEncoder:
+    return SentenceEncoder()
 
 
 @pytest.fixture(autouse=True)
-def loaded_once(encoder: MiniLM, monkeypatch: Patch) -> None:
-    monkeypatch.setattr("omni_router.policy_check.MiniLM", lambda: encoder)
+def loaded_once(encoder: SentenceEncoder, monkeypatch: Patch) -> None:
+    monkeypatch.setattr("omni_router.policy_check.SentenceEncoder", lambda: encoder)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_an_encoder_that_cannot_be_loaded_is_a_note(report: Callable[..., Report
         def encode(self, _texts: Any) -> Any:
             raise ConfigurationError("Install it.")
 
-    monkeypatch.setattr("omni_router.policy_check.MiniLM", Missing)
+    monkeypatch.setattr("omni_router.policy_check.SentenceEncoder", Missing)
     [found] = report(COOKING, SPACE, status=0)
     assert (found["level"], found["hint"]) == ("note", "Install it")
 
@@ -150,12 +150,14 @@ APART = [
 
 
 @pytest.mark.parametrize(("one", "other", "expected"), [*((*p, 1) for p in ALIKE), *((*p, 0) for p in APART)])
-def test_the_numbers_tell_the_same_from_neighbours(one: str, other: str, expected: int, encoder: MiniLM) -> None:
+def test_the_numbers_tell_the_same_from_neighbours(
+    one: str, other: str, expected: int, encoder: SentenceEncoder
+) -> None:
     routes = [Route("one", "text-generation", one), Route("other", "text-generation", other)]
     assert len(overlaps(routes, encoder)) == expected
 
 
-def test_the_packaged_policy_stays_clear_of_the_numbers(encoder: MiniLM, monkeypatch: Patch) -> None:
+def test_the_packaged_policy_stays_clear_of_the_numbers(encoder: SentenceEncoder, monkeypatch: Patch) -> None:
     routes = parse_document(DEFAULT_POLICY.read_text(), DEFAULT_POLICY).routes
     monkeypatch.setattr("omni_router.policy_overlap.WHOLE", WHOLE - 0.08)
     monkeypatch.setattr("omni_router.policy_overlap.PHRASE", PHRASE - 0.08)

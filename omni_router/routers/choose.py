@@ -8,7 +8,7 @@ from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.routers.arch import ARCH_ROUTER, ArchRouter
 from omni_router.routers.checkpoint import pick_device
-from omni_router.routers.encoder import MiniLM
+from omni_router.routers.encoder import SentenceEncoder
 from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
 from omni_router.routers.semantic import SemanticRouter
 
@@ -42,7 +42,7 @@ def choose_router(environment: Environment, token: Callable[[], str | None] = la
         return _arch.setdefault((name, form, new_ids), router)
 
     def semantic(name: str | None = environment.router_model) -> SemanticRouter:
-        return _semantic.setdefault(name, SemanticRouter(MiniLM(name)))
+        return _semantic.setdefault(name, SemanticRouter(SentenceEncoder(name)))
 
     if environment.router == "endpoint":
         return _endpoint_router(environment, semantic(None))

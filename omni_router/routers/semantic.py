@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.conversation import PICTURE
-from omni_router.routers.encoder import Encoder, MiniLM
+from omni_router.routers.encoder import Encoder, SentenceEncoder
 from omni_router.routers.protocol import OfferedRoute, Reply, Turn
 from omni_router.routers.reply import OTHER
 
@@ -60,7 +60,7 @@ class SemanticRouter:
     """Chooses by likeness to the routes' phrases and examples; the model is the route's first candidate."""
 
     def __init__(self, encoder: Encoder | None = None) -> None:
-        self._encoder = encoder or MiniLM()
+        self._encoder = encoder or SentenceEncoder()
         self._lock = threading.Lock()
         self._vectors: OrderedDict[str, Tensor] = OrderedDict()
         self._fits: OrderedDict[tuple[tuple[str, ...], ...], Fit] = OrderedDict()
