@@ -26,6 +26,7 @@ test: $(VENV)/.test ## run all tests
 bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (a quarter of an hour, 5 GB of memory; best on a quiet machine)
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.history
+	$(BIN)/python -m benchmarks.semantic
 	$(BIN)/python -m benchmarks.arch --rounds 3
 
 serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulated models when there is no token
