@@ -23,7 +23,7 @@ demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; 
 test: $(VENV)/.test ## run all tests
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (a quarter of an hour, 5 GB of memory; best on a quiet machine)
+bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (20 minutes, 5 GB of memory; best on a quiet machine)
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.semantic

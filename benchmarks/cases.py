@@ -28,6 +28,11 @@ class Case(NamedTuple):
     right: str
     kind: str = ""
 
+    @property
+    def plain(self) -> bool:
+        """Tell whether it is one turn without a picture."""
+        return [turn["content"] for turn in self.conversation] == [self.text]
+
 
 class Run(NamedTuple):
     """What is asked in one go, and labelled requests beside it that our router does not get."""
@@ -37,7 +42,7 @@ class Run(NamedTuple):
 
 
 def own_data(path: Path, split: str | None = "test") -> Run:
-    """Read requests labelled for the default policy; those of the train split are for calibration."""
+    """Read requests labelled for the default policy; those of the train split are labelled ones."""
     document = RouteFile(DEFAULT_POLICY).document()
     lines = path.read_text(encoding="utf-8").split("\n")
     cases: dict[str | None, list[Case]] = {None: [], "test": [], "train": []}
@@ -45,7 +50,7 @@ def own_data(path: Path, split: str | None = "test") -> Run:
         given = json.loads(lines[item.line - 1])
         case = Case(item.conversation, item.text, offers(item, document), item.route, given.get("kind", ""))
         cases[given.get("split")].append(case)
-    return Run(cases[split], [(case.text, case.right) for case in cases["train"] if case.text])
+    return Run(cases[split], [(case.text, case.right) for case in cases["train"] if case.plain])
 
 
 def clinc_data(data: Path, per_intent: int, seed: int) -> Run:

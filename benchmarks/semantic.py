@@ -6,6 +6,7 @@ python -m benchmarks.semantic --data ../shared/data
 import argparse
 import statistics
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,15 +73,15 @@ def ask_ours(encoder: Encoder, run: Run) -> list[Answer]:
     return answers
 
 
-def ask_theirs(encoder: Encoder, run: Run, *, calibrated: bool) -> list[Answer]:
+def ask_theirs(encoder: Encoder, run: Run, aggregation: str, *, calibrated: bool) -> list[Answer]:
     """Ask semantic-router, which reads the newest turn alone; where it names no route that is `other`."""
-    fitted = aurelio.calibrator(encoder, run.cases[0].routes, run.labelled) if calibrated else None
+    fitted = aurelio.calibrator(encoder, run.cases[0].routes, aggregation, run.labelled) if calibrated else None
     routers = {}
     answers = []
     for case in run.cases:
         key = tuple(route.name for route in case.routes)
         if key not in routers:
-            routers[key] = aurelio.indexed_router(encoder, case.routes, fitted)
+            routers[key] = aurelio.indexed_router(encoder, case.routes, aggregation, fitted)
         choice = routers[key](case.text)
         answers.append(Answer(case, choice.name or OTHER, choice.confidence or 0.0))
     return answers
@@ -163,8 +164,9 @@ def accuracy(data: Path) -> None:
     encoder, runs = Remembering(MiniLM()), all_data(data)
     asked: dict[str, Callable[[Run], list[Answer]]] = {OURS: lambda run: ask_ours(encoder, run)}
     if aurelio.installed():
-        asked[aurelio.NAME] = lambda run: ask_theirs(encoder, run, calibrated=False)
-        asked[f"{aurelio.NAME}, calibrated"] = lambda run: ask_theirs(encoder, run, calibrated=True)
+        asked[aurelio.NAME] = lambda run: ask_theirs(encoder, run, "mean", calibrated=False)
+        asked["with `sum`"] = lambda run: ask_theirs(encoder, run, "sum", calibrated=False)
+        asked["with `sum`, calibrated"] = lambda run: ask_theirs(encoder, run, "sum", calibrated=True)
     encoder.encode([case.text for several in runs.values() for run in several for case in run.cases])  # in one batch
     measured = [line for line in lines() if line.data in runs]
     answers = {(name, key): [ask(run) for run in runs[key]] for key in runs for name, ask in asked.items()}
@@ -187,7 +189,7 @@ def accuracy(data: Path) -> None:
             [*start, *(told(counts[line.name, name]) for name in asked)]
             for start, line in zip(starts, measured, strict=True)
         ]
-        text = f"{aurelio.ABOUT}\n\n{table(['requests', 'n', *asked], rows)}"
+        text = f"{aurelio.ABOUT.format(version=version('semantic-router'))}\n\n{table(['requests', 'n', *asked], rows)}"
         write_section("The embedded router against semantic-router: accuracy", text)
 
 

@@ -72,7 +72,7 @@ def short_prompts() -> list[Case]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(packaged_model() or HUB_ID)
-    single = [case for case in own_data(OWN).cases if [turn["content"] for turn in case.conversation] == [case.text]]
+    single = [case for case in own_data(OWN).cases if case.plain]
     return [case for case in single if len(tokenizer(case.text)["input_ids"]) <= TOKENS]
 
 
