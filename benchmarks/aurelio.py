@@ -22,11 +22,11 @@ ABOUT = """\
 Aurelio's semantic-router {version}: its `IndexedRouter` over a `LocalIndex`. Both get the same vectors of the same
 encoder and the same texts: the phrases of the descriptions and the examples are its utterances. It reads the newest
 turn alone, as it has no notion of a conversation. With its defaults (`mean`) a route scores as the mean of its hits
-among the five closest utterances; with `sum`, an option of its own and mostly the better one here, as their sum.
-Either way its best route always wins; calibrated (its `fit`, then a threshold of 0.5, as its manual has it) it may
-also name none, which counts as `other`. For that it gets labelled requests which the embedded router does not:
-those of the own set's train split that have one turn and no picture, or 10 more train queries an intent of CLINC150
-and its 100 out of scope."""
+among the five closest utterances; with `sum`, an option of its own and mostly the better one on these data, as
+their sum. Either way its best route always wins; calibrated (its `fit`, then a threshold of 0.5, as its manual has
+it) it may also name none, which counts as `other`. For that it gets labelled requests which the embedded router
+does not: those of the own set's train split that have one turn and no picture, or 10 more train queries an intent
+of CLINC150 and its 100 out of scope."""
 MISSING = 'Not compared: semantic-router is missing (pip install "semantic-router>=1.1,<2"); see benchmarks/aurelio.py.'
 
 

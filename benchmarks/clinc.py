@@ -1,6 +1,7 @@
 """CLINC150 (Larson et al., 2019) as ten routes, one for each domain of fifteen intents, and queries out of their scope.
 
-The descriptions were written once, from the names of the intents, and not changed after a measurement.
+The descriptions were written once, with the names of the intents and two train queries of each in view, and not changed
+after a measurement.
 """
 
 import json
