@@ -1,0 +1,71 @@
+"""Aurelio's semantic-router (1.x) with our encoder, so that it sees the very same vectors.
+
+It cannot be installed beside the pins of constraints.txt (it wants openai<3), so it gets an environment of its own:
+
+    python -m venv .venv-compare
+    .venv-compare/bin/pip install -e . "semantic-router>=1.1,<2"
+    .venv-compare/bin/pip install --no-deps --require-hashes -r requirements/embedded.txt
+    .venv-compare/bin/python -m benchmarks.semantic
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from omni_router.routers import OTHER, OfferedRoute
+from omni_router.routers.encoder import Encoder
+
+NAME = "semantic-router"
+Labelled = Sequence[tuple[str, str]]  # request and right route
+
+ABOUT = """\
+Aurelio's semantic-router {version}: its `IndexedRouter` over a `LocalIndex`. Both get the same vectors of the same
+encoder and the same texts: the phrases of the descriptions and the examples are its utterances. It reads the newest
+turn alone, as it has no notion of a conversation. With its defaults (`mean`) a route scores as the mean of its hits
+among the five closest utterances; with `sum`, an option of its own and mostly the better one on these data, as
+their sum. Either way its best route always wins; calibrated (its `fit`, then a threshold of 0.5, as its manual has
+it) it may also name none, which counts as `other`. For that it gets labelled requests which the embedded router
+does not: those of the own set's train split that have one turn and no picture, or 10 more train queries an intent
+of CLINC150 and its 100 out of scope."""
+MISSING = 'Not compared: semantic-router is missing (pip install "semantic-router>=1.1,<2"); see benchmarks/aurelio.py.'
+
+
+def installed() -> bool:
+    """Tell whether it can be measured here."""
+    return find_spec("semantic_router") is not None
+
+
+def indexed_router(
+    encoder: Encoder, routes: Sequence[OfferedRoute], aggregation: str = "mean", calibrator: Any = None
+) -> Any:
+    """Make its router over a local index; a route's utterances are the phrases of its description and its examples.
+
+    As it comes, its best route always wins. With a calibrator it may say that none fits, from a threshold of 0.5 on,
+    as its manual has it.
+    """
+    from semantic_router import IndexedRouter, Route
+    from semantic_router.encoders import DenseEncoder
+    from semantic_router.index import LocalIndex
+
+    class SameEncoder(DenseEncoder):  # type: ignore[misc]  # Any where it is not installed
+        def __call__(self, docs: list[str]) -> Any:
+            return encoder.encode(docs).tolist()
+
+    return IndexedRouter(
+        encoder=SameEncoder(name="all-MiniLM-L6-v2"),
+        routes=[
+            Route(name=route.name, utterances=[*route.description.split("; "), *route.examples]) for route in routes
+        ],
+        index=LocalIndex(),
+        aggregation=aggregation,
+        calibrator=calibrator,
+        confidence_threshold=0.5 if calibrator else None,
+    )
+
+
+def calibrator(encoder: Encoder, routes: Sequence[OfferedRoute], aggregation: str, labelled: Labelled) -> Any:
+    """Let it fit its calibration on labelled requests that are none of its utterances, as its manual asks."""
+    router = indexed_router(encoder, routes, aggregation)
+    texts, names = zip(*labelled, strict=True)
+    router.fit(list(texts), [None if name == OTHER else name for name in names])
+    return router.calibrator

@@ -1,0 +1,215 @@
+"""The embedded router: how often it is right, how long it takes, and both beside Aurelio's semantic-router.
+
+python -m benchmarks.semantic --data ../shared/data
+"""
+
+import argparse
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks import aurelio
+from benchmarks.cases import Case, Run, all_data
+from benchmarks.report import table, write_section
+from benchmarks.semantic_times import OURS, times
+from omni_router.evaluation.metrics import wilson
+from omni_router.evaluation.run import read
+from omni_router.routers import OTHER
+from omni_router.routers.encoder import Encoder, MiniLM
+from omni_router.routers.semantic import SemanticRouter
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KINDS = ("first", "follow_up", "near_miss", "language", "other")
+RECALL = 0.95
+
+
+class Answer(NamedTuple):
+    """The route for a case, and how sure it is that a route is right: 0 where `other` was said."""
+
+    case: Case
+    route: str | None
+    score: float
+
+
+class Line(NamedTuple):
+    """A line of the tables: what is counted (hits, n), in which data, and the target."""
+
+    name: str
+    data: str
+    counted: Callable[[Sequence[Answer]], tuple[int, int]]
+    target: float | None = None
+
+
+class Remembering:
+    """An encoder that embeds each text once, whoever asks."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._vectors: dict[str, Tensor] = {}
+
+    def encode(self, texts: Sequence[str]) -> "Tensor":
+        """Give what is known, and embed the rest."""
+        import torch
+
+        if new := [text for text in dict.fromkeys(texts) if text not in self._vectors]:
+            self._vectors.update(zip(new, self._encoder.encode(new), strict=True))
+            torch.set_num_threads(1)  # what is left is small; on a busy machine two threads wait for each other
+        return torch.stack([self._vectors[text] for text in texts])
+
+
+def ask_ours(encoder: Encoder, run: Run) -> list[Answer]:
+    """Ask the embedded router."""
+    router = SemanticRouter(encoder)
+    asked = [(case.conversation, case.routes) for case in run.cases]
+    replies = router.replies(asked) if hasattr(router, "replies") else [router.reply(*each) for each in asked]
+    answers = []
+    for case, reply in zip(run.cases, replies, strict=True):
+        route, _ = read(reply, case.routes)
+        answers.append(Answer(case, route, 0.0 if route in {None, OTHER} else reply.confidence or 0.0))
+    return answers
+
+
+def ask_theirs(encoder: Encoder, run: Run, aggregation: str, *, calibrated: bool) -> list[Answer]:
+    """Ask semantic-router, which reads the newest turn alone; where it names no route that is `other`."""
+    fitted = aurelio.calibrator(encoder, run.cases[0].routes, aggregation, run.labelled) if calibrated else None
+    routers = {}
+    answers = []
+    for case in run.cases:
+        key = tuple(route.name for route in case.routes)
+        if key not in routers:
+            routers[key] = aurelio.indexed_router(encoder, case.routes, aggregation, fitted)
+        choice = routers[key](case.text)
+        answers.append(Answer(case, choice.name or OTHER, choice.confidence or 0.0))
+    return answers
+
+
+def right(keep: Callable[[Case], bool]) -> Callable[[Sequence[Answer]], tuple[int, int]]:
+    """Count right answers to some of the cases."""
+
+    def count(answers: Sequence[Answer]) -> tuple[int, int]:
+        kept = [answer.route == answer.case.right for answer in answers if keep(answer.case)]
+        return sum(kept), len(kept)
+
+    return count
+
+
+def anything(_: Case) -> bool:
+    """Take every case."""
+    return True
+
+
+def in_scope(case: Case) -> bool:
+    """Tell whether a route is right for it."""
+    return case.right != OTHER
+
+
+def of_kind(kind: str) -> Callable[[Case], bool]:
+    """Make a test for one kind of case."""
+    return lambda case: case.kind == kind
+
+
+def answered(answers: Sequence[Answer]) -> tuple[int, int]:
+    """Count requests in scope that got a route, the right one or not."""
+    routes = [answer.route for answer in answers if in_scope(answer.case)]
+    return sum(route != OTHER for route in routes), len(routes)
+
+
+def rejected(answers: Sequence[Answer]) -> tuple[int, int]:
+    """Count requests out of scope below the highest threshold that at least RECALL of those in scope reach."""
+    inside = sorted(answer.score for answer in answers if in_scope(answer.case))
+    threshold = inside[int((1 - RECALL) * len(inside) + 1e-9)]
+    outside = [answer.score for answer in answers if not in_scope(answer.case)]
+    return sum(score < threshold for score in outside), len(outside)
+
+
+def lines() -> Iterator[Line]:
+    """Say what is counted."""
+    yield Line("own set, test split", "own", right(anything), 0.95)
+    yield Line("own set, without `other`", "own", right(in_scope))
+    for kind in KINDS:
+        yield Line(f"own set, {kind}".replace("_", "-"), "own", right(of_kind(kind)))
+    yield Line("smoke set", "smoke", right(anything))
+    yield Line("CLINC150, descriptions alone", "clinc 0", right(in_scope), 0.80)
+    yield Line("CLINC150, 3 examples an intent", "clinc 3", right(in_scope), 0.93)
+    yield Line("CLINC150, 10 examples an intent", "clinc 10", right(in_scope))
+    yield Line("... in scope answered with a route, right or wrong", "clinc 10", answered)
+    yield Line("... out of scope answered `other`", "clinc 10", right(lambda case: not in_scope(case)))
+    yield Line(f"... out of scope rejected at {RECALL:.0%} recall", "clinc 10", rejected, 0.90)
+
+
+def told(counts: Sequence[tuple[int, int]]) -> str:
+    """Write a share with its 95 % interval; of several draws their mean, its interval, and the lowest and highest."""
+    n = counts[0][1]
+    hits = statistics.fmean(hits for hits, _ in counts)
+    low, high = wilson(round(hits), n) or (0.0, 1.0)
+    draws = [hits / n for hits, _ in counts]
+    several = f"; draws {min(draws):.1%} to {max(draws):.1%}" if len(draws) > 1 else ""
+    return f"{hits / n:.1%} ({low:.1%} to {high:.1%}{several})"
+
+
+def met(line: Line, counts: Sequence[tuple[int, int]]) -> str:
+    """Write the target and whether it is reached."""
+    if line.target is None:
+        return ""
+    share = statistics.fmean(hits / n for hits, n in counts)
+    return f"{line.target:.0%}: {'yes' if share >= line.target else 'no'}"
+
+
+def accuracy(data: Path) -> None:
+    """Ask both routers everything, and write the two tables of how often they are right."""
+    encoder, runs = Remembering(MiniLM()), all_data(data)
+    asked: dict[str, Callable[[Run], list[Answer]]] = {OURS: lambda run: ask_ours(encoder, run)}
+    if aurelio.installed():
+        asked[aurelio.NAME] = lambda run: ask_theirs(encoder, run, "mean", calibrated=False)
+        asked["with `sum`"] = lambda run: ask_theirs(encoder, run, "sum", calibrated=False)
+        asked["with `sum`, calibrated"] = lambda run: ask_theirs(encoder, run, "sum", calibrated=True)
+    encoder.encode([case.text for several in runs.values() for run in several for case in run.cases])  # in one batch
+    measured = [line for line in lines() if line.data in runs]
+    answers = {(name, key): [ask(run) for run in runs[key]] for key in runs for name, ask in asked.items()}
+    counts = {
+        (line.name, name): [line.counted(each) for each in answers[name, line.data]]
+        for line in measured
+        for name in asked
+    }
+    starts = [[line.name, str(counts[line.name, OURS][0][1])] for line in measured]
+    note = "" if "clinc 0" in runs else f" CLINC150 was not measured: there is no {data}/clinc150_val.jsonl."
+    rows = [
+        [*start, told(counts[line.name, OURS]), met(line, counts[line.name, OURS])]
+        for start, line in zip(starts, measured, strict=True)
+    ]
+    write_section(
+        "The embedded router: accuracy", f"{SETS}{note}\n\n{table(['requests', 'n', 'share', 'target'], rows)}"
+    )
+    if aurelio.installed():
+        rows = [
+            [*start, *(told(counts[line.name, name]) for name in asked)]
+            for start, line in zip(starts, measured, strict=True)
+        ]
+        text = f"{aurelio.ABOUT.format(version=version('semantic-router'))}\n\n{table(['requests', 'n', *asked], rows)}"
+        write_section("The embedded router against semantic-router: accuracy", text)
+
+
+SETS = """\
+Each share with its 95 % interval (Wilson). Own set: the prompts that ship with `omni-router eval`, on the default
+policy with its examples; the smoke set is `tests/data/routing_smoke.jsonl`. CLINC150: its validation split, a route
+for each of the ten domains, its description written once, with the intents' names and two train queries of each in
+view (`benchmarks/clinc.py`); 3000 queries in scope, 100 out of scope; examples are drawn from its train split three
+times, and the mean is told. The threshold at 95 % recall is the highest confidence that at least 95 % of the
+queries in scope reach, right or wrong, found on these same queries; an answer `other` counts as confidence 0, so
+where more than 5 % of those in scope got it, no threshold rejects anything."""
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with clinc150_*.jsonl")
+    parser.add_argument("--only", choices=("time", "accuracy"))
+    given = parser.parse_args()
+    if given.only != "accuracy":
+        times()  # first: a process starts with the peak of memory of the one that starts it
+    if given.only != "time":
+        accuracy(given.data)
+    if not aurelio.installed():
+        print(f"\n{aurelio.MISSING}")
