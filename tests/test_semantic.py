@@ -2,7 +2,9 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 import omni_router
 from omni_router.routers import OfferedRoute, Turn
 from omni_router.routers.encoder import SentenceEncoder, packaged_model
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, SemanticRouter, _columns
 
 POLICY: list[dict[str, Any]] = json.loads(
     (Path(omni_router.__file__).parent / "config/route_config.json").read_text(encoding="utf-8")
@@ -22,7 +24,11 @@ NAMES = (
     "casual_conversation creative_writing summarization question_answering code_generation code_debugging "
     "math_reasoning translation image_generation image_understanding"
 )
-ROUTES = [OfferedRoute(entry["name"], entry["description"], tuple(entry["examples"])) for entry in POLICY]
+OTHERS = tuple(POLICY[-1]["examples"])
+ROUTES = [
+    OfferedRoute(entry["name"], entry["description"], tuple(entry["examples"]), counterexamples=OTHERS)
+    for entry in POLICY[:-1]
+]
 WITHOUT_PICTURES = ROUTES[:-1]  # what is offered when no picture is in the thread
 SMOKE = [
     json.loads(line)
@@ -157,17 +163,20 @@ def test_only_new_texts_are_embedded(minilm: SentenceEncoder) -> None:
     counting = CountingEncoder(minilm)
     router = SemanticRouter(counting)
     conversation = [Turn(role="user", content="Translate to Danish: good evening")]
-    router.reply(conversation, WITHOUT_PICTURES)
-    assert len(counting.asked) > 200
+    # Twelve examples a route, and so few counterexamples that none is left out, whatever is offered.
+    few = [replace(route, examples=route.examples[:12], counterexamples=OTHERS[:20]) for route in WITHOUT_PICTURES]
+    router.reply(conversation, few)
+    assert len(counting.asked) > 9 * 12 + 20
     for routes, new in (
-        (WITHOUT_PICTURES, []),
-        ([replace(route, candidates=("org/a",)) for route in WITHOUT_PICTURES], []),
-        ([*WITHOUT_PICTURES[:-1], replace(WITHOUT_PICTURES[-1], examples=("a fresh example",))], ["a fresh example"]),
-        (WITHOUT_PICTURES[:3], []),
+        (few, []),
+        ([replace(route, candidates=("org/a",)) for route in few], []),
+        ([*few[:-1], replace(few[-1], examples=("a fresh example",))], ["a fresh example"]),
+        ([replace(route, counterexamples=(*OTHERS[:20], "never asked")) for route in few], ["never asked"]),
+        (few[:3], []),
     ):
         counting.asked.clear()
         router.reply(conversation, routes)
-        assert counting.asked == [*new, conversation[0]["content"]]
+        assert counting.asked == [conversation[0]["content"], *new]
 
 
 def test_caches_are_bounded(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,15 +186,73 @@ def test_caches_are_bounded(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyP
     for n in range(5):
         route = OfferedRoute("a", "", tuple(f"example {n} {i}" for i in range(5)))
         router.reply([Turn(role="user", content="hello")], [route])
-    assert (len(router._fits), len(router._vectors)) == (2, 30)
+    assert (len(router._heads), len(router._vectors)) == (2, 30)
+
+
+def test_the_library_embeds_the_policy_and_the_encoder_what_is_asked(minilm: SentenceEncoder) -> None:
+    requests, policy = CountingEncoder(minilm), CountingEncoder(minilm)
+    router = SemanticRouter(requests, policy)
+    route = OfferedRoute("weather", "weather forecasts", ("will it rain?",), counterexamples=("write a poem",))
+    router.reply([Turn(role="user", content="do I need an umbrella?")], [route])
+    assert requests.asked == ["do I need an umbrella?"]
+    assert {"weather forecasts", "will it rain?", "write a poem"} < set(policy.asked)
+
+
+def test_counterexamples_are_thinned_to_a_routes_examples(minilm: SentenceEncoder) -> None:
+    """Evenly, from all routes' lists and that of `other`, each once; all of them where there are enough examples."""
+    nonsense = NONSENSE.count("|") + 1
+    others = tuple(f"nobody serves {n}" for n in range(100))
+
+    def kept(examples: int, *more: OfferedRoute) -> list[str]:
+        routes = [
+            OfferedRoute(name, "", tuple(f"{name} {n}" for n in range(examples)), counterexamples=others[:50])
+            for name in ("a", "b")
+        ]
+        return list(_columns([*routes, *more], NO_LESSONS)[-1].examples[nonsense:])
+
+    other = OfferedRoute("other", "", others[40:])
+    assert kept(50, other) == list(others)
+    assert kept(10, other) == list(others[::5])
+    assert len(kept(10, other)) == OTHERS_TO_ONE * 10
+    assert kept(0, other) == []
+    assert kept(10) == [others[n * 50 // 20] for n in range(20)]
+
+
+def test_a_picture_with_words_of_no_route_goes_to_a_route_all_the_same(ask: Callable[..., dict[str, Any]]) -> None:
+    for text in ("xx [Image attached]", OTHERS[0] + "\n[Image attached]"):
+        assert ask(text, routes=ROUTES)["route"] in NAMES.split()
+
+
+def test_who_has_a_head_does_not_wait_while_another_is_fitted(minilm: SentenceEncoder) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    class Slow(CountingEncoder):
+        def encode(self, texts: Sequence[str]) -> torch.Tensor:
+            if "slow" in texts:
+                entered.set()
+                assert release.wait(10)
+            return super().encode(texts)
+
+    router = SemanticRouter(minilm, Slow(minilm))
+    ready, fitted = [OfferedRoute("a", "weather")], [OfferedRoute("a", "weather", ("slow",))]
+    router.head(ready)
+    with ThreadPoolExecutor(2) as pool:
+        fitting = [pool.submit(router.head, fitted) for _ in range(2)]
+        assert entered.wait(10)
+        assert router.head(ready)
+        assert not any(each.done() for each in fitting)
+        release.set()
+        first, second = (each.result(10) for each in fitting)
+        assert first is second
 
 
 def test_default_policy_is_well_formed() -> None:
-    assert [entry["name"] for entry in POLICY] == NAMES.split()
+    assert [entry["name"] for entry in POLICY] == [*NAMES.split(), "other"]
+    assert list(POLICY[-1]) == ["name", "description", "examples"]
     examples = [example for entry in POLICY for example in entry["examples"]]
     assert len({" ".join(example.lower().split()) for example in examples}) == len(examples)
     assert not {line["text"] for line in SMOKE} & set(examples)
-    for entry in POLICY:
+    for entry in POLICY[:-1]:
         assert list(entry) == ["name", "description", "task", "examples"]
         assert len(entry["examples"]) >= 12
         assert len(entry["description"].split("; ")) >= 3

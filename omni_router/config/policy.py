@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,12 @@ class Policy(Protocol):
         ...
 
 
+def counterexamples_of(policy: Policy) -> tuple[str, ...]:
+    """Give the requests that no route serves, by a policy that knows of any."""
+    given = getattr(policy, "counterexamples", None)
+    return tuple(given()) if given else ()
+
+
 @dataclass(frozen=True)
 class Document:
     """A route_config.json as read: its raw entries, to be written back, and what they mean."""
@@ -41,6 +48,7 @@ class Document:
     routes: tuple[Route, ...]
     models: dict[str, tuple[ModelRecord, ...]]  # by the route's name, case folded
     learned: dict[str, tuple[str, ...]]  # likewise: requests that verdicts have made examples
+    counterexamples: tuple[str, ...]  # the examples of `other`: requests that no route serves
     warnings: tuple[str, ...]
 
 
@@ -59,7 +67,9 @@ def read_entries(entries: list[dict[str, Any]]) -> Document:
     routes = tuple(route for entry in entries if (route := _route(entry, warnings)))
     models = {entry["name"].strip().casefold(): _models(entry, warnings) for entry in entries}
     learned = {entry["name"].strip().casefold(): _texts(entry, "learned", warnings) for entry in entries}
-    return Document(entries, routes, models, learned, tuple(warnings))
+    others = (_texts(entry, "examples", warnings) for entry in entries if entry["name"].strip().casefold() == OTHER)
+    counterexamples = (*chain.from_iterable(others), *learned.get(OTHER, ()))
+    return Document(entries, routes, models, learned, counterexamples, tuple(warnings))
 
 
 def parse_entries(text: str, path: Path) -> list[dict[str, Any]]:

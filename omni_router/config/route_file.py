@@ -31,6 +31,10 @@ class RouteFile:
         """Give the routes on offer."""
         return self.document().routes
 
+    def counterexamples(self) -> tuple[str, ...]:
+        """Give the examples of `other`: requests that no route serves."""
+        return self.document().counterexamples
+
     def document(self) -> Document:
         """Read the file if it changed; one that broke while the process runs is warned of, and the last good one given.
 

@@ -5,11 +5,11 @@ from typing import Any
 from uuid import uuid4
 
 from omni_router.choice import MAX_CANDIDATES, offered_routes
-from omni_router.config.policy import Route
+from omni_router.config.policy import Route, counterexamples_of
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.line_up import line_up
-from omni_router.routers import OfferedRoute, Reply, Router, Turn, parse_reply
+from omni_router.routers import OTHER, OfferedRoute, Reply, Router, Turn, parse_reply
 from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
 from omni_router.services import Services
 from omni_router.state import Candidate, Previous, State
@@ -36,7 +36,8 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     last = state.get("decision")
     previous = Previous(route=last["route"], model=last["model"]) if last else state.get("previous")
     lines = {name: line[:MAX_CANDIDATES] for name, line in line_up(services, routes, previous).items()}
-    offers = [offer(route, lines[route.name], services.history.examples(route.name)) for route in routes]
+    others = tuple(dict.fromkeys((*counterexamples_of(services.policy), *services.history.examples(OTHER))))
+    offers = [offer(route, lines[route.name], services.history.examples(route.name), others) for route in routes]
     reply = ask(services.router, render_conversation(messages), offers) if offers else Reply('{"route": "other"}')
     return {
         "turn": uuid4().hex[:12],
@@ -52,10 +53,10 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     }
 
 
-def offer(route: Route, line: Iterable[Candidate], learned: Iterable[str]) -> OfferedRoute:
-    """Make what a router is shown of a route."""
+def offer(route: Route, line: Iterable[Candidate], learned: Iterable[str], others: tuple[str, ...]) -> OfferedRoute:
+    """Make what a router is shown of a route, and of the requests that no route serves."""
     models = (f"{c['model']}:{c['provider']}" if c["provider"] else c["model"] for c in line)
-    return OfferedRoute(route.name, route.description, (*route.examples, *learned), tuple(models))
+    return OfferedRoute(route.name, route.description, (*route.examples, *learned), tuple(models), others)
 
 
 def ask(router: Router, conversation: Sequence[Turn], offers: Sequence[OfferedRoute]) -> Reply | None:

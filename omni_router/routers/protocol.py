@@ -20,6 +20,7 @@ class OfferedRoute:
     description: str  # short phrases, separated by semicolons or sentence ends
     examples: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()  # model ids, org/name
+    counterexamples: tuple[str, ...] = ()  # requests that no route serves, for routers that learn from examples
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Reply:
 
     text: str
     confidence: float | None = None  # 0..1; None when the router cannot tell
+    by: str | None = None  # the tier of a cascade that decided; None where one had to stand in for the other
 
 
 class Router(Protocol):

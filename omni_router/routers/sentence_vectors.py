@@ -1,11 +1,11 @@
 """Vectors of texts from a loaded checkpoint: tokens, one forward pass, pooling."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from omni_router.routers.one_thread import one_thread
 from omni_router.routers.pooling import pool
 from omni_router.routers.sentence_checkpoint import SentenceCheckpoint
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HEAD = 0.6  # of a text that is too long: requests open or close it, what is pasted lies between
 MAX_CHARACTERS = 16_000  # cut before tokenising, or a pasted book is tokenised whole for 254 tokens of it
+LONG = 10  # batches: a second or more, so that whoever waits sees how long
 BATCH = 32  # fills two cores; larger batches only pad more
 DEPTH = 2 / 3  # of the layer that tells the manner of a text: the fourth of MiniLM's six
 
@@ -33,11 +34,14 @@ def embed(checkpoint: SentenceCheckpoint, ids: list[list[int]], manner: float) -
     With manner the dimensions are those of the sentence embedding and those of the model.
     """
     import torch
+    from tqdm import tqdm
 
     by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # neighbours of like length need little padding
-    with _one_thread(), torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         batches = [by_length[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-        vectors = torch.cat([_embed_batch(checkpoint, [ids[i] for i in rows], manner) for rows in batches])
+        shown = len(batches) >= LONG and sys.stderr.isatty()
+        bar = tqdm(batches, desc="embedding", unit=f" x {BATCH} texts", leave=False) if shown else batches
+        vectors = torch.cat([_embed_batch(checkpoint, [ids[i] for i in rows], manner) for rows in bar])
     return vectors[torch.tensor(by_length).argsort()]
 
 
@@ -71,27 +75,3 @@ def _keep_ends(items: Any, limit: int, between: Any) -> Any:
     """Cut the middle out of a text or a list that is longer than `limit`."""
     head = int(limit * HEAD)
     return items if len(items) <= limit else items[:head] + between + items[len(items) - (limit - head) :]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch from sharing out so small a model: its threads wait for each other.
-
-    On two cores of which one is busy a prompt takes 23 ms on one thread and 70 to 340 ms on two; on idle ones the same.
-    """
-    import torch
-
-    usual = _usual_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(usual)
-
-
-@cache
-def _usual_threads() -> int:
-    """Tell how many threads torch has; asked once, since another thread may be in the block above the next time."""
-    import torch
-
-    return torch.get_num_threads()

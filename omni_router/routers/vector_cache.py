@@ -57,12 +57,12 @@ class CachedEncoder:
         keys = [hashlib.sha256(f"{self.name}\0{text}".encode(errors="surrogatepass")).hexdigest() for text in texts]
         rows = self._get(keys)
         if new := {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}:
-            fresh = dict(zip(new, _pack(self._encoder.encode(list(new.values()))), strict=True))
+            fresh = dict(zip(new, pack(self._encoder.encode(list(new.values()))), strict=True))
             self._put(fresh)
             rows |= fresh
         if len({len(row) for row in rows.values()}) > 1:  # somebody else wrote into the file
-            return _unpack(_pack(self._encoder.encode(texts)))
-        return _unpack([rows[key] for key in keys])
+            return unpack(pack(self._encoder.encode(texts)))
+        return unpack([rows[key] for key in keys])
 
     def _get(self, keys: Iterable[str]) -> dict[str, bytes]:
         now = time.time()
@@ -93,11 +93,13 @@ class CachedEncoder:
         self._file.use(write)
 
 
-def _pack(vectors: "Tensor") -> list[bytes]:
+def pack(vectors: "Tensor") -> list[bytes]:
+    """Write each row in half precision."""
     return [row.tobytes() for row in vectors.half().numpy()]
 
 
-def _unpack(rows: Sequence[bytes]) -> "Tensor":
+def unpack(rows: Sequence[bytes]) -> "Tensor":
+    """Read such rows, of one length in bytes: (rows, dimensions), each of length one."""
     import torch
 
     halves = torch.frombuffer(bytearray(b"".join(rows)), dtype=torch.float16).view(len(rows), -1)

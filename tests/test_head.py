@@ -1,0 +1,326 @@
+"""The trained head on small synthetic vectors, beside heads and kernels that are really fitted again."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omni_router.routers import OfferedRoute, head, semantic
+from omni_router.routers.head import Column, Head
+from omni_router.routers.one_thread import one_thread
+from omni_router.routers.semantic import Lessons, _columns, _fair
+
+SIZE = 8  # dimensions
+COLUMNS = 4  # three routes and what no route serves
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():  # what is so small waits for its threads, for seconds when the machine is busy
+        yield
+
+
+def near(text: str) -> torch.Tensor:
+    """A vector near the axis of the column that the text is named after, `<column>x<number>`: one word."""
+    column, _, number = text.partition("x")
+    noise = torch.randn(SIZE, generator=torch.Generator().manual_seed(1000 * int(column) + int(number)))
+    return torch.nn.functional.normalize(torch.eye(SIZE)[int(column)] + 0.4 * noise, dim=0)
+
+
+def embed(texts: Sequence[str]) -> torch.Tensor:
+    return torch.stack([near(text) for text in texts]) if texts else torch.empty(0, SIZE)
+
+
+def fit(columns: Sequence[Column]) -> Head:
+    return Head(columns, embed)
+
+
+def texts(column: int, n: int, start: int = 0) -> list[str]:
+    return [f"{column}x{start + i}" for i in range(n)]
+
+
+def taught(n: int = 12) -> list[Column]:
+    """Phrases, examples and lessons; no text shares a word with another, so that each head has the same words: none."""
+    lessons = [embed(texts(column, 3, 700)) for column in range(COLUMNS)]
+    weights = torch.tensor([1.0, 0.5, 0.25])
+    return [
+        Column(texts(column, 4, 500) if column < COLUMNS - 1 else (), texts(column, n), lessons[column], weights)
+        for column in range(COLUMNS)
+    ]
+
+
+class Spied(Head):
+    """A head that keeps what it learns from."""
+
+    left_out: torch.Tensor
+    inside: torch.Tensor
+    outside: torch.Tensor
+
+
+@pytest.fixture
+def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
+    """A head of `taught`, with the predictions it made without a text, or without a route."""
+    kept: dict[str, torch.Tensor] = {}
+    temperature, logistic = head._temperature, head._logistic
+
+    def spy_on_temperature(scores: torch.Tensor, owners: torch.Tensor) -> float:
+        kept.update(left_out=scores)
+        return temperature(scores, owners)
+
+    def spy_on_logistic(inside: torch.Tensor, outside: torch.Tensor) -> tuple[float, float]:
+        kept.update(inside=inside, outside=outside)
+        return logistic(inside, outside)
+
+    monkeypatch.setattr(head, "_temperature", spy_on_temperature)
+    monkeypatch.setattr(head, "_logistic", spy_on_logistic)
+    found = Spied(taught(), embed)
+    monkeypatch.undo()
+    found.left_out, found.inside, found.outside = kept["left_out"], kept["inside"], kept["outside"]
+    return found
+
+
+def without(column: int, number: int) -> list[Column]:
+    """What `taught` knows but for one request: an example, or one of the lessons, which come after the examples."""
+    columns = taught()
+    had = columns[column]
+    if number < len(had.examples):
+        columns[column] = had._replace(examples=[*had.examples[:number], *had.examples[number + 1 :]])
+        return columns
+    left = [i for i in range(3) if i != number - len(had.examples)]
+    assert had.lessons is not None
+    assert had.weights is not None
+    columns[column] = had._replace(lessons=had.lessons[left], weights=had.weights[left])
+    return columns
+
+
+def requests() -> list[tuple[int, int, torch.Tensor]]:
+    """The requests of `taught` in the order of the head: column, number, vector."""
+    found = []
+    for number, column in enumerate(taught()):
+        assert column.lessons is not None
+        found += [(number, i, vector) for i, vector in enumerate(torch.cat([embed(column.examples), column.lessons]))]
+    return found
+
+
+def narrow(fitted: Head, vector: torch.Tensor) -> torch.Tensor:
+    """What the narrow regression says of a request without a known word, for each column."""
+    likeness = vector[None] @ fitted._vectors.T
+    return (fitted._kernel(likeness, torch.zeros_like(likeness), head.NARROW, head.WORDS_NARROW) @ fitted._narrow)[0]
+
+
+# ---- left out in closed form, and really
+
+
+def test_what_is_said_of_a_text_that_is_left_out_is_what_a_head_without_it_says(spied: Spied) -> None:
+    for row, (column, number, vector) in enumerate(requests()):
+        refitted = fit(without(column, number)).score(vector[None], ["?"])
+        torch.testing.assert_close(spied.left_out[row], refitted.columns[0], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_it_is_so_for_a_column_of_few_texts(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[torch.Tensor] = []
+    monkeypatch.setattr(head, "_temperature", lambda scores, _: kept.append(scores) or 0.1)  # type: ignore[func-returns-value]
+    columns = [Column((), texts(0, n)), Column((), texts(1, 6)), Column((), texts(2, 4))]
+    fit(columns)
+    for row in range(n):
+        fewer = [columns[0]._replace(examples=[*texts(0, row), *texts(0, n - row - 1, row + 1)]), *columns[1:]]
+        refitted = fit(fewer).score(embed([f"0x{row}"]), ["?"])
+        torch.testing.assert_close(kept[0][row], refitted.columns[0], atol=1e-4, rtol=1e-4)
+
+
+def test_how_familiar_a_text_that_is_left_out_is_to_the_rest_is_what_a_head_without_it_says(spied: Spied) -> None:
+    of_routes = [each for each in requests() if each[0] < COLUMNS - 1]
+    assert len(spied.inside) == len(of_routes)
+    for row, (column, number, vector) in enumerate(of_routes):
+        refitted = fit(without(column, number)).score(vector[None], ["?"])
+        torch.testing.assert_close(spied.inside[row], refitted.familiar[0], atol=1e-4, rtol=1e-4)
+
+
+def test_how_familiar_a_route_that_is_left_out_is_to_the_least_like_one_is_what_a_head_without_it_says(
+    spied: Spied,
+) -> None:
+    found = iter(spied.outside)
+    for column in range(COLUMNS - 1):
+        columns = taught()
+        del columns[column]
+        for vector in (vector for owner, _, vector in requests() if owner == column):
+            without_it = fit(columns)
+            of_routes = narrow(without_it, vector)[:-1]
+            torch.testing.assert_close(without_it.score(vector[None], ["?"]).familiar[0], of_routes.max())
+            torch.testing.assert_close(next(found), of_routes.max(), atol=1e-4, rtol=1e-4)
+    for column, number, vector in requests():
+        if column == COLUMNS - 1:  # and of what no route serves, each text
+            refitted = fit(without(column, number)).score(vector[None], ["?"])
+            torch.testing.assert_close(next(found), refitted.familiar[0], atol=1e-4, rtol=1e-4)
+    assert next(found, None) is None
+
+
+# ---- what scores mean
+
+
+def test_it_tells_columns_apart_and_shares_are_probabilities() -> None:
+    fitted = fit(taught())
+    for column in range(COLUMNS):
+        scores = fitted.score(embed(texts(column, 20, 900)), ["?"] * 20)
+        shares = fitted.shares(scores.columns)
+        torch.testing.assert_close(shares.sum(1), torch.ones(20))
+        assert (shares.argmax(1) == column).float().mean() > 0.8
+
+
+def test_the_temperature_is_one_of_those_allowed_and_the_likeliest(spied: Spied) -> None:
+    assert spied._temperature in head.TEMPERATURES
+    owners = torch.tensor([column for column, _, _ in requests()])
+    surprise = [
+        torch.nn.functional.cross_entropy(spied.left_out / temperature, owners) for temperature in head.TEMPERATURES
+    ]
+    assert head.TEMPERATURES[int(torch.stack(surprise).argmin())] == spied._temperature
+
+
+def test_descriptions_alone_have_the_temperature_for_it() -> None:
+    alone = fit([Column(texts(0, 3)), Column(texts(1, 3)), Column((), texts(2, 40))])
+    assert alone._temperature == head.TEMPERATURE_ALONE
+
+
+@pytest.mark.parametrize("n", [1, 5, head.ENOUGH - 1])
+def test_a_few_requests_make_it_no_surer_than_descriptions_alone(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nonsense is told apart easily, and would make for the lowest temperature."""
+    monkeypatch.setattr(head, "_temperature", lambda *_: head.TEMPERATURES[0])
+    lessons = [embed(texts(column, n - n // 2 if column else n // 2, 700)) for column in range(2)]
+    columns = [Column(texts(column, 3), (), lessons[column]) for column in range(2)]
+    other = Column((), texts(2, 40))
+    assert fit([*columns, other])._temperature == head.TEMPERATURE_ALONE
+    more = [column._replace(examples=texts(i, 20)) for i, column in enumerate(columns)]
+    assert fit([*more, other])._temperature == head.TEMPERATURES[0]
+
+
+def test_requests_for_few_of_the_routes_say_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "_temperature", lambda *_: head.TEMPERATURES[0])
+    columns = [Column(texts(column, 3)) for column in range(5)]
+    columns[1] = columns[1]._replace(lessons=embed(texts(1, 60, 700)))
+    other = Column((), texts(6, 40))
+    for second in (columns[2], taught()[2]):
+        fitted = fit([*columns[:2], second, *columns[3:], other])
+        assert (fitted._temperature, fitted._familiarity) == (head.TEMPERATURE_ALONE, head.PRIOR)
+    most = fit([columns[0], columns[1], *taught()[2:], columns[4], other])
+    assert most._temperature == head.TEMPERATURES[0]
+    assert most._familiarity != head.PRIOR
+
+
+def test_no_lessons_are_as_good_as_none_at_all() -> None:
+    columns = [Column(texts(0, 3), (), torch.empty(0, SIZE), torch.empty(0)), Column(texts(1, 3))]
+    other = Column((), texts(2, 40))
+    without_any = fit([columns[0]._replace(lessons=None, weights=None), columns[1], other])
+    asked = embed(texts(0, 5, 900))
+    torch.testing.assert_close(
+        fit([*columns, other]).score(asked, ["?"] * 5).columns, without_any.score(asked, ["?"] * 5).columns
+    )
+
+
+def test_requests_of_routes_are_known_and_others_are_not() -> None:
+    fitted = fit(taught(30))
+    inside = fitted.known(fitted.score(embed(texts(1, 20, 900)), ["?"] * 20).familiar)
+    outside = fitted.known(fitted.score(embed(texts(6, 20, 900)), ["?"] * 20).familiar)
+    assert inside.mean() > 0.9
+    assert outside.mean() < 0.5
+
+
+def test_known_is_the_prior_where_too_little_is_known() -> None:
+    few = fit([Column(texts(0, 2), texts(0, 5)), Column(texts(1, 2), texts(1, 5)), Column((), texts(2, 5))])
+    found = few.known(torch.tensor([0.0, 0.5, 1.0]))
+    torch.testing.assert_close(found, torch.full((3,), 1 - head.OTHERS))
+
+
+def test_known_is_the_prior_where_nothing_tells_them_apart() -> None:
+    same = torch.rand(100, generator=torch.Generator().manual_seed(0))
+    for inside, outside in ((same, same), (same / 2, same), (torch.ones(40), torch.ones(40))):
+        slope, offset = head._logistic(inside, outside)
+        assert slope == 0
+        assert 1 / (1 + math.exp(-offset)) == pytest.approx(1 - head.OTHERS)
+
+
+def test_a_column_without_texts_never_wins() -> None:
+    columns = taught()
+    columns[1] = Column()
+    fitted = fit(columns)
+    asked = embed([text for column in range(SIZE) for text in texts(column, 20, 900)])
+    scores = fitted.score(asked, ["?"] * len(asked)).columns
+    assert scores.isfinite().all()
+    assert not (scores.argmax(1) == 1).any()
+
+
+# ---- lessons
+
+
+def pull(weight: float | None) -> float:
+    """How much a request that is near a lesson, or near an example without a weight, gains for its route by it."""
+    there = near("5x1")
+    columns = taught()
+    asked = torch.nn.functional.normalize(there + 0.2 * near("6x1"), dim=0)[None]
+    assert columns[0].lessons is not None
+    assert columns[0].weights is not None
+    if weight is None:
+        more = columns[0]._replace(examples=[*columns[0].examples, "5x1"])
+    else:
+        more = columns[0]._replace(
+            lessons=torch.cat([columns[0].lessons, there[None]]),
+            weights=torch.cat([columns[0].weights, torch.tensor([weight])]),
+        )
+    fitted = fit([more, *columns[1:]])
+    kernel = fitted._kernel(asked @ fitted._vectors.T, torch.zeros(1, len(fitted.texts)), head.BROAD, head.WORDS_BROAD)
+    return float((kernel @ fitted._broad)[0, 0])
+
+
+def test_a_lesson_pulls_less_the_less_it_weighs_and_always_less_than_an_example() -> None:
+    pulls = [pull(weight) for weight in (0.001, 0.25, 0.5, 1.0, None)]
+    assert pulls == sorted(pulls)
+    assert min(after - before for before, after in pairwise(pulls)) > 0.002
+
+
+# ---- the bound
+
+
+@given(sizes=st.lists(st.integers(0, 60), min_size=1, max_size=12), room=st.integers(-20, 400))
+def test_a_fair_share_fills_the_room_and_leaves_the_small_ones_whole(sizes: list[int], room: int) -> None:
+    most = _fair(sizes, room)
+    kept = [min(size, most) for size in sizes]
+    assert most >= 0
+    assert sum(kept) <= max(room, 0)
+    if sum(sizes) <= room:
+        assert kept == sizes
+    else:  # one more for each would be too many
+        assert sum(min(size, most + 1) for size in sizes) > room
+
+
+def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_the_small_ones_whole() -> None:
+    def route(name: str, n: int) -> OfferedRoute:
+        return OfferedRoute(name, "one; two", tuple(f"{name} {i}" for i in range(n)))
+
+    columns = _columns([route("big", 6000), route("large", 4000), route("small", 50)], Lessons())
+    total = sum(len(column.phrases) + len(column.examples) for column in columns)
+    assert semantic.MOST - 2 <= total <= semantic.MOST
+    big, large, small, _ = (list(column.examples) for column in columns)
+    assert small == [f"small {i}" for i in range(50)]
+    assert len(big) == len(large)
+    assert big == [f"big {i}" for i in range(6000 - len(big), 6000)]
+    assert large[-1] == "large 3999"
+    assert all(len(column.phrases) == 3 for column in columns[:3])
+
+
+def test_of_a_full_route_its_lessons_stay_before_its_examples_and_the_newest_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(semantic, "MOST", 60)
+    monkeypatch.setattr(semantic, "NONSENSE", "x|y")
+    route = OfferedRoute("a", "", tuple(f"example {i}" for i in range(80)))
+    for n, lessons, examples in ((20, 20, 37), (100, 57, 0)):
+        vectors, weights = torch.arange(n).float()[:, None], torch.arange(n).float()
+        column = _columns([route], Lessons({"a": vectors}, {"a": weights}))[0]
+        assert column.lessons is not None
+        assert column.weights is not None
+        assert column.lessons[:, 0].tolist() == column.weights.tolist() == list(map(float, range(n - lessons, n)))
+        assert list(column.examples) == [f"example {i}" for i in range(80 - examples, 80)]
