@@ -31,7 +31,7 @@ examples:
   omni-router --replay decisions.jsonl --route-config new.json
         what a changed policy would have decided; exit status 1 when something differs
   omni-router --feedback 3f9a good
-        say that a decision of the log was good, bad, or should have been another route
+        say that a decision of the log was good, bad, or should have been another route ("other": none of them)
   omni-router eval requests.jsonl
         how often the router is right on requests whose route you know (omni-router eval --help)
 
@@ -43,8 +43,14 @@ environment (a flag wins):
   HF_API_TOKEN, HF_TOKEN     the Hugging Face token; else the stored login of `hf auth login`
   OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_SANDBOX=1
   OMNI_ROUTER_PROMPT         json (route, model and reason) or trained (the checkpoint's own form, route only)
-  OMNI_ROUTER_URL            the server of --router endpoint; OMNI_ROUTER_API_KEY is its key, OMNI_ROUTER_TIMEOUT how
-                             many seconds it may take for a choice before semantic makes it (2)
+  OMNI_ROUTER_URL            the server of --router endpoint, or of cascade, which auto is with one;
+                             OMNI_ROUTER_API_KEY is its key, OMNI_ROUTER_TIMEOUT how many seconds it may take for a
+                             choice before semantic makes it (2)
+  OMNI_ENCODER               the encoder of semantic and cascade, a Hub id or a folder (all-MiniLM-L6-v2)
+  OMNI_CASCADE_TARGET        --router cascade: semantic decides alone from this confidence on, 0 to 1 (0.85); below it
+                             asks the server of OMNI_ROUTER_URL, else arch, and learns what that one decides
+  OMNI_CASCADE_SIZE          how many of these lessons are kept (1000), in the file OMNI_CASCADE_PATH (beside the
+                             policy, or in the store of OMNI_HISTORY); OMNI_CASCADE_TEXT=1 keeps what was asked
   OMNI_HISTORY               file, or postgresql://USER@HOST/DATABASE for many machines, or store (of the host's graph)
   OMNI_DECISION_LOG          a file that decisions are appended to; OMNI_DECISION_LOG_TEXT=1 keeps what was asked
   OMNI_CACHE_DIR             where what the Hub said is kept between runs (the user's cache folder)
@@ -92,22 +98,27 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--why", nargs="?", const="", metavar="ID",
                       help="explain a decision of the log (the last one), by the start of its id")  # fmt: skip
     what.add_argument("--replay", type=_path, metavar="LOG", help="decide a log's requests anew, and show what differs")
-    what.add_argument("--feedback", nargs=2, type=_not_empty, metavar=("ID", "good|bad|ROUTE"),
+    what.add_argument("--feedback", nargs=2, type=_not_empty, metavar=("ID", "good|bad|ROUTE|other"),
                       help="judge a decision of the log; it counts when models are ranked")  # fmt: skip
     what.add_argument("--history-export", type=_path, metavar="FILE", help="write the history to a file")
     what.add_argument(
         "--history-import", type=_path, metavar="FILE", help="take in such a file, or a route_config.json"
     )
     routing = parser.add_argument_group("routing")
-    routing.add_argument("--router", choices=get_args(RouterName), help="the router engine (auto)")
+    routing.add_argument(
+        "--router",
+        choices=get_args(RouterName),
+        help="the router engine (auto); cascade: semantic, and where "
+        "it is not sure a server or arch, from which it learns",
+    )
     routing.add_argument(
         "--router-model",
         metavar="ID|PATH",
-        help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder; for endpoint "
-        "the model's name on the server",
+        help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder; for a server "
+        "the name it knows the model by",
     )
     routing.add_argument("--router-url", type=_not_empty, metavar="URL",
-                         help="an OpenAI-compatible server, for --router endpoint")  # fmt: skip
+                         help="an OpenAI-compatible server, for --router endpoint or cascade")  # fmt: skip
     routing.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
     routing.add_argument("--history", type=_not_empty, metavar="WHERE",
                          help="file (beside the policy), or postgresql://USER@HOST/DATABASE")  # fmt: skip

@@ -1,8 +1,10 @@
 """The endpoint router against a real server, `transformers serve` with a checkpoint that was trained here."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
+from omni_router.history.lesson_file import TABLE
 from omni_router.routers import Proposal, Turn, parse_reply
 from omni_router.routers.chat_server import EndpointFailed
 from omni_router.routers.endpoint import EndpointRouter
@@ -105,6 +108,44 @@ def test_the_command_answers_by_semantic_when_nobody_listens(
     assert json.loads(shown.out)["route"] == "image_generation"
     [line] = [line for line in shown.err.splitlines() if "endpoint" in line]
     assert line.startswith(f"[router] routing with semantic, as the endpoint {url} failed: no answer came through")
+
+
+@pytest.mark.parametrize("router", ["cascade", "auto"])
+def test_the_cascade_asks_a_real_server_and_keeps_what_it_says(
+    router: str, server: str, checkpoint: Path, flags: list[str], unsure: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--router", router, "--router-url", f"{server}/v1", "--router-model", str(checkpoint)]
+    assert main(["--prompt", FOX, *flags, *where]) == 0
+    result = json.loads(unsure.readouterr().out)
+    assert (result["route"], result["model"], result["reason"]) == PAIRS[FOX]
+    assert lessons(flags) == [("image_generation", FOX)]
+
+
+def test_the_cascade_learns_nothing_when_nobody_listens(flags: list[str], unsure: pytest.CaptureFixture[str]) -> None:
+    where = ["--router", "cascade", "--router-url", f"http://127.0.0.1:{free_port()}"]
+    assert main(["--prompt", "Draw a picture of a red fox", *flags, *where]) == 0
+    shown = unsure.readouterr()
+    assert json.loads(shown.out)["route"] == "image_generation"
+    assert "Traceback" not in shown.err
+    assert len([line for line in shown.err.splitlines() if "endpoint" in line]) == 1
+    assert lessons(flags) == []
+
+
+@pytest.fixture
+def unsure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+    """Let the cascade ask the large router whatever the small one makes of a request."""
+    monkeypatch.setenv("OMNI_CASCADE_TARGET", "1")
+    monkeypatch.setenv("OMNI_CASCADE_TEXT", "1")
+    return capsys
+
+
+def lessons(flags: list[str]) -> list[tuple[str, str]]:
+    policy = Path(flags[flags.index("--route-config") + 1])
+    path = policy.with_name(f".{policy.name}.lessons")
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(f"SELECT route, text FROM {TABLE}").fetchall()  # noqa: S608
 
 
 def test_a_server_that_accepts_and_is_silent_costs_the_time_limit(unused_listener: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 from platformdirs import user_cache_path
 
 from omni_router.errors import ConfigurationError
+from omni_router.routers.cascade import SIZE, TARGET
 
-RouterName = Literal["auto", "arch", "semantic", "endpoint"]
+RouterName = Literal["auto", "arch", "semantic", "endpoint", "cascade"]
 
 # A router stands before every answer, and the embedded one needs 20 ms: whoever waits longer than this for the choice
 # of an endpoint is better served with that one. A 1.5B model on a GPU writes the 60 tokens of a reply well within it.
@@ -36,6 +37,11 @@ class Environment:
     router_url: str | None = field(default=None, repr=False)  # of an OpenAI-compatible server, for endpoint
     router_api_key: str | None = field(default=None, repr=False)
     router_timeout: float = ROUTER_TIMEOUT
+    encoder: str | None = None  # of semantic, alone or before a large router: Hub id or path
+    cascade_target: float = TARGET  # the confidence from which on semantic decides alone
+    cascade_size: int = SIZE  # lessons kept
+    cascade_path: Path | None = None  # of the lessons; None: beside the history
+    cascade_text: bool = False  # whether a lesson holds what was asked
     sandbox: bool = False
     cache_dir: Path = Path()  # what was learnt of the Hub; may be deleted at any time
     history: str = field(default="file", repr=False)  # file, store (of the host's graph) or a PostgreSQL address
@@ -83,6 +89,11 @@ class Environment:
             router_url=_router_url(engine, (router_url or variables.get("OMNI_ROUTER_URL") or "").strip()),
             router_api_key=variables.get("OMNI_ROUTER_API_KEY", "").strip() or None,
             router_timeout=_seconds("OMNI_ROUTER_TIMEOUT", variables.get("OMNI_ROUTER_TIMEOUT") or ROUTER_TIMEOUT),
+            encoder=variables.get("OMNI_ENCODER") or None,
+            cascade_target=_share("OMNI_CASCADE_TARGET", variables.get("OMNI_CASCADE_TARGET") or TARGET),
+            cascade_size=_count("OMNI_CASCADE_SIZE", variables.get("OMNI_CASCADE_SIZE") or SIZE),
+            cascade_path=_path(variables.get("OMNI_CASCADE_PATH")),
+            cascade_text=_flag("OMNI_CASCADE_TEXT", variables),
             sandbox=sandboxed,
             cache_dir=Path(variables.get("OMNI_CACHE_DIR") or user_cache_path("omni-router")),
             history=_history(history or variables.get("OMNI_HISTORY") or "file"),
@@ -109,6 +120,26 @@ def _seconds(name: str, value: str | float) -> float:
     if not 0 < seconds < math.inf:
         raise ConfigurationError(f"{name} is {value!r}; allowed are seconds, more than 0")
     return seconds
+
+
+def _share(name: str, value: str | float) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ConfigurationError(f"{name} is {value!r}; allowed is a number from 0 to 1")
+    return share
+
+
+def _count(name: str, value: str | int) -> int:
+    try:
+        count = int(value)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise ConfigurationError(f"{name} is {value!r}; allowed is a whole number of at least 1")
+    return count
 
 
 def _path(text: str | None) -> Path | None:

@@ -1,12 +1,15 @@
 """Which history is used: the one asked for. Nothing is read or connected before it is needed."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
 from omni_router.history.file import FileHistory
+from omni_router.history.lesson_file import LessonFile
 from omni_router.history.protocol import History
+from omni_router.routers.cascade import LessonBook
 
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
@@ -22,16 +25,45 @@ def open_history(environment: Environment, file: RouteFile) -> History:
         return FileHistory(file)
     from omni_router.history.store import StoreHistory
 
-    if environment.history == "store":
-        return StoreHistory(_store_of_the_host, "the store of the graph")
+    place = "the store of the graph" if environment.history == "store" else "PostgreSQL"
+    return StoreHistory(open_store(environment.history), place)
+
+
+def open_lessons(environment: Environment, encoder: Callable[[], str]) -> LessonBook:
+    """Make the place of what a large router decided: a file of its own, or the store of the history.
+
+    Args:
+        environment: which history, where the policy is, how many lessons.
+        encoder: names the encoder whose vectors these are.
+
+    Raises:
+        ConfigurationError: a package is missing, or an address cannot be read.
+    """
+    size, path = environment.cascade_size, environment.cascade_path
+    if environment.history == "file" or path:
+        policy = environment.route_config
+        return LessonFile(path or policy.with_name(f".{policy.name}.lessons"), encoder, size)
+    from omni_router.history.lesson_store import LessonStore
+
+    return LessonStore(open_store(environment.history), encoder, size)
+
+
+def open_store(history: str) -> "Callable[[], BaseStore]":
+    """Tell how to get at the store that a history is kept in."""
+    if history == "store":
+        return _store_of_the_host
+    database = _postgresql(history)
+    return lambda: database
+
+
+def _postgresql(address: str) -> "BaseStore":
     try:
         from omni_router.history.postgresql import PostgreSQL
     except ImportError as error:
         raise ConfigurationError(
             'a history in PostgreSQL needs more packages: pip install "omni-router[postgres]"'
         ) from error
-    database = PostgreSQL(environment.history)
-    return StoreHistory(lambda: database, "PostgreSQL")
+    return PostgreSQL(address)
 
 
 def _store_of_the_host() -> "BaseStore":

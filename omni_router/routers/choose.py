@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.routers.arch import ARCH_ROUTER, ArchRouter
+from omni_router.routers.cascade import CascadeRouter, ClosedBook, LargeRouterAway
 from omni_router.routers.checkpoint import pick_device
 from omni_router.routers.encoder import SentenceEncoder
 from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic import MANNER, SemanticRouter
+from omni_router.routers.vector_cache import CachedEncoder
 
 logger = logging.getLogger("omni_router")
 
@@ -22,33 +24,57 @@ _semantic: dict[str | None, SemanticRouter] = {}
 _endpoint: dict[tuple[str | float | None, ...], Router] = {}
 
 
-def choose_router(environment: Environment, token: Callable[[], str | None] = lambda: None) -> Router:
-    """Make the router of an environment; nothing is loaded yet.
+def choose_router(
+    environment: Environment, token: Callable[[], str | None] = lambda: None, *, learning: bool = True
+) -> Router:
+    """Make the router of an environment; nothing is loaded yet. Without learning a cascade keeps no new lessons.
 
     A checkpoint that is named is used: with `auto` by `arch`, with `semantic` as the encoder, with `endpoint` as the
-    name the server knows.
+    name the server knows, with `cascade` by its large router.
 
     Raises:
         ConfigurationError: the endpoint's address or key cannot be used.
     """
-
-    def arch() -> ArchRouter:
-        name, form, new_ids = (
-            environment.router_model or ARCH_ROUTER,
-            environment.router_prompt,
-            environment.router_new_ids,
-        )
-        router = ArchRouter(name, prompt=form, new_ids=new_ids, token=token)
-        return _arch.setdefault((name, form, new_ids), router)
-
-    def semantic(name: str | None = environment.router_model) -> SemanticRouter:
-        return _semantic.setdefault(name, SemanticRouter(SentenceEncoder(name)))
-
+    if environment.router == "semantic":
+        return _semantic_router(environment, environment.router_model or environment.encoder)
+    semantic = _semantic_router(environment, environment.encoder)
     if environment.router == "endpoint":
-        return _endpoint_router(environment, semantic(None))
-    if environment.router == "arch" or (environment.router == "auto" and environment.router_model):
-        return arch()
-    return semantic() if environment.router == "semantic" else AutoRouter(arch(), semantic())
+        return _endpoint_router(environment, semantic)
+    if environment.router == "arch":
+        return _arch_router(environment, token)
+    if environment.router_url:
+        return _cascade(environment, semantic, _endpoint_router(environment, Nobody()), learning=learning)
+    if environment.router == "auto" and environment.router_model:
+        return _arch_router(environment, token)
+    arch = _arch_router(environment, token)
+    cascade = _cascade(environment, semantic, arch, learning=learning)
+    return cascade if environment.router == "cascade" else AutoRouter(arch, semantic, cascade)
+
+
+def _arch_router(environment: Environment, token: Callable[[], str | None]) -> ArchRouter:
+    name, form, new_ids = (
+        environment.router_model or ARCH_ROUTER,
+        environment.router_prompt,
+        environment.router_new_ids,
+    )
+    router = ArchRouter(name, prompt=form, new_ids=new_ids, token=token)
+    return _arch.setdefault((name, form, new_ids), router)
+
+
+def _semantic_router(environment: Environment, encoder: str | None) -> SemanticRouter:
+    if encoder not in _semantic:
+        embedding = SentenceEncoder(encoder, manner=MANNER)
+        library = CachedEncoder(embedding, environment.cache_dir / "embeddings.sqlite")
+        _semantic[encoder] = SemanticRouter(embedding, library)
+    return _semantic[encoder]
+
+
+def _cascade(environment: Environment, small: SemanticRouter, large: Router, *, learning: bool) -> CascadeRouter:
+    from omni_router.history.open import open_lessons
+
+    book = open_lessons(environment, lambda: small.encoder)
+    book = book if learning else ClosedBook(book)
+    return CascadeRouter(small, large, book, target=environment.cascade_target, keep_text=environment.cascade_text)
 
 
 def _endpoint_router(environment: Environment, second: Router) -> Router:
@@ -57,17 +83,29 @@ def _endpoint_router(environment: Environment, second: Router) -> Router:
 
     url, model, form = environment.router_url or "", environment.router_model or ARCH_ROUTER, environment.router_prompt
     key, timeout = environment.router_api_key, environment.router_timeout
-    place = (url, model, form, key, timeout)
+    place = (url, model, form, key, timeout, type(second).__name__, environment.encoder)
     if place not in _endpoint:
         _endpoint[place] = FallbackRouter(EndpointRouter(url, model, prompt=form, key=key, timeout=timeout), second)
     return _endpoint[place]
 
 
-class AutoRouter:
-    """`arch` where there is an accelerator and its checkpoint loads, else `semantic`; decided on first use."""
+class Nobody:
+    """In the place of a second router where a cascade has one already."""
 
-    def __init__(self, arch: ArchRouter, semantic: SemanticRouter) -> None:
-        self._arch, self._semantic = arch, semantic
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:  # noqa: ARG002
+        """Answer nothing.
+
+        Raises:
+            LargeRouterAway: always.
+        """
+        raise LargeRouterAway
+
+
+class AutoRouter:
+    """`cascade` where there is an accelerator and the checkpoint of `arch` loads; else `semantic`."""
+
+    def __init__(self, arch: ArchRouter, semantic: SemanticRouter, cascade: CascadeRouter) -> None:
+        self._arch, self._semantic, self._cascade = arch, semantic, cascade
         self._chosen: Router | None = None
         self._lock = threading.Lock()
 
@@ -86,4 +124,4 @@ class AutoRouter:
             self._arch.load()
         except ConfigurationError as error:
             return self._semantic, f"semantic, because {error}"
-        return self._arch, "arch, because this machine has an accelerator and the checkpoint loads"
+        return self._cascade, "cascade: semantic and, where it is not sure, arch, as this machine has an accelerator"

@@ -9,6 +9,9 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
+from omni_router.history.lesson_file import LessonFile
+from omni_router.routers.encoder import SentenceEncoder, packaged_model
+from omni_router.routers.semantic import MANNER, SemanticRouter
 from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint
 
 # What is offered for a prompt without a picture, with the candidates that the sandbox's catalog lists.
@@ -56,3 +59,24 @@ def test_what_no_route_fits_is_explained(checkpoint: Path, policy: Path, capsys:
     assert main(["--prompt", "qwerty asdf zxcv", *flags, "--json"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert result["error"]["kind"] == "no_route"
+
+
+@pytest.mark.parametrize("router", ["cascade", "auto"])
+def test_the_cascade_asks_the_checkpoint_and_keeps_what_it_says(
+    router: str, checkpoint: Path, policy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if packaged_model() is None:
+        pytest.skip("needs requirements/embedded.txt")
+    monkeypatch.setattr("omni_router.routers.choose.ARCH_ROUTER", str(checkpoint))
+    monkeypatch.setattr("omni_router.routers.choose.pick_device", lambda: "cuda")
+    monkeypatch.setenv("OMNI_CASCADE_TARGET", "1")
+    asked = dict(list(PAIRS.items())[:7:3])
+    for prompt, (route, model, _) in asked.items():
+        flags = ["--router", router, "--route-config", str(policy), "--sandbox", "--json"]
+        assert main(["--prompt", prompt, *flags]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert (result["route"], result["model"], result["source"]) == (route, model, "router")
+    small = SemanticRouter(SentenceEncoder(manner=MANNER))
+    lessons = LessonFile(policy.with_name(f".{policy.name}.lessons"), lambda: small.encoder).read() or ()
+    assert [lesson.route for lesson in lessons] == [route for route, _, _ in asked.values()]
+    assert [lesson.text for lesson in lessons] == [None] * len(asked)
