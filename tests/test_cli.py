@@ -30,7 +30,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def one_process(semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Load the real router once for all commands that run in this process, and leave no sandbox behind."""
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda _encoder: semantic)
+    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda *_: semantic)
     yield
     while _sandbox.active():
         _sandbox.uninstall()

@@ -406,8 +406,8 @@ def test_with_kept_words_the_real_router_sees_the_new_policy(  # noqa: PLR0913, 
     for text in ("Translate good morning into French", "Summarize this article: tides rise and fall."):
         graph.invoke(ask(text))
     assert replayed(log.path, route_config, capsys) == (0, {"n": 2, "asked_again": 2, "differing": []})
-    fewer = changed(route_config, lambda by_name: by_name["translation"].update(name="other"))
-    status, found = replayed(log.path, fewer, capsys)
+    renamed = changed(route_config, lambda by_name: by_name["translation"].update(name="languages"))
+    status, found = replayed(log.path, renamed, capsys)
     assert status == 1
     assert [each["before"]["route"] for each in found["differing"]] == ["translation"]
 
@@ -476,6 +476,56 @@ def test_right_route_becomes_an_example_that_the_router_is_shown(
     assert {route.name: route.examples for route in router.asked[-1][1]}["code"] == ("Sort a list in Rust",)
 
 
+def test_other_teaches_what_no_route_serves(
+    turn: Turn, judge: Callable[[str], int], router: ScriptedRouter, route_config: Path, capsys: Capture
+) -> None:
+    turn("chat", TEXT, text="Open the garage")
+    assert judge("Other") == 0
+    assert "example of other" in capsys.readouterr().out
+    assert json.loads(route_config.read_text())[-1] == {"name": "other", "learned": ["Open the garage"]}
+    assert not {"good", "bad"} & set(record_of(route_config, "chat", TEXT)), "the route was wrong, not the model"
+    turn("code", TEXT2, text="Open the garage")
+    assert {route.counterexamples for route in router.asked[-1][1]} == {("Open the garage",)}
+    assert "other" not in {route.name for route in router.asked[-1][1]}
+    assert judge("code") == 0
+    assert learned(route_config) == {"code": ["Open the garage"]}, "it is no longer one of other"
+
+
+def test_other_can_be_told_to_have_been_right(
+    turn: Turn, judge: Callable[[str], int], route_config: Path, capsys: Capture
+) -> None:
+    turn("other", text="Open the garage")
+    assert judge("other") == 0
+    told = capsys.readouterr().out
+    assert told.endswith("the request is an example of other\n")
+    assert "counts as" not in told, "there is no model that could"
+    assert judge("other") == 1, "it is known by now"
+    assert learned(route_config) == {"other": ["Open the garage"]}
+
+
+def test_a_listed_other_learns_beside_its_examples(
+    turn: Turn, judge: Callable[[str], int], router: ScriptedRouter, route_config: Path
+) -> None:
+    turn("chat", TEXT, text="Open the garage")
+    listed = {"name": "Other", "description": "anything else", "examples": ["Lock the door"]}
+    route_config.write_text(json.dumps([*json.loads(route_config.read_text()), listed]))
+    assert judge("other") == 0
+    assert json.loads(route_config.read_text())[-1] == {**listed, "learned": ["Open the garage"]}
+    turn("chat", TEXT)
+    assert {route.counterexamples for route in router.asked[-1][1]} == {("Lock the door", "Open the garage")}
+
+
+def test_without_kept_words_other_learns_nothing_and_is_not_listed(
+    turn: Turn, log: DecisionLog, judge: Callable[[str], int], route_config: Path, capsys: Capture
+) -> None:
+    log.with_text = False
+    turn("chat", TEXT)
+    before = route_config.read_bytes()
+    assert judge("other") == 1
+    assert "--log-text" in capsys.readouterr().out
+    assert route_config.read_bytes() == before
+
+
 def test_example_holds_words_alone(turn: Turn, judge: Callable[[str], int], route_config: Path) -> None:
     turn("image_understanding", image=PICTURE, text="What flower is this?")
     assert judge("good") == 0
@@ -502,7 +552,7 @@ def test_verdict_that_is_none_names_those_allowed(
 ) -> None:
     turn("other")
     assert judge("splendid") == 2
-    assert "good, bad or a route (chat, code, " in capsys.readouterr().err
+    assert re.search(r"good, bad or a route \(chat, code, .*, other\), not 'splendid'", capsys.readouterr().err)
     assert judge("good") == 2, "there is no model to be good"
     assert judge("code") == 0
     assert learned(route_config) == {"code": ["Who discovered penicillin?"]}
@@ -516,6 +566,8 @@ def test_feedback_in_python_takes_a_result_or_a_decision(turn: Turn, services: S
     give_feedback(result["decision"], "code", services=services, text="Hello there")
     assert learned(route_config) == {"code": ["Hello there"]}, "it is no longer one of chat"
     assert (record_of(route_config, "chat", TEXT)["good"], record_of(route_config, "chat", TEXT)["bad"]) == (1, 1)
+    give_feedback(result, "other", services=services)
+    assert learned(route_config) == {"other": ["Hello there"]}
     with pytest.raises(InvalidRequest, match="good, bad or a route"):
         give_feedback(result, "splendid", services=services)
 

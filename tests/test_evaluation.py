@@ -4,13 +4,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import Self
 
 from omni_router.cli import main
 from omni_router.config.environment import Environment
@@ -20,10 +22,11 @@ from omni_router.evaluation import metrics
 from omni_router.evaluation.compare import mcnemar
 from omni_router.evaluation.data import Item, read_items
 from omni_router.evaluation.metrics import Outcome
-from omni_router.evaluation.run import offers, read
+from omni_router.evaluation.run import evaluate, offers, read
 from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers.cascade import CascadeRouter, Lesson
 from omni_router.routers.conversation import PICTURE
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic import Judgement, SemanticRouter
 
 SMOKE = Path(__file__).parent / "data" / "routing_smoke.jsonl"
 POLICY = parse_document(DEFAULT_POLICY.read_text(encoding="utf-8"), DEFAULT_POLICY)
@@ -39,6 +42,7 @@ class Parrot:
 
     says: dict[str, str | Exception] = field(default_factory=dict)
     confidence: float | None = 0.9
+    by: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[list[Turn], list[OfferedRoute]]] = field(default_factory=list)
 
     def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
@@ -46,14 +50,34 @@ class Parrot:
         said = self.says.get(conversation[-1]["content"], "other")
         if isinstance(said, Exception):
             raise said
-        return Reply(said if said.startswith("{") else json.dumps({"route": said}), self.confidence)
+        text = said if said.startswith("{") else json.dumps({"route": said})
+        return Reply(text, self.confidence, self.by.get(conversation[-1]["content"]))
+
+
+@dataclass
+class Choir(Parrot):
+    """A parrot that takes many at once, and keeps how many these were."""
+
+    batches: list[int] = field(default_factory=list)
+    fault: Exception | None = None
+    fails: int = 0  # batches from the first on
+
+    def replies(self, asked: Sequence[tuple[Sequence[Turn], Sequence[OfferedRoute]]]) -> list[Reply]:
+        self.batches.append(len(asked))
+        if self.fault and len(self.batches) <= self.fails:
+            raise self.fault
+        return [Parrot.reply(self, conversation, routes) for conversation, routes in asked]
+
+    @property
+    def one_by_one(self) -> int:
+        return len(self.asked) - sum(self.batches[self.fails :])
 
 
 @pytest.fixture
 def parrot(monkeypatch: pytest.MonkeyPatch) -> Parrot:
     """Stand in for every router of the command."""
     router = Parrot()
-    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token: router)
+    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, **_: router)
     return router
 
 
@@ -176,6 +200,25 @@ def test_latency_leaves_the_first_call_out() -> None:
     assert metrics.latency([outcome("a", "a", seconds=1.0)]) == {"p50": None, "p95": None, "first": 1000}
 
 
+def test_latency_stands_on_what_was_asked_one_by_one() -> None:
+    outcomes = [outcome("a", "a", seconds=seconds) for seconds in (9.0, 0.001, None, 0.003, None)]
+    assert metrics.latency(outcomes) == pytest.approx({"p50": 1, "p95": 3, "first": 9000})
+    assert metrics.measure(outcomes, ["a"])["timed"] == 3
+    assert metrics.latency([outcome("a", "a")]) == {"p50": None, "p95": None, "first": None}
+
+
+def test_tiers_by_hand() -> None:
+    outcomes = [
+        *(outcome("a", told, by="semantic") for told in ("a", "a", "a", "b")),
+        *(outcome("a", told, by="large") for told in ("a", None)),
+        outcome("a", "a"),
+    ]
+    expected = {"semantic": {"n": 4, "accuracy": 0.75}, "large": {"n": 2, "accuracy": 0.5}}
+    assert metrics.measure(outcomes, ["a"])["decided"] == expected
+    assert metrics.decided(outcomes[:4])["large"] == {"n": 0, "accuracy": None}
+    assert "decided" not in metrics.measure(outcomes[-1:], ["a"])
+
+
 def test_mcnemar_by_hand() -> None:
     assert mcnemar(0, 0) == 1
     assert mcnemar(1, 0) == 1
@@ -240,6 +283,31 @@ def test_a_broken_line_is_named_with_its_fault(line: Any, fault: str, write: Wri
     assert f"{path}:2: " in told.err
     assert fault in told.err
     assert told.out == ""
+
+
+def test_all_broken_lines_are_named_at_once(write: Write, parrot: Parrot, capsys: Capture) -> None:
+    path = write(
+        "{", {"text": "hello", "route": "other"}, {"text": "x", "route": "poetry"}, {"text": " ", "route": "other"}
+    )
+    assert main(["eval", str(path)]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert [line.removeprefix("omni-router: ").split(": ")[0] for line in told[:3]] == [
+        f"{path}:{n}" for n in (1, 3, 4)
+    ]
+    assert [words in line for words, line in zip(("not JSON", "'poetry'", "neither text"), told, strict=False)] == [
+        True
+    ] * 3
+    assert told[3:] == [f"the routes are {', '.join(route.name for route in POLICY.routes)}, and other"]
+    assert parrot.asked == []
+
+
+@pytest.mark.parametrize(("broken", "more"), [(10, []), (11, ["and 1 more"]), (250, ["and 240 more"])])
+def test_of_very_many_broken_lines_ten_are_shown(broken: int, more: list[str], write: Write, capsys: Capture) -> None:
+    path = write(*["[1]"] * broken, {"text": "hello", "route": "other"})
+    assert main(["eval", str(path), "--limit", "1"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert sum(f"{path}:" in line for line in told) == 10
+    assert told[10:] == more
 
 
 @pytest.mark.parametrize("text", [b"", b"\n \n", b"\xff\xfe\xfa", None])
@@ -327,7 +395,7 @@ def test_a_checkpoint_for_several_routers_is_not_the_encoder(four: Path, monkeyp
     made: list[Environment] = []
     monkeypatch.setattr(
         "omni_router.evaluation.command.choose_router",
-        lambda environment, token: made.append(environment) or Parrot(),  # type: ignore[func-returns-value]
+        lambda environment, **_: made.append(environment) or Parrot(),  # type: ignore[func-returns-value]
     )
     for routers in ("semantic,arch", "semantic"):
         main(["eval", str(four), "--router", routers, "--router-model", "./tuned"])
@@ -373,6 +441,146 @@ def test_a_router_that_cannot_be_loaded_is_status_2(write: Write, capsys: Captur
     parrot.says = {"a": ConfigurationError("no checkpoint here")}
     assert main(["eval", str(write({"text": "a", "route": "other"}))]) == 2
     assert "no checkpoint here" in capsys.readouterr().err
+
+
+@pytest.fixture
+def many(write: Write) -> list[Item]:
+    """A hundred live requests and two batches and a bit, each with a text of its own; all but some are translations."""
+    lines = [{"text": f"request {n}", "route": "other" if n % 3 else "translation"} for n in range(230)]
+    return read_items(write(*lines), POLICY.routes)
+
+
+def test_after_the_first_hundred_a_router_is_asked_in_batches(many: list[Item]) -> None:
+    choir = Choir({f"request {n}": "translation" for n in range(0, 230, 3)})
+    outcomes = evaluate(choir, many, POLICY)
+    assert (choir.one_by_one, choir.batches) == (100, [64, 64, 2])
+    assert [turns[-1]["content"] for turns, _ in choir.asked] == [item.text for item in many], "each once, in its order"
+    assert all(each.right for each in outcomes)
+    assert [each.seconds is None for each in outcomes] == [False] * 100 + [True] * 130
+
+
+def test_a_router_that_takes_one_at_a_time_is_timed_throughout(many: list[Item]) -> None:
+    assert all(each.seconds is not None for each in evaluate(Parrot(), many, POLICY))
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("out of memory"), StopIteration()])
+def test_a_batch_that_fails_is_asked_one_by_one(
+    fault: Exception, many: list[Item], caplog: pytest.LogCaptureFixture
+) -> None:
+    choir = Choir({f"request {n}": "translation" for n in range(0, 230, 3)}, fault=fault, fails=1)
+    choir.says["request 101"] = RuntimeError("on this one, also by itself")
+    outcomes = evaluate(choir, many, POLICY)
+    assert (choir.one_by_one, choir.batches) == (164, [64, 64, 2])
+    assert [item.line for item, each in zip(many, outcomes, strict=True) if each.problem] == [102]
+    assert [each.seconds is None for each in outcomes] == [False] * 164 + [True] * 66
+    assert "lines 101 to 164" in caplog.text
+
+
+def test_replies_that_are_too_few_are_no_replies(many: list[Item], monkeypatch: pytest.MonkeyPatch) -> None:
+    choir = Choir()
+    monkeypatch.setattr(
+        choir, "replies", lambda asked: [Reply('{"route": "translation"}')] * (len(asked) - 1), raising=False
+    )
+    assert {each.predicted for each in evaluate(choir, many, POLICY)} == {"other"}
+
+
+def test_a_batch_in_which_the_router_cannot_be_loaded_ends_the_run(many: list[Item]) -> None:
+    with pytest.raises(ConfigurationError, match="gone"):
+        evaluate(Choir(fault=ConfigurationError("gone"), fails=1), many, POLICY)
+
+
+def test_nothing_on_offer_in_a_batch_is_no_question(write: Write) -> None:
+    texts = replace(POLICY, routes=POLICY.routes[:3])
+    lines = [{"text": f"request {n}", "image": n % 2 == 1, "route": "other"} for n in range(110)]
+    choir = Choir()
+    outcomes = evaluate(choir, read_items(write(*lines), texts.routes), texts)
+    assert choir.batches == [5]
+    assert {each.predicted for each in outcomes} == {"other"}
+
+
+def test_the_bar_moves_with_single_requests_and_with_batches(many: list[Item], monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[int] = []
+
+    class Bar:
+        def __init__(self, total: int, **_kwargs: Any) -> None:
+            moved.append(-total)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_args: object) -> None: ...
+
+        def update(self, n: int) -> None:
+            moved.append(n)
+
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    evaluate(Choir(), many, POLICY)
+    assert moved == [-230, *[1] * 100, 64, 64, 2]
+
+
+def test_the_report_says_on_how_many_the_times_stand(
+    many: list[Item], write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token, learning: Choir())
+    path = write(*({"text": item.text, "route": item.route} for item in many))
+    assert main(["eval", str(path)]) == 0
+    told = "on 100 requests asked one by one, the other 130 were asked in batches"
+    assert told in capsys.readouterr().out
+    assert told in Path("outputs/eval/report.md").read_text()
+    report = json.loads(Path("outputs/eval/report.json").read_text())
+    assert report["timed"] == 100
+    assert [item["replies"]["auto"]["ms"] is None for item in report["items"]] == [False] * 100 + [True] * 130
+    assert main(["eval", str(path), "--limit", "100"]) == 0
+    assert "in batches" not in capsys.readouterr().out
+
+
+class Sometimes(SemanticRouter):
+    """In the place of the embedded router: sure of short requests, and always for the same route."""
+
+    def judge(self, asked: Any, lessons: Any = None) -> list[Judgement]:
+        return [
+            Judgement("translation", 0.9 if len(turns[-1]["content"]) < 10 else 0.3, None, None, torch.zeros(3))
+            for turns, _ in asked
+        ]
+
+    def head(self, routes: Any, lessons: Any = None) -> Any:
+        """Nothing is learned here."""
+
+
+class Book:
+    def read(self) -> Sequence[Lesson]:
+        return ()
+
+    def add(self, lesson: Lesson) -> None:
+        """Keep nothing."""
+
+
+def test_a_cascade_is_told_by_who_decided(write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    large = Parrot({"write a long story": "creative_writing", "and now for something": RuntimeError("away")})
+    cascade = CascadeRouter(Sometimes(), large, Book())
+    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token, learning: cascade)
+    told = {
+        "to French": "translation",
+        "to Greek": "translation",
+        "hi": "casual_conversation",
+        "write a long story": "creative_writing",
+        "and now for something": "translation",
+    }
+    path = write(*({"text": text, "route": route} for text, route in told.items()))
+    assert main(["eval", str(path), "--json"]) == 0
+    expected = {"semantic": {"n": 3, "accuracy": 2 / 3}, "large": {"n": 1, "accuracy": 1}}
+    assert json.loads(capsys.readouterr().out)["decided"] == expected
+    report = Path("outputs/eval/report.md").read_text()
+    assert "| semantic | 60 % | 3 | 0.667 |\n| large | 20 % | 1 | 1.000 |\n" in report
+    assert "no reply to 1 request," in report
+    assert main(["eval", str(path)]) == 0
+    assert "decided by   semantic 60 % (right in 0.667), large 20 % (right in 1.000)" in capsys.readouterr().out
+
+
+def test_who_decided_is_not_told_of_a_router_without_tiers(four: Path, capsys: Capture) -> None:
+    assert main(["eval", str(four), "--json"]) == 0
+    assert "decided" not in json.loads(capsys.readouterr().out)
+    assert "Who decided" not in Path("outputs/eval/report.md").read_text()
 
 
 def test_limit_spreads_over_the_file(write: Write) -> None:
@@ -470,7 +678,7 @@ def test_notes_tell_what_flatters_or_harms_the_figures(write: Write, parrot: Par
 def test_real_semantic_router_on_the_smoke_data(
     semantic: SemanticRouter, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda _encoder: semantic)
+    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda *_: semantic)
     monkeypatch.setattr("omni_router.routers.choose._semantic", {})
     assert main(["eval", str(SMOKE), "--router", "semantic", "--json", "--min-accuracy", "0.75"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -479,6 +687,19 @@ def test_real_semantic_router_on_the_smoke_data(
     assert told["ci95"][0] < told["accuracy"] < told["ci95"][1]
     assert told["ece"] < 0.2
     assert len(told["files"]) == 5
+
+
+def test_real_semantic_router_says_the_same_in_batches(
+    semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = read_items(SMOKE, POLICY.routes)
+    alone = evaluate(semantic, items, POLICY)
+    monkeypatch.setattr("omni_router.evaluation.run.LIVE", 1)
+    together = evaluate(semantic, items, POLICY)
+    assert [each.seconds is None for each in together] == [False] + [True] * 99
+    assert [each.predicted for each in together] == [each.predicted for each in alone]
+    sure = [each.confidence or 0.0 for each in alone]
+    assert [each.confidence for each in together] == pytest.approx(sure, abs=0.002)
 
 
 def test_it_runs_without_langgraph(write: Write) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,12 @@ def requests(line: dict[str, Any]) -> list[str]:
     return [message["content"] for message in line["messages"] if message["role"] == "user"]
 
 
+@cache
 def normal(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold())) or text.strip()
 
 
+@cache
 def words(text: str) -> frozenset[str]:
     return frozenset(normal(text).split())
 
@@ -49,6 +52,8 @@ def alike(a: str, b: str) -> bool:
     if normal(a) == normal(b):
         return True
     left, right = words(a), words(b)
+    if min(len(left), len(right)) <= LIKENESS * max(len(left), len(right)):  # most pairs, without a closer look
+        return False
     return len(left & right) > LIKENESS * len(left | right)
 
 

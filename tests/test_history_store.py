@@ -134,6 +134,38 @@ def test_verdicts_count_and_teach(history: History) -> None:
     assert (list(history.examples("chat")), list(history.examples("code"))) == ([], ["hello there"])
 
 
+def test_other_learns_what_no_route_serves(history: History) -> None:
+    history.record(use())
+    assert history.judge(Verdict("chat", "acme/m1", "good", text="open the garage"))
+    assert history.judge(Verdict("chat", "acme/m1", "should_be", "other", "open the garage"))
+    assert (list(history.examples("chat")), list(history.examples("Other"))) == ([], ["open the garage"])
+    assert {"name": "other", "models": [], "learned": ["open the garage"]} in history.export()
+    assert history.judge(Verdict("other", "", "should_be", "code", "open the garage"))
+    assert (list(history.examples("other")), list(history.examples("code"))) == ([], ["open the garage"])
+    assert history.judge(Verdict("other", "", "good", text="lock the door"))
+    assert list(history.examples("other")) == ["lock the door"]
+
+
+def test_what_other_learned_is_lifted(history: History) -> None:
+    exported: Any = [{"name": "other", "models": [], "learned": ["open the garage"]}]
+    assert history.lift(exported) == 1
+    assert history.lift(exported) == 0
+    assert list(history.examples("other")) == ["open the garage"]
+
+
+def test_a_file_makes_an_entry_of_other_only_for_an_example(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([{"name": "chat", "description": "chat", "models": ["acme/m1"]}]))
+    history = FileHistory(RouteFile(path))
+    nothing: Any = [{"name": "other", "models": [], "learned": []}]
+    history.judge(Verdict("chat", "acme/m1", "good", text=" "))
+    assert history.judge(Verdict("chat", "acme/m1", "should_be", "other", " ")) is None
+    assert history.lift(nothing) == 0
+    assert [entry["name"] for entry in json.loads(path.read_text())] == ["chat"]
+    history.judge(Verdict("chat", "acme/m1", "should_be", "other", "open the garage"))
+    assert json.loads(path.read_text())[1:] == [{"name": "other", "learned": ["open the garage"]}]
+
+
 def test_a_sandbox_model_is_refused_outside_the_sandbox(history: History) -> None:
     assert history.record(use(TEXT)) is None
     assert list(history.models("chat")) == []
@@ -615,6 +647,79 @@ def test_a_graph_without_a_store_says_what_to_do(services: Services, router: Scr
     router.choose("question_answering", TEXT)
     with pytest.raises(ConfigurationError, match=r"compile\(store=...\)"):
         build_graph(with_store(services)).compile().invoke(ask("why?"))
+
+
+# ---- evaluated with
+
+
+@pytest.fixture
+def requests(route_config: Path, tmp_path: Path, router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Requests to evaluate the scripted router on, under a policy that has learned something in its file as well."""
+    chat = {"name": "chat", "description": "small talk", "examples": ["hi"], "learned": ["of the file"]}
+    other = {"name": "other", "examples": ["nonsense"]}
+    route_config.write_text(json.dumps([chat, {"name": "code", "description": "programs"}, other]))
+    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token, learning: router)
+    router.choose("chat")
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"text": "howdy", "route": "chat"}\n')
+    return path
+
+
+def taught(router: ScriptedRouter) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    [(_, offered)] = router.asked
+    router.asked.clear()
+    return [(route.name, route.examples, route.counterexamples) for route in offered]
+
+
+def test_an_evaluation_offers_what_the_graph_would_offer_from_the_store(  # noqa: PLR0913, PLR0917 (fixtures)
+    services: Services,
+    router: ScriptedRouter,
+    address: str,
+    postgres: BaseStore,
+    requests: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    history = StoreHistory(lambda: postgres)
+    for said, text in (("Chat", "howdy"), ("code", "sort it"), ("code", "in Go"), ("other", "asdf")):
+        history.judge(Verdict("other", "", "should_be", said, text))
+    build_graph(dataclasses.replace(services, history=history)).compile().invoke(ask("howdy"))
+    offered = taught(router)
+    assert [examples for _, examples, _ in offered] == [("hi", "howdy"), ("sort it", "in Go")]
+    assert {counterexamples for *_, counterexamples in offered} == {("nonsense", "asdf")}
+    monkeypatch.setenv("OMNI_HISTORY", address)
+    assert main(["eval", str(requests), "--policy", "route_config.json", "--json"]) == 0
+    assert taught(router) == offered
+    assert "examples of the policy hold 1 request" in json.loads(capsys.readouterr().out)["notes"][0]
+
+
+def test_an_evaluation_without_the_store_of_a_host_says_so_and_goes_on(
+    router: ScriptedRouter, requests: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNI_HISTORY", "store")
+    assert main(["eval", str(requests), "--router", "semantic,arch", "--json"]) == 0
+    captured = capsys.readouterr()
+    [told] = [line for line in captured.err.splitlines() if "OMNI_HISTORY=store" in line]
+    assert "left out" in told
+    assert len(captured.out.splitlines()) == 1
+    router.asked.pop()
+    assert taught(router) == [("chat", ("hi",), ("nonsense",)), ("code", (), ("nonsense",))]
+
+
+def test_an_evaluation_takes_what_the_file_has_learned(router: ScriptedRouter, requests: Path) -> None:
+    assert main(["eval", str(requests)]) == 0
+    assert taught(router)[0] == ("chat", ("hi", "of the file"), ("nonsense",))
+
+
+def test_an_evaluation_without_the_database_it_should_have_is_none(
+    requests: Path, router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNI_HISTORY", f"postgresql://me:{SECRET}@/db?host=/nowhere")
+    assert main(["eval", str(requests)]) == 2
+    told = capsys.readouterr()
+    assert "does not answer" in told.err
+    assert SECRET not in told.err + told.out
+    assert router.asked == []
 
 
 # ---- from file to store and back

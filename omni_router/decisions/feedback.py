@@ -11,6 +11,7 @@ from omni_router.decisions.why import open_log
 from omni_router.errors import InvalidRequest
 from omni_router.history import History, Verdict
 from omni_router.history.open import open_history
+from omni_router.routers import OTHER
 from omni_router.routers.conversation import PICTURE, newest_user_text
 
 if TYPE_CHECKING:  # LangGraph and the Hub's client come with it, and a verdict needs neither
@@ -20,14 +21,14 @@ if TYPE_CHECKING:  # LangGraph and the Hub's client come with it, and a verdict 
 def give_feedback(
     result: Mapping[str, Any], verdict: str, *, services: "Services", text: str | None = None
 ) -> str | None:
-    """Judge a decision: `good`, `bad`, or the name of the route it should have been.
+    """Judge a decision: `good`, `bad`, the name of the route it should have been, or `other` where none fits.
 
     It counts when models are ranked. A good decision, or one whose right route is told, becomes an example of that
-    route, when the request's text is known.
+    route, when the request's text is known; routers are shown those of `other` as what no route serves.
 
     Args:
         result: what the graph gave, or its decision alone.
-        verdict: `good`, `bad`, or a route of the policy.
+        verdict: `good`, `bad`, a route of the policy, or `other`.
         services: the ones the graph worked with.
         text: the request; by default the newest user message of the result.
 
@@ -49,7 +50,7 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     Raises:
         InvalidRequest: it is none of the words and routes that are allowed, or nothing was decided.
     """
-    routes = {route.name.casefold(): route.name for route in policy.routes()}
+    routes = {**{route.name.casefold(): route.name for route in policy.routes()}, OTHER: OTHER}
     said = verdict.strip().casefold()
     should_be = routes.get(said)
     if said not in ("good", "bad") and should_be is None:
@@ -57,7 +58,7 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     route, model = decision.get("route"), decision.get("model")
     if should_be is None and (not route or not model):
         raise InvalidRequest("no model was chosen there, so only the route it should have been can be told")
-    if should_be is not None and should_be == route:
+    if should_be is not None and should_be == route and model:  # without one there is nothing to be good but the route
         should_be, said = None, "good"
     return Verdict(
         route=str(route or ""),

@@ -154,8 +154,8 @@ class Replay:
     def _reply(self, entry: dict[str, Any], routes: list[Route], lines: dict[str, list[Candidate]]) -> str | None:
         if "conversation" not in entry["asked"] or not routes:
             return cast("str | None", entry["reply"])
-        learned = self._file.document().learned
-        offers = [offer(r, lines[r.name][:MAX_CANDIDATES], learned.get(r.name.casefold(), ())) for r in routes]
+        learned, others = self._file.document().learned, self._file.counterexamples()
+        offers = [offer(r, lines[r.name][:MAX_CANDIDATES], learned.get(r.name.casefold(), ()), others) for r in routes]
         reply = ask(self._router, entry["asked"]["conversation"], offers)
         return reply.text if reply else None
 
@@ -183,7 +183,7 @@ def replay(environment: Environment, args: argparse.Namespace) -> int:
     if not file.path.exists():  # else the packaged policy would be compared, which nobody meant
         raise ConfigurationError(f"there is no policy {file.path} to replay with; name one with --route-config")
     file.document()
-    deciding = Replay(file, choose_router(environment, token=lambda: find_token(args.hf_token)))
+    deciding = Replay(file, choose_router(environment, token=lambda: find_token(args.hf_token), learning=False))
     entries = list(DecisionLog(args.replay).entries())
     if not entries:
         raise ConfigurationError(f"there is no decision in {args.replay}")

@@ -18,6 +18,8 @@ from omni_router.evaluation.report import PLOTS, markdown, summary
 from omni_router.evaluation.result import Evaluation, as_json, items_as_json
 from omni_router.evaluation.run import evaluate
 from omni_router.files import write_whole
+from omni_router.history.open import open_history
+from omni_router.routers import OTHER
 from omni_router.routers.choose import choose_router
 
 REACHED, BELOW = 0, 1
@@ -28,6 +30,7 @@ def evaluate_routers(args: argparse.Namespace) -> int:
 
     Raises:
         ConfigurationError: data, policy, old report or folder cannot be used, or a router cannot be loaded.
+        HistoryUnreachable: the store of the history does not answer.
     """
     environment = Environment.read(route_config=args.policy, router_model=args.router_model)
     folder = args.output_dir or environment.output_dir / "eval"
@@ -36,10 +39,13 @@ def evaluate_routers(args: argparse.Namespace) -> int:
     old = read_report(args.compare) if args.compare else None
     if old:
         check_same_data(items, old, args.compare)
+    document = _with_learned(document, environment)
     _make(folder)
     names = args.router or (environment.router,)
     outcomes = {
-        name: evaluate(choose_router(_for(environment, name, names), token=_token), items, document, name)
+        name: evaluate(
+            choose_router(_for(environment, name, names), token=_token, learning=False), items, document, name
+        )
         for name in names
     }
     done = Evaluation(args.data, policy, document, items, outcomes)
@@ -61,6 +67,21 @@ def _policy(environment: Environment, args: argparse.Namespace) -> tuple[Documen
     if not document.routes:
         raise ConfigurationError(f"{path}: there is no route in it")
     return document, path if path.exists() else DEFAULT_POLICY
+
+
+def _with_learned(document: Document, environment: Environment) -> Document:
+    """Have the examples that verdicts have made where the graph has them, which need not be the policy's file."""
+    entries: list[dict[str, Any]] = []
+    if environment.history == "file":
+        return document
+    if environment.history == "store":
+        told = "OMNI_HISTORY=store is there in a run of its graph only: what it has learned is left out"
+        print(f"omni-router: {told}", file=sys.stderr)
+    else:  # exported, since a store that does not answer would not be told otherwise
+        entries = open_history(environment, RouteFile(environment.route_config)).export()
+    learned = {entry["name"].strip().casefold(): tuple(entry["learned"]) for entry in entries}
+    others = dict.fromkeys((*document.counterexamples, *learned.get(OTHER, ())))
+    return replace(document, learned=learned, counterexamples=tuple(others))
 
 
 def _make(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,15 @@ from omni_router.routers.conversation import has_picture, newest_user_text, rend
 from omni_router.tasks import TASKS
 
 ROLES = {"user": "human", "assistant": "ai", "system": "system"}
+FAULTS = 10  # broken lines that are told; of one mistake there are often hundreds
 
 
 class _LineError(ValueError):
     """What is wrong with a line; where it stands is added to it."""
+
+
+class _UnknownRouteError(_LineError):
+    """A route that the policy does not have; which ones it has is told once, however many lines are wrong in it."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,16 @@ def read_items(path: Path, routes: Sequence[Route], limit: int | None = None) ->
     """Read a file of requests; of more than `limit` that many are taken, evenly spread over the file.
 
     Raises:
-        ConfigurationError: the file cannot be read, is empty, or a line of it is not what it should be.
+        ConfigurationError: the file cannot be read, is empty, or lines of it are not what they should be.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")  # other line breaks may stand inside of a JSON string
     except (OSError, UnicodeDecodeError) as error:
         raise _wrong(path, f"cannot be read: {error}") from error
     known = {route.name.casefold(): route for route in routes}
-    items = list(_items(path, lines, known))
+    items, faults = _read(lines, known)
+    if faults:
+        raise ConfigurationError(_told(path, faults, known))
     if not items:
         raise _wrong(path, 'there is no line in it; give lines such as {"text": "...", "route": "..."}')
     if limit is None or limit >= len(items):
@@ -66,19 +73,38 @@ def read_items(path: Path, routes: Sequence[Route], limit: int | None = None) ->
     return [items[number * len(items) // limit] for number in range(limit)]
 
 
-def _wrong(path: Path, fault: str, line: int | None = None) -> ConfigurationError:
-    return ConfigurationError(f"{path}{'' if line is None else f':{line}'}: {fault}")
+def _wrong(path: Path, fault: str) -> ConfigurationError:
+    return ConfigurationError(f"{path}: {fault}")
 
 
-def _items(path: Path, lines: Sequence[str], known: Mapping[str, Route]) -> Iterator[Item]:
+def _read(lines: Sequence[str], known: Mapping[str, Route]) -> tuple[list[Item], dict[int, Exception]]:
+    """Read all lines, and give what is wrong with the broken ones, by their numbers."""
+    items: list[Item] = []
+    faults: dict[int, Exception] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield _item(json.loads(line), number, known)
-            except json.JSONDecodeError as error:
-                raise _wrong(path, f"not JSON: {error.msg} (column {error.colno})", number) from error
+                items.append(_item(json.loads(line), number, known))
             except (RecursionError, ValueError) as error:  # what is wrong is said by whoever found it
-                raise _wrong(path, str(error), number) from error
+                faults[number] = error
+    return items, faults
+
+
+def _told(path: Path, faults: Mapping[int, Exception], known: Mapping[str, Route]) -> str:
+    """Tell each of the first broken lines with its fault, in the form in which an editor finds the place."""
+    shown = list(faults.items())[:FAULTS]
+    told = [f"{path}:{number}: {_fault(error)}" for number, error in shown]
+    if len(faults) > len(shown):
+        told.append(f"and {len(faults) - len(shown)} more")
+    if any(isinstance(error, _UnknownRouteError) for error in faults.values()):
+        told.append(f"the routes are {', '.join(route.name for route in known.values())}, and {OTHER}")
+    return "\n".join(told)
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} (column {error.colno})"
+    return str(error)
 
 
 def _item(given: Any, line: int, known: Mapping[str, Route]) -> Item:
@@ -112,8 +138,7 @@ def _route(given: Any, known: Mapping[str, Route]) -> tuple[str, bool]:
         return OTHER, False
     route = known.get(given.strip().casefold())
     if route is None:
-        names = ", ".join(route.name for route in known.values())
-        raise _LineError(f"route {given!r} is none of the policy; there are {names}, and {OTHER}")
+        raise _UnknownRouteError(f"route {given!r} is none of the policy")
     return route.name, TASKS[route.task].takes_pictures
 
 

@@ -17,6 +17,8 @@ BINS = 10
 Z95 = 1.959964  # the normal quantile of 97.5 %
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.5)  # told in the report; the whole curve is in report.json
 
+TIERS = ("semantic", "large")  # of a cascade
+
 Problem = Literal["unreadable", "not_on_offer", "failed"]
 
 
@@ -27,9 +29,10 @@ class Outcome:
     route: str  # the right one
     predicted: str | None  # None: the reply named no route on offer
     confidence: float | None = None
-    seconds: float = 0.0
+    seconds: float | None = None  # None: it was asked together with others, as no live request is
     follow_up: bool = False  # there is more than one user turn
     problem: Problem | None = None  # why there is no prediction
+    by: str | None = None  # the tier of a cascade that decided
 
     @property
     def right(self) -> bool:
@@ -54,7 +57,7 @@ def wilson(right: int, n: int) -> list[float] | None:
 
 def accuracy(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Give n, accuracy and its interval."""
-    right, n = sum(outcome.right for outcome in outcomes), len(outcomes)
+    right, n = _right(outcomes), len(outcomes)
     return {"n": n, "accuracy": share(right, n), "ci95": wilson(right, n)}
 
 
@@ -142,9 +145,20 @@ def contract(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def latency(outcomes: Sequence[Outcome]) -> dict[str, float | None]:
-    """Give median and 95th percentile in milliseconds; the first call, which loads the router, apart."""
-    times = [outcome.seconds * 1000 for outcome in outcomes]
+    """Give median and 95th percentile in milliseconds; the first call, which loads and fits what it needs, apart."""
+    times = [outcome.seconds * 1000 for outcome in outcomes if outcome.seconds is not None]
     return {"p50": _quantile(times[1:], 0.5), "p95": _quantile(times[1:], 0.95), "first": times[0] if times else None}
+
+
+def decided(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
+    """Tell what each tier of a cascade decided, and how often that was right; nothing for a router without tiers.
+
+    What neither counts is left: there the large router had no reply, and the embedded one was not sure.
+    """
+    if not any(outcome.by for outcome in outcomes):
+        return {}
+    parts = {tier: [outcome for outcome in outcomes if outcome.by == tier] for tier in TIERS}
+    return {tier: {"n": len(part), "accuracy": share(_right(part), len(part))} for tier, part in parts.items()}
 
 
 def measure(outcomes: Sequence[Outcome], routes: Sequence[str]) -> dict[str, Any]:
@@ -160,12 +174,18 @@ def measure(outcomes: Sequence[Outcome], routes: Sequence[str]) -> dict[str, Any
         "irrelevance": {key: table[OTHER][key] for key in ("n", "recall", "precision")},
         "contract": contract(outcomes),
         "latency_ms": latency(outcomes),
+        "timed": sum(outcome.seconds is not None for outcome in outcomes),
         "ece": calibration_error(curve),
+        **({"decided": tiers} if (tiers := decided(outcomes)) else {}),
         "per_route": table,
         "confusion": confusion(outcomes, names),
         "reliability": curve,
         "coverage": covered,
     }
+
+
+def _right(outcomes: Sequence[Outcome]) -> int:
+    return sum(outcome.right for outcome in outcomes)
 
 
 def _sure(outcomes: Sequence[Outcome]) -> list[Outcome]:

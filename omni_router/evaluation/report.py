@@ -59,8 +59,11 @@ def _figures(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if points := [point for point in _points(found) if point["coverage"] < 1]:
         told = (f"{number(point['accuracy'])} on the surest {100 * point['coverage']:.0f} %" for point in points)
         yield "when sure", ", ".join(told)
+    if "decided" in found:
+        rows = _decided(found)
+        yield "decided by", ", ".join(f"{tier} {part} (right in {accuracy})" for tier, part, _, accuracy in rows)
     yield "contract", _contract(found["contract"])
-    yield "latency", _latency(found["latency_ms"])
+    yield "latency", _latency(found)
 
 
 def _points(found: Mapping[str, Any]) -> list[dict[str, float]]:
@@ -75,11 +78,16 @@ def _contract(found: Mapping[str, Any]) -> str:
     return f"{number(found['valid'])} of replies are valid{told}"
 
 
-def _latency(found: Mapping[str, float | None]) -> str:
-    def ms(value: float | None) -> str:
+def _latency(found: Mapping[str, Any]) -> str:
+    def ms(key: str) -> str:
+        value = found["latency_ms"][key]
         return "-" if value is None else f"{value:.0f} ms"
 
-    return f"p50 {ms(found['p50'])}, p95 {ms(found['p95'])}; the first call {ms(found['first'])}"
+    told = f"p50 {ms('p50')}, p95 {ms('p95')}; the first call {ms('first')}"
+    together = found["n"] - found["timed"]
+    if together:
+        told += f"; on {requests(found['timed'])} asked one by one, the other {together} were asked in batches"
+    return told
 
 
 def _overview(done: Evaluation) -> str:
@@ -97,6 +105,9 @@ def _section(done: Evaluation, router: str) -> Iterator[str]:
     found = done.measures[router]
     yield f"## {router}"
     yield "\n".join(f"- {name}: {value}" for name, value in _figures(found))
+    if "decided" in found:
+        yield f"### Who decided\n\n{_of_the_rest(found)}"
+        yield table(["decided by", "share", "n", "accuracy"], _decided(found))
     yield "### Per route"
     rows = [
         [name, str(row["n"]), number(row["precision"]), number(row["recall"]), number(row["f1"])]
@@ -115,6 +126,20 @@ def _section(done: Evaluation, router: str) -> Iterator[str]:
         yield table(["coverage", "threshold", "accuracy"], rows)
     if mistakes := _mistakes(done, router):
         yield f"### Mistakes of which it was surest\n\n{mistakes}"
+
+
+def _decided(found: Mapping[str, Any]) -> list[list[str]]:
+    """Write a row for each tier of a cascade."""
+    return [
+        [tier, f"{100 * part['n'] / found['n']:.0f} %", str(part["n"]), number(part["accuracy"])]
+        for tier, part in found["decided"].items()
+    ]
+
+
+def _of_the_rest(found: Mapping[str, Any]) -> str:
+    told = "What `semantic` was sure of it decided alone; `large` was asked for the rest."
+    rest = found["n"] - sum(part["n"] for part in found["decided"].values())
+    return f"{told} It had no reply to {requests(rest)}, which `semantic` decided all the same." if rest else told
 
 
 def _confusion(found: Mapping[str, Any]) -> str:

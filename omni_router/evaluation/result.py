@@ -48,7 +48,7 @@ class Evaluation:
         notes = []
         if seen:
             notes.append(
-                f"{requests(seen)} are examples of the policy as well: on those a router is better than on new ones"
+                f"the examples of the policy hold {requests(seen)}, too: on those a router is better than on new ones"
             )
         if taking:
             notes.append(
@@ -85,7 +85,7 @@ def items_as_json(done: Evaluation) -> list[dict[str, Any]]:
                 router: {
                     "predicted": outcomes[number].predicted,
                     "confidence": outcomes[number].confidence,
-                    "ms": round(outcomes[number].seconds * 1000, 1),
+                    "ms": _milliseconds(outcomes[number]),
                 }
                 for router, outcomes in done.outcomes.items()
             },
@@ -94,8 +94,12 @@ def items_as_json(done: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
+def _milliseconds(outcome: Outcome) -> float | None:
+    return None if outcome.seconds is None else round(outcome.seconds * 1000, 1)
+
+
 def _examples(document: Document) -> set[str]:
-    texts = chain(*(route.examples for route in document.routes), *document.learned.values())
+    texts = chain(*(r.examples for r in document.routes), *document.learned.values(), document.counterexamples)
     return {text.strip().casefold() for text in texts}
 
 

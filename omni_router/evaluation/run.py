@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from omni_router.config.policy import Document
 from omni_router.errors import ConfigurationError
@@ -14,24 +15,30 @@ from omni_router.routers import OTHER, OfferedRoute, Reply, Router, parse_reply
 
 logger = logging.getLogger("omni_router")
 
+LIVE = 100  # asked one by one, as live requests are, to tell how long one takes: enough for a 95th percentile
+BATCH = 64  # of the others, where a router takes many at once; 256 are no faster, and the bar would stand still
+NO_ROUTE = Reply(f'{{"route": "{OTHER}"}}')  # the graph does not ask a router where nothing is on offer
+
 
 def evaluate(router: Router, items: Sequence[Item], document: Document, name: str = "router") -> list[Outcome]:
-    """Ask the router for each item, in their order, and read what it says; a bar on a terminal shows how far it is.
+    """Ask the router for each item, and read what it says; a bar on a terminal shows how far it is.
+
+    A router with a method `replies` is asked in batches once it is known how long a live request takes.
 
     Raises:
         ConfigurationError: the router cannot be loaded.
     """
     from tqdm import tqdm
 
-    outcomes = []
-    for item in tqdm(items, desc=name, unit=" prompts", disable=not sys.stderr.isatty(), leave=False):
-        routes = offers(item, document)
-        started = time.perf_counter()
-        reply = _ask(router, item, routes)
-        seconds = time.perf_counter() - started
-        predicted, problem = read(reply, routes)
-        confidence = reply.confidence if reply else None
-        outcomes.append(Outcome(item.route, predicted, confidence, seconds, item.follow_up, problem))
+    outcomes: list[Outcome] = []
+    with tqdm(total=len(items), desc=name, unit=" prompts", disable=not sys.stderr.isatty(), leave=False) as bar:
+        while (at := len(outcomes)) < len(items):
+            if at < LIVE or not hasattr(router, "replies"):
+                some = [_one(router, items[at], document)]
+            else:
+                some = _together(router, items[at : at + BATCH], document)
+            outcomes += some
+            bar.update(len(some))
     return outcomes
 
 
@@ -40,7 +47,12 @@ def offers(item: Item, document: Document) -> list[OfferedRoute]:
     offered = offered_routes(document.routes, picture_now=item.picture_now, picture_before=item.picture_before)
     learned = document.learned
     return [
-        OfferedRoute(route.name, route.description, (*route.examples, *learned.get(route.name.casefold(), ())))
+        OfferedRoute(
+            route.name,
+            route.description,
+            (*route.examples, *learned.get(route.name.casefold(), ())),
+            counterexamples=document.counterexamples,
+        )
         for route in offered
     ]
 
@@ -57,9 +69,40 @@ def read(reply: Reply | None, routes: Sequence[OfferedRoute]) -> tuple[str | Non
     return found, None if found else "not_on_offer"
 
 
+def _one(router: Router, item: Item, document: Document) -> Outcome:
+    """Ask as for a live request."""
+    routes = offers(item, document)
+    started = time.perf_counter()
+    reply = _ask(router, item, routes)
+    return _outcome(item, routes, reply, time.perf_counter() - started)
+
+
+def _together(router: Any, items: Sequence[Item], document: Document) -> list[Outcome]:
+    """Ask for many at once, which takes less than half of the time; where that fails, one by one."""
+    offered = [offers(item, document) for item in items]
+    asked = [(item.conversation, routes) for item, routes in zip(items, offered, strict=True) if routes]
+    try:
+        replies = iter(router.replies(asked) if asked else ())
+        found = [next(replies) if routes else NO_ROUTE for routes in offered]
+    except ConfigurationError:
+        raise
+    except Exception:
+        logger.exception(
+            "the router failed on lines %d to %d at once; they are asked one by one", items[0].line, items[-1].line
+        )
+        return [_one(router, item, document) for item in items]
+    return [_outcome(item, routes, reply) for item, routes, reply in zip(items, offered, found, strict=True)]
+
+
+def _outcome(item: Item, routes: Sequence[OfferedRoute], reply: Reply | None, seconds: float | None = None) -> Outcome:
+    predicted, problem = read(reply, routes)
+    confidence, by = (reply.confidence, reply.by) if reply else (None, None)
+    return Outcome(item.route, predicted, confidence, seconds, item.follow_up, problem, by)
+
+
 def _ask(router: Router, item: Item, routes: Sequence[OfferedRoute]) -> Reply | None:
-    if not routes:  # the graph does not ask a router then either
-        return Reply(f'{{"route": "{OTHER}"}}')
+    if not routes:
+        return NO_ROUTE
     try:
         return router.reply(item.conversation, routes)
     except ConfigurationError:

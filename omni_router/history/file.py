@@ -14,6 +14,7 @@ from omni_router.history.cooling_file import CoolingFile
 from omni_router.history.fold import as_entry, fold, fold_verdict, learn, lift_into, read_record
 from omni_router.history.protocol import ModelRecord, Use, Verdict
 from omni_router.model_id import is_sandbox_model
+from omni_router.routers.reply import OTHER
 
 logger = logging.getLogger("omni_router")
 
@@ -97,8 +98,11 @@ class FileHistory:
 
         def change(entries: list[dict[str, Any]]) -> bool:
             changed = False
+            if verdict.text and verdict.text.strip() and learns:
+                _have_other(entries, learns)
             for name, entry in _by_name(entries).items():
-                models = self._list(entry, "models") if name == verdict.route.casefold() else None
+                judged = verdict.model and name == verdict.route.casefold()
+                models = self._list(entry, "models") if judged else None
                 changed |= models is not None and fold_verdict(models, verdict)
                 if verdict.text and learns:
                     changed |= self._learn(entry, verdict.text, here=name == learns.casefold())
@@ -128,14 +132,17 @@ class FileHistory:
 
         def change(mine: list[dict[str, Any]]) -> bool:
             nonlocal changes
+            for given in entries:
+                if given.get("learned"):
+                    _have_other(mine, str(given["name"]).strip())
             by_name = _by_name(mine)
             for given in entries:
                 entry = by_name.get(str(given["name"]).strip().casefold())
                 if entry is None:
                     logger.warning("route %r is not in %s: its history is passed over", given["name"], self._file.path)
                     continue
-                models = self._list(entry, "models")
                 records = [record for model in given.get("models", []) if (record := read_record(model))]
+                models = self._list(entry, "models") if records else None
                 changes += sum(models is not None and lift_into(models, record) for record in records)
                 changes += sum(self._learn(entry, text, here=True) for text in given.get("learned", []))
             return changes > 0
@@ -181,3 +188,9 @@ class FileHistory:
 
 def _by_name(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {entry["name"].strip().casefold(): entry for entry in entries}
+
+
+def _have_other(entries: list[dict[str, Any]], name: str) -> None:
+    """Make the entry of `other`, which a policy need not have, before it learns its first example."""
+    if name.casefold() == OTHER and OTHER not in _by_name(entries):
+        entries.append({"name": OTHER, "learned": []})

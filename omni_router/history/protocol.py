@@ -65,7 +65,7 @@ class Verdict:
     route: str  # the one decided
     model: str
     verdict: Literal["good", "bad", "should_be"]
-    should_be: str | None = None  # a route
+    should_be: str | None = None  # a route, or `other`
     text: str | None = None  # of the request, if it may be kept
 
 
@@ -81,7 +81,7 @@ class History(Protocol):
         ...
 
     def examples(self, route: str) -> Sequence[str]:
-        """Give the requests that verdicts have made examples of a route."""
+        """Give the requests that verdicts have made examples of a route, or of `other`."""
         ...
 
     def record(self, use: Use) -> str | None:
