@@ -23,10 +23,11 @@ demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; 
 test: $(VENV)/.test ## run all tests
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (20 minutes, 5 GB of memory; best on a quiet machine)
+bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 GB of memory; best on a quiet machine)
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.semantic
+	$(BIN)/python -m benchmarks.cascade
 	$(BIN)/python -m benchmarks.arch --rounds 3
 	$(BIN)/python -m benchmarks.choices --layers 14 --rounds 5
 

@@ -1,4 +1,4 @@
-"""Aurelio's semantic-router (1.x) with our encoder, so that it sees the very same vectors.
+"""Aurelio's semantic-router (1.x) with the same encoder.
 
 It cannot be installed beside the pins of constraints.txt (it wants openai<3), so it gets an environment of its own:
 
@@ -14,13 +14,15 @@ from typing import Any
 
 from omni_router.routers import OTHER, OfferedRoute
 from omni_router.routers.encoder import Encoder
+from omni_router.routers.semantic import split_phrases
 
 NAME = "semantic-router"
 Labelled = Sequence[tuple[str, str]]  # request and right route
 
 ABOUT = """\
-Aurelio's semantic-router {version}: its `IndexedRouter` over a `LocalIndex`. Both get the same vectors of the same
-encoder and the same texts: the phrases of the descriptions and the examples are its utterances. It reads the newest
+Aurelio's semantic-router {version}: its `IndexedRouter` over a `LocalIndex`. Both get the same encoder, it the
+embeddings as they are published, and the same texts: the phrases of the descriptions and the examples are its
+utterances, and the requests that no route serves those of a route `other`, unless calibrated. It reads the newest
 turn alone, as it has no notion of a conversation. With its defaults (`mean`) a route scores as the mean of its hits
 among the five closest utterances; with `sum`, an option of its own and mostly the better one on these data, as
 their sum. Either way its best route always wins; calibrated (its `fit`, then a threshold of 0.5, as its manual has
@@ -36,16 +38,23 @@ def installed() -> bool:
 
 
 def indexed_router(
-    encoder: Encoder, routes: Sequence[OfferedRoute], aggregation: str = "mean", calibrator: Any = None
+    encoder: Encoder,
+    routes: Sequence[OfferedRoute],
+    aggregation: str = "mean",
+    calibrator: Any = None,
+    *,
+    calibrated: bool = False,
 ) -> Any:
     """Make its router over a local index; a route's utterances are the phrases of its description and its examples.
 
-    As it comes, its best route always wins. With a calibrator it may say that none fits, from a threshold of 0.5 on,
-    as its manual has it.
+    As it comes, its best route always wins, and what no route serves is a route of its own. Calibrated it may say that
+    none fits, from a threshold of 0.5 on, as its manual has it.
     """
     from semantic_router import IndexedRouter, Route
     from semantic_router.encoders import DenseEncoder
     from semantic_router.index import LocalIndex
+
+    others = list(routes[0].counterexamples)
 
     class SameEncoder(DenseEncoder):  # type: ignore[misc]  # Any where it is not installed
         def __call__(self, docs: list[str]) -> Any:
@@ -54,7 +63,11 @@ def indexed_router(
     return IndexedRouter(
         encoder=SameEncoder(name="all-MiniLM-L6-v2"),
         routes=[
-            Route(name=route.name, utterances=[*route.description.split("; "), *route.examples]) for route in routes
+            *(
+                Route(name=route.name, utterances=[*split_phrases(route.description), *route.examples])
+                for route in routes
+            ),
+            *([Route(name=OTHER, utterances=others)] if others and not calibrated else []),
         ],
         index=LocalIndex(),
         aggregation=aggregation,
@@ -65,7 +78,7 @@ def indexed_router(
 
 def calibrator(encoder: Encoder, routes: Sequence[OfferedRoute], aggregation: str, labelled: Labelled) -> Any:
     """Let it fit its calibration on labelled requests that are none of its utterances, as its manual asks."""
-    router = indexed_router(encoder, routes, aggregation)
+    router = indexed_router(encoder, routes, aggregation, calibrated=True)
     texts, names = zip(*labelled, strict=True)
     router.fit(list(texts), [None if name == OTHER else name for name in names])
     return router.calibrator

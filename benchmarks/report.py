@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+IMAGES = DOCUMENT.with_name("images")
 PACKAGES = ("langgraph", "langchain-core", "huggingface_hub", "torch", "transformers")
 
 

@@ -5,26 +5,27 @@ python -m benchmarks.semantic --data ../shared/data
 
 import argparse
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import aurelio
 from benchmarks.cases import Case, Run, all_data
-from benchmarks.report import table, write_section
+from benchmarks.report import IMAGES, table, write_section
 from benchmarks.semantic_times import OURS, times
 from omni_router.evaluation.metrics import wilson
 from omni_router.evaluation.run import read
 from omni_router.routers import OTHER
-from omni_router.routers.encoder import Encoder, MiniLM
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.encoder import Encoder, SentenceEncoder
+from omni_router.routers.semantic import MANNER, SemanticRouter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 KINDS = ("first", "follow_up", "near_miss", "language", "other")
 RECALL = 0.95
+COLOURS = ("#3b6fb6", "#d9822b", "#e3b587", "#8a8f98")  # of the routers
 
 
 class Answer(NamedTuple):
@@ -42,6 +43,7 @@ class Line(NamedTuple):
     data: str
     counted: Callable[[Sequence[Answer]], tuple[int, int]]
     target: float | None = None
+    drawn: bool = False
 
 
 class Remembering:
@@ -63,9 +65,7 @@ class Remembering:
 
 def ask_ours(encoder: Encoder, run: Run) -> list[Answer]:
     """Ask the embedded router."""
-    router = SemanticRouter(encoder)
-    asked = [(case.conversation, case.routes) for case in run.cases]
-    replies = router.replies(asked) if hasattr(router, "replies") else [router.reply(*each) for each in asked]
+    replies = SemanticRouter(encoder).replies([(case.conversation, case.routes) for case in run.cases])
     answers = []
     for case, reply in zip(run.cases, replies, strict=True):
         route, _ = read(reply, case.routes)
@@ -81,7 +81,7 @@ def ask_theirs(encoder: Encoder, run: Run, aggregation: str, *, calibrated: bool
     for case in run.cases:
         key = tuple(route.name for route in case.routes)
         if key not in routers:
-            routers[key] = aurelio.indexed_router(encoder, case.routes, aggregation, fitted)
+            routers[key] = aurelio.indexed_router(encoder, case.routes, aggregation, fitted, calibrated=calibrated)
         choice = routers[key](case.text)
         answers.append(Answer(case, choice.name or OTHER, choice.confidence or 0.0))
     return answers
@@ -128,17 +128,17 @@ def rejected(answers: Sequence[Answer]) -> tuple[int, int]:
 
 def lines() -> Iterator[Line]:
     """Say what is counted."""
-    yield Line("own set, test split", "own", right(anything), 0.95)
+    yield Line("own set, test split", "own", right(anything), 0.95, drawn=True)
     yield Line("own set, without `other`", "own", right(in_scope))
     for kind in KINDS:
         yield Line(f"own set, {kind}".replace("_", "-"), "own", right(of_kind(kind)))
-    yield Line("smoke set", "smoke", right(anything))
-    yield Line("CLINC150, descriptions alone", "clinc 0", right(in_scope), 0.80)
-    yield Line("CLINC150, 3 examples an intent", "clinc 3", right(in_scope), 0.93)
-    yield Line("CLINC150, 10 examples an intent", "clinc 10", right(in_scope))
+    yield Line("smoke set", "smoke", right(anything), drawn=True)
+    yield Line("CLINC150, descriptions alone", "clinc 0", right(in_scope), 0.80, drawn=True)
+    yield Line("CLINC150, 3 examples an intent", "clinc 3", right(in_scope), 0.93, drawn=True)
+    yield Line("CLINC150, 10 examples an intent", "clinc 10", right(in_scope), drawn=True)
     yield Line("... in scope answered with a route, right or wrong", "clinc 10", answered)
     yield Line("... out of scope answered `other`", "clinc 10", right(lambda case: not in_scope(case)))
-    yield Line(f"... out of scope rejected at {RECALL:.0%} recall", "clinc 10", rejected, 0.90)
+    yield Line(f"... out of scope rejected at {RECALL:.0%} recall", "clinc 10", rejected, 0.90, drawn=True)
 
 
 def told(counts: Sequence[tuple[int, int]]) -> str:
@@ -161,13 +161,17 @@ def met(line: Line, counts: Sequence[tuple[int, int]]) -> str:
 
 def accuracy(data: Path) -> None:
     """Ask both routers everything, and write the two tables of how often they are right."""
-    encoder, runs = Remembering(MiniLM()), all_data(data)
+    runs = all_data(data)
+    encoder, published = Remembering(SentenceEncoder(manner=MANNER)), Remembering(SentenceEncoder())
     asked: dict[str, Callable[[Run], list[Answer]]] = {OURS: lambda run: ask_ours(encoder, run)}
     if aurelio.installed():
-        asked[aurelio.NAME] = lambda run: ask_theirs(encoder, run, "mean", calibrated=False)
-        asked["with `sum`"] = lambda run: ask_theirs(encoder, run, "sum", calibrated=False)
-        asked["with `sum`, calibrated"] = lambda run: ask_theirs(encoder, run, "sum", calibrated=True)
-    encoder.encode([case.text for several in runs.values() for run in several for case in run.cases])  # in one batch
+        asked[aurelio.NAME] = lambda run: ask_theirs(published, run, "mean", calibrated=False)
+        asked["with `sum`"] = lambda run: ask_theirs(published, run, "sum", calibrated=False)
+        asked["with `sum`, calibrated"] = lambda run: ask_theirs(published, run, "sum", calibrated=True)
+    texts = [case.text for several in runs.values() for run in several for case in run.cases]
+    encoder.encode(texts)  # in one batch
+    if aurelio.installed():
+        published.encode(texts)
     measured = [line for line in lines() if line.data in runs]
     answers = {(name, key): [ask(run) for run in runs[key]] for key in runs for name, ask in asked.items()}
     counts = {
@@ -191,6 +195,39 @@ def accuracy(data: Path) -> None:
         ]
         text = f"{aurelio.ABOUT.format(version=version('semantic-router'))}\n\n{table(['requests', 'n', *asked], rows)}"
         write_section("The embedded router against semantic-router: accuracy", text)
+        draw({line: [counts[line.name, name] for name in asked] for line in measured}, list(asked))
+
+
+def draw(counts: Mapping[Line, Sequence[Sequence[tuple[int, int]]]], names: Sequence[str]) -> None:
+    """Draw the share of each set as bars side by side, with their 95 % intervals and the targets."""
+    from matplotlib.figure import Figure
+
+    drawn = [line for line in counts if line.drawn]
+    figure = Figure(figsize=(8, 0.75 * len(drawn) + 1.4), layout="constrained")
+    axes = figure.add_subplot()
+    high = 0.8 / len(names)
+    for place, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
+        shares = [statistics.fmean(hits / n for hits, n in counts[line][place]) for line in drawn]
+        ends = [wilson(round(share * counts[line][place][0][1]), counts[line][place][0][1]) or [share, share]
+                for share, line in zip(shares, drawn, strict=True)]  # fmt: skip
+        errors = [
+            [max(0.0, share - low) for share, (low, _) in zip(shares, ends, strict=True)],
+            [max(0.0, up - share) for share, (_, up) in zip(shares, ends, strict=True)],
+        ]
+        rows = [row + (place - (len(names) - 1) / 2) * high for row in range(len(drawn))]
+        axes.barh(rows, shares, height=high * 0.9, color=colour, label=name, xerr=errors, error_kw={"alpha": 0.5})
+    for row, line in enumerate(drawn):
+        if line.target is not None:
+            label = "target" if row == 0 else None
+            axes.plot([line.target] * 2, [row - 0.45, row + 0.45], color="#222222", linewidth=1.5, label=label)
+    axes.set_yticks(range(len(drawn)), [line.name.removeprefix("... ") for line in drawn])
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), xlabel="right, with its 95 % interval")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.grid(axis="x", alpha=0.25)
+    figure.legend(loc="outside upper center", ncols=len(names) + 1, frameon=False)
+    IMAGES.mkdir(exist_ok=True)
+    figure.savefig(IMAGES / "semantic.png", dpi=130)
 
 
 SETS = """\

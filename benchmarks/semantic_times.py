@@ -11,8 +11,8 @@ from itertools import cycle
 from benchmarks import aurelio
 from benchmarks.cases import OWN, Case, own_data
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
-from omni_router.routers.encoder import HUB_ID, MiniLM, packaged_model
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.encoder import HUB_ID, SentenceEncoder, packaged_model
+from omni_router.routers.semantic import MANNER, SemanticRouter
 
 OURS, ENCODER = "semantic", "its encoder alone"
 TOKENS, STARTS = 64, 5
@@ -23,7 +23,7 @@ def times() -> None:
     """Time starts and warm answers, and write how long they take."""
     memory: dict[str, list[int]] = {OURS: [], **({aurelio.NAME: []} if aurelio.installed() else {})}
     starts = in_turns({name: partial(start, name, memory[name]) for name in memory}, STARTS, warmup=1)
-    cases, encoder = short_prompts(), MiniLM()
+    cases, encoder = short_prompts(), SentenceEncoder(manner=MANNER)
     warm = in_turns(contestants(cases, encoder), len(cases))
     about = (
         f"The {len(cases)} single prompts of the own set of at most {TOKENS} tokens, each once, on the default policy."
@@ -51,7 +51,7 @@ def times() -> None:
     write_section("The embedded router against semantic-router: time", f"{about}\n\n{table(head, rows)}")
 
 
-def contestants(cases: list[Case], encoder: MiniLM) -> dict[str, Callable[[], object]]:
+def contestants(cases: list[Case], encoder: SentenceEncoder) -> dict[str, Callable[[], object]]:
     """Make what is timed: in each round everyone gets the same prompt."""
     ours, turns = SemanticRouter(encoder), {name: cycle(cases) for name in (OURS, ENCODER, aurelio.NAME)}
 
@@ -64,7 +64,7 @@ def contestants(cases: list[Case], encoder: MiniLM) -> dict[str, Callable[[], ob
         ENCODER: lambda: encoder.encode([next(turns[ENCODER]).text]),
     }
     if aurelio.installed():
-        theirs = aurelio.indexed_router(encoder, cases[0].routes)
+        theirs = aurelio.indexed_router(SentenceEncoder(), cases[0].routes)
         made[aurelio.NAME] = lambda: theirs(next(turns[aurelio.NAME]).text)
     return made
 
@@ -90,7 +90,7 @@ def first_answer(name: str) -> None:
     if name == OURS:
         SemanticRouter().reply(case.conversation, case.routes)
     else:
-        aurelio.indexed_router(MiniLM(), case.routes)(case.text)
+        aurelio.indexed_router(SentenceEncoder(), case.routes)(case.text)
     unit = 1 if sys.platform == "darwin" else 1024
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20)
 
