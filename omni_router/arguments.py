@@ -47,9 +47,9 @@ environment (a flag wins):
                              OMNI_ROUTER_API_KEY is its key, OMNI_ROUTER_TIMEOUT how many seconds it may take for a
                              choice before semantic makes it (2)
   OMNI_ENCODER               the encoder of semantic and cascade, a Hub id or a folder (all-MiniLM-L6-v2)
-  OMNI_CASCADE_TARGET        --router cascade: semantic decides alone from this confidence on, 0 to 1 (0.85); below it
+  OMNI_CASCADE_TARGET        --router cascade: semantic decides alone from this confidence on, 0 to 1 (0.9); below it
                              asks the server of OMNI_ROUTER_URL, else arch, and learns what that one decides
-  OMNI_CASCADE_SIZE          how many of these lessons are kept (1000), in the file OMNI_CASCADE_PATH (beside the
+  OMNI_CASCADE_SIZE          how many of these lessons are kept (1500), in the file OMNI_CASCADE_PATH (beside the
                              policy, or in the store of OMNI_HISTORY); OMNI_CASCADE_TEXT=1 keeps what was asked
   OMNI_HISTORY               file, or postgresql://USER@HOST/DATABASE for many machines, or store (of the host's graph)
   OMNI_DECISION_LOG          a file that decisions are appended to; OMNI_DECISION_LOG_TEXT=1 keeps what was asked

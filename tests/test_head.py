@@ -57,6 +57,7 @@ class Spied(Head):
     """A head that keeps what it learns from."""
 
     left_out: torch.Tensor
+    doubt: torch.Tensor
     inside: torch.Tensor
     outside: torch.Tensor
 
@@ -67,9 +68,9 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
     kept: dict[str, torch.Tensor] = {}
     temperature, logistic = head._temperature, head._logistic
 
-    def spy_on_temperature(scores: torch.Tensor, owners: torch.Tensor) -> float:
-        kept.update(left_out=scores)
-        return temperature(scores, owners)
+    def spy_on_temperature(scores: torch.Tensor, owners: torch.Tensor, doubt: torch.Tensor) -> float:
+        kept.update(left_out=scores, doubt=doubt)
+        return temperature(scores, owners, doubt)
 
     def spy_on_logistic(inside: torch.Tensor, outside: torch.Tensor) -> tuple[float, float]:
         kept.update(inside=inside, outside=outside)
@@ -79,7 +80,8 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
     monkeypatch.setattr(head, "_logistic", spy_on_logistic)
     found = Spied(taught(), embed)
     monkeypatch.undo()
-    found.left_out, found.inside, found.outside = kept["left_out"], kept["inside"], kept["outside"]
+    found.left_out, found.doubt = kept["left_out"], kept["doubt"]
+    found.inside, found.outside = kept["inside"], kept["outside"]
     return found
 
 
@@ -124,7 +126,7 @@ def test_what_is_said_of_a_text_that_is_left_out_is_what_a_head_without_it_says(
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_it_is_so_for_a_column_of_few_texts(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[torch.Tensor] = []
-    monkeypatch.setattr(head, "_temperature", lambda scores, _: kept.append(scores) or 0.1)  # type: ignore[func-returns-value]
+    monkeypatch.setattr(head, "_temperature", lambda scores, *_: kept.append(scores) or 0.1)  # type: ignore[func-returns-value]
     columns = [Column((), texts(0, n)), Column((), texts(1, 6)), Column((), texts(2, 4))]
     fit(columns)
     for row in range(n):
@@ -175,9 +177,12 @@ def test_it_tells_columns_apart_and_shares_are_probabilities() -> None:
 def test_the_temperature_is_one_of_those_allowed_and_the_likeliest(spied: Spied) -> None:
     assert spied._temperature in head.TEMPERATURES
     owners = torch.tensor([column for column, _, _ in requests()])
-    surprise = [
-        torch.nn.functional.cross_entropy(spied.left_out / temperature, owners) for temperature in head.TEMPERATURES
-    ]
+    doubt = spied.doubt
+    assert sorted(set(doubt.tolist())) == [0.0, pytest.approx(head.WRONG)]  # examples, and lessons
+    surprise = []
+    for temperature in head.TEMPERATURES:
+        share = (spied.left_out / temperature).softmax(1)[torch.arange(len(owners)), owners]
+        surprise.append(-((1 - doubt) * share + doubt * (1 - share) / (spied.left_out.shape[1] - 1)).log().mean())
     assert head.TEMPERATURES[int(torch.stack(surprise).argmin())] == spied._temperature
 
 
@@ -311,13 +316,13 @@ def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_t
     assert all(len(column.phrases) == 3 for column in columns[:3])
 
 
-def test_of_a_full_route_its_lessons_stay_before_its_examples_and_the_newest_of_them(
+def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(semantic, "MOST", 60)
     monkeypatch.setattr(semantic, "NONSENSE", "x|y")
     route = OfferedRoute("a", "", tuple(f"example {i}" for i in range(80)))
-    for n, lessons, examples in ((20, 20, 37), (100, 57, 0)):
+    for n, lessons, examples in ((20, 20, 37), (100, 28, 29)):
         vectors, weights = torch.arange(n).float()[:, None], torch.arange(n).float()
         column = _columns([route], Lessons({"a": vectors}, {"a": weights}))[0]
         assert column.lessons is not None

@@ -26,6 +26,7 @@ RIDGE_PHRASE = 1.0  # beside requests as people write them, a phrase of a descri
 NEAR, NEAR_WEIGHT = 3, 1.0  # the closest texts of a route, and what their likeness counts
 NEAR_ALONE, TEMPERATURE_ALONE = 1, 0.08  # with descriptions alone
 LESSON = 0.3  # of the trust in an example goes to what another router decided: it is wrong more often
+WRONG = 0.1  # of these decisions: Arch-Router's authors report 7 % in all, and it is asked what is hard
 LEAD = 0.15  # by which what no route serves must lead: its examples are many, its requests few
 TEMPERATURES = tuple(0.02 * 1.15**i for i in range(24))  # to choose from: 0.02 to 0.5
 OTHERS = 0.05  # the share of requests that no route is for, before one is seen
@@ -108,7 +109,8 @@ class Head:
         near = (likeness + WORDS_NEAR * shared).fill_diagonal_(-math.inf)
         left_out = wanted - self._broad / inverse.diagonal()[:, None] + NEAR_WEIGHT * self._nearest(near)
         left_out[:, -1] -= LEAD
-        self._temperature = _temperature(left_out[asked], owners[asked]) if self._taught else TEMPERATURE_ALONE
+        doubt = torch.where(trust < 1, WRONG, 0.0)[asked]
+        self._temperature = _temperature(left_out[asked], owners[asked], doubt) if self._taught else TEMPERATURE_ALONE
         if self._few:  # nonsense is told apart easily, which says nothing about the routes
             self._temperature = max(self._temperature, TEMPERATURE_ALONE)
 
@@ -177,12 +179,17 @@ def _inverse(kernel: "Tensor", ridge: "Tensor") -> "Tensor":
     return torch.cholesky_inverse(torch.linalg.cholesky(kernel + torch.diag(ridge)))
 
 
-def _temperature(scores: "Tensor", owners: "Tensor") -> float:
-    """Choose the temperature under which the right columns are likeliest."""
-    import torch
+def _temperature(scores: "Tensor", owners: "Tensor", doubt: "Tensor") -> float:
+    """Choose the temperature under which the right columns are likeliest.
+
+    `doubt` is the probability that an owner is wrong, and any other column right: else every wrong lesson, however
+    plainly its neighbours contradict it, would count against confidence.
+    """
 
     def surprise(temperature: float) -> float:
-        return float(torch.nn.functional.cross_entropy(scores / temperature, owners))
+        shares = (scores / temperature).softmax(1).gather(1, owners[:, None])[:, 0]
+        told = (1 - doubt) * shares + doubt * (1 - shares) / (scores.shape[1] - 1)
+        return -float(told.clamp(min=LEAST).log().mean())
 
     return min(TEMPERATURES, key=surprise)
 

@@ -32,7 +32,7 @@ MANNER = 1 / 3
 EARLIER = 0.5
 TURNS = 4  # of the user, read as one
 FITS, TEXTS = 4, 10_000  # kept in memory: heads (40 MB each at most), vectors of texts (30 MB)
-MOST = 2500  # texts a head is fitted on, which takes a second: beyond, the oldest of the fullest routes are left out
+MOST = 3000  # texts a head is fitted on, which takes a second: beyond, the oldest of the fullest routes are left out
 OTHERS_TO_ONE = 2  # counterexamples to a route's examples: a route of few would be lost among them
 NONSENSE = (
     "qwe rty uio|zxcvbnm,./|sdfg hjk|fghfgh|wertz ghjk bnm|mnbvc lkjh|tyui 7823 ghj|xx|b|zzzz zzz|hhhhhhhhh|?!|-----|"
@@ -246,8 +246,9 @@ def _fair(sizes: Sequence[int], room: int) -> int:
 
 
 def _newest(column: Column, most: int) -> Column:
-    """Keep the newest of a column: first of its lessons, which are later, then of its examples."""
-    lessons = 0 if column.lessons is None else min(len(column.lessons), most)
+    """Keep the newest of a column; lessons take no more than half of the place from its examples."""
+    room = max(most - len(column.examples), most // 2)
+    lessons = 0 if column.lessons is None else min(len(column.lessons), room)
     examples = min(len(column.examples), most - lessons)
     return column._replace(
         examples=column.examples[len(column.examples) - examples :],
