@@ -14,6 +14,7 @@ import torch
 from omni_router.errors import ConfigurationError
 from omni_router.routers import encoder as encoder_module
 from omni_router.routers.encoder import SentenceEncoder, packaged_model
+from omni_router.routers.one_thread import one_thread
 from omni_router.routers.pooling import POOLINGS
 from tests import sentence_checkpoints as made
 
@@ -348,3 +349,12 @@ def test_a_copy_in_the_cache_of_the_hub_needs_no_network(
     encoder = SentenceEncoder("acme/tiny")
     assert encoder.name.startswith(f"acme/tiny@{commit}")
     torch.testing.assert_close(encoder.encode(TEXTS), SentenceEncoder(bert).encode(TEXTS))
+
+
+def test_torch_has_its_threads_back_after_the_outermost_block() -> None:
+    usual = torch.get_num_threads()
+    with one_thread():
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == usual
