@@ -50,6 +50,9 @@ def _compare(one: str, other: str, texts: dict[str, list[str]], vectors: "dict[s
 
 
 def _phrases(description: str) -> list[str]:
-    """Split a description at semicolons, lines and ends of sentences, as the embedded router does."""
+    """Split a description at semicolons, lines and ends of sentences.
+
+    The embedded router splits finer, into words where commas list them; the numbers above were measured on these.
+    """
     phrases = (phrase.strip() for phrase in re.split(r"[;\n]|[.!?](?:\s|$)", description))
     return list(filter(None, phrases)) or [description]

@@ -20,6 +20,7 @@ from omni_router.routers import cascade as module
 from omni_router.routers.arch import ArchRouter
 from omni_router.routers.cascade import (
     AT_LEAST,
+    CHARACTERS,
     HALF_LIFE,
     LOOK,
     SIZE,
@@ -298,6 +299,11 @@ def test_what_was_asked_is_kept_only_where_that_is_wanted(
     cascade.reply(said, ROUTES)
     assert [lesson.text for lesson in book.lessons] == [text]
     torch.testing.assert_close(book.lessons[0].vector, vector(small, f"hello\n{FLIGHTS[0]}"))
+
+
+def test_of_a_pasted_book_a_lesson_keeps_a_page(small: SemanticRouter, large: Large, book: Book) -> None:
+    CascadeRouter(small, large, book, target=1.0, keep_text=True).reply(talk("word " * 100_000), ROUTES)
+    assert [len(lesson.text or "") for lesson in book.lessons] == [CHARACTERS]
 
 
 def test_a_lesson_counts_half_after_its_half_life_and_never_nothing() -> None:

@@ -2,10 +2,10 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from platformdirs import user_cache_path
 
@@ -17,6 +17,8 @@ RouterName = Literal["auto", "arch", "semantic", "endpoint", "cascade"]
 # A router stands before every answer, and the embedded one needs 20 ms: whoever waits longer than this for the choice
 # of an endpoint is better served with that one. A 1.5B model on a GPU writes the 60 tokens of a reply well within it.
 ROUTER_TIMEOUT = 2.0
+
+N = TypeVar("N", int, float)
 
 POSTGRESQL = ("postgresql://", "postgres://")
 
@@ -112,34 +114,26 @@ def _router_url(router: str, url: str) -> str | None:
     return url or None
 
 
-def _seconds(name: str, value: str | float) -> float:
+def _number(name: str, value: str | float, kind: type[N], fits: Callable[[N], bool], allowed: str) -> N:
     try:
-        seconds = float(value)
+        number = kind(value)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise ConfigurationError(f"{name} is {value!r}; allowed are seconds, more than 0")
-    return seconds
+        number = None
+    if number is None or not fits(number):
+        raise ConfigurationError(f"{name} is {value!r}; {allowed}")
+    return number
+
+
+def _seconds(name: str, value: str | float) -> float:
+    return _number(name, value, float, lambda seconds: 0 < seconds < math.inf, "allowed are seconds, more than 0")
 
 
 def _share(name: str, value: str | float) -> float:
-    try:
-        share = float(value)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise ConfigurationError(f"{name} is {value!r}; allowed is a number from 0 to 1")
-    return share
+    return _number(name, value, float, lambda share: 0 <= share <= 1, "allowed is a number from 0 to 1")
 
 
 def _count(name: str, value: str | int) -> int:
-    try:
-        count = int(value)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise ConfigurationError(f"{name} is {value!r}; allowed is a whole number of at least 1")
-    return count
+    return _number(name, value, int, lambda count: count >= 1, "allowed is a whole number of at least 1")
 
 
 def _path(text: str | None) -> Path | None:

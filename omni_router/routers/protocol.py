@@ -17,7 +17,7 @@ class OfferedRoute:
     """A route a router may choose, with the models it may name for it, best first."""
 
     name: str
-    description: str  # short phrases, separated by semicolons or sentence ends
+    description: str  # short phrases, separated by semicolons or other marks
     examples: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()  # model ids, org/name
     counterexamples: tuple[str, ...] = ()  # requests that no route serves, for routers that learn from examples
