@@ -9,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omni_router.routers import OfferedRoute, head, semantic
+from omni_router.routers import OfferedRoute, head
+from omni_router.routers import columns as columns_module
+from omni_router.routers.columns import Lessons, _fair, columns_of
 from omni_router.routers.head import Column, Head
 from omni_router.routers.one_thread import one_thread
-from omni_router.routers.semantic import Lessons, _columns, _fair
 
 SIZE = 8  # dimensions
 COLUMNS = 4  # three routes and what no route serves
@@ -305,9 +306,9 @@ def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_t
     def route(name: str, n: int) -> OfferedRoute:
         return OfferedRoute(name, "one; two", tuple(f"{name} {i}" for i in range(n)))
 
-    columns = _columns([route("big", 6000), route("large", 4000), route("small", 50)], Lessons())
+    columns = columns_of([route("big", 6000), route("large", 4000), route("small", 50)], Lessons())
     total = sum(len(column.phrases) + len(column.examples) for column in columns)
-    assert semantic.MOST - 2 <= total <= semantic.MOST
+    assert columns_module.MOST - 2 <= total <= columns_module.MOST
     big, large, small, _ = (list(column.examples) for column in columns)
     assert small == [f"small {i}" for i in range(50)]
     assert len(big) == len(large)
@@ -319,12 +320,12 @@ def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_t
 def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(semantic, "MOST", 60)
-    monkeypatch.setattr(semantic, "NONSENSE", "x|y")
+    monkeypatch.setattr(columns_module, "MOST", 60)
+    monkeypatch.setattr(columns_module, "NONSENSE", "x|y")
     route = OfferedRoute("a", "", tuple(f"example {i}" for i in range(80)))
     for n, lessons, examples in ((20, 20, 37), (100, 28, 29)):
         vectors, weights = torch.arange(n).float()[:, None], torch.arange(n).float()
-        column = _columns([route], Lessons({"a": vectors}, {"a": weights}))[0]
+        column = columns_of([route], Lessons({"a": vectors}, {"a": weights}))[0]
         assert column.lessons is not None
         assert column.weights is not None
         assert column.lessons[:, 0].tolist() == column.weights.tolist() == list(map(float, range(n - lessons, n)))

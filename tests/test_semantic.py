@@ -18,8 +18,9 @@ from omni_router.config.route_file import RouteFile
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
 from omni_router.routers import OfferedRoute, Turn
+from omni_router.routers.columns import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
 from omni_router.routers.encoder import SentenceEncoder, packaged_model
-from omni_router.routers.semantic import MANNER, NO_LESSONS, NONSENSE, OTHERS_TO_ONE, SemanticRouter, _columns
+from omni_router.routers.semantic import MANNER, SemanticRouter
 
 POLICY: list[dict[str, Any]] = json.loads(
     (Path(omni_router.__file__).parent / "config/route_config.json").read_text(encoding="utf-8")
@@ -223,7 +224,7 @@ def test_counterexamples_are_thinned_to_a_routes_examples(minilm: SentenceEncode
             OfferedRoute(name, "", tuple(f"{name} {n}" for n in range(examples)), counterexamples=others[:50])
             for name in ("a", "b")
         ]
-        return list(_columns([*routes, *more], NO_LESSONS)[-1].examples[nonsense:])
+        return list(columns_of([*routes, *more], NO_LESSONS)[-1].examples[nonsense:])
 
     other = OfferedRoute("other", "", others[40:])
     assert kept(50, other) == list(others)

@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from omni_router.errors import ConfigurationError
+from omni_router.routers.columns import NO_LESSONS, Lessons
 from omni_router.routers.conversation import shorten
 from omni_router.routers.one_thread import one_thread
 from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
 from omni_router.routers.reply import OTHER, parse_reply
-from omni_router.routers.semantic import NO_LESSONS, Judgement, Lessons, SemanticRouter, make_reply
+from omni_router.routers.semantic import Judgement, SemanticRouter, make_reply
 
 if TYPE_CHECKING:
     from torch import Tensor
