@@ -68,7 +68,11 @@ $(VENV)/.server: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.server
-	$(INSTALL) --editable ".[postgres]" --group test
+	$(INSTALL) --editable ".[postgres,ui,observe]" --group test
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(INSTALL) --group docs
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.test  # the tests are typed too

@@ -3,11 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
 from omni_router.config.environment import RouterName
-from omni_router.evaluation.arguments import parse_eval_arguments
 
 EXAMPLES = """\
 examples:
@@ -69,11 +69,19 @@ ACTIONS = (
 )
 
 
+# What reads the flags after each subcommand; it sets `act`, the place of the function that then does the work.
+SUBCOMMANDS = {
+    "eval": "omni_router.evaluation.arguments:parse_eval_arguments",
+}
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the flags; what cannot be meant ends the process with status 2."""
     given = sys.argv[1:] if argv is None else list(argv)
-    if given[:1] == ["eval"]:
-        return parse_eval_arguments(given[1:])
+    if given and given[0] in SUBCOMMANDS:
+        module, name = SUBCOMMANDS[given[0]].split(":")
+        args: argparse.Namespace = getattr(import_module(module), name)(given[1:])
+        return args
     parser = _parser()
     args = parser.parse_args(given)
     _check(args, parser)
@@ -87,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(subcommand=None)
+    parser.set_defaults(act=None)
     what = parser.add_argument_group("what to do (one of these)")
     what.add_argument("--prompt", metavar="TEXT", help="route and answer one prompt")
     what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")

@@ -109,18 +109,19 @@ _DEEDS = {
 
 def _act(args: argparse.Namespace) -> int:
     """Do what was asked for."""
-    if args.subcommand == "eval":
-        from omni_router.evaluation.command import evaluate_routers
-
-        return evaluate_routers(args)
+    if args.act:  # a subcommand's own
+        return int(_load(args.act)(args))
     if args.list_routes:
         return _list_routes(args)
     if args.prompt is not None or args.demo:
         return _answer(args)
-    module, name = next(deed for action, deed in _DEEDS.items() if getattr(args, action) not in (None, False)).split(
-        ":"
-    )
-    return int(getattr(import_module(module), name)(_environment(args), args))
+    deed = next(deed for action, deed in _DEEDS.items() if getattr(args, action) not in (None, False))
+    return int(_load(deed)(_environment(args), args))
+
+
+def _load(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
 
 
 def _list_routes(args: argparse.Namespace) -> int:

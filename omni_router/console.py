@@ -8,6 +8,7 @@ from typing import Any
 
 from omni_router.config.environment import Environment
 from omni_router.demo import Query
+from omni_router.summary import summarize
 
 WIDTH = 100
 
@@ -46,7 +47,9 @@ class Console:
     def end(self, query: Query, result: dict[str, Any]) -> None:
         """Show the result of a query."""
         if self._json:
-            print(json.dumps(_as_json(query, result)), flush=True)  # ASCII: whatever stdout can write
+            print(
+                json.dumps({"prompt": query.prompt, **summarize(result)}), flush=True
+            )  # ASCII: whatever stdout can write
             return
         if result["decision"] and not result["decision"]["model"]:
             _decision(result["decision"])
@@ -55,7 +58,7 @@ class Console:
         if error := result["error"]:
             field("error", f"{error['kind']}: {error['message']}")
             field("to do", error["hint"])
-        elif answer := _answer(result):
+        elif answer := summarize(result)["answer"]:
             field("answer", answer)
         for artifact in result["artifacts"]:
             field("saved", f"{artifact['path']} ({artifact['width']} x {artifact['height']})")
@@ -96,25 +99,3 @@ def field(name: str, text: str) -> None:
     head, *rest = text.splitlines() or [""]
     indent = " " * 11
     print("\n".join([f"  {name:<8} {head}", *(f"{indent}{line}" for line in rest)]))
-
-
-def _answer(result: dict[str, Any]) -> str | None:
-    attempts = result["attempts"]
-    return str(result["messages"][-1].text) if attempts and attempts[-1]["outcome"] == "answered" else None
-
-
-def _as_json(query: Query, result: dict[str, Any]) -> dict[str, Any]:
-    decision = result["decision"] or {}
-    return {
-        "prompt": query.prompt,
-        "route": decision.get("route"),
-        "model": decision.get("model"),
-        "reason": decision.get("reason", ""),
-        "source": decision.get("source"),
-        "confidence": decision.get("confidence"),
-        "answer": _answer(result),
-        "artifacts": result["artifacts"],
-        "attempts": result["attempts"],
-        "error": result["error"],
-        "id": decision.get("id"),
-    }

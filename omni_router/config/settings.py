@@ -1,3 +1,5 @@
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -6,6 +8,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    route: str | None = Field(default=None, description="Take this route; the router is not asked.")
+    model: str | None = Field(
+        default=None,
+        description="Call this model and no other: org/name, or org/name:provider. The route is still chosen.",
+    )
     fallback_route: str | None = Field(
         default=None, description="The route taken when none fits or the router gives no readable choice."
     )
@@ -19,6 +26,21 @@ class Settings(BaseModel):
     max_models: int = Field(default=3, ge=1, le=10, description="How many different models a turn may try.")
     max_new_tokens: int = Field(default=1024, ge=1, description="Length limit of a text answer, in tokens.")
     temperature: float = Field(default=0.7, ge=0, le=2, description="Sampling temperature of a text answer.")
+    top_p: float | None = Field(default=None, gt=0, le=1, description="Nucleus sampling of a text answer.")
+    seed: int | None = Field(default=None, description="Seed of a text answer or a picture, where the model has one.")
+    stop: tuple[str, ...] = Field(default=(), description="Texts at which a text answer ends.")
+    tools: tuple[dict[str, Any], ...] = Field(
+        default=(),
+        description="Functions that a text answer may call, in OpenAI's form. Only models that take tools are chosen.",
+    )
+    tool_choice: str | dict[str, Any] | None = Field(
+        default=None, description="auto, none, required, or one function, in OpenAI's form."
+    )
+    response_format: dict[str, Any] | None = Field(
+        default=None, description="The form of a text answer, such as a JSON schema, in OpenAI's form."
+    )
+    width: int | None = Field(default=None, ge=1, description="Width of a picture in pixels, where the model has one.")
+    height: int | None = Field(default=None, ge=1, description="Height of a picture in pixels.")
     timeout: float = Field(
         default=120.0,
         gt=0,

@@ -42,7 +42,7 @@ def parse_eval_arguments(argv: Sequence[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(subcommand="eval", debug_router=False)
+    parser.set_defaults(act="omni_router.evaluation.command:evaluate_routers", debug_router=False)
     parser.add_argument("data", type=_path, metavar="DATA.jsonl", help="the requests and their routes")
     parser.add_argument(
         "--router", type=_routers, default=(), metavar="A,B,...",

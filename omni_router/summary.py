@@ -1,0 +1,51 @@
+"""What a run came to, in plain values: what the command line prints and every surface hands to a program."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from omni_router.artifacts import Artifact
+from omni_router.errors import ErrorInfo
+from omni_router.state import Attempt, Source
+
+
+class Summary(TypedDict):
+    """A run's decision, answer, and how it went; JSON-able."""
+
+    route: str | None
+    model: str | None
+    reason: str
+    source: Source | None
+    confidence: float | None  # 0..1
+    answer: str | None  # None: nothing was answered, or only routed
+    artifacts: list[Artifact]
+    attempts: list[Attempt]
+    error: ErrorInfo | None
+    id: str | None  # of the decision: what --why and --feedback take
+    task: str | None
+    provider: str | None
+
+
+def summarize(result: Mapping[str, Any]) -> Summary:
+    """Sum up a graph's output or final state."""
+    decision = result.get("decision") or {}
+    return Summary(
+        route=decision.get("route"),
+        model=decision.get("model"),
+        reason=decision.get("reason", ""),
+        source=decision.get("source"),
+        confidence=decision.get("confidence"),
+        answer=_answer(result),
+        artifacts=result.get("artifacts") or [],
+        attempts=result.get("attempts") or [],
+        error=result.get("error"),
+        id=decision.get("id"),
+        task=decision.get("task"),
+        provider=decision.get("provider"),
+    )
+
+
+def _answer(result: Mapping[str, Any]) -> str | None:
+    attempts = result.get("attempts")
+    return str(result["messages"][-1].text) if attempts and attempts[-1]["outcome"] == "answered" else None
