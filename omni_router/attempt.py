@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage
 
 from omni_router.artifacts import Artifact
 from omni_router.errors import ErrorInfo, SpecialistError
+from omni_router.pinned import carried
 from omni_router.state import Attempt, State
 
 Answer = tuple[AIMessage, list[Artifact]]
@@ -38,5 +39,6 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
     update: dict[str, Any] = {"attempts": [*state["attempts"], made]}
     if answer:
         message, artifacts = answer
+        message.response_metadata["decision"] = carried(decision)  # the message itself: a copy would be streamed again
         update |= {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}
     return update

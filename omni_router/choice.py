@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 
+from omni_router.errors import ErrorKind
 from omni_router.history.cooldown import Waits, still_cooling
 from omni_router.history.protocol import ModelRecord
 from omni_router.history.rank import by_rank, score
@@ -49,7 +50,7 @@ def order_of_choice(
     return sorted(line, key=lambda candidate: ends.get(candidate["model"], ""))
 
 
-def passed_over(candidate: Candidate, why: str, kind: str | None = None) -> PassedOver:
+def passed_over(candidate: Candidate, why: str, kind: ErrorKind | None = None) -> PassedOver:
     """Say why a candidate was not taken; `kind` is that of the error its call would have ended in."""
     return PassedOver(model=candidate["model"], source=candidate["source"], kind=kind, why=why)
 

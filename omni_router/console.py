@@ -8,7 +8,6 @@ from typing import Any
 
 from omni_router.config.environment import Environment
 from omni_router.demo import Query
-from omni_router.summary import summarize
 
 WIDTH = 100
 
@@ -46,6 +45,8 @@ class Console:
 
     def end(self, query: Query, result: dict[str, Any]) -> None:
         """Show the result of a query."""
+        from omni_router.summary import summarize  # langgraph comes with it; others only want `field`
+
         if self._json:
             print(
                 json.dumps({"prompt": query.prompt, **summarize(result)}), flush=True

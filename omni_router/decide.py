@@ -2,15 +2,16 @@
 
 from omni_router.choice import passed_over
 from omni_router.inference.catalog import Catalog
+from omni_router.inference.offers import Needs
 from omni_router.state import Candidate, Decision
 
 
-def decide_for(decision: Decision, candidate: Candidate, catalog: Catalog) -> Decision:
+def decide_for(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Needs = ()) -> Decision:
     """Put the candidate into the decision if it is served for the task, or if that cannot be told.
 
     Otherwise the decision has no model, and says in `passed_over` why not.
     """
-    check = catalog.check(candidate["model"], candidate["provider"], str(decision["task"]))
+    check = catalog.check(candidate["model"], candidate["provider"], str(decision["task"]), needs)
     if check.refused:
         over = [*decision["passed_over"], passed_over(candidate, check.why, check.refused)]
         return {**decision, "model": None, "provider": None, "source": None, "verified": None, "passed_over": over}

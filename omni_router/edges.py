@@ -49,5 +49,6 @@ def what_next(
     tried = {attempt["model"] for attempt in state["attempts"]}
     # What the user has begun to read is not written anew by another model.
     over = last["partial"] or KINDS[last["error"]["kind"]].ends_turn
-    another = not over and len(tried) < settings_of(runtime.context, settings).max_models
+    knobs = settings_of(runtime.context, settings)
+    another = not over and knobs.model is None and len(tried) < knobs.max_models
     return "recall_model" if another else "explain"

@@ -7,12 +7,15 @@ from omni_router import _sandbox
 from omni_router.choice import order_of_choice
 from omni_router.config.policy import Route
 from omni_router.inference.catalog import Listing
+from omni_router.inference.offers import Needs
 from omni_router.model_id import is_sandbox_model
 from omni_router.services import Services
 from omni_router.state import Candidate, Previous
 
 
-def line_up(services: Services, routes: Iterable[Route], previous: Previous | None) -> dict[str, list[Candidate]]:
+def line_up(
+    services: Services, routes: Iterable[Route], previous: Previous | None, needs: Needs = ()
+) -> dict[str, list[Candidate]]:
     """Give the candidates of each route, best first; sandbox models that a file holds are left out of real runs."""
     routes = list(routes)
     listed: dict[str, Listing] = services.catalog.models(dict.fromkeys(route.task for route in routes))
@@ -21,7 +24,7 @@ def line_up(services: Services, routes: Iterable[Route], previous: Previous | No
     return {
         route.name: order_of_choice(
             [r for r in services.history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])],
-            listed[route.task],
+            [model for model in listed[route.task] if model.meets(needs)] or listed[route.task],
             previous=previous["model"] if previous and previous["route"] == route.name else None,
             waits=waits,
             now=now,

@@ -12,7 +12,7 @@ from omni_router.decisions.log import DecisionLog
 from omni_router.history import History
 from omni_router.history.open import open_history
 from omni_router.inference.catalog import Catalog, HubCatalog
-from omni_router.inference.client import HubInference, Inference, find_token
+from omni_router.inference.client import HubInference, Inference, Token, find_token
 from omni_router.inference.disk_cache import DiskCache
 from omni_router.routers import Router
 
@@ -30,8 +30,10 @@ class Services:
     decision_log: DecisionLog | None = None
 
     @classmethod
-    def from_environment(cls, environment: Environment | None = None, *, token: str | None = None) -> "Services":
+    def from_environment(cls, environment: Environment | None = None, *, token: Token = None) -> "Services":
         """Make the default ones: nothing is loaded or asked before it is used.
+
+        A function as `token` is asked at each call, in the context of the run that makes it: for users with their own.
 
         Raises:
             ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
@@ -57,7 +59,7 @@ class Services:
         )
 
 
-def open_catalog(environment: Environment, token: str | None) -> HubCatalog:
+def open_catalog(environment: Environment, token: Token) -> HubCatalog:
     """Make the catalog of an environment, which keeps what it learns on disk; a sandbox is put in place if wanted."""
     if environment.sandbox and not _sandbox.active():
         _sandbox.install()

@@ -10,9 +10,9 @@ from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
 from omni_router.artifacts import Artifact
-from omni_router.errors import ErrorInfo
+from omni_router.errors import ErrorInfo, ErrorKind
 
-Source = Literal["router", "history", "catalog"]
+Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
 
 
 class Candidate(TypedDict):
@@ -29,7 +29,7 @@ class PassedOver(TypedDict):
 
     model: str
     source: Source
-    kind: str | None  # of the error its call would have ended in; None when it was only less preferred
+    kind: ErrorKind | None  # of the error its call would have ended in; None when it was only less preferred
     why: str
 
 
@@ -86,7 +86,7 @@ class State(Output, total=False):
     """The whole state; every key but `messages` and `previous` is written anew in each turn by `route_request`."""
 
     turn: str  # the id of this turn's decision: route_request -> validate_choice
-    reply: str | None  # the router's raw reply: route_request -> CLI, logs
+    reply: str | None  # the router's raw reply; None when it was not asked, or failed: route_request -> CLI, logs
     proposal: dict[str, Any] | None  # routers.Proposal as a dict: route_request -> validate_choice
     confidence: float | None  # the router's: route_request -> validate_choice
     candidates: dict[str, list[Candidate]]  # per offered route, best first: route_request -> validate_choice

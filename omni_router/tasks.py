@@ -9,6 +9,7 @@ class Task:
 
     node: str  # the specialist node: a function and its file in omni_router.nodes
     served_as: tuple[str, ...]  # what inference providers call it
+    takes_tools: bool = False  # its models may call functions, or answer in a form that is asked for
     takes_pictures: bool = False  # offered when the request holds a picture, and only in a thread that has one
     default_for: str | None = None  # the route name that has this task when its entry names none
 
@@ -16,10 +17,14 @@ class Task:
 DEFAULT_TASK = "text-generation"
 
 TASKS: dict[str, Task] = {
-    "text-generation": Task("generate_text", ("conversational",)),
+    "text-generation": Task("generate_text", ("conversational",), takes_tools=True),
     "text-to-image": Task("generate_image", ("text-to-image",), default_for="image_generation"),
     "image-text-to-text": Task(
-        "understand_image", ("conversational", "image-to-text"), takes_pictures=True, default_for="image_understanding"
+        "understand_image",
+        ("conversational", "image-to-text"),
+        takes_tools=True,
+        takes_pictures=True,
+        default_for="image_understanding",
     ),
 }
 

@@ -123,7 +123,7 @@ def test_every_task_is_listed_with_one_request_each(sandbox: Sandbox) -> None:
 def test_chat_models_come_with_the_routers_prices_and_sizes(sandbox: Sandbox) -> None:
     first = HubCatalog().models([TEXT])[TEXT][0]
     assert first.providers == ("together", "fireworks-ai")
-    assert first.offers[0] == Offer("together", "conversational", 131_072, 0.1, 0.4, tools=True)
+    assert first.offers[0] == Offer("together", "conversational", 131_072, 0.1, 0.4, tools=True, structured_output=True)
     assert HubCatalog().models([PICTURE])[PICTURE][0].offers == (Offer("hf-inference", "text-to-image"),)
 
 
@@ -176,6 +176,7 @@ def test_details_of_another_type_are_left_out(hub: Hub) -> None:
                 "context_length": "long",
                 "pricing": {"input": "1"},
                 "supports_tools": 1,
+                "supports_structured_output": "yes",
             }
         return body
 

@@ -58,6 +58,7 @@ def test_json_tells_every_offer(sandbox: Sandbox, capsys: Capture) -> None:
         "input_price": 0.2,
         "output_price": 0.8,
         "tools": False,
+        "structured_output": False,
     }
     assert (first["place"], first["notes"], first["stale"]) == (None, [], False)
     assert first["as_of"].endswith("Z")

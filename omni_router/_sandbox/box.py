@@ -101,6 +101,15 @@ class Sandbox:
         with self._lock:
             self._models[model] = replace(self._models[model], gated=True, open_to=tuple(open_to))
 
+    def set_tools(self, model: str, providers: Sequence[str]) -> None:
+        """Say which providers of a model take tools, and keep to a JSON schema; at first it is the first of them.
+
+        Raises:
+            KeyError: The model is not known.
+        """
+        with self._lock:
+            self._models[model] = replace(self._models[model], tools_at=tuple(providers))
+
     def asked_for_mapping(self, model: str) -> int:
         """Count how often the client asked the Hub who serves `model`; what the catalog asks is not counted."""
         path = f"{hub.MODELS_PATH}/{model}"

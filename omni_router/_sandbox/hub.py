@@ -26,6 +26,7 @@ class Model:
     task: str  # the Hub's pipeline_tag
     providers: tuple[str, ...] | None
     listed: bool = False  # the catalog names it
+    tools_at: tuple[str, ...] | None = None  # who takes tools, and keeps to a schema; None: the first provider
     gated: bool = False  # terms have to be accepted first
     open_to: tuple[str, ...] = ()  # the tokens of those who have
     renamed_to: str | None = None
@@ -35,6 +36,10 @@ class Model:
     def provider_task(self) -> str:
         """The task by the name that providers give it: chat models of both kinds are conversational."""
         return "conversational" if self.task in ("text-generation", "image-text-to-text") else self.task
+
+    def takes_tools(self, provider: str) -> bool:
+        """Tell whether a provider of the model takes tools, and keeps to a JSON schema."""
+        return provider in (self.tools_at if self.tools_at is not None else (self.providers or ())[:1])
 
 
 def shipped_models() -> dict[str, Model]:
@@ -130,8 +135,8 @@ def chat_models(box: "Sandbox") -> dict[str, Any]:
                         "status": "live",
                         "context_length": 131_072,
                         "pricing": {"input": 0.1 * place, "output": 0.4 * place},
-                        "supports_tools": place == 1,
-                        "supports_structured_output": place == 1,
+                        "supports_tools": entry.takes_tools(provider),
+                        "supports_structured_output": entry.takes_tools(provider),
                     }
                     for place, provider in enumerate(entry.providers, start=1)
                 ],

@@ -7,6 +7,7 @@ from typing import Any
 from omni_router.config.settings import Settings
 from omni_router.errors import ErrorInfo
 from omni_router.history.cooldown import write_time
+from omni_router.pinned import tool_loop
 from omni_router.routers.conversation import (
     has_picture,
     newest_user_message,
@@ -58,6 +59,7 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
         "previous": state["previous"],
         "fallback_route": settings.fallback_route,
         "min_confidence": settings.min_confidence,
+        "settled": settings.route is not None or settings.model is not None or tool_loop(messages) is not None,
         "reply": None if state["reply"] is None else shorten(state["reply"], MAX_CHARACTERS),
         "candidates": state["candidates"],
         "passed_over": [*decision["passed_over"], *_ranked_after(decision, state)],

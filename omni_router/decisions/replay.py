@@ -25,6 +25,7 @@ from omni_router.decisions.why import asked_words
 from omni_router.errors import ConfigurationError
 from omni_router.history import Cooling
 from omni_router.inference.catalog import Check, Listing
+from omni_router.inference.offers import Needs
 from omni_router.nodes.route_request import ask, offer
 from omni_router.nodes.validate_choice import validate_choice
 from omni_router.routers import Router, parse_reply
@@ -65,7 +66,7 @@ class Then:
         """Give what was cooling down."""
         return {model: [Cooling(kind="then", until=NEVER, times=1)] for model in self._cooling}
 
-    def check(self, model: str, provider: str | None, task: str) -> Check:  # noqa: ARG002 (the catalog's own form)
+    def check(self, model: str, provider: str | None, task: str, needs: Needs = ()) -> Check:  # noqa: ARG002 (as the catalog)
         """Refuse what was refused."""
         if over := self._refused.get(model):
             return Check(model, None, verified=True, refused=over["kind"], why=over["why"])
@@ -184,9 +185,10 @@ def replay(environment: Environment, args: argparse.Namespace) -> int:
         raise ConfigurationError(f"there is no policy {file.path} to replay with; name one with --route-config")
     file.document()
     deciding = Replay(file, choose_router(environment, token=lambda: find_token(args.hf_token), learning=False))
-    entries = list(DecisionLog(args.replay).entries())
+    # What a caller or a tool loop had settled is no matter of the policy.
+    entries = [entry for entry in DecisionLog(args.replay).entries() if not entry.get("settled")]
     if not entries:
-        raise ConfigurationError(f"there is no decision in {args.replay}")
+        raise ConfigurationError(f"there is no decision of a router in {args.replay}")
     asked_again = sum("conversation" in entry["asked"] for entry in entries)
     differing = []
     for entry in tqdm(entries, desc="replay", unit=" decisions", disable=not sys.stderr.isatty(), leave=False):

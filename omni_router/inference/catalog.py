@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from omni_router.inference.offers import (
     Cards,
     CatalogModel,
     Listing,
+    Needs,
     Offer,
     chats,
     listing,
@@ -59,8 +60,8 @@ class Catalog(Protocol):
         """Give the served models of each task, best first; none for a task that cannot be listed now."""
         ...
 
-    def check(self, model: str, provider: str | None, task: str) -> Check:
-        """Tell whether `model` is served for `task`, by `provider` if one is named."""
+    def check(self, model: str, provider: str | None, task: str, needs: Needs = ()) -> Check:
+        """Tell whether `model` is served for `task` with what the turn needs, by `provider` if one is named."""
         ...
 
 
@@ -111,26 +112,32 @@ class HubCatalog:
             missing=tuple(q.name for q, kept in zip(questions, answers, strict=True) if kept is None),
         )
 
-    def check(self, model: str, provider: str | None, task: str, *, patient: bool = False) -> Check:
+    def check(self, model: str, provider: str | None, task: str, needs: Needs = (), *, patient: bool = False) -> Check:
         """Tell whether `model` is served for `task`; unverified when the Hub cannot be asked.
 
-        A list can only speak for a model. What speaks against one is in the Hub's own entry of it. Who is patient
-        waits for a fresh answer also where a stale one is at hand.
+        A list can only speak for a model. What speaks against one is in the Hub's own entry of it; but who takes tools
+        stands in the router's list alone, and a model that is not known to does not. Who is patient waits for a fresh
+        answer also where a stale one is at hand.
         """
         hubs, *others = self._memory.ask(*self._lists(task), patient=patient)
         cards = _cards(others[0]) if others else {}
+        if needs and not cards:
+            check = self.check(model, provider, task, patient=patient)
+            why = f"the Hub could not be asked for {' and '.join(needs)}".replace("_", " ")
+            return check if check.refused else replace(check, verified=False, why=why)
         trending = next((entry for entry in hubs.value if entry["id"] == model), None) if hubs else None
-        if hubs and trending and not refusal(task, trending, cards, provider):
-            return _served(model, trending, cards, provider, task, stale=hubs.stale)
-        question = self._model(model, lambda entry: not refusal(task, entry, cards, provider))
+        if hubs and trending and not refusal(task, trending, cards, provider, needs):
+            return _served(model, offers_for(task, trending, cards), provider, needs, stale=hubs.stale)
+        question = self._model(model, lambda entry: not refusal(task, entry, cards, provider, needs))
         [kept] = self._memory.ask(question, patient=patient)
         if kept:
             entry: ModelEntry = kept.value
-            if no := refusal(task, entry, cards, provider):
+            if no := refusal(task, entry, cards, provider, needs):
                 return Check(entry["id"] or model, None, verified=True, refused=no.kind, why=no.why)
-            return _served(entry["id"] or model, entry, cards, provider, task, stale=kept.stale)
-        if (card := cards.get(model)) and not refusal(task, card, cards, provider):
-            return _served(model, card, cards, provider, task, stale=True)
+            offers = offers_for(task, entry, cards)
+            return _served(entry["id"] or model, offers, provider, needs, stale=kept.stale)
+        if (card := cards.get(model)) and not refusal(task, card, cards, provider, needs):
+            return _served(model, offers_for(task, card, cards), provider, needs, stale=True)
         return Check(model, provider, verified=False, why="the Hub could not be asked whether it is served")
 
     def _lists(self, task: str) -> list[Question]:
@@ -177,9 +184,10 @@ def _cards(router: Kept | None) -> Cards:
     return {card["id"]: card for card in router.value} if router else {}
 
 
-def _served(model: str, entry: ModelEntry, cards: Cards, provider: str | None, task: str, *, stale: bool) -> Check:  # noqa: PLR0913
-    offers = offers_for(task, entry, cards)
-    # Chats are given a provider by the router itself, on the server, unless one is named; elsewhere the client would
-    # choose from a list of its own, in which not all are live. An old answer is no better: then the client asks anew.
-    leave = stale or any(offer.task == CHAT for offer in offers)
-    return Check(model, provider or (None if leave else offers[0].provider), verified=True)
+def _served(model: str, offers: tuple[Offer, ...], provider: str | None, needs: Needs, *, stale: bool) -> Check:
+    meeting = [offer for offer in offers if offer.meets(needs)]
+    # Chats are given a provider by the router itself, on the server, unless one is named or not all will do; elsewhere
+    # the client would choose from a list of its own, in which not all are live. An old answer is no better: then the
+    # client asks anew.
+    leave = len(meeting) == len(offers) and (stale or any(offer.task == CHAT for offer in offers))
+    return Check(model, provider or (None if leave else meeting[0].provider), verified=True)

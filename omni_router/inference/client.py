@@ -1,7 +1,7 @@
 """Calls of specialists through Hugging Face Inference Providers."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from operator import add
@@ -20,6 +20,9 @@ from omni_router.inference.pictures import MAX_PIXELS, Resolver, load_picture
 if TYPE_CHECKING:
     import httpx
     from PIL.Image import Image
+
+
+Token = str | Callable[[], str | None] | None  # of everybody, or of the user whose run asks
 
 
 class Inference(Protocol):
@@ -66,13 +69,28 @@ class Arrived(BaseCallbackHandler):
 def _answered(message: AIMessage, model: str) -> AIMessage:
     if message.response_metadata.get("finish_reason") == "content_filter":
         raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
-    if not message.content:
+    if not message.content and not message.tool_calls and not message.invalid_tool_calls:
         raise SpecialistError("malformed_answer", model=model, cause="no content")
     return message
 
 
-def find_token(given: str | None = None) -> str | None:
-    """Find the token: the one given, else HF_API_TOKEN, HF_TOKEN, the stored login; the sandbox has its own."""
+def _asked(settings: Settings) -> dict[str, Any]:
+    """Give what is only sent when it is asked for."""
+    extras = {
+        "tools": list(settings.tools) or None,
+        "tool_choice": settings.tool_choice,
+        "response_format": settings.response_format,
+    }
+    return {name: value for name, value in extras.items() if value is not None}
+
+
+def find_token(given: Token = None) -> str | None:
+    """Find the token: the one given, else HF_API_TOKEN, HF_TOKEN, the stored login; the sandbox has its own.
+
+    Who gives a function has a token for each user: then nobody gets that of another, nor the machine's.
+    """
+    if callable(given):
+        return given()
     if _sandbox.active():
         return given or _sandbox.SANDBOX_TOKEN
     if token := (given or os.environ.get("HF_API_TOKEN") or "").strip():  # a line break would break the header
@@ -87,7 +105,7 @@ class HubInference:
 
     def __init__(
         self,
-        token: str | None = None,
+        token: Token = None,
         *,
         resolve: Resolver | None = None,
         transport: "httpx.BaseTransport | None" = None,
@@ -120,10 +138,12 @@ class HubInference:
                     llm=endpoint,
                     max_tokens=settings.max_new_tokens,
                     temperature=settings.temperature,
+                    top_p=settings.top_p,
+                    seed=settings.seed,
                     stream_usage=True,
                     callbacks=[arrived],
                 )
-                message = chat.invoke(list(messages))
+                message = chat.invoke(list(messages), stop=list(settings.stop) or None, **_asked(settings))
             return _answered(message, model)
         except SpecialistError as failure:
             failure.partial = arrived.message()
@@ -132,7 +152,9 @@ class HubInference:
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
         """Make a picture, and read it whole, so that a broken one fails here."""
         with self._client(model, provider, settings) as client:
-            image: Image = client.text_to_image(prompt, model=model)
+            size = {"width": settings.width, "height": settings.height, "seed": settings.seed}
+            given = {name: value for name, value in size.items() if value is not None}
+            image: Image = client.text_to_image(prompt, model=model, **given)
             if image.width * image.height > MAX_PIXELS:
                 raise SpecialistError("malformed_answer", model=model, cause=f"{image.width} x {image.height} pixels")
             try:

@@ -22,6 +22,7 @@ class OfferEntry(TypedDict):
     input_price: NotRequired[float | None]  # US dollars for a million tokens
     output_price: NotRequired[float | None]
     tools: NotRequired[bool | None]
+    structured_output: NotRequired[bool | None]
 
 
 class ModelEntry(TypedDict):
@@ -123,7 +124,7 @@ def _card(card: dict[str, Any]) -> ModelEntry:
 
 
 def _offer(provider: dict[str, Any]) -> OfferEntry:
-    prices, context, tools = (provider.get(key) for key in ("pricing", "context_length", "supports_tools"))
+    prices, context = provider.get("pricing"), provider.get("context_length")
     prices = prices if isinstance(prices, dict) else {}
     return OfferEntry(
         provider=str(provider.get("provider")),
@@ -131,8 +132,13 @@ def _offer(provider: dict[str, Any]) -> OfferEntry:
         context_length=context if isinstance(context, int) else None,
         input_price=_price(prices.get("input")),
         output_price=_price(prices.get("output")),
-        tools=tools if isinstance(tools, bool) else None,
+        tools=_yes_or_no(provider.get("supports_tools")),
+        structured_output=_yes_or_no(provider.get("supports_structured_output")),
     )
+
+
+def _yes_or_no(found: object) -> bool | None:
+    return found if isinstance(found, bool) else None
 
 
 def _price(found: object) -> float | None:

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from omni_router.config.settings import Settings
 from omni_router.errors import ErrorKind
 from omni_router.inference.hub_listing import CHAT, LIMIT, ModelEntry
 from omni_router.tasks import TASKS
+
+Need = Literal["tools", "structured_output"]  # what a turn may ask of a model: a field of `Offer`
+Needs = tuple[Need, ...]
 
 TEXT_ONLY = "text-generation"  # the Hub's tag of models that chat without pictures
 
@@ -22,6 +26,11 @@ class Offer:
     input_price: float | None = None  # US dollars for a million tokens
     output_price: float | None = None
     tools: bool | None = None  # whether it takes tools
+    structured_output: bool | None = None  # whether it keeps to a JSON schema
+
+    def meets(self, needs: Needs) -> bool:
+        """Tell whether the provider is known to offer all that a turn needs."""
+        return all(getattr(self, need) for need in needs)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,10 @@ class CatalogModel:
         """Name the providers, in the Hub's order."""
         return tuple(offer.provider for offer in self.offers)
 
+    def meets(self, needs: Needs) -> bool:
+        """Tell whether some provider of it is known to offer all that a turn needs."""
+        return any(offer.meets(needs) for offer in self.offers)
+
 
 Listing = tuple[CatalogModel, ...]
 Cards = Mapping[str, ModelEntry]  # what the router's own list says of chat models, by id
@@ -46,6 +59,13 @@ class Refusal(NamedTuple):
 
     kind: ErrorKind
     why: str
+
+
+def needs_of(settings: Settings) -> Needs:
+    """Tell what a run asks of its model beside the task."""
+    schema = settings.response_format is not None and settings.response_format.get("type") != "text"
+    wanted: dict[Need, bool] = {"tools": bool(settings.tools), "structured_output": schema}
+    return tuple(need for need, asked in wanted.items() if asked)
 
 
 def served_as(task: str) -> tuple[str, ...]:
@@ -74,18 +94,22 @@ def offers_for(task: str, entry: ModelEntry, cards: Cards) -> tuple[Offer, ...]:
     return tuple(Offer(**{**details.get(offer["provider"], {}), **offer}) for offer in wanted)
 
 
-def refusal(task: str, entry: ModelEntry, cards: Cards, provider: str | None) -> Refusal | None:
-    """Say why the Hub's own entry of a model speaks against calling it; None when it does not."""
+def refusal(task: str, entry: ModelEntry, cards: Cards, provider: str | None, needs: Needs = ()) -> Refusal | None:
+    """Say why what the Hub says of a model speaks against calling it; None when it does not."""
     if entry["id"] is None:
         return Refusal("not_found", "not on the Hub, or not for this token")
     if entry["gated"]:
         return Refusal("not_found", "gated, and this token has no access: accept its terms on its page")
-    live = [offer.provider for offer in offers_for(task, entry, cards)]
+    offers = offers_for(task, entry, cards)
+    live = [offer.provider for offer in offers if offer.meets(needs)]
+    for_task = " with ".join((task, *(need.replace("_", " ") for need in needs)))
     if not live:
+        if offers:
+            return Refusal("no_provider", f"no inference provider is known to serve it for {for_task}")
         other = f"its task is {entry.get('task')}" if entry["offers"] else "no provider has it"
         return Refusal("no_provider", f"no inference provider serves it for {task}: {other}")
     if provider and provider not in live:
-        return Refusal("no_provider", f"{provider} does not serve it for {task}; {', '.join(live)} would")
+        return Refusal("no_provider", f"{provider} does not serve it for {for_task}; {', '.join(live)} would")
     return None
 
 

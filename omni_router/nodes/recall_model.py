@@ -6,6 +6,7 @@ from omni_router.choice import cooling_down, passed_over, untried
 from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
 from omni_router.decide import decide_for
+from omni_router.inference.offers import needs_of
 from omni_router.line_up import line_up
 from omni_router.services import Services
 from omni_router.state import Attempt, Decision, State
@@ -18,14 +19,17 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
     decision, attempts = state["decision"], state["attempts"]
     if decision is None or decision["route"] is None or decision["task"] is None:
         return {}
+    if settings.model is not None:  # the caller named it, and no other
+        return {}
     route = Route(decision["route"], decision["task"], description="")
-    line = line_up(services, [route], state["previous"])[route.name]
+    needs = needs_of(settings)
+    line = line_up(services, [route], state["previous"], needs)[route.name]
     waits, now = services.history.cooling(), datetime.now(timezone.utc)
     tried = {attempt["model"] for attempt in attempts}
     over = decision["passed_over"]
     for candidate in islice(untried(line, attempts, over), MAX_CHECKS):
         why = f"{candidate['why']}; {_occasion(decision, attempts)}"
-        recalled = decide_for({**decision, "passed_over": over}, {**candidate, "why": why}, services.catalog)
+        recalled = decide_for({**decision, "passed_over": over}, {**candidate, "why": why}, services.catalog, needs)
         over = recalled["passed_over"]
         if recalled["model"] and recalled["model"] not in tried:  # a renamed one may have been tried by its new name
             noted = {recalled["model"], *tried, *(each["model"] for each in over)}

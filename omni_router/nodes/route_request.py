@@ -4,11 +4,15 @@ from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
+from langchain_core.messages import AnyMessage
+
 from omni_router.choice import MAX_CANDIDATES, offered_routes
 from omni_router.config.policy import Route, counterexamples_of
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
+from omni_router.inference.offers import needs_of
 from omni_router.line_up import line_up
+from omni_router.pinned import answered_by, routes_for, settle
 from omni_router.routers import OTHER, OfferedRoute, Reply, Router, Turn, parse_reply
 from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
 from omni_router.services import Services
@@ -21,28 +25,30 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     """Ask the router which route the newest request takes and which model it should go to.
 
     Raises:
-        InvalidRequest: there is no user message, or it is empty.
+        InvalidRequest: there is no user message, it is empty, or the settings name an unknown route or no model's id.
         ConfigurationError: the policy or the router cannot be loaded.
     """
     messages = state.get("messages", [])
     newest = newest_user_message(messages)
     if newest is None or not (newest_user_text(messages) or has_picture(newest)):
         raise InvalidRequest("there is nothing to answer: give a user message with a text or a picture")
-    routes = offered_routes(
-        services.policy.routes(),
+    known = services.policy.routes()
+    offered = offered_routes(
+        known,
         picture_now=has_picture(newest),
         picture_before=any(has_picture(message) for message in messages),
     )
-    last = state.get("decision")
-    previous = Previous(route=last["route"], model=last["model"]) if last else state.get("previous")
-    lines = {name: line[:MAX_CANDIDATES] for name, line in line_up(services, routes, previous).items()}
-    others = tuple(dict.fromkeys((*counterexamples_of(services.policy), *services.history.examples(OTHER))))
-    offers = [offer(route, lines[route.name], services.history.examples(route.name), others) for route in routes]
-    reply = ask(services.router, render_conversation(messages), offers) if offers else Reply('{"route": "other"}')
+    routes = routes_for(settings, offered, known, services.catalog)
+    previous = _previous(state)
+    line = line_up(services, routes, previous, needs_of(settings))
+    lines = {name: candidates[:MAX_CANDIDATES] for name, candidates in line.items()}
+    settled = settle(settings, messages, routes)
+    reply = None if settled else _reply(services, messages, routes, lines)
+    proposal = settled or (parse_reply(reply.text) if reply else None)
     return {
         "turn": uuid4().hex[:12],
         "reply": reply.text if reply else None,
-        "proposal": asdict(parse_reply(reply.text)) if reply else None,
+        "proposal": asdict(proposal) if proposal else None,
         "confidence": reply.confidence if reply else None,
         "candidates": lines,
         "previous": previous,
@@ -51,6 +57,26 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
         "artifacts": [],
         "error": None,
     }
+
+
+def _previous(state: State) -> Previous | None:
+    """Find what this thread did last: in its state, or, for callers who keep none, with its newest answer."""
+    if last := state.get("decision"):
+        return Previous(route=last["route"], model=last["model"])
+    if kept := state.get("previous"):
+        return kept
+    newest = next(filter(None, map(answered_by, reversed(state.get("messages", [])))), None)
+    return Previous(route=newest.route, model=newest.model) if newest else None
+
+
+def _reply(
+    services: Services, messages: list[AnyMessage], routes: list[Route], lines: dict[str, list[Candidate]]
+) -> Reply | None:
+    if not routes:
+        return Reply('{"route": "other"}')
+    others = tuple(dict.fromkeys((*counterexamples_of(services.policy), *services.history.examples(OTHER))))
+    offers = [offer(route, lines[route.name], services.history.examples(route.name), others) for route in routes]
+    return ask(services.router, render_conversation(messages), offers)
 
 
 def offer(route: Route, line: Iterable[Candidate], learned: Iterable[str], others: tuple[str, ...]) -> OfferedRoute:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -6,6 +7,8 @@ from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
 from omni_router.decide import decide_for
 from omni_router.errors import ConfigurationError
+from omni_router.inference.offers import Needs, needs_of
+from omni_router.pinned import named_model, tool_loop
 from omni_router.routers import OTHER, Proposal
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, PassedOver, State
@@ -24,16 +27,32 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     sure = state["confidence"]
     unsure = fallback is not None and sure is not None and sure < settings.min_confidence
     if route is not None and route.name in state["candidates"] and not unsure:
-        named = proposal.model is not None and proposal.model.casefold() not in routes  # a route's name is no model
         decision = _undecided(route, proposal.reason, state)
-        return {"decision": _with_model(decision, proposal, state, services) if named else decision}
-    if fallback is not None:
+    elif (taken := fallback or _stand_in(settings, routes, state)) is not None:
         why = f"the router was only {sure:.0%} sure of {proposal.route}" if unsure else _refusal(proposal)
-        return {"decision": _undecided(fallback, f"the fallback route, because {why}", state)}
-    return {"decision": _no_decision(proposal, state)}
+        decision = _undecided(taken, f"the fallback route, because {why}", state)
+        proposal = replace(proposal, model=None)  # it was for another route
+    else:
+        return {"decision": _no_decision(proposal, state)}
+    needs = needs_of(settings)
+    if settled := _settled_model(settings, state, decision):
+        return {"decision": decide_for(decision, settled, services.catalog, needs)}
+    named = proposal.model is not None and proposal.model.casefold() not in routes  # a route's name is no model
+    return {"decision": _with_model(decision, proposal, state, services, needs) if named else decision}
 
 
-def _with_model(decision: Decision, proposal: Proposal, state: State, services: Services) -> Decision:
+def _settled_model(settings: Settings, state: State, decision: Decision) -> Candidate | None:
+    """Give the model that is called whatever history says of it: the caller's, or that of a tool loop."""
+    if settings.model is not None:
+        model, provider = named_model(settings.model)
+        return Candidate(model=model, provider=provider, source="caller", why="the caller named the model")
+    loop = tool_loop(state.get("messages", []))
+    if loop and loop.route == decision["route"]:
+        return Candidate(model=loop.model, provider=loop.provider, source=loop.source, why=decision["reason"])
+    return None
+
+
+def _with_model(decision: Decision, proposal: Proposal, state: State, services: Services, needs: Needs) -> Decision:
     """Decide between the model that the router named and the one that this thread used last for the route."""
     line = state["candidates"][str(decision["route"])]
     named = Candidate(model=str(proposal.model), provider=proposal.provider, source="router", why=proposal.reason)
@@ -46,10 +65,10 @@ def _with_model(decision: Decision, proposal: Proposal, state: State, services: 
         wanted = kept
     if cooling := cooling_down(wanted["model"], services.history.cooling(), datetime.now(timezone.utc)):
         return {**decision, "passed_over": [*over, passed_over(wanted, cooling)]}
-    decided = decide_for({**decision, "passed_over": over}, wanted, services.catalog)
+    decided = decide_for({**decision, "passed_over": over}, wanted, services.catalog, needs)
     if kept and wanted is named and decided["verified"] is False and kept["model"] != named["model"]:
         over.append(passed_over(named, "it could not be verified, and this thread has a model for the route"))
-        return decide_for({**decision, "passed_over": over}, kept, services.catalog)
+        return decide_for({**decision, "passed_over": over}, kept, services.catalog, needs)
     return decided
 
 
@@ -61,6 +80,12 @@ def _fallback(settings: Settings, routes: dict[str, Route]) -> Route | None:
         known = ", ".join(route.name for route in routes.values())
         raise ConfigurationError(f"fallback_route is {settings.fallback_route!r}; the policy has {known}")
     return route
+
+
+def _stand_in(settings: Settings, routes: dict[str, Route], state: State) -> Route | None:
+    """Give the first route on offer where the caller named a model, whose answer is wanted whatever the route."""
+    first = next(iter(state["candidates"]), None) if settings.model is not None else None
+    return routes[first.casefold()] if first else None
 
 
 def _undecided(route: Route | None, reason: str, state: State) -> Decision:
