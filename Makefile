@@ -12,7 +12,7 @@ INSTALL := $(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt
 DEPENDS := pyproject.toml constraints.txt requirements/embedded.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench serve lint format examples wheel clean
+.PHONY: help demo test bench serve api ui docs lint format examples wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,15 @@ serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulat
 	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=$${LANGSMITH_TRACING:-false} \
 	exec $(BIN)/langgraph dev --no-browser --no-reload --port $(PORT) --n-jobs-per-worker $(JOBS)
 
+api: $(VENV)/.server ## start the OpenAI-compatible server alone, on port 8080
+	@$(BIN)/omni-router serve
+
+ui: $(VENV)/.ui ## start the page, on port 7860
+	@$(BIN)/omni-router ui
+
+docs: $(VENV)/.docs ## build the documentation into site/; every broken link fails
+	$(BIN)/mkdocs build --quiet --strict
+
 lint: $(VENV)/.lint ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,7 +62,7 @@ wheel: $(VENV)/.core ## build the wheel into dist/
 	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove the environment, caches and what runs have left
-	rm -rf $(VENV) dist outputs .langgraph_api .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) dist site outputs .langgraph_api .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.core: $(DEPENDS)
 	@echo "Setting up $(VENV): about 1.5 GB, a minute or two"
@@ -69,6 +78,10 @@ $(VENV)/.server: $(VENV)/.core
 
 $(VENV)/.test: $(VENV)/.server
 	$(INSTALL) --editable ".[postgres,ui,observe]" --group test
+	@touch $@
+
+$(VENV)/.ui: $(VENV)/.core
+	$(INSTALL) --editable ".[ui]"
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.core
