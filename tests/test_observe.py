@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from opentelemetry.trace import SpanKind, StatusCode
 
 from omni_router import Services, Settings, build_graph
@@ -12,7 +13,6 @@ from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.observe.metrics import MAX_MODELS, OTHERS, Metrics, ModelNames
 from omni_router.observe.protocol import Both
 from omni_router.observe.tracing import MAX_TURNS, Tracing
-from omni_router.state import Attempt
 from tests.calls import FORMS, Call, Compiled, ask, invoke
 from tests.conftest import ScriptedRouter
 from tests.observing import Spans, parse, scrape, value
@@ -211,15 +211,34 @@ def test_two_registries_in_one_process_do_not_collide(metrics: Metrics) -> None:
 
 
 def test_models_that_anybody_may_name_do_not_fill_the_registry() -> None:
-    def attempt(model: str, outcome: str = "not_found") -> Attempt:
-        return Attempt(model=model, provider=None, outcome=outcome, seconds=0.1, error=None, partial=False)
-
     names = ModelNames()
-    assert names.label(attempt("made/up"), "caller") == OTHERS
-    assert names.label(attempt("is/real", "answered"), "caller") == "is/real"
-    assert names.label(attempt("is/real"), "caller") == "is/real", "its failures are told by name from now on"
-    assert names.label(attempt("of/history"), "history") == "of/history", "what fails from the start has to be seen"
+    assert names.label("made/up", known=False) == OTHERS
+    assert names.label("is/real", known=True) == "is/real"
+    assert names.label("is/real", known=False) == "is/real", "it stays known"
     for number in range(MAX_MODELS):
-        names.label(attempt(f"model/{number}", "answered"), "router")
-    assert names.label(attempt("one/more", "answered"), "router") == OTHERS
-    assert names.label(attempt("of/history", "answered"), "history") == "of/history"
+        names.label(f"model/{number}", known=True)
+    assert names.label("one/more", known=True) == OTHERS
+    assert names.label("is/real", known=True) == "is/real"
+
+
+def test_labels_hold_nothing_that_a_caller_makes_up(graph: Compiled, metrics: Metrics) -> None:
+    made_up = {"route": ROUTE, "model": "made/up", "provider": None, "source": "made up"}
+    call = {"id": "1", "name": "look", "args": {}}
+    loop = [
+        HumanMessage("How do tides work?"),
+        AIMessage("", tool_calls=[call], response_metadata={"decision": made_up}),
+        ToolMessage("nothing found", tool_call_id="1"),
+    ]
+    for given, context in ((loop, None), (ask("How do tides work?")["messages"], Settings(model="made/up"))):
+        result = invoke(graph, {"messages": given}, context)
+        assert "made/up" in str(result["decision"]), "it did come through"
+    told = scrape(metrics).text
+    assert "made" not in told
+    assert value(metrics, "omni_router_seconds_count") == 1, "a tool loop asks no router"
+
+
+def test_a_failing_candidate_is_told_by_name(graph: Compiled, metrics: Metrics, sandbox: Sandbox) -> None:
+    sandbox.fail("overloaded_503", times=10)
+    for attempt in invoke(graph, ask("How do tides work?"), None)["attempts"]:
+        found = {"task": "text-generation", "model": attempt["model"], "outcome": "overloaded"}
+        assert value(metrics, "omni_attempts_total", **found) == 1

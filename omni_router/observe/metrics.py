@@ -7,12 +7,12 @@ histograms, where each would bring a dozen series; see `ModelNames` for how they
 
 from functools import cache
 from time import perf_counter
-from typing import Any
+from typing import Any, get_args
 
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError
 from omni_router.observe.protocol import SPECIALISTS, Run
-from omni_router.state import Attempt, Decision, State
+from omni_router.state import Attempt, Decision, Source, State
 
 try:
     from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -31,18 +31,17 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 
 
 class ModelNames:
-    """Which models are told by name: the first hundred.
+    """Which models are told by name: the first hundred that were candidates or have answered.
 
-    One that a caller named, who may name anything, is among them only once it has answered.
+    A caller, or a message that says which model a tool loop is with, may name anything.
     """
 
     def __init__(self) -> None:
         self._named: set[str] = set()
 
-    def label(self, attempt: Attempt, source: str | None) -> str:
-        """Give the label of the model that was called."""
-        model = attempt["model"]
-        if len(self._named) < MAX_MODELS and (source != "caller" or attempt["outcome"] == "answered"):
+    def label(self, model: str, *, known: bool) -> str:
+        """Give the label of a model; `known` when it was a candidate or has answered."""
+        if known and len(self._named) < MAX_MODELS:
             self._named.add(model)
         return model if model in self._named else OTHERS
 
@@ -89,7 +88,7 @@ class Metrics:
         elif node == "announce_decision":
             self._announced(state["decision"], state["attempts"])
         elif node in SPECIALISTS:
-            self._called(state["decision"], update)
+            self._called(state, update)
         elif node == "explain":
             if not state["attempts"]:
                 self._decided(state["decision"])
@@ -104,15 +103,19 @@ class Metrics:
 
     def _decided(self, decision: Decision | None) -> None:
         route = (decision["route"] if decision else None) or NOBODY
-        self._decisions.labels(route, (decision["source"] if decision else None) or NOBODY).inc()
+        source = decision["source"] if decision else None  # that of a tool loop is what a message says
+        self._decisions.labels(route, source if source in get_args(Source) else NOBODY).inc()
         if decision and decision["confidence"] is not None:
             self._confidence.labels(route).observe(decision["confidence"])
 
-    def _called(self, decision: Decision | None, update: dict[str, Any]) -> None:
+    def _called(self, state: State, update: dict[str, Any]) -> None:
+        decision, made = state["decision"], update["attempts"][-1]
         if decision is None:
             raise AssertionError("a specialist node is reached only with a decision")
-        made: Attempt = update["attempts"][-1]
-        model, task = self._models.label(made, decision["source"]), decision["task"]
+        candidates = state["candidates"].get(str(decision["route"]), [])
+        offered = any(candidate["model"] == made["model"] for candidate in candidates)
+        model = self._models.label(made["model"], known=offered or made["outcome"] == "answered")
+        task = decision["task"]
         self._attempts.labels(task, model, made["outcome"]).inc()
         self._specialist.labels(task, made["outcome"]).observe(made["seconds"])
         usage = (update["messages"][-1].usage_metadata if "messages" in update else None) or {}
