@@ -14,6 +14,8 @@ from omni_router.history.open import open_history
 from omni_router.inference.catalog import Catalog, HubCatalog
 from omni_router.inference.client import HubInference, Inference, Token, find_token
 from omni_router.inference.disk_cache import DiskCache
+from omni_router.observe.open import open_observer
+from omni_router.observe.protocol import Observer
 from omni_router.routers import Router
 
 
@@ -28,6 +30,7 @@ class Services:
     inference: Inference
     artifacts: ArtifactFolder
     decision_log: DecisionLog | None = None
+    observer: Observer | None = None
 
     @classmethod
     def from_environment(cls, environment: Environment | None = None, *, token: Token = None) -> "Services":
@@ -56,6 +59,7 @@ class Services:
                 if environment.decision_log
                 else None
             ),
+            observer=open_observer(environment),
         )
 
 

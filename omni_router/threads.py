@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -40,7 +40,11 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
             return await run_in_executor(_pool(), context.run, self._call, input)
 
     def _call(self, state: State) -> dict[str, Any]:
-        return self.node(state, settings_of(get_runtime().context, self.settings), self.services())
+        settings, services = settings_of(get_runtime().context, self.settings), self.services()
+        if services.observer is None:
+            return self.node(state, settings, services)
+        run = partial(self.node, state, settings, services)
+        return services.observer.around(self.node.__name__, state, settings, run)
 
 
 @cache

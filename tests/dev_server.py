@@ -1,7 +1,7 @@
 """A LangGraph dev server of our own on a free loopback port, ended by its process id."""
 
-import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
 START_LIMIT = 120.0  # seconds: it takes five on an idle machine, and CI machines are not idle
 
 
@@ -23,10 +24,12 @@ def free_port() -> int:
 
 @contextmanager
 def dev_server(folder: Path, **variables: str) -> Iterator[str]:
-    """Serve the graph from `folder`, where its state and its policy go, and give its URL."""
-    (folder / "langgraph.json").write_text(
-        json.dumps({"dependencies": ["."], "graphs": {"omni_router": "omni_router.graph:graph"}})
-    )
+    """Serve from `folder`, where state and policy go, and give the URL.
+
+    What is served is the repository's langgraph.json, unless the folder has one of its own.
+    """
+    if not (folder / "langgraph.json").exists():
+        shutil.copy(ROOT / "langgraph.json", folder)
     port = free_port()
     quiet = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "true", "LANGSMITH_TRACING": "false"}
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMNI_", "HF_"))}

@@ -49,6 +49,8 @@ class Environment:
     history: str = field(default="file", repr=False)  # file, store (of the host's graph) or a PostgreSQL address
     decision_log: Path | None = None
     decision_log_text: bool = False  # whether the log holds what was asked, or its hash alone
+    tracing: bool = False  # spans, for the OpenTelemetry SDK of the host
+    metrics: bool = False  # counts, for Prometheus
 
     @classmethod
     def read(  # noqa: PLR0913 (one for each variable, all by name)
@@ -103,6 +105,8 @@ class Environment:
             decision_log_text=(
                 _flag("OMNI_DECISION_LOG_TEXT", variables) if decision_log_text is None else decision_log_text
             ),
+            tracing=_flag("OMNI_TRACING", variables),
+            metrics=_flag("OMNI_METRICS", variables),
         )
 
 

@@ -1,0 +1,32 @@
+"""The one seam between the graph and whoever watches it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from omni_router.config.settings import Settings
+from omni_router.state import State
+from omni_router.tasks import TASKS
+
+Run = Callable[[], dict[str, Any]]
+
+SPECIALISTS = {task.node for task in TASKS.values()}  # each time one of these nodes runs is one attempt
+
+
+class Observer(Protocol):
+    """Stands around every node of a run. It sees what goes in and what comes out, and changes neither."""
+
+    def around(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:
+        """Call `run` once, on this thread, and give what it gives; what it raises is raised."""
+        ...
+
+
+class Both:
+    """Two observers, one around the other."""
+
+    def __init__(self, outer: Observer, inner: Observer) -> None:
+        self.outer, self.inner = outer, inner
+
+    def around(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:
+        """Have both watch."""
+        return self.outer.around(node, state, settings, partial(self.inner.around, node, state, settings, run))
