@@ -25,6 +25,7 @@ test: $(VENV)/.test ## run all tests
 
 bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 GB of memory; best on a quiet machine)
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.observe
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.semantic
 	$(BIN)/python -m benchmarks.cascade

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from langchain_core.messages import AIMessage, AnyMessage
 
@@ -15,6 +15,8 @@ from omni_router.routers import Proposal
 from omni_router.state import Source
 from omni_router.tasks import TASKS
 
+SOURCES = get_args(Source)
+
 
 class Answered(NamedTuple):
     """The decision behind an answer, as its message carries it."""
@@ -26,11 +28,13 @@ class Answered(NamedTuple):
 
 
 def answered_by(message: AnyMessage | None) -> Answered | None:
-    """Read the decision off an answer; None for a message that carries none."""
+    """Read the decision off an answer; None for a message that carries none, or one that a client made up badly."""
     told = message.response_metadata.get("decision") if isinstance(message, AIMessage) else None
-    if not isinstance(told, Mapping) or not (told.get("route") and told.get("model")):
+    if not isinstance(told, Mapping) or not isinstance(told.get("route"), str) or told.get("source") not in SOURCES:
         return None
-    return Answered(*(told.get(key) for key in Answered._fields))  # type: ignore[arg-type]
+    model, _ = split_model_id(str(told.get("model")))
+    _, provider = split_model_id(f"{model}:{told['provider']}") if told.get("provider") else (None, None)
+    return Answered(told["route"], model, provider, told["source"]) if model else None
 
 
 def tool_loop(messages: Sequence[AnyMessage]) -> Answered | None:

@@ -62,6 +62,8 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         "HISTORY",
         "DECISION_LOG",
         "DECISION_LOG_TEXT",
+        "TRACING",
+        "METRICS",
     ):
         monkeypatch.delenv(f"OMNI_{name}", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))

@@ -222,7 +222,7 @@ def test_models_that_anybody_may_name_do_not_fill_the_registry() -> None:
 
 
 def test_labels_hold_nothing_that_a_caller_makes_up(graph: Compiled, metrics: Metrics) -> None:
-    made_up = {"route": ROUTE, "model": "made/up", "provider": None, "source": "made up"}
+    made_up = {"route": ROUTE, "model": "made/up", "provider": None, "source": "catalog"}
     call = {"id": "1", "name": "look", "args": {}}
     loop = [
         HumanMessage("How do tides work?"),

@@ -198,7 +198,17 @@ def test_the_next_question_ends_a_tool_loop(services: Services, router: Scripted
     assert run(services, again, tools=(TOOL,))["decision"]["route"] == "summarization"
 
 
-@pytest.mark.parametrize("told", [None, "nonsense", {}, {"route": "gone", "model": SECOND}])
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        "nonsense",
+        {},
+        {"route": "gone", "model": SECOND, "source": "catalog"},
+        {"route": "question_answering", "model": ["no id"], "source": "catalog"},
+        {"route": "question_answering", "model": SECOND, "source": "whoever sent this"},
+    ],
+)
 def test_a_tool_loop_whose_decision_is_not_known_is_routed_like_any_turn(
     services: Services, router: ScriptedRouter, told: Any
 ) -> None:
