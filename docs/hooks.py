@@ -1,0 +1,125 @@
+# ruff: noqa: INP001 (loaded by mkdocs by its path)
+"""Parts of the reference that are taken from the code at each build, so that they cannot go stale.
+
+A page asks for one with a line such as `<!-- from the code: settings -->`; the names are those of `PARTS`, and
+`fields of PLACE` for a class of plain fields.
+"""
+
+import io
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from importlib import import_module
+from inspect import cleandoc, getsource
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, whatever else is installed
+
+from omni_router.arguments import SUBCOMMANDS, parse_arguments
+from omni_router.config.settings import Settings
+from omni_router.errors import KINDS
+
+_ASKED = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
+_UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # for the tests alone: the site knows no such language
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put in what a page asks for."""
+    return _ASKED.sub(lambda asked: _part(asked[1]), _UNTESTED.sub("```python", markdown))
+
+
+def _part(name: str) -> str:
+    return _fields(name.removeprefix("fields of ")) if name.startswith("fields of ") else PARTS[name]()
+
+
+def _fields(place: str) -> str:
+    """Show a class of plain fields as it is written, since the comments beside them say what they hold."""
+    module, _, name = place.rpartition(".")
+    described = getattr(import_module(module), name)
+    source = cleandoc(getsource(described)).replace(f'"""{described.__doc__}"""', "", 1)
+    fields = re.sub(r"\n\s*\n", "\n", source.partition("\n    @")[0])  # without its methods
+    what = cleandoc(described.__doc__ or "")
+    return f"## {name} {{#{place}}}\n\n`from {module} import {name}`\n\n{what}\n\n```python\n{fields.strip()}\n```\n"
+
+
+def help_text(*subcommand: str) -> str:
+    """Give what `omni-router [SUBCOMMAND] --help` prints on a terminal of 110 columns."""
+    printed = io.StringIO()
+    with patch.dict(os.environ, {"COLUMNS": "110", "NO_COLOR": "1"}), redirect_stdout(printed):
+        try:
+            parse_arguments([*subcommand, "--help"])
+        except SystemExit as end:
+            if end.code:
+                raise
+    return printed.getvalue()
+
+
+def _help() -> str:
+    return _block(help_text())
+
+
+def _subcommands() -> str:
+    return "\n".join(f"## omni-router {name}\n\n{_block(help_text(name))}" for name in SUBCOMMANDS)
+
+
+def _environment() -> str:
+    """Take the part of --help that names the variables, and let it end where the next one begins."""
+    found = re.search(r"^environment \(a flag wins\):\n(.*?)^\S", help_text(), re.DOTALL | re.MULTILINE)
+    if not found:
+        raise LookupError("`omni-router --help` has no part that begins with `environment (a flag wins):`")
+    return _block(found[1])
+
+
+def _settings() -> str:
+    rows = ["| field | type | default | allowed | what |", "| --- | --- | --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        limits = ", ".join(limit for rule in field.metadata if (limit := _limit(rule)))
+        kind = str(field.annotation).replace("typing.", "").replace("|", "\\|")
+        kind = field.annotation.__name__ if isinstance(field.annotation, type) and "[" not in kind else kind
+        rows.append(f"| `{name}` | `{kind}` | `{field.default!r}` | {limits} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _limit(rule: object) -> str:
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    return next((f"{said} {getattr(rule, key)}" for key, said in words.items() if hasattr(rule, key)), "")
+
+
+def _kinds() -> str:
+    rows = [
+        "| kind | message | what to do | ends the turn | counts against the model | the model is left alone |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, kind in KINDS.items():
+        message = kind.message.replace("{model}", "*model*")
+        rows.append(
+            f"| `{name}` | {message} | {kind.hint} | {'yes' if kind.ends_turn else ''} | "
+            f"{'yes' if kind.counts else ''} | {kind.cooldown or ''} |"
+        )
+    return "\n".join(rows)
+
+
+def _tree() -> str:
+    """Take the drawing out of the docstring of errors.py."""
+    from omni_router import errors
+
+    lines = (errors.__doc__ or "").splitlines()
+    return _block("\n".join(line[4:] for line in lines if line.startswith("    ")))
+
+
+def _block(text: str) -> str:
+    return f"```text\n{text.rstrip()}\n```\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "help": _help,
+    "subcommands": _subcommands,
+    "environment": _environment,
+    "settings": _settings,
+    "kinds": _kinds,
+    "tree of errors": _tree,
+}
