@@ -23,7 +23,13 @@ mermaid.render('graph', source).then(drawn => done(drawn.svg), fault => done('' 
 def main(mermaid: Path) -> None:
     """Draw the picture."""
     given = (DOCS / "graph.mmd").read_text(encoding="utf-8")
-    source = given.replace("&nbsp;", " ").replace("<p>", "").replace("</p>", "").replace("([__start__])", "([start])").replace("([__end__])", "([end])")
+    source = (
+        given.replace("&nbsp;", " ")
+        .replace("<p>", "")
+        .replace("</p>", "")
+        .replace("([__start__])", "([start])")
+        .replace("([__end__])", "([end])")
+    )
     drawn = re.sub(r' data-[\w-]+="[^"]*"', "", _draw(source, mermaid))
     drawn = re.sub(r"-?\d+\.\d\d+", lambda number: f"{float(number[0]):.1f}", drawn)  # a tenth of a pixel is enough
     if not drawn.startswith("<svg"):

@@ -14,6 +14,7 @@ from contextlib import redirect_stdout
 from importlib import import_module
 from inspect import cleandoc, getsource
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 from unittest.mock import patch
 
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, whatever el
 
 from omni_router.arguments import SUBCOMMANDS, parse_arguments
 from omni_router.config.settings import Settings
-from omni_router.errors import KINDS
+from omni_router.errors import KINDS, OmniRouterError
 
 _ASKED = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
 _UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # for the tests alone: the site knows no such language
@@ -32,6 +33,14 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return _ASKED.sub(lambda asked: _part(asked[1]), _UNTESTED.sub("```python", markdown))
 
 
+def on_post_page(output: str, **_: Any) -> str:
+    """Let no page be built whose reader's browser would ask another host for a script, a style, a font or a picture."""
+    for tag in re.findall(r"<(?:script|link|img|iframe|source|video)\b[^>]*>", output):
+        if "canonical" not in tag and (found := re.search(r"""(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""", tag)):
+            raise ValueError(f"a page loads {found[1]} from another host")
+    return output
+
+
 def _part(name: str) -> str:
     return _fields(name.removeprefix("fields of ")) if name.startswith("fields of ") else PARTS[name]()
 
@@ -40,7 +49,7 @@ def _fields(place: str) -> str:
     """Show a class of plain fields as it is written, since the comments beside them say what they hold."""
     module, _, name = place.rpartition(".")
     described = getattr(import_module(module), name)
-    source = cleandoc(getsource(described)).replace(f'"""{described.__doc__}"""', "", 1)
+    source = dedent(getsource(described)).replace(f'"""{described.__doc__}"""', "", 1)
     fields = re.sub(r"\n\s*\n", "\n", source.partition("\n    @")[0])  # without its methods
     what = cleandoc(described.__doc__ or "")
     return f"## {name} {{#{place}}}\n\n`from {module} import {name}`\n\n{what}\n\n```python\n{fields.strip()}\n```\n"
@@ -78,7 +87,7 @@ def _settings() -> str:
     rows = ["| field | type | default | allowed | what |", "| --- | --- | --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
         limits = ", ".join(limit for rule in field.metadata if (limit := _limit(rule)))
-        kind = str(field.annotation).replace("typing.", "").replace("|", "\\|")
+        kind = str(field.annotation).replace("typing.", "")
         kind = field.annotation.__name__ if isinstance(field.annotation, type) and "[" not in kind else kind
         rows.append(f"| `{name}` | `{kind}` | `{field.default!r}` | {limits} | {field.description} |")
     return "\n".join(rows)
@@ -111,6 +120,18 @@ def _tree() -> str:
     return _block("\n".join(line[4:] for line in lines if line.startswith("    ")))
 
 
+def _errors() -> str:
+    """Ask mkdocstrings for each class of the tree."""
+    return "\n\n".join(
+        f"::: omni_router.errors.{kind.__name__}\n    options: {{heading_level: 3}}" for kind in _below(OmniRouterError)
+    )
+
+
+def _below(kind: type[OmniRouterError]) -> list[type[OmniRouterError]]:
+    here = [kind] if kind.__module__ == OmniRouterError.__module__ else []
+    return here + [found for below in kind.__subclasses__() for found in _below(below)]
+
+
 def _block(text: str) -> str:
     return f"```text\n{text.rstrip()}\n```\n"
 
@@ -122,4 +143,5 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": _settings,
     "kinds": _kinds,
     "tree of errors": _tree,
+    "errors": _errors,
 }
