@@ -71,7 +71,7 @@ class Sandbox:
         """Change who serves `model` from now on: providers in the order of preference, or None for no mapping at all.
 
         The client's own memory of the mapping stays, as it would when the Hub changes. `task` is needed for an id other
-        than sandbox/<task>-<n>, which becomes known by this.
+        than `sandbox/<task>-<n>`, which becomes known by this.
 
         Raises:
             ValueError: The model is not known and no task is given.
