@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 (loaded by mkdocs by its path)
-"""Parts of the reference that are taken from the code at each build, so that they cannot go stale.
+"""What the site takes from the code and its folders at each build, so that it cannot go stale.
 
 A page asks for one with a line such as `<!-- from the code: settings -->`; the names are those of `PARTS`, and
 `fields of PLACE` for a class of plain fields.
@@ -26,6 +26,16 @@ from omni_router.errors import KINDS, OmniRouterError
 
 _ASKED = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
 _UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # for the tests alone: the site knows no such language
+
+
+def on_config(config: Any) -> Any:
+    """Put every decision into the navigation, in order."""
+    decisions = sorted(f"decisions/{path.name}" for path in Path(__file__).with_name("decisions").glob("*.md"))
+    for part in config["nav"]:
+        for entry in next(iter(part.values())):
+            if isinstance(entry, dict) and entry.get("Decisions") == "decisions":
+                entry["Decisions"] = decisions
+    return config
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -131,8 +131,10 @@ def navigation() -> list[str]:
     return re.findall(r"([\w/-]+\.md)$", nav, re.MULTILINE)
 
 
-def test_every_page_is_in_the_navigation_once() -> None:
-    assert sorted(navigation()) == [page.relative_to(DOCS).as_posix() for page in PAGES]
+def test_every_page_is_in_the_navigation_once(hooks: Any) -> None:
+    decisions = {"Decisions": "decisions"}
+    hooks.on_config({"nav": [{"Home": "index.md"}, {"Explanation": [decisions]}]})
+    assert sorted([*navigation(), *decisions["Decisions"]]) == [page.relative_to(DOCS).as_posix() for page in PAGES]
 
 
 def prose(page: Path) -> str:
