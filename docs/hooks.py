@@ -24,13 +24,15 @@ from omni_router.arguments import SUBCOMMANDS, parse_arguments
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, OmniRouterError
 
+DOCS = Path(__file__).resolve().parent
 _ASKED = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
+_OUTWARD = re.compile(r"(?<!!)\[([^\]\n]+)\]\((\.\./[^)\s#]+)(?:#[^)\s]*)?\)")
 _UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # for the tests alone: the site knows no such language
 
 
 def on_config(config: Any) -> Any:
     """Put every decision into the navigation, in order."""
-    decisions = sorted(f"decisions/{path.name}" for path in Path(__file__).with_name("decisions").glob("*.md"))
+    decisions = sorted(f"decisions/{path.name}" for path in (DOCS / "decisions").glob("*.md"))
     for part in config["nav"]:
         for entry in next(iter(part.values())):
             if isinstance(entry, dict) and entry.get("Decisions") == "decisions":
@@ -38,8 +40,11 @@ def on_config(config: Any) -> Any:
     return config
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put in what a page asks for."""
+def on_page_markdown(markdown: str, page: Any = None, **_: Any) -> str:
+    """Put in what a page asks for; a link that leads out of the site, as to the README, becomes its words."""
+    if page:
+        place = DOCS / page.file.src_uri
+        markdown = _OUTWARD.sub(lambda link: link[0] if _inside(place, link[2]) else link[1], markdown)
     return _ASKED.sub(lambda asked: _part(asked[1]), _UNTESTED.sub("```python", markdown))
 
 
@@ -49,6 +54,10 @@ def on_post_page(output: str, **_: Any) -> str:
         if "canonical" not in tag and (found := re.search(r"""(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""", tag)):
             raise ValueError(f"a page loads {found[1]} from another host")
     return output
+
+
+def _inside(page: Path, link: str) -> bool:
+    return (page.parent / link).resolve().is_relative_to(DOCS)
 
 
 def _part(name: str) -> str:

@@ -10,7 +10,9 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -84,24 +86,39 @@ def commands(page: Path) -> Iterator[list[str]]:
     for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
         lines = block.replace("\\\n", " ").splitlines()
         marked = [line[2:] for line in lines if line.startswith("$ ")]  # what else there is then is what they print
-        for line in marked or lines:
-            for command in split(line):
-                while command and re.fullmatch(r"[A-Z_]+=.*", command[0]):
-                    command.pop(0)
-                if command:
-                    yield command
+        for command in chain.from_iterable(map(split, closed(marked or lines))):
+            while command and re.fullmatch(r"[A-Z_]+=.*", command[0]):
+                command.pop(0)
+            if command:
+                yield command
+
+
+def closed(lines: list[str]) -> Iterator[str]:
+    """Join lines until no quotation is left open."""
+    begun = ""
+    for line in lines:
+        begun = f"{begun}\n{line}" if begun else line
+        try:
+            shlex.split(begun, comments=True)
+        except ValueError:
+            continue
+        yield begun
+        begun = ""
 
 
 def split(line: str) -> Iterator[list[str]]:
+    """Split a line at what the shell puts between commands; a file that is written or read is no word of one."""
     words = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
     words.whitespace_split = True
     command: list[str] = []
     for word in words:
-        if set(word) <= set("|&;<>"):
-            yield command
-            command = [] if set(word) <= set("|&;") else ["a file"]
-        else:
+        if not set(word) <= set("|&;<>"):
             command.append(word)
+        elif set(word) & set("<>"):
+            next(words, None)
+        else:
+            yield command
+            command = []
     yield command
 
 
@@ -191,6 +208,18 @@ def test_reference_takes_from_the_code_what_it_asks_for(hooks: Any) -> None:
 def test_reference_names_all_that_is_public() -> None:
     text = (DOCS / "reference" / "package.md").read_text()
     assert [name for name in omni_router.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_links_out_of_the_site_become_words_there(hooks: Any) -> None:
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="how-to/routes.md"))
+    told = "[why](../decisions/003-stop-iteration.md), [more](../../README.md#start)"
+    assert hooks.on_page_markdown(told, page=page) == "[why](../decisions/003-stop-iteration.md), more"
+
+
+def test_commands_are_read_as_a_shell_does(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```console\nA=1 one 'two\nthree' | four < five > six  # seven\neight && nine &\n```\n")
+    assert list(commands(page)) == [["one", "two\nthree"], ["four"], ["eight"], ["nine"]]
 
 
 def test_a_page_that_loads_from_another_host_is_refused(hooks: Any) -> None:
