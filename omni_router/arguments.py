@@ -2,12 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast, get_args
 
 from omni_router.config.environment import RouterName
+from omni_router.stdin import STDIN
 
 EXAMPLES = """\
 examples:
@@ -64,6 +66,8 @@ exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 
 """
 
 
+Parse = Callable[[Sequence[str]], argparse.Namespace]
+
 # What the command does, by the name of the flag; one of them is given.
 ACTIONS = (
     *("prompt", "demo", "list_routes", "list_models", "check", "why", "replay", "feedback"),
@@ -71,9 +75,12 @@ ACTIONS = (
 )
 
 
-# What reads the flags after each subcommand; it sets `act`, the place of the function that then does the work.
+# What makes the parser of each subcommand: a function without parameters, so that help and completion know its flags.
+# The parser sets `act`, the place of the function that then does the work. A function of the arguments that gives a
+# Namespace does too; then only the name is known.
 SUBCOMMANDS = {
-    "eval": "omni_router.evaluation.arguments:parse_eval_arguments",
+    "eval": "omni_router.evaluation.arguments:eval_parser",
+    "completion": "omni_router.completion:completion_parser",
 }
 
 
@@ -81,25 +88,52 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the flags; what cannot be meant ends the process with status 2."""
     given = sys.argv[1:] if argv is None else list(argv)
     if given and given[0] in SUBCOMMANDS:
-        module, name = SUBCOMMANDS[given[0]].split(":")
-        args: argparse.Namespace = getattr(import_module(module), name)(given[1:])
+        found = subcommand(given[0])
+        args = argparse.Namespace(json=False, debug_router=False)  # of those that have no such flag
+        own = found(given[1:]) if callable(found) else found.parse_args(given[1:])
+        vars(args).update(vars(own))
         return args
-    parser = _parser()
-    args = parser.parse_args(given)
-    _check(args, parser)
-    return args
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="omni-router",
         description="Pick the right Hugging Face model for a prompt, call it, and remember what worked.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_flags(parser)
+    parser.add_argument("stdin", nargs="?", type=_dash, metavar="-", help="put what comes on stdin below the prompt")
+    args = parser.parse_args(given)
+    _check(args, parser)
+    return args
+
+
+def subcommand(name: str) -> argparse.ArgumentParser | Parse:
+    """Give the parser of a subcommand, or the function that has it."""
+    module, function = SUBCOMMANDS[name].split(":")
+    made: Any = getattr(import_module(module), function)
+    if signature(made).parameters:
+        return cast("Parse", made)
+    return cast("argparse.ArgumentParser", made())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells of the subcommands too; they are read only when that is asked for."""
+
+    def format_help(self) -> str:
+        """Put what each subcommand is for before the examples."""
+        before, examples, after = super().format_help().partition("\nexamples:\n")
+        return f"{before}\ncommands (omni-router NAME --help has their flags):\n{_commands()}{examples}{after}"
+
+
+def _commands() -> str:
+    found = ((name, subcommand(name)) for name in SUBCOMMANDS)
+    return "".join(f"  {name:<21} {'' if callable(parser) else parser.description}\n" for name, parser in found)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the command itself."""
     parser.set_defaults(act=None)
     what = parser.add_argument_group("what to do (one of these)")
-    what.add_argument("--prompt", metavar="TEXT", help="route and answer one prompt")
+    what.add_argument("--prompt", metavar="TEXT|-", help="route and answer one prompt; - reads it from stdin")
     what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")
     what.add_argument("--list-routes", action="store_true", help="show the routes, their models and package versions")
     what.add_argument("--list-models", type=_not_empty, metavar="TASK|ROUTE",
@@ -136,7 +170,10 @@ def _parser() -> argparse.ArgumentParser:
     routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
     calling = parser.add_argument_group("calling models")
     calling.add_argument(
-        "--image-url", type=_not_empty, metavar="URL|PATH", help="a picture that belongs to the prompt"
+        "--image-url",
+        type=_not_empty,
+        metavar="URL|PATH|-",
+        help="a picture that belongs to the prompt; - reads it from stdin",
     )
     calling.add_argument(
         "--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the shell history)"
@@ -155,7 +192,6 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--decision-log", type=_path, metavar="PATH", help="append every decision to this file")
     output.add_argument("--log-text", action="store_true", help="keep in the log what was asked, not its hash alone")
     output.add_argument("--output-dir", type=_path, metavar="DIR", help="where generated pictures go (./outputs)")
-    return parser
 
 
 def _not_empty(text: str) -> str:
@@ -166,6 +202,13 @@ def _not_empty(text: str) -> str:
 
 def _path(text: str) -> Path:
     return Path(_not_empty(text))
+
+
+def _dash(text: str) -> str:
+    if text != STDIN:
+        names = ", ".join(SUBCOMMANDS)
+        raise argparse.ArgumentTypeError(f"there is no command {text!r}, only {names}; a prompt goes after --prompt")
+    return text
 
 
 def _at_least_one(text: str) -> int:
@@ -192,6 +235,10 @@ def _check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         )
     if args.image_url is not None and args.prompt is None:
         parser.error("--image-url belongs to a --prompt")
+    if args.stdin and args.prompt is None:
+        parser.error("- belongs to a --prompt")
+    if [args.prompt, args.image_url, args.stdin].count(STDIN) > 1:
+        parser.error("stdin can be read once; give - once")
     if args.prompt is not None and not args.prompt.strip():
         parser.error("--prompt is empty; say what you want answered")
     if args.hf_token is not None and not args.hf_token.strip():
