@@ -23,6 +23,10 @@ examples:
         the same with real ones
   omni-router --prompt "What flower is this?" --image-url garden.jpg
         ask about a picture: a local file or a public address
+  git diff | omni-router --prompt "Write a commit message for this" -
+        put what is piped in below the prompt; without the - stdin is not read. --prompt - takes it as the prompt
+  curl -s https://example.com/garden.jpg | omni-router --prompt "What flower is this?" --image-url -
+        the picture from stdin
   omni-router --prompt "Plot twist ideas?" --skip-specialists --json | jq .route
         only route, for a script
   omni-router --check
@@ -36,6 +40,12 @@ examples:
         say that a decision of the log was good, bad, or should have been another route ("other": none of them)
   omni-router eval requests.jsonl
         how often the router is right on requests whose route you know (omni-router eval --help)
+  source <(omni-router completion bash)
+        have the shell complete flags, files and names of routes; zsh, fish, tcsh and powershell too
+
+On a terminal an answer is wrapped, in colours, and a picture is shown small where COLORTERM says truecolor.
+With --json stdout is JSON alone: one object, but an array of --list-routes, --list-models and --check, and a line a
+query of --demo. What ends with status 2 leaves it empty, and says on stderr what to correct.
 
 files:
   ./route_config.json   the routes and their history; edit it freely. Another one: --route-config
@@ -61,8 +71,10 @@ environment (a flag wins):
   OMNI_ROUTER_NEW_IDS=1      let arch name a model that is not among the candidates; the catalog has the last word
   OMNI_THREADS               how many slow calls may run at once under async hosts (64)
   OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
+  NO_COLOR, FORCE_COLOR      no colours at all; colours even where stdout is no terminal
 
-exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 2 something to correct first
+exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 2 something to correct first,
+130 interrupted
 """
 
 
@@ -187,7 +199,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--json",
         action="store_true",
-        help="one JSON object a query and line on stdout, nothing else; an array with --list-routes",
+        help="JSON alone on stdout: one object a query and line, an array with --list-routes",
     )
     output.add_argument("--decision-log", type=_path, metavar="PATH", help="append every decision to this file")
     output.add_argument("--log-text", action="store_true", help="keep in the log what was asked, not its hash alone")

@@ -53,9 +53,9 @@ class Console:
         title = textwrap.shorten(printable(query.prompt), line_width() or WIDTH)
         print(f"\n{f'[{number}/{of}] ' if of > 1 else ''}{paint(title, 'bold')}")
         if query.image:
-            field("picture", textwrap.shorten(query.image, WIDTH))
+            field("picture", textwrap.shorten(_told(query.image), WIDTH))
         sys.stdout.flush()
-        waiting.begin("choosing a route and a model (the first time, the router is loaded)")
+        waiting.begin("loading the router, choosing a route and a model")
 
     def follow(self, stream: Iterable[Any]) -> dict[str, Any]:
         """Show what happens while a run goes on, and give its final state."""
@@ -143,6 +143,10 @@ class Console:
         self.note(f"raw reply: {update['reply']!r}")
         for route, line in update["candidates"].items():
             self.note(f"candidates for {route}: {', '.join(candidate['model'] for candidate in line) or 'none'}")
+
+
+def _told(image: str) -> str:
+    return "from stdin" if image.startswith("data:") else image
 
 
 def _decision(decision: dict[str, Any]) -> None:

@@ -25,7 +25,6 @@ class Flow:
         self._breaks = 0  # likewise: line breaks, so that none is written at the end
         self._first = True
         self._line = ""  # as it came, to see where a block begins and ends
-        self._as_is = self._width is None
         self._style: Style | None = None
         self._block = self._over = False  # inside a block, inside a word that is longer than a line
 
@@ -34,8 +33,14 @@ class Flow:
         if style is not self._style:
             self._end_word()
         self._style = style
-        for character in printable(text):
-            self._take(character)
+        if self._width is None:
+            for place, line in enumerate(printable(text).split("\n")):
+                if place:
+                    self._end_line()
+                self._put(line)
+        else:
+            for character in printable(text):
+                self._take(character)
         self._out.flush()
 
     def close(self) -> None:
@@ -49,7 +54,7 @@ class Flow:
             self._end_line()
             return
         self._line += character
-        if self._as_is or self._block:
+        if self._block:
             self._put(character)
         elif character in " \t":
             self._end_word()

@@ -3,6 +3,7 @@
 It stands still: what loads a model has progress bars of its own, which a line that moves would write into.
 """
 
+import os
 import sys
 from threading import Lock, Timer
 
@@ -46,9 +47,17 @@ class Waiting:
     def _show(self, timer: Timer, what: str) -> None:
         with self._lock:
             if self._timer is timer:  # else it was over in the same moment
-                sys.stderr.write(f"{what} ...")
+                sys.stderr.write(_one_line(f"{what} ..."))
                 sys.stderr.flush()
                 self.shown = True
+
+
+def _one_line(text: str) -> str:
+    """Cut what would go on to a second line, which could not be taken back."""
+    try:
+        return text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
+    except OSError:
+        return text
 
 
 waiting = Waiting()

@@ -83,7 +83,7 @@ def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
     place = history.judge(verdict)
     if args.json:
         kept = {"id": entry["id"], "verdict": verdict.verdict, "route": verdict.route, "model": verdict.model or None}
-        example = _learns(verdict) if verdict.text else None
+        example = _learns(verdict) if place and verdict.text else None
         print(json.dumps({**kept, "should_be": verdict.should_be, "kept_in": place, "example_of": example}))
     else:
         print(f"{entry['id']}: {_told(verdict, place)}")
