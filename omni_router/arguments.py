@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from omni_router.config.environment import RouterName
-from omni_router.stdin import STDIN
 
 EXAMPLES = """\
 examples:
@@ -27,6 +26,8 @@ examples:
         put what is piped in below the prompt; without the - stdin is not read. --prompt - takes it as the prompt
   curl -s https://example.com/garden.jpg | omni-router --prompt "What flower is this?" --image-url -
         the picture from stdin
+  omni-router --prompt "Plot twist ideas?" --route creative_writing --model ORG/NAME
+        settle the route, the model, or both yourself
   omni-router --prompt "Plot twist ideas?" --skip-specialists --json | jq .route
         only route, for a script
   omni-router --check
@@ -79,6 +80,8 @@ exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 
 
 
 Parse = Callable[[Sequence[str]], argparse.Namespace]
+
+STDIN = "-"
 
 # What the command does, by the name of the flag; one of them is given.
 ACTIONS = (
@@ -178,6 +181,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     routing.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
     routing.add_argument("--history", type=_not_empty, metavar="WHERE",
                          help="file (beside the policy), or postgresql://USER@HOST/DATABASE")  # fmt: skip
+    routing.add_argument("--route", type=_not_empty, metavar="ROUTE", help="take this route; the router is not asked")
+    routing.add_argument("--model", type=_not_empty, metavar="ORG/NAME[:PROVIDER]",
+                         help="call this model and no other; the route is still chosen")  # fmt: skip
     routing.add_argument("--skip-specialists", action="store_true", help="only route; call no model")
     routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
     calling = parser.add_argument_group("calling models")

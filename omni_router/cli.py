@@ -14,11 +14,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from omni_router.arguments import parse_arguments
 from omni_router.config.environment import Environment
-from omni_router.config.route_file import RouteFile
 from omni_router.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
 from omni_router.errors import OmniRouterError
-from omni_router.listing import core_versions, routes_as_json, routes_as_text
-from omni_router.stdin import asked, lies_unread
 from omni_router.terminal import RESET, is_terminal
 from omni_router.waiting import ERASE, waiting
 
@@ -147,6 +144,9 @@ def _load(place: str) -> Any:
 
 
 def _list_routes(args: argparse.Namespace) -> int:
+    from omni_router.config.route_file import RouteFile
+    from omni_router.listing import core_versions, routes_as_json, routes_as_text
+
     file = RouteFile(_environment(args).route_config)
     versions = core_versions()
     missing = [name for name, version in versions.items() if version is None]
@@ -161,6 +161,7 @@ def _list_routes(args: argparse.Namespace) -> int:
 def _answer(args: argparse.Namespace) -> int:
     from omni_router.console import Console
     from omni_router.inference.client import find_token
+    from omni_router.stdin import asked
 
     environment = _environment(args)
     queries = list(DEFAULT_MULTI_MODAL_QUERIES) if args.demo else [asked(args)]
@@ -181,9 +182,11 @@ def _run(
     queries: list[Query], args: argparse.Namespace, environment: Environment, console: "Console", *, only_route: bool
 ) -> int:
     from omni_router import Services, Settings, build_graph, user_message
+    from omni_router.stdin import lies_unread
 
-    given: dict[str, Any] = {"max_new_tokens": args.max_new_tokens, "temperature": args.temperature}
-    settings = Settings(skip_specialists=only_route, **{k: v for k, v in given.items() if v is not None})
+    knobs = ("route", "model", "max_new_tokens", "temperature")
+    given: dict[str, Any] = {knob: value for knob in knobs if (value := getattr(args, knob)) is not None}
+    settings = Settings(skip_specialists=only_route, **given)
     messages = [user_message(query.prompt, query.image) for query in queries]
     graph = build_graph(Services.from_environment(environment, token=args.hf_token), settings).compile()
     if is_terminal(sys.stderr) and not args.stdin and lies_unread():

@@ -6,8 +6,6 @@ import sys
 from typing import Any
 
 from omni_router.arguments import SUBCOMMANDS, add_flags, subcommand
-from omni_router.config.environment import Environment
-from omni_router.config.route_file import RouteFile
 from omni_router.routers import OTHER
 from omni_router.tasks import TASKS
 
@@ -16,7 +14,10 @@ SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")  # those of shtab, which 
 # What a flag takes, by the words of its metavar. Names are asked for when they are needed: the policy changes.
 FILES = ("PATH", "FILE", "LOG")
 NAMES = "omni-router completion names 2>/dev/null"
+ROUTES = "omni-router completion routes 2>/dev/null"
 VERDICTS = "omni-router completion verdicts 2>/dev/null"
+
+BEFORE = {"names": tuple(TASKS), "routes": (), "verdicts": ("good", "bad", OTHER)}  # what else may stand there
 
 EXAMPLES = """\
 examples:
@@ -26,7 +27,7 @@ examples:
         in a folder of $fpath
   omni-router completion fish > ~/.config/fish/completions/omni-router.fish
   omni-router completion names
-        tasks and routes, one a line: what the scripts ask for
+        tasks and routes, one a line: what the scripts ask for; also routes, and verdicts (what --feedback takes)
 """
 
 
@@ -39,8 +40,7 @@ def completion_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(act="omni_router.completion:print_completion")
-    parser.add_argument("what", choices=(*SHELLS, "names", "verdicts"), metavar="SHELL",
-                        help=f"{', '.join(SHELLS)}; or names, or verdicts (what --feedback takes)")  # fmt: skip
+    parser.add_argument("what", choices=(*SHELLS, *BEFORE), metavar="SHELL", help=", ".join(SHELLS))
     return parser
 
 
@@ -87,11 +87,15 @@ def _completed(action: argparse.Action) -> Any:
         return shtab.FILE
     if "good" in words:
         return shtab.cmd(VERDICTS)
+    if words == ["ROUTE"]:
+        return shtab.cmd(ROUTES)
     return shtab.cmd(NAMES) if "ROUTE" in words else None
 
 
 def _names(what: str) -> list[str]:
     """Give routes, after the tasks or the other verdicts; but for names with spaces, where a shell would split them."""
+    from omni_router.config.environment import Environment
+    from omni_router.config.route_file import RouteFile
+
     routes = [route.name for route in RouteFile(Environment.read().route_config).routes()]
-    first = ["good", "bad", OTHER] if what == "verdicts" else list(TASKS)
-    return [name for name in (*first, *routes) if len(name.split()) == 1]
+    return [name for name in (*BEFORE[what], *routes) if len(name.split()) == 1]

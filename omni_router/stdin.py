@@ -12,10 +12,10 @@ import stat
 import struct
 import sys
 
+from omni_router.arguments import STDIN
 from omni_router.demo import Query
 from omni_router.errors import BadPicture, InvalidRequest
 
-STDIN = "-"
 MAX_TEXT = 2**20  # bytes: 250,000 tokens, more than what most models take
 
 

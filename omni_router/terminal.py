@@ -4,7 +4,6 @@ NO_COLOR, FORCE_COLOR, TERM and COLORTERM mean the same to many programs, and ar
 """
 
 import os
-import shutil
 import sys
 from typing import Literal, TextIO
 
@@ -49,4 +48,6 @@ def printable(text: str) -> str:
 
 def line_width() -> int | None:
     """Give how many characters a line of stdout should have; None where nobody is looking, and lines stay whole."""
-    return min(shutil.get_terminal_size().columns, WIDTH) if is_terminal(sys.stdout) else None
+    from shutil import get_terminal_size  # compressors come with it, which the start does not need
+
+    return min(get_terminal_size().columns, WIDTH) if is_terminal(sys.stdout) else None

@@ -53,7 +53,7 @@ def tab(completed: Path, *words: str, folder: Path) -> list[str]:
 
 def test_bash_completes_flags_choices_and_subcommands(completed: Path, tmp_path: Path) -> None:
     assert tab(completed, "omni-router", "--rou", folder=tmp_path) == [
-        *("--router", "--router-model", "--router-url", "--route-config"),
+        *("--router", "--router-model", "--router-url", "--route-config", "--route"),
     ]
     assert tab(completed, "omni-router", "--router", "se", folder=tmp_path) == ["semantic"]
     assert set(SUBCOMMANDS) <= set(tab(completed, "omni-router", "", folder=tmp_path))
@@ -76,6 +76,7 @@ def test_bash_completes_the_routes_of_the_policy_at_hand(completed: Path, tmp_pa
     (tmp_path / "route_config.json").write_text(json.dumps(policy))
     assert tab(completed, "omni-router", "--list-models", "le", folder=tmp_path) == ["legal_questions"]
     assert tab(completed, "omni-router", "--list-models", "text-to", folder=tmp_path) == ["text-to-image"]
+    assert tab(completed, "omni-router", "--route", "", folder=tmp_path) == ["legal_questions"]
     assert tab(completed, "omni-router", "--feedback", "3f9a", "", folder=tmp_path) == [
         *("good", "bad", "other", "legal_questions"),
     ]

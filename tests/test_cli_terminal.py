@@ -167,3 +167,13 @@ def test_routes_and_problems_are_coloured_where_colours_are(
     with _sandbox.sandbox():
         assert main(["--check", "--route-config", str(policy)]) == 1
     assert f"{ESC}[31mproblem{ESC}[0m  route chat" in capsys.readouterr().out
+
+
+def test_route_and_model_may_be_settled_on_the_command_line(scripted: ScriptedRouter, capsys: Capture) -> None:
+    args = ["--prompt", QUESTION, "--route", "creative_writing", "--model", "sandbox/text-generation-3"]
+    assert main([*args, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["route"], result["model"]) == ("creative_writing", "sandbox/text-generation-3")
+    assert scripted.asked == []
+    assert main(["--prompt", QUESTION, "--route", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
