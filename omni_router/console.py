@@ -47,6 +47,7 @@ class Console:
 
     def begin(self, query: Query, number: int, of: int) -> None:
         """Show the query before anything slow happens."""
+        waiting.end()
         self._attempts = self._answers = 0
         if self._json:
             return

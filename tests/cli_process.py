@@ -26,7 +26,11 @@ class Scripted:
         route = "image_generation" if "picture" in conversation[-1]["content"] else "casual_conversation"
         return Reply(json.dumps({{"route": route, "model": None, "reason": "as scripted"}}), 0.9)
 
-choose.choose_router = lambda *_, **__: Scripted()
+def choose_router(*_, **__):
+    time.sleep({starts})
+    return Scripted()
+
+choose.choose_router = choose_router
 _sandbox.install(_sandbox.Sandbox(chunk_delay={delay}))
 from omni_router.cli import main
 raise SystemExit(main())
@@ -34,9 +38,9 @@ raise SystemExit(main())
 SECONDS = 120  # for a machine that is busy with other tests
 
 
-def command(*args: str, delay: float = 0.0, thinks: float = 0.0) -> list[str]:
-    """Give the command line of a process; `delay` is between two pieces of an answer, in seconds."""
-    return [sys.executable, "-c", PROGRAM.format(delay=delay, thinks=thinks), *args, "--sandbox"]
+def command(*args: str, delay: float = 0.0, thinks: float = 0.0, starts: float = 0.0) -> list[str]:
+    """Give the command line of a process: seconds between two pieces of an answer, in the router, before it is there."""
+    return [sys.executable, "-c", PROGRAM.format(delay=delay, thinks=thinks, starts=starts), *args, "--sandbox"]
 
 
 def environment(variables: Mapping[str, str] = {}) -> dict[str, str]:
