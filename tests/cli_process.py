@@ -39,7 +39,7 @@ SECONDS = 120  # for a machine that is busy with other tests
 
 
 def command(*args: str, delay: float = 0.0, thinks: float = 0.0, starts: float = 0.0) -> list[str]:
-    """Give a command line: seconds pass between two pieces of an answer, in the router, and before the router is there."""
+    """Give a command line: seconds between two pieces of an answer, in the router, and before the router is there."""
     return [sys.executable, "-c", PROGRAM.format(delay=delay, thinks=thinks, starts=starts), *args, "--sandbox"]
 
 
