@@ -2,10 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from typing import get_args
+from typing import Any, cast, get_args
 
 from omni_router.config.environment import RouterName
 
@@ -21,6 +22,12 @@ examples:
         the same with real ones
   omni-router --prompt "What flower is this?" --image-url garden.jpg
         ask about a picture: a local file or a public address
+  git diff | omni-router --prompt "Write a commit message for this" -
+        put what is piped in below the prompt; without the - stdin is not read. --prompt - takes it as the prompt
+  curl -s https://example.com/garden.jpg | omni-router --prompt "What flower is this?" --image-url -
+        the picture from stdin
+  omni-router --prompt "Plot twist ideas?" --route creative_writing --model ORG/NAME
+        settle the route, the model, or both yourself
   omni-router --prompt "Plot twist ideas?" --skip-specialists --json | jq .route
         only route, for a script
   omni-router --check
@@ -34,6 +41,12 @@ examples:
         say that a decision of the log was good, bad, or should have been another route ("other": none of them)
   omni-router eval requests.jsonl
         how often the router is right on requests whose route you know (omni-router eval --help)
+  source <(omni-router completion bash)
+        have the shell complete flags, files and names of routes; zsh, fish, tcsh and powershell too
+
+On a terminal an answer is wrapped, in colours, and a picture is shown small where COLORTERM says truecolor.
+With --json stdout is JSON alone: one object, but an array of --list-routes, --list-models and --check, and a line a
+query of --demo. What ends with status 2 leaves it empty, and says on stderr what to correct.
 
 files:
   ./route_config.json   the routes and their history; edit it freely. Another one: --route-config
@@ -59,10 +72,16 @@ environment (a flag wins):
   OMNI_ROUTER_NEW_IDS=1      let arch name a model that is not among the candidates; the catalog has the last word
   OMNI_THREADS               how many slow calls may run at once under async hosts (64)
   OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
+  NO_COLOR, FORCE_COLOR      no colours at all; colours even where stdout is no terminal
 
-exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 2 something to correct first
+exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 2 something to correct first,
+130 interrupted
 """
 
+
+Parse = Callable[[Sequence[str]], argparse.Namespace]
+
+STDIN = "-"
 
 # What the command does, by the name of the flag; one of them is given.
 ACTIONS = (
@@ -71,9 +90,12 @@ ACTIONS = (
 )
 
 
-# What reads the flags after each subcommand; it sets `act`, the place of the function that then does the work.
+# What makes the parser of each subcommand: a function without parameters, so that help and completion know its flags.
+# The parser sets `act`, the place of the function that then does the work. A function of the arguments that gives a
+# Namespace does too; then only the name is known.
 SUBCOMMANDS = {
-    "eval": "omni_router.evaluation.arguments:parse_eval_arguments",
+    "eval": "omni_router.evaluation.arguments:eval_parser",
+    "completion": "omni_router.completion:completion_parser",
 }
 
 
@@ -81,25 +103,52 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the flags; what cannot be meant ends the process with status 2."""
     given = sys.argv[1:] if argv is None else list(argv)
     if given and given[0] in SUBCOMMANDS:
-        module, name = SUBCOMMANDS[given[0]].split(":")
-        args: argparse.Namespace = getattr(import_module(module), name)(given[1:])
+        found = subcommand(given[0])
+        args = argparse.Namespace(json=False, debug_router=False)  # of those that have no such flag
+        own = found(given[1:]) if callable(found) else found.parse_args(given[1:])
+        vars(args).update(vars(own))
         return args
-    parser = _parser()
-    args = parser.parse_args(given)
-    _check(args, parser)
-    return args
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="omni-router",
         description="Pick the right Hugging Face model for a prompt, call it, and remember what worked.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_flags(parser)
+    parser.add_argument("stdin", nargs="?", type=_dash, metavar="-", help="put what comes on stdin below the prompt")
+    args = parser.parse_args(given)
+    _check(args, parser)
+    return args
+
+
+def subcommand(name: str) -> argparse.ArgumentParser | Parse:
+    """Give the parser of a subcommand, or the function that has it."""
+    module, function = SUBCOMMANDS[name].split(":")
+    made: Any = getattr(import_module(module), function)
+    if signature(made).parameters:
+        return cast("Parse", made)
+    return cast("argparse.ArgumentParser", made())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells of the subcommands too; they are read only when that is asked for."""
+
+    def format_help(self) -> str:
+        """Put what each subcommand is for before the examples."""
+        before, examples, after = super().format_help().partition("\nexamples:\n")
+        return f"{before}\ncommands (omni-router NAME --help has their flags):\n{_commands()}{examples}{after}"
+
+
+def _commands() -> str:
+    found = ((name, subcommand(name)) for name in SUBCOMMANDS)
+    return "".join(f"  {name:<21} {'' if callable(parser) else parser.description}\n" for name, parser in found)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the command itself."""
     parser.set_defaults(act=None)
     what = parser.add_argument_group("what to do (one of these)")
-    what.add_argument("--prompt", metavar="TEXT", help="route and answer one prompt")
+    what.add_argument("--prompt", metavar="TEXT|-", help="route and answer one prompt; - reads it from stdin")
     what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")
     what.add_argument("--list-routes", action="store_true", help="show the routes, their models and package versions")
     what.add_argument("--list-models", type=_not_empty, metavar="TASK|ROUTE",
@@ -132,11 +181,17 @@ def _parser() -> argparse.ArgumentParser:
     routing.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
     routing.add_argument("--history", type=_not_empty, metavar="WHERE",
                          help="file (beside the policy), or postgresql://USER@HOST/DATABASE")  # fmt: skip
+    routing.add_argument("--route", type=_not_empty, metavar="ROUTE", help="take this route; the router is not asked")
+    routing.add_argument("--model", type=_not_empty, metavar="ORG/NAME[:PROVIDER]",
+                         help="call this model and no other; the route is still chosen")  # fmt: skip
     routing.add_argument("--skip-specialists", action="store_true", help="only route; call no model")
     routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
     calling = parser.add_argument_group("calling models")
     calling.add_argument(
-        "--image-url", type=_not_empty, metavar="URL|PATH", help="a picture that belongs to the prompt"
+        "--image-url",
+        type=_not_empty,
+        metavar="URL|PATH|-",
+        help="a picture that belongs to the prompt; - reads it from stdin",
     )
     calling.add_argument(
         "--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the shell history)"
@@ -150,12 +205,11 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument(
         "--json",
         action="store_true",
-        help="one JSON object a query and line on stdout, nothing else; an array with --list-routes",
+        help="JSON alone on stdout: one object a query and line, an array with --list-routes",
     )
     output.add_argument("--decision-log", type=_path, metavar="PATH", help="append every decision to this file")
     output.add_argument("--log-text", action="store_true", help="keep in the log what was asked, not its hash alone")
     output.add_argument("--output-dir", type=_path, metavar="DIR", help="where generated pictures go (./outputs)")
-    return parser
 
 
 def _not_empty(text: str) -> str:
@@ -166,6 +220,13 @@ def _not_empty(text: str) -> str:
 
 def _path(text: str) -> Path:
     return Path(_not_empty(text))
+
+
+def _dash(text: str) -> str:
+    if text != STDIN:
+        names = ", ".join(SUBCOMMANDS)
+        raise argparse.ArgumentTypeError(f"there is no command {text!r}, only {names}; a prompt goes after --prompt")
+    return text
 
 
 def _at_least_one(text: str) -> int:
@@ -192,6 +253,10 @@ def _check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
         )
     if args.image_url is not None and args.prompt is None:
         parser.error("--image-url belongs to a --prompt")
+    if args.stdin and args.prompt is None:
+        parser.error("- belongs to a --prompt")
+    if [args.prompt, args.image_url, args.stdin].count(STDIN) > 1:
+        parser.error("stdin can be read once; give - once")
     if args.prompt is not None and not args.prompt.strip():
         parser.error("--prompt is empty; say what you want answered")
     if args.hf_token is not None and not args.hf_token.strip():

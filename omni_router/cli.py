@@ -7,17 +7,17 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from omni_router.arguments import parse_arguments
 from omni_router.config.environment import Environment
-from omni_router.config.route_file import RouteFile
 from omni_router.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
 from omni_router.errors import OmniRouterError
-from omni_router.listing import core_versions, routes_as_json, routes_as_text
+from omni_router.terminal import RESET, is_terminal
+from omni_router.waiting import ERASE, waiting
 
 if TYPE_CHECKING:
     from omni_router.console import Console
@@ -31,10 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # answers come in any script, terminals may not
+    waiting.quiet = args.json
     _log_to_stderr(debug=args.debug_router)
     try:
         with _ending_at_once():
-            status = _act(args)
+            try:
+                status = _act(args)
+            finally:
+                waiting.end()
         sys.stdout.flush()
         return status  # noqa: TRY300 (the flush belongs to what may fail)
     except OmniRouterError as error:  # what can go wrong in a turn is in its result; this is to be corrected first
@@ -53,7 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _interrupted() -> int:
-    print("omni-router: interrupted", file=sys.stderr, flush=True)
+    """Say so below what is on the screen, with the terminal's own colours.
+
+    Past Python's buffers, since what was interrupted may have been writing to them.
+    """
+    back = f"{RESET}{ERASE if waiting.shown else chr(10)}" if is_terminal(sys.stderr) else ""
+    with suppress(OSError):  # whoever read it has gone
+        os.write(2, f"{back}omni-router: interrupted\n".encode())
     return INTERRUPTED
 
 
@@ -73,8 +83,17 @@ def _ending_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+class _Log(logging.StreamHandler[TextIO]):
+    """Takes back the line that says what is waited for before a line is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one line."""
+        waiting.end()
+        super().emit(record)
+
+
 def _log_to_stderr(*, debug: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Log(sys.stderr)
     handler.setFormatter(logging.Formatter("[router] %(message)s"))
     logger = logging.getLogger("omni_router")
     logger.handlers[:] = [handler]
@@ -125,6 +144,9 @@ def _load(place: str) -> Any:
 
 
 def _list_routes(args: argparse.Namespace) -> int:
+    from omni_router.config.route_file import RouteFile
+    from omni_router.listing import core_versions, routes_as_json, routes_as_text
+
     file = RouteFile(_environment(args).route_config)
     versions = core_versions()
     missing = [name for name, version in versions.items() if version is None]
@@ -139,9 +161,10 @@ def _list_routes(args: argparse.Namespace) -> int:
 def _answer(args: argparse.Namespace) -> int:
     from omni_router.console import Console
     from omni_router.inference.client import find_token
+    from omni_router.stdin import asked
 
     environment = _environment(args)
-    queries = list(DEFAULT_MULTI_MODAL_QUERIES) if args.demo else [Query(args.prompt, args.image_url)]
+    queries = list(DEFAULT_MULTI_MODAL_QUERIES) if args.demo else [asked(args)]
     console = Console(as_json=args.json, debug=args.debug_router)
     only_route = args.skip_specialists
     if not only_route and not environment.sandbox and not find_token(args.hf_token):
@@ -151,6 +174,7 @@ def _answer(args: argparse.Namespace) -> int:
     if environment.sandbox:
         console.note("sandbox: the models' answers and pictures below are simulated on this machine; routing is real.")
         console.note(f"policy and history: {environment.route_config}")
+    waiting.begin("starting")
     return _run(queries, args, environment, console, only_route=only_route)
 
 
@@ -158,15 +182,19 @@ def _run(
     queries: list[Query], args: argparse.Namespace, environment: Environment, console: "Console", *, only_route: bool
 ) -> int:
     from omni_router import Services, Settings, build_graph, user_message
+    from omni_router.stdin import lies_unread
 
-    given: dict[str, Any] = {"max_new_tokens": args.max_new_tokens, "temperature": args.temperature}
-    settings = Settings(skip_specialists=only_route, **{k: v for k, v in given.items() if v is not None})
+    knobs = ("route", "model", "max_new_tokens", "temperature")
+    given: dict[str, Any] = {knob: value for knob in knobs if (value := getattr(args, knob)) is not None}
+    settings = Settings(skip_specialists=only_route, **given)
     messages = [user_message(query.prompt, query.image) for query in queries]
     graph = build_graph(Services.from_environment(environment, token=args.hf_token), settings).compile()
+    if is_terminal(sys.stderr) and not args.stdin and lies_unread():
+        console.note("what is piped in was not read; a - after the prompt puts it below the prompt.")
     failed = False
     for number, (query, message) in enumerate(zip(queries, messages, strict=True), 1):
         console.begin(query, number, len(queries))
-        result = console.follow(graph.stream({"messages": [message]}, stream_mode=["custom", "updates", "values"]))
+        result = console.follow(graph.stream({"messages": [message]}, stream_mode=console.modes))
         console.end(query, result)
         decided = result.get("decision") and result["decision"]["model"]
         failed |= bool(result.get("error")) or (only_route and not decided)

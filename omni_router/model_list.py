@@ -19,6 +19,8 @@ from omni_router.history.open import open_history
 from omni_router.inference.catalog import CatalogModel, Check, HubCatalog, Survey
 from omni_router.model_id import is_sandbox_model
 from omni_router.tasks import TASKS
+from omni_router.terminal import paint
+from omni_router.waiting import waiting
 
 
 def list_models(environment: Environment, args: argparse.Namespace) -> int:
@@ -32,10 +34,12 @@ def list_models(environment: Environment, args: argparse.Namespace) -> int:
     file = RouteFile(environment.route_config)
     task, route = _task_and_route(file, args.list_models)
     catalog = open_catalog(environment, args.hf_token)
+    waiting.begin("asking the Hub who serves what")
     survey = catalog.survey(task)
     rows = [_Row(model) for model in survey.models]
     if route:
         rows = _with_history(rows, route, open_history(environment, file), catalog)
+    waiting.end()
     if args.json:
         as_of = None if survey.at is None else write_time(datetime.fromtimestamp(survey.at, timezone.utc))
         print(json.dumps([{**row.as_json(), "as_of": as_of, "stale": survey.stale} for row in rows], indent=2))
@@ -124,9 +128,9 @@ def _as_table(title: str, rows: Sequence[_Row]) -> str:
     cells = [head, *(row.as_cells() for row in rows)]
     columns = [column for column in zip(*cells, strict=True) if any(column[1:])]
     padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
-    lines = ("  ".join(row).rstrip() for row in zip(*padded, strict=True))
+    first, *lines = ("  ".join(row).rstrip() for row in zip(*padded, strict=True))
     units = "Context: tokens, the most. Prices: US dollars for a million tokens, the lowest."
-    return "\n".join([f"Served for {title}. {units}", "", *lines])
+    return "\n".join([f"Served for {title}. {units}", "", paint(first, "bold"), *lines])
 
 
 def _notes(survey: Survey, task: str) -> Iterator[str]:

@@ -21,6 +21,8 @@ from omni_router.model_id import is_sandbox_model
 from omni_router.policy_overlap import overlaps
 from omni_router.routers.encoder import Encoder, SentenceEncoder
 from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
+from omni_router.terminal import paint
+from omni_router.waiting import waiting
 
 AT_ONCE = 8  # models looked up: each costs the Hub a request
 
@@ -50,6 +52,7 @@ def check_policy(environment: Environment, args: argparse.Namespace) -> int:
 
     path = environment.route_config if environment.route_config.exists() else DEFAULT_POLICY
     document = _read(path)
+    waiting.begin("comparing the routes, and asking the Hub about their models")
     found = [
         *_warned(document, path),
         *_incomplete(document),
@@ -58,13 +61,18 @@ def check_policy(environment: Environment, args: argparse.Namespace) -> int:
         *_unserved(document, open_catalog(environment, args.hf_token)),
         *_unused(document),
     ]
+    waiting.end()
     if args.json:
         keys = ("level", "route", "model", "finding", "hint")
         print(json.dumps([{key: asdict(finding)[key] for key in keys} for finding in found], indent=2))
     else:
-        print(*found, sep="\n", end="\n" if found else "")
+        print(*map(_painted, found), sep="\n", end="\n" if found else "")
         print(_summary(found, document, path))
     return int(any(finding.level == "problem" for finding in found))
+
+
+def _painted(finding: Finding) -> str:
+    return f"{paint(finding.level, 'bad' if finding.level == 'problem' else 'dim')}{str(finding)[len(finding.level) :]}"
 
 
 def _read(path: Path) -> Document:

@@ -579,7 +579,7 @@ def test_feedback_needs_neither_langgraph_nor_torch(turn: Turn, log: DecisionLog
         "from omni_router.config.environment import Environment\n"
         "from omni_router.decisions.feedback import take_feedback\n"
         "environment = Environment.read(decision_log=Path(sys.argv[1]), route_config=Path(sys.argv[2]))\n"
-        "assert take_feedback(environment, Namespace(feedback=['', 'good'])) == 0\n"
+        "assert take_feedback(environment, Namespace(feedback=['', 'good'], json=False)) == 0\n"
         "assert not {'langgraph', 'langchain_core', 'torch', 'huggingface_hub'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(log.path), str(route_config)], check=True)

@@ -1,6 +1,7 @@
 """Feedback: what a user or an evaluator says of a decision afterwards."""
 
 import argparse
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -80,12 +81,22 @@ def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
     verdict = read_verdict(entry, said, text, file)
     history: History = open_history(environment, file)
     place = history.judge(verdict)
-    print(f"{entry['id']}: {_told(verdict, place)}")
+    if args.json:
+        kept = {"id": entry["id"], "verdict": verdict.verdict, "route": verdict.route, "model": verdict.model or None}
+        example = _learns(verdict) if place and verdict.text else None
+        print(json.dumps({**kept, "should_be": verdict.should_be, "kept_in": place, "example_of": example}))
+    else:
+        print(f"{entry['id']}: {_told(verdict, place)}")
     return 0 if place else 1
 
 
+def _learns(verdict: Verdict) -> str | None:
+    """Give the route whose example the request becomes, if its text is known."""
+    return verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+
+
 def _told(verdict: Verdict, place: str | None) -> str:
-    learns = verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+    learns = _learns(verdict)
     parts = [f"kept in {place}" if place else "nothing was kept"]
     if verdict.verdict != "should_be" and not place:
         parts.append(f"{verdict.model} has no record on {verdict.route}")

@@ -1,7 +1,6 @@
 """The flags of `omni-router eval`."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -34,8 +33,8 @@ exit status: 0 evaluated, 1 less accurate than --min-accuracy, 2 something to co
 """
 
 
-def parse_eval_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the flags after `eval`; what cannot be meant ends the process with status 2."""
+def eval_parser() -> argparse.ArgumentParser:
+    """Make the parser of the flags after `eval`."""
     parser = argparse.ArgumentParser(
         prog="omni-router eval",
         description="Measure how often a router takes the right route, on requests whose route you know.",
@@ -61,7 +60,7 @@ def parse_eval_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--limit", type=_count, metavar="N", help="evaluate N requests, evenly spread over the file")
     parser.add_argument("--compare", type=_path, metavar="OLD.json",
                         help="the report.json of another run on the same data: tell what changed")  # fmt: skip
-    return parser.parse_args(argv)
+    return parser
 
 
 def _path(text: str) -> Path:

@@ -28,7 +28,11 @@ def export_history(environment: Environment, args: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error}") from error
     models = sum(len(entry["models"]) for entry in entries)
-    print(f"{models} models and {sum(len(entry['learned']) for entry in entries)} examples written to {path}")
+    examples = sum(len(entry["learned"]) for entry in entries)
+    if args.json:
+        print(json.dumps({"file": str(path), "models": models, "examples": examples}))
+    else:
+        print(f"{models} models and {examples} examples written to {path}")
     return 0
 
 
@@ -37,7 +41,11 @@ def import_history(environment: Environment, args: argparse.Namespace) -> int:
     path: Path = args.history_import
     entries = read_entries(path)
     changes = _history(environment).lift(entries)
-    if odd := sum(read_record(model) is None for entry in entries for model in entry["models"]):
+    odd = sum(read_record(model) is None for entry in entries for model in entry["models"])
+    if args.json:
+        print(json.dumps({"file": str(path), "changes": changes, "passed_over": odd}))
+        return 0
+    if odd:
         print(f"{odd} entries of {path} are no models, and were passed over")
     print(f"{changes} models and examples of {path} were new or had more to tell")
     return 0

@@ -1,0 +1,88 @@
+"""What a `-` among the arguments stands for: the text, or the picture, that comes on stdin.
+
+Stdin is never read without one. A command that reads it whenever it is no terminal waits for ever where it inherits a
+pipe that nobody closes (CI, cron, a supervisor), and in `while read line; do omni-router ...; done < file` it takes the
+lines that were meant for the loop.
+"""
+
+import argparse
+import base64
+import os
+import stat
+import struct
+import sys
+
+from omni_router.arguments import STDIN
+from omni_router.demo import Query
+from omni_router.errors import BadPicture, InvalidRequest
+
+MAX_TEXT = 2**20  # bytes: 250,000 tokens, more than what most models take
+
+
+def asked(args: argparse.Namespace) -> Query:
+    """Give what is asked, with what comes on stdin where a `-` says so.
+
+    Raises:
+        InvalidRequest: stdin holds nothing, too much, or no text.
+        BadPicture: it holds no picture.
+    """
+    prompt, image = args.prompt, args.image_url
+    if prompt == STDIN:
+        prompt = _text()
+        if not prompt.strip():
+            raise InvalidRequest("nothing came on stdin; say what you want answered")
+    elif args.stdin:
+        below = _text()
+        prompt = f"{prompt}\n\n{below}" if below.strip() else prompt
+        if not below.strip():
+            _tell("nothing came on stdin; only the prompt is asked")
+    return Query(prompt, _picture() if image == STDIN else image)
+
+
+def lies_unread() -> bool:
+    """Tell whether something was piped in that no `-` asked for; does not wait for it."""
+    try:
+        import fcntl
+        import termios
+
+        if not stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+            return False
+        waits = fcntl.ioctl(sys.stdin.fileno(), termios.FIONREAD, bytes(4))
+    except (ImportError, AttributeError, OSError, ValueError):  # not here, closed, or no file at all
+        return False
+    return bool(struct.unpack("i", waits)[0])
+
+
+def _text() -> str:
+    if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
+        _tell("reading the terminal; Ctrl-D ends the text")
+    data = _read(MAX_TEXT)
+    if len(data) > MAX_TEXT:
+        raise InvalidRequest(f"stdin holds more than {MAX_TEXT:,} bytes, which is what is read; send a part of it")
+    try:
+        return data.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        wrong = f"byte 0x{data[error.start]:02x} at position {error.start:,}"
+        raise InvalidRequest(f"stdin is no UTF-8 text: {wrong}; convert it, with iconv for example") from error
+
+
+def _picture() -> str:
+    from omni_router.inference.pictures import MAX_BYTES, picture_type
+
+    data = _read(MAX_BYTES)
+    try:
+        return f"data:{picture_type(data)};base64,{base64.b64encode(data).decode()}"
+    except BadPicture as error:
+        raise BadPicture(f"stdin: {error}") from error
+
+
+def _read(most: int) -> bytes:
+    """Read what comes, and one byte more than `most` where there is more."""
+    try:
+        return sys.stdin.buffer.read(most + 1)
+    except (AttributeError, OSError, ValueError) as error:  # there is none, or it is closed
+        raise InvalidRequest("stdin is closed, and - asks for what comes on it") from error
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"omni-router: {text}\n")
