@@ -1,6 +1,7 @@
 """What can go wrong, in one tree and one table.
 
     OmniRouterError(RuntimeError)
+    ├── AnswerFailed             a turn ended without an answer, told to a caller that takes answers alone
     ├── ConfigurationError       something to fix before a run: a file, a package, a checkpoint
     │   └── PolicyFileError      route_config.json is not what it should be; names path, line and fault
     ├── EndpointFailed           the router's endpoint gave no usable reply, so that another one answers
@@ -19,7 +20,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 from typing_extensions import TypedDict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from langchain_core.messages import AIMessage
+
+    from omni_router.state import Attempt, Decision
 
 ErrorKind = Literal[
     "no_provider",
@@ -146,6 +151,20 @@ if set(KINDS) != set(get_args(ErrorKind)):  # both lists are written by hand
 
 class OmniRouterError(RuntimeError):
     """Base of everything this package raises on purpose."""
+
+
+class AnswerFailed(OmniRouterError):  # noqa: N818 (says what is the case)
+    """A turn ended without an answer, or the answer broke off; raised where only an answer can be given back.
+
+    `kind`, `message`, `hint`, `cause` and `retry_after` are those of the `ErrorInfo`. `decision` and `attempts` tell how
+    far the turn came, as in the graph's output.
+    """
+
+    def __init__(self, error: ErrorInfo, decision: "Decision | None" = None, attempts: "Sequence[Attempt]" = ()) -> None:
+        self.kind, self.message, self.hint = error["kind"], error["message"], error["hint"]
+        self.cause, self.retry_after = error["cause"], error["retry_after"]
+        self.decision, self.attempts = decision, list(attempts)
+        super().__init__(f"{self.message} {self.hint}")
 
 
 class ConfigurationError(OmniRouterError):

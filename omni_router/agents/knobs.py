@@ -1,0 +1,44 @@
+"""LangChain's parameters of chat models, read as fields of `Settings`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from omni_router.config.settings import Settings
+from omni_router.errors import InvalidRequest
+
+_NAMES = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens", "model_name": "model"}
+_RETRIES = "max_retries"  # after a failure the next model is asked
+
+
+def read_knobs(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read parameters as fields of `Settings`; None says nothing.
+
+    Raises:
+        InvalidRequest: a name is unknown.
+    """
+    knobs: dict[str, Any] = {}
+    for name, value in given.items():
+        field = "max_models" if name == _RETRIES else _NAMES.get(name, name)
+        if field not in Settings.model_fields:
+            allowed = ", ".join([*Settings.model_fields, *_NAMES, _RETRIES])
+            raise InvalidRequest(f"{name} is no parameter of ChatOmni; there are: {allowed}")
+        if value is not None:
+            knobs[field] = value + 1 if name == _RETRIES else value
+    return knobs
+
+
+def with_knobs(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """Change settings by what was given for one call.
+
+    Raises:
+        InvalidRequest: a name is unknown, or a value is not allowed.
+    """
+    if not (knobs := read_knobs(given)):
+        return settings
+    try:
+        return Settings.model_validate({**settings.model_dump(), **knobs})
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InvalidRequest(f"a parameter of this call is not allowed: {wrong}") from error
