@@ -156,11 +156,13 @@ class OmniRouterError(RuntimeError):
 class AnswerFailed(OmniRouterError):  # noqa: N818 (says what is the case)
     """A turn ended without an answer, or the answer broke off; raised where only an answer can be given back.
 
-    `kind`, `message`, `hint`, `cause` and `retry_after` are those of the `ErrorInfo`. `decision` and `attempts` tell how
-    far the turn came, as in the graph's output.
+    `kind`, `message`, `hint`, `cause` and `retry_after` are those of the `ErrorInfo`. `decision` and `attempts` are
+    those of the graph's output, and tell how far the turn came.
     """
 
-    def __init__(self, error: ErrorInfo, decision: "Decision | None" = None, attempts: "Sequence[Attempt]" = ()) -> None:
+    def __init__(
+        self, error: ErrorInfo, decision: "Decision | None" = None, attempts: "Sequence[Attempt]" = ()
+    ) -> None:
         self.kind, self.message, self.hint = error["kind"], error["message"], error["hint"]
         self.cause, self.retry_after = error["cause"], error["retry_after"]
         self.decision, self.attempts = decision, list(attempts)

@@ -15,6 +15,7 @@ from langchain_core.callbacks import BaseCallbackHandler, CallbackManager
 from langchain_core.callbacks.manager import BaseRunManager
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config, get_callback_manager_for_config, set_config_context
+from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 from langgraph.config import get_store, get_stream_writer
 from langgraph.constants import TAG_NOSTREAM
 
@@ -40,16 +41,20 @@ class NotesRun(BaseCallbackHandler):
 
 
 def tracers(run: BaseRunManager | None = None) -> CallbackManager:
-    """Give the callbacks of a run inside: those of `run`, else of the run around, without those that stream tokens."""
+    """Give the callbacks of a run inside: the tracers of `run`, else of the run around."""
     around = run or get_callback_manager_for_config(ensure_config())
     parent = around.run_id if isinstance(around, BaseRunManager) else _current_run.get() or around.parent_run_id
     inside = CallbackManager(handlers=[], parent_run_id=parent)
-    # What streams is known by this method, also to LangChain and LangGraph.
-    inside.set_handlers([h for h in around.inheritable_handlers if not hasattr(h, "tap_output_iter")])
+    inside.set_handlers([handler for handler in around.inheritable_handlers if _traces(handler)])
     inside.add_tags([tag for tag in around.inheritable_tags if tag != TAG_NOSTREAM])
     metadata = around.inheritable_metadata
     inside.add_metadata({key: value for key, value in metadata.items() if not key.startswith(_OF_THE_RUN_AROUND)})
     return inside
+
+
+def _traces(handler: BaseCallbackHandler) -> bool:
+    # Others count calls and tokens, and would count them twice. Those with that method listen to tokens to stream them.
+    return isinstance(handler, BaseTracer | AsyncBaseTracer) and not hasattr(handler, "tap_output_iter")
 
 
 def store_around() -> "BaseStore | None":

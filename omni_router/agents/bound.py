@@ -27,7 +27,7 @@ def openai_tools(tools: Tools, *, strict: bool | None) -> list[dict[str, Any]]:
     return [convert_to_openai_tool(tool, strict=strict) for tool in tools]
 
 
-def tool_choice_of(choice: dict[str, Any] | str | bool | None, tools: list[dict[str, Any]]) -> Any:
+def tool_choice_of(choice: Any, tools: list[dict[str, Any]]) -> Any:
     """Read a choice in LangChain's words: any and True want some tool called, a name wants that one.
 
     Raises:
@@ -42,10 +42,12 @@ def tool_choice_of(choice: dict[str, Any] | str | bool | None, tools: list[dict[
         return {"type": "function", "function": {"name": choice}}
     if choice in CHOICES:
         return choice
-    raise InvalidRequest(f"tool_choice is {choice!r}; it may be {', '.join(CHOICES)}, any, or one of: {', '.join(names)}")
+    raise InvalidRequest(
+        f"tool_choice is {choice!r}; it may be {', '.join(CHOICES)}, any, or one of: {', '.join(names)}"
+    )
 
 
-def structured(  # noqa: PLR0913 (by name)
+def structured(
     model: "ChatOmni", schema: Any, *, method: str, include_raw: bool, strict: bool | None, **kwargs: Any
 ) -> Runnable[Any, Any]:
     """Have `model` answer in the form of a schema, and read that.

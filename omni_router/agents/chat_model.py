@@ -120,7 +120,7 @@ class ChatOmni(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         turn = Turn(writer_around())
-        for mode, part in stream_apart(self._run("stream", messages, stop, kwargs, run_manager)):
+        for mode, part in stream_apart(self._run("stream", messages, {**kwargs, "stop": stop}, run_manager)):
             turn.take(mode, part)
         return ChatResult(generations=[ChatGeneration(message=turn.message())])
 
@@ -132,7 +132,7 @@ class ChatOmni(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         turn = Turn(writer_around())
-        async for mode, part in astream_apart(self._run("astream", messages, stop, kwargs, run_manager)):
+        async for mode, part in astream_apart(self._run("astream", messages, {**kwargs, "stop": stop}, run_manager)):
             turn.take(mode, part)
         return ChatResult(generations=[ChatGeneration(message=turn.message())])
 
@@ -144,7 +144,8 @@ class ChatOmni(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         turn = Turn(writer_around())
-        for mode, part in stream_apart(self._run("stream", messages, stop, kwargs, run_manager, WITH_TOKENS)):
+        run = self._run("stream", messages, {**kwargs, "stop": stop}, run_manager, WITH_TOKENS)
+        for mode, part in stream_apart(run):
             if piece := turn.take(mode, part):
                 yield piece
         yield turn.last()
@@ -157,16 +158,16 @@ class ChatOmni(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         turn = Turn(writer_around())
-        async for mode, part in astream_apart(self._run("astream", messages, stop, kwargs, run_manager, WITH_TOKENS)):
+        run = self._run("astream", messages, {**kwargs, "stop": stop}, run_manager, WITH_TOKENS)
+        async for mode, part in astream_apart(run):
             if piece := turn.take(mode, part):
                 yield piece
         yield turn.last()
 
-    def _run(  # noqa: PLR0913 (what LangChain hands to each of the four methods above, and how they differ)
+    def _run(
         self,
         method: Literal["stream", "astream"],
         messages: list[BaseMessage],
-        stop: list[str] | None,
         given: Mapping[str, Any],
         run_manager: Any,
         modes: Sequence[str] = WITHOUT_TOKENS,
@@ -180,7 +181,7 @@ class ChatOmni(BaseChatModel):
             getattr(graph, method),
             {"messages": asked},
             {"callbacks": tracers(run_manager)},
-            context=self._settings({**given, "stop": stop}),
+            context=self._settings(given),
             stream_mode=list(modes),
         )
 

@@ -59,13 +59,20 @@ class Turn:
             AnswerFailed: there is none, or it broke off.
         """
         answer = self.message()
-        missing = {k: v for k, v in answer.response_metadata.items() if k not in self._metadata}
-        whole = {} if self._streamed else {"tool_calls": answer.tool_calls, "usage_metadata": answer.usage_metadata}
-        content = "" if self._streamed else answer.content
-        chunk = AIMessageChunk(content=content, response_metadata=missing, chunk_position="last", **whole)
+        missing = {key: value for key, value in answer.response_metadata.items() if key not in self._metadata}
+        rest = AIMessage("") if self._streamed else answer
+        chunk = AIMessageChunk(
+            content=rest.content,
+            tool_calls=rest.tool_calls,
+            usage_metadata=rest.usage_metadata,
+            response_metadata=missing,
+            chunk_position="last",
+        )
         return ChatGenerationChunk(message=chunk)
 
-    def _piece(self, chunk: AIMessageChunk) -> ChatGenerationChunk:
+    def _piece(self, chunk: AIMessageChunk) -> ChatGenerationChunk | None:
+        if not (chunk.content or chunk.tool_call_chunks or chunk.response_metadata or chunk.usage_metadata):
+            return None
         self._streamed = True
         self._metadata |= set(chunk.response_metadata)
         # The id is that of the run inside; LangChain gives the pieces that of the chat model's own run.

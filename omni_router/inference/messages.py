@@ -8,16 +8,12 @@ from langchain_core.messages import AnyMessage
 from omni_router.errors import SpecialistError
 from omni_router.routers.conversation import PICTURE, is_explanation, is_picture
 
+_NOT_FOR_SERVERS = ("tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "reasoning", "thinking")
+
 
 def for_specialist(messages: Iterable[AnyMessage], *, pictures: bool) -> list[AnyMessage]:
     """Drop our explanations, and give pictures the shape chat servers read, or a mark to a model without eyes."""
-    return [
-        message.model_copy(update={"content": [_block(block, pictures=pictures) for block in message.content]})
-        if isinstance(message.content, list)
-        else message
-        for message in messages
-        if not is_explanation(message)
-    ]
+    return [_read_by_servers(message, pictures=pictures) for message in messages if not is_explanation(message)]
 
 
 def picture_url(block: Any) -> str | None:
@@ -44,6 +40,18 @@ def newest_picture(messages: Iterable[AnyMessage]) -> str:
             if url := picture_url(block):
                 return url
     raise SpecialistError("bad_image", model=None, cause="no picture", detail="there is none in this conversation")
+
+
+def _read_by_servers(message: AnyMessage, *, pictures: bool) -> AnyMessage:
+    if not isinstance(message.content, list):
+        return message
+    blocks = [_block(block, pictures=pictures) for block in message.content if not _said_elsewhere(block)]
+    return message.model_copy(update={"content": blocks or ""})
+
+
+def _said_elsewhere(block: Any) -> bool:
+    """Tell whether a block repeats a tool call, which stands beside the content, or is a model's private thinking."""
+    return isinstance(block, dict) and block.get("type") in _NOT_FOR_SERVERS
 
 
 def _block(block: Any, *, pictures: bool) -> Any:
