@@ -93,7 +93,7 @@ class Form:
             text = self._names.pop(0)
         else:
             text = self._prompt
-        return text[: schema.get("maxLength")].ljust(int(schema.get("minLength", 0)), ".")
+        return str(text[: schema.get("maxLength")]).ljust(schema.get("minLength", 0), ".")
 
     def _number(self, schema: Mapping[str, Any], kind: type[int] | type[float]) -> float:
         found = float(self._numbers.pop(0)) if self._numbers else schema.get("default", 1)

@@ -10,11 +10,11 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
 from omni_router.agents.apart import NotesRun, astream_apart, store_around, stream_apart, tracers, writer_around
 from omni_router.agents.bound import openai_tools, structured, tool_choice_of
-from omni_router.agents.knobs import read_knobs, with_knobs
+from omni_router.agents.knobs import with_knobs
 from omni_router.agents.turn import Turn
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError
@@ -33,6 +33,7 @@ class ChatOmni(BaseChatModel):
     Raises:
         AnswerFailed: from every call that ends without an answer.
         ConfigurationError: `skip_specialists` is set.
+        InvalidRequest: a parameter is unknown, or not allowed.
     """
 
     settings: Settings = Settings()
@@ -43,17 +44,11 @@ class ChatOmni(BaseChatModel):
 
     _graph: Callable[[], Any] = PrivateAttr()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        own = {name: value for name, value in given.items() if name in cls.model_fields}
-        knobs = read_knobs({name: value for name, value in given.items() if name not in own})
-        if knobs:
-            settings = Settings.model_validate(own.get("settings") or {})
-            own["settings"] = Settings.model_validate({**settings.model_dump(), **knobs})
-        return own
+    def __init__(self, **given: Any) -> None:
+        """Take the fields by name, and LangChain's parameters or those of `Settings` in place of `settings`."""
+        knobs = {name: given.pop(name) for name in [*given] if name not in type(self).model_fields}
+        settings = Settings.model_validate(given.pop("settings", {}))
+        super().__init__(**given, settings=with_knobs(settings, knobs))
 
     def model_post_init(self, _context: Any, /) -> None:
         """Prepare what is made when first used."""

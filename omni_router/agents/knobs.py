@@ -12,12 +12,23 @@ _NAMES = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_toke
 _RETRIES = "max_retries"  # after a failure the next model is asked
 
 
-def read_knobs(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Read parameters as fields of `Settings`; None says nothing.
+def with_knobs(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """Change settings by what was given, for a model or for one call of it.
 
     Raises:
-        InvalidRequest: a name is unknown.
+        InvalidRequest: a name is unknown, or a value is not allowed.
     """
+    if not (knobs := _read(given)):
+        return settings
+    try:
+        return Settings.model_validate({**settings.model_dump(), **knobs})
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise InvalidRequest(f"a parameter of ChatOmni is not allowed: {wrong}") from error
+
+
+def _read(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read parameters as fields of `Settings`; None says nothing."""
     knobs: dict[str, Any] = {}
     for name, value in given.items():
         field = "max_models" if name == _RETRIES else _NAMES.get(name, name)
@@ -27,18 +38,3 @@ def read_knobs(given: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None:
             knobs[field] = value + 1 if name == _RETRIES else value
     return knobs
-
-
-def with_knobs(settings: Settings, given: Mapping[str, Any]) -> Settings:
-    """Change settings by what was given for one call.
-
-    Raises:
-        InvalidRequest: a name is unknown, or a value is not allowed.
-    """
-    if not (knobs := read_knobs(given)):
-        return settings
-    try:
-        return Settings.model_validate({**settings.model_dump(), **knobs})
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise InvalidRequest(f"a parameter of this call is not allowed: {wrong}") from error
