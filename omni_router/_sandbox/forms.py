@@ -16,6 +16,7 @@ _FORMATS = {
     "uri": "https://example.org/",
     "uuid": "00000000-0000-0000-0000-000000000000",
 }
+_BESIDE = 1 / 1024  # of a limit that is not allowed itself
 _DEEPEST = 8  # a schema may refer to itself
 
 
@@ -97,8 +98,9 @@ class Form:
 
     def _number(self, schema: Mapping[str, Any], kind: type[int] | type[float]) -> float:
         found = float(self._numbers.pop(0)) if self._numbers else schema.get("default", 1)
-        low = schema.get("minimum", schema.get("exclusiveMinimum", found - 1) + 1)
-        high = schema.get("maximum", schema.get("exclusiveMaximum", found + 1) - 1)
+        beside = 1 if kind is int else _BESIDE
+        low = schema.get("minimum", schema.get("exclusiveMinimum", found - beside) + beside)
+        high = schema.get("maximum", schema.get("exclusiveMaximum", found + beside) - beside)
         return kind(min(max(found, low), high))
 
 

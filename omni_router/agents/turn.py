@@ -43,13 +43,8 @@ class Turn:
         if error := self._result.get("error"):
             raise AnswerFailed(error, self._result.get("decision"), self._result.get("attempts") or [])
         answer: AIMessage = self._result["messages"][-1]
-        decision = self._result["decision"]
-        metadata = {
-            "model_name": decision["model"],
-            "decision": decision,
-            "artifacts": self._result.get("artifacts") or [],
-            **answer.response_metadata,
-        }
+        model = self._result["decision"]["model"]
+        metadata = {"model_name": model, "artifacts": self._result["artifacts"], **answer.response_metadata}
         return answer.model_copy(update={"id": None, "response_metadata": metadata})
 
     def last(self) -> ChatGenerationChunk:
