@@ -30,13 +30,7 @@ def run(name: str, folder: Path, cache: Path) -> str:
     ended = subprocess.run(
         [sys.executable, EXAMPLES / f"{name}.py"],
         cwd=folder,
-        env={
-            **plain,
-            "OMNI_SANDBOX": "1",
-            "OMNI_ROUTER": "semantic",
-            "OMNI_CACHE_DIR": str(folder),
-            "PYTHONPATH": str(ROOT),
-        },
+        env={**plain, **ours},
         capture_output=True,
         text=True,
         timeout=240,

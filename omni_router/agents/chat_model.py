@@ -47,8 +47,8 @@ class ChatOmni(BaseChatModel):
     def __init__(self, **given: Any) -> None:
         """Take the fields by name, and LangChain's parameters or those of `Settings` in place of `settings`."""
         knobs = {name: given.pop(name) for name in [*given] if name not in type(self).model_fields}
-        settings = Settings.model_validate(given.pop("settings", {}))
-        super().__init__(**given, settings=with_knobs(settings, knobs))
+        given["settings"] = with_knobs(Settings.model_validate(given.get("settings", {})), knobs)
+        super().__init__(**given)
 
     def model_post_init(self, _context: Any, /) -> None:
         """Prepare what is made when first used."""
