@@ -113,6 +113,18 @@ def test_a_message_of_the_caller_is_not_changed(model: ChatOmni) -> None:
     assert message.id is None
 
 
+def test_blocks_that_repeat_a_tool_call_or_hold_private_thinking_are_not_sent(model: ChatOmni) -> None:
+    """A chat server knows texts and pictures; the call itself stands beside the content."""
+    call = {"name": "get_weather", "args": {"city": "Rome"}, "id": "1", "type": "tool_call"}
+    used = {"type": "tool_use", "id": "1", "name": "get_weather"}
+    messages = [
+        HumanMessage("The weather?"),
+        AIMessage([{"type": "reasoning", "reasoning": "hm"}, call, used], tool_calls=[call]),
+        ToolMessage("Rain.", tool_call_id="1"),
+    ]
+    assert "the tool answered “Rain.”" in model.bind_tools([get_weather]).invoke(messages).text
+
+
 # ---- failures
 
 
@@ -251,6 +263,12 @@ def test_structured_output_can_come_with_its_message(model: ChatOmni) -> None:
     assert result["parsed"].nights == 3
     assert result["parsing_error"] is None
     assert result["raw"].response_metadata["decision"]["model"] == FIRST
+
+
+def test_json_can_be_asked_for_without_a_schema(model: ChatOmni) -> None:
+    found = model.with_structured_output(method="json_mode").invoke("JSON with 'city' and 'nights'")
+    assert isinstance(found, dict)
+    assert list(found) == ["city", "nights"]
 
 
 @pytest.mark.parametrize("given", [{"schema": Trip, "method": "telepathy"}, {"schema": None}])
@@ -429,9 +447,10 @@ def test_the_agents_store_is_the_one_the_history_may_be_kept_in(
     assert seen == [store]
 
 
-def test_a_compiled_graph_can_be_given(services: Services, router: ScriptedRouter) -> None:
+@pytest.mark.parametrize("checkpointer", [None, InMemorySaver()])
+def test_a_compiled_graph_can_be_given(services: Services, router: ScriptedRouter, checkpointer: Any) -> None:
     router.choose("question_answering")
-    model = ChatOmni(graph=build_graph(services).compile())
+    model = ChatOmni(graph=build_graph(services).compile(checkpointer=checkpointer))
     assert model.invoke("How do tides work?").response_metadata["decision"]["model"] == FIRST
 
 

@@ -37,7 +37,8 @@ class ChatOmni(BaseChatModel):
     """
 
     settings: Settings = Settings()
-    graph: Any = Field(default=None, exclude=True, repr=False)  # compiled; by default made when first used
+    # Compiled; its checkpointer is not used, and its own settings give way to these. By default made when first used.
+    graph: Any = Field(default=None, exclude=True, repr=False)
     services: Any = Field(default=None, exclude=True, repr=False)  # what the default graph works with
     api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)  # a token of Hugging Face
     streaming: bool = False  # whether `invoke`, too, has the specialist stream
@@ -169,8 +170,8 @@ class ChatOmni(BaseChatModel):
     ) -> Callable[[], Any]:
         """Prepare one run of the graph; what it takes from the run around is taken now."""
         graph = self._graph()
-        if graph.store is None and (store := store_around()) is not None:
-            graph = graph.copy({"store": store})
+        # There is no thread here whose turns could be kept: a chat model is given all of the conversation each time.
+        graph = graph.copy({"checkpointer": None, "store": graph.store or store_around()})
         asked = [message.model_copy() for message in messages]  # the graph gives ids to those without
         return partial(
             getattr(graph, method),
