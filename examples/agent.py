@@ -6,7 +6,7 @@ OMNI_SANDBOX=1 python examples/agent.py        # simulated models; leave it out 
 from langchain.agents import create_agent
 from langgraph.checkpoint.memory import InMemorySaver
 
-from omni_router.agents.chat_model import ChatOmni
+from omni_router import ChatOmni
 from omni_router.errors import AnswerFailed
 
 

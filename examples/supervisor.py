@@ -8,8 +8,7 @@ import json
 from langchain.agents import create_agent
 from langchain_core.messages import ToolMessage
 
-from omni_router.agents.chat_model import ChatOmni
-from omni_router.agents.tool import omni_tool
+from omni_router import ChatOmni, omni_tool
 
 
 def ledger(account: str, amount: float) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omni_router import errors
     from omni_router._sandbox import sandbox
+    from omni_router.agents.chat_model import ChatOmni
+    from omni_router.agents.tool import omni_tool
     from omni_router.config.settings import Settings
     from omni_router.decisions.feedback import give_feedback
     from omni_router.graph import build_graph
@@ -16,14 +18,27 @@ if TYPE_CHECKING:
     from omni_router.services import Services
     from omni_router.state import Decision
 
-__all__ = ["Decision", "Services", "Settings", "build_graph", "errors", "give_feedback", "sandbox", "user_message"]
+__all__ = [
+    "ChatOmni",
+    "Decision",
+    "Services",
+    "Settings",
+    "build_graph",
+    "errors",
+    "give_feedback",
+    "omni_tool",
+    "sandbox",
+    "user_message",
+]
 
 _HOME = {
+    "ChatOmni": "omni_router.agents.chat_model",
     "Decision": "omni_router.state",
     "Services": "omni_router.services",
     "Settings": "omni_router.config.settings",
     "build_graph": "omni_router.graph",
     "give_feedback": "omni_router.decisions.feedback",
+    "omni_tool": "omni_router.agents.tool",
     "sandbox": "omni_router._sandbox",
     "user_message": "omni_router.messages",
 }
