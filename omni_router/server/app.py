@@ -1,0 +1,29 @@
+"""What `http.app` of langgraph.json mounts into the LangGraph server, beside its own routes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+
+from omni_router.graph import graph as default_graph
+from omni_router.server.call import Compiled
+from omni_router.server.health import health_routes, readiness_of
+from omni_router.server.hosts import transport_security
+from omni_router.server.mcp_server import mcp_app
+
+
+def make_app(graph: Compiled = default_graph) -> Starlette:
+    """Make an app of a compiled graph, such as one with services of its own."""
+    mcp = mcp_app(graph, transport_security())
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        readiness_of(graph).start()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(mcp.router.lifespan_context(mcp))
+            yield
+
+    return Starlette(routes=[*health_routes(graph), *mcp.routes], lifespan=lifespan)
+
+
+app = make_app()
