@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from starlette.applications import Starlette
 
 from omni_router.graph import graph as default_graph
+from omni_router.server.a2a_server import a2a_routes
 from omni_router.server.call import Compiled
 from omni_router.server.health import health_routes, readiness_of
 from omni_router.server.hosts import transport_security
@@ -23,7 +24,7 @@ def make_app(graph: Compiled = default_graph) -> Starlette:
             await stack.enter_async_context(mcp.router.lifespan_context(mcp))
             yield
 
-    return Starlette(routes=[*health_routes(graph), *mcp.routes], lifespan=lifespan)
+    return Starlette(routes=[*health_routes(graph), *mcp.routes, *a2a_routes(graph)], lifespan=lifespan)
 
 
 app = make_app()

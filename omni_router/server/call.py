@@ -39,9 +39,13 @@ async def remote_message(text: str, image: str | None = None) -> HumanMessage:
     return await to_thread.run_sync(user_message, text, image)  # a data URL is decoded
 
 
-def config_of(user: object) -> RunnableConfig:
+def identity_of(user: object) -> str:
+    """Name the user of a request, as the server's authentication has it; nobody is the empty text."""
+    return str(getattr(user, "identity", "")) if getattr(user, "is_authenticated", False) else ""
+
+
+def config_for(identity: str) -> RunnableConfig:
     """Say who asks, where a run of the LangGraph server has it too, so that one look-up of tokens serves both."""
-    identity = getattr(user, "identity", None) if getattr(user, "is_authenticated", False) else None
     return {"configurable": {"langgraph_auth_user_id": identity}} if identity else {}
 
 

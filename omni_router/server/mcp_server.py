@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from omni_router.config.settings import Settings
 from omni_router.errors import OmniRouterError
-from omni_router.server.call import Compiled, call_graph, config_of, remote_message, services_of
+from omni_router.server.call import Compiled, call_graph, config_for, identity_of, remote_message, services_of
 from omni_router.summary import Summary, summarize
 
 # A picture may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
@@ -89,7 +89,7 @@ async def _run(
     user = getattr(ctx.request_context.request, "scope", {}).get("user")
     try:
         message = await remote_message(prompt, image)
-        result = await call_graph(graph, [message], settings, config=config_of(user), tell=tell)
+        result = await call_graph(graph, [message], settings, config=config_for(identity_of(user)), tell=tell)
     except OmniRouterError as error:
         raise ToolError(str(error)) from error
     summary = summarize(result)
