@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -23,16 +22,9 @@ from a2a.types import (
     TaskState,
 )
 
-from tests.dev_server import dev_server
-from tests.test_server_mcp import DOT
+from tests.server.pictures import DOT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with dev_server(tmp_path_factory.mktemp("a2a")) as url:
-        yield url
 
 
 def message(*parts: Part | str, context: str = "") -> SendMessageRequest:

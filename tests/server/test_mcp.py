@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # mcp needs it
@@ -11,25 +9,9 @@ import pytest
 from mcp.client.client import Client
 from mcp_types import CallToolResult, ImageContent, TextContent
 
-from tests.dev_server import dev_server
+from tests.server.pictures import DOT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
-
-DOT = (  # a PNG of one pixel
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4"
-    "2mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mcp")
-
-
-@pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[str]:
-    with dev_server(folder) as url:
-        yield url
 
 
 def call(url: str, name: str, mode: str = "auto", told: list[str] | None = None, **arguments: Any) -> CallToolResult:
