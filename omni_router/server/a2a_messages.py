@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a2a.helpers import get_message_text, get_text_parts, new_data_part, new_raw_part, new_text_part
-from a2a.types import Message, Part, Role, Task
+from a2a.types import Message, Part, Role, Task, TaskState
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from omni_router.errors import InvalidRequest
@@ -40,10 +40,11 @@ async def turns_of(tasks: Sequence[Task]) -> list[AnyMessage]:
     """Read a conversation out of its earlier tasks, oldest first; those without an answer are left out."""
     messages: list[AnyMessage] = []
     for task in tasks:
+        if task.status.state != TaskState.TASK_STATE_COMPLETED:
+            continue
         answer = "\n".join(text for a in task.artifacts if a.name == ANSWER for text in get_text_parts(a.parts))
-        if answer:
-            messages += [await user_message_of(each) for each in task.history if each.role == Role.ROLE_USER]
-            messages.append(AIMessage(answer))
+        messages += [await user_message_of(each) for each in task.history if each.role == Role.ROLE_USER]
+        messages.append(AIMessage(answer))
     return messages
 
 

@@ -98,7 +98,8 @@ def digest(name: str) -> str:
 def test_without_a_key_nothing_is_open(url: str) -> None:
     for path in ("/threads/search", "/runs/wait", "/mcp", "/a2a"):
         assert httpx.post(url + path, json={}).status_code == 401, path
-    assert httpx.post(f"{url}/threads/search", json={}, headers={"Authorization": "Bearer hf_guess"}).status_code == 401
+    for headers in ({"Authorization": "Bearer guessed"}, {"x-auth-scheme": "langsmith"}):
+        assert httpx.post(f"{url}/threads/search", json={}, headers=headers).status_code == 401, headers
 
 
 def test_each_run_calls_with_its_users_token(url: str, folder: Path, name: str) -> None:
