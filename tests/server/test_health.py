@@ -101,3 +101,10 @@ def test_importing_the_app_loads_neither_torch_nor_a_client(tmp_path: Any) -> No
     seconds, loaded = json.loads(answer.stdout)
     assert loaded == []
     assert seconds < 3, "of the processor: the LangGraph server warns from 3 s on"
+
+
+def test_without_its_packages_the_app_names_the_extra() -> None:
+    code = "import sys; sys.modules['mcp'] = None; import omni_router.server.app"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ConfigurationError: the server needs more packages" in answer.stderr
+    assert 'pip install "omni-router[server]"' in answer.stderr

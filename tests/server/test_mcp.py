@@ -102,6 +102,16 @@ def test_a_failed_answer_is_an_error_result_with_a_sentence(url: str) -> None:
     assert result.structured_content["error"]["kind"] == "token"
 
 
+def test_a_route_that_is_given_is_taken_and_an_unknown_one_is_named(url: str) -> None:
+    result = call(url, "ask", prompt="Who discovered penicillin?", route="creative_writing")
+    assert result.structured_content
+    assert result.structured_content["route"] == "creative_writing"
+    unknown = call(url, "ask", prompt="Who discovered penicillin?", route="astrology")
+    assert unknown.is_error
+    assert "astrology" in text(unknown)
+    assert "creative_writing" in text(unknown)
+
+
 def test_an_empty_prompt_is_an_error_result_with_a_sentence(url: str) -> None:
     result = call(url, "ask", prompt=" ")
     assert result.is_error
