@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 
 from omni_router.errors import ConfigurationError
 from omni_router.graph import graph as default_graph
+from omni_router.observe.routes import metrics_routes
 from omni_router.server.call import Compiled
 from omni_router.server.health import health_routes, readiness_of
 
@@ -36,6 +37,7 @@ def make_app(graph: Compiled = default_graph) -> Starlette:
     return Starlette(
         routes=[
             *health_routes(graph),
+            *metrics_routes(),
             *mcp.routes,
             *a2a_routes(graph),
         ],

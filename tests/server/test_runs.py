@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from langgraph_sdk.client import SyncLangGraphClient
 
@@ -86,6 +87,11 @@ def test_health_and_readiness_are_mounted(sdk: SyncLangGraphClient) -> None:
     sdk.runs.wait(None, "omni_router", input=asking(QUESTION))
     assert sdk.http.get("/omni/health") == {"status": "alive"}
     assert sdk.http.get("/omni/ready") == {"ready": True, "router": "semantic", "fails": None}
+
+
+def test_metrics_are_mounted_and_off_unless_wanted(url: str) -> None:
+    answer = httpx.get(f"{url}/omni/metrics")
+    assert (answer.status_code, "OMNI_METRICS=1" in answer.text) == (404, True)
 
 
 def test_nothing_blocks_the_servers_loop(sdk: SyncLangGraphClient, folder: Path) -> None:
