@@ -10,12 +10,12 @@ from langgraph_sdk.client import SyncLangGraphClient
 from tests.dev_server import dev_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("server")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def url(folder: Path) -> Iterator[str]:
     with dev_server(folder) as url:
         yield url
