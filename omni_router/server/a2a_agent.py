@@ -11,11 +11,10 @@ from a2a.types import ListTasksRequest, Part, TaskState
 from a2a.utils.errors import InvalidParamsError
 from anyio import to_thread
 
-from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest, OmniRouterError
 from omni_router.server.a2a_messages import ANSWER, answer_parts, turns_of, user_message_of
 from omni_router.server.a2a_tasks import owner_of
-from omni_router.server.call import Compiled, call_graph, config_for
+from omni_router.server.call import Compiled, call_graph, config_for, settings_with
 from omni_router.summary import summarize
 
 PAUSE = 0.2  # seconds between two pieces of an answer: each is a task to store
@@ -45,7 +44,12 @@ class OmniExecutor(AgentExecutor):
             messages = [*await turns_of(await self._earlier(context)), await user_message_of(context.message)]
             config = config_for(owner_of(context.call_context))
             result = await call_graph(
-                self._graph, messages, Settings(), config=config, tell=teller.event, tell_token=teller.token
+                self._graph,
+                messages,
+                settings_with(self._graph),
+                config=config,
+                tell=teller.event,
+                tell_token=teller.token,
             )
         except InvalidRequest as error:
             await updater.reject(updater.new_agent_message([new_text_part(str(error))]))

@@ -21,10 +21,19 @@ TellToken = Callable[[str], Awaitable[None]]
 
 def services_of(graph: Compiled) -> Services:
     """Give the services that a compiled graph works with, and make them if nobody did."""
+    return _a_node_of(graph).services()
+
+
+def settings_with(graph: Compiled, **changes: Any) -> Settings:
+    """Give the settings that a graph was built with, some of them changed."""
+    return _a_node_of(graph).settings.model_copy(update=changes)
+
+
+def _a_node_of(graph: Compiled) -> OnOwnThreads:
     node = graph.builder.nodes["route_request"].runnable
     if not isinstance(node, OnOwnThreads):
         raise ConfigurationError("this graph was not made by build_graph")
-    return node.services()
+    return node
 
 
 async def remote_message(text: str, image: str | None = None) -> HumanMessage:

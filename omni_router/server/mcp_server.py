@@ -15,7 +15,15 @@ from typing_extensions import TypedDict
 
 from omni_router.config.settings import Settings
 from omni_router.errors import OmniRouterError
-from omni_router.server.call import Compiled, call_graph, config_for, identity_of, remote_message, services_of
+from omni_router.server.call import (
+    Compiled,
+    call_graph,
+    config_for,
+    identity_of,
+    remote_message,
+    services_of,
+    settings_with,
+)
 from omni_router.summary import Summary, summarize
 
 # A picture may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
@@ -56,12 +64,12 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
         prompt: Prompt, ctx: Context[Any, Any], image: Image = None, route: Route = None
     ) -> Annotated[CallToolResult, Summary]:
         """Route a prompt, call the model that was chosen, and give its answer; pictures come beside it."""
-        return await _run(graph, ctx, prompt, image, Settings(route=route))
+        return await _run(graph, ctx, prompt, image, settings_with(graph, **({"route": route} if route else {})))
 
     @server.tool(title="Route", annotations=ToolAnnotations(read_only_hint=False, open_world_hint=False))
     async def route(prompt: Prompt, ctx: Context[Any, Any], image: Image = None) -> Annotated[CallToolResult, Summary]:
         """Decide which route and model a prompt would go to, and why; no model is called."""
-        return await _run(graph, ctx, prompt, image, Settings(skip_specialists=True))
+        return await _run(graph, ctx, prompt, image, settings_with(graph, skip_specialists=True))
 
     @server.tool(title="List routes", annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
     def list_routes() -> Routes:
