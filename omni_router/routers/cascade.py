@@ -116,6 +116,15 @@ class CascadeRouter:
         self._read_at = float("-inf")
         self._refit: threading.Thread | None = None
 
+    def load(self) -> None:
+        """Load the large router, which a request that is easy does not need.
+
+        Raises:
+            ConfigurationError: it cannot be loaded.
+        """
+        if load := getattr(self._large, "load", None):
+            load()
+
     def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
         """Answer with one of the two.
 

@@ -109,6 +109,11 @@ class AutoRouter:
         self._chosen: Router | None = None
         self._lock = threading.Lock()
 
+    @property
+    def chosen(self) -> Router | None:
+        """The router that was chosen; None before the first request."""
+        return self._chosen
+
     def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
         """Answer with the chosen router."""
         with self._lock:

@@ -1,0 +1,103 @@
+"""Whether the process lives, and whether its router is loaded."""
+
+import logging
+import threading
+import time
+from functools import lru_cache
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+
+from omni_router.config.policy import counterexamples_of
+from omni_router.errors import OmniRouterError
+from omni_router.routers import OfferedRoute, Router, Turn
+from omni_router.server.call import Compiled, services_of
+
+logger = logging.getLogger("omni_router")
+
+RETRY = 10.0  # seconds after a failed load: a checkpoint that could not be fetched may be there by then
+
+
+class Readiness:
+    """Loads a graph's router in the background, and tells how far that is."""
+
+    def __init__(self, graph: Compiled) -> None:
+        self._graph = graph
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._failed_at: float | None = None
+        self.ready = False
+        self.router: str | None = None
+        self.fails: str | None = None
+
+    def start(self) -> None:
+        """Begin to load, unless that is done, under way, or has just failed."""
+        with self._lock:
+            busy = self._thread is not None and self._thread.is_alive()
+            failed_lately = self._failed_at is not None and time.monotonic() - self._failed_at < RETRY
+            if self.ready or busy or failed_lately:
+                return
+            self._thread = threading.Thread(target=self._load, name="omni-router-ready", daemon=True)
+            self._thread.start()
+
+    def _load(self) -> None:
+        try:
+            services = services_of(self._graph)
+            self.router = name_of(services.router)
+            others = counterexamples_of(services.policy)
+            load_router(
+                services.router,
+                [OfferedRoute(r.name, r.description, r.examples, (), others) for r in services.policy.routes()],
+            )
+            self.router = name_of(services.router)
+        except OmniRouterError as error:
+            self._fail(str(error))
+        except Exception as error:  # a router that fails on one prompt fails no run, but it is not well
+            logger.exception("the router could not be loaded")
+            self._fail(f"the router failed with {type(error).__name__}; the log says more")
+        else:
+            self.ready, self.fails = True, None
+
+    def _fail(self, why: str) -> None:
+        self.fails, self._failed_at = why, time.monotonic()
+
+
+def load_router(router: Router, offers: list[OfferedRoute]) -> None:
+    """Load all that a router needs, by having it choose once; what it says counts for nothing.
+
+    Raises:
+        ConfigurationError: it cannot be loaded.
+    """
+    if load := getattr(router, "load", None):  # the large one of a cascade is not asked about an easy request
+        load()
+    if offers:
+        router.reply([Turn(role="user", content=offers[0].examples[0] if offers[0].examples else "hello")], offers)
+
+
+def name_of(router: Router) -> str:
+    """Name a router as OMNI_ROUTER does; of `auto`, the one that it chose."""
+    chosen = getattr(router, "chosen", None) or router
+    name = type(chosen).__name__.removesuffix("Router").casefold()
+    return "endpoint" if name == "fallback" else name
+
+
+readiness_of = lru_cache(maxsize=16)(Readiness)
+
+
+def health_routes(graph: Compiled) -> list[BaseRoute]:
+    """Give `/omni/health`, which answers while the process lives, and `/omni/ready`: 503 until the router is loaded.
+
+    `readiness_of(graph).start()` begins to load at the start; else the first question does.
+    """
+    readiness = readiness_of(graph)
+
+    async def health(request: Request) -> JSONResponse:  # noqa: ARG001 (Starlette's)
+        return JSONResponse({"status": "alive"})
+
+    async def ready(request: Request) -> JSONResponse:  # noqa: ARG001 (Starlette's)
+        readiness.start()
+        said = {"ready": readiness.ready, "router": readiness.router, "fails": readiness.fails}
+        return JSONResponse(said, 200 if readiness.ready else 503)
+
+    return [Route("/omni/health", health), Route("/omni/ready", ready)]

@@ -1,0 +1,119 @@
+"""The graph as tools of an MCP server: `ask`, `route`, `list_routes`."""
+
+import base64
+from pathlib import Path
+from typing import Annotated, Any
+
+from anyio import to_thread
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, ToolAnnotations
+from pydantic import Field
+from starlette.applications import Starlette
+from typing_extensions import TypedDict
+
+from omni_router.config.settings import Settings
+from omni_router.errors import OmniRouterError
+from omni_router.server.call import (
+    Compiled,
+    call_graph,
+    config_for,
+    identity_of,
+    remote_message,
+    services_of,
+    settings_with,
+)
+from omni_router.summary import Summary, summarize
+
+# A picture may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
+MAX_BODY = 32 * 2**20
+
+INSTRUCTIONS = (
+    "Ask anything: a router picks the route and a Hugging Face model, calls it, and tells what it chose and why. "
+    "`list_routes` says what there is, `route` only decides, `ask` decides and answers."
+)
+
+Prompt = Annotated[str, Field(description="What is asked, or the picture that is wanted, in plain words.")]
+Image = Annotated[
+    str | None, Field(description="A picture that belongs to the prompt: an http(s) address or a data URL.")
+]
+Route = Annotated[str | None, Field(description="Take this route, by its name in list_routes; nothing is chosen then.")]
+
+
+class RouteInfo(TypedDict):
+    """One route of the policy."""
+
+    name: str
+    task: str
+    description: str
+
+
+class Routes(TypedDict):
+    """The routes of the policy."""
+
+    routes: list[RouteInfo]
+
+
+def mcp_server(graph: Compiled) -> MCPServer[Any]:
+    """Make the MCP server of a compiled graph; the host chooses the transport."""
+    server: MCPServer[Any] = MCPServer("omni-router", title="omni-router", instructions=INSTRUCTIONS)
+
+    @server.tool(title="Ask", annotations=ToolAnnotations(read_only_hint=False, open_world_hint=True))
+    async def ask(
+        prompt: Prompt, ctx: Context[Any, Any], image: Image = None, route: Route = None
+    ) -> Annotated[CallToolResult, Summary]:
+        """Route a prompt, call the model that was chosen, and give its answer; pictures come beside it."""
+        return await _run(graph, ctx, prompt, image, settings_with(graph, **({"route": route} if route else {})))
+
+    @server.tool(title="Route", annotations=ToolAnnotations(read_only_hint=False, open_world_hint=False))
+    async def route(prompt: Prompt, ctx: Context[Any, Any], image: Image = None) -> Annotated[CallToolResult, Summary]:
+        """Decide which route and model a prompt would go to, and why; no model is called."""
+        return await _run(graph, ctx, prompt, image, settings_with(graph, skip_specialists=True))
+
+    @server.tool(title="List routes", annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
+    def list_routes() -> Routes:
+        """List the routes a prompt may take."""
+        found = services_of(graph).policy.routes()
+        return Routes(routes=[RouteInfo(name=r.name, task=r.task, description=r.description) for r in found])
+
+    return server
+
+
+def mcp_app(graph: Compiled, security: TransportSecuritySettings) -> Starlette:
+    """Serve it at `/mcp`, without sessions, so that any worker may answer any request; its lifespan must be entered."""
+    server = mcp_server(graph)
+    return server.streamable_http_app(stateless_http=True, max_request_body_size=MAX_BODY, transport_security=security)
+
+
+async def _run(
+    graph: Compiled, ctx: Context[Any, Any], prompt: str, image: str | None, settings: Settings
+) -> CallToolResult:
+    async def tell(event: dict[str, Any]) -> None:
+        if event.get("event") == "decision":
+            decision = event["decision"]
+            await ctx.report_progress(0.5, 1.0, f"{decision['route']}: {decision['model']} ({decision['reason']})")
+
+    user = getattr(ctx.request_context.request, "scope", {}).get("user")
+    try:
+        message = await remote_message(prompt, image)
+        result = await call_graph(graph, [message], settings, config=config_for(identity_of(user)), tell=tell)
+    except OmniRouterError as error:
+        raise ToolError(str(error)) from error
+    summary = summarize(result)
+    return CallToolResult(
+        content=await to_thread.run_sync(_content, summary, result["messages"][-1].text),
+        structured_content=dict(summary),
+        is_error=summary["error"] is not None,
+    )
+
+
+def _content(summary: Summary, text: str) -> list[ContentBlock]:
+    """Tell the answer, the explanation or the decision in words, with the pictures beside it."""
+    if not summary["attempts"] and not summary["error"]:  # only routed
+        text = f"{summary['route']}: {summary['model']} ({summary['reason']})"
+    pictures = [
+        ImageContent(data=base64.b64encode(Path(a["path"]).read_bytes()).decode(), mime_type=a["mime_type"])
+        for a in summary["artifacts"]
+    ]
+    return [TextContent(text=text), *pictures]

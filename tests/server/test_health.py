@@ -1,0 +1,110 @@
+"""`/omni/health` and `/omni/ready`: in process with scripted routers, and what an import of the app costs."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from omni_router import build_graph
+from omni_router.errors import ConfigurationError
+from omni_router.routers.choose import AutoRouter
+from omni_router.server import health
+from omni_router.server.health import health_routes, name_of, readiness_of
+from omni_router.services import Services
+from tests.conftest import ScriptedRouter
+
+pytestmark = pytest.mark.enable_socket  # the test client's event loop has a pair of sockets of its own
+
+
+class SlowRouter(ScriptedRouter):
+    """A router that loads until it is told to be done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_load = threading.Event()
+
+    def load(self) -> None:
+        assert self.may_load.wait(10)
+
+
+def client_of(services: Services) -> TestClient:
+    return TestClient(Starlette(routes=health_routes(build_graph(services).compile())))
+
+
+def until(client: TestClient, status: int) -> dict[str, Any]:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        answer = client.get("/omni/ready")
+        found: dict[str, Any] = answer.json()
+        if answer.status_code == status and (status != 503 or found["fails"]):
+            return found
+        time.sleep(0.02)
+    raise AssertionError(found)
+
+
+def test_ready_is_503_until_the_router_is_loaded_and_says_which_it_is(services: Services) -> None:
+    router = SlowRouter()
+    client = client_of(replace(services, router=router))
+    first = client.get("/omni/ready")
+    assert (first.status_code, first.json()["ready"]) == (503, False)
+    assert client.get("/omni/health").json() == {"status": "alive"}
+    router.may_load.set()
+    assert until(client, 200) == {"ready": True, "router": "slow", "fails": None}
+    client.get("/omni/ready")
+    assert len(router.asked) == 1, "it is loaded once"
+
+
+def test_ready_says_what_fails_and_tries_again(
+    services: Services, router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "RETRY", 0.05)
+    router.says = ConfigurationError("the checkpoint acme/none cannot be loaded")
+    client = client_of(services)
+    assert until(client, 503)["fails"] == "the checkpoint acme/none cannot be loaded"
+    router.says = "{}"
+    assert until(client, 200)["fails"] is None
+
+
+def test_an_unforeseen_failure_is_told_without_its_text(services: Services, router: ScriptedRouter) -> None:
+    router.says = RuntimeError("hf_secret")
+    said = until(client_of(services), 503)["fails"]
+    assert "RuntimeError" in said
+    assert "hf_secret" not in said
+
+
+def test_the_same_graph_is_loaded_once_for_all_its_apps(services: Services) -> None:
+    graph = build_graph(services).compile()
+    assert readiness_of(graph) is readiness_of(graph)
+
+
+def test_of_auto_the_router_that_it_chose_is_named(router: ScriptedRouter) -> None:
+    auto = AutoRouter(None, router, None)  # type: ignore[arg-type]
+    assert name_of(auto) == "auto"
+    auto._chosen = router
+    assert name_of(auto) == "scripted"
+
+
+def test_importing_the_app_loads_neither_torch_nor_a_client(tmp_path: Any) -> None:
+    heavy = ("torch", "transformers", "huggingface_hub", "PIL", "gradio")
+    code = (
+        "import sys, time, json, langgraph.graph; start = time.process_time(); import omni_router.server.app;"
+        f"print(json.dumps([time.process_time() - start, [m for m in {heavy} if m in sys.modules]]))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, loaded = json.loads(answer.stdout)
+    assert loaded == []
+    assert seconds < 3, "of the processor: the LangGraph server warns from 3 s on"
+
+
+def test_without_its_packages_the_app_names_the_extra() -> None:
+    code = "import sys; sys.modules['mcp'] = None; import omni_router.server.app"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ConfigurationError: the server needs more packages" in answer.stderr
+    assert 'pip install "omni-router[server]"' in answer.stderr

@@ -1,0 +1,99 @@
+"""Runs on the dev server: every stream mode, assistants with settings of their own, threads with pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from langgraph_sdk.client import SyncLangGraphClient
+
+from tests.server.pictures import DOT
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
+
+QUESTION = "Who discovered penicillin?"
+MODES = ["values", "updates", "messages", "messages-tuple", "custom", "events", "debug", "tasks", "checkpoints"]
+
+
+def asking(text: str, picture: str | None = None) -> dict[str, Any]:
+    if picture is None:
+        return {"messages": [{"role": "user", "content": text}]}
+    blocks = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": picture}}]
+    return {"messages": [{"role": "user", "content": blocks}]}
+
+
+def stream(sdk: SyncLangGraphClient, *modes: str, text: str = QUESTION) -> list[Any]:
+    thread = sdk.threads.create()["thread_id"]  # checkpoints are told of a thread
+    wanted: Any = list(modes)
+    return list(sdk.runs.stream(thread, "omni_router", input=asking(text), stream_mode=wanted))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_stream_mode_streams(sdk: SyncLangGraphClient, mode: str) -> None:
+    events = [part.event for part in stream(sdk, mode)]
+    expected = {"messages-tuple": "messages", "messages": "messages/partial"}.get(mode, mode)
+    assert expected in events
+    assert "error" not in events
+
+
+def test_the_decision_comes_before_any_token(sdk: SyncLangGraphClient) -> None:
+    parts = stream(sdk, "custom", "messages-tuple", "updates", "events")
+    first = next(i for i, part in enumerate(parts) if part.event == "custom")
+    assert parts[first].data["event"] == "decision"
+    tokens = [i for i, part in enumerate(parts) if part.event == "messages" and part.data[0]["content"]]
+    assert first < tokens[0]
+    assert len(tokens) > 3
+
+
+def test_after_a_fallback_the_new_decision_comes_before_its_tokens(sdk: SyncLangGraphClient) -> None:
+    parts = stream(sdk, "custom", "messages-tuple", text=f"{QUESTION} [[sandbox:overloaded_503*1]]")
+    told = [
+        part.data["decision"]["model"] if part.event == "custom" else "token"
+        for part in parts
+        if (part.event == "custom" and part.data["event"] == "decision")
+        or (part.event == "messages" and part.data[0]["content"])
+    ]
+    assert len({each for each in told if each != "token"}) == 2
+    assert told[0] != "token"
+    assert told[1] != "token", "the first model said nothing"
+    assert set(told[2:]) == {"token"}
+
+
+def test_two_assistants_of_one_graph_keep_to_their_own_settings(sdk: SyncLangGraphClient) -> None:
+    only_routes = sdk.assistants.create("omni_router", context={"skip_specialists": True}, name="routes only")
+    writes = sdk.assistants.create("omni_router", context={"route": "creative_writing"}, name="writes")
+    routed: Any = sdk.runs.wait(None, only_routes["assistant_id"], input=asking(QUESTION))
+    assert (routed["decision"]["route"], routed["attempts"]) == ("question_answering", [])
+    written: Any = sdk.runs.wait(None, writes["assistant_id"], input=asking(QUESTION))
+    assert written["decision"]["route"] == "creative_writing"
+    assert written["attempts"][-1]["outcome"] == "answered"
+    again: Any = sdk.runs.wait(None, only_routes["assistant_id"], input=asking(QUESTION))
+    assert again["attempts"] == []
+
+
+@pytest.mark.parametrize("picture", [DOT, "https://example.com/cat.png"], ids=["data URL", "address"])
+def test_a_thread_goes_on_about_its_picture(sdk: SyncLangGraphClient, picture: str) -> None:
+    thread = sdk.threads.create()["thread_id"]
+    first: Any = sdk.runs.wait(thread, "omni_router", input=asking("What is in this picture?", picture))
+    assert first["decision"]["task"] == "image-text-to-text"
+    assert first["error"] is None
+    second: Any = sdk.runs.wait(thread, "omni_router", input=asking("And what colour is it in the picture?"))
+    assert second["decision"]["task"] == "image-text-to-text"
+    assert second["error"] is None
+    assert second["attempts"][-1]["model"] == first["attempts"][-1]["model"], "the thread keeps its model"
+
+
+def test_health_and_readiness_are_mounted(sdk: SyncLangGraphClient) -> None:
+    sdk.runs.wait(None, "omni_router", input=asking(QUESTION))
+    assert sdk.http.get("/omni/health") == {"status": "alive"}
+    assert sdk.http.get("/omni/ready") == {"ready": True, "router": "semantic", "fails": None}
+
+
+def test_metrics_are_mounted_and_off_unless_wanted(url: str) -> None:
+    answer = httpx.get(f"{url}/omni/metrics")
+    assert (answer.status_code, "OMNI_METRICS=1" in answer.text) == (404, True)
+
+
+def test_nothing_blocks_the_servers_loop(sdk: SyncLangGraphClient, folder: Path) -> None:
+    sdk.runs.wait(None, "omni_router", input=asking(QUESTION))
+    assert "BlockingError" not in (folder / "server.log").read_text()
