@@ -12,6 +12,7 @@ from langgraph.runtime import get_runtime
 
 from omni_router.config.settings import Settings, settings_of
 from omni_router.errors import ConfigurationError
+from omni_router.inference.hang_up import hung_up_after
 from omni_router.services import Services
 from omni_router.state import State
 
@@ -35,9 +36,10 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
             return context.run(self._call, input)
 
     async def ainvoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
-        """Run the node on one of our threads."""
-        with set_config_context(ensure_config(config)) as context:
-            return await run_in_executor(_pool(), context.run, self._call, input)
+        """Run the node on one of our threads; when the run is cancelled, hang up on the model that it waits for."""
+        with set_config_context(ensure_config(config)) as context, hung_up_after(context):
+            # In a copy: the end of the block enters the context, and a thread that was hung up may still be in it.
+            return await run_in_executor(_pool(), context.copy().run, self._call, input)
 
     def _call(self, state: State) -> dict[str, Any]:
         settings, services = settings_of(get_runtime().context, self.settings), self.services()
