@@ -94,9 +94,9 @@ class _Talk(socketserver.StreamRequestHandler):
 class _There(httpx.HTTPTransport):
     """Takes what is asked of models to the loopback port, and everything else to the sandbox."""
 
-    def __init__(self, model: SilentModel, box: Sandbox) -> None:
+    def __init__(self, url: str, box: Sandbox) -> None:
         super().__init__(verify=False)  # a certificate of our own, on loopback
-        self._url, self._box = httpx.URL(model.url), box
+        self._url, self._box = httpx.URL(url), box
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.method != "POST":
@@ -105,15 +105,20 @@ class _There(httpx.HTTPTransport):
         return super().handle_request(request)
 
 
+def lead_to(url: str, box: Sandbox) -> None:
+    """Let the client of this process call the model at `url`."""
+    huggingface_hub.set_client_factory(
+        lambda: httpx.Client(transport=_There(url, box), follow_redirects=True, timeout=None)  # noqa: S113
+    )
+
+
 @contextmanager
 def silent_model(box: Sandbox, tls: ssl.SSLContext | None = None) -> Iterator[SilentModel]:
     """Let the client call a model that is there only to fall silent."""
     with SilentModel(tls) as model:
         threading.Thread(target=model.serve_forever, args=(0.05,), daemon=True).start()
         before = _http._GLOBAL_CLIENT_FACTORY
-        huggingface_hub.set_client_factory(
-            lambda: httpx.Client(transport=_There(model, box), follow_redirects=True, timeout=None)  # noqa: S113
-        )
+        lead_to(model.url, box)
         try:
             yield model
         finally:

@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph_sdk import get_client, get_sync_client
 
 from omni_router import Services, Settings, build_graph, threads
 from omni_router._sandbox import Sandbox
+from omni_router._sandbox import sandbox as sandboxed
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
+from tests.dev_server import dev_server
 from tests.silent_model import Silence, SilentModel, own_certificate, silent_model
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
+ROOT = Path(__file__).parents[1]
 TEXT, IMAGE = "sandbox/text-generation-1", "sandbox/text-to-image-1"
 WITHIN = 1.0  # seconds from the cancellation until the model notices
 PATIENT = Settings(timeout=60)  # no timeout may be taken for a hang-up
@@ -209,3 +213,84 @@ def test_a_model_that_only_seems_to_answer_is_given_up_at_the_timeout(
         *_, (_, result) = graph.stream(ask("why?"), context=settings, stream_mode=["messages", "values"])
     assert result["error"]["kind"] == "timeout"
     assert time.monotonic() - started < 5
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[SilentModel]:
+    with sandboxed() as box, silent_model(box) as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def server(served: SilentModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The dev server, with the graph as it ships, but for where the client's calls of models go."""
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "there.py").write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from omni_router._sandbox import install\n"
+        "from omni_router.graph import graph\n"
+        "from tests.silent_model import lead_to\n"
+        f"lead_to({served.url!r}, install())\n"
+    )
+    (folder / "langgraph.json").write_text('{"dependencies": ["."], "graphs": {"omni_router": "./there.py:graph"}}')
+    with dev_server(folder) as url:
+        yield url
+        told = (folder / "server.log").read_text()
+        assert "Traceback" not in told, told
+
+
+def wait_until_asked(model: SilentModel) -> float:
+    model.asked.get(timeout=60)
+    time.sleep(0.1)  # for the client to read the little that comes
+    return time.monotonic()
+
+
+@pytest.mark.parametrize("silent", ["before the answer", "within the answer"])
+def test_the_server_hangs_up_when_a_run_is_cancelled(server: str, served: SilentModel, silent: Silence) -> None:
+    served.silent = silent
+    with get_sync_client(url=server) as sdk:
+        thread = sdk.threads.create()["thread_id"]
+        run = sdk.runs.create(thread, "omni_router", input=asking("Who discovered penicillin?"))["run_id"]
+        left = wait_until_asked(served)
+        sdk.runs.cancel(thread, run)
+        assert served.hung_up.get(timeout=20) - left < WITHIN
+        assert sdk.runs.join(thread, run) is not None
+        assert sdk.runs.get(thread, run)["status"] == "interrupted"
+
+
+def test_the_server_hangs_up_when_the_reader_of_a_stream_goes_away(server: str, served: SilentModel) -> None:
+    served.silent = "within the answer"
+    with get_sync_client(url=server) as sdk:
+        stream = sdk.runs.stream(
+            None,
+            "omni_router",
+            input=asking("Who discovered radium?"),
+            stream_mode=["custom", "messages-tuple"],
+            on_disconnect="cancel",
+        )
+        next(part for part in stream if part.event == "messages")
+        left = wait_until_asked(served)
+        stream.close()  # type: ignore[attr-defined]
+        assert served.hung_up.get(timeout=20) - left < WITHIN
+
+
+def test_the_server_hangs_up_when_the_waiter_goes_away(server: str, served: SilentModel) -> None:
+    served.silent = "before the answer"
+
+    async def leave() -> float:
+        async with get_client(url=server) as sdk:
+            waits = asyncio.create_task(
+                sdk.runs.wait(None, "omni_router", input=asking("Who discovered neon?"), on_disconnect="cancel")
+            )
+            left = await asyncio.to_thread(wait_until_asked, served)
+            waits.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waits
+        return left
+
+    left = asyncio.run(leave())
+    assert served.hung_up.get(timeout=20) - left < WITHIN
+
+
+def asking(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
