@@ -123,7 +123,7 @@ async def langgraph_server(folder: Path, latency: float) -> AsyncIterator[Place]
     """Start the dev server, and ask it with its SDK for runs without a thread, which it forgets."""
     from langgraph_sdk.client import LangGraphClient
 
-    with dev_server(folder, jobs=TOGETHER, OMNI_SANDBOX_LATENCY=str(latency)) as url:
+    with dev_server(folder, TOGETHER, OMNI_SANDBOX_LATENCY=str(latency)) as url:
         async with httpx.AsyncClient(base_url=url, timeout=WAIT, limits=httpx.Limits()) as client:
             sdk = LangGraphClient(client)
 

@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def dev_server(folder: Path, jobs: int = 20, **variables: str) -> Iterator[str]:
+def dev_server(folder: Path, jobs: int = 20, /, **variables: str) -> Iterator[str]:
     """Serve from `folder`, where state and policy go, and give the URL.
 
     What is served is the repository's langgraph.json, unless the folder has one of its own.
