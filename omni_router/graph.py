@@ -12,7 +12,7 @@ from omni_router.once import once
 from omni_router.services import Services
 from omni_router.state import Input, Output, State
 from omni_router.tasks import TASKS
-from omni_router.threads import OnOwnThreads
+from omni_router.threads import OnOwnThreads, Pool
 
 Graph = StateGraph[State, Settings, Input, Output]
 
@@ -38,7 +38,8 @@ def build_graph(services: Services | None = None, settings: Settings = Settings(
         "explain",
     ):
         function = getattr(import_module(f"omni_router.nodes.{name}"), name)
-        graph.add_node(name, OnOwnThreads(function, services=made, settings=settings))
+        pool: Pool = "specialists" if name in specialists.values() else "others"
+        graph.add_node(name, OnOwnThreads(function, pool=pool, services=made, settings=settings))
 
     graph.add_edge(START, "route_request")
     graph.add_edge("route_request", "validate_choice")

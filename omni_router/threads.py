@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config, run_in_executor, set_config_context
@@ -12,21 +12,24 @@ from langgraph.runtime import get_runtime
 
 from omni_router.config.settings import Settings, settings_of
 from omni_router.errors import ConfigurationError
+from omni_router.inference.hang_up import hung_up_after
 from omni_router.services import Services
 from omni_router.state import State
 
 Node = Callable[[State, Settings, Services], dict[str, Any]]
+Pool = Literal["specialists", "others"]
 
 
 class OnOwnThreads(Runnable[State, dict[str, Any]]):
     """A plain node function as a graph node, handed its services and the run's settings.
 
     Under `ainvoke` and `astream` it runs in a pool of `OMNI_THREADS` (64) threads, with the run's context, so that
-    token streams and custom events arrive under every form of call.
+    token streams and custom events arrive under every form of call. Nodes that call specialists share one pool, all
+    others another: a run is routed, and one that was answered recorded, without queueing behind the models of others.
     """
 
-    def __init__(self, node: Node, *, services: Callable[[], Services], settings: Settings) -> None:
-        self.node, self.services, self.settings = node, services, settings
+    def __init__(self, node: Node, *, pool: Pool, services: Callable[[], Services], settings: Settings) -> None:
+        self.node, self.pool, self.services, self.settings = node, pool, services, settings
         self.name = node.__name__
 
     def invoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
@@ -35,9 +38,10 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
             return context.run(self._call, input)
 
     async def ainvoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
-        """Run the node on one of our threads."""
-        with set_config_context(ensure_config(config)) as context:
-            return await run_in_executor(_pool(), context.run, self._call, input)
+        """Run the node on one of our threads; when the run is cancelled, hang up on the model that it waits for."""
+        with set_config_context(ensure_config(config)) as context, hung_up_after(context):
+            # In a copy: the end of the block enters the context, and a thread that was hung up may still be in it.
+            return await run_in_executor(_pool(self.pool), context.copy().run, self._call, input)
 
     def _call(self, state: State) -> dict[str, Any]:
         settings, services = settings_of(get_runtime().context, self.settings), self.services()
@@ -48,8 +52,8 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
+def _pool(name: Pool) -> ThreadPoolExecutor:
     given = os.environ.get("OMNI_THREADS", "64")
     if not given.isdecimal() or int(given) < 1:
         raise ConfigurationError(f"OMNI_THREADS is {given!r}; it has to be a whole number of at least 1")
-    return ThreadPoolExecutor(int(given), thread_name_prefix="omni-router")
+    return ThreadPoolExecutor(int(given), thread_name_prefix=f"omni-router {name}")

@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def dev_server(folder: Path, **variables: str) -> Iterator[str]:
+def dev_server(folder: Path, jobs: int = 20, /, **variables: str) -> Iterator[str]:
     """Serve from `folder`, where state and policy go, and give the URL.
 
     What is served is the repository's langgraph.json, unless the folder has one of its own.
@@ -36,7 +36,7 @@ def dev_server(folder: Path, **variables: str) -> Iterator[str]:
     command = [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--port", str(port), "--n-jobs-per-worker", "20"],
+            [*command, "--port", str(port), "--n-jobs-per-worker", str(jobs)],
             cwd=folder,
             env={**plain, **quiet, "OMNI_SANDBOX": "1", "OMNI_ROUTER": "semantic", **variables},
             stdout=log,

@@ -22,6 +22,7 @@ from omni_router._sandbox import Sandbox
 from omni_router.choice import order_of_choice
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import KINDS, ErrorKind
+from omni_router.files import write_whole
 from omni_router.history import History, ModelRecord, Use, Verdict
 from omni_router.history.file import FileHistory
 from omni_router.history.fold import MAX_MODELS, RECENT, fold, fold_verdict, learn, lifted, merge, read_record
@@ -324,7 +325,7 @@ def test_a_use_of_a_route_that_is_gone_is_dropped_with_a_warning(
     before = path.read_bytes()
     history = FileHistory(RouteFile(path))
     assert history.record(use(route="gone")) is None
-    assert history.flush() == []
+    history.flush()
     assert path.read_bytes() == before
     assert len(warned(caplog)) == 1
     assert "'gone'" in warned(caplog)[0]
@@ -377,6 +378,25 @@ def test_eight_processes_lose_none_of_their_hundred_uses_each(tmp_path: Path) ->
     assert {entry["id"] for entry in models} == {f"acme/m{number}" for number in range(5)}
     assert sum(entry["uses"] for entry in models) == 800
     assert sum(entry["successes"] for entry in models) == 800
+
+
+def test_uses_that_come_while_the_file_is_written_are_written_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path)
+    history, writes = FileHistory(RouteFile(path)), list[str]()
+
+    def slowly(target: Path, text: str) -> None:
+        writes.append(text)
+        time.sleep(0.2)
+        write_whole(target, text)
+
+    monkeypatch.setattr("omni_router.config.route_file.write_whole", slowly)
+    with ThreadPoolExecutor(16) as pool:
+        places = list(pool.map(lambda number: history.record(use("acme/m1", number)), range(1, 17)))
+    assert places == [str(path)] * 16
+    assert stored(path)[0]["uses"] == 16
+    assert len(writes) < 8
 
 
 def test_threads_of_one_process_lose_nothing_and_each_learns_that_its_use_was_stored(tmp_path: Path) -> None:
@@ -453,7 +473,9 @@ def test_a_use_that_waits_is_written_together_with_the_next(tmp_path: Path) -> N
     make(tmp_path)
     assert history.record(use("acme/m3", 3)) == str(path)
     assert [entry["id"] for entry in stored(path)] == ["acme/m1", "acme/m2", "acme/m3"]
-    assert history.flush() == []
+    before = path.read_bytes()
+    history.flush()
+    assert path.read_bytes() == before
 
 
 def test_a_use_waits_while_its_folder_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -507,7 +529,7 @@ def test_a_sandbox_model_is_refused_outside_the_sandbox(tmp_path: Path) -> None:
     before = path.read_bytes()
     history = FileHistory(RouteFile(path))
     assert history.record(use("sandbox/text-generation-1")) is None
-    assert history.flush() == []
+    history.flush()
     assert path.read_bytes() == before
 
 

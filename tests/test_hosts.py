@@ -3,15 +3,17 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from omni_router import Services, Settings, build_graph
+from omni_router import Services, Settings, build_graph, threads
 from omni_router._sandbox import Sandbox
 from tests.calls import ask
 from tests.conftest import ScriptedRouter
@@ -133,3 +135,24 @@ def test_importing_the_graph_loads_no_model_library() -> None:
     code = "import sys, omni_router.graph; print([m for m in ('torch', 'transformers', 'PIL') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_a_run_is_routed_while_all_threads_for_specialists_are_taken(
+    services: Services, router: ScriptedRouter, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = {name: ThreadPoolExecutor(1) for name in ("specialists", "others")}
+    monkeypatch.setattr(threads, "_pool", pools.__getitem__)
+    router.choose("question_answering", TEXT)
+    graph = build_graph(services).compile()
+    sandbox.latency = 3
+
+    async def both() -> None:
+        slow = asyncio.create_task(graph.ainvoke(ask("why?")))
+        while not any(record.method == "POST" for record in sandbox.requests):  # noqa: ASYNC110 (another thread's)
+            await asyncio.sleep(0.01)
+        routed = await graph.ainvoke(ask("why?"), context=Settings(skip_specialists=True))
+        assert routed["decision"]["model"] == TEXT
+        assert not slow.done()
+        assert (await slow)["error"] is None
+
+    asyncio.run(both())

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -312,6 +313,17 @@ def test_half_of_a_surrogate_pair_survives_a_write(tmp_path: Path) -> None:
     history = FileHistory(RouteFile(path))
     assert history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) == str(path)
     assert json.loads(path.read_text())[0]["note"] == "\ud83d"
+
+
+def test_a_number_that_is_none_survives_a_write_and_a_text_of_it_too(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([{**GOOD, "note": [float("nan"), "NaN"]}]))
+    assert FileHistory(RouteFile(path)).record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) == str(
+        path
+    )
+    number, text = json.loads(path.read_text())[0]["note"]
+    assert math.isnan(number)
+    assert text == "NaN"
 
 
 def test_provider_of_a_model_written_by_hand_is_split_and_kept(tmp_path: Path) -> None:

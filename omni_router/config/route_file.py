@@ -102,7 +102,7 @@ def _as_text(entries: list[dict[str, Any]]) -> str:
     """Write entries as people read them; orjson takes a tenth of the time, but cannot write all that a file holds."""
     import orjson
 
-    if (text := json.dumps(entries, ensure_ascii=False)) and "NaN" not in text and "Infinity" not in text:
-        with suppress(TypeError):  # half of a surrogate pair, or a number of more than 64 bits
-            return orjson.dumps(entries, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    with suppress(TypeError, ValueError):  # half of a surrogate pair, a number of more than 64 bits, a NaN
+        json.dumps(entries, allow_nan=False)  # orjson would write a NaN as null
+        return orjson.dumps(entries, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
     return json.dumps(entries, indent=2) + "\n"

@@ -4,6 +4,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from omni_router import _sandbox
@@ -19,17 +20,26 @@ from omni_router.routers.reply import OTHER
 logger = logging.getLogger("omni_router")
 
 
+@dataclass(eq=False)
+class _Waiting:
+    """A use on its way to the file."""
+
+    use: Use
+    stored: bool = False
+
+
 class FileHistory:
     """The models of each route, kept beside the policy in one file.
 
-    A use that cannot be written (the file is broken or read-only) waits in memory and is written with the next one, on
-    the next read, or when the process ends.
+    Uses that come while the file is written are written together, by whoever is next: runs that end at the same time
+    wait for one write and not for each other's. A use that cannot be written (the file is broken or read-only) waits in
+    memory and is written with the next one, on the next read, or when the process ends.
     """
 
     def __init__(self, file: RouteFile) -> None:
         self._file = file
         self._cooling = CoolingFile(file.path.with_name(f".{file.path.name}.cooling"))
-        self._waiting: list[Use] = []
+        self._waiting: list[_Waiting] = []
         self._warned = ""  # the last warning: every read tries again, and would say the same
         self._lock = threading.RLock()
         atexit.register(self.flush)
@@ -56,36 +66,39 @@ class FileHistory:
         if is_sandbox_model(use.model) and not _sandbox.active():
             return None
         self._cooling.note(use)
-        with self._lock:
-            self._waiting.append(use)
-            stored = self.flush()  # under the same lock: another thread's flush would keep the news to itself
-        return str(self._file.path) if use in stored else None
+        mine = _Waiting(use)
+        self._waiting.append(mine)  # before the lock: whoever has it next writes this too
+        self.flush()
+        return str(self._file.path) if mine.stored else None
 
-    def flush(self) -> list[Use]:
-        """Write what waits, and give what was stored of it."""
+    def flush(self) -> None:
+        """Write what waits."""
         with self._lock:
-            if not self._waiting:
-                return []
-            stored: list[Use] = []
+            waiting = list(self._waiting)
+            if not waiting:
+                return
+            folded = list[_Waiting]()
 
             def change(entries: list[dict[str, Any]]) -> bool:
                 by_name = _by_name(entries)
-                for use in self._waiting:
-                    entry = by_name.get(use.route.casefold())
+                for each in waiting:
+                    entry = by_name.get(each.use.route.casefold())
                     if entry is None:
-                        logger.warning("route %r is no longer in %s: its use is dropped", use.route, self._file.path)
-                    elif (models := self._list(entry, "models")) is not None and fold(models, use):
-                        stored.append(use)
-                return bool(stored)
+                        told = (each.use.route, self._file.path)
+                        logger.warning("route %r is no longer in %s: its use is dropped", *told)
+                    elif (models := self._list(entry, "models")) is not None and fold(models, each.use):
+                        folded.append(each)
+                return bool(folded)
 
             try:
                 self._file.update(change)
             except (PolicyFileError, OSError) as error:
-                self._warn(f"{error}; {len(self._waiting)} record(s) wait until it can be written")
-                return []
-            self._waiting.clear()
+                self._warn(f"{error}; {len(waiting)} record(s) wait until it can be written")
+                return
+            del self._waiting[: len(waiting)]  # they came first, and others only append
             self._warned = ""
-            return stored
+            for each in folded:
+                each.stored = True
 
     def judge(self, verdict: Verdict) -> str | None:
         """Store a verdict; the file it went to, or None when its model and route are not known here.

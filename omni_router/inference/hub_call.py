@@ -1,4 +1,4 @@
-"""Around a block of huggingface_hub calls: the run's token, time limits, and no private addresses."""
+"""Around a block of huggingface_hub calls: the run's token, time limits, hanging up, and no private addresses."""
 
 import time
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from omni_router import _sandbox
 from omni_router.errors import BadPicture
+from omni_router.inference import hang_up
 from omni_router.inference.pictures import look_up, pinned
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 INFERENCE_ROUTER = "router.huggingface.co"  # what the client calls for every provider
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Call:
     token: str | None
     timeout: float  # seconds
     started: float
+    asked: float  # when its last request began
 
 
 _current: ContextVar[_Call | None] = ContextVar("hub_call", default=None)
@@ -35,16 +37,27 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
     at a URL: it then uses the process's own login, and waits for ever. Once `timeout` is over no further request
     begins, which ends the client's polling for a picture that never comes. An address outside Hugging Face, as a
     provider may hand over, has to be a public one.
+
+    Raises:
+        HungUp: the run that this thread works for was cancelled.
     """
     from huggingface_hub import get_session
 
     client = get_session()
     hooks = client.event_hooks
     if _sign not in hooks["request"]:
-        client.event_hooks = {**hooks, "request": [*hooks["request"], _sign]}
-    before = _current.set(_Call(token, timeout, time.monotonic()))
+        client.event_hooks = {
+            **hooks,
+            "request": [*hooks["request"], _sign],
+            "response": [*hooks["response"], _listen],
+        }
+    now = time.monotonic()
+    before = _current.set(_Call(token, timeout, started=now, asked=now))
     try:
         yield
+    except Exception:
+        hang_up.check()  # how a call ends that is hung up is not the client's failure
+        raise
     finally:
         _current.reset(before)
 
@@ -55,7 +68,9 @@ def _sign(request: "httpx.Request") -> None:
 
     if (call := _current.get()) is None:
         return
-    if time.monotonic() > call.started + call.timeout:
+    hang_up.follow(request)
+    call.asked = time.monotonic()
+    if call.asked > call.started + call.timeout:
         raise httpx.ReadTimeout(f"no answer within {call.timeout:g} s", request=request)
     limits = request.extensions.setdefault("timeout", {})
     request.extensions["timeout"] = {**httpx.Timeout(call.timeout).as_dict(), **{k: v for k, v in limits.items() if v}}
@@ -66,6 +81,11 @@ def _sign(request: "httpx.Request") -> None:
             request.headers["authorization"] = f"Bearer {call.token}"
     elif request.url.host != INFERENCE_ROUTER:
         _pin(request)
+
+
+def _listen(response: "httpx.Response") -> None:
+    if call := _current.get():
+        response.stream = hang_up.Heard(response, call.asked, call.timeout)
 
 
 def _pin(request: "httpx.Request") -> None:
