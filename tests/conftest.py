@@ -64,6 +64,10 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         "DECISION_LOG_TEXT",
         "TRACING",
         "METRICS",
+        "MCP_HOSTS",
+        "API_KEY",
+        "MAX_BODY",
+        "MAX_CONCURRENT",
     ):
         monkeypatch.delenv(f"OMNI_{name}", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
