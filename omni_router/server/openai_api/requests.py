@@ -1,0 +1,172 @@
+"""The bodies of requests: read, checked, and turned into the settings of a run."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from starlette.requests import Request
+
+from omni_router.server.openai_api.errors import ApiError
+from omni_router.server.openai_api.messages import wrong
+from omni_router.server.openai_api.models import OMNI
+
+MAX_SIDE = 4096  # pixels; what image models make today ends well below
+
+# What changes nothing of an answer's text, or only how it is billed, kept and sped up: taken and not looked at.
+IGNORED = frozenset(
+    (
+        *(
+            "metadata",
+            "parallel_tool_calls",
+            "prediction",
+            "prompt_cache_key",
+            "prompt_cache_retention",
+            "reasoning_effort",
+            "safety_identifier",
+        ),
+        *("service_tier", "store", "user", "verbosity"),
+        *("background", "moderation", "quality", "style", "output_compression"),  # of pictures
+    )
+)
+# What is served in one way only: the values that ask for that one, beside null.
+ONLY: dict[str, tuple[object, ...]] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+    "modalities": (["text"],),
+    "audio": (),
+    "functions": (),
+    "function_call": (),
+    "web_search_options": (),
+    "output_format": ("png",),
+    "partial_images": (0,),
+}
+
+Body = TypeVar("Body", bound="_Body")
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = OMNI
+
+
+class _Function(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+
+class _Tool(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["function"]
+    function: _Function
+
+
+class _StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    include_usage: bool = False
+
+
+class ChatRequest(_Body):
+    """POST /v1/chat/completions, as far as it is served."""
+
+    messages: list[Any] = Field(min_length=1)
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    tools: list[_Tool] | None = None
+    tool_choice: Literal["auto", "none", "required"] | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+
+    def knobs(self) -> dict[str, Any]:
+        """Give the fields of `Settings` that the request names."""
+        form = self.response_format
+        given = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+            "max_new_tokens": self.max_completion_tokens or self.max_tokens,
+            "tools": [tool.model_dump() for tool in self.tools or []] or None,
+            "tool_choice": self.tool_choice if self.tools else None,
+            "response_format": form if form and form.get("type") != "text" else None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class ImageRequest(_Body):
+    """POST /v1/images/generations, as far as it is served."""
+
+    prompt: Text
+    size: Annotated[str, StringConstraints(pattern=r"^(auto|[1-9]\d{1,3}x[1-9]\d{1,3})$")] | None = None
+    response_format: Literal["b64_json", "url"] | None = None
+    stream: Literal[False] | None = None
+
+    def knobs(self) -> dict[str, Any]:
+        """Give the fields of `Settings` that the request names."""
+        if self.size in (None, "auto"):
+            return {}
+        width, height = map(int, str(self.size).split("x"))
+        if max(width, height) > MAX_SIDE:
+            raise wrong("size", self.size, f"allowed are auto and WIDTHxHEIGHT in pixels, each at most {MAX_SIDE}")
+        return {"width": width, "height": height}
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """Read the body as a JSON object.
+
+    Raises:
+        ApiError: it is none, or is not said to be JSON.
+    """
+    # A page in somebody's browser may send anything else to a server on their machine without asking it first.
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ApiError("Send the body as JSON, with the header `Content-Type: application/json`.", status=415,
+                       code="unsupported_media_type")  # fmt: skip
+    try:
+        found = orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise ApiError(f"The body is not valid JSON: {error}", code="invalid_json") from error
+    if not isinstance(found, dict):
+        raise ApiError("The body is JSON, but not an object.", code="invalid_json")
+    return found
+
+
+def read_as(kind: type[Body], found: Mapping[str, Any]) -> Body:
+    """Check a body against what is served.
+
+    Raises:
+        ApiError: a parameter is unknown, or has a value that is not served; it names both and what is allowed.
+    """
+    for name, allowed in ONLY.items():
+        if found.get(name) is not None and found[name] not in allowed:
+            told = f"allowed is {' or '.join(map(repr, allowed))}" if allowed else "it is not served here"
+            raise wrong(name, found[name], told)
+    rest = {name: value for name, value in found.items() if name not in IGNORED and name not in ONLY}
+    try:
+        return kind.model_validate(rest)
+    except ValidationError as error:
+        raise _told(error.errors()[0], kind) from error
+
+
+def _told(first: Any, kind: type[BaseModel]) -> ApiError:
+    param = ".".join(str(part) for part in first["loc"] if part in kind.model_fields or isinstance(part, int))
+    if first["type"] == "extra_forbidden":
+        param = ".".join(map(str, first["loc"]))
+        return ApiError(f"Unknown parameter: {param!r}. Known are {', '.join(kind.model_fields)}; see the "
+                        "documentation for what is ignored.", param=param, code="unknown_parameter")  # fmt: skip
+    if first["type"] == "missing":
+        return ApiError(f"The parameter {param!r} is missing.", param=param, code="missing_required_parameter")
+    return wrong(param, first["input"], first["msg"])
