@@ -1,6 +1,6 @@
 """The bodies of requests: read, checked, and turned into the settings of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
@@ -162,11 +162,17 @@ def read_as(kind: type[Body], found: Mapping[str, Any]) -> Body:
 
 
 def _told(first: Any, kind: type[BaseModel]) -> ApiError:
-    param = ".".join(str(part) for part in first["loc"] if part in kind.model_fields or isinstance(part, int))
+    param = _path(first["loc"])
     if first["type"] == "extra_forbidden":
-        param = ".".join(map(str, first["loc"]))
-        return ApiError(f"Unknown parameter: {param!r}. Known are {', '.join(kind.model_fields)}; see the "
-                        "documentation for what is ignored.", param=param, code="unknown_parameter")  # fmt: skip
+        known = ", ".join(kind.model_fields)
+        return ApiError(f"Unknown parameter: {param!r}. Served are {known}; the documentation names what is ignored.",
+                        param=param, code="unknown_parameter")  # fmt: skip
     if first["type"] == "missing":
         return ApiError(f"The parameter {param!r} is missing.", param=param, code="missing_required_parameter")
     return wrong(param, first["input"], first["msg"])
+
+
+def _path(place: Iterable[str | int]) -> str:
+    """Write where in a body something is; pydantic also names the type it tried, which is no part of the body."""
+    named = (part for part in place if isinstance(part, int) or (part.isidentifier() and part != "str"))
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named).removeprefix(".")
