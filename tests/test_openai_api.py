@@ -1,4 +1,4 @@
-"""/v1 on a real uvicorn, driven with OpenAI's own client: chats at once and in pieces, models, and the decision alone."""
+"""/v1 on a real uvicorn, driven with OpenAI's own client: chats at once and in pieces, models, the decision alone."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ def client(url: str) -> Iterator[OpenAI]:
 
 def test_a_chat_is_answered_and_the_decision_told_in_headers_and_body(client: OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="omni", messages=QUESTION)
-    told = raw.parse()
+    told: Any = raw.parse()
     assert told.choices[0].message.content.startswith(f"[sandbox] Simulated answer of {TEXT}")
     assert (told.model, told.choices[0].finish_reason) == (TEXT, "stop")
     assert told.usage.total_tokens == told.usage.prompt_tokens + told.usage.completion_tokens > 0
@@ -50,7 +50,7 @@ def test_a_chat_is_answered_and_the_decision_told_in_headers_and_body(client: Op
 
 
 def test_a_stream_gives_pieces_the_decision_first_and_last_and_usage_when_asked(client: OpenAI) -> None:
-    pieces = list(
+    pieces: Any = list(
         client.chat.completions.create(
             model="omni", messages=QUESTION, stream=True, stream_options={"include_usage": True}
         )
@@ -76,7 +76,7 @@ def test_the_async_client_runs_two_at_once(services: Services, router: ScriptedR
     router.choose("question_answering", TEXT)
     sandbox.latency = 0.5
 
-    async def both() -> list[str]:
+    async def both(url: str) -> list[str]:
         async with AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
 
             async def streamed() -> str:
@@ -89,14 +89,14 @@ def test_the_async_client_runs_two_at_once(services: Services, router: ScriptedR
             return [plain.choices[0].message.content or "", pieces]
 
     with openai_server(services) as url:
-        first, second = asyncio.run(both())
+        first, second = asyncio.run(both(url))
     assert first == second
     assert first.startswith("[sandbox]")
 
 
 def test_what_a_request_names_reaches_the_specialist(services: Services, router: ScriptedRouter) -> None:
     router.choose("question_answering", TEXT)
-    serving, inference = scripted(services, [AIMessageChunk("Hi.")], [AIMessageChunk("Hi.")])
+    serving, inference = scripted(services, [AIMessageChunk(content="Hi.")], [AIMessageChunk(content="Hi.")])
     form: Any = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
     with openai_server(serving, Settings(max_models=2)) as url, OpenAI(base_url=url, api_key="none") as client:
         client.chat.completions.create(
@@ -136,6 +136,39 @@ def test_models_lists_the_routers_choice_the_routes_and_the_hubs_models_once_eac
         client.models.retrieve("nobody/nothing")
 
 
+@pytest.mark.parametrize("name", ["sandbox/text-generation-2", "sandbox/text-generation-2:together"])
+def test_a_model_of_the_hub_may_be_named_and_is_the_only_one_called(
+    client: OpenAI, sandbox: Sandbox, name: str
+) -> None:
+    raw = client.chat.completions.with_raw_response.create(model=name, messages=QUESTION)
+    assert raw.parse().model == "sandbox/text-generation-2"
+    assert raw.headers["x-omni-source"] == "caller"
+    sandbox.fail("overloaded_503", model="sandbox/text-generation-2")
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.chat.completions.create(model=name, messages=QUESTION)
+    assert caught.value.status_code == 503
+
+
+def test_a_model_that_is_not_on_the_hub_is_404(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="Check the model's name") as caught:
+        client.chat.completions.create(model="acme/counsel-70b", messages=QUESTION)
+    assert caught.value.code == "model_not_found"
+
+
+def test_a_route_may_be_named_and_the_router_is_not_asked(client: OpenAI, router: ScriptedRouter) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="omni/Summarization", messages=QUESTION)
+    assert raw.headers["x-omni-route"] == "summarization"
+    assert router.asked == []
+
+
+def test_a_conversation_stays_with_its_model(client: OpenAI, router: ScriptedRouter) -> None:
+    """As a thread does: the answer that comes back is known again by its text."""
+    told = client.chat.completions.create(model="sandbox/text-generation-3", messages=QUESTION)
+    router.choose("question_answering")
+    thread: Any = [*QUESTION, {"role": "assistant", "content": told.choices[0].message.content}, *QUESTION]
+    assert client.chat.completions.create(model="omni", messages=thread).model == "sandbox/text-generation-3"
+
+
 def test_route_tells_where_a_chat_would_go_and_calls_nobody(url: str, sandbox: Sandbox) -> None:
     told = httpx.post(f"{url}/route", json={"model": "omni", "messages": QUESTION, "stream": True})
     assert told.json()["route"] == "question_answering"
@@ -153,7 +186,7 @@ def test_route_tells_that_none_fits_as_a_decision(url: str, router: ScriptedRout
 
 def test_a_prompt_of_five_megabytes_is_answered(client: OpenAI) -> None:
     huge: Any = [{"role": "user", "content": "tides " * 870_000}]
-    told = client.chat.completions.create(model="omni", messages=huge)
+    told: Any = client.chat.completions.create(model="omni", messages=huge)
     assert told.usage.prompt_tokens > 1_000_000
 
 
@@ -190,9 +223,7 @@ def test_a_slow_model_has_the_stream_begun_and_kept_alive_with_comments(
     assert "".join(piece.choices[0].delta.content or "" for piece in pieces).startswith("[sandbox]")
 
 
-def test_a_route_of_any_name_fits_into_a_header(
-    services: Services, router: ScriptedRouter, write_policy: Any
-) -> None:
+def test_a_route_of_any_name_fits_into_a_header(services: Services, router: ScriptedRouter, write_policy: Any) -> None:
     write_policy(**{"größe & co": [TEXT]})
     router.choose("größe & co", TEXT)
     with openai_server(services) as url:

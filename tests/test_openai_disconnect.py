@@ -32,7 +32,7 @@ class HeldInference(HubInference):
 
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
         if self.speaks_first:
-            ScriptedModel(pieces=[AIMessageChunk("It "), AIMessageChunk("is ")]).invoke(list(messages))
+            ScriptedModel(pieces=[AIMessageChunk(content="It "), AIMessageChunk(content="is ")]).invoke(list(messages))
         self.called.set()
         self.let_go.wait(WAIT)
         self.ended.set()

@@ -1,4 +1,4 @@
-"""What fails under /v1: the status, the shape OpenAI's clients read, and the hint; before a stream begins and within it."""
+"""What fails under /v1: the status, the shape OpenAI's clients read, and the hint; before a stream and within it."""
 
 import json
 from collections.abc import Iterator
@@ -185,7 +185,9 @@ def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -
         ({"temprature": 1}, "temprature", "Unknown parameter"),
     ],
 )
-def test_a_value_that_is_not_served_is_named_with_what_is(url: str, body: dict[str, Any], param: str, says: str) -> None:
+def test_a_value_that_is_not_served_is_named_with_what_is(
+    url: str, body: dict[str, Any], param: str, says: str
+) -> None:
     told = post(url, **body)
     assert told.status_code == 400
     assert error_of(told)["param"] == param
@@ -207,7 +209,7 @@ def test_what_the_server_has_to_correct_goes_to_its_log_and_not_to_the_client(ca
 
 
 def test_no_answer_or_failure_holds_a_token(url: str, sandbox: Sandbox, services: Services) -> None:
-    for fault in FAULTS:
+    for fault in (name for name, fault in FAULTS.items() if fault.status >= 400 and fault.where == "specialist"):
         sandbox.fail(fault)
         for stream in (False, True):
             told = post(url, stream=stream)

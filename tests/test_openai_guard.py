@@ -34,7 +34,7 @@ def test_without_the_key_every_path_is_401(services: Services, monkeypatch: pyte
     with openai_server(services) as url:
         for path in ("chat/completions", "images/generations", "route", "models", "models/omni", "anything"):
             method = "GET" if path.startswith("models") else "POST"
-            told = httpx.request(method, f"{url}/{path}", headers={"authorization": sent.encode()})
+            told = httpx.request(method, f"{url}/{path}", headers=[(b"authorization", sent.encode())])
             assert (told.status_code, told.json()["error"]["code"]) == (401, "invalid_api_key")
             assert told.headers["www-authenticate"] == "Bearer"
 
@@ -152,5 +152,3 @@ def test_a_limit_that_is_none_is_told_at_the_start(name: str, value: str) -> Non
 def test_the_key_is_in_no_repr() -> None:
     assert "s3cret" not in repr(Limits.read({"OMNI_API_KEY": "s3cret"}))
     assert Limits.read({"OMNI_API_KEY": "  "}).key is None
-
-

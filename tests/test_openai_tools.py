@@ -29,11 +29,11 @@ TOOLS: Any = [
     }
 ]
 CALLS = [
-    AIMessageChunk("", tool_call_chunks=[tool_call_chunk(name="weather", args="", id="call_0", index=0)]),
-    AIMessageChunk("", tool_call_chunks=[tool_call_chunk(args='{"city": ', index=0)]),
-    AIMessageChunk("", tool_call_chunks=[tool_call_chunk(args='"Paris"}', index=0)]),
+    AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(name="weather", args="", id="call_0", index=0)]),
+    AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(args='{"city": ', index=0)]),
+    AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(args='"Paris"}', index=0)]),
 ]
-ANSWER = [AIMessageChunk("It "), AIMessageChunk("rains.")]
+ANSWER = [AIMessageChunk(content="It "), AIMessageChunk(content="rains.")]
 
 
 def streamed(pieces: Any) -> dict[str, Any]:
@@ -79,15 +79,16 @@ def test_a_tool_loop_is_given_back_the_decision_it_came_from(
     serving, inference = scripted(services, CALLS, ANSWER)
     with openai_server(serving) as url, OpenAI(base_url=url, api_key="none") as client:
         told: Any = client.chat.completions.create(model="omni", messages=ASK, tools=TOOLS, stream=stream)
-        if stream:
-            call = streamed(told)
-        else:
-            call = told.choices[0].message.tool_calls[0].function.model_dump()
+        call = streamed(told) if stream else told.choices[0].message.tool_calls[0].function.model_dump()
         spaced = json.dumps(json.loads(call["arguments"]), indent=1)  # some clients write the arguments anew
         function = {"name": "weather", "arguments": spaced}
         loop: Any = [
             *ASK,
-            {"role": "assistant", "content": None, "tool_calls": [{"id": "call_0", "type": "function", "function": function}]},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "call_0", "type": "function", "function": function}],
+            },
             {"role": "tool", "tool_call_id": "call_0", "content": "rain, 12 degrees"},
         ]
         router.choose("summarization", "sandbox/text-generation-2")
@@ -119,17 +120,19 @@ def test_a_tool_loop_of_another_worker_is_routed_anew(services: Services, router
 
 def test_arguments_that_are_no_json_are_passed_on_both_ways(services: Services, router: ScriptedRouter) -> None:
     router.choose("question_answering", TEXT)
-    broken = [AIMessageChunk("", tool_call_chunks=[tool_call_chunk(name="weather", args="city=Paris", id="c1", index=0)])]
+    broken = [
+        AIMessageChunk(content="", tool_call_chunks=[tool_call_chunk(name="weather", args="Paris", id="c1", index=0)])
+    ]
     serving, inference = scripted(services, broken, ANSWER)
     with openai_server(serving) as url, OpenAI(base_url=url, api_key="none") as client:
         told = client.chat.completions.create(model="omni", messages=ASK, tools=TOOLS)
         message: Any = told.choices[0].message.model_dump(exclude_none=True)
-        assert message["tool_calls"][0]["function"]["arguments"] == "city=Paris"
+        assert message["tool_calls"][0]["function"]["arguments"] == "Paris"
         again: Any = [*ASK, message, {"role": "tool", "tool_call_id": "c1", "content": "no such city"}]
         client.chat.completions.create(model="omni", messages=again, tools=TOOLS)
     back = inference.asked[1][1][1]
     assert isinstance(back, AIMessage)
-    assert back.invalid_tool_calls[0]["args"] == "city=Paris"
+    assert back.invalid_tool_calls[0]["args"] == "Paris"
 
 
 class Weather(BaseModel):
@@ -139,7 +142,9 @@ class Weather(BaseModel):
 
 def test_parse_gives_an_object_of_the_class_asked_for(services: Services, router: ScriptedRouter) -> None:
     router.choose("question_answering", TEXT)
-    serving, inference = scripted(services, [AIMessageChunk('{"city": "Paris", '), AIMessageChunk('"degrees": 12}')])
+    serving, inference = scripted(
+        services, [AIMessageChunk(content='{"city": "Paris", '), AIMessageChunk(content='"degrees": 12}')]
+    )
     with openai_server(serving) as url, OpenAI(base_url=url, api_key="none") as client:
         told = client.chat.completions.parse(model="omni", messages=ASK, response_format=Weather)
     assert told.choices[0].message.parsed == Weather(city="Paris", degrees=12)

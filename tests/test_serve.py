@@ -1,6 +1,8 @@
 """`omni-router serve` as a process of its own: what it says, its clients, and how it ends."""
 
 import asyncio
+import contextlib
+import json
 import os
 import re
 import shlex
@@ -8,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +23,7 @@ from huggingface_hub import AsyncInferenceClient, InferenceClient
 from openai import OpenAI
 
 from omni_router.cli import main
+from omni_router.server.ending import CutOff
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -71,7 +75,7 @@ def test_hugging_faces_client_chats_at_once_and_in_pieces(url: str) -> None:
     with InferenceClient(base_url=url, api_key="none") as client:
         told = client.chat_completion(MESSAGES, model="omni", max_tokens=50, seed=1, stop=["END"], temperature=0.5)
         assert str(told.choices[0].message.content).startswith("[sandbox]")
-        pieces = list(client.chat_completion(MESSAGES, stream=True, stream_options={"include_usage": True}))  # type: ignore[call-overload]
+        pieces: Any = list(client.chat_completion(MESSAGES, stream=True, stream_options={"include_usage": True}))
         assert "".join(p.choices[0].delta.content or "" for p in pieces if p.choices).startswith("[sandbox]")
         assert pieces[-1].usage.total_tokens > 0
         assert client.chat.completions.create(model="omni/summarization", messages=MESSAGES).choices
@@ -107,13 +111,55 @@ def test_pictures_and_history_are_kept_in_the_folder(url: str, folder: Path) -> 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_when_the_answer_under_way_is_sent(tmp_path: Path, number: int) -> None:
     with serving(tmp_path, "--sandbox", OMNI_SANDBOX_LATENCY="2") as (url, process):
-        httpx.post(f"{url}/route", json={"messages": MESSAGES}, timeout=60)  # the router loads now
-        body = {"messages": MESSAGES, "stream": True}
+        body = {"model": "omni/question_answering", "messages": MESSAGES, "stream": True}  # no router has to load
         with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=60) as told:
             process.send_signal(number)
             assert told.read().endswith(b"data: [DONE]\n\n")
         assert process.wait(timeout=30) == 0
     assert "Traceback" not in (tmp_path / "serve.log").read_text()
+
+
+def test_a_second_ctrl_c_ends_it_at_once_though_a_model_is_still_called(tmp_path: Path) -> None:
+    with serving(tmp_path, "--sandbox", OMNI_SANDBOX_LATENCY="100") as (url, process):
+        body = {"model": "omni/question_answering", "messages": MESSAGES}
+        asking = threading.Thread(target=_ask_in_vain, args=(f"{url}/chat/completions", body))
+        asking.start()
+        time.sleep(3)  # until the model is called
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(1)
+        assert process.wait(timeout=15) == 130
+        asking.join()
+    assert "Traceback" not in (tmp_path / "serve.log").read_text()
+
+
+def _ask_in_vain(url: str, body: dict[str, Any]) -> None:
+    with contextlib.suppress(httpx.TransportError):
+        httpx.post(url, json=body, timeout=90)
+
+
+def test_an_answer_that_takes_longer_than_the_grace_is_cut_off_and_told_so() -> None:
+    """As uvicorn does it: the task of the request is cancelled."""
+    sent: list[Any] = []
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(60)
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    async def nothing() -> Any:
+        raise AssertionError("nothing more is read")
+
+    async def cut() -> None:
+        task = asyncio.create_task(CutOff(slow)({"type": "http", "headers": []}, nothing, keep))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    asyncio.run(cut())
+    assert sent[0]["status"] == 503
+    assert b"shutting_down" in sent[1]["body"]
 
 
 def test_with_a_key_it_serves_other_machines_and_says_how(tmp_path: Path) -> None:
@@ -128,10 +174,12 @@ def test_with_a_key_it_serves_other_machines_and_says_how(tmp_path: Path) -> Non
 
 
 def test_without_a_hugging_face_token_it_starts_and_says_what_works(tmp_path: Path) -> None:
+    policy = [{"name": "law", "description": "contracts", "models": ["acme/counsel-70b"]}]
+    (tmp_path / "route_config.json").write_text(json.dumps(policy))
     variables = {"HF_ENDPOINT": "http://127.0.0.1:9"}  # nothing listens there, and nothing else is to be asked
     with serving(tmp_path, **variables) as (url, _):
-        told = httpx.post(f"{url}/chat/completions", json={"messages": MESSAGES}, timeout=60)
-        assert told.status_code in (401, 503)  # no token, or no model where not even the list can be had
+        told = httpx.post(f"{url}/chat/completions", json={"model": "omni/law", "messages": MESSAGES}, timeout=60)
+        assert (told.status_code, told.json()["error"]["code"]) == (401, "token")
     assert "no Hugging Face token" in (tmp_path / "serve.log").read_text()
 
 

@@ -4,7 +4,6 @@
 
 import argparse
 import ipaddress
-import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from omni_router.server.openai_api.compiled import Compiled
 
-GRACE = 20  # seconds for the answers under way: within the 30 that container hosts wait before they kill
 SHUT_DOWN = 0
 
 _LOCAL = ["localhost", "127.0.0.1", "[::1]", "::1"]
@@ -45,6 +43,7 @@ def serve(args: argparse.Namespace) -> int:
         decision_log_text=args.log_text or None,
     )
     uvicorn = _uvicorn()
+    from omni_router.server.ending import GRACE, CutOff, Server, ending_well, leave_soon
     from omni_router.server.openai_api.guard import Limits
 
     key = Limits.read().key
@@ -55,11 +54,12 @@ def serve(args: argparse.Namespace) -> int:
     app = make_app(_graph(environment, args.hf_token), only_local=key is None)
     with _listening(args.host, args.port) as listener:
         _tell(environment, args, listener.getsockname()[1], with_key=key is not None)
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE, server_header=False)
+        server = Server(
+            uvicorn.Config(CutOff(app), log_level="warning", timeout_graceful_shutdown=GRACE, server_header=False)
         )
-        with _ending_well():
+        with ending_well():
             server.run(sockets=[listener])
+    leave_soon(SHUT_DOWN)
     return SHUT_DOWN
 
 
@@ -133,14 +133,3 @@ def _tell(environment: Environment, args: argparse.Namespace, port: int, *, with
     elif not find_token(args.hf_token):
         print("omni-router: no Hugging Face token: only /v1/route and /v1/models will work. Set HF_TOKEN, or try "
               "--sandbox.", file=sys.stderr)  # fmt: skip
-
-
-@contextmanager
-def _ending_well() -> Iterator[None]:
-    """Let a signal end the server, and not the process: uvicorn raises it once more when it has shut down."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

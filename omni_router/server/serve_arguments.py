@@ -30,7 +30,7 @@ environment (beside that of omni-router --help; a flag wins):
 
 Ctrl-C ends it when the answers under way are sent, or after 20 seconds; a second Ctrl-C at once.
 
-exit status: 0 ended by Ctrl-C or SIGTERM, 2 something to correct first
+exit status: 0 ended by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something to correct first
 """
 
 
