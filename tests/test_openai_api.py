@@ -136,7 +136,7 @@ def test_models_lists_the_routers_choice_the_routes_and_the_hubs_models_once_eac
         client.models.retrieve("nobody/nothing")
 
 
-@pytest.mark.parametrize("name", ["sandbox/text-generation-2", "sandbox/text-generation-2:together"])
+@pytest.mark.parametrize("name", ["sandbox/text-generation-2", "sandbox/text-generation-2:novita"])
 def test_a_model_of_the_hub_may_be_named_and_is_the_only_one_called(
     client: OpenAI, sandbox: Sandbox, name: str
 ) -> None:

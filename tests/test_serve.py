@@ -102,6 +102,14 @@ def test_the_line_to_try_works_as_it_is_printed(url: str, folder: Path) -> None:
     assert b"[sandbox]" in told.stdout
 
 
+def test_the_python_of_the_page_runs(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "how-to" / "openai-api.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    for block in blocks:
+        exec(block.replace("http://127.0.0.1:8080/v1", url), {})  # noqa: S102
+    assert capsys.readouterr().out.count("Simulated answer") == len(blocks) + 1
+
+
 def test_pictures_and_history_are_kept_in_the_folder(url: str, folder: Path) -> None:
     told = httpx.post(f"{url}/images/generations", json={"prompt": "a fox"}, timeout=60).json()
     assert (folder / "outputs" / told["omni"]["artifacts"][0]["path"]).exists()

@@ -1,7 +1,8 @@
 """The routes under /v1, and what guards each: the same ones alone and within another server."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -18,7 +19,7 @@ from omni_router.server.openai_api.images import images
 from omni_router.server.openai_api.memory import DecisionMemory
 from omni_router.server.openai_api.run import Api
 
-Handler = Callable[[Api, Request], Awaitable[Response]]
+Handler = Callable[[Api, Request], Coroutine[Any, Any, Response]]
 
 
 async def _models(api: Api, _: Request) -> Response:
@@ -60,14 +61,15 @@ def make_routes(graph: Compiled) -> list[Route]:
         ConfigurationError: a limit in the environment is not allowed.
     """
     api, guard = Api(graph, DecisionMemory()), [Middleware(Guard, Gate(Limits.read()))]
-    rest = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+    def made(path: str, handler: Handler, *methods: str) -> Route:
+        endpoint = _answering(api, handler)
+        return Route(path, endpoint, methods=methods, name=handler.__name__.strip("_"), middleware=guard)
+
     return [
-        *(
-            Route(path, _answering(api, handler), methods=[method], middleware=guard)
-            for method, path, handler in SERVED
-        ),
-        Route("/v1/models/{name:path}", _answering(api, _model), methods=["GET"], middleware=guard),
-        Route("/v1/{rest:path}", _answering(api, _nothing), methods=rest, middleware=guard),
+        *(made(path, handler, method) for method, path, handler in SERVED),
+        made("/v1/models/{name:path}", _model, "GET"),
+        made("/v1/{rest:path}", _nothing, "GET", "POST", "PUT", "PATCH", "DELETE"),
     ]
 
 
