@@ -190,6 +190,20 @@ def test_a_prompt_of_five_megabytes_is_answered(client: OpenAI) -> None:
     assert told.usage.prompt_tokens > 1_000_000
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_half_a_character_in_an_answer_is_passed_on(
+    services: Services, router: ScriptedRouter, *, stream: bool
+) -> None:
+    """Some providers cut an emoji in two between the pieces of a stream."""
+    router.choose("question_answering", TEXT)
+    halves = [AIMessageChunk(content="\ud83c"), AIMessageChunk(content="\udf0a")]
+    serving, _ = scripted(services, halves)
+    with openai_server(serving) as url:
+        told = httpx.post(f"{url}/chat/completions", json={"messages": QUESTION, "stream": stream})
+    assert told.status_code == 200
+    assert "\\ud83c" in told.text
+
+
 def test_a_fallback_before_the_first_token_is_in_headers_and_last_piece(
     services: Services, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:

@@ -69,11 +69,12 @@ def make_app(graph: "Compiled", *, only_local: bool = False) -> "Starlette":
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+    from omni_router.observe.routes import metrics_routes
     from omni_router.server.openai_api import openai_routes
 
     # A page of somewhere else could have its own name point here, and its reader's browser would then ask for it.
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL)] if only_local else []
-    return Starlette(routes=openai_routes(graph), middleware=guards)
+    return Starlette(routes=[*openai_routes(graph), *metrics_routes()], middleware=guards)
 
 
 def _uvicorn() -> Any:

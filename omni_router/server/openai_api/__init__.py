@@ -1,11 +1,13 @@
 """The graph behind OpenAI's HTTP interface: chat completions, pictures, models, and the decision alone.
 
-routes.py    the list of routes, and what guards each     requests.py  bodies, read and checked
-chat.py      POST /v1/chat/completions                    messages.py  a client's messages as the graph's
-images.py    POST /v1/images/generations                  answers.py   the graph's output as a completion
-decision.py  POST /v1/route                               stream.py    the same in pieces, and clients that hang up
-models.py    GET /v1/models, and what `model` may be      memory.py    which decision an answer came from
-errors.py    the table from error kind to status          guard.py     key, size of the body, how many at once
+routes.py    the list of routes, and what guards each     bodies.py    bodies, read and checked
+chat.py      POST /v1/chat/completions                    requests.py  what of them is served
+images.py    POST /v1/images/generations                  messages.py  a client's messages as the graph's
+decision.py  POST /v1/route                               run.py       a run of the graph, and clients that hang up
+models.py    GET /v1/models, and what `model` may be      answers.py   the graph's output as a completion
+guard.py     key, size of the body, how many at once      stream.py    the same in pieces
+errors.py    the table from error kind to status          memory.py    which decision an answer came from
+compiled.py  what a compiled graph works with             to_json.py   answers as JSON
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,7 @@
 """The graph's output as OpenAI's clients read it."""
 
 import base64
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,7 +95,7 @@ def head_of(result: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def tool_calls(answer: AIMessage) -> list[dict[str, Any]]:
     """Give an answer's tool calls in OpenAI's form; arguments that are no JSON as they came."""
-    valid = [(call["id"], call["name"], _json(call["args"])) for call in answer.tool_calls]
+    valid = [(call["id"], call["name"], json.dumps(call["args"])) for call in answer.tool_calls]
     broken = [(call["id"], call["name"], call["args"] or "") for call in answer.invalid_tool_calls]
     return [
         {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
@@ -115,9 +116,3 @@ def usage_of(answer: AIMessage) -> dict[str, int]:
     usage: Mapping[str, Any] = answer.usage_metadata or {}
     prompt, said = int(usage.get("input_tokens", 0)), int(usage.get("output_tokens", 0))
     return {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
-
-
-def _json(value: Any) -> str:
-    import orjson
-
-    return orjson.dumps(value).decode()

@@ -6,16 +6,18 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from omni_router.config.settings import Settings
 from omni_router.server.openai_api.answers import answer_of, completion, headers_of, text_of
+from omni_router.server.openai_api.bodies import read_as, read_json
 from omni_router.server.openai_api.compiled import services_of
 from omni_router.server.openai_api.messages import read_messages
 from omni_router.server.openai_api.models import chosen
-from omni_router.server.openai_api.requests import ChatRequest, read_as, read_json
+from omni_router.server.openai_api.requests import ChatRequest
 from omni_router.server.openai_api.run import Api, Feed
 from omni_router.server.openai_api.stream import stream
+from omni_router.server.openai_api.to_json import Answer
 
 
 async def chat(api: Api, request: Request) -> Response:
@@ -25,7 +27,7 @@ async def chat(api: Api, request: Request) -> Response:
     if not asked.stream:
         result = await api.result(request, messages, settings)
         body = await asyncio.to_thread(_told, api, result)
-        return JSONResponse(body, headers=headers_of(result))
+        return Answer(body, headers=headers_of(result))
     usage = asked.stream_options is not None and asked.stream_options.include_usage
     feed = Feed(request, api.follow(messages, settings, pieces=True))
     try:

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
-from starlette.responses import JSONResponse
-
 from omni_router.errors import ErrorInfo, ErrorKind, InvalidRequest, OmniRouterError
+from omni_router.server.openai_api.to_json import Answer
 
 logger = logging.getLogger("omni_router")
 
@@ -64,9 +63,9 @@ class ApiError(OmniRouterError):
             self.body["omni"] = omni
         super().__init__(message)
 
-    def response(self) -> JSONResponse:
+    def response(self) -> Answer:
         """Give the whole answer."""
-        return JSONResponse(self.body, self.status, self.headers)
+        return Answer(self.body, self.status, self.headers)
 
 
 def failed_run(error: ErrorInfo, *, headers: Mapping[str, str], omni: Mapping[str, Any]) -> ApiError:

@@ -7,20 +7,21 @@ from typing import Any
 
 from langchain_core.messages import HumanMessage
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from omni_router.config.settings import Settings
 from omni_router.server.openai_api.answers import answer_of, base64_of, data_url, headers_of, omni_of
+from omni_router.server.openai_api.bodies import read_as, read_json
 from omni_router.server.openai_api.compiled import services_of
 from omni_router.server.openai_api.errors import ApiError
 from omni_router.server.openai_api.models import OMNI, chosen
-from omni_router.server.openai_api.requests import ImageRequest, read_as, read_json
+from omni_router.server.openai_api.requests import ImageRequest
 from omni_router.server.openai_api.run import Api
+from omni_router.server.openai_api.to_json import Answer
 
 TASK = "text-to-image"
 
 
-async def images(api: Api, request: Request) -> JSONResponse:
+async def images(api: Api, request: Request) -> Answer:
     """Make a picture of a prompt."""
     found = await read_json(request)
     asked, settings = await asyncio.to_thread(_prepare, api, found)
@@ -28,7 +29,7 @@ async def images(api: Api, request: Request) -> JSONResponse:
     answer_of(result)
     pictures = [await asyncio.to_thread(_picture, artifact, asked) for artifact in result["artifacts"]]
     body = {"created": int(time.time()), "data": pictures, "output_format": "png", "omni": omni_of(result)}
-    return JSONResponse(body, headers=headers_of(result))
+    return Answer(body, headers=headers_of(result))
 
 
 def _prepare(api: Api, found: Mapping[str, Any]) -> tuple[ImageRequest, Settings]:

@@ -40,4 +40,4 @@ class DecisionMemory:
 def _digest(answer: AIMessage, text: str) -> bytes:
     calls = [(call["id"], call["name"], call["args"]) for call in (*answer.tool_calls, *answer.invalid_tool_calls)]
     known_by = json.dumps(calls, sort_keys=True) if calls else text.strip()
-    return hashlib.sha256(known_by.encode()).digest()
+    return hashlib.sha256(known_by.encode(errors="surrogatepass")).digest()

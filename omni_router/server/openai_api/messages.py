@@ -1,13 +1,20 @@
 """A client's messages as the graph's, and what of them is refused."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
-from json import JSONDecodeError
 from typing import Any
 
-from langchain_core.exceptions import OutputParserException
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    HumanMessage,
+    InvalidToolCall,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+)
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from omni_router.errors import InvalidRequest
 from omni_router.messages import user_message
@@ -56,18 +63,37 @@ def _user(given: dict[str, Any], where: str) -> HumanMessage:
 
 
 def _assistant(given: dict[str, Any], where: str) -> AIMessage:
-    calls, invalid = [], []
-    for place, call in enumerate(given.get("tool_calls") or []):
-        at = f"{where}.tool_calls[{place}]"
-        function = call.get("function") if isinstance(call, dict) else None
-        if not isinstance(function, dict) or not isinstance(call.get("id"), str):
-            raise wrong(at, call, "a tool call has an id and a function")
-        try:
-            calls.append(parse_tool_call(call, return_id=True))
-        except (OutputParserException, JSONDecodeError, KeyError, TypeError):
-            invalid.append(make_invalid_tool_call(call, None))
     text = "" if given.get("content") is None else _text(given["content"], where)
+    made = given.get("tool_calls") or []
+    if not isinstance(made, list):
+        raise wrong(f"{where}.tool_calls", made, "it is a list of tool calls")
+    calls: list[ToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    for place, call in enumerate(made):
+        id_, name, arguments = _call(call, f"{where}.tool_calls[{place}]")
+        if (read := _object(arguments)) is not None:
+            calls.append(tool_call(name=name, args=read, id=id_))
+        else:
+            invalid.append(invalid_tool_call(name=name, args=arguments, id=id_))
     return AIMessage(text, tool_calls=calls, invalid_tool_calls=invalid)
+
+
+def _call(given: Any, where: str) -> tuple[str, str, str]:
+    function = given.get("function") if isinstance(given, dict) else None
+    if isinstance(function, dict):
+        id_, name, arguments = given.get("id"), function.get("name"), function.get("arguments")
+        if isinstance(id_, str) and isinstance(name, str) and isinstance(arguments, str):
+            return id_, name, arguments
+    raise wrong(where, given, "a tool call has an id, and a function with name and arguments, all of them texts")
+
+
+def _object(arguments: str) -> dict[str, Any] | None:
+    """Read what a model wrote as the arguments of a call; None when it is no JSON object."""
+    try:
+        read = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) else None
 
 
 def _tool(given: dict[str, Any], where: str) -> ToolMessage:

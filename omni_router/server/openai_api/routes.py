@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from omni_router.server.openai_api import models
@@ -18,12 +18,13 @@ from omni_router.server.openai_api.guard import Gate, Guard, Limits
 from omni_router.server.openai_api.images import images
 from omni_router.server.openai_api.memory import DecisionMemory
 from omni_router.server.openai_api.run import Api
+from omni_router.server.openai_api.to_json import Answer
 
 Handler = Callable[[Api, Request], Coroutine[Any, Any, Response]]
 
 
 async def _models(api: Api, _: Request) -> Response:
-    return JSONResponse({"object": "list", "data": await asyncio.to_thread(_listed, api)})
+    return Answer({"object": "list", "data": await asyncio.to_thread(_listed, api)})
 
 
 async def _model(api: Api, request: Request) -> Response:
@@ -32,7 +33,7 @@ async def _model(api: Api, request: Request) -> Response:
     if found is None:
         raise ApiError(f"The model {name!r} is not listed; GET /v1/models lists them.", status=404, param="model",
                        code="model_not_found")  # fmt: skip
-    return JSONResponse(found)
+    return Answer(found)
 
 
 def _listed(api: Api) -> list[dict[str, object]]:

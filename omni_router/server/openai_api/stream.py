@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
@@ -23,6 +22,7 @@ from omni_router.server.openai_api.answers import (
 from omni_router.server.openai_api.errors import as_api_error
 from omni_router.server.openai_api.memory import DecisionMemory
 from omni_router.server.openai_api.run import Event, Feed
+from omni_router.server.openai_api.to_json import to_json
 
 QUIET = 15.0  # seconds without a byte: proxies hang up after 30 to 60, and a picture often takes a minute
 PIECE = 16_384  # characters of a picture at once: some clients read events line by line into 64 KB
@@ -54,12 +54,11 @@ async def stream(feed: Feed, memory: DecisionMemory, *, usage: bool) -> EventStr
     Raises:
         ApiError: the run ended in an error before anything was sent.
     """
-    decision, event = None, None
-    while decision is None or (event := await feed.next(QUIET)) is not None:
-        event = event or await feed.next()
-        if event is None or event.kind != "decision":
-            break
-        decision, event = event.value, None  # perhaps not the last: a fallback may follow
+    decision: Mapping[str, Any] | None = None
+    event = await feed.next()  # without a limit: until it is decided, there are no headers to send
+    while event is not None and event.kind == "decision":
+        decision = event.value  # perhaps not the last: a fallback may follow
+        event = await feed.next(QUIET)
     result = event.value if event and event.kind == "end" else {"decision": decision}
     if event and event.kind == "end":
         answer_of(result)
@@ -148,4 +147,4 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _event(data: Mapping[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(data) + b"\n\n"
+    return b"data: " + to_json(data) + b"\n\n"
