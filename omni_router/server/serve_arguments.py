@@ -48,14 +48,20 @@ def serve_parser() -> argparse.ArgumentParser:
     parser.add_argument("--router", choices=get_args(RouterName), help="the router engine (auto)")
     parser.add_argument("--router-model", metavar="ID|PATH", help="the checkpoint of the router, or the encoder")
     parser.add_argument("--router-url", metavar="URL", help="an OpenAI-compatible server, for endpoint or cascade")
-    parser.add_argument("--route-config", type=Path, metavar="PATH", help="policy and history (./route_config.json)")
+    parser.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
     parser.add_argument("--history", metavar="WHERE", help="file, or postgresql://USER@HOST/DATABASE")
     parser.add_argument("--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the history)")
     parser.add_argument("--sandbox", action="store_true", help="simulated models: no token, no network, no cost")
-    parser.add_argument("--output-dir", type=Path, metavar="DIR", help="where generated pictures go (./outputs)")
-    parser.add_argument("--decision-log", type=Path, metavar="PATH", help="append every decision to this file")
+    parser.add_argument("--output-dir", type=_path, metavar="DIR", help="where generated pictures go (./outputs)")
+    parser.add_argument("--decision-log", type=_path, metavar="PATH", help="append every decision to this file")
     parser.add_argument("--log-text", action="store_true", help="keep in the log what was asked, not its hash alone")
     return parser
+
+
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return Path(text)
 
 
 def _port(text: str) -> int:
