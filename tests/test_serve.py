@@ -21,9 +21,11 @@ import httpx
 import pytest
 from huggingface_hub import AsyncInferenceClient, InferenceClient
 from openai import OpenAI
+from pydantic import BaseModel
 
 from omni_router.cli import main
 from omni_router.server.ending import CutOff
+from tests.openai_server import wait_for
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -94,6 +96,37 @@ def test_openais_client_is_routed_by_the_real_router(url: str) -> None:
     with OpenAI(base_url=url, api_key="none") as client:
         told = client.chat.completions.with_raw_response.create(model="omni", messages=MESSAGES)
     assert told.headers["x-omni-route"] == "question_answering"
+
+
+def test_the_router_is_loaded_before_anybody_asks(url: str) -> None:
+    ready = url.removesuffix("/v1") + "/omni/ready"
+    wait_for(lambda: httpx.get(ready).status_code == 200, seconds=120)
+    assert httpx.get(ready).json()["router"] == "semantic"
+
+
+def test_the_sandbox_plays_a_tool_loop_and_gives_an_object(url: str) -> None:
+    weather = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tools: Any = [{"type": "function", "function": {"name": "get_weather", "parameters": weather}}]
+    thread: Any = [{"role": "user", "content": "What is the weather in Paris?"}]
+    with OpenAI(base_url=url, api_key="none") as client:
+        first = client.chat.completions.create(model="omni", messages=thread, tools=tools)
+        message = first.choices[0].message
+        assert message.tool_calls is not None
+        thread += [
+            message.model_dump(exclude_none=True),
+            {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "rain, 12 degrees"},
+        ]
+        second: Any = client.chat.completions.create(model="omni", messages=thread, tools=tools)
+        assert "rain, 12 degrees" in second.choices[0].message.content
+        assert second.model == first.model
+        assert second.omni["reason"] == "the tool loop stays with its model"
+        parsed = client.chat.completions.parse(model="omni", messages=thread[:1], response_format=Weather)
+        assert isinstance(parsed.choices[0].message.parsed, Weather)
+
+
+class Weather(BaseModel):
+    city: str
+    degrees: int
 
 
 def test_the_line_to_try_works_as_it_is_printed(url: str, folder: Path) -> None:

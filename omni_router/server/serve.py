@@ -17,7 +17,7 @@ from omni_router.errors import ConfigurationError
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from omni_router.server.openai_api.compiled import Compiled
+    from omni_router.server.call import Compiled
 
 SHUT_DOWN = 0
 
@@ -44,6 +44,7 @@ def serve(args: argparse.Namespace) -> int:
     )
     uvicorn = _uvicorn()
     from omni_router.server.ending import GRACE, CutOff, Server, ending_well, leave_soon
+    from omni_router.server.health import readiness_of
     from omni_router.server.openai_api.guard import Limits
 
     key = Limits.read().key
@@ -51,8 +52,10 @@ def serve(args: argparse.Namespace) -> int:
         raise ConfigurationError(
             f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {args.host}"
         )
-    app = make_app(_graph(environment, args.hf_token), only_local=key is None)
+    graph = _graph(environment, args.hf_token)
+    app = make_app(graph, only_local=key is None)
     with _listening(args.host, args.port) as listener:
+        readiness_of(graph).start()  # or whoever asks first waits for the router to load
         _tell(environment, args, listener.getsockname()[1], with_key=key is not None)
         server = Server(
             uvicorn.Config(CutOff(app), log_level="warning", timeout_graceful_shutdown=GRACE, server_header=False)
@@ -70,11 +73,13 @@ def make_app(graph: "Compiled", *, only_local: bool = False) -> "Starlette":
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from omni_router.observe.routes import metrics_routes
+    from omni_router.server.health import health_routes
     from omni_router.server.openai_api import openai_routes
 
     # A page of somewhere else could have its own name point here, and its reader's browser would then ask for it.
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL)] if only_local else []
-    return Starlette(routes=[*openai_routes(graph), *metrics_routes()], middleware=guards)
+    routes = [*openai_routes(graph), *health_routes(graph), *metrics_routes()]
+    return Starlette(routes=routes, middleware=guards)
 
 
 def _uvicorn() -> Any:

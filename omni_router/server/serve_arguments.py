@@ -14,6 +14,7 @@ routes:
   POST /v1/images/generations    a picture
   POST /v1/route                 a chat's body: only the decision, no model is called
   GET  /v1/models                omni (the router chooses), omni/ROUTE, and the Hub's models as org/name
+  GET  /omni/health, /omni/ready, /omni/metrics
 
 examples:
   omni-router serve --sandbox

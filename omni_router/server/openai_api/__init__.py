@@ -7,7 +7,7 @@ decision.py  POST /v1/route                               run.py       a run of 
 models.py    GET /v1/models, and what `model` may be      answers.py   the graph's output as a completion
 guard.py     key, size of the body, how many at once      stream.py    the same in pieces
 errors.py    the table from error kind to status          memory.py    which decision an answer came from
-compiled.py  what a compiled graph works with             to_json.py   answers as JSON
+                                                          to_json.py   answers as JSON
 """
 
 from typing import TYPE_CHECKING, Any

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from omni_router.config.settings import Settings
+from omni_router.server.call import services_of
 from omni_router.server.openai_api.answers import answer_of, completion, headers_of, text_of
 from omni_router.server.openai_api.bodies import read_as, read_json
-from omni_router.server.openai_api.compiled import services_of
 from omni_router.server.openai_api.messages import read_messages
 from omni_router.server.openai_api.models import chosen
 from omni_router.server.openai_api.requests import ChatRequest
@@ -29,7 +29,7 @@ async def chat(api: Api, request: Request) -> Response:
         body = await asyncio.to_thread(_told, api, result)
         return Answer(body, headers=headers_of(result))
     usage = asked.stream_options is not None and asked.stream_options.include_usage
-    feed = Feed(request, api.follow(messages, settings, pieces=True))
+    feed = Feed(request, api.follow(request, messages, settings, pieces=True))
     try:
         return await stream(feed, api.memory, usage=usage)
     except BaseException:

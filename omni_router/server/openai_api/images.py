@@ -9,9 +9,9 @@ from langchain_core.messages import HumanMessage
 from starlette.requests import Request
 
 from omni_router.config.settings import Settings
+from omni_router.server.call import services_of
 from omni_router.server.openai_api.answers import answer_of, base64_of, data_url, headers_of, omni_of
 from omni_router.server.openai_api.bodies import read_as, read_json
-from omni_router.server.openai_api.compiled import services_of
 from omni_router.server.openai_api.errors import ApiError
 from omni_router.server.openai_api.models import OMNI, chosen
 from omni_router.server.openai_api.requests import ImageRequest

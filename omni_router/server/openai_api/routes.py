@@ -9,9 +9,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from omni_router.server.call import Compiled, services_of
 from omni_router.server.openai_api import models
 from omni_router.server.openai_api.chat import chat
-from omni_router.server.openai_api.compiled import Compiled, services_of
 from omni_router.server.openai_api.decision import route
 from omni_router.server.openai_api.errors import ApiError, as_api_error
 from omni_router.server.openai_api.guard import Gate, Guard, Limits

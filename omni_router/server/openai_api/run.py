@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 from starlette.requests import ClientDisconnect, Request
 
 from omni_router.config.settings import Settings
-from omni_router.server.openai_api.compiled import Compiled, default_settings
+from omni_router.server.call import Compiled, config_for, identity_of, settings_with
 from omni_router.server.openai_api.memory import DecisionMemory
 from omni_router.tasks import TASKS
 
@@ -34,16 +34,17 @@ class Api:
 
     def settings(self, **knobs: Any) -> Settings:
         """Make the settings of a run: what the request names, on top of what the graph was built with."""
-        return Settings(**{**default_settings(self.graph).model_dump(), **knobs})
+        return Settings(**{**settings_with(self.graph).model_dump(), **knobs})
 
     async def follow(
-        self, messages: Sequence[AnyMessage], settings: Settings, *, pieces: bool = False
+        self, request: Request, messages: Sequence[AnyMessage], settings: Settings, *, pieces: bool = False
     ) -> AsyncIterator[Event]:
-        """Run the graph, and tell what happens."""
+        """Run the graph as the user who asks, and tell what happens."""
         result: dict[str, Any] = {}
         modes: Any = ["custom", "values", *(["messages"] if pieces else [])]
+        config = config_for(identity_of(request.scope.get("user")))
         stream: AsyncIterator[Any] = self.graph.astream(
-            {"messages": list(messages)}, context=settings, stream_mode=modes
+            {"messages": list(messages)}, config, context=settings, stream_mode=modes
         )
         async for mode, part in stream:
             if mode == "values":
@@ -60,7 +61,7 @@ class Api:
         Raises:
             ClientDisconnect: the client hung up, and the run was cancelled.
         """
-        feed = Feed(request, self.follow(messages, settings))
+        feed = Feed(request, self.follow(request, messages, settings))
         try:
             while (event := await feed.next()) is None or event.kind != "end":
                 pass
