@@ -97,6 +97,7 @@ ACTIONS = (
 SUBCOMMANDS = {
     "eval": "omni_router.evaluation.arguments:eval_parser",
     "completion": "omni_router.completion:completion_parser",
+    "serve": "omni_router.server.serve_arguments:serve_parser",
 }
 
 

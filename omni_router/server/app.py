@@ -10,6 +10,7 @@ from omni_router.graph import graph as default_graph
 from omni_router.observe.routes import metrics_routes
 from omni_router.server.call import Compiled
 from omni_router.server.health import health_routes, readiness_of
+from omni_router.server.openai_api import openai_routes
 
 
 def make_app(graph: Compiled = default_graph) -> Starlette:
@@ -38,6 +39,7 @@ def make_app(graph: Compiled = default_graph) -> Starlette:
         routes=[
             *health_routes(graph),
             *metrics_routes(),
+            *openai_routes(graph),
             *mcp.routes,
             *a2a_routes(graph),
         ],

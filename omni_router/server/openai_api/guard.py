@@ -1,0 +1,129 @@
+"""What stands before the routes: their key, how large a body may be, and how many requests run at once."""
+
+import hmac
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from omni_router.errors import ConfigurationError
+from omni_router.server.openai_api.errors import ApiError
+
+MAX_BODY = 20_000_000  # bytes: a picture of 14 MB as base64, or several million tokens
+MAX_CONCURRENT = 128  # twice the threads of OMNI_THREADS: as many again may wait for one
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the environment says of the routes."""
+
+    key: str | None = field(default=None, repr=False)  # None: open to whoever reaches the port
+    max_body: int = MAX_BODY  # bytes
+    max_concurrent: int = MAX_CONCURRENT  # requests
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] = os.environ) -> "Limits":
+        """Read OMNI_API_KEY, OMNI_MAX_BODY and OMNI_MAX_CONCURRENT.
+
+        Raises:
+            ConfigurationError: a limit is not a whole number of at least 1.
+        """
+        return cls(
+            key=variables.get("OMNI_API_KEY", "").strip() or None,
+            max_body=_count("OMNI_MAX_BODY", variables.get("OMNI_MAX_BODY") or MAX_BODY),
+            max_concurrent=_count("OMNI_MAX_CONCURRENT", variables.get("OMNI_MAX_CONCURRENT") or MAX_CONCURRENT),
+        )
+
+
+def _count(name: str, value: str | int) -> int:
+    text = str(value).strip()
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise ConfigurationError(f"{name} is {value!r}; allowed is a whole number of at least 1")
+    return int(text)
+
+
+class Gate:
+    """Lets requests in; one for all the routes, so that they are counted together."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._inside = 0  # changed on the event loop alone
+
+    def check_key(self, headers: Headers) -> None:
+        """Refuse who does not have the key."""
+        if self._limits.key is None:
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(given.strip().encode(), self._limits.key.encode())  # in constant time
+        if scheme.lower() != "bearer" or not same:
+            raise ApiError(
+                "The API key is missing or wrong: send the server's OMNI_API_KEY as `Authorization: Bearer KEY`.",
+                status=401,
+                code="invalid_api_key",
+                headers={"www-authenticate": "Bearer"},
+            )
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Take one of the places until the answer, a stream too, has been sent."""
+        if self._inside >= self._limits.max_concurrent:
+            # At once: a client that waits holds its connection and its body, and would be the next to time out.
+            raise ApiError(
+                f"The server is busy with {self._inside} requests, as many as OMNI_MAX_CONCURRENT allows. "
+                "Ask again in a moment.",
+                status=429,
+                type="rate_limit_error",
+                code="rate_limit_exceeded",
+                headers={"retry-after": "1", "x-should-retry": "true"},
+            )
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    def limited(self, headers: Headers, receive: Receive) -> Receive:
+        """Count the body as it comes, since a chunked one does not say its length; refuse a larger one."""
+        told = headers.get("content-length", "")
+        if told.isdecimal() and int(told) > self._limits.max_body:
+            raise self._too_large()
+        got = 0
+
+        async def counted() -> Message:
+            nonlocal got
+            message = await receive()
+            got += len(message.get("body", b""))
+            if got > self._limits.max_body:
+                raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> ApiError:
+        limit = self._limits.max_body
+        return ApiError(
+            f"The request's body is larger than the {limit} bytes that OMNI_MAX_BODY allows.",
+            status=413,
+            code="request_too_large",
+            headers={"connection": "close"},  # the rest of it is not read
+        )
+
+
+class Guard:
+    """The gate as ASGI middleware of one route, so that it holds alone and within another server."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app, self._gate = app, gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or say why not."""
+        headers = Headers(scope=scope)
+        try:
+            self._gate.check_key(headers)
+            with self._gate.place():
+                await self._app(scope, self._gate.limited(headers, receive), send)
+        except ApiError as error:
+            await error.response()(scope, receive, send)

@@ -1,0 +1,141 @@
+"""`omni-router serve`: the OpenAI-compatible routes in a server of their own."""
+
+# ruff: noqa: T201 (a command tells where it listens)
+
+import argparse
+import ipaddress
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from omni_router.config.environment import Environment
+from omni_router.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from omni_router.server.call import Compiled
+
+SHUT_DOWN = 0
+
+_LOCAL = ["localhost", "127.0.0.1", "[::1]", "::1"]
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Raises:
+        ConfigurationError: the environment or the policy cannot be used, the address is taken or open without a key,
+            or a package is missing.
+    """
+    environment = Environment.read(
+        route_config=args.route_config,
+        output_dir=args.output_dir,
+        router=args.router,
+        router_model=args.router_model,
+        router_url=args.router_url,
+        sandbox=args.sandbox or None,
+        history=args.history,
+        decision_log=args.decision_log,
+        decision_log_text=args.log_text or None,
+    )
+    uvicorn = _uvicorn()
+    from omni_router.server.ending import GRACE, CutOff, Server, ending_well, leave_soon
+    from omni_router.server.health import readiness_of
+    from omni_router.server.openai_api.guard import Limits
+
+    key = Limits.read().key
+    if key is None and not _is_local(args.host):
+        raise ConfigurationError(
+            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {args.host}"
+        )
+    graph = _graph(environment, args.hf_token)
+    app = make_app(graph, only_local=key is None)
+    with _listening(args.host, args.port) as listener:
+        readiness_of(graph).start()  # or whoever asks first waits for the router to load
+        _tell(environment, args, listener.getsockname()[1], with_key=key is not None)
+        server = Server(
+            uvicorn.Config(CutOff(app), log_level="warning", timeout_graceful_shutdown=GRACE, server_header=False)
+        )
+        with ending_well():
+            server.run(sockets=[listener])
+    leave_soon(SHUT_DOWN)
+    return SHUT_DOWN
+
+
+def make_app(graph: "Compiled", *, only_local: bool = False) -> "Starlette":
+    """Make the app of a compiled graph; `only_local` refuses names other than this machine's own."""
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from omni_router.observe.routes import metrics_routes
+    from omni_router.server.health import health_routes
+    from omni_router.server.openai_api import openai_routes
+
+    # A page of somewhere else could have its own name point here, and its reader's browser would then ask for it.
+    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL)] if only_local else []
+    routes = [*openai_routes(graph), *health_routes(graph), *metrics_routes()]
+    return Starlette(routes=routes, middleware=guards)
+
+
+def _uvicorn() -> Any:
+    try:
+        import_module("starlette")
+        return import_module("uvicorn")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f'the package {error.name} is missing: pip install "omni-router[api]" brings it'
+        ) from error
+
+
+def _graph(environment: Environment, token: str | None) -> "Compiled":
+    from omni_router.graph import build_graph
+    from omni_router.services import Services
+
+    return build_graph(Services.from_environment(environment, token=token)).compile(name="omni_router")
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Take the port before anything else is told."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}, port {port}: {error.strerror}; give another --port"
+        ) from error
+    with listener:
+        yield listener
+
+
+def _tell(environment: Environment, args: argparse.Namespace, port: int, *, with_key: bool) -> None:
+    from omni_router.inference.client import find_token
+
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 (compared, not bound)
+    header = " -H 'Authorization: Bearer '$OMNI_API_KEY" if with_key else ""
+    body = '{"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}'
+    print(f"omni-router listens on http://{host}:{port}/v1  (Ctrl-C ends it)")
+    print("a key is asked for: OMNI_API_KEY" if with_key else "open, without a key, to this machine alone")
+    print(f"\n  curl http://{reached}:{port}/v1/chat/completions{header} \\\n"
+          f"    -H 'Content-Type: application/json' -d '{body}'\n", flush=True)  # fmt: skip
+    if environment.sandbox:
+        print("omni-router: sandbox: answers and pictures are simulated on this machine; routing is real",
+              file=sys.stderr)  # fmt: skip
+    elif not find_token(args.hf_token):
+        print("omni-router: no Hugging Face token: only /v1/route and /v1/models will work. Set HF_TOKEN, or try "
+              "--sandbox.", file=sys.stderr)  # fmt: skip

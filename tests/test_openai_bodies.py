@@ -1,0 +1,78 @@
+"""Whatever JSON is sent, it is either read or refused by name: nothing of it is a crash."""
+
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from omni_router import Settings
+from omni_router.server.openai_api.bodies import IGNORED, ONLY, read_as
+from omni_router.server.openai_api.errors import ApiError
+from omni_router.server.openai_api.memory import DecisionMemory
+from omni_router.server.openai_api.messages import read_messages
+from omni_router.server.openai_api.requests import ChatRequest, ImageRequest
+
+leaves = some.one_of(
+    some.none(), some.booleans(), some.integers(-3, 3), some.floats(allow_nan=False), some.text(max_size=8)
+)
+anything = some.recursive(
+    leaves, lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(max_size=8), inner, max_size=3)
+)
+short = some.text(max_size=3)
+
+
+def like(**fields: Any) -> some.SearchStrategy[Any]:
+    """Objects whose fields are mostly as they should be, and sometimes missing or anything."""
+    return some.fixed_dictionaries({}, optional={name: field | field | anything for name, field in fields.items()})
+
+
+parts = like(type=some.sampled_from(["text", "image_url", "refusal"]), text=short, image_url=like(url=short))
+arguments = some.sampled_from(["{}", '{"a": 1}', "[1]", "1", "no JSON", "", "[" * 50_000, '{"a": NaN}'])
+calls = like(id=short, type=short, function=like(name=short, arguments=arguments))
+contents = short | some.lists(parts, max_size=2)
+messages = some.one_of(
+    *(
+        some.builds(lambda rest, role=role: {"role": role, **rest}, fields)
+        for role, fields in {
+            "user": like(content=contents),
+            "system": like(content=contents),
+            "assistant": like(content=contents | some.none(), tool_calls=some.lists(calls, min_size=1, max_size=2)),
+            "tool": like(content=contents, tool_call_id=short),
+        }.items()
+    ),
+    like(role=short, content=contents),
+)
+names = some.sampled_from([*ChatRequest.model_fields, *ONLY, *IGNORED, "else"])
+bodies = some.dictionaries(names, anything, max_size=2)
+
+
+@given(message=messages | anything)
+@settings(max_examples=1000, deadline=None)
+def test_any_message_is_read_or_refused(message: Any) -> None:
+    try:
+        read = read_messages([message], DecisionMemory())
+    except ApiError as refused:
+        error = refused.body["error"]
+        assert error["message"].startswith(error["param"])
+        return
+    assert len(read) == 1
+    orjson.dumps([message.model_dump(mode="json") for message in read])
+
+
+@given(body=bodies)
+@settings(max_examples=500, deadline=None)
+def test_any_chat_is_read_or_refused(body: Any) -> None:
+    try:
+        Settings(**read_as(ChatRequest, {"messages": [{}], **body}).knobs())
+    except ApiError as refused:
+        assert refused.status == 400  # noqa: PT017 (whether it is raised is left open)
+
+
+@given(body=some.dictionaries(some.sampled_from([*ImageRequest.model_fields, *ONLY, *IGNORED]), anything, max_size=2))
+@settings(max_examples=200, deadline=None)
+def test_any_request_for_a_picture_is_read_or_refused(body: Any) -> None:
+    try:
+        read_as(ImageRequest, {"prompt": "a fox", **body}).knobs()
+    except ApiError as refused:
+        assert refused.status == 400  # noqa: PT017
