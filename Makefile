@@ -11,6 +11,10 @@ PIP := $(BIN)/python -m pip
 INSTALL := $(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt
 DEPENDS := pyproject.toml constraints.txt requirements/embedded.txt
 
+# What a server does first: where there is no token, it simulates the models and says so.
+WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.inference.client import find_token; sys.exit(not find_token())" \
+	|| { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench serve api ui docs lint format examples wheel clean
 
@@ -34,13 +38,11 @@ bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 
 	$(BIN)/python -m benchmarks.choices --layers 14 --rounds 5
 
 serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulated models when there is no token
-	@$(BIN)/python -c "import sys; from omni_router.inference.client import find_token; sys.exit(not find_token())" \
-	  || { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }; \
-	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=$${LANGSMITH_TRACING:-false} \
+	@$(WITHOUT_TOKEN); LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=$${LANGSMITH_TRACING:-false} \
 	exec $(BIN)/langgraph dev --no-browser --no-reload --port $(PORT) --n-jobs-per-worker $(JOBS)
 
-api: $(VENV)/.server ## start the OpenAI-compatible server alone, on port 8080
-	@$(BIN)/omni-router serve
+api: $(VENV)/.server ## start the OpenAI-compatible server alone, on port 8080; simulated models when there is no token
+	@$(WITHOUT_TOKEN); exec $(BIN)/omni-router serve
 
 ui: $(VENV)/.ui ## start the page, on port 7860
 	@$(BIN)/omni-router ui

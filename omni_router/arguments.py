@@ -66,6 +66,8 @@ environment (a flag wins):
                              policy, or in the store of OMNI_HISTORY); OMNI_CASCADE_TEXT=1 keeps what was asked
   OMNI_HISTORY               file, or postgresql://USER@HOST/DATABASE for many machines, or store (of the host's graph)
   OMNI_DECISION_LOG          a file that decisions are appended to; OMNI_DECISION_LOG_TEXT=1 keeps what was asked
+  OMNI_API_KEY, OMNI_MAX_BODY, OMNI_MAX_CONCURRENT
+                             key and limits of /v1, see omni-router serve --help
   OMNI_TRACING=1             spans for the OpenTelemetry SDK of the program around the graph
   OMNI_METRICS=1             counts for Prometheus, which a server shows at /omni/metrics
   OMNI_CACHE_DIR             where what the Hub said is kept between runs (the user's cache folder)
