@@ -48,7 +48,7 @@ ui: $(VENV)/.ui ## start the page, on port 7860
 	@$(BIN)/omni-router ui
 
 docs: $(VENV)/.docs ## build the documentation into site/; every broken link fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(VENV)/.lint ## check style and types
 	$(BIN)/ruff check .
