@@ -97,6 +97,7 @@ ACTIONS = (
 SUBCOMMANDS = {
     "eval": "omni_router.evaluation.arguments:eval_parser",
     "completion": "omni_router.completion:completion_parser",
+    "ui": "omni_router.ui.arguments:ui_parser",
 }
 
 

@@ -1,0 +1,53 @@
+"""The page: its two tabs, and how it is served."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from omni_router.inference.pictures import MAX_BYTES
+from omni_router.ui.backend import Backend
+from omni_router.ui.badge import safe
+from omni_router.ui.chat_tab import RUNS, chat_tab
+from omni_router.ui.look import HEAD, STYLESHEET, theme
+from omni_router.ui.routes_tab import routes_tab
+
+TITLE = "omni-router"
+SENTENCE = "Ask for a text, a picture, or about a picture: a small local router picks the route and the model for each."
+WAITING = 64  # requests in line, before more are turned away
+FORGET = 3600  # seconds after which an uploaded file is dropped
+
+
+def launch(backend: Backend, banner: str, folder: Path, *, host: str, port: int, in_browser: bool = False) -> None:
+    """Serve the page from threads of its own.
+
+    Args:
+        backend: the graph to talk to.
+        banner: a sentence for the top of the page, or nothing.
+        folder: where generated pictures are; no other file is served.
+        host: the address to listen on.
+        port: the port to listen on.
+        in_browser: whether to open the page.
+    """
+    page = build_page(backend, banner, folder)
+    page.queue(default_concurrency_limit=RUNS, max_size=WAITING, api_open=False)
+    page.launch(
+        server_name=host, server_port=port, share=False, prevent_thread_lock=True, quiet=True, inbrowser=in_browser,
+        allowed_paths=[str(folder.resolve())], max_file_size=MAX_BYTES, footer_links=[], run_history=False,
+        enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
+        theme=theme(), css_paths=STYLESHEET, head=HEAD,
+    )  # fmt: skip
+
+
+def build_page(backend: Backend, banner: str, folder: Path) -> gr.Blocks:
+    """Lay out the page and wire it."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_height=True, delete_cache=(FORGET, FORGET)) as page:
+        chat = gr.State(None, delete_callback=lambda chat: chat and backend.forget(chat.thread))
+        gr.HTML(f'<header class="omni-head"><h1>{TITLE}</h1><p>{SENTENCE}</p></header>')
+        if banner:
+            gr.HTML(f'<div class="omni-banner">{safe(banner)}</div>')
+        with gr.Tabs():
+            with gr.Tab("Chat"):
+                chat_tab(chat, backend, folder)
+            with gr.Tab("Routes & history") as tab:
+                routes_tab(tab, chat, backend)
+    return page
