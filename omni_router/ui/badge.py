@@ -1,7 +1,6 @@
 """The badge of an answer: one line of route, model, source and confidence, which opens to how it came about.
 
-Names, ids and reasons come from outside. Everything is escaped for HTML and kept on one line, since a blank line would
-end the block of HTML that Markdown passes on as it is.
+Names, ids and reasons come from outside: everything is escaped, for HTML and for Gradio's templates of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +9,12 @@ from typing import Any
 
 SHOWN = 6  # candidates: the order of choice seldom goes further
 REASON_CHARACTERS = 400
+TEMPLATE = {ord(mark): f"&#{ord(mark)};" for mark in "${}"}
 
 
 def safe(text: object) -> str:
-    """Make a text harmless in HTML within Markdown; a dollar would begin a formula."""
-    return " ".join(escape(str(text)).replace("$", "&#36;").split())
+    """Make a text harmless in HTML, on one line; dollars and braces mean something in Gradio's templates."""
+    return " ".join(escape(str(text)).translate(TEMPLATE).split())
 
 
 def badge(

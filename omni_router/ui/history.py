@@ -60,7 +60,7 @@ def uses_frame(backend: Backend) -> pd.DataFrame:
 def decisions_frame(chat: Chat) -> pd.DataFrame:
     """Give the decisions of a chat: columns request, confidence, route."""
     rows = [
-        (number, turn.result["decision"]["confidence"], turn.result["decision"]["route"] or "none")
+        (f"{number}", turn.result["decision"]["confidence"], turn.result["decision"]["route"] or "none")
         for number, turn in enumerate(chat.turns, 1)
         if turn.result["decision"]["confidence"] is not None
     ]

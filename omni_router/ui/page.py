@@ -7,7 +7,7 @@ import gradio as gr
 from omni_router.inference.pictures import MAX_BYTES
 from omni_router.ui.backend import Backend
 from omni_router.ui.badge import safe
-from omni_router.ui.chat_tab import RUNS, chat_tab
+from omni_router.ui.chat_tab import GARDEN, RUNS, chat_tab
 from omni_router.ui.look import HEAD, STYLESHEET, theme
 from omni_router.ui.routes_tab import routes_tab
 
@@ -32,7 +32,7 @@ def launch(backend: Backend, banner: str, folder: Path, *, host: str, port: int,
     page.queue(default_concurrency_limit=RUNS, max_size=WAITING, api_open=False)
     page.launch(
         server_name=host, server_port=port, share=False, prevent_thread_lock=True, quiet=True, inbrowser=in_browser,
-        allowed_paths=[str(folder.resolve())], max_file_size=MAX_BYTES, footer_links=[], run_history=False,
+        allowed_paths=[str(folder.resolve()), str(GARDEN)], max_file_size=MAX_BYTES, footer_links=[], run_history=False,
         enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
         theme=theme(), css_paths=STYLESHEET, head=HEAD,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One request from the page: what is shown while it is answered. Nothing of Gradio is needed here."""
+"""One request from the page: what is shown while it is answered."""
 
 import logging
 import re
@@ -16,11 +16,13 @@ from omni_router.messages import user_message
 from omni_router.ui.backend import Backend, Event
 from omni_router.ui.badge import badge, problem, safe, waiting
 from omni_router.ui.chat import Chat, Turn
+from omni_router.ui.parts import html, picture
 
 logger = logging.getLogger("omni_router")
 
 # An address in the text that ends like a picture is meant as one; any other goes into the field for it.
 PICTURE_ADDRESS = re.compile(r"https?://[^\s<>\"]+\.(?:png|jpe?g|webp|gif)(?:\?[^\s<>\"]*)?", re.IGNORECASE)
+FRAME = 0.05  # seconds between two views of a text that streams: each is compared with the one before, and sent
 UNEXPECTED = "Something went wrong in the page's own process. Its terminal says what; the chat goes on."
 
 
@@ -73,17 +75,17 @@ class _Answer:
             if self.decision
             else waiting("Choosing a route and a model …")
         )
-        parts: list[Any] = [] if self.failure and not self.decision else [head]
+        parts: list[Any] = [] if self.failure and not self.decision else [html(head)]
         pictures = [made["path"] for made in result.get("artifacts") or () if _may_be_shown(made["path"], folder)]
         if self.text:
             parts.append(self.text)
         elif result and not result.get("error") and not pictures:
             parts.append(str(result.get("answer") or ""))
-        parts += [{"path": path} for path in pictures]
+        parts += [picture(path) for path in pictures]
         if error := result.get("error"):
-            parts.append(problem(error["message"], error["hint"]))
+            parts.append(html(problem(error["message"], error["hint"])))
         if self.failure:
-            parts.append(problem(self.failure))
+            parts.append(html(problem(self.failure)))
         return parts
 
 
@@ -92,21 +94,27 @@ async def take_turn(
 ) -> AsyncIterator[View]:
     """Answer a request, and give what to show whenever there is something new."""
     try:
-        message, picture = _message(request)
+        message, address = _message(request)
     except InvalidRequest as error:
         yield View(chat, taken=False, notice=problem(_sentence(error)), ended=True)
         return
     said: list[Any] = [request.text] if request.text.strip() else []
-    said.append({"path": request.file} if request.file else f"<code>{safe(picture)}</code>" if picture else "")
-    chat.shown.append({"role": "user", "content": [part for part in said if part]})
+    if request.file:
+        said.append(picture(request.file))
+    elif address and address not in request.text:
+        said.append(html(f'<span class="omni-address">{safe(address)}</span>'))
+    chat.shown.append({"role": "user", "content": said})
     answer = _Answer()
     chat.shown.append({"role": "assistant", "content": answer.content(folder)})
     yield View(chat, taken=True)
+    last = 0.0
     try:
         async for event in backend.stream(chat.thread, message, settings):
             answer.take(event)
-            chat.shown[-1]["content"] = answer.content(folder)
-            yield View(chat, taken=True)
+            if event.kind != "token" or perf_counter() - last >= FRAME:
+                last = perf_counter()
+                chat.shown[-1]["content"] = answer.content(folder)
+                yield View(chat, taken=True)
     except OmniRouterError as error:
         answer.failure = _sentence(error)
     except Exception:
