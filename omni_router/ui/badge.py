@@ -55,7 +55,8 @@ def _sources(source: str) -> str:
 
 def _confidence(share: float) -> str:
     level = "high" if share >= 0.8 else "middle" if share >= 0.5 else "low"  # noqa: PLR2004 (where colours change)
-    return f'<span class="omni-confidence omni-{level}" title="confidence of the route">{share:.0%} sure</span>'
+    told = "&gt;99%" if share > 0.99 else f"{share:.0%}"  # noqa: PLR2004 (no probability is a whole one)
+    return f'<span class="omni-confidence omni-{level}" title="confidence of the route">{told} sure</span>'
 
 
 def _rows(

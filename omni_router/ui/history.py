@@ -52,16 +52,13 @@ def uses_frame(backend: Backend) -> pd.DataFrame:
     for route in backend.routes():
         records = backend.models(route.name)
         answered = sum(record.get("successes", 0) for record in records)
-        failed = sum(sum(record.get("failures", {}).values()) for record in records)
-        rows += [(route.name, "answered", answered), (route.name, "failed", failed)]
+        called = sum(record.get("uses", 0) for record in records)
+        rows += [(route.name, "answered", answered), (route.name, "not answered", called - answered)]
     return pd.DataFrame([row for row in rows if row[2]], columns=["route", "outcome", "calls"])
 
 
 def decisions_frame(chat: Chat) -> pd.DataFrame:
-    """Give the decisions of a chat: columns request, confidence, route."""
-    rows = [
-        (f"{number}", turn.result["decision"]["confidence"], turn.result["decision"]["route"] or "none")
-        for number, turn in enumerate(chat.turns, 1)
-        if turn.result["decision"]["confidence"] is not None
-    ]
-    return pd.DataFrame(rows, columns=["request", "confidence", "route"])
+    """Give how sure the router was of each decision of a chat: columns decision, confidence."""
+    decisions = [(number, turn.result["decision"]) for number, turn in enumerate(chat.turns, 1)]
+    rows = [(f"{n}  {made['route'] or 'none'}", made["confidence"]) for n, made in decisions if made["confidence"] is not None]
+    return pd.DataFrame(rows, columns=["decision", "confidence"])

@@ -16,9 +16,9 @@ HEAD = (
 
 
 def theme() -> gr.themes.Base:
-    """Make the theme: neutral, one accent, both light and dark."""
+    """Make the theme: greys, light and dark; the accent is the stylesheet's."""
     made = gr.themes.Base(
-        primary_hue=gr.themes.colors.amber,
+        primary_hue=gr.themes.colors.slate,
         secondary_hue=gr.themes.colors.slate,
         neutral_hue=gr.themes.colors.gray,
         radius_size=gr.themes.sizes.radius_lg,
@@ -31,6 +31,8 @@ def theme() -> gr.themes.Base:
         block_border_width="0px",
         block_shadow="none",
         block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        background_fill_primary_dark="*neutral_950",
         button_primary_background_fill="*neutral_900",
         button_primary_background_fill_hover="*neutral_700",
         button_primary_text_color="white",

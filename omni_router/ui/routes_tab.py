@@ -15,12 +15,12 @@ def routes_tab(tab: gr.Tab, chat: gr.State, backend: Backend) -> None:
     with gr.Row(elem_id="omni-plots"):
         uses = gr.BarPlot(
             x="route", y="calls", color="outcome", title="Calls by route", x_title=" ", y_title=" ",
-            color_map={"answered": "#3f8f6b", "failed": "#c4553b"}, height=HEIGHT, visible=backend.keeps_feedback,
+            color_map={"answered": "#3f8f6b", "not answered": "#c4553b"}, height=HEIGHT, visible=backend.keeps_feedback,
             x_label_angle=-20,
         )  # fmt: skip
         sure = gr.BarPlot(
-            x="request", y="confidence", color="route", title="Confidence of this chat's decisions", height=HEIGHT,
-            y_lim=[0, 1], x_title=" ", y_title=" ", sort=None,
+            x="decision", y="confidence", title="Confidence of this chat's decisions", height=HEIGHT,
+            y_lim=[0, 1], x_title=" ", y_title=" ", x_label_angle=-20,
         )  # fmt: skip
     table = gr.HTML(elem_id="omni-routes")
 

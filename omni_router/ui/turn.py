@@ -147,5 +147,6 @@ def _may_be_shown(path: str, folder: Path) -> bool:
 
 
 def _sentence(error: Exception) -> str:
+    """Begin with a capital, unless that is the name of a file."""
     text = str(error)
-    return text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] if text.split(" ", 1)[0].isalpha() else text

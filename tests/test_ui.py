@@ -1,0 +1,202 @@
+"""The page in a real browser, on the sandbox."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from selenium import webdriver
+
+from tests.browser import ROOT, Page, chromium, find_browser, page_environment, page_process, page_server
+from tests.dev_server import dev_server, free_port, wait_until_up
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    find_browser()  # no page is served to nobody
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[str]:
+    with page_server(folder) as url:  # without a token
+        yield url
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, url: str) -> Page:
+    page = Page(browser, url)
+    page.open()
+    return page
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "garden.png"
+    Image.new("RGB", (60, 40), "purple").save(path)
+    return path
+
+
+def test_without_a_token_a_banner_says_that_models_are_simulated_and_how_to_get_real_ones(page: Page) -> None:
+    banner = page.one(".omni-banner").text
+    assert "simulated" in banner
+    assert "set HF_TOKEN" in banner
+
+
+def test_an_answer_has_a_badge_that_opens_to_how_it_came_about(page: Page) -> None:
+    page.ask("Who was the first woman to win a Nobel Prize in Physics?")
+    badge = page.one("details.omni-badge")
+    assert "question_answering" in badge.text
+    assert "sandbox/text-generation-" in badge.text
+    assert "sure" in badge.text
+    assert "candidates" not in badge.text, "it is closed until it is clicked"
+    assert "you wrote “Who was the first woman" in page.one(".bot-row .md").text
+    page.click("details.omni-badge summary")
+    opened = page.one("details.omni-badge", "candidates").text
+    for told in ("why", "served for the task", "number 1 in the catalog", "answered in", "s in all", "decision"):
+        assert told in opened
+
+
+def test_a_picture_is_attached_shown_and_understood(page: Page, picture: Path) -> None:
+    page.attach(picture)
+    page.one("#omni-field .thumbnail-item")
+    page.ask("What flower is this?")
+    assert "image_understanding" in page.one("details.omni-badge").text
+    assert page.one(".user-row img").get_attribute("src")
+    assert f"image/png, of {picture.stat().st_size} bytes" in page.one(".bot-row .md").text
+
+
+def test_the_address_of_a_picture_may_stand_in_the_text_or_in_its_own_field(page: Page) -> None:
+    page.ask("What flower is this? https://pictures.example/garden.jpg")
+    assert "the address https://pictures.example/garden.jpg" in page.one(".bot-row .md").text
+    page.one("#omni-address input").send_keys("https://pictures.example/bird")
+    page.ask("What bird is in the picture?")
+    page.one(".bot-row .md", "https://pictures.example/bird")
+    assert page.one(".user-row .omni-address").text == "https://pictures.example/bird"
+    assert page.one("#omni-address input").get_attribute("value") == ""
+
+
+def test_a_generated_picture_is_shown_and_can_be_downloaded(page: Page, folder: Path) -> None:
+    page.ask("Paint a picture of a red fox in the snow")
+    shown = page.one(".bot-row img")
+    page.until(lambda: int(shown.get_attribute("naturalWidth") or 0) > 100, "the picture itself")
+    assert page.all(".bot-row [aria-label=Download]") or page.all("[aria-label=Download]")
+    assert list((folder / "outputs").glob("*_image_generation.png"))
+
+
+def test_a_route_is_corrected_with_one_click_and_the_next_request_takes_it(page: Page) -> None:
+    request = "Compose something about the sea for my niece"
+    page.ask(request)
+    before = page.one("details.omni-badge .omni-route").text
+    assert before != "translation"
+    page.click("#omni-route label", "translation")
+    told = page.one("#omni-kept .omni-kept").text
+    assert "example of translation" in told
+    assert "route_config.json" in told
+    page.ask(request)
+    page.until(lambda: page.all(".omni-route")[-1].text == "translation", "the corrected route")
+
+
+def test_good_and_bad_are_counted_for_the_model(page: Page) -> None:
+    page.ask("Hello! How are you today?")
+    page.click("#omni-bad")
+    assert "counts as bad for casual_conversation" in page.one("#omni-kept .omni-kept").text
+    page.click("#omni-good")
+    page.one("#omni-kept .omni-kept", "counts as good for casual_conversation")
+
+
+def test_the_second_tab_shows_routes_their_models_and_plots(page: Page) -> None:
+    page.ask("Hello! How are you today?")
+    page.click("button[role=tab]", "Routes")
+    rows = page.until(lambda: page.all(".omni-routes > tbody > tr"), "the routes")
+    first = rows[0].text
+    assert "casual_conversation" in first
+    assert "greetings and small talk" in first
+    assert "sandbox/text-generation-" in first
+    page.until(lambda: len(page.all("#omni-plots svg, #omni-plots canvas")) >= 2, "two plots")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message", "hint"),
+    [
+        ("token_401", "token is missing, wrong", "Set HF_TOKEN"),
+        ("overloaded_503", "could not answer right now", "Ask again in a minute"),
+    ],
+)
+def test_a_failure_is_a_sentence_and_what_to_do_about_it(page: Page, fault: str, message: str, hint: str) -> None:
+    page.ask(f"Hello! How are you today? [[sandbox:{fault}]]")
+    told = page.one(".omni-problem").text
+    assert message in told
+    assert hint in told
+    assert "Traceback" not in page.text()
+
+
+def test_what_was_left_empty_or_is_no_picture_is_told_beside_the_field(page: Page, tmp_path: Path) -> None:
+    page.type("  ")
+    page.send()
+    assert "prompt is empty" in page.one("#omni-notice .omni-problem").text
+    text = tmp_path / "notes.png"
+    text.write_text("these are notes, and no picture")
+    page.attach(text)
+    page.one("#omni-field .thumbnail-item")
+    page.type("What is this?")
+    page.send()
+    told = page.one("#omni-notice .omni-problem", "notes.png").text
+    assert "not a readable picture" in told
+    assert str(tmp_path) not in told
+    assert "uploads" not in told
+
+
+def test_what_comes_from_outside_is_shown_as_text(page: Page) -> None:
+    page.browser.execute_script("window.reached = false")
+    page.ask('Say <img src=x onerror="window.reached=true"> and ${window.reached=true} {{x}} <b>bold</b>')
+    assert page.browser.execute_script("return window.reached") is False
+
+
+def test_a_new_chat_forgets_the_old_one(page: Page) -> None:
+    page.ask("Hello! How are you today?")
+    page.click("#omni-clear")
+    page.until(lambda: not page.all(".bot-row"), "an empty chat")
+    assert not page.all("#omni-verdict")
+
+
+def test_examples_fill_the_field(page: Page) -> None:
+    page.click("#omni-chat .example", "lighthouse")
+    page.until(lambda: "lighthouse" in (page.one("#omni-field textarea").get_attribute("value") or ""), "the example")
+
+
+def test_the_page_asks_no_other_host_for_anything(page: Page) -> None:
+    page.requests()  # what came before
+    page.open()
+    page.ask("Paint a picture of a red fox in the snow")
+    page.click("button[role=tab]", "Routes")
+    page.until(lambda: page.all("#omni-plots svg, #omni-plots canvas"), "the plots")
+    asked = [address for address in page.requests() if address.startswith("http")]
+    assert asked
+    assert [address for address in asked if not address.startswith(page.url)] == []
+
+
+def test_two_chats_at_once_keep_apart(page: Page, url: str, tmp_path: Path) -> None:
+    with chromium(tmp_path / "other") as other_browser:
+        other = Page(other_browser, url)
+        other.open()
+        page.type("Tell me a joke about computers.")
+        other.type("Tell me a joke about gardens.")
+        page.send()
+        other.send()
+        page.one(".bot-row .md", "about computers")
+        other.one(".bot-row .md", "about gardens")
+        assert "gardens" not in page.text()
+        assert "computers" not in other.text()
