@@ -77,9 +77,7 @@ def page_server(folder: Path, *flags: str, **variables: str) -> Iterator[str]:
 
 
 @contextmanager
-def page_process(
-    folder: Path, command: list[str], port: int, **variables: str
-) -> Iterator["subprocess.Popen[bytes]"]:
+def page_process(folder: Path, command: list[str], port: int, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command that serves a page on a port, until it is up; end it afterwards."""
     log = folder / "page.log"
     with log.open("wb") as output:
@@ -130,7 +128,9 @@ class Page:
 
     def one(self, selector: str, containing: str = "") -> WebElement:
         """Wait for the newest visible element that contains a text."""
-        return self.until(lambda: [e for e in self.all(selector) if containing in e.text], f"{selector} {containing!r}")[-1]
+        return self.until(
+            lambda: [e for e in self.all(selector) if containing in e.text], f"{selector} {containing!r}"
+        )[-1]
 
     def until(self, happens: Any, what: str) -> Any:
         """Wait until something is so; elements that Gradio replaces meanwhile are looked for again."""

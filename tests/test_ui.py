@@ -1,6 +1,5 @@
 """The page in a real browser, on the sandbox."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from PIL import Image
 from selenium import webdriver
 
 from tests.browser import ROOT, Page, chromium, find_browser, page_environment, page_process, page_server
-from tests.dev_server import dev_server, free_port, wait_until_up
+from tests.dev_server import dev_server, free_port
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -200,3 +199,89 @@ def test_two_chats_at_once_keep_apart(page: Page, url: str, tmp_path: Path) -> N
         other.one(".bot-row .md", "about gardens")
         assert "gardens" not in page.text()
         assert "computers" not in other.text()
+
+
+@pytest.fixture
+def command() -> list[str]:
+    return [sys.executable, str(ROOT / "omni_router_dev.py"), "ui"]
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(command: list[str], url: str, tmp_path: Path) -> None:
+    port = url.rpartition(":")[2]
+    done = subprocess.run(
+        [*command, "--port", port],
+        cwd=tmp_path,
+        env=page_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_it_at_once(command: list[str], tmp_path: Path) -> None:
+    port = free_port()
+    with page_process(tmp_path, [*command, "--port", str(port)], port) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
+    assert "Traceback" not in (tmp_path / "page.log").read_text()
+
+
+def test_a_wrong_token_is_told_and_stands_nowhere(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    secret = "hf_wrong"  # the one that the sandbox refuses
+    with page_server(tmp_path, "--sandbox", "--hf-token", secret) as url:
+        page = Page(browser, url)
+        page.open()
+        assert "No Hugging Face token" not in page.one(".omni-banner").text
+        page.ask("Hello! How are you today?")
+        assert "token is missing, wrong" in page.one(".omni-problem").text
+        assert secret not in page.browser.page_source
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path for path in left if secret.encode() in path.read_bytes()] == []
+
+
+def test_a_server_that_is_down_is_told_in_the_chat(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with page_server(tmp_path, "--server", f"http://127.0.0.1:{free_port()}") as url:
+        page = Page(browser, url)
+        page.open()
+        page.type("Hello!")
+        page.send()
+        told = page.one(".bot-row .omni-problem").text
+        assert "does not answer" in told
+        assert "make serve" in told
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the dev server needs Python 3.11")
+def test_the_page_talks_to_a_langgraph_server(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "server", tmp_path / "page"
+    theirs.mkdir()
+    ours.mkdir()
+    pictures = theirs / "outputs"
+    with dev_server(theirs) as server, page_server(ours, "--server", server, "--output-dir", str(pictures)) as url:
+        page = Page(browser, url)
+        page.open()
+        assert server in page.one(".omni-banner").text
+        page.ask("Who was the first woman to win a Nobel Prize in Physics?")
+        page.one(".bot-row .md", "you wrote “Who was the first woman")
+        page.click("details.omni-badge summary")
+        assert "number 1 in the catalog" in page.one("details.omni-badge", "candidates").text
+        assert "The server keeps the history" in page.one("#omni-kept").text
+        assert not page.all("#omni-good")
+        page.ask("Paint a picture of a red fox in the snow")
+        page.one(".bot-row img")
+        page.click("button[role=tab]", "Routes")
+        page.one(".omni-note", "kept by the server")
+    assert not (ours / "outputs").exists()
+
+
+def test_the_page_of_the_space_starts_without_a_token(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    port = free_port()
+    script = [sys.executable, str(ROOT / "docs" / "space" / "app.py")]
+    with page_process(tmp_path, script, port, GRADIO_SERVER_NAME="127.0.0.1", GRADIO_SERVER_PORT=str(port)):
+        page = Page(browser, f"http://127.0.0.1:{port}")
+        page.open()
+        assert "simulated" in page.one(".omni-banner").text
+        page.ask("Hello! How are you today?")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -20,14 +20,33 @@ EXAMPLES: tuple[tuple[str, list[str]], ...] = (
     ("Paint a picture of a lighthouse at dusk, in watercolour.", []),
     ("What kind of flower is the one with purple petals?", [str(GARDEN)]),
 )
-READY_TO_SEND: dict[str, Any] = {"submit_btn": True, "stop_btn": False}
+READY: dict[str, Any] = {"submit_btn": True, "stop_btn": False}
 RUNNING: dict[str, Any] = {"submit_btn": False, "stop_btn": True}
 RUNS = 16  # turns at once; the others wait in line
+LONG = 100_000  # characters: Gradio makes a file of a pasted text that is longer, and no file but a picture is taken
 NO_VERDICT = "The server keeps the history: judge its decisions there, with <code>omni-router --feedback</code>."
 START = (
-    '<div class="omni-start"><h2>What would you like?</h2>'
-    "<p>Every answer says which route and which model it took, and why. Tell it when that was wrong: it learns.</p></div>"
+    '<div class="omni-start"><h2>What would you like?</h2><p>Every answer says which route and which model it took, '
+    "and why. Tell it when that was wrong: it learns.</p></div>"
 )
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+class Parts(NamedTuple):
+    """What of the tab changes, in the order of `_shown`, and what is only pressed."""
+
+    shown: gr.Chatbot
+    chat: gr.State
+    field: gr.MultimodalTextbox
+    address: gr.Textbox
+    notice: gr.HTML
+    bar: gr.Column
+    route: gr.Radio
+    kept: gr.HTML
+
+    def outputs(self) -> list[Any]:
+        """Give them as Gradio takes them."""
+        return list(self)
 
 
 def chat_tab(chat: gr.State, backend: Backend, folder: Path) -> None:
@@ -37,8 +56,8 @@ def chat_tab(chat: gr.State, backend: Backend, folder: Path) -> None:
         buttons=["copy"], allow_tags=False, feedback_options=None, group_consecutive_messages=False,
         examples=[{"text": text, "files": [*files]} for text, files in EXAMPLES],
     )  # fmt: skip
-    with gr.Column(visible=False, elem_id="omni-verdict") as verdicts:
-        with gr.Row(elem_id="omni-verdict-row"):
+    with gr.Column(visible=False, elem_id="omni-verdict") as bar:
+        with gr.Row(elem_id="omni-verdict-row", visible=backend.keeps_feedback):
             gr.HTML('<span class="omni-ask">Was this right?</span>')
             good = gr.Button("Good", size="sm", elem_id="omni-good")
             bad = gr.Button("Bad", size="sm", elem_id="omni-bad")
@@ -48,7 +67,7 @@ def chat_tab(chat: gr.State, backend: Backend, folder: Path) -> None:
     notice = gr.HTML(elem_id="omni-notice")
     field = gr.MultimodalTextbox(
         elem_id="omni-field", show_label=False, placeholder="Ask for anything …", file_types=["image"],
-        file_count="single", sources=["upload"], max_plain_text_length=100_000, autofocus=True,
+        file_count="single", sources=["upload"], max_plain_text_length=LONG, autofocus=True,
     )  # fmt: skip
     with gr.Row(elem_id="omni-below"):
         address = gr.Textbox(
@@ -56,33 +75,37 @@ def chat_tab(chat: gr.State, backend: Backend, folder: Path) -> None:
             placeholder="Address of a picture (optional): https://…",
         )  # fmt: skip
         clear = gr.Button("New chat", size="sm", scale=1, elem_id="omni-clear")
+    parts = Parts(shown, chat, field, address, notice, bar, route, kept)
+    _wire_turns(parts, clear, backend, folder)
+    _wire_verdicts(parts, good, bad, backend)
 
-    async def answer(given: dict[str, Any], url: str, kept_chat: Chat | None) -> AsyncIterator[tuple[Any, ...]]:
-        file = next(iter(given["files"]), None)
-        request = Request(given["text"] or "", file, url or "")
-        async for view in take_turn(kept_chat or Chat(), request, backend, folder, Settings()):
+
+def _wire_turns(parts: Parts, clear: gr.Button, backend: Backend, folder: Path) -> None:
+    async def answer(given: dict[str, Any], url: str, chat: Chat | None) -> AsyncIterator[tuple[Any, ...]]:
+        request = Request(given["text"] or "", next(iter(given["files"]), None), url or "")
+        async for view in take_turn(chat or Chat(), request, backend, folder, Settings()):
             yield _shown(view, backend)
 
-    outputs = [shown, chat, field, address, notice, verdicts, route, kept]
-    running = field.submit(
-        answer, [field, address, chat], outputs, concurrency_limit=RUNS, show_progress="hidden", api_visibility="private"
-    )
-    def say(verdict: str, kept_chat: Chat | None) -> str:
-        return judge(kept_chat or Chat(), verdict, backend)
+    def begin_anew(chat: Chat | None) -> tuple[Any, ...]:
+        if chat:
+            backend.forget(chat.thread)
+        return ([], Chat(), gr.update(value=None, **READY), "", "", *_bar(Chat(), backend, ended=False))
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    field.stop(lambda: gr.update(**READY_TO_SEND), None, field, cancels=[running], **quiet)
-    shown.example_select(_filled, None, field, queue=False, **quiet)
-    good.click(lambda kept_chat: say(GOOD, kept_chat), chat, kept, **quiet)
-    bad.click(lambda kept_chat: say(BAD, kept_chat), chat, kept, **quiet)
-    route.input(say, [route, chat], kept, **quiet)
+    outputs = parts.outputs()
+    given = [parts.field, parts.address, parts.chat]
+    running = parts.field.submit(answer, given, outputs, concurrency_limit=RUNS, **QUIET)
+    parts.field.stop(lambda: gr.update(**READY), None, parts.field, cancels=[running], **QUIET)
+    parts.shown.example_select(_filled, None, parts.field, queue=False, **QUIET)
+    clear.click(begin_anew, parts.chat, outputs, cancels=[running], **QUIET)
 
-    def begin_anew(kept_chat: Chat | None) -> tuple[Any, ...]:
-        if kept_chat:
-            backend.forget(kept_chat.thread)
-        return ([], Chat(), gr.update(value=None, **READY_TO_SEND), "", "", *_verdict_bar(Chat(), backend, ended=False))
 
-    clear.click(begin_anew, chat, outputs, cancels=[running], **quiet)
+def _wire_verdicts(parts: Parts, good: gr.Button, bad: gr.Button, backend: Backend) -> None:
+    def say(verdict: str, chat: Chat | None) -> str:
+        return judge(chat or Chat(), verdict, backend)
+
+    good.click(lambda chat: say(GOOD, chat), parts.chat, parts.kept, **QUIET)
+    bad.click(lambda chat: say(BAD, chat), parts.chat, parts.kept, **QUIET)
+    parts.route.input(say, [parts.route, parts.chat], parts.kept, **QUIET)
 
 
 def _filled(chosen: gr.SelectData) -> dict[str, Any]:
@@ -91,14 +114,14 @@ def _filled(chosen: gr.SelectData) -> dict[str, Any]:
 
 
 def _shown(view: View, backend: Backend) -> tuple[Any, ...]:
-    """Give the outputs of a view, in their order."""
+    """Give the outputs of a view, in the order of `Parts`."""
     emptied = {"value": None} if view.taken and not view.ended else {}
-    field = gr.update(**(READY_TO_SEND if view.ended else RUNNING), **emptied)
+    field = gr.update(**(READY if view.ended else RUNNING), **emptied)
     address = gr.update(value="") if emptied else gr.update()
-    return (view.chat.shown, view.chat, field, address, view.notice, *_verdict_bar(view.chat, backend, ended=view.ended))
+    return (view.chat.shown, view.chat, field, address, view.notice, *_bar(view.chat, backend, ended=view.ended))
 
 
-def _verdict_bar(chat: Chat, backend: Backend, *, ended: bool) -> tuple[Any, ...]:
+def _bar(chat: Chat, backend: Backend, *, ended: bool) -> tuple[Any, ...]:
     """Offer verdicts on the newest answer once it is complete: bar, routes, what came of the last one."""
     if not ended or not chat.turns:
         return gr.update(visible=False), gr.update(), ""

@@ -1,6 +1,7 @@
 """`omni-router ui`: from flags to a page that is served until Ctrl-C."""
 
 import argparse
+import logging
 import os
 import socket
 import threading
@@ -13,6 +14,8 @@ from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from omni_router.ui.backend import Backend
+
+logger = logging.getLogger("omni_router")
 
 # A simulated answer streams at about the pace of a real one, so that the page looks as it does with a token.
 SANDBOX_PACE = 0.02
@@ -27,14 +30,14 @@ def serve_page(args: argparse.Namespace) -> int:
     check_free(args.host, args.port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     try:
-        from omni_router.ui.page import launch
+        from omni_router.ui.page import build_page, launch
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "gradio":
             raise
         raise ConfigurationError('the page needs Gradio: pip install "omni-router[ui]"') from error
     backend, banner, folder = open_backend(args)
-    launch(backend, banner, folder, host=args.host, port=args.port, in_browser=args.open)
-    print(f"omni-router: the page is at http://{_shown(args.host)}:{args.port} (Ctrl-C ends it)", flush=True)
+    launch(build_page(backend, banner, folder), folder, host=args.host, port=args.port, in_browser=args.open)
+    logger.info("the page is at http://%s:%d (Ctrl-C ends it)", _shown(args.host), args.port)
     threading.Event().wait()
     return 0
 

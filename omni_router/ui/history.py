@@ -13,8 +13,8 @@ from omni_router.ui.badge import safe
 from omni_router.ui.chat import Chat
 
 ELSEWHERE = (
-    '<div class="omni-note">The routes and their history are kept by the server; <code>omni-router --list-routes</code> '
-    "shows them there. Below are the decisions of this chat.</div>"
+    '<div class="omni-note">The routes and their history are kept by the server: '
+    "<code>omni-router --list-routes</code> shows them there. The plot is of this chat.</div>"
 )
 
 
@@ -30,7 +30,8 @@ def routes_table(backend: Backend) -> str:
 
 def _row(route: Route, examples: int, models: Sequence[ModelRecord], now: datetime) -> str:
     used = "".join(_model(record, now) for record in models)
-    head = "<tr><th>model</th><th>uses</th><th>answered</th><th>failed</th><th>median</th><th>verdicts</th><th>score</th></tr>"
+    columns = ("model", "uses", "answered", "failed", "median", "verdicts", "score")
+    head = f"<tr>{''.join(f'<th>{name}</th>' for name in columns)}</tr>"
     inner = f"<table>{head}{used}</table>" if used else '<span class="omni-none">none used yet</span>'
     return (
         f"<tr><td><b>{safe(route.name)}</b><p>{safe(route.description)}</p></td><td><code>{safe(route.task)}</code></td>"
@@ -40,9 +41,16 @@ def _row(route: Route, examples: int, models: Sequence[ModelRecord], now: dateti
 
 def _model(record: ModelRecord, now: datetime) -> str:
     failed = ", ".join(f"{count} {safe(kind)}" for kind, count in record.get("failures", {}).items() if count)
-    median = f"{record['median_seconds']:.2f} s" if "median_seconds" in record else "–"
+    median = f"{record['median_seconds']:.2f} s" if "median_seconds" in record else ""
     verdicts = f"+{record.get('good', 0)} −{record.get('bad', 0)}"  # noqa: RUF001 (a minus sign is meant)
-    cells = (record.get("uses", 0), record.get("successes", 0), failed or 0, median, verdicts, f"{score(record, now):.2f}")
+    cells = (
+        record.get("uses", 0),
+        record.get("successes", 0),
+        failed or 0,
+        median,
+        verdicts,
+        f"{score(record, now):.2f}",
+    )
     return f"<tr><td><code>{safe(record['id'])}</code></td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
@@ -60,5 +68,9 @@ def uses_frame(backend: Backend) -> pd.DataFrame:
 def decisions_frame(chat: Chat) -> pd.DataFrame:
     """Give how sure the router was of each decision of a chat: columns decision, confidence."""
     decisions = [(number, turn.result["decision"]) for number, turn in enumerate(chat.turns, 1)]
-    rows = [(f"{n}  {made['route'] or 'none'}", made["confidence"]) for n, made in decisions if made["confidence"] is not None]
+    rows = [
+        (f"{n}  {made['route'] or 'none'}", made["confidence"])
+        for n, made in decisions
+        if made["confidence"] is not None
+    ]
     return pd.DataFrame(rows, columns=["decision", "confidence"])

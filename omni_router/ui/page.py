@@ -17,29 +17,19 @@ WAITING = 64  # requests in line, before more are turned away
 FORGET = 3600  # seconds after which an uploaded file is dropped
 
 
-def launch(backend: Backend, banner: str, folder: Path, *, host: str, port: int, in_browser: bool = False) -> None:
-    """Serve the page from threads of its own.
-
-    Args:
-        backend: the graph to talk to.
-        banner: a sentence for the top of the page, or nothing.
-        folder: where generated pictures are; no other file is served.
-        host: the address to listen on.
-        port: the port to listen on.
-        in_browser: whether to open the page.
-    """
-    page = build_page(backend, banner, folder)
+def launch(page: gr.Blocks, folder: Path, *, host: str, port: int, in_browser: bool = False) -> None:
+    """Serve the page from threads of its own; of files, only those under `folder` and the example are served."""
     page.queue(default_concurrency_limit=RUNS, max_size=WAITING, api_open=False)
     page.launch(
         server_name=host, server_port=port, share=False, prevent_thread_lock=True, quiet=True, inbrowser=in_browser,
-        allowed_paths=[str(folder.resolve()), str(GARDEN)], max_file_size=MAX_BYTES, footer_links=[], run_history=False,
-        enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
+        allowed_paths=[str(folder.resolve()), str(GARDEN)], max_file_size=MAX_BYTES, footer_links=[],
+        run_history=False, enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
         theme=theme(), css_paths=STYLESHEET, head=HEAD,
     )  # fmt: skip
 
 
 def build_page(backend: Backend, banner: str, folder: Path) -> gr.Blocks:
-    """Lay out the page and wire it."""
+    """Lay out the page and wire it; `banner` is a sentence for its top, or nothing."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_height=True, delete_cache=(FORGET, FORGET)) as page:
         chat = gr.State(None, delete_callback=lambda chat: chat and backend.forget(chat.thread))
         gr.HTML(f'<header class="omni-head"><h1>{TITLE}</h1><p>{SENTENCE}</p></header>')

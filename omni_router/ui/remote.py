@@ -100,4 +100,7 @@ def _text(message: Mapping[str, Any]) -> str:
 def _unreachable(url: str, error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         return f"the LangGraph server at {url} refused the run: HTTP {error.response.status_code}"
-    return f"the LangGraph server at {url} does not answer ({type(error).__name__})"
+    return (
+        f"the LangGraph server at {url} does not answer ({type(error).__name__}): start it with make serve, or the "
+        "page without --server"
+    )

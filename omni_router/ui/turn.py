@@ -98,17 +98,12 @@ async def take_turn(
     except InvalidRequest as error:
         yield View(chat, taken=False, notice=problem(_sentence(error)), ended=True)
         return
-    said: list[Any] = [request.text] if request.text.strip() else []
-    if request.file:
-        said.append(picture(request.file))
-    elif address and address not in request.text:
-        said.append(html(f'<span class="omni-address">{safe(address)}</span>'))
-    chat.shown.append({"role": "user", "content": said})
     answer = _Answer()
+    chat.shown.append({"role": "user", "content": _said(request, address)})
     chat.shown.append({"role": "assistant", "content": answer.content(folder)})
     yield View(chat, taken=True)
-    last = 0.0
     try:
+        last = 0.0
         async for event in backend.stream(chat.thread, message, settings):
             answer.take(event)
             if event.kind != "token" or perf_counter() - last >= FRAME:
@@ -124,6 +119,16 @@ async def take_turn(
     if answer.result and answer.decision:
         chat.turns.append(Turn(request.text.strip(), answer.result))
     yield View(chat, taken=True, ended=True)
+
+
+def _said(request: Request, address: str) -> list[Any]:
+    """Give the parts of the user's message, as Gradio shows them; an address is not fetched for it."""
+    said: list[Any] = [request.text] if request.text.strip() else []
+    if request.file:
+        said.append(picture(request.file))
+    elif address and address not in request.text:
+        said.append(html(f'<span class="omni-address">{safe(address)}</span>'))
+    return said
 
 
 def _message(request: Request) -> tuple[HumanMessage, str]:
