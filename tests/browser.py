@@ -128,9 +128,10 @@ class Page:
 
     def one(self, selector: str, containing: str = "") -> WebElement:
         """Wait for the newest visible element that contains a text."""
-        return self.until(
-            lambda: [e for e in self.all(selector) if containing in e.text], f"{selector} {containing!r}"
-        )[-1]
+        found: list[WebElement] = self.until(
+            lambda: [each for each in self.all(selector) if containing in each.text], f"{selector} {containing!r}"
+        )
+        return found[-1]
 
     def until(self, happens: Any, what: str) -> Any:
         """Wait until something is so; elements that Gradio replaces meanwhile are looked for again."""
@@ -185,5 +186,5 @@ class Page:
         """Give the addresses that the page has asked for."""
         import json
 
-        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]  # type: ignore[no-untyped-call]
         return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]  # it comes with Gradio, its stubs do not
 
 from omni_router.config.policy import Route
 from omni_router.history.protocol import ModelRecord

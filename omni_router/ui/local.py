@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from langchain_core.messages import AIMessageChunk, HumanMessage
-from langgraph.checkpoint.memory import InMemorySaver
+from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage
 
 from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
@@ -24,19 +23,19 @@ class LocalBackend:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._threads = InMemorySaver()
-        self._graph = build_graph(services).compile(checkpointer=self._threads, name="omni_router")
+        self._graph = build_graph(services).compile(name="omni_router")
+        self._threads: dict[str, list[AnyMessage]] = {}  # no checkpointer, which would keep every turn's copy
 
     async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
         """Run one turn of a thread."""
         result: dict[str, Any] = {}
-        async for mode, chunk in self._graph.astream(
-            {"messages": [message]},
+        stream: AsyncIterator[Any] = self._graph.astream(
+            {"messages": [*self._threads.get(thread, ()), message]},
             {"configurable": {"thread_id": thread}},
             context=settings,
             stream_mode=["custom", "messages", "updates", "values"],
-            durability="exit",  # one copy of the thread a turn is enough to go on from
-        ):
+        )
+        async for mode, chunk in stream:
             if mode == "values":
                 result = chunk
             elif mode == "custom":
@@ -45,11 +44,12 @@ class LocalBackend:
                 yield Event("candidates", update["candidates"])
             elif mode == "messages" and isinstance(chunk[0], AIMessageChunk) and (text := chunk[0].text):
                 yield Event("token", str(text))
+        self._threads[thread] = result["messages"]
         yield Event("result", {**result, "answer": str(result["messages"][-1].text)})
 
     def forget(self, thread: str) -> None:
         """Drop a thread."""
-        self._threads.delete_thread(thread)
+        self._threads.pop(thread, None)
 
     def routes(self) -> Sequence[Route]:
         """Give the routes of the policy, read anew when its file changed."""

@@ -1,5 +1,6 @@
 """The page: its two tabs, and how it is served."""
 
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -7,6 +8,7 @@ import gradio as gr
 from omni_router.inference.pictures import MAX_BYTES
 from omni_router.ui.backend import Backend
 from omni_router.ui.badge import safe
+from omni_router.ui.chat import Chat
 from omni_router.ui.chat_tab import GARDEN, RUNS, chat_tab
 from omni_router.ui.look import HEAD, STYLESHEET, theme
 from omni_router.ui.routes_tab import routes_tab
@@ -30,8 +32,8 @@ def launch(page: gr.Blocks, folder: Path, *, host: str, port: int, in_browser: b
 
 def build_page(backend: Backend, banner: str, folder: Path) -> gr.Blocks:
     """Lay out the page and wire it; `banner` is a sentence for its top, or nothing."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_height=True, delete_cache=(FORGET, FORGET)) as page:
-        chat = gr.State(None, delete_callback=lambda chat: chat and backend.forget(chat.thread))
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_height=True, delete_cache=(FORGET, FORGET)) as made:
+        chat = gr.State(None, delete_callback=partial(_forget, backend))
         gr.HTML(f'<header class="omni-head"><h1>{TITLE}</h1><p>{SENTENCE}</p></header>')
         if banner:
             gr.HTML(f'<div class="omni-banner">{safe(banner)}</div>')
@@ -40,4 +42,10 @@ def build_page(backend: Backend, banner: str, folder: Path) -> gr.Blocks:
                 chat_tab(chat, backend, folder)
             with gr.Tab("Routes & history") as tab:
                 routes_tab(tab, chat, backend)
+    page: gr.Blocks = made
     return page
+
+
+def _forget(backend: Backend, chat: Chat | None) -> None:
+    if chat is not None:
+        backend.forget(chat.thread)

@@ -15,6 +15,8 @@ from omni_router.ui.backend import Event
 
 ASSISTANT = "omni_router"
 CONNECT = 5.0  # seconds to reach a server; a run may then take as long as its models do
+MODES: list[Any] = ["custom", "messages-tuple", "values"]
+PATIENT = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
 
 
 class ServerBackend:
@@ -34,15 +36,15 @@ class ServerBackend:
         from langgraph_sdk import get_client
 
         result: dict[str, Any] = {}
-        given = {"role": "user", "content": message.content}
+        given: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
         try:
-            async with get_client(url=self._url, timeout=httpx.Timeout(None, connect=CONNECT)) as client:
+            async with get_client(url=self._url, timeout=PATIENT) as client:
                 async for part in client.runs.stream(
                     thread,
                     ASSISTANT,
-                    input={"messages": [given]},
+                    input=given,
                     context=settings.model_dump(exclude_defaults=True),
-                    stream_mode=["custom", "messages-tuple", "updates", "values"],
+                    stream_mode=MODES,
                     if_not_exists="create",
                     on_disconnect="cancel",
                 ):
@@ -50,6 +52,9 @@ class ServerBackend:
                         result = dict(part.data)
                     elif event := _event(part.event, part.data):
                         yield event
+                # What was on offer is no output of the graph, so it is in no stream of the server.
+                state: Mapping[str, Any] = await client.threads.get_state(thread)
+                yield Event("candidates", state["values"].get("candidates") or {})
         except httpx.HTTPError as error:
             raise OmniRouterError(_unreachable(self._url, error)) from error
         yield Event("result", {**result, "answer": _text((result.get("messages") or [{}])[-1])})
@@ -84,8 +89,6 @@ def _event(name: str, data: Any) -> Event | None:
         raise OmniRouterError(str(data.get("message") or data) if isinstance(data, Mapping) else str(data))
     if name == "custom":
         return Event(data["event"], data.get("decision") or data)
-    if name == "updates" and (update := data.get("route_request")):
-        return Event("candidates", update["candidates"])
     if name == "messages" and data[0].get("type") == "AIMessageChunk" and (text := _text(data[0])):
         return Event("token", text)
     return None

@@ -1,7 +1,8 @@
 """The second tab, laid out and wired."""
 
+from typing import Any
+
 import gradio as gr
-import pandas as pd
 
 from omni_router.ui.backend import Backend
 from omni_router.ui.chat import Chat
@@ -24,7 +25,7 @@ def routes_tab(tab: gr.Tab, chat: gr.State, backend: Backend) -> None:
         )  # fmt: skip
     table = gr.HTML(elem_id="omni-routes")
 
-    def read(kept: Chat | None) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    def read(kept: Chat | None) -> tuple[Any, Any, str]:
         return uses_frame(backend), decisions_frame(kept or Chat()), routes_table(backend)
 
     tab.select(read, chat, [uses, sure, table], show_progress="hidden", api_visibility="private")
