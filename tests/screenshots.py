@@ -37,34 +37,57 @@ def opened(url: str, folder: Path, *, dark: bool = False) -> Iterator[Page]:
         yield page
 
 
+def chat(page: Page) -> None:
+    """Take an answer, its correction, and what has come of some requests."""
+    take(page, "start")
+    page.ask("Explain tides to a ten-year-old in three sentences.")
+    page.click("details.omni-badge summary")
+    page.one("details.omni-badge", "candidates")
+    take(page, "answer")
+    page.click("#omni-route label", "creative_writing")
+    page.one("#omni-kept .omni-kept")
+    take(page, "correction")
+    for request in (
+        "Hello! How are you today?",
+        "Tell me a joke about computers.",
+        "What is the capital of Australia? [[sandbox:error_body*1]]",
+        "Who was the first woman to win a Nobel Prize in Physics?",
+        "Write a Python function to check if a number is prime.",
+    ):
+        page.ask(request)
+    page.click("button[role=tab]", "Routes")
+    page.until(lambda: page.all("#omni-plots svg, #omni-plots canvas"), "the plots")
+    take(page, "routes")
+
+
+def pictures(page: Page) -> None:
+    """Take a question about a picture, and a picture."""
+    page.click("#omni-chat .example", "flower")
+    page.one("#omni-field .thumbnail-item")
+    page.send()
+    page.one("#omni-verdict")
+    take(page, "picture-question")
+    page.ask("Paint a picture of a lighthouse at dusk, in watercolour.")
+    page.one(".bot-row img")
+    take(page, "picture-dark")
+
+
 def main() -> None:
     """Take all of them."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place, page_server(Path(place)) as url:
-        with opened(url, Path(place, "light")) as page:
-            take(page, "start")
-            page.ask("Explain tides to a ten-year-old in three sentences.")
-            page.click("details.omni-badge summary")
-            page.one("details.omni-badge", "candidates")
-            take(page, "answer")
-            page.click("#omni-route label", "creative_writing")
-            page.one("#omni-kept .omni-kept")
-            take(page, "correction")
-            page.ask("Tell me a joke about computers. [[sandbox:token_401]]")
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        with page_server(place) as url:
+            with opened(url, place / "light") as page:
+                chat(page)
+            with opened(url, place / "dark", dark=True) as page:
+                pictures(page)
+        with (
+            page_server(place, "--sandbox", "--hf-token", "hf_wrong") as url,
+            opened(url, place / "wrong") as page,
+        ):
+            page.ask("Tell me a joke about computers.")
             take(page, "error")
-            page.ask("Write a Python function to check if a number is prime.")
-            page.click("button[role=tab]", "Routes")
-            page.until(lambda: page.all("#omni-plots svg, #omni-plots canvas"), "the plots")
-            take(page, "routes")
-        with opened(url, Path(place, "dark"), dark=True) as page:
-            page.click("#omni-chat .example", "flower")
-            page.one("#omni-field .thumbnail-item")
-            page.send()
-            page.one("#omni-verdict")
-            take(page, "picture-question")
-            page.ask("Paint a picture of a lighthouse at dusk, in watercolour.")
-            page.one(".bot-row img")
-            take(page, "picture-dark")
 
 
 if __name__ == "__main__":

@@ -164,6 +164,18 @@ def test_what_comes_from_outside_is_shown_as_text(page: Page) -> None:
     assert page.browser.execute_script("return window.reached") is False
 
 
+def test_an_answer_can_be_stopped_and_the_next_one_asked(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with page_server(tmp_path, "--sandbox", OMNI_SANDBOX_LATENCY="15") as url:
+        page = Page(browser, url)
+        page.open()
+        page.type("Hello! How are you today?")
+        page.send()
+        page.one("details.omni-badge")
+        page.click("#omni-field button.stop-button")
+        page.one(".omni-waiting", "Stopped.")
+        page.one("#omni-field button.submit-button")
+
+
 def test_a_new_chat_forgets_the_old_one(page: Page) -> None:
     page.ask("Hello! How are you today?")
     page.click("#omni-clear")

@@ -15,8 +15,12 @@ class Turn:
 
 @dataclass
 class Chat:
-    """A conversation: its thread in the graph, its turns, and the messages as Gradio shows them."""
+    """A conversation: its thread in the graph, its turns, and the messages as Gradio shows them.
+
+    `running` stays true when an answer is stopped, since nothing of it is run to its end then.
+    """
 
     thread: str = field(default_factory=lambda: str(uuid4()))
     turns: list[Turn] = field(default_factory=list)
+    running: bool = False
     shown: list[dict[str, Any]] = field(default_factory=list)

@@ -10,7 +10,7 @@ from omni_router.config.settings import Settings
 from omni_router.routers import OTHER
 from omni_router.ui.backend import Backend
 from omni_router.ui.chat import Chat
-from omni_router.ui.turn import Request, View, take_turn
+from omni_router.ui.turn import Request, View, stop, take_turn
 from omni_router.ui.verdicts import BAD, GOOD, judge
 
 GARDEN = Path(__file__).with_name("garden.png")
@@ -91,10 +91,16 @@ def _wire_turns(parts: Parts, clear: gr.Button, backend: Backend, folder: Path) 
             backend.forget(chat.thread)
         return ([], Chat(), gr.update(value=None, **READY), "", "", *_bar(Chat(), backend, ended=False))
 
+    def end(chat: Chat | None) -> tuple[Any, ...]:
+        chat = chat or Chat()
+        stop(chat)
+        return chat.shown, chat, gr.update(**READY)
+
     outputs = parts.outputs()
     given = [parts.field, parts.address, parts.chat]
     running = parts.field.submit(answer, given, outputs, concurrency_limit=RUNS, **QUIET)
-    parts.field.stop(lambda: gr.update(**READY), None, parts.field, cancels=[running], **QUIET)
+    ended = [parts.shown, parts.chat, parts.field]
+    parts.field.stop(end, parts.chat, ended, cancels=[running], **QUIET)
     parts.shown.example_select(_filled, None, parts.field, queue=False, **QUIET)
     clear.click(begin_anew, parts.chat, outputs, cancels=[running], **QUIET)
 

@@ -59,6 +59,7 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
     if missing:
         environment = Environment.read(sandbox=True, **given)
     backend = LocalBackend(Services.from_environment(environment, token=args.hf_token))
+    threading.Thread(target=backend.warm_up, daemon=True).start()  # it takes seconds, in which nobody need wait
     if box := _sandbox.active():
         box.chunk_delay = SANDBOX_PACE
     return backend, banner_of(environment, missing=missing), environment.output_dir

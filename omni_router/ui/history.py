@@ -24,7 +24,7 @@ def routes_table(backend: Backend) -> str:
         return ELSEWHERE
     now = datetime.now(timezone.utc)
     rows = "".join(_row(route, backend.examples(route), backend.models(route.name), now) for route in backend.routes())
-    head = "<tr><th>Route</th><th>Task</th><th>Examples</th><th>Models, best first</th></tr>"
+    head = "<tr><th>Route, task, examples</th><th>Models, best first</th></tr>"
     return f'<table class="omni-routes"><thead>{head}</thead><tbody>{rows}</tbody></table>'
 
 
@@ -33,10 +33,9 @@ def _row(route: Route, examples: int, models: Sequence[ModelRecord], now: dateti
     columns = ("model", "uses", "answered", "failed", "median", "verdicts", "score")
     head = f"<tr>{''.join(f'<th>{name}</th>' for name in columns)}</tr>"
     inner = f"<table>{head}{used}</table>" if used else '<span class="omni-none">none used yet</span>'
-    return (
-        f"<tr><td><b>{safe(route.name)}</b><p>{safe(route.description)}</p></td><td><code>{safe(route.task)}</code></td>"
-        f'<td class="omni-number">{examples}</td><td>{inner}</td></tr>'
-    )
+    about = f"<code>{safe(route.task)}</code> <span>{examples} examples</span>"
+    name = f"<b>{safe(route.name)}</b> {about}<p>{safe(route.description)}</p>"
+    return f"<tr><td>{name}</td><td>{inner}</td></tr>"
 
 
 def _model(record: ModelRecord, now: datetime) -> str:

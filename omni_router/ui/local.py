@@ -1,17 +1,22 @@
 """The graph in this process."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage
 
-from omni_router.config.policy import Route
+from omni_router.config.policy import Route, counterexamples_of
 from omni_router.config.settings import Settings
 from omni_router.decisions.feedback import give_feedback
+from omni_router.errors import OmniRouterError
 from omni_router.graph import build_graph
 from omni_router.history.protocol import ModelRecord
 from omni_router.history.rank import by_rank
+from omni_router.nodes.route_request import ask, offer
+from omni_router.offered import offered_routes
+from omni_router.routers import OTHER, Turn
 from omni_router.services import Services
 from omni_router.ui.backend import Event
 
@@ -25,6 +30,16 @@ class LocalBackend:
         self._services = services
         self._graph = build_graph(services).compile(name="omni_router")
         self._threads: dict[str, list[AnyMessage]] = {}  # no checkpointer, which would keep every turn's copy
+
+    def warm_up(self) -> None:
+        """Have the router choose once, for nobody: what it loads and fits then is ready for the first request."""
+        services = self._services
+        routes = offered_routes(services.policy.routes(), picture_now=False, picture_before=False)
+        others = tuple(dict.fromkeys((*counterexamples_of(services.policy), *services.history.examples(OTHER))))
+        offers = [offer(route, (), services.history.examples(route.name), others) for route in routes]
+        sure = next((text for route in routes for text in route.examples), "Hello!")  # a cascade asks nobody about it
+        with suppress(OmniRouterError):  # the first request tells it to whoever asks
+            ask(services.router, [Turn(role="user", content=sure)], offers)
 
     async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
         """Run one turn of a thread."""

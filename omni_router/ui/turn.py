@@ -23,6 +23,7 @@ logger = logging.getLogger("omni_router")
 # An address in the text that ends like a picture is meant as one; any other goes into the field for it.
 PICTURE_ADDRESS = re.compile(r"https?://[^\s<>\"]+\.(?:png|jpe?g|webp|gif)(?:\?[^\s<>\"]*)?", re.IGNORECASE)
 FRAME = 0.05  # seconds between two views of a text that streams: each is compared with the one before, and sent
+WAITING = waiting("Choosing a route and a model …")
 UNEXPECTED = "Something went wrong in the page's own process. Its terminal says what; the chat goes on."
 
 
@@ -71,12 +72,11 @@ class _Answer:
         result = self.result or {}
         seconds = perf_counter() - self.started if self.result else None
         head = (
-            badge(self.decision, self.candidates, result.get("attempts") or (), seconds)
-            if self.decision
-            else waiting("Choosing a route and a model …")
+            badge(self.decision, self.candidates, result.get("attempts") or (), seconds) if self.decision else WAITING
         )
         parts: list[Any] = [] if self.failure and not self.decision else [html(head)]
-        pictures = [made["path"] for made in result.get("artifacts") or () if _may_be_shown(made["path"], folder)]
+        made = (_of_ours(artifact["path"], folder) for artifact in result.get("artifacts") or ())
+        pictures = [path for path in made if path]
         if self.text:
             parts.append(self.text)
         elif result and not result.get("error") and not pictures:
@@ -99,6 +99,7 @@ async def take_turn(
         yield View(chat, taken=False, notice=problem(_sentence(error)), ended=True)
         return
     answer = _Answer()
+    chat.running = True
     chat.shown.append({"role": "user", "content": _said(request, address)})
     chat.shown.append({"role": "assistant", "content": answer.content(folder)})
     yield View(chat, taken=True)
@@ -116,9 +117,18 @@ async def take_turn(
         logger.exception("a turn of the page failed")
         answer.failure = UNEXPECTED
     chat.shown[-1]["content"] = answer.content(folder)
+    chat.running = False
     if answer.result and answer.decision:
         chat.turns.append(Turn(request.text.strip(), answer.result))
     yield View(chat, taken=True, ended=True)
+
+
+def stop(chat: Chat) -> None:
+    """Note in the chat that its newest answer was stopped; the model may go on, and its use is still recorded."""
+    if chat.running:
+        so_far = [part for part in chat.shown[-1]["content"] if part != html(WAITING)]
+        chat.shown[-1]["content"] = [*so_far, html(waiting("Stopped."))]
+        chat.running = False
 
 
 def _said(request: Request, address: str) -> list[Any]:
@@ -145,10 +155,10 @@ def _message(request: Request) -> tuple[HumanMessage, str]:
         raise InvalidRequest(str(error).replace(request.file, Path(request.file).name)) from error
 
 
-def _may_be_shown(path: str, folder: Path) -> bool:
-    """Tell whether a picture is one of ours: a server may name any path, and this process would read it."""
-    found = Path(path).resolve()
-    return found.is_relative_to(folder.resolve()) and found.is_file()
+def _of_ours(path: str, folder: Path) -> str | None:
+    """Find a picture by its name in our folder: a server may name any path, of its own machine or of this one."""
+    found = folder / Path(path).name
+    return str(found.resolve()) if found.suffix == ".png" and found.is_file() else None
 
 
 def _sentence(error: Exception) -> str:
