@@ -39,6 +39,9 @@ def opened(url: str, folder: Path, *, dark: bool = False) -> Iterator[Page]:
 
 def chat(page: Page) -> None:
     """Take an answer, its correction, and what has come of some requests."""
+    page.ask("Hello! How are you today?")  # what it takes to load the router is no part of the times shown
+    page.click("#omni-clear")
+    page.until(lambda: not page.all(".bot-row"), "an empty chat")
     take(page, "start")
     page.ask("Explain tides to a ten-year-old in three sentences.")
     page.click("details.omni-badge summary")
@@ -50,8 +53,8 @@ def chat(page: Page) -> None:
     for request in (
         "Hello! How are you today?",
         "Tell me a joke about computers.",
-        "What is the capital of Australia? [[sandbox:error_body*1]]",
         "Who was the first woman to win a Nobel Prize in Physics?",
+        "Who was the first man to win a Nobel Prize in Physics? [[sandbox:error_body*1]]",
         "Write a Python function to check if a number is prime.",
     ):
         page.ask(request)

@@ -1,5 +1,6 @@
 """The page in a real browser, on the sandbox."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def picture(tmp_path: Path) -> Path:
 def test_without_a_token_a_banner_says_that_models_are_simulated_and_how_to_get_real_ones(page: Page) -> None:
     banner = page.one(".omni-banner").text
     assert "simulated" in banner
-    assert "set HF_TOKEN" in banner
+    assert "Set HF_TOKEN" in banner
 
 
 def test_an_answer_has_a_badge_that_opens_to_how_it_came_about(page: Page) -> None:
@@ -158,10 +159,25 @@ def test_what_was_left_empty_or_is_no_picture_is_told_beside_the_field(page: Pag
     assert "uploads" not in told
 
 
-def test_what_comes_from_outside_is_shown_as_text(page: Page) -> None:
-    page.browser.execute_script("window.reached = false")
-    page.ask('Say <img src=x onerror="window.reached=true"> and ${window.reached=true} {{x}} <b>bold</b>')
-    assert page.browser.execute_script("return window.reached") is False
+def test_what_comes_from_outside_is_shown_as_text(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    evil = '<img src=x onerror="window.reached=true"> ${window.reached=true}'
+    routes = [
+        {"name": f"{evil} {task}", "task": task, "description": f"{evil} about {about}"}
+        for task, about in (("text-generation", "stories"), ("text-to-image", "drawings"))
+    ]
+    policy = tmp_path / "evil.json"
+    policy.write_text(json.dumps(routes))
+    with page_server(tmp_path, "--sandbox", "--route-config", str(policy)) as url:
+        page = Page(browser, url)
+        page.open()
+        page.ask(f"Tell me stories {evil}")
+        page.click("details.omni-badge summary")
+        assert evil in page.one("details.omni-badge", "candidates").text
+        page.click("#omni-route label", evil)
+        page.one("#omni-kept .omni-kept", evil)
+        page.click("button[role=tab]", "Routes")
+        page.one(".omni-routes", evil)
+        assert page.browser.execute_script("return window.reached") is None  # type: ignore[no-untyped-call]
 
 
 def test_an_answer_can_be_stopped_and_the_next_one_asked(browser: webdriver.Chrome, tmp_path: Path) -> None:

@@ -69,8 +69,12 @@ def banner_of(environment: Environment, *, missing: bool) -> str:
     """Say on the page what is simulated; nothing when nothing is."""
     if not environment.sandbox:
         return ""
-    why = "No Hugging Face token was found: set HF_TOKEN and start again for real models. " if missing else ""
-    return f"Sandbox. {why}Answers and pictures are simulated on this machine; the routing is real."
+    if missing:
+        return (
+            "No Hugging Face token was found, so answers and pictures are simulated (sandbox); the routing is real. "
+            "Set HF_TOKEN for real ones."
+        )
+    return "Sandbox: answers and pictures are simulated on this machine; the routing is real."
 
 
 def check_free(host: str, port: int) -> None:

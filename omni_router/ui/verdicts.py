@@ -32,7 +32,7 @@ def _told(decision: dict[str, str], verdict: str, text: str) -> str:
         parts.append(f"{model} counts as bad for {route}: others are tried before it sooner.")
     if verdict != BAD and text:
         learned = route if right else f"<b>{safe(verdict)}</b>"
-        parts.append(f"The request is an example of {learned} from now on, and requests like it go there.")
+        parts.append(f"The request is an example of {learned} from now on: the router learns from it.")
     return " ".join(parts)
 
 
