@@ -147,6 +147,10 @@ def test_what_was_left_empty_or_is_no_picture_is_told_beside_the_field(page: Pag
     page.type("  ")
     page.send()
     assert "prompt is empty" in page.one("#omni-notice .omni-problem").text
+    text = tmp_path / "notes.txt"
+    text.write_text("these are notes")
+    page.attach(text)
+    page.one(".toast-body", "notes.txt")
     text = tmp_path / "notes.png"
     text.write_text("these are notes, and no picture")
     page.attach(text)
@@ -177,7 +181,7 @@ def test_what_comes_from_outside_is_shown_as_text(browser: webdriver.Chrome, tmp
         page.one("#omni-kept .omni-kept", evil)
         page.click("button[role=tab]", "Routes")
         page.one(".omni-routes", evil)
-        assert page.browser.execute_script("return window.reached") is None  # type: ignore[no-untyped-call]
+        assert page.browser.execute_script("return window.reached") is None
 
 
 def test_an_answer_can_be_stopped_and_the_next_one_asked(browser: webdriver.Chrome, tmp_path: Path) -> None:

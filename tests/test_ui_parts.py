@@ -25,7 +25,7 @@ from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
 from omni_router.ui.verdicts import judge
 from tests.conftest import ScriptedRouter
 
-DECISION = {
+DECISION: dict[str, Any] = {
     "id": "3f9a", "route": "code_generation", "task": "text-generation", "model": "acme/coder", "provider": None,
     "reason": "as scripted", "source": "router", "confidence": 0.93, "verified": True, "passed_over": [],
 }  # fmt: skip
@@ -98,7 +98,13 @@ def test_nothing_but_what_is_known_is_in_a_badge() -> None:
 
 
 def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
-    result = {"decision": DECISION, "attempts": [], "artifacts": [], "error": None, "answer": "Hi there"}
+    result: dict[str, Any] = {
+        "decision": DECISION,
+        "attempts": [],
+        "artifacts": [],
+        "error": None,
+        "answer": "Hi there",
+    }
     backend = Told(Event("decision", DECISION), Event("token", "Hi "), Event("token", "there"), Event("result", result))
     chat, views = turn(backend, Request("Hello"), tmp_path)
     assert [view.taken for view in views] == [True] * len(views)

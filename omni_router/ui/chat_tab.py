@@ -20,6 +20,7 @@ EXAMPLES: tuple[tuple[str, list[str]], ...] = (
     ("Paint a picture of a lighthouse at dusk, in watercolour.", []),
     ("What kind of flower is the one with purple petals?", [str(GARDEN)]),
 )
+TYPES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 READY: dict[str, Any] = {"submit_btn": True, "stop_btn": False}
 RUNNING: dict[str, Any] = {"submit_btn": False, "stop_btn": True}
 RUNS = 16  # turns at once; the others wait in line
@@ -62,17 +63,17 @@ def chat_tab(chat: gr.State, backend: Backend, folder: Path) -> None:
             good = gr.Button("Good", size="sm", elem_id="omni-good")
             bad = gr.Button("Bad", size="sm", elem_id="omni-bad")
             gr.HTML('<span class="omni-ask">or it should have been</span>')
-            route = gr.Radio([], show_label=False, container=False, elem_id="omni-route")
+            route = gr.Radio([], label="The right route", show_label=False, container=False, elem_id="omni-route")
         kept = gr.HTML(elem_id="omni-kept")
     notice = gr.HTML(elem_id="omni-notice")
     field = gr.MultimodalTextbox(
-        elem_id="omni-field", show_label=False, placeholder="Ask for anything …", file_types=["image"],
-        file_count="single", sources=["upload"], max_plain_text_length=LONG, autofocus=True,
+        elem_id="omni-field", label="Your request", show_label=False, placeholder="Ask for anything …",
+        file_types=[*TYPES], file_count="single", sources=["upload"], max_plain_text_length=LONG, autofocus=True,
     )  # fmt: skip
     with gr.Row(elem_id="omni-below"):
         address = gr.Textbox(
-            elem_id="omni-address", show_label=False, container=False, max_lines=1, scale=4,
-            placeholder="Address of a picture (optional): https://…",
+            elem_id="omni-address", label="Address of a picture", show_label=False, container=False, scale=4,
+            max_lines=1, placeholder="Address of a picture (optional): https://…",
         )  # fmt: skip
         clear = gr.Button("New chat", size="sm", scale=1, elem_id="omni-clear")
     parts = Parts(shown, chat, field, address, notice, bar, route, kept)
