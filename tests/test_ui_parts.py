@@ -14,11 +14,11 @@ from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, OmniRouterError
 from omni_router.history.protocol import ModelRecord
 from omni_router.services import Services
-from omni_router.ui.arguments import parse_ui_arguments
+from omni_router.ui.arguments import ui_parser
 from omni_router.ui.backend import Event
 from omni_router.ui.badge import badge, problem, safe
 from omni_router.ui.chat import Chat, Turn
-from omni_router.ui.command import check_free, open_backend
+from omni_router.ui.command import check_free, open_backend, serve_page
 from omni_router.ui.history import decisions_frame, routes_table, uses_frame
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
@@ -208,14 +208,18 @@ def test_warming_up_asks_the_router_about_a_request_of_nobody(services: Services
         (["--port", "0"], "not a port"),
         (["--port", "http"], "not a port"),
         (["--server", "localhost"], "not the address of a server"),
-        (["--server", "http://x:1", "--sandbox"], "server's own business"),
     ],
 )
 def test_flags_that_cannot_be_meant_are_told(flags: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        parse_ui_arguments(flags)
+        ui_parser().parse_args(flags)
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_what_is_the_servers_own_business_is_not_given_to_the_page() -> None:
+    with pytest.raises(ConfigurationError, match="server's own business"):
+        serve_page(ui_parser().parse_args(["--server", "http://127.0.0.1:1", "--sandbox"]))
 
 
 @pytest.mark.enable_socket
@@ -228,7 +232,7 @@ def test_with_a_token_models_are_real_and_no_banner_says_otherwise(monkeypatch: 
     monkeypatch.setenv("HF_TOKEN", "hf_real")
     monkeypatch.setenv("OMNI_ROUTER", "semantic")
     monkeypatch.setattr(LocalBackend, "warm_up", lambda _: None)
-    args: argparse.Namespace = parse_ui_arguments([])
+    args: argparse.Namespace = ui_parser().parse_args([])
     _, banner, folder = open_backend(args)
     assert banner == ""
     assert folder == Path("outputs")

@@ -1,7 +1,6 @@
 """The flags of `omni-router ui`."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,15 +24,15 @@ PORT = 7860
 MAX_PORT = 65_535
 
 
-def parse_ui_arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the flags after `ui`; what cannot be meant ends the process with status 2."""
+def ui_parser() -> argparse.ArgumentParser:
+    """Make the parser of the flags after `ui`."""
     parser = argparse.ArgumentParser(
         prog="omni-router ui",
         description="A page to chat with the router: text and pictures, and for each answer why it went where it went.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(act="omni_router.ui.command:serve_page", debug_router=False)
+    parser.set_defaults(act="omni_router.ui.command:serve_page")
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
     parser.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"the port ({PORT})")
     parser.add_argument("--server", type=_url, metavar="URL", help="a LangGraph server to use instead of this process")
@@ -44,10 +43,7 @@ def parse_ui_arguments(argv: Sequence[str]) -> argparse.Namespace:
                         help="where generated pictures go (./outputs); with --server the server's folder, when it "
                              "is on this machine")  # fmt: skip
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    args = parser.parse_args(argv)
-    if args.server and (args.sandbox or args.hf_token or args.route_config):
-        parser.error("--sandbox, --hf-token and --route-config are the server's own business with --server")
-    return args
+    return parser
 
 
 def _port(text: str) -> int:

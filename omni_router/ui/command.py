@@ -25,8 +25,11 @@ def serve_page(args: argparse.Namespace) -> int:
     """Serve the page until the process is ended.
 
     Raises:
-        ConfigurationError: the port is taken, Gradio is missing, or the environment is not usable.
+        ConfigurationError: flags contradict each other, the port is taken, Gradio is missing, or the environment is
+            not usable.
     """
+    if args.server and (args.sandbox or args.hf_token or args.route_config):
+        raise ConfigurationError("--sandbox, --hf-token and --route-config are the server's own business with --server")
     check_free(args.host, args.port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     try:
