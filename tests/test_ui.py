@@ -69,6 +69,19 @@ def test_an_answer_has_a_badge_that_opens_to_how_it_came_about(page: Page) -> No
         assert told in opened
 
 
+def test_an_answer_streams_below_its_badge(page: Page) -> None:
+    page.browser.execute_script(
+        "window.seen = []; new MutationObserver(() => {"
+        "  const answer = document.querySelector('.bot-row .md');"
+        "  if (answer) window.seen.push([answer.innerText, !!document.querySelector('details.omni-badge')]);"
+        "}).observe(document.body, {childList: true, subtree: true, characterData: true});"
+    )
+    page.ask("Who was the first woman to win a Nobel Prize in Physics?")
+    seen: list[tuple[str, bool]] = page.browser.execute_script("return window.seen")
+    assert len({text for text, _ in seen}) >= 3, "the text came in pieces"
+    assert all(badge for _, badge in seen), "the badge came first"
+
+
 def test_a_picture_is_attached_shown_and_understood(page: Page, picture: Path) -> None:
     page.attach(picture)
     page.one("#omni-field .thumbnail-item")
