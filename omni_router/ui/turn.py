@@ -124,7 +124,7 @@ async def take_turn(
 
 
 def stop(chat: Chat) -> None:
-    """Note in the chat that its newest answer was stopped; the model may go on, and its use is still recorded."""
+    """Note in the chat that its newest answer was stopped: the run is cancelled, and its model hung up on."""
     if chat.running:
         so_far = [part for part in chat.shown[-1]["content"] if part != html(WAITING)]
         chat.shown[-1]["content"] = [*so_far, html(waiting("Stopped."))]
