@@ -16,7 +16,7 @@ WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.inference.client 
 	|| { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench serve api ui docs lint format examples wheel clean
+.PHONY: help demo test bench serve api ui docs screenshots lint format examples wheel clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ ui: $(VENV)/.ui ## start the page, on port 7860
 
 docs: $(VENV)/.docs ## build the documentation into site/; every broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+screenshots: $(VENV)/.test ## take the screenshots of the page anew; needs Chromium
+	$(BIN)/python -m tests.screenshots
 
 lint: $(VENV)/.lint ## check style and types
 	$(BIN)/ruff check .

@@ -2,11 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from inspect import signature
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import get_args
 
 from omni_router.config.environment import RouterName
 
@@ -82,8 +81,6 @@ exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 
 """
 
 
-Parse = Callable[[Sequence[str]], argparse.Namespace]
-
 STDIN = "-"
 
 # What the command does, by the name of the flag; one of them is given.
@@ -93,13 +90,13 @@ ACTIONS = (
 )
 
 
-# What makes the parser of each subcommand: a function without parameters, so that help and completion know its flags.
-# The parser sets `act`, the place of the function that then does the work. A function of the arguments that gives a
-# Namespace does too; then only the name is known.
+# What makes the parser of each subcommand, apart from reading flags with it, so that help and completion know them. It
+# sets `act`, the place of the function that then does the work.
 SUBCOMMANDS = {
     "eval": "omni_router.evaluation.arguments:eval_parser",
     "completion": "omni_router.completion:completion_parser",
     "serve": "omni_router.server.serve_arguments:serve_parser",
+    "ui": "omni_router.ui.arguments:ui_parser",
 }
 
 
@@ -107,11 +104,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the flags; what cannot be meant ends the process with status 2."""
     given = sys.argv[1:] if argv is None else list(argv)
     if given and given[0] in SUBCOMMANDS:
-        found = subcommand(given[0])
-        args = argparse.Namespace(json=False, debug_router=False)  # of those that have no such flag
-        own = found(given[1:]) if callable(found) else found.parse_args(given[1:])
-        vars(args).update(vars(own))
-        return args
+        without = argparse.Namespace(json=False, debug_router=False)  # of those that have no such flag
+        return subcommand(given[0]).parse_args(given[1:], without)
     parser = _Parser(
         prog="omni-router",
         description="Pick the right Hugging Face model for a prompt, call it, and remember what worked.",
@@ -125,13 +119,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def subcommand(name: str) -> argparse.ArgumentParser | Parse:
-    """Give the parser of a subcommand, or the function that has it."""
+def subcommand(name: str) -> argparse.ArgumentParser:
+    """Make the parser of a subcommand."""
     module, function = SUBCOMMANDS[name].split(":")
-    made: Any = getattr(import_module(module), function)
-    if signature(made).parameters:
-        return cast("Parse", made)
-    return cast("argparse.ArgumentParser", made())
+    made: argparse.ArgumentParser = getattr(import_module(module), function)()
+    return made
 
 
 class _Parser(argparse.ArgumentParser):
@@ -144,8 +136,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _commands() -> str:
-    found = ((name, subcommand(name)) for name in SUBCOMMANDS)
-    return "".join(f"  {name:<21} {'' if callable(parser) else parser.description}\n" for name, parser in found)
+    return "".join(f"  {name:<21} {subcommand(name).description}\n" for name in SUBCOMMANDS)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -65,10 +65,7 @@ def whole_parser() -> argparse.ArgumentParser:
     parsers, below = [parser], parser.add_subparsers()
     for name in SUBCOMMANDS:
         found = subcommand(name)
-        if isinstance(found, argparse.ArgumentParser):
-            parsers.append(below.add_parser(name, help=found.description, parents=[found], add_help=False))
-        else:
-            below.add_parser(name, help="")
+        parsers.append(below.add_parser(name, help=found.description, parents=[found], add_help=False))
     for action in (action for each in parsers for action in each._actions):  # noqa: SLF001 (as shtab does)
         if completed := _completed(action):
             action.complete = completed  # type: ignore[attr-defined]  # what shtab looks for

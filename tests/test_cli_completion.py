@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -98,21 +97,5 @@ def test_help_and_completion_know_every_subcommand(name: str, capsys: Capture) -
     shown = capsys.readouterr().out
     assert f"\n  {name} " in shown
     parser = subcommand(name)
-    if not callable(parser):
-        assert parser.prog == f"omni-router {name}"
-        assert str(parser.description) in shown
-
-
-def test_a_function_that_reads_the_arguments_itself_is_a_subcommand_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SUBCOMMANDS, "twice", "tests.calls:read_twice")
-    monkeypatch.setattr("tests.calls.read_twice", read_twice, raising=False)
-    assert main(["twice", "21"]) == 42
-    assert "twice" in script("bash")
-
-
-def read_twice(argv: list[str]) -> Namespace:
-    return Namespace(act="tests.test_cli_completion:double", number=int(argv[0]))
-
-
-def double(args: object) -> int:
-    return 2 * int(vars(args)["number"])
+    assert parser.prog == f"omni-router {name}"
+    assert str(parser.description) in shown

@@ -1,0 +1,59 @@
+"""The flags of `omni-router ui`."""
+
+import argparse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+EXAMPLES = """\
+examples:
+  omni-router ui --sandbox
+        the page with simulated models, on http://127.0.0.1:7860: no token, no network
+  HF_TOKEN=hf_... omni-router ui
+        the same with real ones; without a token the page falls back to the sandbox, and says so
+  omni-router ui --server http://127.0.0.1:2024
+        talk to the graph of a LangGraph server (make serve) instead of one in this process
+  omni-router ui --host 0.0.0.0 --port 8000
+        for others to open: whoever can open the page spends the token's credit
+
+The page sends nothing to anybody but the models that are called: no analytics, no fonts, no share link.
+Variables, policy and history are those of omni-router (omni-router --help).
+
+exit status: 130 after Ctrl-C, 2 something to correct first
+"""
+PORT = 7860
+MAX_PORT = 65_535
+
+
+def ui_parser() -> argparse.ArgumentParser:
+    """Make the parser of the flags after `ui`."""
+    parser = argparse.ArgumentParser(
+        prog="omni-router ui",
+        description="A page to chat with the router: text and pictures, and for each answer why it went where it went.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(act="omni_router.ui.command:serve_page")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
+    parser.add_argument("--port", type=_port, default=PORT, metavar="N", help=f"the port ({PORT})")
+    parser.add_argument("--server", type=_url, metavar="URL", help="a LangGraph server to use instead of this process")
+    parser.add_argument("--sandbox", action="store_true", help="simulated models: no token, no network, no cost")
+    parser.add_argument("--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the history)")
+    parser.add_argument("--route-config", type=Path, metavar="PATH", help="policy and history (./route_config.json)")
+    parser.add_argument("--output-dir", type=Path, metavar="DIR",
+                        help="where generated pictures go (./outputs); with --server the server's folder, when it "
+                             "is on this machine")  # fmt: skip
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a whole number from 1 to {MAX_PORT}")
+    return int(text)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the address of a server, such as http://127.0.0.1:2024")
+    return text.rstrip("/")

@@ -1,0 +1,101 @@
+"""`omni-router ui`: from flags to a page that is served until Ctrl-C."""
+
+import argparse
+import logging
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omni_router import _sandbox
+from omni_router.config.environment import Environment
+from omni_router.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from omni_router.ui.backend import Backend
+
+logger = logging.getLogger("omni_router")
+
+# A simulated answer streams at about the pace of a real one, so that the page looks as it does with a token.
+SANDBOX_PACE = 0.02
+
+
+def serve_page(args: argparse.Namespace) -> int:
+    """Serve the page until the process is ended.
+
+    Raises:
+        ConfigurationError: flags contradict each other, the port is taken, Gradio is missing, or the environment is
+            not usable.
+    """
+    if args.server and (args.sandbox or args.hf_token or args.route_config):
+        raise ConfigurationError("--sandbox, --hf-token and --route-config are the server's own business with --server")
+    check_free(args.host, args.port)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    try:
+        from omni_router.ui.page import build_page, launch
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "gradio":
+            raise
+        raise ConfigurationError('the page needs Gradio: pip install "omni-router[ui]"') from error
+    backend, banner, folder = open_backend(args)
+    launch(build_page(backend, banner, folder), folder, host=args.host, port=args.port, in_browser=args.open)
+    logger.info("the page is at http://%s:%d (Ctrl-C ends it)", _shown(args.host), args.port)
+    threading.Event().wait()
+    return 0
+
+
+def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
+    """Give the graph to talk to, what the page says of it, and the folder that pictures are shown from."""
+    if args.server:
+        from omni_router.ui.remote import ServerBackend
+
+        folder = args.output_dir or Environment.read().output_dir
+        return ServerBackend(args.server), f"Talking to the LangGraph server at {args.server}.", folder
+    from omni_router.inference.client import find_token
+    from omni_router.services import Services
+    from omni_router.ui.local import LocalBackend
+
+    given = {"route_config": args.route_config, "output_dir": args.output_dir}
+    environment = Environment.read(sandbox=args.sandbox or None, **given)
+    missing = not environment.sandbox and not find_token(args.hf_token)
+    if missing:
+        environment = Environment.read(sandbox=True, **given)
+    backend = LocalBackend(Services.from_environment(environment, token=args.hf_token))
+    threading.Thread(target=backend.warm_up, daemon=True).start()  # it takes seconds, in which nobody need wait
+    if box := _sandbox.active():
+        box.chunk_delay = SANDBOX_PACE
+    return backend, banner_of(environment, missing=missing), environment.output_dir
+
+
+def banner_of(environment: Environment, *, missing: bool) -> str:
+    """Say on the page what is simulated; nothing when nothing is."""
+    if not environment.sandbox:
+        return ""
+    if missing:
+        return (
+            "No Hugging Face token was found, so answers and pictures are simulated (sandbox); the routing is real. "
+            "Set HF_TOKEN for real ones."
+        )
+    return "Sandbox: answers and pictures are simulated on this machine; the routing is real."
+
+
+def check_free(host: str, port: int) -> None:
+    """Say that a port is taken before anything is loaded.
+
+    Raises:
+        ConfigurationError: it is, or the address is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"the page cannot listen on {host}:{port}: {error.strerror}; name another with --port"
+            ) from error
+
+
+def _shown(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104 (compared)

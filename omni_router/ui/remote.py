@@ -1,0 +1,109 @@
+"""The graph on a LangGraph server, by its SDK."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import httpx
+from langchain_core.messages import HumanMessage
+
+from omni_router.config.policy import Route
+from omni_router.config.settings import Settings
+from omni_router.errors import OmniRouterError
+from omni_router.history.protocol import ModelRecord
+from omni_router.ui.backend import Event
+
+ASSISTANT = "omni_router"
+CONNECT = 5.0  # seconds to reach a server; a run may then take as long as its models do
+MODES: list[Any] = ["custom", "messages-tuple", "values"]
+PATIENT = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
+
+
+class ServerBackend:
+    """Runs turns on a LangGraph server, each chat in a thread of its own; the history is the server's."""
+
+    keeps_feedback = False
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
+        """Run one turn of a thread.
+
+        Raises:
+            OmniRouterError: the server does not answer, or the run failed there.
+        """
+        from langgraph_sdk import get_client
+
+        result: dict[str, Any] = {}
+        given: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
+        try:
+            async with get_client(url=self._url, timeout=PATIENT) as client:
+                async for part in client.runs.stream(
+                    thread,
+                    ASSISTANT,
+                    input=given,
+                    context=settings.model_dump(exclude_defaults=True),
+                    stream_mode=MODES,
+                    if_not_exists="create",
+                    on_disconnect="cancel",
+                ):
+                    if part.event == "values":
+                        result = dict(part.data)
+                    elif event := _event(part.event, part.data):
+                        yield event
+                # What was on offer is no output of the graph, so it is in no stream of the server.
+                state: Mapping[str, Any] = await client.threads.get_state(thread)
+                yield Event("candidates", state["values"].get("candidates") or {})
+        except httpx.HTTPError as error:
+            raise OmniRouterError(_unreachable(self._url, error)) from error
+        yield Event("result", {**result, "answer": _text((result.get("messages") or [{}])[-1])})
+
+    def forget(self, thread: str) -> None:
+        """Drop a thread, if the server is still there."""
+        from langgraph_sdk import get_sync_client
+
+        with suppress(httpx.HTTPError), get_sync_client(url=self._url, timeout=CONNECT) as client:
+            client.threads.delete(thread)
+
+    def routes(self) -> Sequence[Route]:
+        """Give none: the policy is the server's."""
+        return ()
+
+    def models(self, route: str) -> Sequence[ModelRecord]:  # noqa: ARG002 (of every route)
+        """Give none: the history is the server's."""
+        return ()
+
+    def examples(self, route: Route) -> int:
+        """Count the examples of a route; the server's are not known."""
+        return len(route.examples)
+
+    def judge(self, decision: dict[str, Any], verdict: str, text: str) -> str | None:  # noqa: ARG002 (none is kept)
+        """Refuse: the history that a verdict belongs to is the server's."""
+        raise OmniRouterError("the server keeps the history, and takes no verdict from this page")
+
+
+def _event(name: str, data: Any) -> Event | None:
+    """Make an event of a part of the stream; None when it is nothing to show."""
+    if name == "error":
+        raise OmniRouterError(str(data.get("message") or data) if isinstance(data, Mapping) else str(data))
+    if name == "custom":
+        return Event(data["event"], data.get("decision") or data)
+    if name == "messages" and data[0].get("type") == "AIMessageChunk" and (text := _text(data[0])):
+        return Event("token", text)
+    return None
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message.get("content") or ""
+    blocks = [content] if isinstance(content, str) else content
+    return "".join(block if isinstance(block, str) else str(block.get("text") or "") for block in blocks)
+
+
+def _unreachable(url: str, error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"the LangGraph server at {url} refused the run: HTTP {error.response.status_code}"
+    return (
+        f"the LangGraph server at {url} does not answer ({type(error).__name__}): start it with make serve, or the "
+        "page without --server"
+    )

@@ -1,0 +1,167 @@
+"""One request from the page: what is shown while it is answered."""
+
+import logging
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from langchain_core.messages import HumanMessage
+
+from omni_router.config.settings import Settings
+from omni_router.errors import InvalidRequest, OmniRouterError
+from omni_router.messages import user_message
+from omni_router.ui.backend import Backend, Event
+from omni_router.ui.badge import badge, problem, safe, waiting
+from omni_router.ui.chat import Chat, Turn
+from omni_router.ui.parts import html, picture
+
+logger = logging.getLogger("omni_router")
+
+# An address in the text that ends like a picture is meant as one; any other goes into the field for it.
+PICTURE_ADDRESS = re.compile(r"https?://[^\s<>\"]+\.(?:png|jpe?g|webp|gif)(?:\?[^\s<>\"]*)?", re.IGNORECASE)
+FRAME = 0.05  # seconds between two views of a text that streams: each is compared with the one before, and sent
+WAITING = waiting("Choosing a route and a model …")
+UNEXPECTED = "Something went wrong in the page's own process. Its terminal says what; the chat goes on."
+
+
+class Request(NamedTuple):
+    """What was typed and attached."""
+
+    text: str
+    file: str | None = None  # an uploaded one
+    address: str = ""  # of a picture, from the field for it
+
+
+class View(NamedTuple):
+    """What to show now."""
+
+    chat: Chat
+    taken: bool  # the request was taken: the field for it may be emptied
+    notice: str = ""  # HTML, beside the field
+    ended: bool = False
+
+
+@dataclass
+class _Answer:
+    """What is known of an answer so far."""
+
+    started: float = field(default_factory=perf_counter)
+    candidates: dict[str, Any] = field(default_factory=dict)
+    decision: dict[str, Any] | None = None
+    text: str = ""
+    result: dict[str, Any] | None = None
+    failure: str = ""
+
+    def take(self, event: Event) -> None:
+        """Fold in what happened."""
+        if event.kind == "candidates":
+            self.candidates = event.data
+        elif event.kind == "decision":
+            self.decision, self.text = event.data, ""
+        elif event.kind == "token":
+            self.text += event.data
+        elif event.kind == "result":
+            self.result = event.data
+            self.decision = event.data.get("decision") or self.decision
+
+    def content(self, folder: Path) -> list[Any]:
+        """Give the parts of the message, as Gradio shows them."""
+        result = self.result or {}
+        seconds = perf_counter() - self.started if self.result else None
+        head = (
+            badge(self.decision, self.candidates, result.get("attempts") or (), seconds) if self.decision else WAITING
+        )
+        parts: list[Any] = [] if self.failure and not self.decision else [html(head)]
+        made = (_of_ours(artifact["path"], folder) for artifact in result.get("artifacts") or ())
+        pictures = [path for path in made if path]
+        if self.text:
+            parts.append(self.text)
+        elif result and not result.get("error") and not pictures:
+            parts.append(str(result.get("answer") or ""))
+        parts += [picture(path) for path in pictures]
+        if error := result.get("error"):
+            parts.append(html(problem(error["message"], error["hint"])))
+        if self.failure:
+            parts.append(html(problem(self.failure)))
+        return parts
+
+
+async def take_turn(
+    chat: Chat, request: Request, backend: Backend, folder: Path, settings: Settings
+) -> AsyncIterator[View]:
+    """Answer a request, and give what to show whenever there is something new."""
+    try:
+        message, address = _message(request)
+    except InvalidRequest as error:
+        yield View(chat, taken=False, notice=problem(_sentence(error)), ended=True)
+        return
+    answer = _Answer()
+    chat.running = True
+    chat.shown.append({"role": "user", "content": _said(request, address)})
+    chat.shown.append({"role": "assistant", "content": answer.content(folder)})
+    yield View(chat, taken=True)
+    try:
+        last = 0.0
+        async for event in backend.stream(chat.thread, message, settings):
+            answer.take(event)
+            if event.kind != "token" or perf_counter() - last >= FRAME:
+                last = perf_counter()
+                chat.shown[-1]["content"] = answer.content(folder)
+                yield View(chat, taken=True)
+    except OmniRouterError as error:
+        answer.failure = _sentence(error)
+    except Exception:
+        logger.exception("a turn of the page failed")
+        answer.failure = UNEXPECTED
+    chat.shown[-1]["content"] = answer.content(folder)
+    chat.running = False
+    if answer.result and answer.decision:
+        chat.turns.append(Turn(request.text.strip(), answer.result))
+    yield View(chat, taken=True, ended=True)
+
+
+def stop(chat: Chat) -> None:
+    """Note in the chat that its newest answer was stopped: the run is cancelled, and its model hung up on."""
+    if chat.running:
+        so_far = [part for part in chat.shown[-1]["content"] if part != html(WAITING)]
+        chat.shown[-1]["content"] = [*so_far, html(waiting("Stopped."))]
+        chat.running = False
+
+
+def _said(request: Request, address: str) -> list[Any]:
+    """Give the parts of the user's message, as Gradio shows them; an address is not fetched for it."""
+    said: list[Any] = [request.text] if request.text.strip() else []
+    if request.file:
+        said.append(picture(request.file))
+    elif address and address not in request.text:
+        said.append(html(f'<span class="omni-address">{safe(address)}</span>'))
+    return said
+
+
+def _message(request: Request) -> tuple[HumanMessage, str]:
+    """Make the message for the graph, and name the picture that belongs to it, if it has an address."""
+    found = PICTURE_ADDRESS.search(request.text)
+    address = request.address.strip() or (found[0] if found else "")
+    if address and "://" not in address and not request.file:
+        raise InvalidRequest(f"{address} is not the address of a picture: it starts with http:// or https://")
+    try:
+        return user_message(request.text, request.file or address or None), address
+    except InvalidRequest as error:
+        if request.file is None:
+            raise
+        raise InvalidRequest(str(error).replace(request.file, Path(request.file).name)) from error
+
+
+def _of_ours(path: str, folder: Path) -> str | None:
+    """Find a picture by its name in our folder: a server may name any path, of its own machine or of this one."""
+    found = folder / Path(path).name
+    return str(found.resolve()) if found.suffix == ".png" and found.is_file() else None
+
+
+def _sentence(error: Exception) -> str:
+    """Begin with a capital, unless that is the name of a file."""
+    text = str(error)
+    return text[:1].upper() + text[1:] if text.split(" ", 1)[0].isalpha() else text
