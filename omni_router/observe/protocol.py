@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from omni_router.config.settings import Settings
-from omni_router.state import State
 from omni_router.tasks import TASKS
+
+if TYPE_CHECKING:  # LangGraph comes with it, and the command line knows services without a graph
+    from omni_router.config.settings import Settings
+    from omni_router.state import State
 
 Run = Callable[[], dict[str, Any]]
 
@@ -16,7 +18,7 @@ SPECIALISTS = {task.node for task in TASKS.values()}  # each time one of these n
 class Observer(Protocol):
     """Stands around every node of a run. It sees what goes in and what comes out, and changes neither."""
 
-    def around(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:
+    def around(self, node: str, state: "State", settings: "Settings", run: Run) -> dict[str, Any]:
         """Call `run` once, on this thread, and give what it gives; what it raises is raised."""
         ...
 
@@ -27,6 +29,6 @@ class Both:
     def __init__(self, outer: Observer, inner: Observer) -> None:
         self.outer, self.inner = outer, inner
 
-    def around(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:
+    def around(self, node: str, state: "State", settings: "Settings", run: Run) -> dict[str, Any]:
         """Have both watch."""
         return self.outer.around(node, state, settings, partial(self.inner.around, node, state, settings, run))
