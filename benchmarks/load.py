@@ -1,10 +1,8 @@
 """Many users at once: 500 runs together against models that take a second, and the memory over 10,000 runs.
 
-python -m benchmarks.load graph server                            # the bare graph, and the LangGraph dev server
-python -m benchmarks.load graph server --chat http://HOST:PORT    # a running `omni-router serve` too
+python -m benchmarks.load graph server api        # the bare graph, the LangGraph dev server, `omni-router serve`
 
-The bare graph and the dev server answer from the sandbox. A server given by --chat is asked as it is: its latency is to
-be set where it is started, with OMNI_SANDBOX=1 OMNI_SANDBOX_LATENCY=1 (and 0 with `--only memory`).
+All of them answer from the sandbox.
 """
 
 import argparse
@@ -23,6 +21,8 @@ from tqdm import tqdm
 
 from benchmarks.load_memory import cpu_seconds, listener, resident, slope
 from benchmarks.report import IMAGES, ms, quantile, table, write_section
+from omni_router.threads import _pool
+from tests.api_server import serving
 from tests.dev_server import dev_server
 
 TOGETHER = 500  # runs at once
@@ -31,7 +31,7 @@ RUNS = 10_000  # whose memory is watched
 EVERY = 500  # runs between two looks at it
 ABREAST = 16  # runs at once meanwhile
 WARM = 2_000  # runs until pools, caches and allocators have their size
-THREADS = int(os.environ.get("OMNI_THREADS", "64"))
+THREADS = (16, 32, 64)  # OMNI_THREADS
 WAIT = 600.0  # seconds: to be slow is to be measured, not to fail
 
 Ask = Callable[[str], Awaitable[None]]  # raises where there is no answer
@@ -100,8 +100,10 @@ async def memory(place: Place, runs: int) -> tuple[list[int], list[int]]:
 
 
 @asynccontextmanager
-async def bare_graph(folder: Path, latency: float) -> AsyncIterator[Place]:
+async def bare_graph(folder: Path, latency: float, threads: int) -> AsyncIterator[Place]:
     """Give the graph itself, in this process."""
+    os.environ["OMNI_THREADS"] = str(threads)
+    _pool.cache_clear()
     from omni_router import Services, build_graph, sandbox, user_message
     from omni_router.config.environment import Environment
 
@@ -119,11 +121,11 @@ async def bare_graph(folder: Path, latency: float) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def langgraph_server(folder: Path, latency: float) -> AsyncIterator[Place]:
+async def langgraph_server(folder: Path, latency: float, threads: int) -> AsyncIterator[Place]:
     """Start the dev server, and ask it with its SDK for runs without a thread, which it forgets."""
     from langgraph_sdk.client import LangGraphClient
 
-    with dev_server(folder, TOGETHER, OMNI_SANDBOX_LATENCY=str(latency)) as url:
+    with dev_server(folder, TOGETHER, OMNI_SANDBOX_LATENCY=str(latency), OMNI_THREADS=str(threads)) as url:
         async with httpx.AsyncClient(base_url=url, timeout=WAIT, limits=httpx.Limits()) as client:
             sdk = LangGraphClient(client)
 
@@ -137,48 +139,49 @@ async def langgraph_server(folder: Path, latency: float) -> AsyncIterator[Place]
 
 
 @asynccontextmanager
-async def chat_completions(url: str) -> AsyncIterator[Place]:
-    """Ask a server that is running already for chat completions."""
-    key = os.environ.get("OMNI_API_KEY") or "none"
-    headers = {"authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=url, timeout=WAIT, limits=httpx.Limits(), headers=headers) as client:
+async def chat_completions(folder: Path, latency: float, threads: int) -> AsyncIterator[Place]:
+    """Start `omni-router serve`, and ask it for chat completions."""
+    given = {"OMNI_SANDBOX": "1", "OMNI_SANDBOX_LATENCY": str(latency), "OMNI_THREADS": str(threads)}
+    with serving(folder, **given, OMNI_MAX_CONCURRENT=str(2 * TOGETHER)) as (url, process):
+        async with httpx.AsyncClient(timeout=WAIT, limits=httpx.Limits()) as client:
 
-        async def ask(text: str) -> None:
-            given = {"model": "omni", "messages": [{"role": "user", "content": text}]}
-            response = await client.post("/v1/chat/completions", json=given)
-            response.raise_for_status()
-            if not response.json()["choices"][0]["message"]["content"]:
-                raise RuntimeError("no content")
+            async def ask(text: str) -> None:
+                asked = {"model": "omni", "messages": [{"role": "user", "content": text}]}
+                response = await client.post(f"{url}/chat/completions", json=asked)
+                response.raise_for_status()
+                if not response.json()["choices"][0]["message"]["content"]:
+                    raise RuntimeError("no content")
 
-        yield Place("chat completions", ask, listener(httpx.URL(url).port or 80))
+            yield Place("/v1", ask, process.pid)
+
+
+PLACES = {"graph": bare_graph, "server": langgraph_server, "api": chat_completions}
 
 
 @asynccontextmanager
-async def place_of(name: str, latency: float) -> AsyncIterator[Place]:
+async def place_of(name: str, latency: float, threads: int) -> AsyncIterator[Place]:
     """Open one of the places, the router loaded."""
     with tempfile.TemporaryDirectory() as folder:
-        made = {"graph": bare_graph, "server": langgraph_server}
-        async with made[name](Path(folder), latency) if name in made else chat_completions(name) as place:
+        async with PLACES[name](Path(folder), latency, threads) as place:
             await place.ask("Hello there, how are you?")
             yield place
 
 
-async def measure(places: list[str], together: int, runs: int) -> None:
+async def measure(places: list[str], threads: list[int], together: int, runs: int) -> None:
     """Measure each place, and write the sections."""
     rows, lines = list[list[str]](), dict[str, tuple[list[int], list[int]]]()
-    ideal = together * LATENCY / THREADS
     for name in places:
-        if together:
-            async with place_of(name, LATENCY) as place:
+        for count in threads if together else ():
+            async with place_of(name, LATENCY, count) as place:
                 found = await burst(place, together)
-            rows.append(_row(place.name, found, ideal))
-            print(" | ".join(rows[-1]), *set(found.failed[:3]), sep="\n")
+            rows.append(_row(place.name, count, found))
+            print(" | ".join(rows[-1]), *set(found.failed[:3]), sep="\n", flush=True)
         if runs:
-            async with place_of(name, 0) as place:
+            async with place_of(name, 0, THREADS[-1]) as place:
                 lines[place.name] = await memory(place, runs)
     if rows:
-        head = ["asked", "answered", "failed", "all within", "of threads x latency", "p50", "p99", "CPU a run"]
-        write_section(f"{together} runs at once", f"{_BURST.format(ideal=ideal)}\n\n{table(head, rows)}")
+        head = ["asked", "OMNI_THREADS", "answered", "failed", "all within", "of the least", "p50", "p99", "CPU a run"]
+        write_section(f"{together} runs at once", f"{_BURST}\n\n{table(head, rows)}")
     if lines:
         draw(lines)
         head = ["asked", "runs", "at first", f"after {WARM:,}", "at last", "bytes a run since then"]
@@ -186,16 +189,18 @@ async def measure(places: list[str], together: int, runs: int) -> None:
         write_section("Memory of a server", f"{_MEMORY}\n\n{text}\n\n![Memory over requests](images/load.png)")
 
 
-def _row(name: str, found: Burst, ideal: float) -> list[str]:
+def _row(name: str, threads: int, found: Burst) -> list[str]:
     asked = len(found.seconds)
+    least = asked * LATENCY / threads
     times = [f"{quantile(found.seconds, share):.2f} s" for share in (0.5, 0.99)]
     failed = f"{len(found.failed)} ({len(found.failed) / asked:.1%})"
     return [
         name,
+        str(threads),
         str(asked - len(found.failed)),
         failed,
         f"{found.total:.1f} s",
-        f"{found.total / ideal:.2f}",
+        f"{found.total / least:.2f}",
         *times,
         ms(found.cpu / asked),
     ]
@@ -222,24 +227,23 @@ def draw(lines: dict[str, tuple[list[int], list[int]]]) -> None:
 
 
 _BURST = f"""\
-All runs begin at once; each model takes {LATENCY:g} s, and OMNI_THREADS is {THREADS}, so that with nothing else to
-do they would all be answered within {{ideal:.1f}} s. What asks is on the same cores; CPU is that of the process that
-runs the graph."""
+All runs begin at once, and each model takes {LATENCY:g} s: with nothing else to do they would all be answered within
+runs / OMNI_THREADS seconds, the least. What asks is on the same two cores; CPU is that of the process that runs the
+graph. Once threads no longer bound it, the cores do."""
 _MEMORY = f"Resident memory of the process that runs the graph, {ABREAST} runs abreast, models that answer at once."
 
 
 def main() -> None:
     """Measure what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("places", nargs="*", choices=["graph", "server"], default=[])
-    parser.add_argument("--chat", metavar="URL", help="a running server to ask for /v1/chat/completions")
+    parser.add_argument("places", nargs="+", choices=PLACES)
+    parser.add_argument("--threads", type=int, nargs="+", default=list(THREADS))
     parser.add_argument("--only", choices=["burst", "memory"])
     parser.add_argument("--together", type=int, default=TOGETHER)
     parser.add_argument("--runs", type=int, default=RUNS)
     given = parser.parse_args()
-    places = [*given.places, *([given.chat] if given.chat else [])]
     together, runs = (0 if given.only == "memory" else given.together), (0 if given.only == "burst" else given.runs)
-    asyncio.run(measure(places, together, runs))
+    asyncio.run(measure(given.places, given.threads, together, runs))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import re
 import shlex
 import signal
@@ -13,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,41 +23,13 @@ from pydantic import BaseModel
 
 from omni_router.cli import main
 from omni_router.server.ending import CutOff
+from tests.api_server import serving
 from tests.openai_server import wait_for
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 MESSAGES: Any = [{"role": "user", "content": "Who discovered penicillin?"}]
 ROOT = Path(__file__).parents[1]
-
-
-@contextmanager
-def serving(folder: Path, *flags: str, **variables: str) -> Iterator["tuple[str, subprocess.Popen[bytes]]"]:
-    """Start the command on a free port, and give its address and process; what it prints goes to serve.log."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMNI_", "HF_"))}
-    plain |= {"OMNI_ROUTER": "semantic", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "HF_HOME": str(folder)}
-    with (folder / "serve.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / "omni_router_dev.py"), "serve", "--port", "0", *flags],
-            cwd=folder,
-            env={**plain, **variables},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield _address(process, folder / "serve.log"), process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    deadline = time.monotonic() + 120
-    while not (found := re.search(r"http://\S+/v1", log.read_text())):
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found[0]  # it listens before it says so; who asks earlier than it can answer waits
 
 
 @pytest.fixture(scope="module")
