@@ -62,7 +62,7 @@ format: $(VENV)/.lint ## rewrite the files in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-examples: $(VENV)/.core ## run every script of examples/ in the sandbox
+examples: $(VENV)/.test ## run every script of examples/ in the sandbox
 	@for script in examples/*.py; do echo "== $$script"; OMNI_SANDBOX=1 OMNI_ROUTER=semantic $(BIN)/python $$script || exit 1; done
 
 wheel: $(VENV)/.core ## build the wheel into dist/

@@ -11,7 +11,7 @@ from omni_router.config.environment import Environment
 from omni_router.demo import Query
 from omni_router.flow import Flow
 from omni_router.preview import preview
-from omni_router.tasks import TASKS
+from omni_router.tasks import SPECIALISTS
 from omni_router.terminal import WIDTH, Style, draws_pictures, line_width, paint, printable
 from omni_router.waiting import waiting
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from langgraph.types import StreamMode
 
 INDENT = 11  # of the text beside a label
-SPECIALISTS = {task.node for task in TASKS.values()}
 
 
 class Console:

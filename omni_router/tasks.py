@@ -29,6 +29,9 @@ TASKS: dict[str, Task] = {
 }
 
 
+SPECIALISTS = frozenset(task.node for task in TASKS.values())  # each time one of these nodes runs is one attempt
+
+
 def default_task(route: str) -> str:
     """Give the task of a route whose entry names none."""
     return next((name for name, task in TASKS.items() if task.default_for == route), DEFAULT_TASK)

@@ -37,8 +37,14 @@ class ScriptedRouter:
         self.says = json.dumps({"route": route, "model": model, "reason": reason})
 
 
+@pytest.fixture(scope="session")
+def embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Name the file in which the processes of a whole run keep embeddings: those of a policy take 15 seconds."""
+    return tmp_path_factory.mktemp("embeddings") / "embeddings.sqlite"
+
+
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embeddings: Path) -> Iterator[None]:
     """No test reads the developer's own token, login, policy or folder, or leaves a sandbox to the next."""
     for name in ("HF_TOKEN", "HF_API_TOKEN", "HUGGING_FACE_HUB_TOKEN", "NO_COLOR", "FORCE_COLOR", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
@@ -71,7 +77,10 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     ):
         monkeypatch.delenv(f"OMNI_{name}", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
-    monkeypatch.setenv("OMNI_CACHE_DIR", str(tmp_path / "cache"))
+    cache = tmp_path.with_name(f"{tmp_path.name}-cache")  # beside it: tests look at what is in their folder
+    cache.mkdir()
+    (cache / "embeddings.sqlite").symlink_to(embeddings)
+    monkeypatch.setenv("OMNI_CACHE_DIR", str(cache))
     monkeypatch.chdir(tmp_path)
     yield
     while _sandbox.active():  # of a command that was given --sandbox: it stays for the life of a process

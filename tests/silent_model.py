@@ -113,17 +113,26 @@ def lead_to(url: str, box: Sandbox) -> None:
 
 
 @contextmanager
-def silent_model(box: Sandbox, tls: ssl.SSLContext | None = None) -> Iterator[SilentModel]:
-    """Let the client call a model that is there only to fall silent."""
+def served_model(tls: ssl.SSLContext | None = None) -> Iterator[SilentModel]:
+    """Serve a model that is there only to fall silent."""
     with SilentModel(tls) as model:
         threading.Thread(target=model.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield model
+        finally:
+            model.shutdown()
+
+
+@contextmanager
+def silent_model(box: Sandbox, tls: ssl.SSLContext | None = None) -> Iterator[SilentModel]:
+    """Let the client of this process call such a model."""
+    with served_model(tls) as model:
         before = _http._GLOBAL_CLIENT_FACTORY
         lead_to(model.url, box)
         try:
             yield model
         finally:
             huggingface_hub.set_client_factory(before)
-            model.shutdown()
 
 
 def own_certificate(folder: Path) -> ssl.SSLContext:

@@ -19,9 +19,11 @@ EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory, embeddings: Path) -> Path:
     """What the router learns of its examples: each of these processes would work it out anew."""
-    return tmp_path_factory.mktemp("cache")
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "embeddings.sqlite").symlink_to(embeddings)
+    return folder
 
 
 def run(name: str, folder: Path, cache: Path) -> str:

@@ -14,11 +14,10 @@ from langgraph_sdk import get_client, get_sync_client
 
 from omni_router import Services, Settings, build_graph, threads
 from omni_router._sandbox import Sandbox
-from omni_router._sandbox import sandbox as sandboxed
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 from tests.dev_server import dev_server
-from tests.silent_model import Silence, SilentModel, own_certificate, silent_model
+from tests.silent_model import Silence, SilentModel, own_certificate, served_model, silent_model
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -217,7 +216,7 @@ def test_a_model_that_only_seems_to_answer_is_given_up_at_the_timeout(
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[SilentModel]:
-    with sandboxed() as box, silent_model(box) as model:
+    with served_model() as model:
         yield model
 
 

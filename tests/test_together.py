@@ -58,16 +58,15 @@ def test_a_failure_is_told_to_the_one_at_fault_alone() -> None:
     assert isinstance(second, ZeroDivisionError)
 
 
-def test_an_interrupt_leaves_the_others_to_be_served() -> None:
-    interrupts = iter([KeyboardInterrupt])
-
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_whatever_ends_one_leaves_the_others_to_be_served(end: type[BaseException]) -> None:
     def serve(numbers: Sequence[int]) -> list[int]:
-        for interrupt in interrupts:
-            raise interrupt
+        if 1 in numbers:
+            raise end
         return list(numbers)
 
     together = Together(serve, 3)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(end):
         together(1)
     assert together(2) == 2
 

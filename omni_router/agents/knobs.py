@@ -10,6 +10,7 @@ from omni_router.errors import InvalidRequest
 
 _NAMES = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens", "model_name": "model"}
 _RETRIES = "max_retries"  # after a failure the next model is asked
+_IGNORED = ("parallel_tool_calls",)  # a hint that no route depends on; /v1 passes it over too
 
 
 def with_knobs(settings: Settings, given: Mapping[str, Any]) -> Settings:
@@ -31,10 +32,18 @@ def _read(given: Mapping[str, Any]) -> dict[str, Any]:
     """Read parameters as fields of `Settings`; None says nothing."""
     knobs: dict[str, Any] = {}
     for name, value in given.items():
+        if name in _IGNORED:
+            continue
         field = "max_models" if name == _RETRIES else _NAMES.get(name, name)
         if field not in Settings.model_fields:
             allowed = ", ".join([*Settings.model_fields, *_NAMES, _RETRIES])
             raise InvalidRequest(f"{name} is no parameter of ChatOmni; there are: {allowed}")
         if value is not None:
-            knobs[field] = value + 1 if name == _RETRIES else value
+            knobs[field] = _meant(name, value)
     return knobs
+
+
+def _meant(name: str, value: Any) -> Any:
+    if name == _RETRIES and isinstance(value, int):
+        return value + 1
+    return (value,) if name == "stop" and isinstance(value, str) else value

@@ -7,9 +7,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from omni_router.errors import AnswerFailed
-from omni_router.tasks import TASKS
-
-_SPECIALISTS = {task.node for task in TASKS.values()}
+from omni_router.tasks import SPECIALISTS
 
 
 class Turn:
@@ -30,7 +28,7 @@ class Turn:
             self._tell(part)
         elif mode == "messages":
             message, about = part
-            if isinstance(message, AIMessageChunk) and about.get("langgraph_node") in _SPECIALISTS:
+            if isinstance(message, AIMessageChunk) and about.get("langgraph_node") in SPECIALISTS:
                 return self._piece(message)
         return None
 

@@ -11,8 +11,9 @@ from typing import Any, get_args
 
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError
-from omni_router.observe.protocol import SPECIALISTS, Run
+from omni_router.observe.protocol import Run
 from omni_router.state import Attempt, Decision, Source, State
+from omni_router.tasks import SPECIALISTS
 
 try:
     from prometheus_client import CollectorRegistry, Counter, Histogram

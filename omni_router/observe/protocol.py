@@ -4,15 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from omni_router.tasks import TASKS
-
 if TYPE_CHECKING:  # LangGraph comes with it, and the command line knows services without a graph
     from omni_router.config.settings import Settings
     from omni_router.state import State
 
 Run = Callable[[], dict[str, Any]]
-
-SPECIALISTS = {task.node for task in TASKS.values()}  # each time one of these nodes runs is one attempt
 
 
 class Observer(Protocol):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError
-from omni_router.observe.protocol import SPECIALISTS, Run
+from omni_router.observe.protocol import Run
 from omni_router.state import State
+from omni_router.tasks import SPECIALISTS
 
 try:
     from opentelemetry import trace

@@ -39,7 +39,7 @@ def serve_page(args: argparse.Namespace) -> int:
             raise
         raise ConfigurationError('the page needs Gradio: pip install "omni-router[ui]"') from error
     backend, banner, folder = open_backend(args)
-    launch(build_page(backend, banner, folder), folder, host=args.host, port=args.port, in_browser=args.open)
+    launch(build_page(backend, banner, folder), host=args.host, port=args.port, in_browser=args.open)
     logger.info("the page is at http://%s:%d (Ctrl-C ends it)", _shown(args.host), args.port)
     threading.Event().wait()
     return 0
@@ -53,6 +53,7 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
         folder = args.output_dir or Environment.read().output_dir
         return ServerBackend(args.server), f"Talking to the LangGraph server at {args.server}.", folder
     from omni_router.inference.client import find_token
+    from omni_router.routers import OTHER
     from omni_router.services import Services
     from omni_router.ui.local import LocalBackend
 
@@ -61,7 +62,9 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
     missing = not environment.sandbox and not find_token(args.hf_token)
     if missing:
         environment = Environment.read(sandbox=True, **given)
-    backend = LocalBackend(Services.from_environment(environment, token=args.hf_token))
+    services = Services.from_environment(environment, token=args.hf_token)
+    services.history.examples(OTHER)  # a history that only a host's graph has is told now, not at the first request
+    backend = LocalBackend(services)
     threading.Thread(target=backend.warm_up, daemon=True).start()  # it takes seconds, in which nobody need wait
     if box := _sandbox.active():
         box.chunk_delay = SANDBOX_PACE

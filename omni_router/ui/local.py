@@ -33,13 +33,16 @@ class LocalBackend:
 
     def warm_up(self) -> None:
         """Have the router choose once, for nobody: what it loads and fits then is ready for the first request."""
+        with suppress(OmniRouterError):  # the first request tells it to whoever asks
+            self._choose_once()
+
+    def _choose_once(self) -> None:
         services = self._services
         routes = offered_routes(services.policy.routes(), picture_now=False, picture_before=False)
         others = tuple(dict.fromkeys((*counterexamples_of(services.policy), *services.history.examples(OTHER))))
         offers = [offer(route, (), services.history.examples(route.name), others) for route in routes]
         sure = next((text for route in routes for text in route.examples), "Hello!")  # a cascade asks nobody about it
-        with suppress(OmniRouterError):  # the first request tells it to whoever asks
-            ask(services.router, [Turn(role="user", content=sure)], offers)
+        ask(services.router, [Turn(role="user", content=sure)], offers)
 
     async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
         """Run one turn of a thread."""

@@ -19,12 +19,12 @@ WAITING = 64  # requests in line, before more are turned away
 FORGET = 3600  # seconds after which an uploaded file is dropped
 
 
-def launch(page: gr.Blocks, folder: Path, *, host: str, port: int, in_browser: bool = False) -> None:
-    """Serve the page from threads of its own; of files, only those under `folder` and the example are served."""
+def launch(page: gr.Blocks, *, host: str, port: int, in_browser: bool = False) -> None:
+    """Serve the page from threads of its own; of files, only what was shown or uploaded and the example are served."""
     page.queue(default_concurrency_limit=RUNS, max_size=WAITING, api_open=False)
     page.launch(
         server_name=host, server_port=port, share=False, prevent_thread_lock=True, quiet=True, inbrowser=in_browser,
-        allowed_paths=[str(folder.resolve()), str(GARDEN)], max_file_size=MAX_BYTES, footer_links=[],
+        allowed_paths=[str(GARDEN)], max_file_size=MAX_BYTES, footer_links=[],
         run_history=False, enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
         theme=theme(), css_paths=STYLESHEET, head=HEAD,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -25,7 +26,7 @@ class ServerBackend:
     keeps_feedback = False
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = url  # asked without a key: the SDK would send one of the environment to any address
 
     async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
         """Run one turn of a thread.
@@ -38,7 +39,7 @@ class ServerBackend:
         result: dict[str, Any] = {}
         given: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
         try:
-            async with get_client(url=self._url, timeout=PATIENT) as client:
+            async with get_client(url=self._url, api_key=None, timeout=PATIENT) as client:
                 async for part in client.runs.stream(
                     thread,
                     ASSISTANT,
@@ -60,10 +61,13 @@ class ServerBackend:
         yield Event("result", {**result, "answer": _text((result.get("messages") or [{}])[-1])})
 
     def forget(self, thread: str) -> None:
-        """Drop a thread, if the server is still there."""
+        """Drop a thread, if the server is still there; does not wait for it, since a page's event loop asks."""
+        Thread(target=self._forget, args=(thread,), daemon=True).start()
+
+    def _forget(self, thread: str) -> None:
         from langgraph_sdk import get_sync_client
 
-        with suppress(httpx.HTTPError), get_sync_client(url=self._url, timeout=CONNECT) as client:
+        with suppress(httpx.HTTPError), get_sync_client(url=self._url, api_key=None, timeout=CONNECT) as client:
             client.threads.delete(thread)
 
     def routes(self) -> Sequence[Route]:

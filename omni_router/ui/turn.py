@@ -156,9 +156,15 @@ def _message(request: Request) -> tuple[HumanMessage, str]:
 
 
 def _of_ours(path: str, folder: Path) -> str | None:
-    """Find a picture by its name in our folder: a server may name any path, of its own machine or of this one."""
+    """Find a picture by its name in our folder: a server may name any path, of its own machine or of this one.
+
+    What is shown is a copy under a name that nobody guesses; the folder is not served, since there is more in it.
+    """
+    from gradio.processing_utils import save_file_to_cache
+    from gradio.utils import get_upload_folder
+
     found = folder / Path(path).name
-    return str(found.resolve()) if found.suffix == ".png" and found.is_file() else None
+    return save_file_to_cache(found, get_upload_folder()) if found.suffix == ".png" and found.is_file() else None
 
 
 def _sentence(error: Exception) -> str:
