@@ -1,6 +1,7 @@
 """What a run came to, in plain values: what the command line prints and every surface hands to a program."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -44,6 +45,16 @@ def summarize(result: Mapping[str, Any]) -> Summary:
         task=decision.get("task"),
         provider=decision.get("provider"),
     )
+
+
+def for_the_network(summary: Summary) -> Summary:
+    """Tell of each picture's path only the name: where it lies is the server's business."""
+    names = {artifact["path"]: Path(artifact["path"]).name for artifact in summary["artifacts"]}
+    answer = summary["answer"]
+    for path, name in names.items():
+        answer = answer and answer.replace(path, name)
+    artifacts: list[Artifact] = [{**artifact, "path": names[artifact["path"]]} for artifact in summary["artifacts"]]
+    return {**summary, "answer": answer, "artifacts": artifacts}
 
 
 def _answer(result: Mapping[str, Any]) -> str | None:

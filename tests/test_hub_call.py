@@ -14,6 +14,7 @@ from huggingface_hub.utils import _http
 from omni_router._sandbox import SANDBOX_TOKEN, Sandbox, sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
+from omni_router.inference import hub_call as hub_calls
 from omni_router.inference.catalog import HubCatalog
 from omni_router.inference.client import HubInference, find_token
 from omni_router.inference.hub_call import forget_providers, hub_call
@@ -68,18 +69,33 @@ def test_without_the_block_the_client_would_send_the_processes_token(
     assert set(tokens(sandbox, HUB)) != {MINE}
 
 
-def test_the_catalog_asks_with_the_runs_own_token(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
-    monkeypatch.setenv("HF_TOKEN", PROCESS)
-    assert HubCatalog(token=lambda: MINE).models(["text-generation"])["text-generation"]
-    assert tokens(sandbox, HUB) == [MINE]
-
-
-def test_the_catalog_asks_without_a_token_when_the_run_has_none(
+def test_the_catalog_asks_for_a_model_with_the_runs_own_token(
     monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", PROCESS)
-    HubCatalog(token=lambda: None).models(["text-generation"])
+    HubCatalog(token=lambda: MINE).check("sandbox/text-to-image-4", None, "text-to-image")
+    assert tokens(sandbox, HUB) == [None, MINE], "the list is everybody's, and asked for without a token"
+
+
+def test_a_bad_token_keeps_no_list_from_the_next_user(sandbox: Sandbox) -> None:
+    asked = ["hf_wrong", MINE]
+    catalog = HubCatalog(token=lambda: asked.pop(0))
+    assert catalog.models(["text-generation"])["text-generation"]
     assert tokens(sandbox, HUB) == [None]
+
+
+@pytest.mark.parametrize("variables", [{"NO_PROXY": "localhost"}, {"HTTPS_PROXY": "http://p", "NO_PROXY": "10.0.0.1"}])
+def test_only_an_address_that_a_proxy_is_asked_for_goes_unchecked(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(hub_calls, "look_up", lambda host: [host])
+    with pytest.raises(httpx.InvalidURL):
+        hub_calls._pin(httpx.Request("GET", "https://10.0.0.1/picture.png"))
 
 
 def test_the_token_goes_to_no_other_host_than_hub_and_router(sandbox: Sandbox) -> None:

@@ -160,16 +160,23 @@ def said(text: str, model: str, **calls: Any) -> AIMessage:
 def test_calls_that_two_conversations_number_alike_are_told_apart() -> None:
     memory = DecisionMemory()
     paris, rome = ([{"id": "call_0", "name": "weather", "args": {"city": city}}] for city in ("Paris", "Rome"))
-    memory.remember(said("", "one", tool_calls=paris), "")
-    memory.remember(said("", "two", tool_calls=rome), "")
-    assert memory.recall(AIMessage("", tool_calls=paris)) == {"decision": {"model": "one"}}
-    assert memory.recall(AIMessage("", tool_calls=rome)) == {"decision": {"model": "two"}}
+    memory.remember(said("", "one", tool_calls=paris), "", "Is it warm?")
+    memory.remember(said("", "two", tool_calls=rome), "", "Is it warm?")
+    assert memory.recall(AIMessage("", tool_calls=paris), "Is it warm?") == {"decision": {"model": "one"}}
+    assert memory.recall(AIMessage("", tool_calls=rome), "Is it warm?") == {"decision": {"model": "two"}}
 
 
 def test_the_memory_forgets_what_is_oldest() -> None:
     memory = DecisionMemory(size=2)
     for text in ("a", "b", "a", "c"):
-        memory.remember(said(text, text), text)
-    assert memory.recall(AIMessage("b")) == {}
-    assert memory.recall(AIMessage("a")) == {"decision": {"model": "a"}}
-    assert memory.recall(AIMessage("c ")) == {"decision": {"model": "c"}}
+        memory.remember(said(text, text), text, "")
+    assert memory.recall(AIMessage("b"), "") == {}
+    assert memory.recall(AIMessage("a"), "") == {"decision": {"model": "a"}}
+    assert memory.recall(AIMessage("c "), "") == {"decision": {"model": "c"}}
+
+
+def test_the_same_words_after_another_request_are_another_answer() -> None:
+    memory = DecisionMemory()
+    memory.remember(said("Yes.", "one"), "Yes.", "Is the earth round?")
+    assert memory.recall(AIMessage("Yes."), "Is the earth round?") == {"decision": {"model": "one"}}
+    assert memory.recall(AIMessage("Yes."), "Is my password safe?") == {}

@@ -111,6 +111,16 @@ def test_a_model_that_is_none_is_named_with_what_is_allowed(services: Services) 
         run(services, model="gpt")
 
 
+def test_an_answer_that_the_callers_own_limit_leaves_empty_is_no_failure_of_the_model(
+    services: Services, router: ScriptedRouter
+) -> None:
+    router.choose("question_answering", FIRST)
+    result = run(services, stop=("[",))  # where the sandbox's answers begin
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["answered"]
+    assert result["messages"][-1].text == ""
+    assert services.history.cooling() == {}
+
+
 # ---- tools
 
 

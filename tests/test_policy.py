@@ -243,6 +243,17 @@ def test_a_file_changed_on_disk_is_read_again(tmp_path: Path) -> None:
     assert "casual_conversation" in {route.name for route in policy.routes()}
 
 
+def test_a_file_that_is_gone_for_a_moment_is_not_written_anew_from_the_default(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    write(path, GOOD)
+    file = RouteFile(path)
+    file.routes()
+    path.rename(tmp_path / "route_config.json~")  # as an editor does before it saves
+    with pytest.raises(PolicyFileError, match="was there and is gone"):
+        file.update(lambda _: True)
+    assert not path.exists()
+
+
 def test_an_edit_of_the_same_length_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "route_config.json"
     write(path, GOOD)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 from selenium import webdriver
@@ -107,6 +108,17 @@ def test_a_generated_picture_is_shown_and_can_be_downloaded(page: Page, folder: 
     page.until(lambda: int(shown.get_attribute("naturalWidth") or 0) > 100, "the picture itself")
     assert page.all(".bot-row [aria-label=Download]") or page.all("[aria-label=Download]")
     assert list((folder / "outputs").glob("*_image_generation.png"))
+
+
+def test_no_file_is_served_but_what_was_shown(page: Page, url: str, folder: Path) -> None:
+    page.ask("Paint a picture of a heron on a lake")
+    shown = page.one(".bot-row img").get_attribute("src") or ""
+    assert httpx.get(shown, timeout=10).status_code == 200
+    history = folder / "outputs" / "sandbox" / "route_config.json"
+    [*_, picture] = sorted((folder / "outputs").glob("*.png"))
+    for kept in (history, picture):
+        assert kept.exists()
+        assert httpx.get(f"{url}/gradio_api/file={kept}", timeout=10).status_code == 403
 
 
 def test_a_route_is_corrected_with_one_click_and_the_next_request_takes_it(page: Page) -> None:

@@ -73,6 +73,8 @@ class RouteFile:
         target = self.path.resolve()  # a link is written through, not replaced
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock"), timeout=LOCK_TIMEOUT):
+            if self._good and self._good[0] is not None and not self.path.exists():  # an editor may put it back
+                raise PolicyFileError(self.path, "it was there and is gone; nothing is written in its place")
             entries = self._read()
             if change(entries):
                 write_whole(target, _as_text(entries))

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ class FileHistory:
         self._waiting: list[_Waiting] = []
         self._warned = ""  # the last warning: every read tries again, and would say the same
         self._lock = threading.RLock()
-        atexit.register(self.flush)
+        atexit.register(_flush, weakref.ref(self))
 
     def models(self, route: str) -> Sequence[ModelRecord]:
         """Give the models of a route, in the order of the file."""
@@ -197,6 +198,12 @@ class FileHistory:
         if text != self._warned:
             self._warned = text
             logger.warning("%s", text)
+
+
+def _flush(history: "weakref.ref[FileHistory]") -> None:
+    """Write at the end what waits; a history that nobody has any more is not kept for it."""
+    if found := history():
+        found.flush()
 
 
 def _by_name(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -119,6 +119,7 @@ class HubCatalog:
         stands in the router's list alone, and a model that is not known to does not. Who is patient waits for a fresh
         answer also where a stale one is at hand.
         """
+        needs = needs if chats(task) else ()
         hubs, *others = self._memory.ask(*self._lists(task), patient=patient)
         cards = _cards(others[0]) if others else {}
         if needs and not cards:
@@ -145,10 +146,10 @@ class HubCatalog:
         return [self._listing(task), *([self._chat_models()] if chats(task) else [])]
 
     def _listing(self, task: str) -> Question:
-        return self._question(f"models of {task}", HUB, partial(hub_listing.served_models, task))
+        return self._question(f"models of {task}", HUB, partial(hub_listing.served_models, task), anonymous=True)
 
     def _chat_models(self) -> Question:
-        return self._question("chat models", ROUTER, hub_listing.chat_models)
+        return self._question("chat models", ROUTER, hub_listing.chat_models, anonymous=True)
 
     def _model(self, model: str, good: Callable[[ModelEntry], bool]) -> Question:
         """Ask for the Hub's entry of a model; of old ones only those will do that speak for calling it."""
@@ -161,9 +162,12 @@ class HubCatalog:
             may_be_stale=good,
         )
 
-    def _question(self, name: str, place: str, ask: Callable[[str | None, float], Any], **more: Any) -> Question:
-        # Both are looked up here: the thread that asks is another one, and may come to it later.
-        token, box = self._token(), _sandbox.active()
+    def _question(
+        self, name: str, place: str, ask: Callable[[str | None, float], Any], *, anonymous: bool = False, **more: Any
+    ) -> Question:
+        # Both are looked up here: the thread that asks is another one, and may come to it later. What is kept for all
+        # is asked for without a token: no user's private models are in it, and no user's bad token keeps it away.
+        token, box = None if anonymous else self._token(), _sandbox.active()
 
         def asked() -> Any:
             answer = ask(token, TIMEOUT)

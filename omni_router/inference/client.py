@@ -66,10 +66,12 @@ class Arrived(BaseCallbackHandler):
         return joined.model_copy(update={"response_metadata": {**joined.response_metadata, "omni_router": "partial"}})
 
 
-def _answered(message: AIMessage, model: str) -> AIMessage:
-    if message.response_metadata.get("finish_reason") == "content_filter":
+def _answered(message: AIMessage, model: str, settings: Settings) -> AIMessage:
+    ended = message.response_metadata.get("finish_reason")
+    if ended == "content_filter":
         raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
-    if not message.content and not message.tool_calls and not message.invalid_tool_calls:
+    as_asked = ended == "length" or (ended == "stop" and settings.stop)  # the caller's own limits leave no word of it
+    if not (message.content or message.tool_calls or message.invalid_tool_calls or as_asked):
         raise SpecialistError("malformed_answer", model=model, cause="no content")
     return message
 
@@ -144,7 +146,7 @@ class HubInference:
                     callbacks=[arrived],
                 )
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **_asked(settings))
-            return _answered(message, model)
+            return _answered(message, model, settings)
         except SpecialistError as failure:
             failure.partial = arrived.message()
             raise

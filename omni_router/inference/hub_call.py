@@ -90,12 +90,10 @@ def _listen(response: "httpx.Response") -> None:
 
 def _pin(request: "httpx.Request") -> None:
     """Send a request for a provider's picture to a checked public address, unless a proxy looks the name up."""
-    from urllib.request import getproxies
-
     import httpx
 
     box = _sandbox.active()
-    if getproxies() and box is None:
+    if box is None and _goes_through_a_proxy(request.url):
         return
     try:
         url, headers, extensions = pinned(request.url, box.resolve if box else look_up)
@@ -105,6 +103,13 @@ def _pin(request: "httpx.Request") -> None:
         request.url = url
         request.headers["host"] = headers["host"]
         request.extensions = {**request.extensions, **extensions}
+
+
+def _goes_through_a_proxy(url: "httpx.URL") -> bool:
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    return (url.scheme in proxies or "all" in proxies) and not proxy_bypass(url.host)
 
 
 def is_outage(error: Exception) -> bool:

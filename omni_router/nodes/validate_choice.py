@@ -85,7 +85,7 @@ def _fallback(settings: Settings, routes: dict[str, Route]) -> Route | None:
 def _stand_in(settings: Settings, routes: dict[str, Route], state: State) -> Route | None:
     """Give the first route on offer where the caller named a model, whose answer is wanted whatever the route."""
     first = next(iter(state["candidates"]), None) if settings.model is not None else None
-    return routes[first.casefold()] if first else None
+    return routes.get(first.casefold()) if first else None  # the policy may have been edited meanwhile
 
 
 def _undecided(route: Route | None, reason: str, state: State) -> Decision:

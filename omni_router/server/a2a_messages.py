@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from omni_router.errors import InvalidRequest
 from omni_router.server.call import remote_message
-from omni_router.summary import Summary
+from omni_router.summary import Summary, for_the_network
 
 ANSWER = "answer"  # the name, and the id, of a task's artifact
 
@@ -53,6 +53,6 @@ def answer_parts(text: str, summary: Summary) -> list[Part]:
     pictures = [Path(artifact["path"]) for artifact in summary["artifacts"]]
     return [
         new_text_part(text, media_type="text/plain"),
-        new_data_part(summary, media_type="application/json"),
+        new_data_part(for_the_network(summary), media_type="application/json"),
         *(new_raw_part(path.read_bytes(), media_type="image/png", filename=path.name) for path in pictures),
     ]

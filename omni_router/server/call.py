@@ -14,6 +14,9 @@ from omni_router.messages import user_message
 from omni_router.services import Services
 from omni_router.threads import OnOwnThreads
 
+# A picture may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
+MAX_BODY = 32 * 2**20  # bytes of one request of MCP and A2A: a picture as base64, and room
+
 Compiled = CompiledStateGraph[Any, Any, Any, Any]
 Tell = Callable[[dict[str, Any]], Awaitable[None]]
 TellToken = Callable[[str], Awaitable[None]]

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from omni_router.config.settings import Settings
 from omni_router.errors import OmniRouterError
 from omni_router.server.call import (
+    MAX_BODY,
     Compiled,
     call_graph,
     config_for,
@@ -24,10 +25,7 @@ from omni_router.server.call import (
     services_of,
     settings_with,
 )
-from omni_router.summary import Summary, summarize
-
-# A picture may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
-MAX_BODY = 32 * 2**20
+from omni_router.summary import Summary, for_the_network, summarize
 
 INSTRUCTIONS = (
     "Ask anything: a router picks the route and a Hugging Face model, calls it, and tells what it chose and why. "
@@ -101,9 +99,10 @@ async def _run(
     except OmniRouterError as error:
         raise ToolError(str(error)) from error
     summary = summarize(result)
+    told = for_the_network(summary)
     return CallToolResult(
-        content=await to_thread.run_sync(_content, summary, result["messages"][-1].text),
-        structured_content=dict(summary),
+        content=await to_thread.run_sync(_content, summary, told["answer"] or result["messages"][-1].text),
+        structured_content=dict(told),
         is_error=summary["error"] is not None,
     )
 

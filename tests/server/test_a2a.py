@@ -55,6 +55,19 @@ def summary_of(task: Task) -> dict[str, Any]:
     return data
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-type": "text/plain"}, 400),
+        ({"content-type": "application/json", "host": "elsewhere.example"}, 421),
+        ({"content-type": "application/json", "origin": "https://elsewhere.example"}, 403),
+    ],
+)
+def test_a_page_of_elsewhere_cannot_ask(url: str, headers: dict[str, str], status: int) -> None:
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {}}
+    assert httpx.post(f"{url}/a2a", content=json.dumps(asked), headers=headers, timeout=30).status_code == status
+
+
 def test_the_card_describes_the_agent_at_its_own_address(url: str) -> None:
     with urllib.request.urlopen(f"{url}/.well-known/agent-card.json", timeout=10) as answer:
         card = json.load(answer)

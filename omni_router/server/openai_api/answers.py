@@ -11,19 +11,14 @@ from urllib.parse import quote
 from langchain_core.messages import AIMessage
 
 from omni_router.server.openai_api.errors import failed_run
-from omni_router.summary import summarize
+from omni_router.summary import for_the_network, summarize
 
 _HEADERS = {"route": "route", "model": "model", "source": "source", "confidence": "confidence", "decision": "id"}
 
 
 def omni_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the extra field `omni`: the summary of a run, or of what is decided so far, without the answer.
-
-    Of a picture's path only the name: where it lies is the server's business.
-    """
-    told: dict[str, Any] = {key: value for key, value in summarize(result).items() if key != "answer"}
-    told["artifacts"] = [{**artifact, "path": Path(artifact["path"]).name} for artifact in told["artifacts"]]
-    return told
+    """Give the extra field `omni`: the summary of a run, or of what is decided so far, without the answer."""
+    return {key: value for key, value in for_the_network(summarize(result)).items() if key != "answer"}
 
 
 def headers_of(result: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from omni_router.config.settings import Settings
+from omni_router.routers.conversation import newest_user_text
 from omni_router.server.call import services_of
 from omni_router.server.openai_api.answers import answer_of, completion, headers_of, text_of
 from omni_router.server.openai_api.bodies import read_as, read_json
@@ -52,5 +53,5 @@ def prepare(api: Api, found: Mapping[str, Any], **knobs: Any) -> tuple[ChatReque
 def _told(api: Api, result: Mapping[str, Any]) -> dict[str, Any]:
     body = completion(result)
     answer = answer_of(result)
-    api.memory.remember(answer, text_of(result, answer))
+    api.memory.remember(answer, text_of(result, answer), newest_user_text(result["messages"]))
     return body

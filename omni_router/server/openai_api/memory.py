@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -14,30 +15,33 @@ KEPT = 10_000  # answers, of about half a kilobyte each; a conversation needs it
 class DecisionMemory:
     """Remembers, for this process, the decisions behind its latest answers.
 
-    An answer is known again by its tool calls, whole: some providers number them from 0 in each answer, so that the id
-    alone would mix up conversations. One without is known by its text. Only digests are kept.
+    An answer is known again by the request before it and by its tool calls, whole: some providers number them from 0 in
+    each answer, so that the id alone would mix up conversations. One without is known by its text. Only digests are
+    kept.
     """
 
     def __init__(self, size: int = KEPT) -> None:
         self._size = size
         self._decisions: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def remember(self, answer: AIMessage, text: str) -> None:
-        """Keep the decision that an answer carries; `text` is what the client was given of it."""
+    def remember(self, answer: AIMessage, text: str, asked: str) -> None:
+        """Keep the decision that an answer carries; `text` is what the client was given of it, `asked` the request."""
         if decision := answer.response_metadata.get("decision"):
-            key = _digest(answer, text)
-            self._decisions[key] = decision
-            self._decisions.move_to_end(key)
-            while len(self._decisions) > self._size:
-                self._decisions.popitem(last=False)
+            key = _digest(answer, text, asked)
+            with self._lock:  # answers are sent by several threads
+                self._decisions[key] = decision
+                self._decisions.move_to_end(key)
+                while len(self._decisions) > self._size:
+                    self._decisions.popitem(last=False)
 
-    def recall(self, answer: AIMessage) -> Mapping[str, Any]:
+    def recall(self, answer: AIMessage, asked: str) -> Mapping[str, Any]:
         """Give the `response_metadata` of an answer that came back: empty when it is not known here."""
-        decision = self._decisions.get(_digest(answer, str(answer.text)))
+        decision = self._decisions.get(_digest(answer, str(answer.text), asked))
         return {"decision": decision} if decision else {}
 
 
-def _digest(answer: AIMessage, text: str) -> bytes:
+def _digest(answer: AIMessage, text: str, asked: str) -> bytes:
     calls = [(call["id"], call["name"], call["args"]) for call in (*answer.tool_calls, *answer.invalid_tool_calls)]
-    known_by = json.dumps(calls, sort_keys=True) if calls else text.strip()
+    known_by = json.dumps([asked, calls or text.strip()], sort_keys=True)
     return hashlib.sha256(known_by.encode(errors="surrogatepass")).digest()

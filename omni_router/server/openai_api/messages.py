@@ -18,7 +18,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from omni_router.errors import InvalidRequest
 from omni_router.messages import user_message
-from omni_router.routers.conversation import PICTURE
+from omni_router.routers.conversation import PICTURE, newest_user_text
 from omni_router.server.openai_api.errors import ApiError
 from omni_router.server.openai_api.memory import DecisionMemory
 
@@ -34,21 +34,23 @@ def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessa
         ApiError: a message is not as OpenAI has them, or of a kind that is not served here.
         BadPicture: what is given as a picture is none.
     """
-    return [_message(message, f"messages[{place}]", memory) for place, message in enumerate(given)]
+    read = list[AnyMessage]()
+    for place, message in enumerate(given):
+        read.append(_message(message, f"messages[{place}]"))
+        if isinstance(answer := read[-1], AIMessage):
+            answer.response_metadata.update(memory.recall(answer, newest_user_text(read)))
+            answer.content = _OUR_PICTURE.sub(PICTURE, str(answer.text))  # after the recall, which knows it as it was
+    return read
 
 
-def _message(given: Any, where: str, memory: DecisionMemory) -> AnyMessage:
+def _message(given: Any, where: str) -> AnyMessage:
     if not isinstance(given, dict):
         raise wrong(where, given, "a message is an object with role and content")
     role = given.get("role")
     reader = _ROLES.get(role) if isinstance(role, str) else None
     if reader is None:
         raise wrong(f"{where}.role", role, f"allowed are {', '.join(_ROLES)}")
-    message = reader(given, where)
-    if isinstance(message, AIMessage):
-        message.response_metadata.update(memory.recall(message))
-        message.content = _OUR_PICTURE.sub(PICTURE, str(message.text))  # after the recall, which knows it as it was
-    return message
+    return reader(given, where)
 
 
 def _system(given: dict[str, Any], where: str) -> SystemMessage:

@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from omni_router.routers.conversation import newest_user_text
 from omni_router.server.openai_api.answers import (
     answer_of,
     finish_reason,
@@ -121,7 +122,7 @@ class _Writer:
         """
         answer = answer_of(result)
         text = text_of(result, answer)
-        self._memory.remember(answer, text)
+        self._memory.remember(answer, text, newest_user_text(result["messages"]))
         rest = [] if self._said else [self._frame({"content": part}) for part in _parts(text)]
         ends = self._frame({}, finish_reason(answer), omni_of(result))
         counted = [_event({**self._head, "choices": [], "usage": usage_of(answer)})] if self._usage else []
