@@ -5,6 +5,8 @@ VENV ?= .venv
 PIP_ARGS ?=
 PORT ?= 2024
 JOBS ?= 10
+# How many processes run the tests; each takes 3 GB.
+WORKERS ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
@@ -25,7 +27,7 @@ demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; 
 	$(BIN)/omni-router --demo --router semantic --sandbox
 
 test: $(VENV)/.test ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 GB of memory; best on a quiet machine)
 	$(BIN)/python -m benchmarks.overhead
