@@ -17,13 +17,10 @@ from langgraph.runtime import get_runtime
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from benchmarks.overhead import Instant
+from benchmarks.overhead import instant_services
 from benchmarks.report import in_turns, ratio, spread, table, write_section
 from omni_router import Services, build_graph, sandbox
-from omni_router.artifacts import ArtifactFolder
-from omni_router.config.route_file import RouteFile
 from omni_router.config.settings import settings_of
-from omni_router.inference.catalog import HubCatalog
 from omni_router.observe.metrics import Metrics
 from omni_router.observe.protocol import Both, Observer
 from omni_router.observe.tracing import Tracing
@@ -79,16 +76,7 @@ def measure() -> str:
     provider.add_span_processor(BatchSpanProcessor(Nowhere()))
     rows = []
     with sandbox(), tempfile.TemporaryDirectory() as folder:
-        instant: Any = Instant()
-        place = Path(folder)
-        services = Services(
-            router=instant,
-            policy=RouteFile(place / "route_config.json"),
-            history=instant,
-            catalog=HubCatalog(),
-            inference=instant,
-            artifacts=ArtifactFolder(place),
-        )
+        services = instant_services(Path(folder))
         graphs = contestants(services, provider)
         given: Any = {"messages": [HumanMessage("How do tides work?")]}
         loop = asyncio.new_event_loop()

@@ -70,6 +70,19 @@ class Instant:
         return "memory"
 
 
+def instant_services(folder: Path) -> Services:
+    """Make services with a router, a specialist and a history that take no time."""
+    instant: Any = Instant()
+    return Services(
+        router=instant,
+        policy=RouteFile(folder / "route_config.json"),
+        history=instant,
+        catalog=HubCatalog(),
+        inference=instant,
+        artifacts=ArtifactFolder(folder),
+    )
+
+
 def by_hand(services: Services) -> Any:
     """Call the node functions one after the other, as the graph would."""
     settings = Settings()
@@ -103,16 +116,7 @@ def measure() -> str:
     """Measure both forms of call, and write the section."""
     logging.disable(logging.WARNING)
     with sandbox(), tempfile.TemporaryDirectory() as folder:
-        instant: Any = Instant()
-        place = Path(folder)
-        services = Services(
-            router=instant,
-            policy=RouteFile(place / "route_config.json"),
-            history=instant,
-            catalog=HubCatalog(),
-            inference=instant,
-            artifacts=ArtifactFolder(place),
-        )
+        services = instant_services(Path(folder))
         graph, bare, hand = build_graph(services).compile(), bare_graph(), by_hand(services)
         given: Any = {"messages": [HumanMessage("How do tides work?")]}
         loop = asyncio.new_event_loop()

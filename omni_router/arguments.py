@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
-from omni_router.config.environment import RouterName
+from omni_router.config.environment import Environment, RouterName
 
 EXAMPLES = """\
 examples:
@@ -142,6 +142,13 @@ def _commands() -> str:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command itself."""
     parser.set_defaults(act=None)
+    _add_actions(parser)
+    _add_routing(parser)
+    _add_calling(parser)
+    _add_output(parser)
+
+
+def _add_actions(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to do (one of these)")
     what.add_argument("--prompt", metavar="TEXT|-", help="route and answer one prompt; - reads it from stdin")
     what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")
@@ -158,6 +165,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--history-import", type=_path, metavar="FILE", help="take in such a file, or a route_config.json"
     )
+
+
+def _add_routing(parser: argparse.ArgumentParser) -> None:
     routing = parser.add_argument_group("routing")
     routing.add_argument(
         "--router",
@@ -181,6 +191,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                          help="call this model and no other; the route is still chosen")  # fmt: skip
     routing.add_argument("--skip-specialists", action="store_true", help="only route; call no model")
     routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
+
+
+def _add_calling(parser: argparse.ArgumentParser) -> None:
     calling = parser.add_argument_group("calling models")
     calling.add_argument(
         "--image-url",
@@ -196,6 +209,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                          help="length limit of a text answer, in tokens (1024)")  # fmt: skip
     calling.add_argument("--temperature", "--specialist-temperature", type=_temperature, metavar="X",
                          help="sampling temperature of a text answer, 0 to 2 (0.7)")  # fmt: skip
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("output")
     output.add_argument(
         "--json",
@@ -205,6 +221,25 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--decision-log", type=_path, metavar="PATH", help="append every decision to this file")
     output.add_argument("--log-text", action="store_true", help="keep in the log what was asked, not its hash alone")
     output.add_argument("--output-dir", type=_path, metavar="DIR", help="where generated pictures go (./outputs)")
+
+
+def read_environment(args: argparse.Namespace) -> Environment:
+    """Read the environment, in which these flags win.
+
+    Raises:
+        ConfigurationError: a value is not one of those allowed.
+    """
+    return Environment.read(
+        route_config=args.route_config,
+        output_dir=args.output_dir,
+        router=args.router,
+        router_model=args.router_model,
+        router_url=args.router_url,
+        sandbox=args.sandbox or None,
+        history=args.history,
+        decision_log=args.decision_log,
+        decision_log_text=args.log_text or None,
+    )
 
 
 def _not_empty(text: str) -> str:

@@ -12,7 +12,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
-from omni_router.arguments import parse_arguments
+from omni_router.arguments import parse_arguments, read_environment
 from omni_router.config.environment import Environment
 from omni_router.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
 from omni_router.errors import OmniRouterError
@@ -100,20 +100,6 @@ def _log_to_stderr(*, debug: bool) -> None:
     logger.setLevel(logging.DEBUG if debug else logging.INFO)
 
 
-def _environment(args: argparse.Namespace) -> Environment:
-    return Environment.read(
-        route_config=args.route_config,
-        output_dir=args.output_dir,
-        router=args.router,
-        router_model=args.router_model,
-        router_url=args.router_url,
-        sandbox=args.sandbox or None,
-        history=args.history,
-        decision_log=args.decision_log,
-        decision_log_text=args.log_text or None,
-    )
-
-
 # What the other actions do: a function of the environment and the arguments, imported when it is wanted.
 _DEEDS = {
     "list_models": "omni_router.model_list:list_models",
@@ -135,7 +121,7 @@ def _act(args: argparse.Namespace) -> int:
     if args.prompt is not None or args.demo:
         return _answer(args)
     deed = next(deed for action, deed in _DEEDS.items() if getattr(args, action) not in (None, False))
-    return int(_load(deed)(_environment(args), args))
+    return int(_load(deed)(read_environment(args), args))
 
 
 def _load(place: str) -> Any:
@@ -147,7 +133,7 @@ def _list_routes(args: argparse.Namespace) -> int:
     from omni_router.config.route_file import RouteFile
     from omni_router.listing import core_versions, routes_as_json, routes_as_text
 
-    file = RouteFile(_environment(args).route_config)
+    file = RouteFile(read_environment(args).route_config)
     versions = core_versions()
     missing = [name for name, version in versions.items() if version is None]
     print(routes_as_json(file) if args.json else routes_as_text(file))
@@ -163,7 +149,7 @@ def _answer(args: argparse.Namespace) -> int:
     from omni_router.inference.client import find_token
     from omni_router.stdin import asked
 
-    environment = _environment(args)
+    environment = read_environment(args)
     queries = list(DEFAULT_MULTI_MODAL_QUERIES) if args.demo else [asked(args)]
     console = Console(as_json=args.json, debug=args.debug_router)
     only_route = args.skip_specialists

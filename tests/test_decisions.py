@@ -572,6 +572,18 @@ def test_feedback_in_python_takes_a_result_or_a_decision(turn: Turn, services: S
         give_feedback(result, "splendid", services=services)
 
 
+def test_a_model_without_a_record_is_not_said_to_count(
+    turn: Turn, log: DecisionLog, route_config: Path, capsys: Capture
+) -> None:
+    turn("chat", TEXT)
+    route_config.write_text('[{"name": "chat", "description": "about chat"}]')
+    said = ("--feedback", last(log)["id"], "good", "--decision-log", log.path, "--route-config", route_config)
+    cli(*said)
+    told = capsys.readouterr().out
+    assert f"{TEXT} has no record on chat" in told
+    assert "counts as" not in told
+
+
 def test_feedback_needs_neither_langgraph_nor_torch(turn: Turn, log: DecisionLog, route_config: Path) -> None:
     turn("chat", TEXT)
     code = (

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from omni_router.config.environment import Environment
@@ -12,6 +12,7 @@ from omni_router.decisions.why import open_log
 from omni_router.errors import InvalidRequest
 from omni_router.history import History, Verdict
 from omni_router.history.open import open_history
+from omni_router.history.protocol import ModelRecord
 from omni_router.routers import OTHER
 from omni_router.routers.conversation import PICTURE, newest_user_text
 
@@ -80,13 +81,14 @@ def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
     text = asked.replace(PICTURE, "").strip()  # an example is words
     verdict = read_verdict(entry, said, text, file)
     history: History = open_history(environment, file)
+    counted = counts(verdict, history.models(verdict.route))
     place = history.judge(verdict)
     if args.json:
         kept = {"id": entry["id"], "verdict": verdict.verdict, "route": verdict.route, "model": verdict.model or None}
         example = _learns(verdict) if place and verdict.text else None
         print(json.dumps({**kept, "should_be": verdict.should_be, "kept_in": place, "example_of": example}))
     else:
-        print(f"{entry['id']}: {_told(verdict, place)}")
+        print(f"{entry['id']}: {_told(verdict, place, counted=counted)}")
     return 0 if place else 1
 
 
@@ -95,13 +97,18 @@ def _learns(verdict: Verdict) -> str | None:
     return verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
 
 
-def _told(verdict: Verdict, place: str | None) -> str:
+def counts(verdict: Verdict, models: Iterable[ModelRecord]) -> bool:
+    """Tell whether a verdict says something of its model, which has a record on the route for it to be counted in."""
+    return verdict.verdict != "should_be" and any(record["id"] == verdict.model for record in models)
+
+
+def _told(verdict: Verdict, place: str | None, *, counted: bool) -> str:
     learns = _learns(verdict)
     parts = [f"kept in {place}" if place else "nothing was kept"]
-    if verdict.verdict != "should_be" and not place:
-        parts.append(f"{verdict.model} has no record on {verdict.route}")
-    if verdict.verdict != "should_be" and place:
+    if counted:
         parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
+    elif verdict.verdict != "should_be" and verdict.model:
+        parts.append(f"{verdict.model} has no record on {verdict.route}")
     if learns and verdict.text:
         parts.append(f"the request is an example of {learns}")
     elif learns:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from omni_router.arguments import read_environment
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 
@@ -31,17 +32,7 @@ def serve(args: argparse.Namespace) -> int:
         ConfigurationError: the environment or the policy cannot be used, the address is taken or open without a key,
             or a package is missing.
     """
-    environment = Environment.read(
-        route_config=args.route_config,
-        output_dir=args.output_dir,
-        router=args.router,
-        router_model=args.router_model,
-        router_url=args.router_url,
-        sandbox=args.sandbox or None,
-        history=args.history,
-        decision_log=args.decision_log,
-        decision_log_text=args.log_text or None,
-    )
+    environment = read_environment(args)
     uvicorn = _uvicorn()
     from omni_router.server.ending import GRACE, CutOff, Server, ending_well, leave_soon
     from omni_router.server.health import readiness_of

@@ -18,15 +18,16 @@ def judge(chat: Chat, verdict: str, backend: Backend) -> str:
         place = backend.judge(decision, verdict, turn.text)
     except OmniRouterError as error:
         return problem(f"The verdict was not kept: {error}.")
-    told = _told(decision, verdict, turn.text) if place else _nothing(decision, verdict, turn.text)
+    counted = any(record["id"] == decision["model"] for record in backend.models(decision["route"] or ""))
+    told = _told(decision, verdict, turn.text, counted=counted) if place else _nothing(decision, verdict, turn.text)
     return f'<div class="omni-kept">{told}{f" <small>Kept in {safe(place)}.</small>" if place else ""}</div>'
 
 
-def _told(decision: dict[str, str], verdict: str, text: str) -> str:
+def _told(decision: dict[str, str], verdict: str, text: str, *, counted: bool) -> str:
     route, model = f"<b>{safe(decision['route'])}</b>", f"<code>{safe(decision['model'])}</code>"
     right = verdict in (GOOD, decision["route"])
     parts = []
-    if right and decision["model"]:
+    if right and counted:
         parts.append(f"{model} counts as good for {route}.")
     elif verdict == BAD:
         parts.append(f"{model} counts as bad for {route}: others are tried before it sooner.")
