@@ -58,6 +58,8 @@ environment (a flag wins):
   OMNI_ROUTER_URL            the server of --router endpoint, or of cascade, which auto is with one;
                              OMNI_ROUTER_API_KEY is its key, OMNI_ROUTER_TIMEOUT how many seconds it may take for a
                              choice before semantic makes it (2)
+  OMNI_FALLBACK_ROUTE        the route that answers what no route is for, or none, which refuses it (the policy's)
+  OMNI_MAX_NEW_TOKENS        length limit of text answers, in tokens (the provider's own)
   OMNI_ENCODER               the encoder of semantic and cascade, a Hub id or a folder (all-MiniLM-L6-v2)
   OMNI_CASCADE_TARGET        --router cascade: semantic decides alone from this confidence on, 0 to 1 (0.9); below it
                              asks the server of OMNI_ROUTER_URL, else arch, and learns what that one decides
@@ -189,6 +191,7 @@ def _add_routing(parser: argparse.ArgumentParser) -> None:
     routing.add_argument("--route", type=_not_empty, metavar="ROUTE", help="take this route; the router is not asked")
     routing.add_argument("--model", type=_not_empty, metavar="ORG/NAME[:PROVIDER]",
                          help="call this model and no other; the route is still chosen")  # fmt: skip
+    add_fallback_route(routing)
     routing.add_argument("--skip-specialists", action="store_true", help="only route; call no model")
     routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
 
@@ -205,10 +208,21 @@ def _add_calling(parser: argparse.ArgumentParser) -> None:
         "--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the shell history)"
     )
     calling.add_argument("--sandbox", action="store_true", help="simulated models: no token, no network, no cost")
-    calling.add_argument("--max-new-tokens", "--specialist-max-new-tokens", type=_at_least_one, metavar="N",
-                         help="length limit of a text answer, in tokens (1024)")  # fmt: skip
+    add_max_new_tokens(calling, "--specialist-max-new-tokens")
     calling.add_argument("--temperature", "--specialist-temperature", type=_temperature, metavar="X",
                          help="sampling temperature of a text answer, 0 to 2 (0.7)")  # fmt: skip
+
+
+def add_fallback_route(parser: argparse._ActionsContainer) -> None:
+    """Add the flag that says which route answers what no route is for."""
+    parser.add_argument("--fallback-route", type=_not_empty, metavar="ROUTE|none",
+                        help="the route that answers what no route is for; none refuses it (the policy's)")  # fmt: skip
+
+
+def add_max_new_tokens(parser: argparse._ActionsContainer, *aliases: str) -> None:
+    """Add the flag that limits the length of answers."""
+    parser.add_argument("--max-new-tokens", *aliases, type=_at_least_one, metavar="N",
+                        help="length limit of a text answer, in tokens (the provider's own)")  # fmt: skip
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -235,6 +249,8 @@ def read_environment(args: argparse.Namespace) -> Environment:
         router=args.router,
         router_model=args.router_model,
         router_url=args.router_url,
+        fallback_route=getattr(args, "fallback_route", None),
+        max_new_tokens=getattr(args, "max_new_tokens", None),
         sandbox=args.sandbox or None,
         history=args.history,
         decision_log=args.decision_log,

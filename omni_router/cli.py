@@ -170,8 +170,8 @@ def _run(
     from omni_router import Services, Settings, build_graph, user_message
     from omni_router.stdin import lies_unread
 
-    knobs = ("route", "model", "max_new_tokens", "temperature")
-    given: dict[str, Any] = {knob: value for knob in knobs if (value := getattr(args, knob)) is not None}
+    names = ("route", "model", "temperature")
+    given: dict[str, Any] = {name: value for name in names if (value := getattr(args, name)) is not None}
     settings = Settings(skip_specialists=only_route, **given)
     messages = [user_message(query.prompt, query.image) for query in queries]
     graph = build_graph(Services.from_environment(environment, token=args.hf_token), settings).compile()

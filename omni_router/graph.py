@@ -1,7 +1,6 @@
 """The graph: wiring only, in the order of the picture. `graph` is what the LangGraph server loads."""
 
 from collections.abc import Hashable
-from functools import partial
 from importlib import import_module
 
 from langgraph.graph import END, START, StateGraph
@@ -47,14 +46,12 @@ def build_graph(services: Services | None = None, settings: Settings = Settings(
     graph.add_conditional_edges("recall_model", anything_untried)
     graph.add_conditional_edges(
         "announce_decision",
-        partial(which_specialist, settings=settings),
+        which_specialist,
         {**specialists, "routing only": "record_outcome"},
     )
     for node in specialists.values():
         graph.add_conditional_edges(node, needs_retry, {"retry": node, "ended": "record_outcome"})
-    graph.add_conditional_edges(
-        "record_outcome", partial(what_next, settings=settings), ["recall_model", "explain", END]
-    )
+    graph.add_conditional_edges("record_outcome", what_next, ["recall_model", "explain", END])
     graph.add_edge("explain", END)
     return graph
 

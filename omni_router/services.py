@@ -8,6 +8,7 @@ from omni_router.artifacts import ArtifactFolder
 from omni_router.config.environment import Environment
 from omni_router.config.policy import Policy
 from omni_router.config.route_file import RouteFile
+from omni_router.config.settings import Settings
 from omni_router.decisions.log import DecisionLog
 from omni_router.history import History
 from omni_router.history.open import open_history
@@ -16,6 +17,7 @@ from omni_router.inference.client import HubInference, Inference, Token, find_to
 from omni_router.inference.disk_cache import DiskCache
 from omni_router.observe.open import open_observer
 from omni_router.observe.protocol import Observer
+from omni_router.offered import fallback_route
 from omni_router.routers import Router
 
 
@@ -31,6 +33,7 @@ class Services:
     artifacts: ArtifactFolder
     decision_log: DecisionLog | None = None
     observer: Observer | None = None
+    defaults: Settings = Settings()  # what a run's settings leave open is taken from these
 
     @classmethod
     def from_environment(cls, environment: Environment | None = None, *, token: Token = None) -> "Services":
@@ -46,7 +49,8 @@ class Services:
         environment = environment or Environment.read()
         catalog = open_catalog(environment, token)
         file = RouteFile(environment.route_config)
-        file.document()  # a broken policy is told at the start, not in the middle of a run
+        defaults = Settings(fallback_route=environment.fallback_route, max_new_tokens=environment.max_new_tokens)
+        fallback_route(defaults, file.routes())  # what is wrong here or in the policy is said now, not in mid-run
         return cls(
             router=choose_router(environment, token=lambda: find_token(token)),
             policy=file,
@@ -60,6 +64,7 @@ class Services:
                 else None
             ),
             observer=open_observer(environment),
+            defaults=defaults,
         )
 
 

@@ -46,6 +46,7 @@ class Decision(TypedDict):
     confidence: float | None  # 0..1
     verified: bool | None  # the catalog says that the model is served for the task; None: no model
     passed_over: list[PassedOver]
+    proposed_route: str | None  # what the router chose, such as `other`, where another route was taken instead
 
 
 class Attempt(TypedDict):
@@ -91,3 +92,5 @@ class State(Output, total=False):
     confidence: float | None  # the router's: route_request -> validate_choice
     candidates: dict[str, list[Candidate]]  # per offered route, best first: route_request -> validate_choice
     previous: Previous | None  # route_request -> the next turn
+    routing_only: bool  # no specialist is called: announce_decision -> its edge
+    models_left: int  # how many other models may still be tried: record_outcome -> its edge

@@ -26,6 +26,7 @@ class Summary(TypedDict):
     id: str | None  # of the decision: what --why and --feedback take
     task: str | None
     provider: str | None
+    proposed_route: str | None  # what the router chose, such as `other`, where another route was taken instead
 
 
 def summarize(result: Mapping[str, Any]) -> Summary:
@@ -44,6 +45,7 @@ def summarize(result: Mapping[str, Any]) -> Summary:
         id=decision.get("id"),
         task=decision.get("task"),
         provider=decision.get("provider"),
+        proposed_route=decision.get("proposed_route"),
     )
 
 

@@ -44,7 +44,8 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
             return await run_in_executor(_pool(self.pool), context.copy().run, self._call, input)
 
     def _call(self, state: State) -> dict[str, Any]:
-        settings, services = settings_of(get_runtime().context, self.settings), self.services()
+        services = self.services()
+        settings = settings_of(get_runtime().context, self.settings).filled_from(services.defaults)
         if services.observer is None:
             return self.node(state, settings, services)
         run = partial(self.node, state, settings, services)

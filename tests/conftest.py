@@ -58,6 +58,8 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embedding
         "ROUTER_URL",
         "ROUTER_API_KEY",
         "ROUTER_TIMEOUT",
+        "FALLBACK_ROUTE",
+        "MAX_NEW_TOKENS",
         "ENCODER",
         "CASCADE_TARGET",
         "CASCADE_SIZE",

@@ -144,7 +144,7 @@ def test_a_failed_turn_is_an_exception_and_never_an_answer(model: ChatOmni, sand
 def test_no_route_is_told_as_such(model: ChatOmni, router: ScriptedRouter) -> None:
     router.choose("other")
     with pytest.raises(AnswerFailed) as caught:
-        asyncio.run(model.ainvoke("How do tides work?"))
+        asyncio.run(model.ainvoke("How do tides work?", fallback_route="none"))
     assert caught.value.kind == "no_route"
 
 

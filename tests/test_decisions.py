@@ -248,11 +248,11 @@ def test_a_book_is_not_kept_whole(turn: Turn, log: DecisionLog) -> None:
     ("given", "fault", "told"),
     [
         (("chat", TEXT), "", ["chat", TEXT, "answered", "penicillin", "as scripted"]),
-        (("chat", NOBODYS), "", ["chat", NOBODYS, "passed over", TEXT]),
+        (("chat", NOBODYS), "", ["chat", NOBODYS, "rejected", TEXT]),
         (("other",), "", ["other", "no_route"]),
         ((None,), "", ["none", "no_reply"]),
         (("chat", TEXT), "payment_402", ["chat", "payment"]),
-        (("chat", TEXT), "overloaded_503", [f"after {TEXT} ended with overloaded", TEXT2, "answered"]),
+        (("chat", TEXT), "overloaded_503", [f"after {TEXT} failed (overloaded)", TEXT2, "answered"]),
     ],
 )
 def test_why_tells_every_kind_of_decision(given: Any, fault: str, told: list[str], turn: Turn, capsys: Capture) -> None:
@@ -354,7 +354,7 @@ def test_renamed_route_is_shown(varied: Path, route_config: Path, capsys: Captur
     assert cli("--replay", varied, "--route-config", new) == 1
     printed = capsys.readouterr().out
     assert "2 of 18" in printed
-    assert "'code', which is no route on offer here" in printed
+    assert "'code', which is not one of the routes it could choose from" in printed
 
 
 def test_removed_model_gives_way_to_the_next(turn: Turn, log: DecisionLog, route_config: Path, capsys: Capture) -> None:

@@ -55,7 +55,14 @@ WALKS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"route": "question_answering", "model": None},
         ["recall_model", "announce_decision", "generate_text", "record_outcome"],
     ),
-    "no route fits": ({"route": "other"}, ["explain"]),
+    "no route fits, and none is the fallback": (
+        {"route": "other", "settings": Settings(fallback_route="none")},
+        ["explain"],
+    ),
+    "no route fits, so the fallback of the policy": (
+        {"route": "other"},
+        ["recall_model", "announce_decision", "generate_text", "record_outcome"],
+    ),
     "no model anywhere": (
         {"route": "question_answering", "model": None, "hub_down": True},
         ["recall_model", "explain"],
@@ -204,7 +211,7 @@ def test_fallback_says_where_the_model_comes_from(graph: Compiled, router: Scrip
     result = graph.invoke(ask("why?"))
     assert result["decision"]["source"] == "history"
     assert result["decision"]["model"] == TEXT
-    assert "sandbox/text-generation-2 ended with overloaded" in result["decision"]["reason"]
+    assert "sandbox/text-generation-2 failed (overloaded)" in result["decision"]["reason"]
     assert [a["outcome"] for a in result["attempts"]] == ["overloaded", "answered"]
 
 
@@ -242,14 +249,68 @@ def test_without_a_usable_route_the_turn_explains_or_takes_the_fallback_route(
     says: str | Exception, kind: str, graph: Compiled, router: ScriptedRouter
 ) -> None:
     router.says = says
-    result = graph.invoke(ask("why?"))
+    result = graph.invoke(ask("why?"), context=Settings(fallback_route="none"))
     assert result["error"]["kind"] == kind
     assert result["decision"]["model"] is None
     assert result["decision"]["route"] == (None if kind == "no_reply" else "other")
-    result = graph.invoke(ask("why?"), context=Settings(fallback_route="Question_Answering"))
-    assert result["error"] is None
-    assert result["decision"]["route"] == "question_answering"
-    assert "fallback route" in result["decision"]["reason"]
+    for settings in (Settings(), Settings(fallback_route="Question_Answering")):
+        result = graph.invoke(ask("why?"), context=settings)
+        assert result["error"] is None
+        assert result["decision"]["route"] == "question_answering"
+        assert "fallback route" in result["decision"]["reason"]
+
+
+def test_the_decision_of_a_fallback_says_what_the_router_chose(graph: Compiled, router: ScriptedRouter) -> None:
+    router.choose("other")
+    decision = graph.invoke(ask("yes"))["decision"]
+    assert (decision["route"], decision["proposed_route"], decision["confidence"]) == (
+        *("question_answering", "other"),
+        0.9,
+    )
+    assert decision["reason"] == (
+        "number 1 in the catalog; fallback route: the router found no route that fits: other (confidence 0.90)"
+    )
+    router.choose("math_reasoning", TEXT)
+    assert graph.invoke(ask("2 + 2?"))["decision"]["proposed_route"] is None
+
+
+def test_a_fallback_that_cannot_serve_the_request_gives_way_to_a_route_that_can(
+    graph: Compiled, router: ScriptedRouter
+) -> None:
+    router.choose("other")
+    seen = graph.invoke(ask("hm", PICTURE))
+    assert (seen["decision"]["route"], seen["error"]) == ("image_understanding", None)
+    drawing = Settings(fallback_route="image_generation", tools=({"type": "function", "function": {"name": "x"}},))
+    assert graph.invoke(ask("hm"), context=drawing)["decision"]["task"] == "text-generation"
+
+
+@pytest.mark.parametrize("fallback", ["none", None])
+def test_with_tools_no_request_is_refused(fallback: str | None, graph: Compiled, router: ScriptedRouter) -> None:
+    router.choose("other")
+    tools = Settings(fallback_route=fallback, tools=({"type": "function", "function": {"name": "lights"}},))
+    result = graph.invoke(ask("Turn off the lights"), context=tools)
+    assert (result["error"], result["decision"]["task"]) == (None, "text-generation")
+
+
+def test_a_policy_without_a_fallback_refuses_as_it_says(
+    graph: Compiled, router: ScriptedRouter, write_policy: Callable[..., Path]
+) -> None:
+    write_policy(code=[TEXT])
+    router.choose("other")
+    assert graph.invoke(ask("hm"))["error"]["kind"] == "no_route"
+    assert graph.invoke(ask("hm"), context=Settings(fallback_route="code"))["error"] is None
+
+
+def test_settings_of_a_run_win_over_those_of_the_environment(services: Services, router: ScriptedRouter) -> None:
+    router.choose("other")
+    defaults = Settings(fallback_route="code_generation", max_new_tokens=7)
+    graph = build_graph(dataclasses.replace(services, defaults=defaults)).compile()
+    for settings, route, words in (
+        (Settings(), "code_generation", 7),
+        (Settings(fallback_route="math_reasoning", max_new_tokens=9), "math_reasoning", 9),
+    ):
+        result = graph.invoke(ask("hm"), context=settings)
+        assert (result["decision"]["route"], len(result["messages"][-1].text.split())) == (route, words)
 
 
 def test_a_router_that_is_not_sure_enough_takes_the_fallback_route(graph: Compiled, router: ScriptedRouter) -> None:
@@ -258,7 +319,8 @@ def test_a_router_that_is_not_sure_enough_takes_the_fallback_route(graph: Compil
     decision = graph.invoke(ask("why?"), context=unsure)["decision"]
     assert decision["route"] == "question_answering"
     assert "only 90% sure of math_reasoning" in decision["reason"]
-    for settings in (Settings(min_confidence=0.95), Settings(min_confidence=0.9, fallback_route="question_answering")):
+    never = Settings(min_confidence=0.95, fallback_route="none")
+    for settings in (never, Settings(min_confidence=0.9, fallback_route="question_answering")):
         assert graph.invoke(ask("why?"), context=settings)["decision"]["route"] == "math_reasoning"
 
 

@@ -50,7 +50,6 @@ def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, s
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "hugging_face",
         "gen_ai.request.model": TEXT,
-        "gen_ai.request.max_tokens": 1024,
         "gen_ai.request.temperature": 0.7,
         "gen_ai.request.seed": 7,
         "gen_ai.output.type": "text",
@@ -154,7 +153,7 @@ def test_what_ends_in_an_explanation_is_told_by_its_kind(
     assert spans.attributes("explain")["error.type"] == "token"
     assert value(metrics, "omni_unanswered_total", kind="token") == 1
     router.choose("other")
-    invoke(graph, ask("asdf"), None)
+    invoke(graph, ask("asdf"), Settings(fallback_route="none"))
     assert value(metrics, "omni_unanswered_total", kind="no_route") == 1
     assert value(metrics, "omni_decisions_total", route="other", source="none") == 1
 
@@ -169,9 +168,18 @@ def test_what_a_node_raises_is_told_by_its_class_and_still_raised(
     assert value(metrics, "omni_unanswered_total", kind="InvalidRequest") == 1
 
 
+def test_a_fallback_says_in_its_span_what_the_router_chose(
+    graph: Compiled, router: ScriptedRouter, spans: Spans
+) -> None:
+    router.choose("other")
+    invoke(graph, ask("asdf"), None)
+    attributes = spans.attributes("validate_choice")
+    assert (attributes["omni.route"], attributes["omni.proposed_route"]) == ("question_answering", "other")
+
+
 def test_a_router_that_fails_is_not_timed(graph: Compiled, router: ScriptedRouter, metrics: Metrics) -> None:
     router.says = RuntimeError("no idea")
-    invoke(graph, ask("How do tides work?"), None)
+    invoke(graph, ask("How do tides work?"), Settings(fallback_route="none"))
     assert value(metrics, "omni_router_seconds_count") == 0
     assert value(metrics, "omni_unanswered_total", kind="no_reply") == 1
 

@@ -44,6 +44,8 @@ class Environment:
     cascade_size: int = SIZE  # lessons kept
     cascade_path: Path | None = None  # of the lessons; None: beside the history
     cascade_text: bool = False  # whether a lesson holds what was asked
+    fallback_route: str | None = None  # of runs whose settings name none: a route's name, or `none`
+    max_new_tokens: int | None = None  # likewise; None: the provider's own limit
     sandbox: bool = False
     cache_dir: Path = Path()  # what was learnt of the Hub; may be deleted at any time
     history: str = field(default="file", repr=False)  # file, store (of the host's graph) or a PostgreSQL address
@@ -61,6 +63,8 @@ class Environment:
         router: str | None = None,
         router_model: str | None = None,
         router_url: str | None = None,
+        fallback_route: str | None = None,
+        max_new_tokens: int | None = None,
         sandbox: bool | None = None,
         history: str | None = None,
         decision_log: Path | None = None,
@@ -98,6 +102,8 @@ class Environment:
             cascade_size=_count("OMNI_CASCADE_SIZE", variables.get("OMNI_CASCADE_SIZE") or SIZE),
             cascade_path=_path(variables.get("OMNI_CASCADE_PATH")),
             cascade_text=_flag("OMNI_CASCADE_TEXT", variables),
+            fallback_route=fallback_route or variables.get("OMNI_FALLBACK_ROUTE", "").strip() or None,
+            max_new_tokens=_optional_count("OMNI_MAX_NEW_TOKENS", max_new_tokens or variables.get("OMNI_MAX_NEW_TOKENS")),
             sandbox=sandboxed,
             cache_dir=Path(variables.get("OMNI_CACHE_DIR") or user_cache_path("omni-router")),
             history=_history(history or variables.get("OMNI_HISTORY") or "file"),
@@ -138,6 +144,10 @@ def _share(name: str, value: str | float) -> float:
 
 def _count(name: str, value: str | int) -> int:
     return _number(name, value, int, lambda count: count >= 1, "allowed is a whole number of at least 1")
+
+
+def _optional_count(name: str, value: str | int | None) -> int | None:
+    return _count(name, value) if value else None
 
 
 def _path(text: str | None) -> Path | None:

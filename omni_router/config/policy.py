@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ class Route:
     task: str  # a key of TASKS
     description: str
     examples: tuple[str, ...] = ()
+    fallback: bool = False  # takes the requests that no route is for, unless a run names another fallback
 
 
 class Policy(Protocol):
@@ -64,7 +65,7 @@ def parse_document(text: str, path: Path) -> Document:
 def read_entries(entries: list[dict[str, Any]]) -> Document:
     """Read what entries mean; what is wrong with them is told in `warnings`, and skipped."""
     warnings: list[str] = []
-    routes = tuple(route for entry in entries if (route := _route(entry, warnings)))
+    routes = _one_fallback([route for entry in entries if (route := _route(entry, warnings))], warnings)
     models = {entry["name"].strip().casefold(): _models(entry, warnings) for entry in entries}
     learned = {entry["name"].strip().casefold(): _texts(entry, "learned", warnings) for entry in entries}
     others = (_texts(entry, "examples", warnings) for entry in entries if entry["name"].strip().casefold() == OTHER)
@@ -127,7 +128,19 @@ def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
     if not isinstance(description, str) or not description.strip():
         warnings.append(f'route {name!r} is skipped: it has no "description"')
         return None
-    return Route(name, task, description.strip(), _texts(entry, "examples", warnings))
+    fallback = entry.get("fallback", False)
+    if not isinstance(fallback, bool):
+        warnings.append(f'"fallback" of route {name!r} is ignored: {fallback!r} is neither true nor false')
+        fallback = False
+    return Route(name, task, description.strip(), _texts(entry, "examples", warnings), fallback=fallback)
+
+
+def _one_fallback(routes: Sequence[Route], warnings: list[str]) -> tuple[Route, ...]:
+    """Return the routes with at most one fallback among them, the first."""
+    first, *others = [route.name for route in routes if route.fallback] or [None]
+    if others:
+        warnings.append(f'"fallback" of route {", ".join(map(repr, others))} is ignored: {first!r} is the fallback')
+    return tuple(replace(route, fallback=route.name == first) for route in routes)
 
 
 def _texts(entry: dict[str, Any], key: str, warnings: list[str]) -> tuple[str, ...]:

@@ -3,6 +3,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
+NO_FALLBACK = "none"  # as `fallback_route`: what no route is for is refused
+
+
 class Settings(BaseModel):
     """The knobs of one run, given as `context`; they hold no path and no token."""
 
@@ -14,7 +17,9 @@ class Settings(BaseModel):
         description="Call this model and no other: org/name, or org/name:provider. The route is still chosen.",
     )
     fallback_route: str | None = Field(
-        default=None, description="The route taken when none fits or the router gives no readable choice."
+        default=None,
+        description="The route taken when none fits or the router gives no readable choice; `none`: such a request is "
+        "refused. Left out, it is that of OMNI_FALLBACK_ROUTE, else the route with `fallback` in the policy.",
     )
     min_confidence: float = Field(
         default=0.0,
@@ -24,7 +29,12 @@ class Settings(BaseModel):
     )
     skip_specialists: bool = Field(default=False, description="Only route: record the decision and call no model.")
     max_models: int = Field(default=3, ge=1, le=10, description="How many different models a turn may try.")
-    max_new_tokens: int = Field(default=1024, ge=1, description="Length limit of a text answer, in tokens.")
+    max_new_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="Length limit of a text answer, in tokens. Left out, it is that of OMNI_MAX_NEW_TOKENS, else the "
+        "provider's own.",
+    )
     temperature: float = Field(default=0.7, ge=0, le=2, description="Sampling temperature of a text answer.")
     top_p: float | None = Field(default=None, gt=0, le=1, description="Nucleus sampling of a text answer.")
     seed: int | None = Field(default=None, description="Seed of a text answer or a picture, where the model has one.")
@@ -46,6 +56,13 @@ class Settings(BaseModel):
         gt=0,
         description="Seconds a model may stay silent, or be polled for a picture; pictures often take a minute.",
     )
+
+
+    def filled_from(self, defaults: "Settings") -> "Settings":
+        """Return these settings, with what they leave open (None) taken from `defaults`."""
+        open_fields = {name for name in type(self).model_fields if getattr(self, name) is None}
+        changes = {name: getattr(defaults, name) for name in open_fields if getattr(defaults, name) is not None}
+        return self.model_copy(update=changes) if changes else self
 
 
 def settings_of(context: object, default: Settings) -> Settings:

@@ -4,9 +4,11 @@ import hashlib
 from datetime import datetime, timezone
 from typing import Any
 
+from omni_router.config.policy import Policy
 from omni_router.config.settings import Settings
 from omni_router.errors import ErrorInfo
 from omni_router.history.cooldown import write_time
+from omni_router.offered import fallback_route
 from omni_router.pinned import tool_loop
 from omni_router.routers.conversation import (
     has_picture,
@@ -29,8 +31,20 @@ def log_decision(state: State, settings: Settings, services: Services, error: Er
 
     thread = get_config().get("configurable", {}).get("thread_id")
     told = make_entry(state, settings, error, with_text=services.decision_log.with_text)
-    tasks = {route.name: route.task for route in services.policy.routes()}
-    services.decision_log.write({**told, "thread": None if thread is None else str(thread), "tasks": tasks})
+    services.decision_log.write(
+        {**told, **_policy(settings, services.policy), "thread": None if thread is None else str(thread)}
+    )
+
+
+def _policy(settings: Settings, policy: Policy) -> dict[str, Any]:
+    """Return what a replay has to know of the policy: its tasks, the fallback route, and who named that one."""
+    routes = policy.routes()
+    fallback = fallback_route(settings, routes)
+    return {
+        "tasks": {route.name: route.task for route in routes},
+        "fallback_route": fallback.name if fallback else None,
+        "fallback_by_policy": settings.fallback_route is None,
+    }
 
 
 def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, with_text: bool) -> dict[str, Any]:
@@ -57,7 +71,6 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
             "before": any(has_picture(message) for message in messages),
         },
         "previous": state["previous"],
-        "fallback_route": settings.fallback_route,
         "min_confidence": settings.min_confidence,
         "settled": settings.route is not None or settings.model is not None or tool_loop(messages) is not None,
         "reply": None if state["reply"] is None else shorten(state["reply"], MAX_CHARACTERS),

@@ -18,7 +18,7 @@ from omni_router.choice import MAX_CANDIDATES, offered_routes, untried
 from omni_router.config.environment import Environment
 from omni_router.config.policy import Policy, Route
 from omni_router.config.route_file import RouteFile
-from omni_router.config.settings import Settings
+from omni_router.config.settings import NO_FALLBACK, Settings
 from omni_router.console import field
 from omni_router.decisions.log import DecisionLog
 from omni_router.decisions.why import asked_words
@@ -82,10 +82,13 @@ class LoggedPolicy:
     """The routes of then, as far as the log has them."""
 
     tasks: Mapping[str, str]
+    fallback: str | None
 
     def routes(self) -> list[Route]:
-        """Give the routes of then."""
-        return [Route(name, task, description="") for name, task in self.tasks.items()]
+        """Return the routes of then."""
+        return [
+            Route(name, task, description="", fallback=name == self.fallback) for name, task in self.tasks.items()
+        ]
 
 
 class Replay:
@@ -104,7 +107,8 @@ class Replay:
     def as_logged(self, entry: dict[str, Any]) -> Choice:
         """Decide one entry anew under the policy of then."""
         lines = {name: _remembered(entry, name) for name in entry["tasks"]}
-        return self._choice(entry, LoggedPolicy(entry["tasks"]), lines, set(entry["candidates"]), entry["reply"])
+        policy = LoggedPolicy(entry["tasks"], entry["fallback_route"])
+        return self._choice(entry, policy, lines, set(entry["candidates"]), entry["reply"])
 
     def _choice(
         self,
@@ -162,7 +166,9 @@ class Replay:
 
 
 def _settings(entry: dict[str, Any]) -> Settings:
-    return Settings(fallback_route=entry["fallback_route"], min_confidence=entry.get("min_confidence", 0.0))
+    by_policy = entry.get("fallback_by_policy", False)  # older logs: policies had no fallback, None refused
+    fallback = None if by_policy else entry["fallback_route"] or NO_FALLBACK
+    return Settings(fallback_route=fallback, min_confidence=entry.get("min_confidence", 0.0))
 
 
 def _remembered(entry: dict[str, Any], route: str) -> list[Candidate]:

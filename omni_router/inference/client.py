@@ -138,13 +138,13 @@ class HubInference:
                 endpoint.client = client
                 chat = ChatHuggingFace(
                     llm=endpoint,
-                    max_tokens=settings.max_new_tokens,
                     temperature=settings.temperature,
                     top_p=settings.top_p,
                     seed=settings.seed,
                     stream_usage=True,
                     callbacks=[arrived],
                 )
+                chat.max_tokens = settings.max_new_tokens  # not above, where None becomes the endpoint's 512
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **_asked(settings))
             return _answered(message, model, settings)
         except SpecialistError as failure:

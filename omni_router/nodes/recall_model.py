@@ -41,8 +41,10 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
 def _occasion(decision: Decision, attempts: list[Attempt]) -> str:
     """Say why the choice came to history and catalog."""
     if attempts:
-        return f"after {attempts[-1]['model']} ended with {attempts[-1]['outcome']}"
+        return f"after {attempts[-1]['model']} failed ({attempts[-1]['outcome']})"
     if decision["passed_over"]:
         refused = decision["passed_over"][-1]
-        return f"{refused['model']}, the first choice, was passed over: {refused['why']}"
+        return f"{refused['model']}, the first choice, was rejected: {refused['why']}"
+    if decision["proposed_route"] is not None:
+        return decision["reason"]
     return f"the router named no usable model: {decision['reason']}".rstrip(": ")

@@ -7,7 +7,7 @@ from omni_router.config.settings import Settings
 from omni_router.decisions.entry import log_decision
 from omni_router.history import Use
 from omni_router.services import Services
-from omni_router.state import State
+from omni_router.state import Attempt, State
 
 
 def record_outcome(state: State, settings: Settings, services: Services) -> dict[str, Any]:
@@ -31,4 +31,10 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
         get_stream_writer()({"event": "recorded", "route": use.route, "model": use.model, "file": place})
     if error is None:  # the turn is over; one that goes on, or ends in an explanation, is logged when it does
         log_decision(state, settings, services)
-    return {}
+    return {"models_left": _models_left(attempts, settings)}
+
+
+def _models_left(attempts: list[Attempt], settings: Settings) -> int:
+    """Return how many other models this turn may still try; a model that the caller named is the only one."""
+    tried = {attempt["model"] for attempt in attempts}
+    return 0 if settings.model is not None else max(0, settings.max_models - len(tried))

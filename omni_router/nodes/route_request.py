@@ -53,6 +53,8 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
         "candidates": lines,
         "previous": previous,
         "decision": None,
+        "routing_only": False,
+        "models_left": 0,
         "attempts": [],
         "artifacts": [],
         "error": None,

@@ -6,8 +6,8 @@ from omni_router.choice import cooling_down, passed_over
 from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
 from omni_router.decide import decide_for
-from omni_router.errors import ConfigurationError
 from omni_router.inference.offers import Needs, needs_of
+from omni_router.offered import fallback_route
 from omni_router.pinned import named_model, tool_loop
 from omni_router.routers import OTHER, Proposal
 from omni_router.services import Services
@@ -18,19 +18,20 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     """Turn the proposal into a decision; without a usable model its `model` is None, and `passed_over` says why.
 
     Raises:
-        ConfigurationError: the fallback route is none of the policy.
+        ConfigurationError: the settings name a fallback route that the policy does not have.
     """
     proposal = Proposal(**state["proposal"]) if state["proposal"] else Proposal(None, None, "the router gave no reply")
     routes = {route.name.casefold(): route for route in services.policy.routes()}
-    fallback = _fallback(settings, routes)
+    fallback = fallback_route(settings, [*routes.values()])
     route = routes.get(proposal.route.casefold()) if proposal.route else None
     sure = state["confidence"]
     unsure = fallback is not None and sure is not None and sure < settings.min_confidence
     if route is not None and route.name in state["candidates"] and not unsure:
         decision = _undecided(route, proposal.reason, state)
-    elif (taken := fallback or _stand_in(settings, routes, state)) is not None:
-        why = f"the router was only {sure:.0%} sure of {proposal.route}" if unsure else _refusal(proposal)
-        decision = _undecided(taken, f"the fallback route, because {why}", state)
+    elif (taken := _substitute(settings, fallback, routes, state)) is not None:
+        why = f"the router was only {sure:.0%} sure of {proposal.route}" if unsure else _refusal(proposal, sure)
+        reason = f"{'fallback route' if taken == fallback else 'first route that can serve this'}: {why}"
+        decision = {**_undecided(taken, reason, state), "proposed_route": proposal.route}
         proposal = replace(proposal, model=None)  # it was for another route
     else:
         return {"decision": _no_decision(proposal, state)}
@@ -72,20 +73,20 @@ def _with_model(decision: Decision, proposal: Proposal, state: State, services: 
     return decided
 
 
-def _fallback(settings: Settings, routes: dict[str, Route]) -> Route | None:
-    if settings.fallback_route is None:
-        return None
-    route = routes.get(settings.fallback_route.casefold())
-    if route is None:
-        known = ", ".join(route.name for route in routes.values())
-        raise ConfigurationError(f"fallback_route is {settings.fallback_route!r}; the policy has {known}")
-    return route
+def _substitute(
+    settings: Settings, fallback: Route | None, routes: dict[str, Route], state: State
+) -> Route | None:
+    """Return the route taken in place of the router's choice; None when the request is refused.
 
-
-def _stand_in(settings: Settings, routes: dict[str, Route], state: State) -> Route | None:
-    """Give the first route on offer where the caller named a model, whose answer is wanted whatever the route."""
-    first = next(iter(state["candidates"]), None) if settings.model is not None else None
-    return routes.get(first.casefold()) if first else None  # the policy may have been edited meanwhile
+    That is the fallback route. Where it cannot serve the request (it takes no picture, or no tools), or there is none
+    and the caller gave a model or tools, which are to be used whatever the route, it is the first eligible route.
+    """
+    names = [name.casefold() for name in state["candidates"]]
+    eligible = [routes[name] for name in names if name in routes]  # the policy may have been edited meanwhile
+    if fallback in eligible or not eligible:
+        return fallback
+    wanted = fallback is not None or settings.model is not None or bool(settings.tools)
+    return eligible[0] if wanted else None
 
 
 def _undecided(route: Route | None, reason: str, state: State) -> Decision:
@@ -100,17 +101,20 @@ def _undecided(route: Route | None, reason: str, state: State) -> Decision:
         confidence=state["confidence"],
         verified=None,
         passed_over=[],
+        proposed_route=None,
     )
 
 
 def _no_decision(proposal: Proposal, state: State) -> Decision:
-    reason = proposal.reason if (proposal.route or OTHER).casefold() == OTHER else _refusal(proposal)
+    reason = proposal.reason if (proposal.route or OTHER).casefold() == OTHER else _refusal(proposal, None)
     return {**_undecided(None, reason, state), "route": OTHER if proposal.route else None}
 
 
-def _refusal(proposal: Proposal) -> str:
+def _refusal(proposal: Proposal, sure: float | None) -> str:
+    """Say why the router's choice is not taken."""
     if proposal.route is None:
         return "the router gave no readable route"
     if proposal.route.casefold() == OTHER:
-        return "the router found no route that fits"
-    return f"the router named {proposal.route!r}, which is no route on offer here"
+        confidence = "" if sure is None else f" (confidence {sure:.2f})"
+        return f"the router found no route that fits: other{confidence}"
+    return f"the router named {proposal.route!r}, which is not one of the routes it could choose from"

@@ -14,6 +14,7 @@ from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError
 from omni_router.observe.protocol import Run
 from omni_router.state import State
+from omni_router.routers import OTHER
 from omni_router.tasks import SPECIALISTS
 
 try:
@@ -121,7 +122,12 @@ def _decided(node: str, state: State, update: dict[str, Any]) -> dict[str, Any]:
         }
     decision = update.get("decision") or state["decision"] or {}
     names = ("route", "task", "model", "provider", "source", "confidence")
-    return {"omni.decision.id": decision.get("id"), **{f"omni.{name}": decision.get(name) for name in names}}
+    proposed = decision.get("proposed_route")
+    return {
+        "omni.decision.id": decision.get("id"),
+        "omni.proposed_route": OTHER if proposed == OTHER else None,  # whatever else it is, the router made it up
+        **{f"omni.{name}": decision.get(name) for name in names},
+    }
 
 
 def _answered(node: str, update: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
+from omni_router.arguments import add_fallback_route, add_max_new_tokens
 from omni_router.config.environment import RouterName
 
 HOST, PORT = "127.0.0.1", 8080
@@ -50,6 +51,8 @@ def serve_parser() -> argparse.ArgumentParser:
     parser.add_argument("--router-model", metavar="ID|PATH", help="the checkpoint of the router, or the encoder")
     parser.add_argument("--router-url", metavar="URL", help="an OpenAI-compatible server, for endpoint or cascade")
     parser.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
+    add_fallback_route(parser)
+    add_max_new_tokens(parser)
     parser.add_argument("--history", metavar="WHERE", help="file, or postgresql://USER@HOST/DATABASE")
     parser.add_argument("--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the history)")
     parser.add_argument("--sandbox", action="store_true", help="simulated models: no token, no network, no cost")
