@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, whatever el
 
 from omni_router.arguments import SUBCOMMANDS, parse_arguments
 from omni_router.config.settings import Settings
-from omni_router.errors import KINDS, OmniRouterError
+from omni_router.errors import KINDS, OmniRouterError, hint_for
 
 DOCS = Path(__file__).resolve().parent
 _ASKED = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
@@ -125,7 +125,7 @@ def _kinds() -> str:
     for name, kind in KINDS.items():
         message = kind.message.replace("{model}", "*model*")
         rows.append(
-            f"| `{name}` | {message} | {kind.hint} | {'yes' if kind.ends_turn else ''} | "
+            f"| `{name}` | {message} | {hint_for(name)} | {'yes' if kind.ends_turn else ''} | "
             f"{'yes' if kind.counts else ''} | {kind.cooldown or ''} |"
         )
     return "\n".join(rows)

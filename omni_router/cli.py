@@ -151,7 +151,7 @@ def _answer(args: argparse.Namespace) -> int:
 
     environment = read_environment(args)
     queries = list(DEFAULT_MULTI_MODAL_QUERIES) if args.demo else [asked(args)]
-    console = Console(as_json=args.json, debug=args.debug_router)
+    console = Console(as_json=args.json, debug=args.debug_router, policy=environment.route_config)
     only_route = args.skip_specialists
     if not only_route and not environment.sandbox and not find_token(args.hf_token):
         only_route = True

@@ -4,11 +4,14 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omni_router.audience import COMMAND
 from omni_router.config.environment import Environment
 from omni_router.demo import Query
+from omni_router.errors import for_audience
 from omni_router.flow import Flow
 from omni_router.preview import preview
 from omni_router.tasks import SPECIALISTS
@@ -24,8 +27,9 @@ INDENT = 11  # of the text beside a label
 class Console:
     """Prints queries and their results; notes go to stderr."""
 
-    def __init__(self, *, as_json: bool, debug: bool) -> None:
+    def __init__(self, *, as_json: bool, debug: bool, policy: Path) -> None:
         self._json, self._debug = as_json, debug
+        self._audience = replace(COMMAND, policy=str(policy))
         self._answer: Flow | None = None  # the one that is being written
         self._attempts = self._answers = 0  # shown of this query
 
@@ -78,12 +82,14 @@ class Console:
 
         waiting.end()
         summary = summarize(result)
+        if summary["error"]:
+            summary["error"] = for_audience(summary["error"], self._audience)
         if self._json:
             print(json.dumps({"prompt": query.prompt, **summary}), flush=True)  # ASCII: whatever stdout can write
             return
         if result["decision"] and not result["decision"]["model"]:
             _decision(result["decision"])
-        if error := result["error"]:
+        if error := summary["error"]:
             field("error", (error["kind"], "bad"), f": {error['message']}")
             field("to do", error["hint"])
         elif summary["answer"] and not self._answers:  # whatever answered did not stream

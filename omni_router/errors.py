@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from typing_extensions import TypedDict
 
+from omni_router.audience import PYTHON, Audience
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,10 +60,10 @@ class ErrorInfo(TypedDict):
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of failure is told and what follows from it."""
+    """How one kind of failure is described and what follows from it."""
 
     message: str  # may use {model}
-    hint: str
+    hint: str  # may use the fields of an Audience: {to.token}
     ends_turn: bool = False  # the caller has to act: another model would fail in the same way
     counts: bool = False  # it speaks against the model, so history keeps it
     cooldown: Literal["long", "growing"] | None = None  # how long the model is left alone: history/cooldown.py
@@ -70,20 +72,20 @@ class Kind:
 KINDS: dict[ErrorKind, Kind] = {
     "no_provider": Kind(
         "No inference provider serves {model}.",
-        "Give a token with access to a provider that serves it (--hf-token or HF_TOKEN), or name another model.",
+        "{to.token} to a token with access to a provider that serves it, or {to.another_model}.",
         counts=True,
         cooldown="long",
     ),
     "not_found": Kind(
         "{model} is not on the Hub, or not served for this task.",
-        "Check the model's name on the Hub, or name another model for this route in route_config.json.",
+        "Check the model's name on the Hub, or {to.another_model}.",
         counts=True,
         cooldown="long",
     ),
     "token": Kind(
         "The Hugging Face token is missing, wrong, or may not use {model}.",
-        "Set HF_TOKEN (or --hf-token) to a token with the permission to call Inference Providers, and accept the "
-        "model's terms on its page if it is gated.",
+        "{to.token} to a token with the permission to call Inference Providers, and accept the model's terms on its "
+        "page if it is gated.",
         ends_turn=True,
     ),
     "payment": Kind(
@@ -92,28 +94,28 @@ KINDS: dict[ErrorKind, Kind] = {
         ends_turn=True,
     ),
     "rate_limited": Kind(
-        "The provider of {model} asks for fewer requests.",
-        "Wait a moment and ask again, or name another model.",
+        "The provider of {model} is limiting the rate of requests.",
+        "Wait a moment and ask again, or {to.another_model}.",
         cooldown="growing",
     ),
     "overloaded": Kind(
         "The provider of {model} could not answer right now.",
-        "Ask again in a minute, or name another model.",
+        "Ask again in a minute, or {to.another_model}.",
         cooldown="growing",
     ),
     "timeout": Kind(
         "{model} did not answer in time.",
-        "Ask again, raise Settings.timeout, or ask for a shorter answer (--max-new-tokens).",
+        "Ask again, or {to.more_time}.",
         cooldown="growing",
     ),
     "connection": Kind(
         "Hugging Face could not be reached.",
-        "Check the network connection and any proxy, then ask again; --sandbox works without a network.",
+        "{to.network}",
         ends_turn=True,
     ),
     "bad_request": Kind(
         "{model} does not accept this request.",
-        "Shorten the conversation or change --max-new-tokens or --temperature, or name another model.",
+        "Shorten the conversation, change {to.sampling}, or {to.another_model}.",
     ),
     "refused": Kind(
         "{model} refused to answer this request on account of its content filter.",
@@ -121,28 +123,28 @@ KINDS: dict[ErrorKind, Kind] = {
         ends_turn=True,
     ),
     "malformed_answer": Kind(
-        "{model} answered something that cannot be read.",
-        "Ask again, or name another model.",
+        "{model} sent an answer that cannot be read.",
+        "Ask again, or {to.another_model}.",
         counts=True,
         cooldown="growing",
     ),
     "bad_image": Kind(
-        "The picture cannot be used.",
-        "Give a PNG, JPEG, WebP or GIF by a public http(s) address, or as a local file with --image-url.",
+        "The image cannot be used.",
+        "Give a PNG, JPEG, WebP or GIF {to.image}.",
         ends_turn=True,
     ),
     "no_route": Kind(
         "No route of the policy fits this request.",
-        "Put it in other words, describe a route for it in route_config.json, or set Settings.fallback_route.",
+        "Put it in other words, describe a route for it in {to.policy}, or {to.fallback}.",
     ),
     "no_model": Kind(
         "There is no model to try for this route.",
         "The route has no history, and the Hub gave no model for its task: check the network connection, or add "
-        'a model to the route in route_config.json ("models": ["org/name"]).',
+        'a model to the route in {to.policy} ("models": ["org/name"]).',
     ),
     "no_reply": Kind(
         "The router gave no readable choice.",
-        "Look at its raw reply with --debug-router, try --router semantic, or set Settings.fallback_route.",
+        "{to.router}, or {to.fallback}.",
     ),
 }
 
@@ -229,13 +231,23 @@ class SpecialistError(OmniRouterError):
 def describe(
     kind: ErrorKind, model: str | None = None, cause: str = "", detail: str = "", retry_after: float | None = None
 ) -> ErrorInfo:
-    """Tell a failure of `kind` in the words of `KINDS`."""
+    """Return a failure of `kind` in the words of `KINDS`, with a hint for who reads the state."""
     entry = KINDS[kind]
     message = entry.message.format(model=model or "the model")
     return ErrorInfo(
         kind=kind,
         message=f"{message} ({detail})" if detail else message,
-        hint=entry.hint,
+        hint=hint_for(kind),
         cause=cause or kind,
         retry_after=retry_after,
     )
+
+
+def hint_for(kind: ErrorKind, audience: Audience = PYTHON) -> str:
+    """Return what to do about a failure of `kind`, in the words of those who read it."""
+    return KINDS[kind].hint.format(to=audience)
+
+
+def for_audience(error: ErrorInfo, audience: Audience) -> ErrorInfo:
+    """Return the failure with the hint of another surface."""
+    return {**error, "hint": hint_for(error["kind"], audience)}

@@ -7,7 +7,8 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from omni_router.artifacts import Artifact
-from omni_router.errors import ErrorInfo
+from omni_router.audience import SERVER, Audience
+from omni_router.errors import ErrorInfo, for_audience
 from omni_router.state import Attempt, Source
 
 
@@ -49,14 +50,21 @@ def summarize(result: Mapping[str, Any]) -> Summary:
     )
 
 
-def for_the_network(summary: Summary) -> Summary:
-    """Tell of each picture's path only the name: where it lies is the server's business."""
+def for_the_network(summary: Summary, audience: Audience = SERVER) -> Summary:
+    """Return the summary for readers on other machines: files by their names alone, the hint in their words."""
     names = {artifact["path"]: Path(artifact["path"]).name for artifact in summary["artifacts"]}
     answer = summary["answer"]
     for path, name in names.items():
         answer = answer and answer.replace(path, name)
     artifacts: list[Artifact] = [{**artifact, "path": names[artifact["path"]]} for artifact in summary["artifacts"]]
-    return {**summary, "answer": answer, "artifacts": artifacts}
+    error = for_audience(summary["error"], audience) if summary["error"] else None
+    return {**summary, "answer": answer, "artifacts": artifacts, "error": error}
+
+
+def explanation(summary: Summary, result: Mapping[str, Any]) -> str:
+    """Return the last message of a run without an answer, with the hint of the summary in place of the state's."""
+    text, error = str(result["messages"][-1].text), result.get("error")
+    return text.replace(error["hint"], summary["error"]["hint"]) if error and summary["error"] else text
 
 
 def _answer(result: Mapping[str, Any]) -> str | None:

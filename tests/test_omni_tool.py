@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.agents.chat_model import ChatOmni
 from omni_router.agents.tool import omni_tool
+from omni_router.routers.semantic import SemanticRouter
 from tests.calls import ask
 from tests.conftest import ScriptedRouter
 
@@ -125,3 +127,15 @@ def test_tokens_of_the_specialist_show_with_subgraphs_alone(tool: BaseTool) -> N
     assert not [part for part, _ in streamed() if isinstance(part, AIMessageChunk)]
     inside = [part for space, (part, _) in streamed(subgraphs=True) if space and isinstance(part, AIMessageChunk)]
     assert "".join(piece.text for piece in inside).count("[sandbox]") == 1
+
+
+def test_an_agent_whose_model_is_routed_paints_with_the_tool(services: Services, semantic: SemanticRouter) -> None:
+    """With tools no route of text is for a picture, and none is needed: the tool is."""
+    graph = build_graph(replace(services, router=semantic)).compile()
+    agent = create_agent(ChatOmni(graph=graph), [omni_tool(graph)])
+    messages = agent.invoke(ask("Paint a red fox in the snow"))["messages"]
+    summary = next(message.artifact for message in messages if isinstance(message, ToolMessage))
+    assert (summary["route"], summary["error"]) == ("image_generation", None)
+    assert Path(summary["artifacts"][0]["path"]).is_file()
+    assert isinstance(messages[-1], AIMessage)
+    assert not messages[-1].tool_calls

@@ -179,9 +179,11 @@ def test_route_tells_where_a_chat_would_go_and_calls_nobody(url: str, sandbox: S
 
 def test_route_tells_that_none_fits_as_a_decision(url: str, router: ScriptedRouter) -> None:
     router.choose("other")
-    told = httpx.post(f"{url}/route", json={"messages": QUESTION})
+    told = httpx.post(f"{url}/route", json={"messages": QUESTION, "omni_fallback_route": "none"})
     assert told.status_code == 200
     assert (told.json()["route"], told.json()["error"]["kind"]) == ("other", "no_route")
+    told = httpx.post(f"{url}/route", json={"messages": QUESTION})
+    assert (told.json()["route"], told.json()["proposed_route"]) == ("question_answering", "other")
 
 
 def test_a_prompt_of_five_megabytes_is_answered(client: OpenAI) -> None:

@@ -11,7 +11,8 @@ from openai import OpenAI
 
 from omni_router import Services
 from omni_router._sandbox import FAULTS, Sandbox
-from omni_router.errors import KINDS, ConfigurationError, ErrorKind, describe
+from omni_router.audience import HTTP
+from omni_router.errors import KINDS, ConfigurationError, ErrorKind, describe, hint_for
 from omni_router.server.openai_api.errors import KIND_STATUS, as_api_error, failed_run
 from tests.conftest import ScriptedRouter
 from tests.openai_server import TEXT, openai_server
@@ -45,7 +46,7 @@ def test_every_kind_of_error_has_a_status() -> None:
 @pytest.mark.parametrize("kind", get_args(ErrorKind))
 def test_the_hint_reaches_the_client_whatever_the_kind(kind: ErrorKind) -> None:
     told = failed_run(describe(kind, TEXT, retry_after=1.2), headers={}, omni={})
-    assert KINDS[kind].hint in told.body["error"]["message"]
+    assert hint_for(kind, HTTP) in told.body["error"]["message"]
     assert told.headers["retry-after"] == "2"
 
 
@@ -94,7 +95,7 @@ def test_without_a_token_the_answer_is_401_and_says_what_to_set(
     with openai_server(services) as url:
         told = post(url)
     assert told.status_code == 401
-    assert "Set HF_TOKEN" in error_of(told)["message"]
+    assert "On the server, set HF_TOKEN" in error_of(told)["message"]
 
 
 @pytest.mark.parametrize("fault", ["stream_cut", "stream_error_frame", "content_filter"])
@@ -124,7 +125,7 @@ def test_a_refused_request_is_400_with_the_code_content_filter(url: str, sandbox
 
 def test_a_request_that_no_route_fits_is_422(url: str, router: ScriptedRouter) -> None:
     router.choose("other")
-    told = post(url, stream=True)
+    told = post(url, stream=True, omni_fallback_route="none")
     assert (told.status_code, error_of(told)["code"]) == (422, "no_route")
 
 

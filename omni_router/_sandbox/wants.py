@@ -15,7 +15,7 @@ _SAY_NOTHING = {"tool", "function", "with", "from", "this", "that", "call", "mak
 
 
 def tool_call(call: Call) -> dict[str, Any] | None:
-    """Give the call of a tool that the chat forces, or whose name has a word of the prompt in it; else None.
+    """Give the call of a tool that the chat forces, or whose name or description shares a word with the prompt.
 
     After a tool's result only a forced one is called, and then one that was not called yet, so that an agent's loop
     comes to its end.
@@ -32,8 +32,8 @@ def tool_call(call: Call) -> dict[str, Any] | None:
         called = {each.get("function", {}).get("name") for each in made}
         tools = [tool for tool in tools if tool["name"] not in called] or tools
     prompt = without_directives(call.prompt)
-    fitting = max(tools, key=lambda tool: _fit(tool["name"], prompt))
-    if not forced and (results(call) or not _fit(fitting["name"], prompt)):
+    fitting = max(tools, key=lambda tool: _fit(tool, prompt))
+    if not forced and (results(call) or _fit(fitting, prompt) == (0, 0)):
         return None
     arguments = Form(fitting.get("parameters") or {"type": "object"}, prompt).filled(only_required=True)
     return {
@@ -67,12 +67,21 @@ def json_text(call: Call) -> str | None:
     return json.dumps(Form(schema, prompt, f"{MARK} {call.model}:").filled(only_required=False), ensure_ascii=False)
 
 
-def _fit(name: str, prompt: str) -> int:
-    """Count the letters of a tool's name that stand in the prompt as words."""
-    said = set(re.findall(r"[^\W_]+", prompt.casefold()))
-    words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
-    telling = {word for word in words if len(word) >= _SHORTEST and word not in _SAY_NOTHING}
-    return sum(map(len, telling & said)) + (len(name) if name.casefold() in prompt.casefold() else 0)
+def _fit(tool: Mapping[str, Any], prompt: str) -> tuple[int, int]:
+    """Return how well a tool fits a prompt, by its name and then by its description."""
+    name = str(tool["name"])
+    named = len(name) if name.casefold() in prompt.casefold() else 0
+    return named + _shared(name, prompt), _shared(str(tool.get("description") or ""), prompt)
+
+
+def _shared(text: str, prompt: str) -> int:
+    """Count the letters of the telling words that a text shares with a prompt."""
+    return sum(map(len, _telling_words(text) & _telling_words(prompt)))
+
+
+def _telling_words(text: str) -> set[str]:
+    words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).casefold())
+    return {word for word in words if len(word) >= _SHORTEST and word not in _SAY_NOTHING}
 
 
 def _dicts(found: Any) -> list[dict[str, Any]]:

@@ -103,7 +103,9 @@ class Environment:
             cascade_path=_path(variables.get("OMNI_CASCADE_PATH")),
             cascade_text=_flag("OMNI_CASCADE_TEXT", variables),
             fallback_route=fallback_route or variables.get("OMNI_FALLBACK_ROUTE", "").strip() or None,
-            max_new_tokens=_optional_count("OMNI_MAX_NEW_TOKENS", max_new_tokens or variables.get("OMNI_MAX_NEW_TOKENS")),
+            max_new_tokens=_optional_count(
+                "OMNI_MAX_NEW_TOKENS", max_new_tokens or variables.get("OMNI_MAX_NEW_TOKENS")
+            ),
             sandbox=sandboxed,
             cache_dir=Path(variables.get("OMNI_CACHE_DIR") or user_cache_path("omni-router")),
             history=_history(history or variables.get("OMNI_HISTORY") or "file"),

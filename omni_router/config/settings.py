@@ -57,7 +57,6 @@ class Settings(BaseModel):
         description="Seconds a model may stay silent, or be polled for a picture; pictures often take a minute.",
     )
 
-
     def filled_from(self, defaults: "Settings") -> "Settings":
         """Return these settings, with what they leave open (None) taken from `defaults`."""
         open_fields = {name for name in type(self).model_fields if getattr(self, name) is None}

@@ -86,9 +86,7 @@ class LoggedPolicy:
 
     def routes(self) -> list[Route]:
         """Return the routes of then."""
-        return [
-            Route(name, task, description="", fallback=name == self.fallback) for name, task in self.tasks.items()
-        ]
+        return [Route(name, task, description="", fallback=name == self.fallback) for name, task in self.tasks.items()]
 
 
 class Replay:

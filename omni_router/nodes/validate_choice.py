@@ -73,9 +73,7 @@ def _with_model(decision: Decision, proposal: Proposal, state: State, services: 
     return decided
 
 
-def _substitute(
-    settings: Settings, fallback: Route | None, routes: dict[str, Route], state: State
-) -> Route | None:
+def _substitute(settings: Settings, fallback: Route | None, routes: dict[str, Route], state: State) -> Route | None:
     """Return the route taken in place of the router's choice; None when the request is refused.
 
     That is the fallback route. Where it cannot serve the request (it takes no picture, or no tools), or there is none

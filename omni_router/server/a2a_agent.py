@@ -15,7 +15,7 @@ from omni_router.errors import InvalidRequest, OmniRouterError
 from omni_router.server.a2a_messages import ANSWER, answer_parts, turns_of, user_message_of
 from omni_router.server.a2a_tasks import owner_of
 from omni_router.server.call import Compiled, call_graph, config_for, settings_with
-from omni_router.summary import for_the_network, summarize
+from omni_router.summary import explanation, for_the_network, summarize
 
 PAUSE = 0.2  # seconds between two pieces of an answer: each is a task to store
 TURNS = 20  # of a conversation, read back from its tasks
@@ -99,7 +99,8 @@ class Teller:
 async def _finish(updater: TaskUpdater, result: dict[str, Any]) -> None:
     """Give the whole answer in place of its pieces, or the explanation of a failure."""
     summary = summarize(result)
-    text = for_the_network(summary)["answer"] or result["messages"][-1].text
+    told = for_the_network(summary)
+    text = told["answer"] or explanation(told, result)
     parts = await to_thread.run_sync(answer_parts, text, summary)
     if summary["error"]:
         await updater.failed(updater.new_agent_message(parts))

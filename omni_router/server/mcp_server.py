@@ -25,7 +25,7 @@ from omni_router.server.call import (
     services_of,
     settings_with,
 )
-from omni_router.summary import Summary, for_the_network, summarize
+from omni_router.summary import Summary, explanation, for_the_network, summarize
 
 INSTRUCTIONS = (
     "Ask anything: a router picks the route and a Hugging Face model, calls it, and tells what it chose and why. "
@@ -101,7 +101,7 @@ async def _run(
     summary = summarize(result)
     told = for_the_network(summary)
     return CallToolResult(
-        content=await to_thread.run_sync(_content, summary, told["answer"] or result["messages"][-1].text),
+        content=await to_thread.run_sync(_content, summary, told["answer"] or explanation(told, result)),
         structured_content=dict(told),
         is_error=summary["error"] is not None,
     )

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from langchain_core.messages import HumanMessage
 
 from omni_router.config.settings import Settings
-from omni_router.errors import InvalidRequest, OmniRouterError
+from omni_router.audience import SERVER
+from omni_router.errors import InvalidRequest, OmniRouterError, hint_for
 from omni_router.messages import user_message
 from omni_router.ui.backend import Backend, Event
 from omni_router.ui.badge import badge, problem, safe, waiting
@@ -83,7 +84,7 @@ class _Answer:
             parts.append(str(result.get("answer") or ""))
         parts += [picture(path) for path in pictures]
         if error := result.get("error"):
-            parts.append(html(problem(error["message"], error["hint"])))
+            parts.append(html(problem(error["message"], hint_for(error["kind"], SERVER))))
         if self.failure:
             parts.append(html(problem(self.failure)))
         return parts

@@ -97,3 +97,17 @@ def test_metrics_are_mounted_and_off_unless_wanted(url: str) -> None:
 def test_nothing_blocks_the_servers_loop(sdk: SyncLangGraphClient, folder: Path) -> None:
     sdk.runs.wait(None, "omni_router", input=asking(QUESTION))
     assert "BlockingError" not in (folder / "server.log").read_text()
+
+
+def test_every_checkpoint_of_a_turn_can_be_edited_and_resumed(sdk: SyncLangGraphClient) -> None:
+    thread = sdk.threads.create()["thread_id"]
+    sdk.runs.wait(thread, "omni_router", input=asking(QUESTION))
+    history: list[Any] = sdk.threads.get_history(thread)
+    resumed = []
+    for state in history:
+        values = {"messages": [{"role": "user", "content": "And why is the sea salty?"}]}
+        fork: Any = sdk.threads.update_state(thread, values, checkpoint=state["checkpoint"])
+        result: Any = sdk.runs.wait(thread, "omni_router", input=None, checkpoint=fork["checkpoint"])
+        resumed.append(result["decision"]["route"])
+    assert len(resumed) > 4
+    assert set(resumed) == {"question_answering"}

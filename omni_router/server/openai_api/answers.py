@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from langchain_core.messages import AIMessage
 
+from omni_router.audience import HTTP
 from omni_router.server.openai_api.errors import failed_run
 from omni_router.summary import for_the_network, summarize
 
@@ -18,7 +19,7 @@ _HEADERS = {"route": "route", "model": "model", "source": "source", "confidence"
 
 def omni_of(result: Mapping[str, Any]) -> dict[str, Any]:
     """Give the extra field `omni`: the summary of a run, or of what is decided so far, without the answer."""
-    return {key: value for key, value in for_the_network(summarize(result)).items() if key != "answer"}
+    return {key: value for key, value in for_the_network(summarize(result), HTTP).items() if key != "answer"}
 
 
 def headers_of(result: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
-from omni_router.errors import ErrorInfo, ErrorKind, InvalidRequest, OmniRouterError
+from omni_router.audience import HTTP
+from omni_router.errors import ErrorInfo, ErrorKind, InvalidRequest, OmniRouterError, hint_for
 from omni_router.server.openai_api.to_json import Answer
 
 logger = logging.getLogger("omni_router")
@@ -75,7 +76,7 @@ def failed_run(error: ErrorInfo, *, headers: Mapping[str, str], omni: Mapping[st
     if error["retry_after"] is not None:
         retry["retry-after"] = str(ceil(error["retry_after"]))
     return ApiError(
-        f"{error['message']} {error['hint']}",
+        f"{error['message']} {hint_for(error['kind'], HTTP)}",
         status=told.status,
         type=told.type,
         code=told.code,

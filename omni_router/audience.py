@@ -1,0 +1,68 @@
+"""Who reads a hint: each surface names the knobs that its reader can turn, and no others."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Audience:
+    """The phrases of one surface that complete the hints of `errors.KINDS`."""
+
+    token: str  # how to give a token, as the beginning of a sentence: "Set HF_TOKEN"
+    another_model: str  # how to call another model, after "or"
+    policy: str  # where routes are described
+    fallback: str  # how to have a request answered that no route is for, after "or"
+    more_time: str  # what to do about a model that is too slow, after "Ask again, or"
+    sampling: str  # which limits of an answer can be changed, after "change"
+    image: str  # how to give an image, after "Give a PNG, JPEG, WebP or GIF"
+    network: str  # whose network connection is meant, and what works without one
+    router: str  # what to do about a router without a readable choice, as a sentence up to "or"
+
+
+PYTHON = Audience(
+    token="Set HF_TOKEN",
+    another_model="name another model (`model` in the run's Settings)",
+    policy="the policy file",
+    fallback="name a `fallback_route` in the run's Settings",
+    more_time="raise `timeout` or lower `max_new_tokens` in the run's Settings",
+    sampling="`max_new_tokens` or `temperature` in the run's Settings",
+    image="by a public http(s) address, or a local file by user_message(text, image=PATH)",
+    network="Check the network connection and any proxy, then ask again; `with sandbox():` works without a network.",
+    router="Look at its raw reply (`reply` in the state), or set OMNI_ROUTER=semantic",
+)
+
+COMMAND = Audience(
+    token="Set HF_TOKEN (or give --hf-token)",
+    another_model="name another model (--model ORG/NAME)",
+    policy="the policy file",
+    fallback="name a route that answers such requests (--fallback-route ROUTE)",
+    more_time="ask for a shorter answer (--max-new-tokens N)",
+    sampling="--max-new-tokens or --temperature",
+    image="by a public http(s) address or as a local file (--image-url URL|PATH)",
+    network="Check the network connection and any proxy, then ask again; --sandbox works without a network.",
+    router="Look at its raw reply with --debug-router, or try --router semantic",
+)
+
+HTTP = Audience(
+    token="On the server, set HF_TOKEN",
+    another_model="name another model (`model`: org/name)",
+    policy="the server's policy",
+    fallback="name a route that answers such requests (header `x-omni-fallback-route`)",
+    more_time="ask for a shorter answer (`max_tokens`)",
+    sampling="`max_tokens` or `temperature`",
+    image="as a public http(s) address or a data URL",
+    network="Check the server's network connection and any proxy, then ask again.",
+    router="Ask again",
+)
+
+# Of the page, MCP and A2A, whose users have no knobs: what can be changed is the server's.
+SERVER = Audience(
+    token="On the server, set HF_TOKEN",
+    another_model="add another model to the route in the server's policy",
+    policy="the server's policy",
+    fallback="set OMNI_FALLBACK_ROUTE on the server",
+    more_time="ask for a shorter answer",
+    sampling="what is asked for",
+    image="as a file, a public http(s) address or a data URL",
+    network="Check the server's network connection and any proxy, then ask again.",
+    router="Ask again",
+)
