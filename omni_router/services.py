@@ -1,6 +1,6 @@
 """What the nodes work with: live objects, one for each thing outside the graph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omni_router import _sandbox
@@ -33,7 +33,7 @@ class Services:
     artifacts: ArtifactFolder
     decision_log: DecisionLog | None = None
     observer: Observer | None = None
-    defaults: Settings = Settings()  # what a run's settings leave open is taken from these
+    defaults: Settings = field(default_factory=Settings)  # what a run's settings leave open is taken from these
 
     @classmethod
     def from_environment(cls, environment: Environment | None = None, *, token: Token = None) -> "Services":

@@ -12,7 +12,7 @@ from openai import OpenAI
 from omni_router import Services
 from omni_router._sandbox import FAULTS, Sandbox
 from omni_router.audience import HTTP
-from omni_router.errors import KINDS, ConfigurationError, ErrorKind, describe, hint_for
+from omni_router.errors import ConfigurationError, ErrorKind, describe, hint_for
 from omni_router.server.openai_api.errors import KIND_STATUS, as_api_error, failed_run
 from tests.conftest import ScriptedRouter
 from tests.openai_server import TEXT, openai_server

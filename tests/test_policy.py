@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from omni_router.config.policy import DEFAULT_POLICY, Document, Policy, parse_document
+from omni_router import Services
+from omni_router.config.environment import Environment
+from omni_router.config.policy import DEFAULT_POLICY, Document, Policy, parse_document, read_entries
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.history import Use
@@ -358,3 +360,39 @@ def test_a_stuck_process_does_not_hold_up_the_others(tmp_path: Path, monkeypatch
     with FileLock(tmp_path / ".route_config.json.lock"):
         assert history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) is None
     assert history.models("chat")[0]["uses"] == 1, "what waited is written once the lock is free"
+
+
+def test_one_route_is_the_fallback_and_what_else_is_said_of_it_is_named() -> None:
+    entries: list[dict[str, Any]] = [
+        {"name": "code", "description": "about code", "fallback": "yes"},
+        {"name": "chat", "description": "about anything", "fallback": True},
+        {"name": "maths", "description": "about numbers", "fallback": True},
+    ]
+    document = read_entries(entries)
+    assert [route.name for route in document.routes if route.fallback] == ["chat"]
+    assert list(document.warnings) == [
+        "\"fallback\" of route 'code' is ignored: 'yes' is neither true nor false",
+        "\"fallback\" of route 'maths' is ignored: 'chat' is the fallback",
+    ]
+
+
+def test_the_default_policy_has_a_fallback_that_answers_texts() -> None:
+    document = parse_document(DEFAULT_POLICY.read_text(), DEFAULT_POLICY)
+    assert [(route.name, route.task) for route in document.routes if route.fallback] == [
+        ("question_answering", "text-generation")
+    ]
+
+
+def test_an_unknown_fallback_of_the_environment_is_named_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNI_FALLBACK_ROUTE", "smalltalk")
+    with pytest.raises(
+        ConfigurationError, match=r"fallback_route is 'smalltalk'; allowed are casual_conversation,.*none"
+    ):
+        Services.from_environment()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+def test_a_limit_that_is_no_whole_number_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNI_MAX_NEW_TOKENS", value)
+    with pytest.raises(ConfigurationError, match=f"OMNI_MAX_NEW_TOKENS is '{value}'"):
+        Environment.read()

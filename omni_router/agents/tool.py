@@ -15,8 +15,8 @@ from omni_router.summary import Summary, summarize
 DESCRIPTION = (
     "Ask a specialist model: to write, explain, translate or calculate something, to draw or paint a picture, or to "
     "answer a question about a picture. Which model does it is decided for each request. The result is JSON: the text "
-    "in `answer`, the pictures made in `artifacts`, and what went wrong, if anything, in `error`, with a `hint` what to "
-    "do about it."
+    "in `answer`, the pictures made in `artifacts`, and what went wrong, if anything, in `error`, with a `hint` of "
+    "what to do about it."
 )
 
 _ADDRESSES = ("http://", "https://", "data:")

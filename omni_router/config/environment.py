@@ -103,9 +103,7 @@ class Environment:
             cascade_path=_path(variables.get("OMNI_CASCADE_PATH")),
             cascade_text=_flag("OMNI_CASCADE_TEXT", variables),
             fallback_route=fallback_route or variables.get("OMNI_FALLBACK_ROUTE", "").strip() or None,
-            max_new_tokens=_optional_count(
-                "OMNI_MAX_NEW_TOKENS", max_new_tokens or variables.get("OMNI_MAX_NEW_TOKENS")
-            ),
+            max_new_tokens=max_new_tokens or _optional_count("OMNI_MAX_NEW_TOKENS", variables),
             sandbox=sandboxed,
             cache_dir=Path(variables.get("OMNI_CACHE_DIR") or user_cache_path("omni-router")),
             history=_history(history or variables.get("OMNI_HISTORY") or "file"),
@@ -148,7 +146,8 @@ def _count(name: str, value: str | int) -> int:
     return _number(name, value, int, lambda count: count >= 1, "allowed is a whole number of at least 1")
 
 
-def _optional_count(name: str, value: str | int | None) -> int | None:
+def _optional_count(name: str, variables: Mapping[str, str]) -> int | None:
+    value = variables.get(name, "").strip()
     return _count(name, value) if value else None
 
 

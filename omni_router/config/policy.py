@@ -137,10 +137,11 @@ def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
 
 def _one_fallback(routes: Sequence[Route], warnings: list[str]) -> tuple[Route, ...]:
     """Return the routes with at most one fallback among them, the first."""
-    first, *others = [route.name for route in routes if route.fallback] or [None]
-    if others:
-        warnings.append(f'"fallback" of route {", ".join(map(repr, others))} is ignored: {first!r} is the fallback')
-    return tuple(replace(route, fallback=route.name == first) for route in routes)
+    marked = [route for route in routes if route.fallback]
+    warnings += [
+        f'"fallback" of route {route.name!r} is ignored: {marked[0].name!r} is the fallback' for route in marked[1:]
+    ]
+    return tuple(replace(route, fallback=route in marked[:1]) for route in routes)
 
 
 def _texts(entry: dict[str, Any], key: str, warnings: list[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 NO_FALLBACK = "none"  # as `fallback_route`: what no route is for is refused
 
 

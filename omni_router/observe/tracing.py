@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError
 from omni_router.observe.protocol import Run
-from omni_router.state import State
 from omni_router.routers import OTHER
+from omni_router.state import State
 from omni_router.tasks import SPECIALISTS
 
 try:

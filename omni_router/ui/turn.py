@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import HumanMessage
 
-from omni_router.config.settings import Settings
 from omni_router.audience import SERVER
+from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest, OmniRouterError, hint_for
 from omni_router.messages import user_message
 from omni_router.ui.backend import Backend, Event
