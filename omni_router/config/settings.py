@@ -3,10 +3,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Settings(BaseModel):
-    """The knobs of one run, given as `context`; they hold no path and no token."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class SettingsFields(BaseModel):
+    """The fields of `Settings`, for a class that takes them beside fields of its own."""
 
     route: str | None = Field(default=None, description="Take this route; the router is not asked.")
     model: str | None = Field(
@@ -46,6 +44,12 @@ class Settings(BaseModel):
         gt=0,
         description="Seconds a model may stay silent, or be polled for a picture; pictures often take a minute.",
     )
+
+
+class Settings(SettingsFields):
+    """The knobs of one run, given as `context`; they hold no path and no token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def settings_of(context: object, default: Settings) -> Settings:
