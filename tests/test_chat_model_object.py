@@ -211,8 +211,9 @@ def test_a_models_repr_is_what_it_was_made_with(services: Services) -> None:
 def test_a_rebuilt_model_listens_to_its_runs_once(callbacks: Any) -> None:
     once = ChatOmni(callbacks=callbacks)
     twice = ChatOmni(callbacks=once.callbacks)
-    given: list[Any] = [once.callbacks, twice.callbacks]
-    assert [len(each if isinstance(each, list) else each.handlers) for each in given] == [2, 2]
+    copied = ChatOmni().model_copy(update={"callbacks": callbacks})
+    given: list[Any] = [once.callbacks, twice.callbacks, copied.callbacks]
+    assert [len(each if isinstance(each, list) else each.handlers) for each in given] == [2, 2, 2]
 
 
 # ---- measured

@@ -54,9 +54,10 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
         given = dict(update or {})
         parameters = {} if "settings" in given else dict(self.settings)
         source = deepcopy(self) if deep else self
-        return super(BaseChatOmni, source).model_copy(
-            update=read_fields({**parameters, **given}, self._own_field_names())
-        )
+        fields = read_fields({**parameters, **given}, self._own_field_names())
+        copied = super(BaseChatOmni, source).model_copy(update=fields)
+        copied.model_post_init(None)  # it may have been given other callbacks
+        return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Copy all but live objects, which the copy shares."""
