@@ -160,8 +160,25 @@ def _answer(args: argparse.Namespace) -> int:
     if environment.sandbox:
         console.note("sandbox: the models' answers and pictures below are simulated on this machine; routing is real.")
         console.note(f"policy and history: {environment.route_config}")
+        if args.demo and args.route_config is None:
+            _name_models_of_the_demo(environment, console)
     waiting.begin("starting")
     return _run(queries, args, environment, console, only_route=only_route)
+
+
+def _name_models_of_the_demo(environment: Environment, console: "Console") -> None:
+    from omni_router._sandbox.demo_policy import name_models
+    from omni_router.config.route_file import RouteFile
+
+    try:
+        name_models(RouteFile(environment.route_config))
+    except OSError as error:
+        console.note(f"{environment.route_config} cannot be written: {error}")
+    else:
+        console.note(
+            'in it, each route names a model of the sandbox, as yours may name real ones ("models": ["org/name"]); '
+            "how they differ: omni-router --list-models text-generation --sandbox"
+        )
 
 
 def _run(

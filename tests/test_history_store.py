@@ -740,7 +740,9 @@ def test_history_moves_from_file_to_store_and_back(
     assert "4 models and 1 examples" in capsys.readouterr().out
     for _ in range(2):
         assert main(["--history-import", str(moved), "--route-config", str(path), "--history", address]) == 0
-    assert "0 models and examples" in capsys.readouterr().out.splitlines()[-1]
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"5 of 5 models and examples of {moved} were new or had more to tell"
+    assert second == f"nothing new: all 5 models and examples of {moved} are already here"
     back = tmp_path / "back.json"
     assert main(["--history-export", str(back), "--route-config", str(path), "--history", address]) == 0
     exported = json.loads(back.read_text())
@@ -748,6 +750,37 @@ def test_history_moves_from_file_to_store_and_back(
     before = path.read_bytes()
     assert main(["--history-import", str(back), "--route-config", str(path)]) == 0
     assert path.read_bytes() == before, "what came back tells nothing new"
+
+
+def test_an_import_says_what_was_new_what_was_here_and_what_has_no_route(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, other, moved = (tmp_path / name for name in ("route_config.json", "other.json", "moved.json"))
+    path.write_text(json.dumps([{"name": name, "description": name, "models": ["acme/named"]} for name in "abc"]))
+    history = FileHistory(RouteFile(path))
+    history.record(use("acme/m1", route="a"))
+    history.judge(Verdict("a", "acme/m1", "good", text="  hello  "))
+
+    def imported(*, into: Path) -> list[str]:
+        capsys.readouterr()
+        assert main(["--history-import", str(moved), "--route-config", str(into)]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
+    before = path.read_bytes()
+    assert imported(into=path) == [f"nothing new: all 5 models and examples of {moved} are already here"]
+    assert path.read_bytes() == before, "nothing is counted twice"
+    history.record(use("acme/m1", route="a"))
+    assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
+    path.write_bytes(before)
+    assert imported(into=path) == [f"1 of 5 models and examples of {moved} were new or had more to tell"]
+    other.write_text('[{"name": "A", "description": "a", "models": ["acme/named"]}]')
+    assert imported(into=other) == [
+        f"2 of {moved} were not taken: the policy lacks their route, or it has no room",
+        f"2 of 5 models and examples of {moved} were new or had more to tell",
+    ]
+    other.write_text('[{"name": "d", "description": "d"}]')
+    assert imported(into=other)[-1] == f"nothing new: {moved} holds nothing for a route of this policy"
 
 
 def test_an_export_does_not_replace_the_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ from langchain_core.messages import HumanMessage
 
 from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
-from omni_router.errors import ConfigurationError, OmniRouterError
-from omni_router.history.protocol import ModelRecord
+from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
+from omni_router.history.protocol import ModelRecord, Use
 from omni_router.services import Services
 from omni_router.ui.arguments import ui_parser
 from omni_router.ui.backend import Event
@@ -25,6 +25,7 @@ from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
 from omni_router.ui.verdicts import judge
 from tests.conftest import ScriptedRouter
 
+TEXT = "sandbox/text-generation-1"
 DECISION: dict[str, Any] = {
     "id": "3f9a", "route": "code_generation", "task": "text-generation", "model": "acme/coder", "provider": None,
     "reason": "as scripted", "source": "router", "confidence": 0.93, "verified": True, "passed_over": [],
@@ -178,14 +179,29 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
 
     result = asyncio.run(run())
     assert result["decision"]["model"] in routes_table(backend)
-    assert uses_frame(backend).to_dict("records") == [
-        {"route": "question_answering", "outcome": "answered", "calls": 1}
-    ]
+    assert uses_frame(backend).to_dict("records") == [{"route": "question_answering", "outcome": "answered", "uses": 1}]
     chat = Chat(turns=[Turn("Who was it?", result)])
     assert list(decisions_frame(chat)["decision"]) == ["1  question_answering"]
     told = judge(chat, "translation", backend)
     assert "example of <b>translation</b>" in told
     assert services.history.examples("translation") == ("Who was it?",)
+
+
+def test_what_was_only_routed_or_failed_elsewhere_is_no_failure_in_the_plot(services: Services) -> None:
+    outcomes: list[tuple[ErrorKind | None, bool]] = [
+        (None, True),
+        ("malformed_answer", True),  # speaks against the model
+        ("rate_limited", True),  # does not
+        (None, False),  # only routed, or stopped before an answer
+    ]
+    for outcome, called in outcomes:
+        use = Use("translation", TEXT, "why", "2026-01-01T00:00:00Z", outcome, called)
+        assert services.history.record(use)
+    assert uses_frame(LocalBackend(services)).to_dict("records") == [
+        {"route": "translation", "outcome": "answered", "uses": 1},
+        {"route": "translation", "outcome": "failed", "uses": 1},
+        {"route": "translation", "outcome": "not counted", "uses": 2},
+    ]
 
 
 def test_a_verdict_that_cannot_be_kept_is_told() -> None:

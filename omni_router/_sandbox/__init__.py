@@ -9,6 +9,7 @@ client.py    hooks into huggingface_hub                  faults.py   what can go
 transport.py which request is answered by what           calls.py    what a request asks for, and of which model
 hub.py       the models and who serves them              chat.py     answers of chat models, plain and streamed
 pictures.py  the ways in which providers give pictures   drawing.py  the pictures themselves
+traits.py    how the models differ                       demo_policy.py  which of them the demo names for a route
 
 Nothing of httpx, huggingface_hub or Pillow is imported before the first `install`: the command line asks `active()`
 on a path that has to be fast.

@@ -1,8 +1,10 @@
 """The models of the sandbox, who serves them, and the Hub's answers about them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from omni_router._sandbox.traits import traits_of
 
 if TYPE_CHECKING:
     import httpx
@@ -55,6 +57,7 @@ def shipped_models() -> dict[str, Model]:
         models[f"sandbox/{task}-7"] = Model(task, (), unknowable=True)
         models[f"sandbox/{task}-8"] = Model(task, None)
         models[f"sandbox/{task}-9"] = Model(task, ())
+    models["sandbox/image-text-to-text-2"] = replace(models["sandbox/image-text-to-text-2"], tools_at=())
     return models
 
 
@@ -133,8 +136,7 @@ def chat_models(box: "Sandbox") -> dict[str, Any]:
                     {
                         "provider": provider,
                         "status": "live",
-                        "context_length": 131_072,
-                        "pricing": {"input": 0.1 * place, "output": 0.4 * place},
+                        **traits_of(model).at(place),
                         "supports_tools": entry.takes_tools(provider),
                         "supports_structured_output": entry.takes_tools(provider),
                     }

@@ -5,10 +5,8 @@ from pydantic import BaseModel, ConfigDict, Field
 NO_FALLBACK = "none"  # as `fallback_route`: what no route is for is refused
 
 
-class Settings(BaseModel):
-    """The knobs of one run, given as `context`; they hold no path and no token."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class SettingsFields(BaseModel):
+    """The fields of `Settings`, for a class that takes them beside fields of its own."""
 
     route: str | None = Field(default=None, description="Take this route; the router is not asked.")
     model: str | None = Field(
@@ -61,6 +59,12 @@ class Settings(BaseModel):
         open_fields = {name for name in type(self).model_fields if getattr(self, name) is None}
         changes = {name: getattr(defaults, name) for name in open_fields if getattr(defaults, name) is not None}
         return self.model_copy(update=changes) if changes else self
+
+
+class Settings(SettingsFields):
+    """The knobs of one run, given as `context`; they hold no path and no token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def settings_of(context: object, default: Settings) -> Settings:
