@@ -74,6 +74,7 @@ class Feed:
     """The events of a run, which is a task of its own and is cancelled when the client hangs up."""
 
     def __init__(self, request: Request, events: AsyncIterator[Event]) -> None:
+        self.request = request
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._run = asyncio.create_task(self._fill(events))
         self._watch = asyncio.create_task(self._hang_up(request))
