@@ -62,7 +62,14 @@ def test_sampling_parameters_reach_the_provider(url: str, sandbox: Sandbox, *, s
 
 
 def test_values_that_ask_for_nothing_are_not_sent_and_not_named(url: str, sandbox: Sandbox) -> None:
-    neutral = {"n": 1, "frequency_penalty": 0, "presence_penalty": 0, "top_k": -1, "min_p": 0, "repetition_penalty": 1}
+    neutral: dict[str, Any] = {
+        "n": 1,
+        "frequency_penalty": 0,
+        "presence_penalty": 0,
+        "top_k": -1,
+        "min_p": 0,
+        "repetition_penalty": 1,
+    }
     told = post(url, **neutral, logit_bias={}, logprobs=False, top_p=None, user=None)
     assert told.status_code == 200
     assert "x-omni-ignored" not in told.headers
@@ -84,7 +91,8 @@ def test_a_failure_names_it_too(url: str, sandbox: Sandbox) -> None:
 
 
 def test_names_of_any_kind_and_number_fit_into_the_header(url: str) -> None:
-    told = post(url, **{f"ключ,\n{number}": number for number in range(10_000)})
+    strange: dict[str, Any] = {f"ключ,\n{number}": number for number in range(10_000)}
+    told = post(url, **strange)
     assert told.status_code == 200
     assert told.headers["x-omni-ignored"].startswith("%D0%BA%D0%BB%D1%8E%D1%87%2C%0A0, ")
     assert len(told.headers["x-omni-ignored"]) < 2000

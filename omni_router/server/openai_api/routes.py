@@ -38,7 +38,7 @@ async def _model(api: Api, request: Request) -> Response:
 
 
 def _listed(api: Api) -> list[dict[str, object]]:
-    return models.listed(services_of(api.graph))
+    return models.listed(services_of(api.graph), api.started)
 
 
 async def _nothing(_: Api, request: Request) -> Response:
