@@ -92,7 +92,7 @@ KINDS: dict[ErrorKind, Kind] = {
         ends_turn=True,
     ),
     "rate_limited": Kind(
-        "The provider of {model} asks for fewer requests.",
+        "The provider of {model} is limiting the rate of requests.",
         "Wait a moment and ask again, or name another model.",
         cooldown="growing",
     ),

@@ -40,7 +40,10 @@ def runs_sandbox(url: str) -> bool:
                 )
             return _says_sandbox(client)
         except httpx.HTTPError as error:
-            raise ConfigurationError(_unreachable(url, error)) from error
+            raise ConfigurationError(
+                f"no LangGraph server answers at {url} ({type(error).__name__}): start one with make serve, or open "
+                "the page without --server"
+            ) from error
 
 
 def _says_sandbox(client: httpx.Client) -> bool:
@@ -146,6 +149,6 @@ def _unreachable(url: str, error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         return f"the LangGraph server at {url} refused the run: HTTP {error.response.status_code}"
     return (
-        f"the LangGraph server at {url} does not answer ({type(error).__name__}): start it with make serve, or the "
-        "page without --server"
+        f"the LangGraph server at {url} does not answer ({type(error).__name__}): start it with make serve, or open "
+        "the page without --server"
     )
