@@ -24,6 +24,8 @@ from omni_router.ui.local import LocalBackend
 from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
 from omni_router.ui.verdicts import judge
 from tests.conftest import ScriptedRouter
+from tests.dev_server import free_port
+from tests.json_server import json_server
 
 TEXT = "sandbox/text-generation-1"
 DECISION: dict[str, Any] = {
@@ -234,7 +236,7 @@ def test_flags_that_cannot_be_meant_are_told(flags: list[str], told: str, capsys
 
 
 def test_what_is_the_servers_own_business_is_not_given_to_the_page() -> None:
-    with pytest.raises(ConfigurationError, match="server's own business"):
+    with pytest.raises(ConfigurationError, match="settings of that server"):
         serve_page(ui_parser().parse_args(["--server", "http://127.0.0.1:1", "--sandbox"]))
 
 
@@ -252,3 +254,38 @@ def test_with_a_token_models_are_real_and_no_banner_says_otherwise(monkeypatch: 
     _, banner, folder = open_backend(args)
     assert banner == ""
     assert folder == Path("outputs")
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+@pytest.mark.parametrize(
+    ("ready", "sandbox"),
+    [
+        ([{"sandbox": None, "fails": None}, {"sandbox": True, "fails": None}], True),
+        ({"sandbox": False, "fails": None}, False),
+        ({"sandbox": None, "fails": "no policy"}, False),
+        ({"ready": True}, False),
+        ([[1]], False),
+    ],
+)
+def test_the_page_says_whether_its_server_simulates_models(ready: Any, *, sandbox: bool) -> None:
+    with json_server({"/ok": {"ok": True}, "/omni/ready": ready}) as server:
+        _, banner, _ = open_backend(ui_parser().parse_args(["--server", server]))
+    assert server in banner
+    assert ("simulated" in banner) is sandbox
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+def test_a_server_of_another_kind_is_named_before_the_page_opens() -> None:
+    with json_server({"/": {}}) as server, pytest.raises(ConfigurationError, match="is not a LangGraph server") as told:
+        open_backend(ui_parser().parse_args(["--server", server]))
+    assert server in str(told.value)
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+def test_a_server_that_is_down_is_named_before_the_page_opens() -> None:
+    server = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ConfigurationError, match=f"no LangGraph server answers at {server}.*make serve"):
+        open_backend(ui_parser().parse_args(["--server", server]))

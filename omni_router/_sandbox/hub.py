@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MODELS_PATH = "/api/models"
 CHAT_MODELS_PATH = "/v1/models"  # on the router's host
 _AUTH_CHECK = "/auth-check"
+CREATED = "2025-01-01T00:00:00.000Z"  # of every model
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
 _CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
@@ -181,6 +182,7 @@ def _facts(model: str, entry: Model) -> dict[str, Any]:
         "pipeline_tag": entry.task,
         "gated": "auto" if entry.gated else False,
         "private": False,
+        "createdAt": CREATED,
         "inferenceProviderMapping": _mapping(model, entry),
     }
 

@@ -1,7 +1,7 @@
 """Calls of specialists through Hugging Face Inference Providers."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from operator import add
@@ -77,13 +77,29 @@ def _answered(message: AIMessage, model: str, settings: Settings) -> AIMessage:
 
 
 def _asked(settings: Settings) -> dict[str, Any]:
-    """Give what is only sent when it is asked for."""
-    extras = {
+    """Return the parameters that are only sent when they are asked for."""
+    parameters = {
+        "top_p": settings.top_p,  # ChatHuggingFace has fields for this and the seed, and does not send them
+        "seed": settings.seed,
         "tools": list(settings.tools) or None,
         "tool_choice": settings.tool_choice,
         "response_format": settings.response_format,
     }
-    return {name: value for name, value in extras.items() if value is not None}
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _optional(settings: Settings) -> dict[str, Any]:
+    """Return the parameters that an answer is better without than not given at all."""
+    parameters = {
+        "frequency_penalty": settings.frequency_penalty,
+        "presence_penalty": settings.presence_penalty,
+        "extra_body": settings.extra_body or None,
+    }
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _names(optional: Mapping[str, Any]) -> list[str]:
+    return [*(name for name in optional if name != "extra_body"), *optional.get("extra_body", {})]
 
 
 def find_token(given: Token = None) -> str | None:
@@ -122,9 +138,31 @@ class HubInference:
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
         """Answer a conversation; tokens stream to whoever listens to this run.
 
+        A provider that refuses a request with penalties or extra parameters is asked once more without them; the
+        answer's `response_metadata["ignored"]` then names them.
+
         Raises:
             SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
         """
+        optional = _optional(settings)
+        try:
+            return self._chat(model, provider, messages, settings, optional)
+        except SpecialistError as failure:
+            if failure.kind != "bad_request" or failure.partial or not optional:
+                raise
+        answer = self._chat(model, provider, messages, settings, {})
+        return answer.model_copy(
+            update={"response_metadata": {**answer.response_metadata, "ignored": _names(optional)}}
+        )
+
+    def _chat(
+        self,
+        model: str,
+        provider: str | None,
+        messages: Sequence[AnyMessage],
+        settings: Settings,
+        optional: Mapping[str, Any],
+    ) -> AIMessage:
         from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
 
         arrived = Arrived()
@@ -139,13 +177,12 @@ class HubInference:
                 chat = ChatHuggingFace(
                     llm=endpoint,
                     temperature=settings.temperature,
-                    top_p=settings.top_p,
-                    seed=settings.seed,
                     stream_usage=True,
                     callbacks=[arrived],
                 )
                 chat.max_tokens = settings.max_new_tokens  # not above, where None becomes the endpoint's 512
-                message = chat.invoke(list(messages), stop=list(settings.stop) or None, **_asked(settings))
+                parameters = {**_asked(settings), **optional}
+                message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
             return _answered(message, model, settings)
         except SpecialistError as failure:
             failure.partial = arrived.message()

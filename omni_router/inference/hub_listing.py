@@ -33,6 +33,7 @@ class ModelEntry(TypedDict):
     gated: bool | None  # whether terms stand between this token and the model; None where nobody said
     task: NotRequired[str | None]  # the Hub's pipeline tag
     sees: NotRequired[bool | None]  # whether it can be shown pictures; None where nobody said
+    created: NotRequired[int | None]  # seconds since 1970; None where nobody said
     public: NotRequired[bool]  # whether everyone is told the same
 
 
@@ -45,11 +46,17 @@ def served_models(task: str, token: str | None, timeout: float) -> list[ModelEnt
             inference_provider="all",
             pipeline_tag=task,
             sort="trending_score",
-            expand=["inferenceProviderMapping", "gated"],
+            expand=["inferenceProviderMapping", "gated", "createdAt"],
             limit=LIMIT,
         )
         entries = [
-            ModelEntry(id=info.id, offers=_live(info.inference_provider_mapping), gated=bool(info.gated), task=task)
+            ModelEntry(
+                id=info.id,
+                offers=_live(info.inference_provider_mapping),
+                gated=bool(info.gated),
+                task=task,
+                created=int(info.created_at.timestamp()) if info.created_at else None,
+            )
             for info in islice(found, LIMIT)
         ]
     forget_providers()
@@ -120,7 +127,9 @@ def _card(card: dict[str, Any]) -> ModelEntry:
     modalities = architecture.get("input_modalities") if isinstance(architecture, dict) else None
     offers = [_offer(each) for each in _dicts(card.get("providers")) if each.get("status") == "live"]
     sees = "image" in modalities if isinstance(modalities, list) else None
-    return ModelEntry(id=card["id"], offers=offers, gated=None, sees=sees)
+    created = card.get("created")
+    known = isinstance(created, int) and created > 0  # some list 0 for what they do not know
+    return ModelEntry(id=card["id"], offers=offers, gated=None, sees=sees, created=created if known else None)
 
 
 def _offer(provider: dict[str, Any]) -> OfferEntry:

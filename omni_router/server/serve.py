@@ -1,12 +1,12 @@
 """`omni-router serve`: the OpenAI-compatible routes in a server of their own."""
 
-# ruff: noqa: T201 (a command tells where it listens)
+# ruff: noqa: T201 (a command says where it listens)
 
 import argparse
 import ipaddress
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from omni_router.server.call import Compiled
 
@@ -37,6 +38,7 @@ def serve(args: argparse.Namespace) -> int:
     from omni_router.server.ending import GRACE, CutOff, Server, ending_well, leave_soon
     from omni_router.server.health import readiness_of
     from omni_router.server.openai_api.guard import Limits
+    from omni_router.server.request_log import RequestLog
 
     key = Limits.read().key
     if key is None and not _is_local(args.host):
@@ -44,32 +46,38 @@ def serve(args: argparse.Namespace) -> int:
             f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {args.host}"
         )
     graph = _graph(environment, args.hf_token)
-    app = make_app(graph, only_local=key is None)
+    app: ASGIApp = CutOff(make_app(graph, only_local=key is None, cors=args.cors))
     with _listening(args.host, args.port) as listener:
         readiness_of(graph).start()  # or whoever asks first waits for the router to load
         _tell(environment, args, listener.getsockname()[1], with_key=key is not None)
-        server = Server(
-            uvicorn.Config(CutOff(app), log_level="warning", timeout_graceful_shutdown=GRACE, server_header=False)
-        )
+        app = app if args.quiet else RequestLog(app)
+        server = Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE, server_header=False))
         with ending_well():
             server.run(sockets=[listener])
     leave_soon(SHUT_DOWN)
     return SHUT_DOWN
 
 
-def make_app(graph: "Compiled", *, only_local: bool = False) -> "Starlette":
-    """Make the app of a compiled graph; `only_local` refuses names other than this machine's own."""
+def make_app(graph: "Compiled", *, only_local: bool = False, cors: Collection[str] = ()) -> "Starlette":
+    """Make the app of a compiled graph; `only_local` refuses names other than this machine's own.
+
+    `cors` names the origins, such as https://chat.example, whose pages may call it from a browser.
+    """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from omni_router.observe.routes import metrics_routes
+    from omni_router.server.cors import Cors
     from omni_router.server.health import health_routes
     from omni_router.server.openai_api import openai_routes
+    from omni_router.server.root import root_routes
 
     # A page of somewhere else could have its own name point here, and its reader's browser would then ask for it.
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL)] if only_local else []
-    routes = [*openai_routes(graph), *health_routes(graph), *metrics_routes()]
+    if cors:
+        guards.append(Middleware(Cors, cors))
+    routes = [*openai_routes(graph), *health_routes(graph), *metrics_routes(), *root_routes()]
     return Starlette(routes=routes, middleware=guards)
 
 
@@ -101,7 +109,7 @@ def _is_local(host: str) -> bool:
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the port before anything else is told."""
+    """Take the port before anything else is printed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
@@ -121,7 +129,7 @@ def _tell(environment: Environment, args: argparse.Namespace, port: int, *, with
     header = " -H 'Authorization: Bearer '$OMNI_API_KEY" if with_key else ""
     body = '{"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}'
     print(f"omni-router listens on http://{host}:{port}/v1  (Ctrl-C ends it)")
-    print("a key is asked for: OMNI_API_KEY" if with_key else "open, without a key, to this machine alone")
+    print("clients have to send a key: OMNI_API_KEY" if with_key else "open without a key, to this machine only")
     print(f"\n  curl http://{reached}:{port}/v1/chat/completions{header} \\\n"
           f"    -H 'Content-Type: application/json' -d '{body}'\n", flush=True)  # fmt: skip
     if environment.sandbox:

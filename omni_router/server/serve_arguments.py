@@ -3,11 +3,13 @@
 import argparse
 from pathlib import Path
 from typing import get_args
+from urllib.parse import urlsplit
 
 from omni_router.arguments import add_fallback_route, add_max_new_tokens
 from omni_router.config.environment import RouterName
 
 HOST, PORT = "127.0.0.1", 8080
+PORTS = {"http": 80, "https": 443}  # which browsers leave out of an origin
 
 EXAMPLES = """\
 routes:
@@ -15,13 +17,17 @@ routes:
   POST /v1/images/generations    a picture
   POST /v1/route                 a chat's body: only the decision, no model is called
   GET  /v1/models                omni (the router chooses), omni/ROUTE, and the Hub's models as org/name
-  GET  /omni/health, /omni/ready, /omni/metrics
+  GET  /omni/health, /omni/ready, /omni/metrics; GET / lists the paths
+
+each request is a line on stderr: method, path, route, model, status, seconds
 
 examples:
   omni-router serve --sandbox
         try it with simulated models: no token, no network
   HF_TOKEN=hf_... omni-router serve --port 9000
         real models, for this machine alone
+  omni-router serve --cors http://localhost:5173
+        for a page of your own that calls it from a browser
   OMNI_API_KEY=... HF_TOKEN=hf_... omni-router serve --host 0.0.0.0
         for others, who send the key as `Authorization: Bearer ...`
 
@@ -58,6 +64,9 @@ def serve_parser() -> argparse.ArgumentParser:
     parser.add_argument("--sandbox", action="store_true", help="simulated models: no token, no network, no cost")
     parser.add_argument("--output-dir", type=_path, metavar="DIR", help="where generated pictures go (./outputs)")
     parser.add_argument("--decision-log", type=_path, metavar="PATH", help="append every decision to this file")
+    parser.add_argument("--cors", type=_origin, action="append", default=[], metavar="ORIGIN",
+                        help="let pages of this origin call the server; may be repeated (none)")  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="write no line for each request")
     parser.add_argument("--log-text", action="store_true", help="keep in the log what was asked, not its hash alone")
     return parser
 
@@ -70,5 +79,22 @@ def _path(text: str) -> Path:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) > 65535:  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; allowed are 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; allowed are 0 to 65535")
     return int(text)
+
+
+def _origin(text: str) -> str:
+    """Read an origin, and write it as browsers do: in small letters, without the scheme's usual port."""
+    wrong = argparse.ArgumentTypeError(
+        f"{text!r} is not an origin, such as https://chat.example or http://localhost:5173"
+    )
+    try:
+        parts = urlsplit(text.strip().lower())
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    bare = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
+    if parts.scheme not in PORTS or not parts.hostname or not bare:
+        raise wrong
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" if port in (None, PORTS[parts.scheme]) else f"{parts.scheme}://{host}:{port}"

@@ -25,11 +25,13 @@ def serve_page(args: argparse.Namespace) -> int:
     """Serve the page until the process is ended.
 
     Raises:
-        ConfigurationError: flags contradict each other, the port is taken, Gradio is missing, or the environment is
-            not usable.
+        ConfigurationError: flags contradict each other, the port is taken, Gradio is missing, the environment is
+            not usable, or no LangGraph server answers at --server.
     """
     if args.server and (args.sandbox or args.hf_token or args.route_config):
-        raise ConfigurationError("--sandbox, --hf-token and --route-config are the server's own business with --server")
+        raise ConfigurationError(
+            "--sandbox, --hf-token and --route-config cannot be given with --server: they are settings of that server"
+        )
     check_free(args.host, args.port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     try:
@@ -46,12 +48,16 @@ def serve_page(args: argparse.Namespace) -> int:
 
 
 def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
-    """Give the graph to talk to, what the page says of it, and the folder that pictures are shown from."""
+    """Return the graph to talk to, what the page says of it, and the folder that pictures are shown from.
+
+    Raises:
+        ConfigurationError: the environment is not usable, or no LangGraph server answers at --server.
+    """
     if args.server:
-        from omni_router.ui.remote import ServerBackend
+        from omni_router.ui.remote import ServerBackend, runs_sandbox
 
         folder = args.output_dir or Environment.read().output_dir
-        return ServerBackend(args.server), f"Talking to the LangGraph server at {args.server}.", folder
+        return ServerBackend(args.server), server_banner(args.server, sandbox=runs_sandbox(args.server)), folder
     from omni_router.inference.client import find_token
     from omni_router.routers import OTHER
     from omni_router.services import Services
@@ -71,8 +77,14 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
     return backend, banner_of(environment, missing=missing), environment.output_dir
 
 
+def server_banner(url: str, *, sandbox: bool) -> str:
+    """Say which server the page talks to, and whether its models are simulated."""
+    talks = f"Talking to the LangGraph server at {url}."
+    return f"{talks} Sandbox: answers and pictures are simulated there; the routing is real." if sandbox else talks
+
+
 def banner_of(environment: Environment, *, missing: bool) -> str:
-    """Say on the page what is simulated; nothing when nothing is."""
+    """Say on the page what is simulated; empty when nothing is."""
     if not environment.sandbox:
         return ""
     if missing:
@@ -87,7 +99,7 @@ def check_free(host: str, port: int) -> None:
     """Say that a port is taken before anything is loaded.
 
     Raises:
-        ConfigurationError: it is, or the address is none of this machine.
+        ConfigurationError: the port is taken, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:

@@ -12,7 +12,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from omni_router import build_graph
+from omni_router import _sandbox, build_graph
+from omni_router._sandbox import Sandbox
 from omni_router.errors import ConfigurationError
 from omni_router.routers.choose import AutoRouter
 from omni_router.server import health
@@ -56,9 +57,16 @@ def test_ready_is_503_until_the_router_is_loaded_and_says_which_it_is(services: 
     assert (first.status_code, first.json()["ready"]) == (503, False)
     assert client.get("/omni/health").json() == {"status": "alive"}
     router.may_load.set()
-    assert until(client, 200) == {"ready": True, "router": "slow", "fails": None}
+    assert until(client, 200) == {"ready": True, "router": "slow", "sandbox": True, "fails": None}
     client.get("/omni/ready")
     assert len(router.asked) == 1, "it is loaded once"
+
+
+def test_ready_says_whether_models_are_simulated(services: Services, sandbox: Sandbox) -> None:
+    _sandbox.uninstall(sandbox)
+    client = client_of(services)
+    client.get("/omni/ready")
+    assert until(client, 200)["sandbox"] is False
 
 
 def test_ready_says_what_fails_and_tries_again(

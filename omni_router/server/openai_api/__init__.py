@@ -7,7 +7,8 @@ decision.py  POST /v1/route                               run.py       a run of 
 models.py    GET /v1/models, and what `model` may be      answers.py   the graph's output as a completion
 guard.py     key, size of the body, how many at once      stream.py    the same in pieces
 errors.py    the table from error kind to status          memory.py    which decision an answer came from
-                                                          to_json.py   answers as JSON
+overrides.py settings of a run by header or body          to_json.py   answers as JSON
+ignored.py   what of a request had no effect
 """
 
 from typing import TYPE_CHECKING, Any

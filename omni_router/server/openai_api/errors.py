@@ -58,6 +58,7 @@ class ApiError(OmniRouterError):
         headers: Mapping[str, str] | None = None,
         omni: Mapping[str, Any] | None = None,
     ) -> None:
+        self.code = code
         self.status, self.headers = status, {"x-should-retry": "false", **(headers or {})}  # OpenAI's clients obey it
         self.body: dict[str, Any] = {"error": {"message": message, "type": type, "param": param, "code": code}}
         if omni is not None:

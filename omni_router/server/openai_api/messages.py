@@ -40,7 +40,14 @@ def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessa
         if isinstance(answer := read[-1], AIMessage):
             answer.response_metadata.update(memory.recall(answer, newest_user_text(read)))
             answer.content = _OUR_PICTURE.sub(PICTURE, str(answer.text))  # after the recall, which knows it as it was
-    return read
+    return _with_a_request(read)
+
+
+def _with_a_request(messages: list[AnyMessage]) -> list[AnyMessage]:
+    """Take the last of nothing but system messages for the request: clients of one prompt send it like that."""
+    if messages and all(isinstance(message, SystemMessage) for message in messages):
+        return [*messages[:-1], HumanMessage(messages[-1].content)]
+    return messages
 
 
 def _message(given: Any, where: str) -> AnyMessage:
