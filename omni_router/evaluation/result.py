@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from omni_router import __version__
 from omni_router.config.policy import Document, Route
 from omni_router.evaluation.data import Item
 from omni_router.evaluation.metrics import Outcome, measure
@@ -70,7 +70,7 @@ def as_json(done: Evaluation) -> dict[str, Any]:
         "policy": str(done.policy),
         "notes": done.notes,
         "made": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-        "version": version("omni-router"),
+        "version": __version__,
     }
 
 
