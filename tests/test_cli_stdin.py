@@ -149,11 +149,11 @@ def test_a_picture_may_come_on_stdin(put: Put, capsys: Capture, scripted: Script
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("-",), "give one of"),
-        (("--demo", "-"), "belongs to a --prompt"),
+        (("-",), "is required"),
+        (("--demo", "-"), "- needs --prompt"),
         (("--prompt", "-", "-"), "once"),
         (("--prompt", "-", "--image-url", "-"), "once"),
-        (("evla",), "there is no command 'evla', only eval"),
+        (("evla",), "there is no command 'evla'; did you mean eval?"),
     ],
 )
 def test_misuse_is_status_2_and_says_what_is_allowed(args: tuple[str, ...], told: str, capsys: Capture) -> None:

@@ -95,6 +95,7 @@ def _together(router: Any, items: Sequence[Item], document: Document) -> list[Ou
 
 
 def _outcome(item: Item, routes: Sequence[OfferedRoute], reply: Reply | None, seconds: float | None = None) -> Outcome:
+    logger.debug("line %d: raw reply: %r", item.line, reply.text if reply else None)
     predicted, problem = read(reply, routes)
     confidence, by = (reply.confidence, reply.by) if reply else (None, None)
     return Outcome(item.route, predicted, confidence, seconds, item.follow_up, problem, by)
