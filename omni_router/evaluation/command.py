@@ -19,6 +19,7 @@ from omni_router.evaluation.result import Evaluation, as_json, items_as_json
 from omni_router.evaluation.run import evaluate
 from omni_router.files import write_whole
 from omni_router.history.open import open_history
+from omni_router.missing_policy import missing_policy
 from omni_router.routers import OTHER, Router
 from omni_router.routers.choose import choose_router
 
@@ -83,6 +84,8 @@ def _policy(environment: Environment, args: argparse.Namespace) -> tuple[Documen
     path = environment.route_config
     if args.route_config and not path.exists():
         raise ConfigurationError(f"{path} does not exist; name a policy with --route-config")
+    if note := missing_policy(environment, records=False):
+        print(f"omni-router: {note}", file=sys.stderr)
     document = RouteFile(path).document()
     if not document.routes:
         raise ConfigurationError(f"{path}: it has no routes to choose from")
