@@ -56,8 +56,8 @@ def _task_and_route(file: RouteFile, wanted: str) -> tuple[str, Route | None]:
         return name, None
     if route := next((route for route in routes if route.name.casefold() == name), None):
         return route.task, route
-    allowed = ", ".join([*TASKS, *(route.name for route in routes)])
-    raise ConfigurationError(f"--list-models takes a task or a route, not {wanted!r}; there are {allowed}")
+    names = ", ".join(route.name for route in routes)
+    raise ConfigurationError(f"--list-models takes a task ({', '.join(TASKS)}) or a route ({names}), not {wanted!r}")
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def _notes(survey: Survey, task: str) -> Iterator[str]:
     """Say what is not as good as it could be."""
     if survey.stale and survey.at is not None:
         at = write_time(datetime.fromtimestamp(survey.at, timezone.utc))
-        yield f"the Hub could not be asked anew; this is what was served at {at}"
+        yield f"the Hub did not answer; this list is from {at}"
     if survey.missing:
-        yield f"{' and '.join(survey.missing)} could not be had: check the network connection and the token"
+        yield f"could not load {' and '.join(survey.missing)}: check the network connection and the token"
     elif not survey.models:
         yield f"no inference provider serves a model for {task} right now"

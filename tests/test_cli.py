@@ -188,7 +188,7 @@ def test_a_variable_with_a_wrong_value_is_named(
     told = capsys.readouterr().err
     assert variable in told
     assert "perhaps" in told
-    assert "allowed are" in told
+    assert "must be one of" in told
 
 
 def test_list_routes_shows_everything(capsys: Capture, tmp_path: Path) -> None:

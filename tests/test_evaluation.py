@@ -267,8 +267,8 @@ def names(item: Item) -> list[str]:
         ({"text": "x", "route": "poetry"}, "summarization"),
         ({"route": "other"}, '"text" or "messages"'),
         ({"text": "x", "messages": [], "route": "other"}, '"text" or "messages"'),
-        ({"text": " ", "route": "other"}, "neither text nor a picture"),
-        ({"text": 5, "route": "other"}, "neither text nor a list"),
+        ({"text": " ", "route": "other"}, "neither text nor an image"),
+        ({"text": 5, "route": "other"}, "must be text or a list"),
         ({"messages": [], "route": "other"}, '"messages"'),
         ({"messages": ["x"], "route": "other"}, "role None"),
         ({"messages": [{"role": "robot", "content": "x"}], "route": "other"}, "'robot'"),
@@ -558,7 +558,7 @@ def test_the_report_says_on_how_many_the_times_stand(
     monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token, learning: Choir())
     path = write(*({"text": item.text, "route": item.route} for item in many))
     assert main(["eval", str(path)]) == 0
-    told = "on 100 requests asked one by one, the other 130 were asked in batches"
+    told = "on 100 requests asked one by one; the other 130 were asked in batches"
     assert told in capsys.readouterr().out
     assert told in Path("outputs/eval/report.md").read_text()
     report = json.loads(Path("outputs/eval/report.json").read_text())
@@ -706,7 +706,7 @@ def test_notes_tell_what_flatters_or_harms_the_figures(write: Write, parrot: Par
     )
     main(["eval", str(path), "--json"])
     notes = json.loads(capsys.readouterr().out)["notes"]
-    assert ["examples" in note or "not on offer" in note or "picture" in note for note in notes] == [True] * 3
+    assert ["examples" in note or "not offered" in note or "without an image" in note for note in notes] == [True] * 3
 
 
 def test_real_semantic_router_on_the_smoke_data(

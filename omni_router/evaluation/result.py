@@ -48,15 +48,15 @@ class Evaluation:
         notes = []
         if seen:
             notes.append(
-                f"the examples of the policy hold {requests(seen)}, too: on those a router is better than on new ones"
+                f"{requests(seen)} of the data also among the examples of the policy: routers do better on those"
             )
         if taking:
             notes.append(
-                f"{requests(taking)} without a picture should take a route for pictures: a picture is taken to be "
-                'further up in the conversation, and all routes are on offer ("image": true attaches one)'
+                f"{requests(taking)} without an image for a route that takes images: an earlier image is assumed, and "
+                'all routes are offered ("image": true attaches an image)'
             )
         if beyond:
-            notes.append(f"{requests(beyond)} should take a route that is not on offer there: no router can be right")
+            notes.append(f"{requests(beyond)} for a route that is not offered to them: no router can be right")
         return notes
 
 
