@@ -36,7 +36,7 @@ def list_models(environment: Environment, args: argparse.Namespace) -> int:
     file = RouteFile(environment.route_config)
     task, route = _task_and_route(file, args.list_models)
     catalog = open_catalog(environment, args.hf_token)
-    waiting.begin("asking the Hub who serves what")
+    waiting.begin("asking the Hub for models and providers")
     survey = catalog.survey(task)
     rows = [_Row(model) for model in survey.models]
     if route:

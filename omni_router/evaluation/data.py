@@ -149,7 +149,7 @@ def _messages(given: Mapping[str, Any]) -> list[Message]:
     if text is not None:
         return [_message({"role": "user", "content": text})]
     if not isinstance(messages, list) or not messages:
-        raise _LineError('"messages" must be a list of {"role", "content"}')
+        raise _LineError('"messages" must be a non-empty list of {"role", "content"}')
     read = [_message(message) for message in messages]
     if read[-1].type != ROLES["user"]:
         raise _LineError("the last message is not the user's, so there is nothing to route")

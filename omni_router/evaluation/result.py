@@ -48,7 +48,7 @@ class Evaluation:
         notes = []
         if seen:
             notes.append(
-                f"{requests(seen)} of the data also among the examples of the policy: routers do better on those"
+                f"the policy's examples include {requests(seen)}: routers do better on these than on new requests"
             )
         if taking:
             notes.append(
