@@ -251,7 +251,7 @@ def test_a_file_that_is_gone_for_a_moment_is_not_written_anew_from_the_default(t
     file = RouteFile(path)
     file.routes()
     path.rename(tmp_path / "route_config.json~")  # as an editor does before it saves
-    with pytest.raises(PolicyFileError, match="was there and is gone"):
+    with pytest.raises(PolicyFileError, match="was removed while in use"):
         file.update(lambda _: True)
     assert not path.exists()
 

@@ -53,7 +53,7 @@ class RouteFile:
                 if self._good is None:
                     raise
                 self._broken = found
-                logger.warning("%s; going on with the last good policy", error)
+                logger.warning("%s; still using the last valid policy", error)
                 return self._good[1]
             return self._keep(found, entries)
 
@@ -74,7 +74,7 @@ class RouteFile:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock"), timeout=LOCK_TIMEOUT):
             if self._good and self._good[0] is not None and not self.path.exists():  # an editor may put it back
-                raise PolicyFileError(self.path, "it was there and is gone; nothing is written in its place")
+                raise PolicyFileError(self.path, "the file was removed while in use; it is not written again")
             entries = self._read()
             if change(entries):
                 write_whole(target, _as_text(entries))

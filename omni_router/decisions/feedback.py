@@ -56,10 +56,10 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     said = verdict.strip().casefold()
     should_be = routes.get(said)
     if said not in ("good", "bad") and should_be is None:
-        raise InvalidRequest(f"a verdict is good, bad or a route ({', '.join(routes.values())}), not {verdict!r}")
+        raise InvalidRequest(f"a verdict must be good, bad or a route ({', '.join(routes.values())}), not {verdict!r}")
     route, model = decision.get("route"), decision.get("model")
     if should_be is None and (not route or not model):
-        raise InvalidRequest("no model was chosen there, so only the route it should have been can be told")
+        raise InvalidRequest("no model was chosen, so the verdict can only be the route that would have been right")
     if should_be is not None and should_be == route and model:  # without one there is nothing to be good but the route
         should_be, said = None, "good"
     return Verdict(
@@ -104,13 +104,13 @@ def counts(verdict: Verdict, models: Iterable[ModelRecord]) -> bool:
 
 def _told(verdict: Verdict, place: str | None, *, counted: bool) -> str:
     learns = _learns(verdict)
-    parts = [f"kept in {place}" if place else "nothing was kept"]
+    parts = [f"saved in {place}" if place else "nothing was saved"]
     if counted:
         parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
     elif verdict.verdict != "should_be" and verdict.model:
         parts.append(f"{verdict.model} has no record on {verdict.route}")
     if learns and verdict.text:
-        parts.append(f"the request is an example of {learns}")
+        parts.append(f"the request is now an example of {learns}")
     elif learns:
-        parts.append("the request's text was not logged, so it could not become an example; --log-text keeps it")
+        parts.append("the request is not an example, since its text was not logged (--log-text keeps it)")
     return "; ".join(parts)

@@ -70,12 +70,12 @@ class DecisionLog:
         """
         entries = {entry["id"]: entry for entry in self.entries()}
         if not entries:
-            raise ConfigurationError(f"there is no decision in {self.path}")
+            raise ConfigurationError(f"{self.path} holds no decisions")
         found = [name for name in entries if name.startswith(start)]
         if start and len(found) > 1:
-            raise ConfigurationError(f"several decisions of {self.path} begin with {start!r}: {_some(found)}")
+            raise ConfigurationError(f"several ids in {self.path} start with {start!r}: {_some(found)}")
         if not found:
-            raise ConfigurationError(f"no decision of {self.path} begins with {start!r}; it has {_some([*entries])}")
+            raise ConfigurationError(f"no id in {self.path} starts with {start!r}; it has {_some([*entries])}")
         return entries[found[-1]]
 
     def _rotate(self, coming: int) -> None:
@@ -92,7 +92,7 @@ class DecisionLog:
 
 def _make_private(path: Path) -> None:
     if not path.is_file():  # /dev/null made the owner's alone would break the machine
-        raise OSError(f"{path} is no regular file")
+        raise OSError(f"{path} is not a regular file")
     path.chmod(OWNER_ONLY)
 
 

@@ -76,7 +76,7 @@ def _store_of_the_host() -> "BaseStore":
         store = None
     if store is None:
         raise ConfigurationError(
-            "OMNI_HISTORY=store takes the store of the graph that runs, and there is none here: compile it with one, "
+            "OMNI_HISTORY=store needs a running graph with a store, and there is none here: compile the graph with "
             "compile(store=...), or set OMNI_HISTORY to file or to postgresql://USER@HOST/DATABASE"
         )
     return store

@@ -22,7 +22,7 @@ def export_history(environment: Environment, args: argparse.Namespace) -> int:
     """Write everything that is known of the models to a file."""
     path: Path = args.history_export
     if path.resolve() == environment.route_config.resolve():
-        raise ConfigurationError(f"{path} is the policy in use, which an export would replace; name another file")
+        raise ConfigurationError(f"the export would overwrite {path}, the policy in use; name another file")
     entries = _history(environment).export()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
