@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from omni_router.arguments import add_fallback_route, add_max_new_tokens
 from omni_router.parser import Parser
 
 EXAMPLES = """\
@@ -44,6 +45,8 @@ def ui_parser() -> Parser:
     parser.add_argument("--output-dir", type=Path, metavar="DIR",
                         help="the folder for generated images (./outputs); with --server the folder of the "
                              "server, when it is on this machine")  # fmt: skip
+    add_fallback_route(parser)
+    add_max_new_tokens(parser)
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     return parser
 

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omni_router import _sandbox
 from omni_router.config.environment import Environment
@@ -20,6 +20,9 @@ logger = logging.getLogger("omni_router")
 # A simulated answer streams at about the pace of a real one, so that the page looks as it does with a token.
 SANDBOX_PACE = 0.02
 
+# Settings that a server was started with, and that a page in front of it cannot change.
+SERVERS_OWN = ("sandbox", "hf_token", "route_config", "fallback_route", "max_new_tokens")
+
 
 def serve_page(args: argparse.Namespace) -> int:
     """Serve the page until the process is ended.
@@ -28,10 +31,10 @@ def serve_page(args: argparse.Namespace) -> int:
         ConfigurationError: flags contradict each other, the port is taken, Gradio is missing, the environment is
             not usable, or no LangGraph server answers at --server.
     """
-    if args.server and (args.sandbox or args.hf_token or args.route_config):
-        raise ConfigurationError(
-            "--sandbox, --hf-token and --route-config cannot be given with --server: they are settings of that server"
-        )
+    given = [flag for flag in SERVERS_OWN if getattr(args, flag)]
+    if args.server and given:
+        flags = " and ".join(f"--{flag.replace('_', '-')}" for flag in given)
+        raise ConfigurationError(f"{flags} cannot be given with --server: that server has its own")
     check_free(args.host, args.port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     try:
@@ -63,7 +66,8 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
     from omni_router.services import Services
     from omni_router.ui.local import LocalBackend
 
-    given = {"route_config": args.route_config, "output_dir": args.output_dir}
+    names = ("route_config", "output_dir", "fallback_route", "max_new_tokens")
+    given: dict[str, Any] = {name: getattr(args, name) for name in names}
     environment = Environment.read(sandbox=args.sandbox or None, **given)
     missing = not environment.sandbox and not find_token(args.hf_token)
     if missing:
