@@ -236,7 +236,7 @@ def test_flags_that_cannot_be_meant_are_told(flags: list[str], told: str, capsys
 
 
 def test_what_is_the_servers_own_business_is_not_given_to_the_page() -> None:
-    with pytest.raises(ConfigurationError, match="settings of that server"):
+    with pytest.raises(ConfigurationError, match="cannot be given with --server"):
         serve_page(ui_parser().parse_args(["--server", "http://127.0.0.1:1", "--sandbox"]))
 
 
