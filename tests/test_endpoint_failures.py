@@ -359,7 +359,9 @@ def test_what_is_missing_or_wrong_ends_with_status_2(
     for wrong in ("soon", "0", "-1", "nan", "inf"):
         monkeypatch.setenv("OMNI_ROUTER_TIMEOUT", wrong)
         assert main([*asked, "--router-url", URL]) == 2
-        assert f"OMNI_ROUTER_TIMEOUT must be a number of seconds greater than 0, not {wrong!r}" in capsys.readouterr().err
+        assert (
+            f"OMNI_ROUTER_TIMEOUT must be a number of seconds greater than 0, not {wrong!r}" in capsys.readouterr().err
+        )
 
 
 def test_importing_it_loads_neither_langgraph_nor_torch() -> None:
