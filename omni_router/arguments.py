@@ -69,9 +69,9 @@ environment (a flag wins):
   OMNI_MAX_NEW_TOKENS        length limit of text answers, in tokens (the provider's own)
   OMNI_ENCODER               the encoder of semantic and cascade: a Hub id or a folder
                              (all-MiniLM-L6-v2)
-  OMNI_CASCADE_TARGET        cascade: semantic decides alone at or above this confidence, 0 to 1
-                             (0.9); below it, the server of OMNI_ROUTER_URL or else arch decides,
-                             and semantic learns from that
+  OMNI_CASCADE_TARGET        --router cascade: semantic decides alone at or above this confidence,
+                             0 to 1 (0.9); below it, the server of OMNI_ROUTER_URL or else arch
+                             decides, and semantic learns from that
   OMNI_CASCADE_SIZE          how many of these decisions are kept to learn from (1500)
   OMNI_CASCADE_PATH          the file they are kept in (beside the policy, or in the store of
                              OMNI_HISTORY)

@@ -270,7 +270,7 @@ def names(item: Item) -> list[str]:
         ({"text": " ", "route": "other"}, "neither text nor an image"),
         ({"text": 5, "route": "other"}, "must be text or a list"),
         ({"messages": [], "route": "other"}, '"messages"'),
-        ({"messages": ["x"], "route": "other"}, "role None"),
+        ({"messages": ["x"], "route": "other"}, "not None"),
         ({"messages": [{"role": "robot", "content": "x"}], "route": "other"}, "'robot'"),
         ({"messages": [{"role": "assistant", "content": "x"}], "route": "other"}, "last message"),
         ({"text": "x", "image": 1.5, "route": "other"}, '"image"'),
@@ -606,7 +606,7 @@ def test_a_cascade_is_told_by_who_decided(write: Write, monkeypatch: pytest.Monk
     assert json.loads(capsys.readouterr().out)["decided"] == expected
     report = Path("outputs/eval/report.md").read_text()
     assert "| semantic | 60 % | 3 | 0.667 |\n| large | 20 % | 1 | 1.000 |\n" in report
-    assert "no reply to 1 request," in report
+    assert "did not reply to 1 request," in report
     assert main(["eval", str(path)]) == 0
     assert "decided by   semantic 60 % (right in 0.667), large 20 % (right in 1.000)" in capsys.readouterr().out
 

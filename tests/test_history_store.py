@@ -690,7 +690,7 @@ def test_an_evaluation_offers_what_the_graph_would_offer_from_the_store(  # noqa
     monkeypatch.setenv("OMNI_HISTORY", address)
     assert main(["eval", str(requests), "--policy", "route_config.json", "--json"]) == 0
     assert taught(router) == offered
-    assert "examples of the policy hold 1 request" in json.loads(capsys.readouterr().out)["notes"][0]
+    assert "examples include 1 request" in json.loads(capsys.readouterr().out)["notes"][0]
 
 
 def test_an_evaluation_without_the_store_of_a_host_says_so_and_goes_on(
