@@ -31,7 +31,8 @@ def routes_as_text(file: RouteFile) -> str:
     where = str(file.path) if file.path.exists() else f"the packaged default ({file.path} does not exist yet)"
     lines, width = [f"Routes of {where}", ""], line_width() or WIDTH
     for route in routes:
-        lines.append(f"{paint(route.name, 'bold')}  [{route.task}]")
+        fallback = ", the fallback" if route.fallback else ""
+        lines.append(f"{paint(route.name, 'bold')}  [{route.task}{fallback}]")
         lines.append(textwrap.fill(route.description, width, initial_indent="    ", subsequent_indent="    "))
         models = _models(file, route.name)
         lines += [f"    - {_told(model)}" for model in models] or ["    - no model used yet"]
