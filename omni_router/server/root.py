@@ -1,11 +1,10 @@
 """What a server of our own says outside of /v1: what is here, and where a client that missed it has to go."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from omni_router._version import __version__
 from omni_router.server.openai_api.errors import ApiError
 from omni_router.server.openai_api.routes import SERVED
 from omni_router.server.openai_api.to_json import Answer
@@ -23,7 +22,7 @@ async def _root(request: Request) -> Response:
     return Answer(
         {
             "name": "omni-router",
-            "version": _version(),
+            "version": __version__,
             "base_url": _base_url(request),
             "paths": [*(f"{method} {path}" for method, path, _ in SERVED), *OWN_PATHS],
             "help": "Give base_url to any client of OpenAI's API, with the model omni. See omni-router serve --help.",
@@ -42,10 +41,3 @@ async def _not_found(request: Request) -> Response:
 
 def _base_url(request: Request) -> str:
     return f"{request.base_url}v1"
-
-
-def _version() -> str | None:
-    try:
-        return version("omni-router")
-    except PackageNotFoundError:  # a checkout that is not installed
-        return None

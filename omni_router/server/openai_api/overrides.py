@@ -7,11 +7,11 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers
 
 from omni_router.config.policy import Route
+from omni_router.config.settings import NO_FALLBACK
 from omni_router.server.openai_api.errors import ApiError
 from omni_router.server.openai_api.messages import wrong
 
 HEADER, FIELD = "x-omni-", "omni_"
-NONE = "none"  # no fallback, also where the graph was built with one
 
 
 class _Given(NamedTuple):
@@ -22,7 +22,7 @@ class _Given(NamedTuple):
 
 
 def _fallback_route(given: _Given, routes: Sequence[Route]) -> str:
-    names = [NONE, *(route.name for route in routes)]
+    names = [NO_FALLBACK, *(route.name for route in routes)]
     if isinstance(given.value, str):
         for name in names:
             if name.casefold() == given.value.strip().casefold():
