@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from omni_router.arguments import read_environment
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
+from omni_router.missing_policy import missing_policy
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -132,6 +133,8 @@ def _tell(environment: Environment, args: argparse.Namespace, port: int, *, with
     print("clients have to send a key: OMNI_API_KEY" if with_key else "open without a key, to this machine only")
     print(f"\n  curl http://{reached}:{port}/v1/chat/completions{header} \\\n"
           f"    -H 'Content-Type: application/json' -d '{body}'\n", flush=True)  # fmt: skip
+    if note := missing_policy(environment, records=True):
+        print(f"omni-router: {note}", file=sys.stderr)
     if environment.sandbox:
         print("omni-router: sandbox: answers and pictures are simulated on this machine; routing is real",
               file=sys.stderr)  # fmt: skip

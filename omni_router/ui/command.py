@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omni_router import _sandbox
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
+from omni_router.missing_policy import missing_policy
 
 if TYPE_CHECKING:
     from omni_router.ui.backend import Backend
@@ -72,6 +73,8 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
     missing = not environment.sandbox and not find_token(args.hf_token)
     if missing:
         environment = Environment.read(sandbox=True, **given)
+    if note := missing_policy(environment, records=True):
+        logger.info("%s", note)
     services = Services.from_environment(environment, token=args.hf_token)
     services.history.examples(OTHER)  # a history that only a host's graph has is told now, not at the first request
     backend = LocalBackend(services)
