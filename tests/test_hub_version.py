@@ -40,7 +40,15 @@ def test_the_sandbox_is_not_entered_on_another_major_version() -> None:
 
 
 def test_the_command_line_says_so_in_a_sentence(newer_hub: Path, tmp_path: Path) -> None:
-    command = [sys.executable, PROJECT / "omni_router_dev.py", "--prompt", "Hello", "--sandbox", "--router", "semantic"]
+    command = [
+        sys.executable,
+        str(PROJECT / "omni_router_dev.py"),
+        "--prompt",
+        "Hello",
+        "--sandbox",
+        "--router",
+        "semantic",
+    ]
     environment = {"PYTHONPATH": f"{newer_hub}:{PROJECT}", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
