@@ -27,7 +27,7 @@ examples:
   omni-router eval mine.jsonl --policy new.json --output-dir new --compare outputs/eval/report.json
         what another policy changes, and whether that is more than noise
 
-No model but the router's is called, and no token is needed. Plots: pip install "omni-router[eval]".
+No model but the router's is called, and no token is needed. Plots: pip install -e ".[eval]" in a checkout.
 
 exit status: 0 evaluated, 1 less accurate than --min-accuracy, 2 something to correct first
 """
