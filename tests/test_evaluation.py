@@ -344,7 +344,7 @@ def test_help_teaches(capsys: Capture) -> None:
         main(["eval", "--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for part in ("examples:", "exit status", '"messages"', "--compare", "omni-router[eval]"):
+    for part in ("examples:", "exit status", '"messages"', "--compare", '".[eval]"'):
         assert part in shown
 
 
@@ -683,7 +683,7 @@ def test_without_matplotlib_the_report_comes_without_plots(
     assert main(["eval", str(four)]) == 0
     monkeypatch.setattr("omni_router.evaluation.plots.find_spec", lambda _name: None)
     assert main(["eval", str(four)]) == 0
-    assert 'pip install "omni-router[eval]"' in capsys.readouterr().err
+    assert 'pip install -e ".[eval]"' in capsys.readouterr().err
     assert sorted(path.name for path in Path("outputs/eval").iterdir()) == ["report.json", "report.md"]
     assert "png" not in Path("outputs/eval/report.md").read_text()
 

@@ -101,7 +101,7 @@ except ConfigurationError as error:
 """
     told = python(code, **{variable: "1"})
     assert told.startswith(names)
-    assert 'pip install "omni-router[observe]"' in told
+    assert 'pip install -e ".[observe]"' in told
 
 
 def test_the_environment_switches_each_on(monkeypatch: pytest.MonkeyPatch) -> None:

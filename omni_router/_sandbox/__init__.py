@@ -45,8 +45,12 @@ def install(box: Sandbox | None = None) -> Sandbox:
     Without `box` a new one is made, whose latency in seconds is OMNI_SANDBOX_LATENCY.
 
     Raises:
-        ConfigurationError: OMNI_SANDBOX_LATENCY is no number of seconds.
+        ConfigurationError: OMNI_SANDBOX_LATENCY is not a number of seconds, or the installed huggingface_hub is not one
+            that this package works with.
     """
+    from omni_router.inference.http import check_hub_version
+
+    check_hub_version()
     from omni_router._sandbox import client
 
     box = box or Sandbox(latency=_latency())

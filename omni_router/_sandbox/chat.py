@@ -8,11 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
-
 from omni_router._sandbox import stream, wants
 from omni_router._sandbox.calls import Call, text_of
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
+from omni_router.inference.http import httpx
 
 QUOTED = 120  # characters of the question that the answer repeats; enough to see which one it was
 _SHOWN_URL = 100

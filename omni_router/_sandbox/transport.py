@@ -5,11 +5,11 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 from huggingface_hub import constants
 
 from omni_router._sandbox import calls, chat, hub, pictures
 from omni_router._sandbox.faults import FAULTS, Fault, Where
+from omni_router.inference.http import httpx
 
 if TYPE_CHECKING:
     from omni_router._sandbox.box import Sandbox

@@ -34,7 +34,7 @@ examples:
 
 Flags and variables that omni-router has too mean the same here (omni-router --help). Only the model
 of the router is called, and no token is needed. Plots need matplotlib:
-pip install "omni-router[eval]".
+pip install -e ".[eval]" in a checkout.
 
 exit status: 0 evaluated, 1 less accurate than --min-accuracy, 2 something to correct first
 """

@@ -10,7 +10,7 @@ from typing import Any
 from omni_router.config.environment import Environment
 from omni_router.config.policy import DEFAULT_POLICY, Document
 from omni_router.config.route_file import RouteFile
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, install_command
 from omni_router.evaluation.compare import Comparison, check_same_data, compare, read_report
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.plots import draw
@@ -124,7 +124,7 @@ def _write(done: Evaluation, comparisons: list[Comparison], folder: Path) -> lis
     """Write report and plots, and give their paths; plots of an earlier run do not stay beside a report without any."""
     plots = draw(done, folder)
     if plots is None:
-        print('omni-router: no plots without matplotlib: pip install "omni-router[eval]"', file=sys.stderr)
+        print(f"omni-router: no plots, matplotlib is missing: {install_command('eval')}", file=sys.stderr)
     for name in PLOTS.keys() - set(plots or ()):
         (folder / name).unlink(missing_ok=True)
     compared = "\n\n".join(comparison.markdown() for comparison in comparisons)

@@ -14,12 +14,14 @@ from omni_router import _sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.inference.error_map import is_stop_iteration, specialist_errors
+from omni_router.inference.http import check_hub_version
 from omni_router.inference.hub_call import forget_providers, hub_call
 from omni_router.inference.pictures import MAX_PIXELS, Resolver, load_picture
 
 if TYPE_CHECKING:
-    import httpx
     from PIL.Image import Image
+
+    from omni_router.inference.http import httpx
 
 
 Token = str | Callable[[], str | None] | None  # of everybody, or of the user whose run asks
@@ -128,7 +130,12 @@ class HubInference:
         resolve: Resolver | None = None,
         transport: "httpx.BaseTransport | None" = None,
     ) -> None:
-        """Take a token, and, for pictures that are fetched here, another name look-up and transport than the usual."""
+        """Take a token, and, for pictures that are fetched here, another name look-up and transport than the usual.
+
+        Raises:
+            ConfigurationError: the installed huggingface_hub is not one that this package works with.
+        """
+        check_hub_version()
         self._token, self._resolve, self._transport = token, resolve, transport
 
     def token(self) -> str | None:

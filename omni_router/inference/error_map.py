@@ -49,11 +49,12 @@ def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
 
 def kind_of(error: BaseException) -> ErrorKind | None:
     """Name the kind of a client's failure; None for one that is not the client's."""
-    import httpx
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, TextGenerationError
     from huggingface_hub.errors import OverloadedError as Overloaded
     from huggingface_hub.errors import ValidationError as Invalid
     from PIL import Image, UnidentifiedImageError
+
+    from omni_router.inference.http import httpx
 
     if is_stop_iteration(error):
         return "no_provider"
@@ -106,7 +107,7 @@ def _kind_of_response(response: Any) -> ErrorKind:
 
 def _body(response: Any) -> dict[str, Any]:
     """Read the error object of a response: `{"error": {...}}`, `{"error": "text"}` or the bare object."""
-    import httpx
+    from omni_router.inference.http import httpx
 
     try:
         body = response.json()

@@ -12,9 +12,8 @@ from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from typing import Any, cast
 
-import httpx
-
 from omni_router.errors import HungUp
+from omni_router.inference.http import httpx
 
 
 class Line:

@@ -13,7 +13,7 @@ from omni_router.inference import hang_up
 from omni_router.inference.pictures import look_up, pinned
 
 if TYPE_CHECKING:
-    import httpx
+    from omni_router.inference.http import httpx
 
 INFERENCE_ROUTER = "router.huggingface.co"  # what the client calls for every provider
 
@@ -63,8 +63,9 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
 
 
 def _sign(request: "httpx.Request") -> None:
-    import httpx
     from huggingface_hub import constants
+
+    from omni_router.inference.http import httpx
 
     if (call := _current.get()) is None:
         return
@@ -90,7 +91,7 @@ def _listen(response: "httpx.Response") -> None:
 
 def _pin(request: "httpx.Request") -> None:
     """Send a request for a provider's picture to a checked public address, unless a proxy looks the name up."""
-    import httpx
+    from omni_router.inference.http import httpx
 
     box = _sandbox.active()
     if box is None and _goes_through_a_proxy(request.url):
@@ -114,7 +115,7 @@ def _goes_through_a_proxy(url: "httpx.URL") -> bool:
 
 def is_outage(error: Exception) -> bool:
     """Tell whether an error says that nobody can be answered now, and not only that this question was a bad one."""
-    import httpx
+    from omni_router.inference.http import httpx
 
     if (response := getattr(error, "response", None)) is not None:
         return bool(response.status_code in (408, 429) or response.status_code >= 500)  # noqa: PLR2004

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from omni_router.errors import BadPicture
 
 if TYPE_CHECKING:
-    import httpx
+    from omni_router.inference.http import httpx
 
 MAX_BYTES = 20 * 2**20  # what the large providers accept
 MAX_PIXELS = 50_000_000  # a full-frame camera's; decoded it takes 150 MB
@@ -96,7 +96,7 @@ def _decode(url: str) -> bytes:
 
 
 def _fetch(url: str, resolve: Resolver, transport: "httpx.BaseTransport | None") -> bytes:
-    import httpx
+    from omni_router.inference.http import httpx
 
     try:
         return _follow(httpx.URL(url), resolve, transport)
@@ -105,7 +105,7 @@ def _fetch(url: str, resolve: Resolver, transport: "httpx.BaseTransport | None")
 
 
 def _follow(target: "httpx.URL", resolve: Resolver, transport: "httpx.BaseTransport | None") -> bytes:
-    import httpx
+    from omni_router.inference.http import httpx
 
     deadline = time.monotonic() + TIMEOUT
     # Not through a proxy of the environment: it would look the name up again, after our check.

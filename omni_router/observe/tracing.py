@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omni_router import __version__
 from omni_router.config.settings import Settings
-from omni_router.errors import ConfigurationError
+from omni_router.errors import missing_package
 from omni_router.observe.protocol import Run
 from omni_router.routers import OTHER
 from omni_router.state import State
@@ -21,7 +21,7 @@ try:
     from opentelemetry import trace
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 except ImportError as error:
-    raise ConfigurationError('spans need the OpenTelemetry API: pip install "omni-router[observe]"') from error
+    raise missing_package("spans need the OpenTelemetry API", "observe") from error
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

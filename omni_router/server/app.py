@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import missing_package
 from omni_router.graph import graph as default_graph
 from omni_router.observe.routes import metrics_routes
 from omni_router.server.call import Compiled
@@ -24,9 +24,7 @@ def make_app(graph: Compiled = default_graph) -> Starlette:
         from omni_router.server.hosts import transport_security
         from omni_router.server.mcp_server import mcp_app
     except ImportError as error:
-        raise ConfigurationError(
-            f'the server needs more packages ({error.name} is missing): pip install "omni-router[server]"'
-        ) from error
+        raise missing_package(f"the server needs more packages ({error.name} is missing)", "server") from error
     mcp = mcp_app(graph, transport_security())
 
     @asynccontextmanager

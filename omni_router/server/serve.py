@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omni_router.arguments import read_environment
 from omni_router.config.environment import Environment
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, missing_package
 from omni_router.missing_policy import missing_policy
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ def _uvicorn() -> Any:
         import_module("starlette")
         return import_module("uvicorn")
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f'the package {error.name} is missing: pip install "omni-router[api]" brings it'
-        ) from error
+        raise missing_package(f"the package {error.name} is missing", "api") from error
 
 
 def _graph(environment: Environment, token: str | None) -> "Compiled":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omni_router import _sandbox
 from omni_router.config.environment import Environment
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, missing_package
 from omni_router.missing_policy import missing_policy
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def serve_page(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "gradio":
             raise
-        raise ConfigurationError('the page needs Gradio: pip install "omni-router[ui]"') from error
+        raise missing_package("the page needs Gradio", "ui") from error
     backend, banner, folder = open_backend(args)
     launch(build_page(backend, banner, folder), host=args.host, port=args.port, in_browser=args.open)
     logger.info("the page is at http://%s:%d (Ctrl-C ends it)", _shown(args.host), args.port)

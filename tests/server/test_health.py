@@ -115,4 +115,4 @@ def test_without_its_packages_the_app_names_the_extra() -> None:
     code = "import sys; sys.modules['mcp'] = None; import omni_router.server.app"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ConfigurationError: the server needs more packages" in answer.stderr
-    assert 'pip install "omni-router[server]"' in answer.stderr
+    assert 'pip install -e ".[server]"' in answer.stderr

@@ -13,7 +13,7 @@ ignored.py   what of a request had no effect
 
 from typing import TYPE_CHECKING, Any
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import missing_package
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -31,7 +31,5 @@ def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]") -> "list[Rout
     try:
         from omni_router.server.openai_api.routes import make_routes
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f'the package {error.name} is missing: pip install "omni-router[api]" brings it'
-        ) from error
+        raise missing_package(f"the package {error.name} is missing", "api") from error
     return make_routes(graph)

@@ -62,7 +62,7 @@ def make_routes(graph: Compiled) -> list[Route]:
     Raises:
         ConfigurationError: a limit in the environment is not allowed.
     """
-    api, guard = Api(graph, DecisionMemory()), [Middleware(Guard, Gate(Limits.read()))]
+    api, guard = Api(graph, DecisionMemory()), [Middleware(Guard, gate=Gate(Limits.read()))]
 
     def made(path: str, handler: Handler, *methods: str) -> Route:
         endpoint = _answering(api, handler)
