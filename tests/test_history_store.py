@@ -573,7 +573,7 @@ def test_an_address_that_cannot_be_read_is_refused_without_showing_it(tmp_path: 
 def test_a_missing_package_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delitem(sys.modules, "omni_router.history.postgresql")
     monkeypatch.setitem(sys.modules, "langgraph.store.postgres", None)
-    with pytest.raises(ConfigurationError, match=r"omni-router\[postgres\]"):
+    with pytest.raises(ConfigurationError, match=r"\.\[postgres\]"):
         open_history(Environment(Path("x"), Path("y"), history="postgresql://h/d"), RouteFile(tmp_path / "none.json"))
 
 
