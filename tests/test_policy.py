@@ -353,7 +353,7 @@ def test_provider_of_a_model_written_by_hand_is_split_and_kept(tmp_path: Path) -
 
 
 def test_a_stuck_process_does_not_hold_up_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.config.route_file.LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr("omni_router.files.LOCK_PATIENCE", 0.1)
     path = tmp_path / "route_config.json"
     path.write_text(json.dumps([GOOD]))
     history = FileHistory(RouteFile(path))

@@ -15,7 +15,7 @@ from langgraph.store.base.batch import AsyncBatchedBaseStore
 from omni_router import _sandbox
 from omni_router.errors import KINDS, ConfigurationError, HistoryUnreachable
 from omni_router.history.cooldown import Waits, cooled
-from omni_router.history.fold import MAX_LEARNED_CHARACTERS, as_entry, fold, fold_verdict, lifted, read_record
+from omni_router.history.fold import MAX_LEARNED_CHARACTERS, as_entry, counted, fold, fold_verdict, lifted, read_record
 from omni_router.history.protocol import ModelRecord, Use, Verdict
 from omni_router.history.store_items import Value, digest, folded, joined, missing, storable
 from omni_router.history.store_link import put
@@ -71,7 +71,8 @@ class StoreHistory:
             return None
         use = replace(use, route=storable(use.route), reason=storable(use.reason))
         replica, news = self._replica(), News(use)
-        _cool(replica, use)
+        if not use.by_caller:
+            _cool(replica, use)
         replica.waiting.append(news)
         replica.link.attempt(lambda: _flush(replica))  # another thread's may have taken it along
         return self._place if news.stored else None
@@ -173,8 +174,11 @@ def _flush(replica: Replica) -> None:
 
 
 def _fold(replica: Replica, drafts: dict[str, Value], use: Use) -> bool:
-    failed = use.outcome is not None
-    place = _models(replica, drafts, use.route, use.model) if failed else replica.draft(drafts, use.route)
+    known = next((r for r in replica.view.models.get(folded(use.route), ()) if r["id"] == use.model), None)
+    if known and counted(known, use):  # by this writer, or by one that was killed since
+        return True
+    adds = use.outcome is None and not use.by_caller
+    place = replica.draft(drafts, use.route) if adds else _models(replica, drafts, use.route, use.model)
     return fold(place, use)
 
 

@@ -62,12 +62,16 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
 
 
 def _previous(state: State) -> Previous | None:
-    """Find what this thread did last: in its state, or, for callers who keep none, with its newest answer."""
-    if last := state.get("decision"):
+    """Find what this thread did last: in its state, or, for callers who keep none, with its newest answer.
+
+    A model that the caller named holds for the runs that name it, and is no model of the thread.
+    """
+    if (last := state.get("decision")) and last["source"] != "caller":
         return Previous(route=last["route"], model=last["model"])
     if kept := state.get("previous"):
         return kept
-    newest = next(filter(None, map(answered_by, reversed(state.get("messages", [])))), None)
+    answers = filter(None, map(answered_by, reversed(state.get("messages", []))))
+    newest = next((answer for answer in answers if answer.source != "caller"), None)
     return Previous(route=newest.route, model=newest.model) if newest else None
 
 
