@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from omni_router import Services
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY, Document, Policy, parse_document, read_entries
+from omni_router.config.policy import DEFAULT_POLICY, Document, Policy, parse_document, parse_entries, read_entries
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.history import Use
@@ -86,6 +86,22 @@ def test_an_unusable_file_is_told_with_path_line_and_fault(text: str, line: int,
 def test_json_that_python_cannot_take_is_a_fault_of_the_file_and_no_crash(text: str) -> None:
     with pytest.raises(PolicyFileError, match="JSON"):
         parse_document(text, PATH)
+
+
+def test_the_time_to_read_a_file_grows_no_faster_than_the_file() -> None:
+    def seconds(entries: int) -> float:
+        text = json.dumps([{**GOOD, "name": f"route {n}", "description": "about x " * 250} for n in range(entries)])
+        text = text.replace("},", "},\n")
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            assert len(parse_entries(text, PATH)) == entries
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    assert seconds(3200) < 40 * seconds(200), (
+        "sixteen times the file; a count from its start for each entry is 160 times"
+    )
 
 
 @pytest.mark.parametrize("content", [b"[", b'{"a": 1}', b'[{"name": "a"}, {"name": "a"}]', b"\xff\xfe[]", b""])
