@@ -88,7 +88,10 @@ def _reply(
 def offer(route: Route, line: Iterable[Candidate], learned: Iterable[str], others: tuple[str, ...]) -> OfferedRoute:
     """Make what a router is shown of a route, and of the requests that no route serves."""
     models = (f"{c['model']}:{c['provider']}" if c["provider"] else c["model"] for c in line)
-    return OfferedRoute(route.name, route.description, (*route.examples, *learned), tuple(models), others)
+    taught = tuple(learned)
+    examples = (*route.examples, *taught)
+    private = frozenset(taught) - frozenset(route.examples)
+    return OfferedRoute(route.name, route.description, examples, tuple(models), others, private)
 
 
 def ask(router: Router, conversation: Sequence[Turn], offers: Sequence[OfferedRoute]) -> Reply | None:
