@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,10 @@ from omni_router.history.open import open_history
 from omni_router.history.postgresql import PostgreSQL
 from omni_router.history.store import StoreHistory
 from omni_router.history.store_items import KEEP, MERGED, Key
+from omni_router.history.store_link import Link
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
-from tests.postgres import postgresql
+from tests.postgres import hanging, postgresql
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 TEXT = "sandbox/text-generation-1"
@@ -514,6 +516,74 @@ def test_a_connection_that_was_cut_is_made_anew_unnoticed(
     assert history.record(use())
     assert seen(postgres)["acme/m1"]["uses"] == 2
     assert not [record for record in caplog.records if record.name == "omni_router"]
+
+
+def test_a_server_that_hangs_is_hung_up_on_and_nobody_else_waits_for_it(
+    address: str, postgres: BaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections and never answers, as a stopped one does, or one behind a path that was lost."""
+    monkeypatch.setattr("omni_router.history.postgresql.DEADLINE", 1.5)
+    monkeypatch.setattr("omni_router.history.postgresql.PATIENCE", 2)
+    monkeypatch.setattr("omni_router.history.store_link.PATIENCE", 0.2)
+    database = PostgreSQL(address)
+    history = writer(database)
+    assert history.record(use())
+    with ThreadPoolExecutor(2) as pool, hanging(address):
+        first = pool.submit(history.record, use())
+        wait([first], timeout=0.1)
+        beside = pool.submit(lambda: [history.record(use()) for _ in range(20)])
+        assert beside.result(timeout=60) == [None] * 20
+        assert first.result(timeout=60) is None
+        assert history.models("chat")[0]["uses"] == 1, "what is known of it is read"
+        with pytest.raises(HistoryUnreachable):
+            history.export()
+    replica = history._replica()
+    replica.link._again_at = float("-inf")  # what a pause later would be
+    assert history.record(use())
+    assert seen(postgres)["acme/m1"]["uses"] == 23
+    database.close()
+
+
+def test_whoever_waits_in_vain_notes_it_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.history.store_link.PATIENCE", 0.05)
+    link, talks = Link(InMemoryStore()), list[None]()
+    hangs, may_end = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        assert may_end.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        talking = pool.submit(link.attempt, hang)
+        assert hangs.wait(30)
+        try:
+            link.attempt(lambda: talks.append(None))
+            assert link.down
+        finally:
+            may_end.set()
+        talking.result()
+    assert talks == []
+
+
+def test_what_waits_for_a_store_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.history.store_link.AGAIN", 0.0)
+    store = Shaky()
+    history = writer(store)
+    history.record(use("acme/known"))
+    store.down = True
+    for number in range(200):
+        history.record(use("acme/new" if number % 2 else "acme/known", "not_found" if number % 10 == 0 else None))
+    replica = history._replica()
+    assert (len(replica.waiting), len(replica.backlog)) == (0, 2)
+    store.down = False
+    assert history.record(use())
+    records = seen(store)
+    assert {name: record["uses"] for name, record in records.items()} == {
+        "acme/known": 101,
+        "acme/new": 100,
+        "acme/m1": 1,
+    }
+    assert records["acme/known"]["failures"] == {"not_found": 20}
 
 
 _ENDS_IN_TROUBLE = """

@@ -102,11 +102,11 @@ def _elements(text: str, path: Path) -> list[tuple[Any, int]]:
         raise PolicyFileError(path, f"not JSON: {error.msg} (column {error.colno})", error.lineno) from error
     except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
         raise PolicyFileError(path, f"cannot be read as JSON: {error}") from error
-    elements, at = [], text.index("[") + 1
+    elements, at, line, counted = [], text.index("[") + 1, 1, 0
     while (at := _skip(text, at)) < len(text) and text[at] != "]":
-        element, end = decoder.raw_decode(text, at)
-        elements.append((element, text.count("\n", 0, at) + 1))
-        at = end
+        line, counted = line + text.count("\n", counted, at), at  # from where the last one began: not all over again
+        element, at = decoder.raw_decode(text, at)
+        elements.append((element, line))
     return elements
 
 

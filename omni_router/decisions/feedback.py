@@ -25,8 +25,9 @@ def give_feedback(
 ) -> str | None:
     """Judge a decision: `good`, `bad`, the name of the route it should have been, or `other` where none fits.
 
-    It counts when models are ranked. A good decision, or one whose right route is told, becomes an example of that
-    route, when the request's text is known; routers are shown those of `other` as what no route serves.
+    It counts when models are ranked, unless the caller had named the model. A good decision, or one whose right route
+    is told, becomes an example of that route, when the request's text is known; routers are shown those of `other` as
+    what no route serves.
 
     Args:
         result: what the graph gave, or its decision alone.
@@ -62,9 +63,10 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
         raise InvalidRequest("no model was chosen, so the verdict can only be the route that would have been right")
     if should_be is not None and should_be == route and model:  # without one there is nothing to be good but the route
         should_be, said = None, "good"
+    by_caller = decision.get("source") == "caller"  # what is said of that model is said of the caller's own choice
     return Verdict(
         route=str(route or ""),
-        model=str(model or ""),
+        model="" if by_caller else str(model or ""),
         verdict="should_be" if should_be else "good" if said == "good" else "bad",
         should_be=should_be,
         text=text or None,
@@ -88,7 +90,7 @@ def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
         example = _learns(verdict) if place and verdict.text else None
         print(json.dumps({**kept, "should_be": verdict.should_be, "kept_in": place, "example_of": example}))
     else:
-        print(f"{entry['id']}: {_told(verdict, place, counted=counted)}")
+        print(f"{entry['id']}: {_told(entry, verdict, place, counted=counted)}")
     return 0 if place else 1
 
 
@@ -102,13 +104,15 @@ def counts(verdict: Verdict, models: Iterable[ModelRecord]) -> bool:
     return verdict.verdict != "should_be" and any(record["id"] == verdict.model for record in models)
 
 
-def _told(verdict: Verdict, place: str | None, *, counted: bool) -> str:
+def _told(entry: Mapping[str, Any], verdict: Verdict, place: str | None, *, counted: bool) -> str:
     learns = _learns(verdict)
     parts = [f"saved in {place}" if place else "nothing was saved"]
     if counted:
         parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
     elif verdict.verdict != "should_be" and verdict.model:
         parts.append(f"{verdict.model} has no record on {verdict.route}")
+    elif verdict.verdict != "should_be" and entry["model"]:
+        parts.append(f"the caller named {entry['model']}, so the verdict does not rank it")
     if learns and verdict.text:
         parts.append(f"the request is now an example of {learns}")
     elif learns:

@@ -62,12 +62,16 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
 
 
 def _previous(state: State) -> Previous | None:
-    """Find what this thread did last: in its state, or, for callers who keep none, with its newest answer."""
-    if last := state.get("decision"):
+    """Find what this thread did last: in its state, or, for callers who keep none, with its newest answer.
+
+    A model that the caller named holds for the runs that name it, and is no model of the thread.
+    """
+    if (last := state.get("decision")) and last["source"] != "caller":
         return Previous(route=last["route"], model=last["model"])
     if kept := state.get("previous"):
         return kept
-    newest = next(filter(None, map(answered_by, reversed(state.get("messages", [])))), None)
+    answers = filter(None, map(answered_by, reversed(state.get("messages", []))))
+    newest = next((answer for answer in answers if answer.source != "caller"), None)
     return Previous(route=newest.route, model=newest.model) if newest else None
 
 
@@ -84,7 +88,10 @@ def _reply(
 def offer(route: Route, line: Iterable[Candidate], learned: Iterable[str], others: tuple[str, ...]) -> OfferedRoute:
     """Make what a router is shown of a route, and of the requests that no route serves."""
     models = (f"{c['model']}:{c['provider']}" if c["provider"] else c["model"] for c in line)
-    return OfferedRoute(route.name, route.description, (*route.examples, *learned), tuple(models), others)
+    taught = tuple(learned)
+    examples = (*route.examples, *taught)
+    private = frozenset(taught) - frozenset(route.examples)
+    return OfferedRoute(route.name, route.description, examples, tuple(models), others, private)
 
 
 def ask(router: Router, conversation: Sequence[Turn], offers: Sequence[OfferedRoute]) -> Reply | None:
