@@ -78,10 +78,14 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
     return server
 
 
-def mcp_app(graph: Compiled, security: TransportSecuritySettings) -> Starlette:
-    """Serve it at `/mcp`, without sessions, so that any worker may answer any request; its lifespan must be entered."""
+def mcp_app(graph: Compiled) -> Starlette:
+    """Serve it at `/mcp`, without sessions, so that any worker may answer any request; its lifespan must be entered.
+
+    Host and Origin are checked by the HostGuard of the app that its routes are a part of.
+    """
+    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     server = mcp_server(graph)
-    return server.streamable_http_app(stateless_http=True, max_request_body_size=MAX_BODY, transport_security=security)
+    return server.streamable_http_app(stateless_http=True, max_request_body_size=MAX_BODY, transport_security=unchecked)
 
 
 async def _run(
