@@ -4,7 +4,6 @@ import asyncio
 import base64
 from typing import Any
 
-import httpx
 import jsonschema  # type: ignore[import-untyped]  # mcp needs it
 import pytest
 from mcp.client.client import Client
