@@ -14,7 +14,7 @@ from a2a.server.request_handlers.response_helpers import build_error_response
 from a2a.utils.errors import InvalidRequestError
 from starlette.responses import JSONResponse
 
-MAX_DEPTH = 64  # levels of lists and objects; the SDK's own parser gives up at about a hundred
+MAX_DEPTH = 24  # levels of lists and objects: each is three messages of protobuf, which reads a hundred at most
 
 # Where the SDK logs what a client got wrong, and with which words.
 _LOGGERS = ("a2a.server.routes.jsonrpc_dispatcher", "a2a.compat.v0_3.jsonrpc_adapter")
