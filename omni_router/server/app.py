@@ -12,6 +12,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.graph import graph as default_graph
 from omni_router.observe.routes import metrics_routes
 from omni_router.server.call import Compiled
+from omni_router.server.context_check import ContextCheck
 from omni_router.server.health import health_routes, readiness_of
 from omni_router.server.hosts import HostGuard
 from omni_router.server.langgraph_config import hosts_of_server, key_notice
@@ -58,7 +59,10 @@ def make_app(
             *mcp.routes,
             *a2a_routes(graph),
         ],
-        middleware=[Middleware(HostGuard, hosts_of_server(variables, cors), REMEDY)],
+        middleware=[
+            Middleware(HostGuard, hosts_of_server(variables, cors), REMEDY),
+            Middleware(ContextCheck, graph, variables),
+        ],
         lifespan=lifespan,
     )
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from omni_router.errors import ConfigurationError
 from omni_router.server.openai_api.errors import ApiError
+from omni_router.server.replay import replayed
 
 MAX_BODY = 20_000_000  # bytes: a picture of 14 MB as base64, or several million tokens
 MAX_CONCURRENT = 128  # twice the threads of OMNI_THREADS: as many again may wait for one
@@ -170,15 +171,6 @@ class Guard:
             self._gate.check_place()
             body = await self._gate.body_of(headers, receive)  # before a place is taken: it may never end
             with self._gate.place():
-                await self._app(scope, _replayed(body, receive), send)
+                await self._app(scope, replayed(body, receive), send)
         except ApiError as error:
             await error.response()(scope, receive, send)
-
-
-def _replayed(messages: deque[Message], receive: Receive) -> Receive:
-    """Give what was read before, then what comes."""
-
-    async def next_message() -> Message:
-        return messages.popleft() if messages else await receive()
-
-    return next_message
