@@ -185,7 +185,8 @@ def test_others_get_no_cors_headers(url: str, origin: str | None) -> None:
 def test_without_the_flag_no_page_may_call(services: Services) -> None:
     with openai_server(services) as url:
         preflight = httpx.options(f"{url}/models", headers={"origin": PAGE, "access-control-request-method": "GET"})
-    assert preflight.status_code == 405
+    assert (preflight.status_code, preflight.json()["error"]["code"]) == (403, "foreign_origin")
+    assert "--cors" in preflight.json()["error"]["message"]
     assert "access-control-allow-origin" not in preflight.headers
 
 

@@ -30,8 +30,12 @@ def new_server(name: str, instructions: str) -> MCPServer[Any]:
     return MCPServer(name, instructions=instructions, **title)
 
 
-def stateless_app(server: MCPServer[Any], *, max_body: int, security: TransportSecuritySettings) -> Starlette:
-    """Make the app that serves it at `/mcp` without sessions; 1.x takes the options from the server's settings."""
+def stateless_app(server: MCPServer[Any], *, max_body: int) -> Starlette:
+    """Make the app that serves it at `/mcp` without sessions; 1.x takes the options from the server's settings.
+
+    The SDK's own check of Host and Origin is off: `HostGuard` does it, for every route alike.
+    """
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     if not IS_1X:
         return server.streamable_http_app(
             stateless_http=True, max_request_body_size=max_body, transport_security=security

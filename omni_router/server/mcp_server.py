@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from anyio import to_thread
-from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 from starlette.applications import Starlette
@@ -83,9 +82,12 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
     return server
 
 
-def mcp_app(graph: Compiled, security: TransportSecuritySettings) -> Starlette:
-    """Serve it at `/mcp`, without sessions, so that any worker may answer any request; its lifespan must be entered."""
-    return stateless_app(mcp_server(graph), max_body=MAX_BODY, security=security)
+def mcp_app(graph: Compiled) -> Starlette:
+    """Serve it at `/mcp`, without sessions, so that any worker may answer any request; its lifespan must be entered.
+
+    Host and Origin are checked by the HostGuard of the app that its routes are a part of.
+    """
+    return stateless_app(mcp_server(graph), max_body=MAX_BODY)
 
 
 async def _run(graph: Compiled, ctx: ToolContext, prompt: str, image: str | None, settings: Settings) -> CallToolResult:

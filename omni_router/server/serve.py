@@ -4,10 +4,12 @@
 
 import argparse
 import ipaddress
+import os
 import socket
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from omni_router.server.call import Compiled
+    from omni_router.server.openai_api.guard import Limits
 
 SHUT_DOWN = 0
-
-_LOCAL = ["localhost", "127.0.0.1", "[::1]", "::1"]
+MAX_HEAD = 64 * 1024  # bytes of a request's line and headers: a decision and a key are a few hundred
+REMEDY = "name their origin with --cors"
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -35,50 +38,68 @@ def serve(args: argparse.Namespace) -> int:
             or a package is missing.
     """
     environment = read_environment(args)
-    uvicorn = _uvicorn()
+    _uvicorn()
     from omni_router.server.ending import GRACE, CutOff, Server, ending_well, leave_soon
     from omni_router.server.health import readiness_of
     from omni_router.server.openai_api.guard import Limits
     from omni_router.server.request_log import RequestLog
 
-    key = Limits.read().key
+    limits = Limits.read()
+    key = limits.key
     if key is None and not _is_local(args.host):
         raise ConfigurationError(
             f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {args.host}"
         )
     graph = _graph(environment, args.hf_token)
-    app: ASGIApp = CutOff(make_app(graph, only_local=key is None, cors=args.cors))
+    app: ASGIApp = CutOff(make_app(graph, only_local=key is None, cors=args.cors, limits=limits))
     with _listening(args.host, args.port) as listener:
         readiness_of(graph).start()  # or whoever asks first waits for the router to load
         _tell(environment, args, listener.getsockname()[1], with_key=key is not None)
         app = app if args.quiet else RequestLog(app)
-        server = Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE, server_header=False))
+        server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
         with ending_well():
             server.run(sockets=[listener])
     leave_soon(SHUT_DOWN)
     return SHUT_DOWN
 
 
-def make_app(graph: "Compiled", *, only_local: bool = False, cors: Collection[str] = ()) -> "Starlette":
-    """Make the app of a compiled graph; `only_local` refuses names other than this machine's own.
+def server_config(app: "ASGIApp", **more: Any) -> Any:
+    """Return uvicorn's configuration for an app: by h11, since the faster parser takes headers of any size."""
+    return _uvicorn().Config(
+        app, http="h11", h11_max_incomplete_event_size=MAX_HEAD, log_level="warning", server_header=False, **more
+    )
 
-    `cors` names the origins, such as https://chat.example, whose pages may call it from a browser.
+
+def make_app(
+    graph: "Compiled",
+    *,
+    only_local: bool = False,
+    cors: Collection[str] = (),
+    limits: "Limits | None" = None,
+    variables: Mapping[str, str] = os.environ,
+) -> "Starlette":
+    """Make the app of a compiled graph; `only_local` refuses names that are neither this machine's nor in OMNI_HOSTS.
+
+    `cors` names the origins, such as https://chat.example, whose pages may call it from a browser. Without `limits`
+    the environment's hold.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from omni_router.observe.routes import metrics_routes
     from omni_router.server.cors import Cors
     from omni_router.server.health import health_routes
+    from omni_router.server.hosts import HostGuard, allowed_hosts, given_hosts
     from omni_router.server.openai_api import openai_routes
     from omni_router.server.root import root_routes
 
-    # A page of somewhere else could have its own name point here, and its reader's browser would then ask for it.
-    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL)] if only_local else []
+    allowed = allowed_hosts(variables, origins=cors)
+    if not only_local and not given_hosts(variables):  # a key guards a server whose names are not known
+        allowed = replace(allowed, hosts=None)
+    guards = [Middleware(HostGuard, allowed, REMEDY)]
     if cors:
         guards.append(Middleware(Cors, cors))
-    routes = [*openai_routes(graph), *health_routes(graph), *metrics_routes(), *root_routes()]
+    routes = [*openai_routes(graph, limits), *health_routes(graph), *metrics_routes(), *root_routes()]
     return Starlette(routes=routes, middleware=guards)
 
 

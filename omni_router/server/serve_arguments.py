@@ -36,6 +36,7 @@ environment (in addition to that of omni-router --help; a flag wins):
   OMNI_API_KEY           the key that clients have to send; without one, only this machine is served
   OMNI_MAX_BODY          the largest body of a request, in bytes (20000000)
   OMNI_MAX_CONCURRENT    how many requests run at once (128); further ones get status 429
+  OMNI_HOSTS             further host names to answer to, separated by commas; * is every name
 
 Ctrl-C stops the server once the answers under way are sent, or after 20 seconds; a second Ctrl-C
 stops it at once.

@@ -18,6 +18,8 @@ examples:
   omni-router ui --host 0.0.0.0 --port 8000
         for other machines; everyone who can open the page spends the credit of your token
 
+Without names in OMNI_HOSTS the page answers to this machine's name and addresses alone.
+
 The page sends data only to the models that are called: no analytics, no external fonts, no share
 link. Variables, policy and history are those of omni-router (omni-router --help).
 

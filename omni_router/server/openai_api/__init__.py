@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
     from starlette.routing import Route
 
+    from omni_router.server.openai_api.guard import Limits
+
 __all__ = ["openai_routes"]
 
 
-def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]") -> "list[Route]":
-    """Make the routes under /v1 for a compiled graph; key and limits come from OMNI_API_KEY, OMNI_MAX_BODY, ...
+def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]", limits: "Limits | None" = None) -> "list[Route]":
+    """Make the routes under /v1 for a compiled graph; without `limits` OMNI_API_KEY, OMNI_MAX_BODY, ... are read.
 
     Raises:
         ConfigurationError: a limit in the environment is not allowed, or Starlette is not installed.
@@ -32,4 +34,4 @@ def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]") -> "list[Rout
         from omni_router.server.openai_api.routes import make_routes
     except ModuleNotFoundError as error:
         raise missing_package(f"the package {error.name} is missing", "api") from error
-    return make_routes(graph)
+    return make_routes(graph, limits)

@@ -56,13 +56,13 @@ SERVED: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
-def make_routes(graph: Compiled) -> list[Route]:
-    """Make them for a compiled graph.
+def make_routes(graph: Compiled, limits: Limits | None = None) -> list[Route]:
+    """Make them for a compiled graph; without `limits` those of the environment are read.
 
     Raises:
         ConfigurationError: a limit in the environment is not allowed.
     """
-    api, guard = Api(graph, DecisionMemory()), [Middleware(Guard, gate=Gate(Limits.read()))]
+    api, guard = Api(graph, DecisionMemory()), [Middleware(Guard, gate=Gate(limits or Limits.read()))]
 
     def made(path: str, handler: Handler, *methods: str) -> Route:
         endpoint = _answering(api, handler)
