@@ -136,25 +136,27 @@ def test_an_answer_to_a_caller_who_named_the_model_ends_nobodys_wait(both: Servi
     assert [wait["kind"] for wait in both.history.cooling()[THIRD]] == ["rate_limited"]
 
 
-def test_a_thread_goes_on_with_its_own_model_after_a_turn_whose_model_was_named(
-    graph: Compiled, router: ScriptedRouter
+def test_a_thread_that_goes_on_with_a_model_that_was_named_counts_it_for_nobody(
+    graph: Compiled, services: Services, router: ScriptedRouter
 ) -> None:
-    router.choose(ROUTE, SECOND)
-    graph.invoke(ask("How do tides work?"), thread())
-    graph.invoke(ask("And neap tides?"), thread(), context=Settings(model=THIRD))
+    router.choose(ROUTE)
+    graph.invoke(ask("How do tides work?"), thread(), context=Settings(model=THIRD))
     router.choose(ROUTE, FIRST)
-    decision = graph.invoke(ask("And why?"), thread())["decision"]
-    assert (decision["model"], decision["source"]) == (SECOND, "history")
+    for question in ("And neap tides?", "And why?"):
+        decision = graph.invoke(ask(question), thread())["decision"]
+        assert (decision["model"], decision["source"]) == (THIRD, "caller")
+    assert list(services.history.models(ROUTE)) == []
 
 
-def test_a_named_model_is_no_model_of_a_thread_that_a_caller_keeps_in_messages(
+def test_a_thread_that_goes_on_in_messages_counts_a_named_model_for_nobody(
     services: Services, router: ScriptedRouter
 ) -> None:
     router.choose(ROUTE)
     named = run(services, model=THIRD)
     router.choose(ROUTE, FIRST)
-    assert run(services, *named["messages"], user_message("And why?"))["decision"]["model"] == FIRST
-    assert [record["id"] for record in services.history.models(ROUTE)] == [FIRST]
+    decision = run(services, *named["messages"], user_message("And why?"))["decision"]
+    assert (decision["model"], decision["source"]) == (THIRD, "caller")
+    assert list(services.history.models(ROUTE)) == []
 
 
 # ---- a timeout that the caller shortens

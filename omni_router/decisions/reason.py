@@ -33,7 +33,7 @@ def _choice(decision: Decision, state: State) -> str:
     if decision["model"] is None:
         return "no route fits" if decision["task"] is None else "no model is left for the route"
     if decision["source"] == "caller":
-        return "" if _settled(state) else "the caller named the model"
+        return "" if _settled(state) else "the caller named the model, in this turn or an earlier one"
     if decision["source"] == "router":
         sure = decision["confidence"]
         return "the router's choice" if sure is None else f"the router's choice, {sure:.0%} sure"

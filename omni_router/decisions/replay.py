@@ -144,7 +144,7 @@ class Replay:
         if entry["tasks"].get(route.name, route.task) != route.task:  # the old ones do something else
             then = [candidate for candidate in then if candidate["source"] == "history"]
         known = {record["id"] for record in records}
-        kept = [c for c in then if c["source"] == "catalog" or c["model"] in known]
+        kept = [c for c in then if c["source"] in ("catalog", "caller") or c["model"] in known]
         named = {candidate["model"] for candidate in kept}
         new = [
             Candidate(model=r["id"], provider=r.get("provider"), source="history", why="named in the policy")

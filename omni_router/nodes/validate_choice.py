@@ -70,7 +70,8 @@ def _with_model(decision: Decision, proposal: Proposal, state: State, services: 
     named = Candidate(model=str(proposal.model), provider=proposal.provider, source="router", why=proposal.reason)
     wanted, over = named, list[PassedOver]()
     previous = state["previous"]
-    kept = line[0] if line and previous == {"route": decision["route"], "model": line[0]["model"]} else None
+    last = (previous["route"], previous["model"]) if previous else None
+    kept = line[0] if line and last == (decision["route"], line[0]["model"]) else None
     # A proposal that is only picked from the list gives way; an id of the router's own is a wish for another model.
     if kept and kept["model"] != named["model"] and any(named["model"] == candidate["model"] for candidate in line):
         over.append(passed_over(named, "this thread goes on with its model for the route"))
