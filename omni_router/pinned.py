@@ -11,9 +11,9 @@ from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest
 from omni_router.inference.catalog import Catalog
 from omni_router.model_id import split_model_id
+from omni_router.offered import routes_with_tools
 from omni_router.routers import Proposal
 from omni_router.state import Source
-from omni_router.tasks import TASKS
 
 SOURCES = get_args(Source)
 
@@ -60,7 +60,7 @@ def routes_for(settings: Settings, offered: Sequence[Route], known: Sequence[Rou
     """
     if settings.route is not None:
         return [_named(settings.route, known)]
-    routes = [route for route in offered if not settings.tools or TASKS[route.task].takes_tools]
+    routes = routes_with_tools(offered) if settings.tools else list(offered)
     if settings.model is None:
         return routes
     model, provider = named_model(settings.model)

@@ -161,7 +161,7 @@ def test_stop_iteration_asks_the_hub_exactly_twice_with_the_runs_own_token(
     assert [attempt["outcome"] for attempt in result["attempts"]] == ["no_provider", "no_provider"]
     assert result["error"]["kind"] == "no_provider"
     assert result["error"]["cause"] == "StopIteration"
-    assert "--hf-token" in result["messages"][-1].text
+    assert "HF_TOKEN" in result["messages"][-1].text
     assert "another model" in result["messages"][-1].text
 
 

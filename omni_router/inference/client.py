@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
+from importlib import import_module
 from operator import add
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -129,6 +130,10 @@ class HubInference:
         """
         self._token, self._resolve, self._transport = token, resolve, transport
         self._hub = hub or _UnknownHub()
+
+    def load(self) -> None:
+        """Import what calls of models need, which takes a fraction of a second."""
+        import_module("langchain_huggingface")
 
     def token(self) -> str | None:
         """Give the token of this run."""

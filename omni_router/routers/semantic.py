@@ -116,6 +116,15 @@ class SemanticRouter:
         with self._fitting:
             return self._fitted(key) or self._keep(key, Head(columns_of(routes, lessons), self._embed))
 
+    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+        """Fit what requests on these routes need, so that none of them pays for it.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        with one_thread():
+            self.head(routes)
+
     def _fitted(self, key: object) -> Head | None:
         with self._lock:
             if key in self._heads:
