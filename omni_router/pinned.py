@@ -64,6 +64,7 @@ def routes_for(settings: Settings, offered: Sequence[Route], known: Sequence[Rou
     if settings.model is None:
         return routes
     model, provider = named_model(settings.model)
+    catalog.models({route.task for route in routes})  # the lists of all tasks are asked for at once, and remembered
     refused = {task: catalog.check(model, provider, task).refused for task in {route.task for route in routes}}
     # When no task is left, any route will do to be told why the model cannot be called.
     return [route for route in routes if not refused[route.task]] or routes

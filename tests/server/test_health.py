@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from omni_router import Settings, build_graph, user_message
+from omni_router._sandbox import Sandbox
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
 from omni_router.offered import options_of_document, options_of_services
@@ -108,6 +109,22 @@ def test_the_first_requests_after_ready_fit_nothing(
     for settings, image in ((Settings(), None), (Settings(tools=(TOOL,)), None), (Settings(), PICTURE)):
         graph.invoke({"messages": [user_message("hi", image=image)]}, context=settings)
     assert len(fitted) == 3, fitted[3:]
+
+
+def test_the_first_request_after_ready_asks_the_hub_for_nothing(
+    services: Services, router: ScriptedRouter, sandbox: Sandbox
+) -> None:
+    """The lists are there, and so is what the client asks before its first question: which agent runs it."""
+    graph = build_graph(services).compile()
+    readiness = readiness_of(graph)
+    readiness.start()
+    assert readiness._thread
+    readiness._thread.join(60)
+    asked = [record.path for record in sandbox.requests]
+    assert "/api/models" in asked
+    router.choose("question_answering", "sandbox/text-generation-1")
+    graph.invoke({"messages": [user_message("hi")]})
+    assert [record.path for record in sandbox.requests[len(asked) :]] == ["/v1/chat/completions"]
 
 
 def test_what_a_run_shows_a_router_is_what_an_evaluation_and_a_replay_show_it(
