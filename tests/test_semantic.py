@@ -19,7 +19,8 @@ from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
 from omni_router.routers import OfferedRoute, Turn
 from omni_router.routers.columns import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
-from omni_router.routers.encoder import SentenceEncoder, packaged_model
+from omni_router.routers.encoder import SentenceEncoder
+from omni_router.routers.minilm import packaged_model
 from omni_router.routers.semantic import MANNER, SemanticRouter
 
 POLICY: list[dict[str, Any]] = json.loads(
