@@ -74,7 +74,8 @@ environment (a flag wins):
   OMNI_CACHE_DIR             where what the Hub said is kept between runs (the user's cache folder)
   OMNI_ROUTER_NEW_IDS=1      let arch name a model that is not among the candidates; the catalog has the last word
   OMNI_MCP_HOSTS             on the LangGraph server: names beside this machine's under which /mcp answers, by commas
-  OMNI_THREADS               how many slow calls may run at once under async hosts (64); one model gets half
+  OMNI_THREADS               how many slow calls may run at once under async hosts (64), three quarters of
+                             them of one model
   OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
   NO_COLOR, FORCE_COLOR      no colours at all; colours even where stdout is no terminal
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from omni_router.errors import SpecialistError
 
-# Seconds without the end of any call. An answer may take a minute; that none of thirty ends in half of one is a hang.
+# Seconds without the end of any call. An answer may take a minute; that none of so many ends in half of one is a hang.
 PATIENCE = 30.0
 
 _stuck: ContextVar[str | None] = ContextVar("stuck", default=None)  # why the model of this call is not called

@@ -54,7 +54,7 @@ def silent(sandbox: Sandbox) -> Iterator[SilentModel]:
 
 @pytest.fixture
 def bulkheads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bulkheads]:
-    """Four threads for specialists, half of them for a model."""
+    """Four threads for specialists, two of them for a model."""
     heads = Bulkheads(LIMIT)
     with ThreadPoolExecutor(2 * LIMIT) as specialists, ThreadPoolExecutor(8) as others:
         pools = {"specialists": specialists, "others": others}
@@ -180,8 +180,8 @@ def test_a_slot_is_handed_on_to_another_event_loop(bulkheads: Bulkheads) -> None
         assert [each.result(30) for each in found] == [None] * 6
 
 
-@pytest.mark.parametrize(("given", "limit"), [("64", 32), ("3", 1), ("1", 1)])
-def test_a_model_gets_half_of_the_threads_and_at_least_one(
+@pytest.mark.parametrize(("given", "limit"), [("64", 48), ("4", 3), ("2", 1), ("1", 1)])
+def test_a_model_gets_three_quarters_of_the_threads_and_at_least_one(
     given: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMNI_THREADS", given)
