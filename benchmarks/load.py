@@ -229,8 +229,8 @@ def draw(lines: dict[str, tuple[list[int], list[int]]]) -> None:
 
 _BURST = f"""\
 All runs begin at once, and each model takes {LATENCY:g} s: with nothing else to do they would all be answered within
-runs / (three quarters of OMNI_THREADS) seconds, the least. What asks is on the same two cores; CPU is that of the process that runs the
-graph. Once threads no longer bound it, the cores do."""
+runs / (three quarters of OMNI_THREADS) seconds, the least. What asks is on the same two cores; CPU is that of the
+process that runs the graph. Once threads no longer bound it, the cores do."""
 _MEMORY = f"Resident memory of the process that runs the graph, {ABREAST} runs abreast, models that answer at once."
 
 
