@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from omni_router import bulkhead
 from omni_router.artifacts import Artifact
 from omni_router.errors import ErrorInfo, SpecialistError
 from omni_router.pinned import carried
@@ -24,6 +25,7 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
     answer: Answer | None = None
     error: ErrorInfo | None = None
     try:
+        bulkhead.check(model)
         answer = call(model, provider)
     except SpecialistError as failure:
         error = failure.info

@@ -45,6 +45,18 @@ def split_model_id(text: str) -> tuple[str | None, str | None]:
     return model, None if provider in _POLICIES else provider or None
 
 
+def split_revision(source: str) -> tuple[str, str | None]:
+    """Split `org/name@revision`, a checkpoint of the Hub at a commit, tag or branch; None without a revision.
+
+    Raises:
+        ValueError: nothing follows the @.
+    """
+    name, at, revision = source.partition("@")
+    if at and not revision:
+        raise ValueError(f"{source!r} names no revision after the @")
+    return name, revision or None
+
+
 def is_sandbox_model(model: str) -> bool:
     """Tell the ids of the sandbox, `sandbox/<task>-<n>`, which nobody serves outside it."""
     return model.startswith("sandbox/")

@@ -11,9 +11,9 @@ from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest
 from omni_router.inference.catalog import Catalog
 from omni_router.model_id import split_model_id
+from omni_router.offered import routes_with_tools
 from omni_router.routers import Proposal
 from omni_router.state import Source
-from omni_router.tasks import TASKS
 
 SOURCES = get_args(Source)
 
@@ -60,10 +60,11 @@ def routes_for(settings: Settings, offered: Sequence[Route], known: Sequence[Rou
     """
     if settings.route is not None:
         return [_named(settings.route, known)]
-    routes = [route for route in offered if not settings.tools or TASKS[route.task].takes_tools]
+    routes = routes_with_tools(offered) if settings.tools else list(offered)
     if settings.model is None:
         return routes
     model, provider = named_model(settings.model)
+    catalog.models({route.task for route in routes})  # the lists of all tasks are asked for at once, and remembered
     refused = {task: catalog.check(model, provider, task).refused for task in {route.task for route in routes}}
     # When no task is left, any route will do to be told why the model cannot be called.
     return [route for route in routes if not refused[route.task]] or routes

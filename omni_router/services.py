@@ -56,7 +56,7 @@ class Services:
             policy=file,
             history=open_history(environment, file),
             catalog=catalog,
-            inference=HubInference(token),
+            inference=HubInference(token, hub=catalog),
             artifacts=ArtifactFolder(Path(environment.output_dir)),
             decision_log=(
                 DecisionLog(environment.decision_log, with_text=environment.decision_log_text)

@@ -34,8 +34,8 @@ from omni_router.routers.cascade import (
     _by_route,
 )
 from omni_router.routers.choose import AutoRouter, choose_router
-from omni_router.routers.encoder import packaged_model
 from omni_router.routers.fallback import FallbackRouter
+from omni_router.routers.minilm import packaged_model
 from omni_router.routers.one_thread import one_thread
 from omni_router.routers.semantic import SemanticRouter
 

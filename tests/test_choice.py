@@ -361,7 +361,7 @@ def test_models_of_history_that_nobody_serves_any_more_are_refused_too(
 def test_when_all_are_refused_the_answer_names_each_with_its_reason(
     graph: Compiled, router: ScriptedRouter, sandbox: Sandbox, write_policy: Callable[..., Path]
 ) -> None:
-    write_policy(question_answering=["acme/nowhere"])
+    write_policy(question_answering=["acme/nowhere", "sandbox/text-generation-9"])
     for model in (TEXT, TEXT2, TEXT3):
         sandbox.set_mapping(model, ())
     router.choose("question_answering", None)
@@ -369,6 +369,33 @@ def test_when_all_are_refused_the_answer_names_each_with_its_reason(
     assert result["error"]["kind"] == "no_model"
     assert result["attempts"] == []
     assert "acme/nowhere: not on the Hub" in result["messages"][-1].text
+    assert "sandbox/text-generation-9: no inference provider serves it" in result["messages"][-1].text
+
+
+ALL_REFUSED: dict[str, tuple[list[str], str, str]] = {
+    "one that nobody serves": (["sandbox/text-generation-9"], "no_provider", "serves sandbox/text-generation-9."),
+    "one that is not there": (["acme/nowhere"], "not_found", "acme/nowhere is not on the Hub"),
+    "two that nobody serves": (
+        ["sandbox/text-generation-8", "sandbox/text-generation-9"],
+        "no_provider",
+        "sandbox/text-generation-9: no inference provider serves it",
+    ),
+    "none": ([], "no_model", "There is no model to try"),
+}
+
+
+@pytest.mark.parametrize("case", ALL_REFUSED)
+def test_when_all_are_refused_for_one_reason_the_error_is_that_reason(
+    case: str, graph: Compiled, router: ScriptedRouter, sandbox: Sandbox, write_policy: Callable[..., Path]
+) -> None:
+    models, kind, told = ALL_REFUSED[case]
+    write_policy(question_answering=models)
+    for model in (TEXT, TEXT2, TEXT3):
+        sandbox.set_mapping(model, ())
+    router.choose("question_answering", None)
+    result = turn(graph)
+    assert (result["error"]["kind"], result["attempts"]) == (kind, [])
+    assert told in result["messages"][-1].text
 
 
 # ---- streams that die

@@ -13,7 +13,9 @@ import torch
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers import encoder as encoder_module
-from omni_router.routers.encoder import SentenceEncoder, packaged_model
+from omni_router.routers import minilm as minilm_module
+from omni_router.routers.encoder import SentenceEncoder
+from omni_router.routers.minilm import packaged_model
 from omni_router.routers.one_thread import one_thread
 from omni_router.routers.pooling import POOLINGS
 from tests import sentence_checkpoints as made
@@ -224,7 +226,7 @@ def test_a_manner_out_of_bounds_is_refused(manner: float) -> None:
 
 
 def test_a_name_tells_checkpoint_and_manner_and_loads_nothing(minilm: SentenceEncoder, copy: Path) -> None:
-    assert minilm.name.startswith(encoder_module.WEIGHTS_SHA256[:16])
+    assert minilm.name.startswith(minilm_module.WEIGHTS_SHA256[:16])
     names = {minilm.name, SentenceEncoder(manner=0.3).name, SentenceEncoder(copy).name, SentenceEncoder(copy).name}
     assert len(names) == 3
     edit(copy / "config_sentence_transformers.json", default_prompt_name="query")
@@ -300,25 +302,49 @@ def test_a_folder_without_weights_is_told(copy: Path) -> None:
 # ---- where it is found
 
 
-def test_weights_with_another_digest_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tmp_path / encoder_module.PACKAGE / "model"
-    model.mkdir(parents=True)
-    (model / "model.safetensors").write_bytes(b"tampered")
-    spec = ModuleSpec(encoder_module.PACKAGE, None, is_package=True)
-    spec.submodule_search_locations = [str(model.parent)]
-    monkeypatch.setattr(encoder_module, "find_spec", lambda _: spec)
+@pytest.fixture
+def installed(tmp_path: Path, minilm: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the installed package's folder that a test may change."""
+    folder = packaged_model()
+    assert folder is not None
+    copy = tmp_path / minilm_module.PACKAGE / "model"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.safetensors"))
+    (copy / "model.safetensors").symlink_to(folder / "model.safetensors")
+    spec = ModuleSpec(minilm_module.PACKAGE, None, is_package=True)
+    spec.submodule_search_locations = [str(copy.parent)]
+    monkeypatch.setattr(minilm_module, "find_spec", lambda _: spec)
+    assert packaged_model() == copy
+    return copy
+
+
+@pytest.mark.parametrize("name", minilm_module.SHA256)
+def test_a_file_of_the_package_with_another_digest_is_refused(installed: Path, name: str) -> None:
+    (installed / name).unlink()
+    (installed / name).write_bytes(b"tampered")
     with pytest.raises(ConfigurationError) as caught:
         SentenceEncoder().encode(["hello"])
     message = str(caught.value)
-    assert str(model / "model.safetensors") in message
-    assert encoder_module.WEIGHTS_SHA256 in message
+    assert str(installed / name) in message
+    assert minilm_module.SHA256[name] in message
     assert len(re.findall(r"\b[0-9a-f]{64}\b", message)) == 2
+
+
+def test_a_file_that_does_not_belong_to_the_package_is_refused_and_a_missing_one_too(installed: Path) -> None:
+    (installed / "adapter_config.json").write_text("{}")  # transformers would load what it names
+    with pytest.raises(ConfigurationError, match=r"adapter_config.json is not a file of all-MiniLM-L6-v2"):
+        packaged_model()
+    (installed / "adapter_config.json").unlink()
+    (installed / "README.md").write_text("anything")
+    assert packaged_model() == installed
+    (installed / "vocab.txt").unlink()
+    with pytest.raises(ConfigurationError, match=r"vocab.txt is missing"):
+        packaged_model()
 
 
 def test_without_package_and_hub_the_message_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoder_module, "find_spec", lambda _: None)
+    monkeypatch.setattr(minilm_module, "find_spec", lambda _: None)
     monkeypatch.setattr(encoder_module, "HUB_ID", str(tmp_path / "nothing-here"))
     with pytest.raises(ConfigurationError, match=r'pip install -e "\.\[embedded\]"'):
         SentenceEncoder().encode(["hello"])
@@ -349,6 +375,37 @@ def test_a_copy_in_the_cache_of_the_hub_needs_no_network(
     encoder = SentenceEncoder("acme/tiny")
     assert encoder.name.startswith(f"acme/tiny@{commit}")
     torch.testing.assert_close(encoder.encode(TEXTS), SentenceEncoder(bert).encode(TEXTS))
+
+
+@pytest.fixture
+def two_commits(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return the commits of `acme/tiny` in the Hub's cache, by the name that points to each."""
+    repository, commits = tmp_path / "models--acme--tiny", {"main": "a" * 40, "v1": "b" * 40}
+    (repository / "refs").mkdir(parents=True)
+    for name, commit in commits.items():
+        shutil.copytree(bert, repository / "snapshots" / commit)
+        (repository / "refs" / name).write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return commits
+
+
+def test_a_revision_of_a_hub_checkpoint_is_the_one_that_is_loaded(two_commits: dict[str, str]) -> None:
+    for source, commit in (
+        ("acme/tiny", two_commits["main"]),
+        ("acme/tiny@v1", two_commits["v1"]),
+        (f"acme/tiny@{two_commits['v1']}", two_commits["v1"]),
+    ):
+        encoder = SentenceEncoder(source)
+        assert encoder.name.startswith(f"acme/tiny@{commit}")
+        assert encoder.encode(TEXTS).shape[0] == len(TEXTS)
+
+
+@pytest.mark.parametrize(("source", "told"), [("acme/tiny@", "no revision after the @"), ("acme/tiny@v9", "v9")])
+def test_a_revision_that_is_not_there_is_named(two_commits: dict[str, str], source: str, told: str) -> None:
+    assert "v9" not in two_commits
+    with pytest.raises(ConfigurationError, match=re.escape(told)):
+        SentenceEncoder(source).encode(["hello"])
 
 
 def test_torch_has_its_threads_back_after_the_outermost_block() -> None:

@@ -29,7 +29,7 @@ from omni_router.history.open import open_history, open_lessons
 from omni_router.history.postgresql import PostgreSQL
 from omni_router.routers import OfferedRoute, Reply, Turn
 from omni_router.routers.cascade import AT_LEAST, SIZE, CascadeRouter, Lesson, LessonBook
-from omni_router.routers.encoder import packaged_model
+from omni_router.routers.minilm import packaged_model
 from omni_router.routers.semantic import SemanticRouter
 from tests.calls import Compiled, ask
 from tests.postgres import postgresql

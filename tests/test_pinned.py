@@ -106,6 +106,15 @@ def test_a_model_of_the_caller_that_is_not_served_is_told_so(
     assert model in result["error"]["message"]
 
 
+def test_for_a_named_model_the_lists_of_all_tasks_are_asked_for_at_once(
+    services: Services, router: ScriptedRouter, sandbox: Sandbox
+) -> None:
+    router.choose("question_answering")
+    run(services, model="nobody/knows-it")
+    asked = [record.path for record in sandbox.requests if record.path.startswith("/api/models")]
+    assert asked == ["/api/models", "/api/models", "/api/models/nobody/knows-it"]
+
+
 def test_a_model_that_is_none_is_named_with_what_is_allowed(services: Services) -> None:
     with pytest.raises(errors.InvalidRequest, match=r"the model is 'gpt'; allowed is org/name"):
         run(services, model="gpt")

@@ -19,7 +19,8 @@ from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
 from omni_router.routers import OfferedRoute, Turn, parse_reply
 from omni_router.routers.columns import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
-from omni_router.routers.encoder import SentenceEncoder, packaged_model
+from omni_router.routers.encoder import SentenceEncoder
+from omni_router.routers.minilm import packaged_model
 from omni_router.routers.semantic import MANNER, SemanticRouter
 
 POLICY: list[dict[str, Any]] = json.loads(
@@ -143,10 +144,72 @@ def test_gibberish_is_other_without_a_model(
     assert (answer["route"], answer["model"]) == ("other", None)
 
 
-def test_request_far_from_the_only_route_is_other(ask: Callable[..., dict[str, Any]]) -> None:
-    weather = OfferedRoute("weather", "weather forecasts; will it rain; temperature and wind today")
-    assert ask("Do I need an umbrella tomorrow?", routes=[weather])["route"] == "weather"
-    assert ask("Implement a binary heap in C.", routes=[weather])["route"] == "other"
+FIRST_POLICIES = [  # as people begin: a name and a description
+    OfferedRoute("everything", "everything, any request, any picture, any question"),
+    OfferedRoute("chat", "general chat, questions and answers, writing, coding"),
+    OfferedRoute("weather", "weather forecasts; will it rain; temperature and wind today"),
+    OfferedRoute("nameless", ""),
+]
+ORDINARY = ("say hi", "draw a fox", "what is the capital of France?", "Implement a binary heap in C.", "asdf qwer", "")
+LIGHTS = ("turn off the lights", "play some jazz", "book me a table for two", "call my mother", "set an alarm for six")
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+@pytest.mark.parametrize("route", FIRST_POLICIES, ids=lambda route: route.name)
+def test_the_only_route_without_examples_takes_every_request(
+    minilm: SentenceEncoder, route: OfferedRoute, text: str
+) -> None:
+    reply = SemanticRouter(minilm).reply([Turn(role="user", content=text)], [route])
+    assert json.loads(reply.text)["route"] == route.name
+    assert reply.confidence is not None
+    assert 0.2 < reply.confidence < 0.8  # nothing speaks for it, and nothing against it
+
+
+def test_a_choice_by_description_alone_is_the_surer_the_closer_it_is(minilm: SentenceEncoder) -> None:
+    router, weather = SemanticRouter(minilm), FIRST_POLICIES[2]
+    near, far = (
+        router.reply([Turn(role="user", content=text)], [weather]).confidence
+        for text in ("will it rain tomorrow?", "Implement a binary heap in C.")
+    )
+    assert near is not None
+    assert far is not None
+    assert near > 0.9 > far + 0.2
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_routes_without_examples_abstain_only_where_the_policy_lists_other(
+    ask: Callable[..., dict[str, Any]], text: str
+) -> None:
+    assert ask(text, routes=FIRST_POLICIES[:3])["route"] != "other"
+    listed = [replace(FIRST_POLICIES[1], counterexamples=LIGHTS)]
+    assert ask("turn on the lights", routes=listed)["route"] == "other"
+    assert ask(text, routes=listed)["route"] == "chat"
+
+
+def test_a_mixed_policy_refuses_nothing_and_its_described_routes_get_their_requests(
+    ask: Callable[..., dict[str, Any]],
+) -> None:
+    translation = next(route for route in ROUTES if route.name == "translation")
+    mixed = [FIRST_POLICIES[0], replace(translation, examples=translation.examples[:5], counterexamples=())]
+    for text in ORDINARY:
+        assert ask(text, routes=mixed)["route"] != "other"
+    for text in ("say hi", "will it rain tomorrow?", "turn on the lights"):
+        assert ask(text, routes=mixed)["route"] == "everything"
+    assert ask("How do you say good night in Polish?", routes=mixed)["route"] == "translation"
+    listed = [replace(route, counterexamples=LIGHTS) for route in mixed]
+    assert ask("turn on the lights", routes=listed)["route"] == "other"
+
+
+def test_routes_without_examples_take_their_share_beside_those_with_some(minilm: SentenceEncoder) -> None:
+    """Half of the default policy without examples: 75 % of what has a route were right, 59 % by one rule for all."""
+    bare = {"casual_conversation", "translation", "creative_writing", "question_answering"}
+    document = RouteFile(DEFAULT_POLICY).document()
+    routes = {route.name: replace(route, examples=() if route.name in bare else route.examples) for route in ROUTES}
+    items = [item for item in read_items(LABELLED, document.routes) if item.route != "other"]
+    asked = [(item.conversation, [routes[each.name] for each in offers(item, document)]) for item in items]
+    told = [json.loads(reply.text)["route"] for reply in SemanticRouter(minilm).replies(asked)]
+    right = [route == item.route for route, item in zip(told, items, strict=True)]
+    assert sum(right) / len(items) >= 0.68
 
 
 def test_first_candidate_is_the_model_and_none_is_null(ask: Callable[..., dict[str, Any]]) -> None:
@@ -269,8 +332,7 @@ def test_default_policy_is_well_formed() -> None:
     assert len({" ".join(example.lower().split()) for example in examples}) == len(examples)
     assert not {line["text"] for line in SMOKE} & set(examples)
     for entry in POLICY[:-1]:
-        fallback = ["fallback"] if entry["name"] == "question_answering" else []
-        assert list(entry) == ["name", "description", "task", *fallback, "examples"]
+        assert [key for key in entry if key != "fallback"] == ["name", "description", "task", "examples"]
         assert len(entry["examples"]) >= 12
         assert len(entry["description"].split("; ")) >= 3
         assert not any(re.fullmatch(r"[\w.-]+/[\w.-]+", example.strip()) for example in entry["examples"])

@@ -16,7 +16,8 @@ import torch
 from omni_router.config.policy import DEFAULT_POLICY
 from omni_router.errors import ConfigurationError
 from omni_router.routers import vector_cache
-from omni_router.routers.encoder import SentenceEncoder, packaged_model
+from omni_router.routers.encoder import SentenceEncoder
+from omni_router.routers.minilm import packaged_model
 from omni_router.routers.vector_cache import CachedEncoder
 
 TEXTS = ["draw a cat", "write python code", "a secret of mine", "draw a cat", ""]

@@ -26,8 +26,9 @@ from omni_router.errors import ConfigurationError
 from omni_router.history import Cooling
 from omni_router.inference.catalog import Check, Listing
 from omni_router.inference.offers import Needs
-from omni_router.nodes.route_request import ask, offer
+from omni_router.nodes.route_request import ask
 from omni_router.nodes.validate_choice import validate_choice
+from omni_router.offered import options_of_document
 from omni_router.routers import Router, parse_reply
 from omni_router.services import Services
 from omni_router.state import Candidate
@@ -157,9 +158,9 @@ class Replay:
     def _reply(self, entry: dict[str, Any], routes: list[Route], lines: dict[str, list[Candidate]]) -> str | None:
         if "conversation" not in entry["asked"] or not routes:
             return cast("str | None", entry["reply"])
-        learned, others = self._file.document().learned, self._file.counterexamples()
-        offers = [offer(r, lines[r.name][:MAX_CANDIDATES], learned.get(r.name.casefold(), ()), others) for r in routes]
-        reply = ask(self._router, entry["asked"]["conversation"], offers)
+        shown = {name: line[:MAX_CANDIDATES] for name, line in lines.items()}
+        options = options_of_document(self._file.document(), routes, shown)
+        reply = ask(self._router, entry["asked"]["conversation"], options)
         return reply.text if reply else None
 
 

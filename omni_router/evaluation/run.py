@@ -10,7 +10,7 @@ from omni_router.config.policy import Document
 from omni_router.errors import ConfigurationError
 from omni_router.evaluation.data import Item
 from omni_router.evaluation.metrics import Outcome, Problem
-from omni_router.offered import offered_routes
+from omni_router.offered import offered_routes, options_of_document
 from omni_router.routers import OTHER, OfferedRoute, Reply, Router, parse_reply
 
 logger = logging.getLogger("omni_router")
@@ -45,16 +45,7 @@ def evaluate(router: Router, items: Sequence[Item], document: Document, name: st
 def offers(item: Item, document: Document) -> list[OfferedRoute]:
     """Make what the router is shown for an item: the routes with all their examples, and no models."""
     offered = offered_routes(document.routes, picture_now=item.picture_now, picture_before=item.picture_before)
-    learned = document.learned
-    return [
-        OfferedRoute(
-            route.name,
-            route.description,
-            (*route.examples, *learned.get(route.name.casefold(), ())),
-            counterexamples=document.counterexamples,
-        )
-        for route in offered
-    ]
+    return options_of_document(document, offered)
 
 
 def read(reply: Reply | None, routes: Sequence[OfferedRoute]) -> tuple[str | None, Problem | None]:

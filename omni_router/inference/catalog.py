@@ -88,6 +88,14 @@ class HubCatalog:
         self._token = token
         self._memory = Memory(disk, clock)
 
+    def is_down(self) -> bool:
+        """Return whether the Hub did not answer a moment ago."""
+        return self._memory.is_down(HUB, _sandbox.active())
+
+    def note_down(self) -> None:
+        """Note that the Hub did not answer somebody else: it is left alone for a while."""
+        self._memory.note_down(HUB, _sandbox.active())
+
     def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
         """Give the served models of each task, trending first; all tasks are asked at once, within `TIMEOUT`."""
         tasks = list(tasks)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
+from importlib import import_module
 from operator import add
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -15,7 +16,7 @@ from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.inference.error_map import is_stop_iteration, specialist_errors
 from omni_router.inference.http import check_hub_version
-from omni_router.inference.hub_call import forget_providers, hub_call
+from omni_router.inference.hub_call import HubHealth, forget_providers, hub_call
 from omni_router.inference.pictures import MAX_PIXELS, Resolver, load_picture
 
 if TYPE_CHECKING:
@@ -120,6 +121,16 @@ def find_token(given: Token = None) -> str | None:
     return get_token()  # HF_TOKEN, else the stored login
 
 
+class _UnknownHub:
+    """Stands in where nobody keeps whether the Hub answers."""
+
+    def is_down(self) -> bool:
+        return False
+
+    def note_down(self) -> None:
+        pass
+
+
 class HubInference:
     """The real `huggingface_hub` client, a new one for each call: a long-lived one keeps every response body."""
 
@@ -129,14 +140,22 @@ class HubInference:
         *,
         resolve: Resolver | None = None,
         transport: "httpx.BaseTransport | None" = None,
+        hub: HubHealth | None = None,
     ) -> None:
         """Take a token, and, for pictures that are fetched here, another name look-up and transport than the usual.
+
+        `hub` knows whether the Hub answers, which the client asks who serves a model of pictures.
 
         Raises:
             ConfigurationError: the installed huggingface_hub is not one that this package works with.
         """
         check_hub_version()
         self._token, self._resolve, self._transport = token, resolve, transport
+        self._hub = hub or _UnknownHub()
+
+    def load(self) -> None:
+        """Import what calls of models need, which takes a fraction of a second."""
+        import_module("langchain_huggingface")
 
     def token(self) -> str | None:
         """Give the token of this run."""
@@ -237,7 +256,7 @@ class HubInference:
                 cause="no token of the Hub",
                 detail="a token of the Hub starts with hf_, this one does not",
             )
-        with specialist_errors(model, token), hub_call(token, settings.timeout):
+        with specialist_errors(model, token), hub_call(token, settings.timeout, self._hub):
             client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
             try:
                 with client:

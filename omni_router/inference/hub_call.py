@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from omni_router import _sandbox
 from omni_router.errors import BadPicture
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from omni_router.inference.http import httpx
 
 INFERENCE_ROUTER = "router.huggingface.co"  # what the client calls for every provider
+HUB_TIMEOUT = 3.0  # seconds for what the Hub is asked: that stands before the answer, and takes it milliseconds
+
+
+class HubHealth(Protocol):
+    """What is known of whether the Hub answers at all."""
+
+    def is_down(self) -> bool:
+        """Return whether the Hub did not answer a moment ago."""
+        ...
+
+    def note_down(self) -> None:
+        """Note that the Hub did not answer."""
+        ...
 
 
 @dataclass
@@ -24,13 +37,16 @@ class _Call:
     timeout: float  # seconds
     started: float
     asked: float  # when its last request began
+    limit: float  # seconds for that request
+    health: HubHealth | None
+    asks_hub: bool = False  # whether its last request went to the Hub
 
 
 _current: ContextVar[_Call | None] = ContextVar("hub_call", default=None)
 
 
 @contextmanager
-def hub_call(token: str | None, timeout: float) -> Iterator[None]:
+def hub_call(token: str | None, timeout: float, health: HubHealth | None = None) -> Iterator[None]:
     """Send `token` on the Hub requests made in the block, and give up after `timeout` seconds of silence.
 
     Both are missing in the client where it asks the Hub who serves a model, or fetches a picture that a provider left
@@ -38,9 +54,14 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
     begins, which ends the client's polling for a picture that never comes. An address outside Hugging Face, as a
     provider may hand over, has to be a public one.
 
+    The Hub itself gets `HUB_TIMEOUT` at most, however long a model may take. Where `health` is given, a Hub that is
+    known to be down is not asked, and one that stays silent is noted.
+
     Raises:
         HungUp: the run that this thread works for was cancelled.
+        httpx.ConnectError: the Hub did not answer, and `health` is given.
     """
+    import httpx
     from huggingface_hub import get_session
 
     client = get_session()
@@ -52,9 +73,16 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
             "response": [*hooks["response"], _listen],
         }
     now = time.monotonic()
-    before = _current.set(_Call(token, timeout, started=now, asked=now))
+    call = _Call(token, timeout, started=now, asked=now, limit=timeout, health=health)
+    before = _current.set(call)
     try:
         yield
+    except httpx.TimeoutException as error:
+        hang_up.check()
+        if call.health and call.asks_hub:  # not the model's silence: no other model would fare better
+            call.health.note_down()
+            raise httpx.ConnectError(f"the Hub did not answer within {call.limit:g} s") from error
+        raise
     except Exception:
         hang_up.check()  # how a call ends that is hung up is not the client's failure
         raise
@@ -73,11 +101,16 @@ def _sign(request: "httpx.Request") -> None:
     call.asked = time.monotonic()
     if call.asked > call.started + call.timeout:
         raise httpx.ReadTimeout(f"no answer within {call.timeout:g} s", request=request)
-    limits = request.extensions.setdefault("timeout", {})
-    request.extensions["timeout"] = {**httpx.Timeout(call.timeout).as_dict(), **{k: v for k, v in limits.items() if v}}
     hub = httpx.URL(constants.ENDPOINT)
     # Scheme and port too: the same name over plain http would show the token to everyone on the way.
-    if (request.url.scheme, request.url.host, request.url.port) == (hub.scheme, hub.host, hub.port):
+    call.asks_hub = (request.url.scheme, request.url.host, request.url.port) == (hub.scheme, hub.host, hub.port)
+    call.limit = min(call.timeout, HUB_TIMEOUT) if call.asks_hub else call.timeout
+    limits = request.extensions.setdefault("timeout", {})
+    own = {name: seconds for name, seconds in limits.items() if seconds and seconds <= call.limit}
+    request.extensions["timeout"] = {**httpx.Timeout(call.limit).as_dict(), **own}
+    if call.asks_hub:
+        if call.health and call.health.is_down():
+            raise httpx.ConnectError("the Hub did not answer a moment ago", request=request)
         if call.token:
             request.headers["authorization"] = f"Bearer {call.token}"
     elif request.url.host != INFERENCE_ROUTER:
@@ -86,7 +119,7 @@ def _sign(request: "httpx.Request") -> None:
 
 def _listen(response: "httpx.Response") -> None:
     if call := _current.get():
-        response.stream = hang_up.Heard(response, call.asked, call.timeout)
+        response.stream = hang_up.Heard(response, call.asked, call.limit)
 
 
 def _pin(request: "httpx.Request") -> None:

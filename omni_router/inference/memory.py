@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from omni_router.inference.disk_cache import DiskCache
-from omni_router.inference.hub_call import is_outage
+from omni_router.inference.hub_call import HUB_TIMEOUT, is_outage
 
 logger = logging.getLogger("omni_router")
 
-TIMEOUT = 3.0  # seconds: it stands before the answer, and history does without it
+TIMEOUT = HUB_TIMEOUT
 KEEP = 600.0  # seconds: what providers serve changes within days
 KEEP_FAILURE = 60.0  # seconds: soon enough back, and an outage costs a wait once a minute, not once a message
 KEEP_STALE = 7 * 24 * 3600.0  # seconds: better an old list than none; what changed shows when a model is called
@@ -80,6 +80,16 @@ class Memory:
             (self._landed(question, *flight) or answer) if flight and (answer is None or patient) else answer
             for question, answer, flight in zip(questions, known, flights, strict=True)
         ]
+
+    def is_down(self, place: str, scope: Hashable) -> bool:
+        """Return whether a place did not answer a moment ago."""
+        return self._failed_lately((place, scope))
+
+    def note_down(self, place: str, scope: Hashable) -> None:
+        """Note that a place did not answer: it is left alone for `KEEP_FAILURE`."""
+        with self._lock:
+            self._failed[place, scope] = self._clock()
+            _drop_oldest(self._failed)
 
     def _known(self, question: Question) -> Kept | None:
         """Give the newest answer there is, if it may still be used."""
@@ -172,8 +182,11 @@ class Memory:
         _drop_oldest(self._failed)
 
     def _has_failed(self, question: Question) -> bool:
-        times = (self._failed.get(what) for what in (question.own_key, _place(question)))
-        return any(at is not None and 0 <= self._clock() - at < KEEP_FAILURE for at in times)
+        return self._failed_lately(question.own_key) or self._failed_lately(_place(question))
+
+    def _failed_lately(self, what: Hashable) -> bool:
+        at = self._failed.get(what)
+        return at is not None and 0 <= self._clock() - at < KEEP_FAILURE
 
 
 def _place(question: Question) -> Hashable:

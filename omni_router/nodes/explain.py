@@ -7,12 +7,12 @@ from omni_router.decisions.entry import log_decision
 from omni_router.errors import ErrorInfo, describe
 from omni_router.routers.conversation import EXPLANATION
 from omni_router.services import Services
-from omni_router.state import State
+from omni_router.state import PassedOver, State
 
 
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
     """Say why there is no answer and what to do about it."""
-    error = _last_error(state, settings)
+    error = _last_error(state)
     log_decision(state, settings, services, error)
     broke_off = "The answer broke off. " if state["attempts"] and state["attempts"][-1]["partial"] else ""
     text = f"{broke_off}{error['message']} {error['hint']}"
@@ -20,7 +20,7 @@ def explain(state: State, settings: Settings, services: Services) -> dict[str, A
     return {"error": error, "messages": [message]}
 
 
-def _last_error(state: State, settings: Settings) -> ErrorInfo:
+def _last_error(state: State) -> ErrorInfo:
     """Take the error of the last attempt; without any, tell how far the turn got."""
     decision, attempts = state["decision"], state["attempts"]
     if attempts and (error := attempts[-1]["error"]):
@@ -29,7 +29,19 @@ def _last_error(state: State, settings: Settings) -> ErrorInfo:
         return describe("no_reply")
     if decision["task"] is None:
         return describe("no_route")
-    if settings.model is not None and decision["passed_over"]:
-        *_, over = decision["passed_over"]
-        return describe(over["kind"] or "no_model", over["model"], detail=over["why"])
-    return describe("no_model", detail="; ".join(f"{over['model']}: {over['why']}" for over in decision["passed_over"]))
+    return _refused_without_a_call(decision["passed_over"])
+
+
+def _refused_without_a_call(rejected: list[PassedOver]) -> ErrorInfo:
+    """Return the one reason for which no model was called, `no_model` where there are several or none.
+
+    The first model named is the first choice: that of the policy, of the caller or of the router.
+    """
+    last = {each["model"]: each for each in rejected}  # one that was cooling down may have been refused later
+    kinds = {each["kind"] for each in last.values()}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if kind and len(last) == 1:
+        [(model, only)] = last.items()
+        return describe(kind, model, detail=only["why"])
+    reasons = "; ".join(f"{model}: {each['why']}" for model, each in last.items())
+    return describe(kind or "no_model", next(iter(last)) if kind else None, detail=reasons)

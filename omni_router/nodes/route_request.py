@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
@@ -7,13 +7,14 @@ from uuid import uuid4
 from langchain_core.messages import AnyMessage
 
 from omni_router.choice import MAX_CANDIDATES, offered_routes
-from omni_router.config.policy import Route, counterexamples_of
+from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.inference.offers import needs_of
 from omni_router.line_up import line_up
+from omni_router.offered import options_of_services
 from omni_router.pinned import answered_by, routes_for, settle
-from omni_router.routers import OTHER, OfferedRoute, Reply, Router, Turn, parse_reply
+from omni_router.routers import OfferedRoute, Reply, Router, Turn, parse_reply
 from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
 from omni_router.services import Services
 from omni_router.state import Candidate, Previous, Source, State
@@ -84,18 +85,7 @@ def _reply(
 ) -> Reply | None:
     if not routes:
         return Reply('{"route": "other"}')
-    others = tuple(dict.fromkeys((*counterexamples_of(services.policy), *services.history.examples(OTHER))))
-    offers = [offer(route, lines[route.name], services.history.examples(route.name), others) for route in routes]
-    return ask(services.router, render_conversation(messages), offers)
-
-
-def offer(route: Route, line: Iterable[Candidate], learned: Iterable[str], others: tuple[str, ...]) -> OfferedRoute:
-    """Make what a router is shown of a route, and of the requests that no route serves."""
-    models = (f"{c['model']}:{c['provider']}" if c["provider"] else c["model"] for c in line)
-    taught = tuple(learned)
-    examples = (*route.examples, *taught)
-    private = frozenset(taught) - frozenset(route.examples)
-    return OfferedRoute(route.name, route.description, examples, tuple(models), others, private)
+    return ask(services.router, render_conversation(messages), options_of_services(services, routes, lines))
 
 
 def ask(router: Router, conversation: Sequence[Turn], offers: Sequence[OfferedRoute]) -> Reply | None:

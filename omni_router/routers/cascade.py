@@ -147,6 +147,15 @@ class CascadeRouter:
         self._keep(reply, judged, conversation, routes)
         return replace(reply, by="large")
 
+    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+        """Fit what the embedded router needs for these routes, with the lessons in use.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        with one_thread():
+            self._small.head(routes, self._lessons)
+
     def settle(self) -> None:
         """Wait until what was learnt is in use."""
         if self._refit:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.errors import ConfigurationError
-from omni_router.model_id import is_model_id
+from omni_router.model_id import is_model_id, split_revision
 
 # Asked before a download: the Hub's own client repeats a request for 47 s when there is no network.
 _HUB_TIMEOUT = 10
@@ -80,28 +80,32 @@ def _load(name: str, device: str | None, dtype: str | None, token: str | None) -
 
     if Path(name).expanduser().is_dir():
         return _read(str(Path(name).expanduser()), device, dtype, token, local=True)
-    if not is_model_id(name):
-        raise FileNotFoundError(f"{name} is neither a folder nor the id of a model (org/name)")
+    model, revision = split_revision(name)
+    if not is_model_id(model):
+        raise FileNotFoundError(f"{name} is neither a folder nor the id of a model (org/name, or org/name@revision)")
     try:  # a complete copy in the cache needs no network, and is not looked up again on every start
-        return _read(name, device, dtype, token, local=True)
+        return _read(model, device, dtype, token, revision=revision, local=True)
     except (OSError, ValueError):
-        HfApi(token=token).model_info(name, timeout=_HUB_TIMEOUT)
-        return _read(name, device, dtype, token, local=False)
+        HfApi(token=token).model_info(model, revision=revision, timeout=_HUB_TIMEOUT)
+        return _read(model, device, dtype, token, revision=revision, local=False)
 
 
-def _read(name: str, device: str | None, dtype: str | None, token: str | None, *, local: bool) -> Checkpoint:
+def _read(  # noqa: PLR0913 (all that the two loaders are given)
+    name: str, device: str | None, dtype: str | None, token: str | None, *, revision: str | None = None, local: bool
+) -> Checkpoint:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = device or pick_device()
     numbers = getattr(torch, dtype or pick_dtype(device))
-    tokenizer = AutoTokenizer.from_pretrained(name, token=token, local_files_only=local)
+    given: dict[str, Any] = {"token": token, "local_files_only": local, "revision": revision or "main"}
+    tokenizer = AutoTokenizer.from_pretrained(name, **given)
     tokenizer.model_max_length = 10**9  # the budget is kept by us; the tokenizer would warn about long texts
     if not tokenizer.chat_template:
         raise ValueError("its tokenizer has no chat template")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=numbers, token=token, local_files_only=local)
+    model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=numbers, **given)
     return Checkpoint(tokenizer, model.to(device).eval())
 
 
@@ -111,9 +115,10 @@ def _remedy(name: str, error: Exception, token: str | None) -> str:
         f"The router checkpoint {name} could not be loaded ({cause.replace(token, '***') if token else cause}). "
         f"Use --router semantic, which needs no checkpoint, or name a folder that holds one with --router-model PATH."
     )
-    if not is_model_id(name):
+    model = name.partition("@")[0]
+    if not is_model_id(model):
         return remedy
     return (
         f"{remedy} To download it from the Hub, check the network connection; if it is gated, accept its licence at "
-        f"https://huggingface.co/{name} and log in (hf auth login, or HF_TOKEN)."
+        f"https://huggingface.co/{model} and log in (hf auth login, or HF_TOKEN)."
     )

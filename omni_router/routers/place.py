@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omni_router.model_id import split_revision
+
 # Asked before a download: the Hub's own client repeats a request for 47 s when there is no network.
 HUB_TIMEOUT = 10
 WEIGHTS_AND_SETTINGS = {".json", ".safetensors", ".bin", ".model", ".txt"}
@@ -22,6 +24,8 @@ class Place:
     def find(cls, source: str | Path) -> "Place":
         """Look for a folder, then in the local cache, then on the Hub; what is cached needs no request.
 
+        Of the Hub it may be `org/name@revision`: a commit, a tag or a branch.
+
         Raises:
             Exception: neither is there; huggingface_hub has many types.
         """
@@ -31,11 +35,12 @@ class Place:
         from huggingface_hub import HfApi
         from transformers.utils.hub import resolve_revision
 
-        found = resolve_revision(str(source), local_files_only=True)
+        name, revision = split_revision(str(source))
+        found = getattr(resolve_revision(name, revision, local_files_only=True), "resolved", None)
         if found is None:
-            commit = HfApi().model_info(str(source), timeout=HUB_TIMEOUT).sha
-            found = resolve_revision(str(source)) or commit
-        return cls(str(source), str(getattr(found, "resolved", found)))
+            commit = HfApi().model_info(name, revision=revision, timeout=HUB_TIMEOUT).sha
+            found = getattr(resolve_revision(name, revision), "resolved", None) or commit
+        return cls(name, str(found))
 
     @property
     def name(self) -> str:

@@ -116,6 +116,15 @@ class SemanticRouter:
         with self._fitting:
             return self._fitted(key) or self._keep(key, Head(columns_of(routes, lessons), self._embed))
 
+    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+        """Fit what requests on these routes need, so that none of them pays for it.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        with one_thread():
+            self.head(routes)
+
     def _fitted(self, key: object) -> Head | None:
         with self._lock:
             if key in self._heads:
@@ -139,14 +148,15 @@ class SemanticRouter:
         scores = head.score(torch.stack([vectors[text] for text in rows]), rows)
         columns = scores.columns[:1].clone()
         columns[:, :-1] += EARLIER * scores.columns[1:, :-1].sum(0)
-        shares, known = head.shares(columns)[0], float(head.known(scores.familiar.max()))
+        shares, believed = head.shares(columns)[0], head.believed(scores)
         if said.picture:  # a request by itself, whatever is said with it
-            shares, known = torch.cat([head.shares(columns[:, :-1])[0], torch.zeros(1)]), 1.0
+            shares, believed = torch.cat([head.shares(columns[:, :-1])[0], torch.zeros(1)]), torch.ones(len(routes))
         order = [int(i) for i in shares.argsort(descending=True)]
-        first = order[0] if known >= 0.5 else len(names) - 1  # noqa: PLR2004 (more likely than not)
+        refused = head.complete and float(believed[0]) < 0.5  # noqa: PLR2004 (all are the same: less likely than not)
+        first = len(names) - 1 if refused else order[0]
         second = next((i for i in order if i not in (first, len(names) - 1)), None)
-        probability = known * shares
-        probability[-1] += 1 - known
+        probability = torch.cat([believed * shares[:-1], torch.zeros(1)])
+        probability[-1] = 1 - probability.sum()
         return Judgement(
             names[first],
             float(probability[first]),

@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from omni_router import _sandbox
-from omni_router.config.policy import counterexamples_of
 from omni_router.errors import OmniRouterError
-from omni_router.routers import OfferedRoute, Router, Turn
+from omni_router.routers import Router
 from omni_router.server.call import Compiled, services_of
+from omni_router.warm_up import warm_up
 
 logger = logging.getLogger("omni_router")
 
@@ -48,11 +48,7 @@ class Readiness:
             services = services_of(self._graph)
             self.sandbox = _sandbox.active() is not None
             self.router = name_of(services.router)
-            others = counterexamples_of(services.policy)
-            load_router(
-                services.router,
-                [OfferedRoute(r.name, r.description, r.examples, (), others) for r in services.policy.routes()],
-            )
+            warm_up(services)
             self.router = name_of(services.router)
         except OmniRouterError as error:
             self._fail(str(error))
@@ -64,18 +60,6 @@ class Readiness:
 
     def _fail(self, why: str) -> None:
         self.fails, self._failed_at = why, time.monotonic()
-
-
-def load_router(router: Router, offers: list[OfferedRoute]) -> None:
-    """Load all that a router needs, by having it choose once; what it says counts for nothing.
-
-    Raises:
-        ConfigurationError: it cannot be loaded.
-    """
-    if load := getattr(router, "load", None):  # the large one of a cascade is not asked about an easy request
-        load()
-    if offers:
-        router.reply([Turn(role="user", content=offers[0].examples[0] if offers[0].examples else "hello")], offers)
 
 
 def name_of(router: Router) -> str:

@@ -1,24 +1,23 @@
 """The graph in this process."""
 
+import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage
 
-from omni_router.config.policy import Route, counterexamples_of
+from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
 from omni_router.decisions.feedback import give_feedback
-from omni_router.errors import OmniRouterError
 from omni_router.graph import build_graph
 from omni_router.history.protocol import ModelRecord
 from omni_router.history.rank import by_rank
-from omni_router.nodes.route_request import ask, offer
-from omni_router.offered import offered_routes
-from omni_router.routers import OTHER, Turn
 from omni_router.services import Services
 from omni_router.ui.backend import Event
+from omni_router.warm_up import warm_up
+
+logger = logging.getLogger("omni_router")
 
 
 class LocalBackend:
@@ -32,17 +31,11 @@ class LocalBackend:
         self._threads: dict[str, list[AnyMessage]] = {}  # no checkpointer, which would keep every turn's copy
 
     def warm_up(self) -> None:
-        """Have the router choose once, for nobody: what it loads and fits then is ready for the first request."""
-        with suppress(OmniRouterError):  # the first request tells it to whoever asks
-            self._choose_once()
-
-    def _choose_once(self) -> None:
-        services = self._services
-        routes = offered_routes(services.policy.routes(), picture_now=False, picture_before=False)
-        others = tuple(dict.fromkeys((*counterexamples_of(services.policy), *services.history.examples(OTHER))))
-        offers = [offer(route, (), services.history.examples(route.name), others) for route in routes]
-        sure = next((text for route in routes for text in route.examples), "Hello!")  # a cascade asks nobody about it
-        ask(services.router, [Turn(role="user", content=sure)], offers)
+        """Load what the first request needs; what fails is told to whoever sends it."""
+        try:
+            warm_up(self._services)
+        except Exception as error:  # noqa: BLE001 (a router that fails on one prompt fails no run)
+            logger.info("the router could not be warmed up: %s", type(error).__name__)
 
     async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
         """Run one turn of a thread."""

@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -142,6 +143,21 @@ def test_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
 def test_a_folder_without_a_checkpoint_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--router semantic"):
         ArchRouter(str(tmp_path)).reply(ask("hi"), TINY_ROUTES)
+
+
+def test_a_revision_of_a_hub_checkpoint_is_the_one_that_is_loaded(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, commit = tmp_path / "models--acme--tiny", "b" * 40
+    shutil.copytree(tiny_checkpoint, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs/v1").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for source in ("acme/tiny@v1", f"acme/tiny@{commit}"):
+        ArchRouter(source).load()
+    with pytest.raises(ConfigurationError, match=r"checkpoint acme/tiny could not be loaded"):
+        ArchRouter("acme/tiny").load()
 
 
 def test_without_a_network_the_hub_is_given_up_at_once_and_no_token_is_told(

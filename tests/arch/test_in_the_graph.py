@@ -10,7 +10,8 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.history.lesson_file import LessonFile
-from omni_router.routers.encoder import SentenceEncoder, packaged_model
+from omni_router.routers.encoder import SentenceEncoder
+from omni_router.routers.minilm import packaged_model
 from omni_router.routers.semantic import MANNER, SemanticRouter
 from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint
 

@@ -6,20 +6,28 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from omni_router import _sandbox, build_graph
+from omni_router import Settings, _sandbox, build_graph, user_message
 from omni_router._sandbox import Sandbox
+from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
+from omni_router.offered import options_of_document, options_of_services
 from omni_router.routers.choose import AutoRouter
+from omni_router.routers.head import Head
+from omni_router.routers.semantic import SemanticRouter
 from omni_router.server import health
 from omni_router.server.health import health_routes, name_of, readiness_of
 from omni_router.services import Services
+from omni_router.state import Candidate
 from tests.conftest import ScriptedRouter
+
+PICTURE = "https://example.com/flower.png"
 
 pytestmark = pytest.mark.enable_socket  # the test client's event loop has a pair of sockets of its own
 
@@ -67,6 +75,76 @@ def test_ready_says_whether_models_are_simulated(services: Services, sandbox: Sa
     client = client_of(services)
     client.get("/omni/ready")
     assert until(client, 200)["sandbox"] is False
+
+
+TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
+ENTRIES = [
+    {
+        "name": "chat",
+        "description": "small talk",
+        "task": "text-generation",
+        "examples": ["hello there", "how are you"],
+    },
+    {"name": "code", "description": "programs", "task": "text-generation", "learned": ["sort a list"]},
+    {"name": "draw", "description": "pictures", "task": "text-to-image", "examples": ["draw a cat"]},
+    {"name": "look", "description": "photos", "task": "image-text-to-text", "examples": ["what is on it?"]},
+    {"name": "other", "examples": ["turn off the lights"], "learned": ["play some jazz"]},
+]
+
+
+def test_the_first_requests_after_ready_fit_nothing(
+    services: Services, semantic: SemanticRouter, route_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever they bring: a text, a text with tools, an image."""
+    fitted: list[list[str | None]] = []
+
+    class Counted(Head):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            fitted.append(self.texts)
+
+    monkeypatch.setattr("omni_router.routers.semantic.Head", Counted)
+    route_config.write_text(json.dumps(ENTRIES))
+    services = replace(services, router=SemanticRouter(semantic._encoder))
+    graph = build_graph(services).compile()
+    readiness = readiness_of(graph)
+    readiness.start()
+    assert readiness._thread
+    readiness._thread.join(60)  # weights are loaded
+    assert readiness.ready
+    assert len(fitted) == 3
+    for settings, image in ((Settings(), None), (Settings(tools=(TOOL,)), None), (Settings(), PICTURE)):
+        graph.invoke({"messages": [user_message("hi", image=image)]}, context=settings)
+    assert len(fitted) == 3, fitted[3:]
+
+
+def test_the_first_request_after_ready_asks_the_hub_for_nothing(
+    services: Services, router: ScriptedRouter, sandbox: Sandbox
+) -> None:
+    """The lists are there, and so is what the client asks before its first question: which agent runs it."""
+    graph = build_graph(services).compile()
+    readiness = readiness_of(graph)
+    readiness.start()
+    assert readiness._thread
+    readiness._thread.join(60)
+    asked = [record.path for record in sandbox.requests]
+    assert "/api/models" in asked
+    router.choose("question_answering", "sandbox/text-generation-1")
+    graph.invoke({"messages": [user_message("hi")]})
+    assert [record.path for record in sandbox.requests[len(asked) :]] == ["/v1/chat/completions"]
+
+
+def test_what_a_run_shows_a_router_is_what_an_evaluation_and_a_replay_show_it(
+    services: Services, route_config: Path
+) -> None:
+    route_config.write_text(json.dumps(ENTRIES))
+    document, routes = RouteFile(route_config).document(), services.policy.routes()
+    candidates = {"chat": [Candidate(model="a/b", provider="novita", source="history", why="")]}
+    shown = options_of_services(services, routes, candidates)
+    assert shown == options_of_document(document, routes, candidates)
+    assert shown[0].candidates == ("a/b:novita",)
+    assert shown[1].examples == ("sort a list",)
+    assert {option.counterexamples for option in shown} == {("turn off the lights", "play some jazz")}
 
 
 def test_ready_says_what_fails_and_tries_again(
