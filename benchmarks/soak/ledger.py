@@ -44,6 +44,10 @@ class Ledger:
         self._decisions.seek(0)
         return sum(line.strip() not in logged for line in self._decisions)
 
+    def close(self) -> None:
+        """Forget what was acknowledged."""
+        self._decisions.close()
+
     def files(self) -> str:
         """Tell the sizes of what lies beside the policy."""
         beside = sorted(path for path in self._policy.parent.iterdir() if path.stat().st_size)

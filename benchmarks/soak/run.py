@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -105,9 +106,10 @@ class Soak:
             before = await self._settled()
             await self._ask_all(range(warmed, self._runs), watched=True)
             self.outcome.leaked = (await self._settled(before)).more_than(before)
+            self._close_books()
         finally:
             await self._end_troubles()
-        self._close_books()
+            self._ledger.close()
         return self.outcome
 
     def _plan(self, trouble: str, runs: range, every: int) -> None:
@@ -171,7 +173,7 @@ class Soak:
             self._note_wrong(f"ended with {end}", question)
         elif end != ANSWERED:
             self.outcome.as_asked += 1
-        elif not answer or (summary["task"] == "text-generation" and str(question.number) not in answer):
+        elif not _answers(summary["task"], answer, question):
             self._note_wrong(f"not an answer to this: {answer[:200]!r}", question)
         else:
             self.outcome.answered += 1
@@ -215,10 +217,12 @@ class Soak:
 
     def _close_books(self) -> None:
         found, ledger = self.outcome, self._ledger
-        found.lost_uses, found.lost_decisions, found.files = (
-            ledger.lost_uses(),
-            ledger.lost_decisions(),
-            ledger.files(),
-        )
+        found.lost_uses, found.lost_decisions = ledger.lost_uses(), ledger.lost_decisions()
+        found.files = ledger.files()
         if len(self._looks) > 1:
             found.grew = slope(self._looks, self._sizes)
+
+
+def _answers(task: str, answer: str, question: Question) -> bool:
+    """Tell whether this question is the one that was answered: the sandbox repeats it in a text."""
+    return bool(answer if task != "text-generation" else re.search(rf"\b{question.number}\b", answer))
