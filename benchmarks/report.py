@@ -97,5 +97,6 @@ _HEAD = """\
 # Benchmarks
 
 Written by `make bench`, and the soak test by `make soak`. Times are medians with the 5th and 95th percentile in
-brackets; what is compared was measured in turns, in one run. The machine is a small shared one, so the ratios mean more than the times.
+brackets; what is compared was measured in turns, in one run. The machine is a small shared one, so the ratios mean
+more than the times.
 """

@@ -179,7 +179,7 @@ class Soak:
             self.outcome.answered += 1
 
     def _note_wrong(self, what: str, question: Question) -> None:
-        if len(self.outcome.wrong) < SHOWN:
+        if self.outcome.wrong.total() < SHOWN:
             self._bar.write(f"{self._place.name}: {what[:500]}\n  {question}")
         self.outcome.wrong[what[:500]] += 1
 
