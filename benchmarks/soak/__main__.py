@@ -34,7 +34,8 @@ that a client left or a kill ended. *Lost* are answers whose use the policy file
 lacks, which is nearly full at the start and so set aside soon. *Leaked* are open files, threads and child processes at
 the end beyond those once the process was warm. *Bytes a run* is resident memory by least squares from then on. Some of
 it is kept on purpose: the sandbox of a server keeps its last requests and `/v1` the decisions of its last answers,
-10,000 of each, the LangGraph server its runs, and A2A its tasks."""
+10,000 of each, the LangGraph server its runs, and A2A its tasks; and the first thousand runs of a process mostly show
+its allocators coming to their size."""
 
 
 async def soak(runs: int, seed: int, folder: Path) -> list[Outcome]:
