@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from benchmarks.soak import __main__ as command
 from benchmarks.soak import questions, run
-from benchmarks.soak.places import Events, Place
+from benchmarks.soak.answers import Events
+from benchmarks.soak.places import Place
 from benchmarks.soak.processes import Killable, hold, pause
 from benchmarks.soak.questions import Question, make_question
 from omni_router._sandbox import FAULTS

@@ -2,7 +2,7 @@
 
 python -m benchmarks.soak --runs 400
 
-places.py     what is asked, and how     questions.py  the requests, and how each may end
-processes.py  what is killed and paused  worker.py     one of these processes
-run.py        asking and counting        ledger.py     the policy and the decision log against what was answered
+questions.py  the requests, and how each may end    places.py     what is asked, and how; a2a.py, answers.py
+processes.py  what is killed and paused             worker.py     one of these processes
+run.py        asking and counting                   ledger.py     the files against what was answered
 """

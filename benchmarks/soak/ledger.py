@@ -5,7 +5,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.soak.processes import Summary
+from benchmarks.soak.answers import Summary
 from omni_router.decisions.log import MAX_BYTES, DecisionLog
 
 Uses = Counter[tuple[str, str]]  # by route and model

@@ -3,18 +3,21 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 
 from benchmarks.load_memory import listener
-from benchmarks.soak.processes import LATENCY, Api, CutOffError, Summary, Worker, WrongShapeError, pause, variables
+from benchmarks.soak.a2a import ask_a2a
+from benchmarks.soak.answers import Ask, CutOffError, Events, Summary, WrongShapeError
+from benchmarks.soak.processes import LATENCY, Api, Worker, pause, variables
 from benchmarks.soak.questions import Question
+from omni_router import user_message
+from omni_router._sandbox import Sandbox
 from omni_router.summary import summarize
 from tests.dev_server import dev_server
 from tests.server.pictures import DOT
@@ -23,7 +26,6 @@ CHUNK_DELAY = 0.005  # seconds between two pieces, where this can be set
 LIMIT = 300.0  # seconds until a run that has not ended counts as stuck: a router loads within a minute
 FOR_WORKER = 8  # each eighth question about the graph goes to the worker
 
-Events = AsyncGenerator[Summary | None, None]  # None for a piece of the answer; then how the run ended
 Trouble = Callable[[float], Awaitable[None]]  # takes seconds
 
 
@@ -32,7 +34,7 @@ class Place:
     """One way of asking."""
 
     name: str
-    ask: Callable[[Question], Events]
+    ask: Ask
     outputs: Path  # OMNI_OUTPUT_DIR of whoever answers
     pid: Callable[[], int]  # of the process that is watched
     hang: Trouble
@@ -47,65 +49,78 @@ class Place:
 @asynccontextmanager
 async def graph(folder: Path) -> AsyncIterator[list[Place]]:
     """Give the graph in this process, and in a worker that shares its policy file."""
-    from omni_router import Services, build_graph, sandbox, user_message
+    from omni_router import Services, build_graph, sandbox
     from omni_router.config.environment import Environment
 
     os.environ |= variables(folder)
     worker = Worker(folder)
     with sandbox(LATENCY, CHUNK_DELAY) as box:
-        compiled: Any = build_graph(Services.from_environment(Environment.read())).compile()
-
-        async def ask(question: Question) -> Events:
-            box.requests.clear()  # it keeps ten thousand, which would be taken for a leak
-            given = {"messages": [user_message(question.text, DOT if question.picture else None)]}
-            if question.number % FOR_WORKER == 0:
-                yield await worker.ask(question)
-            elif not question.stream:
-                yield summarize(await compiled.ainvoke(given))
-            else:
-                result: dict[str, Any] = {}
-                async with aclosing(compiled.astream(given, stream_mode=["messages", "values"])) as parts:
-                    async for mode, part in parts:
-                        if mode == "values":
-                            result = part
-                        else:
-                            yield None
-                yield summarize(result)
-
+        compiled = build_graph(Services.from_environment(Environment.read())).compile()
         await worker.start()
         try:
+            ask = ask_graph(compiled, worker, box)
             yield [Place("graph", ask, folder / "outputs", os.getpid, lambda s: pause(worker.pid, s), worker.kill)]
         finally:
             await worker.close()
+
+
+def ask_graph(compiled: Any, worker: Worker, box: Sandbox) -> Ask:
+    """Return how the graph is asked."""
+
+    async def ask(question: Question) -> Events:
+        box.requests.clear()  # it keeps ten thousand, which would be taken for a leak
+        if question.number % FOR_WORKER == 0:
+            yield await worker.ask(question)
+            return
+        given = {"messages": [user_message(question.text, DOT if question.picture else None)]}
+        if not question.stream:
+            yield summarize(await compiled.ainvoke(given))
+            return
+        result: dict[str, Any] = {}
+        async with aclosing(compiled.astream(given, stream_mode=["messages", "values"])) as parts:
+            async for mode, part in parts:
+                if mode == "values":
+                    result = part
+                else:
+                    yield None
+        yield summarize(result)
+
+    return ask
 
 
 @asynccontextmanager
 async def chat_completions(folder: Path) -> AsyncIterator[list[Place]]:
     """Give `/v1` of `omni-router serve`."""
     api = Api(folder)
-    async with _client() as client:
-
-        async def ask(question: Question) -> Events:
-            await api.is_up.wait()
-            lives = api.lives
-            body = {"model": "omni", "stream": question.stream, "messages": [_message(question)]}
-            try:
-                async with client.stream("POST", f"{api.url}/chat/completions", json=body) as response:
-                    if response.headers.get("content-type", "").startswith("text/event-stream"):
-                        async for event in _completion_of(response):
-                            yield event
-                    else:
-                        yield _completion(json.loads(await response.aread()), response.status_code)
-            except httpx.TransportError as error:
-                if api.lives != lives:
-                    raise CutOffError from error
-                raise
-
+    try:
         await api.start()
-        try:
+        async with _client() as client:
+            ask = ask_api(api, client)
             yield [Place("/v1", ask, folder / "outputs", lambda: api.pid, lambda s: pause(api.pid, s), api.kill)]
-        finally:
-            await api.close()
+    finally:
+        await api.close()
+
+
+def ask_api(api: Api, client: httpx.AsyncClient) -> Ask:
+    """Return how `/v1` is asked."""
+
+    async def ask(question: Question) -> Events:
+        await api.is_up.wait()
+        lives = api.lives
+        body = {"model": "omni", "stream": question.stream, "messages": [_message(question)]}
+        try:
+            async with client.stream("POST", f"{api.url}/chat/completions", json=body) as response:
+                if response.headers.get("content-type", "").startswith("text/event-stream"):
+                    async for event in _completion_of(response):
+                        yield event
+                else:
+                    yield _completion(json.loads(await response.aread()), response.status_code)
+        except httpx.TransportError as error:
+            if api.lives != lives:
+                raise CutOffError from error
+            raise
+
+    return ask
 
 
 def _completion(body: Any, status: int) -> Summary:
@@ -145,28 +160,33 @@ async def langgraph_server(folder: Path) -> AsyncIterator[list[Place]]:
         url = await asyncio.to_thread(stack.enter_context, dev_server(folder, **variables(folder)))
         pid = listener(int(url.rpartition(":")[2])) or 0
         async with _client(url) as client:
-            runs = LangGraphClient(client).runs
-
-            async def ask(question: Question) -> Events:
-                given: Any = {"messages": [_message(question)]}
-                if not question.stream:
-                    found = await runs.wait(None, "omni_router", input=given, on_disconnect="cancel")
-                    yield _summary_of(found)
-                    return
-                modes: Any = ["messages-tuple", "values"]
-                result: Any = None
-                parts: Any = runs.stream(None, "omni_router", input=given, stream_mode=modes, on_disconnect="cancel")
-                async with aclosing(parts):
-                    async for part in parts:
-                        if part.event == "error":
-                            raise WrongShapeError(f"an event `error`: {part.data}")
-                        result = part.data if part.event == "values" else result
-                        if part.event == "messages":
-                            yield None
-                yield _summary_of(result)
-
             shared: Any = (folder / "outputs", lambda: pid, lambda seconds: pause(pid, seconds))
-            yield [Place("LangGraph server", ask, *shared), Place("A2A", await a2a_agent(url, client), *shared)]
+            yield [
+                Place("LangGraph server", ask_runs(LangGraphClient(client).runs), *shared),
+                Place("A2A", await ask_a2a(url, client), *shared),
+            ]
+
+
+def ask_runs(runs: Any) -> Ask:
+    """Return how the LangGraph server is asked: for runs without a thread, which end when their client leaves."""
+
+    async def ask(question: Question) -> Events:
+        given: Any = {"input": {"messages": [_message(question)]}, "on_disconnect": "cancel"}
+        if not question.stream:
+            yield _summary_of(await runs.wait(None, "omni_router", **given))
+            return
+        result: Any = None
+        parts = runs.stream(None, "omni_router", stream_mode=["messages-tuple", "values"], **given)
+        async with aclosing(parts):
+            async for part in parts:
+                if part.event == "error":
+                    raise WrongShapeError(f"an event `error`: {part.data}")
+                result = part.data if part.event == "values" else result
+                if part.event == "messages":
+                    yield None
+        yield _summary_of(result)
+
+    return ask
 
 
 def _summary_of(result: Any) -> Summary:
@@ -177,46 +197,6 @@ def _summary_of(result: Any) -> Summary:
     told = {name: decision[name] for name in ("id", "route", "task", "model")}
     answer = result["messages"][-1]["content"] if not result.get("error") else None
     return {**told, "attempts": result.get("attempts") or [], "error": result.get("error"), "answer": answer}
-
-
-async def a2a_agent(url: str, http: httpx.AsyncClient) -> Callable[[Question], Events]:
-    """Return how the agent of a server is asked, with the client of A2A's own SDK."""
-    from a2a.client import ClientConfig, create_client
-    from a2a.types import Message, Part, Role, SendMessageRequest
-
-    clients = [await create_client(url, ClientConfig(streaming=s, httpx_client=http)) for s in (False, True)]
-
-    async def ask(question: Question) -> Events:
-        parts = [Part(text=question.text), *([Part(url=DOT)] if question.picture else [])]
-        message = Message(role=Role.ROLE_USER, message_id=uuid4().hex, parts=parts)
-        answers: Any = clients[question.stream].send_message(SendMessageRequest(message=message))
-        ends: list[Summary] = []
-        async with aclosing(answers):
-            async for answer in answers:
-                ends += _a2a_summaries(answer)
-                yield None
-        if not ends:
-            raise WrongShapeError(f"the task ended without a summary: {answer}")
-        yield ends[-1]
-
-    return ask
-
-
-def _a2a_summaries(answer: Any) -> list[Summary]:
-    """Find the summary of a run, with its answer, where an answer of the agent holds it."""
-    from a2a.helpers import get_data_parts, get_text_parts
-
-    kind = answer.WhichOneof("payload")
-    if kind == "task":
-        found = [*(each.parts for each in answer.task.artifacts), answer.task.status.message.parts]
-    else:
-        found = [answer.artifact_update.artifact.parts, answer.status_update.status.message.parts]
-    return [
-        {**data, "answer": "\n".join(get_text_parts(parts))}
-        for parts in found
-        for data in get_data_parts(parts)
-        if isinstance(data, dict) and "attempts" in data
-    ]
 
 
 def _message(question: Question) -> dict[str, Any]:

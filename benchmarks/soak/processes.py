@@ -6,27 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks.soak.answers import CutOffError, Summary, WrongShapeError
 from benchmarks.soak.questions import Question
 from tests.api_server import ROOT, serving
 
 LATENCY = 0.05  # seconds of each model's answer: time to hang up in
 THREADS = 8  # fewer than runs abreast, so that the pools are full after a few of them
 LINE = 2**20  # bytes of the longest line that a worker may write
-
-Summary = Mapping[str, Any]  # that of omni_router.summary, as far as a place tells it
-
-
-class WrongShapeError(Exception):
-    """What came is not what should be answered."""
-
-
-class CutOffError(Exception):
-    """The run has no outcome: its client left, or its process was killed."""
 
 
 def variables(folder: Path) -> dict[str, str]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.load_memory import resident, slope
+from benchmarks.soak.answers import CutOffError, Summary, WrongShapeError
 from benchmarks.soak.ledger import Ledger
 from benchmarks.soak.places import LIMIT, Place
-from benchmarks.soak.processes import CutOffError, Summary, WrongShapeError, hold
+from benchmarks.soak.processes import hold
 from benchmarks.soak.questions import ANSWERED, Question, make_question
 
 ABREAST = 16  # runs at once
