@@ -5,6 +5,8 @@ VENV ?= .venv
 PIP_ARGS ?=
 PORT ?= 2024
 JOBS ?= 10
+# Of the soak test, all places together.
+RUNS ?= 10000
 # How many processes run the tests; each takes 3 GB.
 WORKERS ?= 2
 
@@ -20,7 +22,7 @@ WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.inference.client 
 	|| { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest newest bench serve api ui docs screenshots lint format examples wheel clean
+.PHONY: help demo test lowest newest bench serve api ui docs screenshots lint format examples wheel clean soak
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +48,9 @@ bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 
 	$(BIN)/python -m benchmarks.cascade
 	$(BIN)/python -m benchmarks.arch --rounds 3
 	$(BIN)/python -m benchmarks.choices --layers 14 --rounds 5
+
+soak: $(VENV)/.test ## ask RUNS (10000) times with faults, kills and hang-ups, and tell what is lost or leaked (an hour; never in CI)
+	$(BIN)/python -m benchmarks.soak --runs $(RUNS)
 
 serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulated models when there is no token
 	@$(WITHOUT_TOKEN); LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=$${LANGSMITH_TRACING:-false} \
