@@ -73,7 +73,7 @@ def test_only_the_first_picture_counts() -> None:
 def test_a_photograph_may_be_a_file(tmp_path: Path) -> None:
     path = tmp_path / "photograph.jpg"
     path.write_bytes(phone_photograph())
-    [_, block] = user_message("What is this?", image=path).content
+    block = user_message("What is this?", image=path).content[1]
     assert isinstance(block, dict)
     assert block["image_url"]["url"] == data_url(path.read_bytes())
 

@@ -1,6 +1,6 @@
 """What of an image's bytes says its format and size, without the metadata before it.
 
-Pillow reads metadata piece by piece, and joins some of it anew with each piece: a few megabytes of comments take seconds
+Pillow reads metadata piece by piece, and joins some of it anew with each: a few megabytes of comments take seconds
 to minutes, and 64 KB of Exif can ask for a hundred megabytes. Nothing here needs metadata, so Pillow is not shown any.
 """
 
