@@ -7,10 +7,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
-import huggingface_hub
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import _http
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 from langchain_core.messages import HumanMessage
@@ -23,37 +21,18 @@ from omni_router.history.protocol import Use
 from omni_router.inference import hub_listing
 from omni_router.inference.client import HubInference
 from omni_router.inference.error_map import LONGEST_WAIT, specialist_errors
+from tests.foreign_model import Foreign, foreign_model
 
 SETTINGS = Settings(timeout=5)
 CHAT, CAPTION = "sandbox/text-generation-1", "sandbox/image-to-text-1"
 BYTES, BASE64, ADDRESS = (f"sandbox/text-to-image-{number}" for number in (1, 2, 3))
 DEEP = b"[" * 200_000
-Answer = Callable[[], httpx.Response]
-
-
-class Foreign(httpx.BaseTransport):
-    """Answers each call of a specialist as a test says, and everything else as the sandbox does."""
-
-    def __init__(self, box: Sandbox) -> None:
-        self.box = box
-        self.answer: Answer = lambda: httpx.Response(200)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method != "POST":
-            return self.box.transport.handle_request(request)
-        request.read()
-        return self.answer()
 
 
 @pytest.fixture
 def foreign(sandbox: Sandbox) -> Iterator[Foreign]:
-    transport = Foreign(sandbox)
-    before = _http._GLOBAL_CLIENT_FACTORY
-    huggingface_hub.set_client_factory(lambda: httpx.Client(transport=transport, timeout=None))  # noqa: S113
-    try:
-        yield transport
-    finally:
-        huggingface_hub.set_client_factory(before)
+    with foreign_model(sandbox) as model:
+        yield model
 
 
 def chat() -> object:

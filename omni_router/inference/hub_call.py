@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from omni_router import _sandbox
 from omni_router.errors import BadPicture
 from omni_router.inference import hang_up
+from omni_router.inference.answer_limits import LISTING, AnswerLimit
 from omni_router.inference.pictures import look_up, pinned
 
 if TYPE_CHECKING:
@@ -24,19 +25,20 @@ class _Call:
     timeout: float  # seconds
     started: float
     asked: float  # when its last request began
+    most: AnswerLimit
 
 
 _current: ContextVar[_Call | None] = ContextVar("hub_call", default=None)
 
 
 @contextmanager
-def hub_call(token: str | None, timeout: float) -> Iterator[None]:
+def hub_call(token: str | None, timeout: float, most: AnswerLimit = LISTING) -> Iterator[None]:
     """Send `token` on the Hub requests made in the block, and give up after `timeout` seconds of silence.
 
     Both are missing in the client where it asks the Hub who serves a model, or fetches a picture that a provider left
     at a URL: it then uses the process's own login, and waits for ever. Once `timeout` is over no further request
     begins, which ends the client's polling for a picture that never comes. An address outside Hugging Face, as a
-    provider may hand over, has to be a public one.
+    provider may hand over, has to be a public one. An answer that holds more than `most` ends with AnswerTooLong.
 
     Raises:
         HungUp: the run that this thread works for was cancelled.
@@ -52,7 +54,7 @@ def hub_call(token: str | None, timeout: float) -> Iterator[None]:
             "response": [*hooks["response"], _listen],
         }
     now = time.monotonic()
-    before = _current.set(_Call(token, timeout, started=now, asked=now))
+    before = _current.set(_Call(token, timeout, started=now, asked=now, most=most))
     try:
         yield
     except Exception:
@@ -74,6 +76,7 @@ def _sign(request: "httpx.Request") -> None:
         raise httpx.ReadTimeout(f"no answer within {call.timeout:g} s", request=request)
     limits = request.extensions.setdefault("timeout", {})
     request.extensions["timeout"] = {**httpx.Timeout(call.timeout).as_dict(), **{k: v for k, v in limits.items() if v}}
+    request.headers["accept-encoding"] = "gzip"  # what is unpacked while it is counted
     hub = httpx.URL(constants.ENDPOINT)
     # Scheme and port too: the same name over plain http would show the token to everyone on the way.
     if (request.url.scheme, request.url.host, request.url.port) == (hub.scheme, hub.host, hub.port):
@@ -85,7 +88,7 @@ def _sign(request: "httpx.Request") -> None:
 
 def _listen(response: "httpx.Response") -> None:
     if call := _current.get():
-        response.stream = hang_up.Heard(response, call.asked, call.timeout)
+        response.stream = hang_up.Heard(response, call.asked, call.timeout, call.most)
 
 
 def _pin(request: "httpx.Request") -> None:
