@@ -52,7 +52,8 @@ def chat(settings: Settings, *, streamed: bool = True) -> str:
 
     graph = StateGraph(Talk).add_node("node", node).add_edge(START, "node").add_edge("node", END).compile()
     mode: Any = ["messages", "values"] if streamed else ["values"]
-    *_, (_, result) = graph.stream({"answer": ""}, stream_mode=mode)
+    parts: Any = graph.stream({"answer": ""}, stream_mode=mode)
+    *_, (_, result) = parts
     return str(result["answer"])
 
 

@@ -19,6 +19,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from omni_router.errors import InvalidRequest
 from omni_router.messages import user_message
 from omni_router.routers.conversation import PICTURE, newest_user_text
+from omni_router.server.json_shape import check_values
 from omni_router.server.openai_api.errors import ApiError, shown
 from omni_router.server.openai_api.memory import DecisionMemory, request_digest
 
@@ -94,10 +95,11 @@ def _call(given: Any, where: str) -> tuple[str, str, str]:
 
 
 def _object(arguments: str) -> dict[str, Any] | None:
-    """Read what a model wrote as the arguments of a call; None when it is no JSON object."""
+    """Read what a model wrote as the arguments of a call; None when it is no JSON object, or a huge one."""
     try:
+        check_values(arguments.encode(errors="surrogatepass"))
         read = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # TooLarge is a ValueError
         return None
     return read if isinstance(read, dict) else None
 
