@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, messa
 from omni_router import _sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
+from omni_router.inference.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limit
 from omni_router.inference.error_map import is_stop_iteration, specialist_errors
 from omni_router.inference.http import check_hub_version
 from omni_router.inference.hub_call import HubHealth, forget_providers, hub_call
@@ -193,7 +194,7 @@ class HubInference:
 
         arrived = Arrived()
         try:
-            with self._client(model, None, settings) as client:
+            with self._client(model, None, settings, chat_limit(settings.max_new_tokens)) as client:
                 # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
                 endpoint = HuggingFaceEndpoint(
                     model=f"{model}:{provider}" if provider else model, task="conversational"
@@ -216,7 +217,7 @@ class HubInference:
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
         """Make a picture, and read it whole, so that a broken one fails here."""
-        with self._client(model, provider, settings) as client:
+        with self._client(model, provider, settings, IMAGE) as client:
             size = {"width": settings.width, "height": settings.height, "seed": settings.seed}
             given = {name: value for name, value in size.items() if value is not None}
             image: Image = client.text_to_image(prompt, model=model, **given)
@@ -230,7 +231,7 @@ class HubInference:
 
     def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
         """Describe a picture with a model that takes no question; the picture is fetched and checked here."""
-        with self._client(model, provider, settings) as client:
+        with self._client(model, provider, settings, CAPTION) as client:
             box = _sandbox.active()
             picture = load_picture(
                 url,
@@ -243,7 +244,7 @@ class HubInference:
         return str(text)
 
     @contextmanager
-    def _client(self, model: str, provider: str | None, settings: Settings) -> Iterator[Any]:
+    def _client(self, model: str, provider: str | None, settings: Settings, most: AnswerLimit) -> Iterator[Any]:
         from huggingface_hub import InferenceClient
 
         token = self.token()
@@ -256,7 +257,7 @@ class HubInference:
                 cause="no token of the Hub",
                 detail="a token of the Hub starts with hf_, this one does not",
             )
-        with specialist_errors(model, token), hub_call(token, settings.timeout, self._hub):
+        with specialist_errors(model, token), hub_call(token, settings.timeout, most, health=self._hub):
             client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
             try:
                 with client:

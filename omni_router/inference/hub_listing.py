@@ -1,6 +1,5 @@
 """What the Hub says about models: plain JSON, as it can be kept on disk. One function for each question."""
 
-import math
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -10,6 +9,7 @@ from typing_extensions import NotRequired, TypedDict
 from omni_router.inference.hub_call import INFERENCE_ROUTER, forget_providers, hub_call
 
 CHAT = "conversational"  # what providers call both kinds of chat, with pictures and without
+_ABSURD = 10**12  # no price and no number of tokens; JSON's numbers may have any number of digits
 LIMIT = 20  # models a task: several times what a turn can try
 
 
@@ -138,7 +138,7 @@ def _offer(provider: dict[str, Any]) -> OfferEntry:
     return OfferEntry(
         provider=str(provider.get("provider")),
         task=CHAT,
-        context_length=context if isinstance(context, int) else None,
+        context_length=context if type(context) is int and 0 < context < _ABSURD else None,
         input_price=_price(prices.get("input")),
         output_price=_price(prices.get("output")),
         tools=_yes_or_no(provider.get("supports_tools")),
@@ -151,7 +151,9 @@ def _yes_or_no(found: object) -> bool | None:
 
 
 def _price(found: object) -> float | None:
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found) if 0 <= found < _ABSURD else None
 
 
 def _dicts(found: object) -> Iterable[dict[str, Any]]:

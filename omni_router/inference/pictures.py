@@ -12,6 +12,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from omni_router.errors import BadPicture
+from omni_router.inference.image_header import header_of
 
 if TYPE_CHECKING:
     from omni_router.inference.http import httpx
@@ -39,7 +40,7 @@ def picture_type(data: bytes) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below
-            with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
+            with Image.open(io.BytesIO(header_of(data)), formats=list(FORMATS)) as image:
                 width, height, name = image.width, image.height, str(image.format)
                 image.verify()
     except Image.DecompressionBombError as error:

@@ -7,6 +7,7 @@ import orjson
 from pydantic import ValidationError
 from starlette.requests import Request
 
+from omni_router.server.json_shape import TooLarge, parse_json
 from omni_router.server.openai_api.errors import ApiError
 from omni_router.server.openai_api.messages import wrong
 from omni_router.server.openai_api.requests import Body
@@ -33,14 +34,20 @@ async def read_json(request: Request) -> dict[str, Any]:
     """Read the body as a JSON object.
 
     Raises:
-        ApiError: the body is not a JSON object, or its content type is another.
+        ApiError: the body is not a JSON object, its content type is another, or it holds more than anybody sends.
     """
     # A page in somebody's browser may send anything else to a server on their machine without asking it first.
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ApiError("Send the body as JSON, with the header `Content-Type: application/json`.", status=415,
                        code="unsupported_media_type")  # fmt: skip
+    # Not request.body(): it joins its pieces in a copy, and keeps them for as long as the answer takes.
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
     try:
-        found = orjson.loads(await request.body())
+        found = await parse_json(body)
+    except TooLarge as error:
+        raise ApiError(f"The body holds more than is taken: {error}.", status=413, code="request_too_large") from error
     except orjson.JSONDecodeError as error:
         raise ApiError(f"The body is not valid JSON: {error}", code="invalid_json") from error
     if not isinstance(found, dict):

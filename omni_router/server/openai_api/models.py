@@ -5,7 +5,7 @@ from typing import Any
 
 from omni_router.config.policy import Route
 from omni_router.model_id import split_model_id
-from omni_router.server.openai_api.errors import ApiError
+from omni_router.server.openai_api.errors import ApiError, shown
 from omni_router.services import Services
 from omni_router.tasks import TASKS
 
@@ -27,12 +27,12 @@ def chosen(model: str, routes: Sequence[Route]) -> dict[str, Any]:
         route = next((route for route in routes if route.name.casefold() == name.casefold()), None)
         if route is None:
             allowed = ", ".join(f"{OMNI}/{route.name}" for route in routes)
-            raise _unknown(f"There is no route {name!r}; allowed are {allowed}.")
+            raise _unknown(f"There is no route {shown(name)}; allowed are {allowed}.")
         return {"route": route.name}
     if split_model_id(model) == (None, None):
         raise _unknown(
-            f"The model is {model!r}; allowed are {OMNI} (the router chooses), {OMNI}/ROUTE, and a model of the Hub "
-            "as org/name or org/name:provider. GET /v1/models lists them."
+            f"The model is {shown(model)}; allowed are {OMNI} (the router chooses), {OMNI}/ROUTE, and a model of the "
+            "Hub as org/name or org/name:provider. GET /v1/models lists them."
         )
     return {"model": model}
 
