@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import httpx
+from omni_router.inference.http import httpx
 
 MB = 2**20
 

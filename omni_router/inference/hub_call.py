@@ -65,8 +65,9 @@ def hub_call(
         HungUp: the run that this thread works for was cancelled.
         httpx.ConnectError: the Hub did not answer, and `health` is given.
     """
-    import httpx
     from huggingface_hub import get_session
+
+    from omni_router.inference.http import httpx
 
     client = get_session()
     hooks = client.event_hooks
