@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from omni_router.errors import ConfigurationError
 from omni_router.server.openai_api.errors import ApiError
 
-MAX_BODY = 20_000_000  # bytes: a picture of 14 MB as base64, or several million tokens
+MAX_BODY = 20_000_000  # bytes: a picture of 14 MB as base64, or several million tokens; takes up to 180 MB in memory
 MAX_CONCURRENT = 128  # twice the threads of OMNI_THREADS: as many again may wait for one
 
 
