@@ -37,7 +37,7 @@ def test_the_provider_is_sent_what_the_settings_say(sandbox: Sandbox) -> None:
 def test_what_is_not_asked_for_is_not_sent(sandbox: Sandbox) -> None:
     chat(Settings())
     [parameters] = sent(sandbox)
-    assert set(parameters) == {"model", "max_tokens", "temperature", "stream"}
+    assert set(parameters) == {"model", "temperature", "stream"}
 
 
 def test_a_provider_that_refuses_them_is_asked_once_more_without(sandbox: Sandbox) -> None:

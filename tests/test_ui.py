@@ -158,7 +158,7 @@ def test_the_second_tab_shows_routes_their_models_and_plots(page: Page) -> None:
 @pytest.mark.parametrize(
     ("fault", "message", "hint"),
     [
-        ("token_401", "token is missing, wrong", "Set HF_TOKEN"),
+        ("token_401", "token is missing, wrong", "On the server, set HF_TOKEN"),
         ("overloaded_503", "could not answer right now", "Ask again in a minute"),
     ],
 )

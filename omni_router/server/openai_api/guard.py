@@ -15,7 +15,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.server.openai_api.errors import ApiError
 from omni_router.server.replay import replayed
 
-MAX_BODY = 20_000_000  # bytes: a picture of 14 MB as base64, or several million tokens
+MAX_BODY = 20_000_000  # bytes: a picture of 14 MB as base64, or several million tokens; takes up to 180 MB in memory
 MAX_CONCURRENT = 128  # twice the threads of OMNI_THREADS: as many again may wait for one
 BODY_SECONDS = 30.0  # for a whole body: the largest one comes at 5 Mbit/s, and one that never ends is not waited for
 
