@@ -16,7 +16,7 @@ from benchmarks.report import table, write_section
 from benchmarks.soak.places import PLACES
 from benchmarks.soak.processes import Worker
 from benchmarks.soak.questions import make_question
-from benchmarks.soak.run import ABREAST, Outcome, Soak
+from benchmarks.soak.run import ABREAST, SPARE_THREADS, Outcome, Soak
 
 RUNS = 10_000
 LEAST_RUNS = 400  # with fewer there is hardly a run left once a process is warm
@@ -31,11 +31,11 @@ cancels its request or closes its stream. `omni-router serve`, and a worker that
 as this process does, are killed (SIGKILL) during the first quarter and started anew; they and the LangGraph server are
 stopped for up to three seconds (SIGSTOP), and another process holds the lock of the policy as long. *Cut off* are runs
 that a client left or a kill ended. *Lost* are answers whose use the policy file lacks, and runs whose decision its log
-lacks, which is nearly full at the start and so set aside soon. *Leaked* are open files, threads and child processes at
-the end beyond those once the process was warm. *Bytes a run* is resident memory by least squares from then on. Some of
-it is kept on purpose: the sandbox of a server keeps its last requests and `/v1` the decisions of its last answers,
-10,000 of each, the LangGraph server its runs, and A2A its tasks; and the first thousand runs of a process mostly show
-its allocators coming to their size."""
+lacks, which is nearly full at the start and so set aside soon. *Leaked* are open files and child processes at the end
+beyond those once the process was warm, and threads beyond these and the {SPARE_THREADS} that pools may still have made.
+*Bytes a run* is resident memory by least squares from then on. Some of it is kept on purpose: the sandbox of a server
+keeps its last requests and `/v1` the decisions of its last answers, 10,000 of each, the LangGraph server its runs, and
+A2A its tasks; and the first thousand runs of a process mostly show its allocators coming to their size."""
 
 
 async def soak(runs: int, seed: int, folder: Path) -> list[Outcome]:

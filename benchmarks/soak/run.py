@@ -27,6 +27,7 @@ RUNS_A_KILL, RUNS_A_TROUBLE = 30, 60
 SHORTEST, LONGEST = 0.3, 3.0  # seconds of a hang or a held lock: those who wait for the lock give up after ten
 LOOKS = 60  # at the memory, of each place
 SETTLING = 20  # looks, a second apart: connections that were hung up are closed by then
+SPARE_THREADS = ABREAST  # a pool has a thread for each call that ever came at once: at most one for each run abreast
 SHOWN = 3  # messages of what went wrong
 
 
@@ -47,10 +48,10 @@ class Held:
         return cls(len([*(process / "fd").iterdir()]), len(threads), children)
 
     def more_than(self, other: "Held") -> "Held":
-        """Return what is held beyond another count."""
+        """Return what is held beyond another count, and beyond the threads that a pool may still have made."""
         return Held(
             max(0, self.files - other.files),
-            max(0, self.threads - other.threads),
+            max(0, self.threads - other.threads - SPARE_THREADS),
             max(0, self.children - other.children),
         )
 
