@@ -46,7 +46,15 @@ def embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embeddings: Path) -> Iterator[None]:
     """No test reads the developer's own token, login, policy or folder, or leaves a sandbox to the next."""
-    for name in ("HF_TOKEN", "HF_API_TOKEN", "HUGGING_FACE_HUB_TOKEN", "NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS"):
+    for name in (
+        "HF_TOKEN",
+        "HF_API_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "COLORTERM",
+        "COLUMNS",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name in (
         "ROUTE_CONFIG",
