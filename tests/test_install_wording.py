@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
+from packaging.requirements import Requirement
 
 from omni_router.errors import install_command, missing_package
 
@@ -54,3 +55,20 @@ def test_every_extra_that_is_told_exists() -> None:
 def test_a_missing_package_is_told_with_the_command_for_it() -> None:
     assert str(missing_package("the page needs Gradio", "ui")) == f"the page needs Gradio: {install_command('ui')}"
     assert install_command("ui") == 'pip install -e ".[ui]" in a checkout of omni-router'
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("pydantic", "2.12.5"),
+        ("mcp", "1.30.0"),
+        ("mcp", "2.3.0"),
+        ("transformers", "5.23.0"),
+        ("transformers", "5.24.0"),
+    ],
+)
+def test_the_bounds_leave_room_for_what_other_packages_ask_for(name: str, version: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = chain(project["dependencies"], *project["optional-dependencies"].values())
+    [required] = [each for each in map(Requirement, listed) if each.name == name]
+    assert version in required.specifier
