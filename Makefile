@@ -5,12 +5,16 @@ VENV ?= .venv
 PIP_ARGS ?=
 PORT ?= 2024
 JOBS ?= 10
+# Of the soak test, all places together.
+RUNS ?= 10000
 # How many processes run the tests; each takes 3 GB.
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
-INSTALL := $(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt
+# The exact versions the suite runs with; empty: the newest that pyproject.toml allows.
+CONSTRAINTS ?= --constraint constraints.txt
+INSTALL := $(PIP) install --quiet $(PIP_ARGS) $(CONSTRAINTS)
 DEPENDS := pyproject.toml constraints.txt requirements/embedded.txt
 
 # What a server does first: where there is no token, it simulates the models and says so.
@@ -18,7 +22,7 @@ WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.inference.client 
 	|| { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench serve api ui docs screenshots lint format examples wheel clean
+.PHONY: help demo test lowest newest bench serve api ui docs screenshots lint format examples wheel clean soak
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +33,12 @@ demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; 
 test: $(VENV)/.test ## run all tests
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
+lowest: ## run a part of the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
+	PYTHON=$(PYTHON) WORKERS=$(WORKERS) .ci/lowest $(VENV)-lowest
+
+newest: ## run all tests with the newest versions that pyproject.toml allows, in .venv-newest
+	$(MAKE) test VENV=$(VENV)-newest CONSTRAINTS=
+
 bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 GB of memory; best on a quiet machine)
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.observe
@@ -38,6 +48,9 @@ bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 
 	$(BIN)/python -m benchmarks.cascade
 	$(BIN)/python -m benchmarks.arch --rounds 3
 	$(BIN)/python -m benchmarks.choices --layers 14 --rounds 5
+
+soak: $(VENV)/.test ## ask RUNS (10000) times with faults, kills and hang-ups, and tell what is lost or leaked (an hour; never in CI)
+	$(BIN)/python -m benchmarks.soak --runs $(RUNS)
 
 serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulated models when there is no token
 	@$(WITHOUT_TOKEN); LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true LANGSMITH_TRACING=$${LANGSMITH_TRACING:-false} \
@@ -71,7 +84,7 @@ wheel: $(VENV)/.core ## build the wheel into dist/
 	$(PIP) wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove the environment, caches and what runs have left
-	rm -rf $(VENV) dist site outputs .langgraph_api .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest dist site outputs .langgraph_api .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.core: $(DEPENDS)
 	@echo "Setting up $(VENV): about 1.5 GB, a minute or two"

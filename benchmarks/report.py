@@ -96,6 +96,7 @@ def _machine() -> str:
 _HEAD = """\
 # Benchmarks
 
-Written by `make bench`. Times are medians with the 5th and 95th percentile in brackets; what is compared was measured
-in turns, in one run. The machine is a small shared one, so the ratios mean more than the times.
+Written by `make bench`, and the soak test by `make soak`. Times are medians with the 5th and 95th percentile in
+brackets; what is compared was measured in turns, in one run. The machine is a small shared one, so the ratios mean
+more than the times.
 """

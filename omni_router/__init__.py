@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omni_router import errors
     from omni_router._sandbox import sandbox
+    from omni_router._version import __version__
     from omni_router.agents.chat_model import ChatOmni
     from omni_router.agents.tool import omni_tool
     from omni_router.config.settings import Settings
@@ -23,6 +24,7 @@ __all__ = [
     "Decision",
     "Services",
     "Settings",
+    "__version__",
     "build_graph",
     "errors",
     "give_feedback",
@@ -36,6 +38,7 @@ _HOME = {
     "Decision": "omni_router.state",
     "Services": "omni_router.services",
     "Settings": "omni_router.config.settings",
+    "__version__": "omni_router._version",
     "build_graph": "omni_router.graph",
     "give_feedback": "omni_router.decisions.feedback",
     "omni_tool": "omni_router.agents.tool",

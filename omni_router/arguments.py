@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import get_args
 
 from omni_router.config.environment import Environment, RouterName
+from omni_router.parser import Parser, PrintVersion, did_you_mean, nearest
 
 EXAMPLES = """\
 examples:
   omni-router --list-routes
         every route, what it is for, and the models it has used
   omni-router --list-models code_generation
-        who serves what for a route, or for a task such as text-to-image
+        the models that providers serve for a route, or for a task such as text-to-image
   omni-router --prompt "Write a haiku about rivers" --sandbox
         try it with simulated models: no token, no network
   HF_TOKEN=hf_... omni-router --prompt "Write a haiku about rivers"
@@ -22,65 +23,81 @@ examples:
   omni-router --prompt "What flower is this?" --image-url garden.jpg
         ask about a picture: a local file or a public address
   git diff | omni-router --prompt "Write a commit message for this" -
-        put what is piped in below the prompt; without the - stdin is not read. --prompt - takes it as the prompt
+        add what is piped in below the prompt; stdin is read only where there is a -
+  omni-router --prompt - < question.txt
+        the prompt from stdin
   curl -s https://example.com/garden.jpg | omni-router --prompt "What flower is this?" --image-url -
         the picture from stdin
   omni-router --prompt "Plot twist ideas?" --route creative_writing --model ORG/NAME
-        settle the route, the model, or both yourself
+        choose the route, the model, or both yourself
   omni-router --prompt "Plot twist ideas?" --skip-specialists --json | jq .route
         only route, for a script
   omni-router --check
-        what is wrong with the policy: routes that overlap, models that nobody serves any more
+        find problems in the policy: routes that overlap, models that no provider serves any more
   omni-router --prompt "Plot twist ideas?" --decision-log decisions.jsonl
   omni-router --why --decision-log decisions.jsonl
-        keep a log of decisions, and have the last one explained
+        keep a log of decisions, and explain the last one
   omni-router --replay decisions.jsonl --route-config new.json
-        what a changed policy would have decided; exit status 1 when something differs
+        what a changed policy would have decided; exit status 1 when any decision differs
   omni-router --feedback 3f9a good
-        say that a decision of the log was good, bad, or should have been another route ("other": none of them)
+        rate a logged decision: good, bad, or the route it should have been (other: none fits)
   omni-router eval requests.jsonl
-        how often the router is right on requests whose route you know (omni-router eval --help)
+        measure how often the router is right (omni-router eval --help)
   source <(omni-router completion bash)
-        have the shell complete flags, files and names of routes; zsh, fish, tcsh and powershell too
+        complete flags, files and route names in the shell; also zsh, fish, tcsh and powershell
 
-On a terminal an answer is wrapped, in colours, and a picture is shown small where COLORTERM says truecolor.
-With --json stdout is JSON alone: one object, but an array of --list-routes, --list-models and --check, and a line a
-query of --demo. What ends with status 2 leaves it empty, and says on stderr what to correct.
+On a terminal answers are wrapped and coloured, and a small preview of each image is shown where
+COLORTERM is truecolor. With --json stdout holds JSON only: one object, an array for --list-routes,
+--list-models and --check, one object per line for --demo. On exit status 2 stdout is empty, and
+stderr says what to correct.
 
 files:
-  ./route_config.json   the routes and their history; edit it freely. Another one: --route-config
-  ./outputs/            generated pictures. Another folder: --output-dir
+  ./route_config.json   the routes and their history; edit it freely (change with --route-config)
+  ./outputs/            generated images (change with --output-dir)
 
 environment (a flag wins):
-  HF_API_TOKEN, HF_TOKEN     the Hugging Face token; else the stored login of `hf auth login`
+  HF_API_TOKEN, HF_TOKEN     the Hugging Face token; else the login stored by `hf auth login`
   OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_SANDBOX=1
-  OMNI_ROUTER_PROMPT         json (route, model and reason) or trained (the checkpoint's own form, route only)
-  OMNI_ROUTER_URL            the server of --router endpoint, or of cascade, which auto is with one;
-                             OMNI_ROUTER_API_KEY is its key, OMNI_ROUTER_TIMEOUT how many seconds it may take for a
-                             choice before semantic makes it (2)
-  OMNI_FALLBACK_ROUTE        the route that answers what no route is for, or none, which refuses it (the policy's)
+                             the same as the flags of these names
+  OMNI_ROUTER_PROMPT         json (asks for route, model and reason) or trained (the form that the
+                             checkpoint was trained on; route only)
+  OMNI_ROUTER_URL            the server for --router endpoint and cascade; with one, auto is cascade
+  OMNI_ROUTER_API_KEY        the key of that server
+  OMNI_ROUTER_TIMEOUT        seconds that server may take before semantic decides instead (2)
+  OMNI_FALLBACK_ROUTE        the route that answers what no route is for; none refuses it
+                             (the policy's)
   OMNI_MAX_NEW_TOKENS        length limit of text answers, in tokens (the provider's own)
-  OMNI_ENCODER               the encoder of semantic and cascade, a Hub id or a folder (all-MiniLM-L6-v2)
-  OMNI_CASCADE_TARGET        --router cascade: semantic decides alone from this confidence on, 0 to 1 (0.9); below it
-                             asks the server of OMNI_ROUTER_URL, else arch, and learns what that one decides
-  OMNI_CASCADE_SIZE          how many of these lessons are kept (1500), in the file OMNI_CASCADE_PATH (beside the
-                             policy, or in the store of OMNI_HISTORY); OMNI_CASCADE_TEXT=1 keeps what was asked
-  OMNI_HISTORY               file, or postgresql://USER@HOST/DATABASE for many machines, or store (of the host's graph)
-  OMNI_DECISION_LOG          a file that decisions are appended to; OMNI_DECISION_LOG_TEXT=1 keeps what was asked
+  OMNI_ENCODER               the encoder of semantic and cascade: a Hub id or a folder
+                             (all-MiniLM-L6-v2)
+  OMNI_CASCADE_TARGET        --router cascade: semantic decides alone at or above this confidence,
+                             0 to 1 (0.9); below it, the server of OMNI_ROUTER_URL or else arch
+                             decides, and semantic learns from that
+  OMNI_CASCADE_SIZE          how many of these decisions are kept to learn from (1500)
+  OMNI_CASCADE_PATH          the file they are kept in (beside the policy, or in the store of
+                             OMNI_HISTORY)
+  OMNI_CASCADE_TEXT=1        keep the text of the requests with them
+  OMNI_HISTORY               file, postgresql://USER@HOST/DATABASE (shared by many machines), or
+                             store (of the graph that embeds this one)
+  OMNI_DECISION_LOG          a file to which every decision is appended
+  OMNI_DECISION_LOG_TEXT=1   keep the text of the requests in it
   OMNI_API_KEY, OMNI_MAX_BODY, OMNI_MAX_CONCURRENT
-                             key and limits of /v1, see omni-router serve --help
-  OMNI_TRACING=1             spans for the OpenTelemetry SDK of the program around the graph
-  OMNI_METRICS=1             counts for Prometheus, which a server shows at /omni/metrics
-  OMNI_CACHE_DIR             where what the Hub said is kept between runs (the user's cache folder)
-  OMNI_ROUTER_NEW_IDS=1      let arch name a model that is not among the candidates; the catalog has the last word
-  OMNI_MCP_HOSTS             on the LangGraph server: names beside this machine's under which /mcp answers, by commas
-  OMNI_THREADS               how many slow calls may run at once under async hosts (64), three quarters of
-                             them of one model
-  OMNI_SANDBOX_LATENCY       seconds a simulated model takes (0)
-  NO_COLOR, FORCE_COLOR      no colours at all; colours even where stdout is no terminal
+                             key and limits of /v1 (omni-router serve --help)
+  OMNI_TRACING=1             send spans to the OpenTelemetry SDK of the program around the graph
+  OMNI_METRICS=1             count for Prometheus; a server shows the counts at /omni/metrics
+  OMNI_CACHE_DIR             where answers of the Hub are cached (the cache folder of the user)
+  OMNI_ROUTER_NEW_IDS=1      let arch name models that are no candidates; the catalog checks them
+  OMNI_HOSTS                 servers: further host names to answer to, separated by commas; * is every
+                             name (OMNI_MCP_HOSTS is its older name)
+  OMNI_THREADS               how many blocking calls may run at once under async hosts (64), three quarters
+                             of them of one model
+  OMNI_SANDBOX_LATENCY       seconds that a simulated model takes (0)
+  NO_COLOR, FORCE_COLOR      never use colours; use them even when stdout is not a terminal
 
-exit status: 0 answered (or routed to a model, when only routing), 1 no answer, 2 something to correct first,
-130 interrupted
+exit status:
+  0    answered; when only routing, a model was chosen
+  1    no answer
+  2    something to correct first
+  130  interrupted
 """
 
 
@@ -91,6 +108,7 @@ ACTIONS = (
     *("prompt", "demo", "list_routes", "list_models", "check", "why", "replay", "feedback"),
     *("history_export", "history_import"),
 )
+_FLAGS = {action: f"--{action}".replace("_", "-") for action in ACTIONS}
 
 
 # What makes the parser of each subcommand, apart from reading flags with it, so that help and completion know them. It
@@ -102,35 +120,76 @@ SUBCOMMANDS = {
     "ui": "omni_router.ui.arguments:ui_parser",
 }
 
+USAGE = f"""\
+omni-router --prompt TEXT [-] [FLAG ...]
+       omni-router --demo | --list-routes | --check | ... [FLAG ...]
+       omni-router {{{",".join(SUBCOMMANDS)}}} ...
+"""
+
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the flags; what cannot be meant ends the process with status 2."""
     given = sys.argv[1:] if argv is None else list(argv)
     if given and given[0] in SUBCOMMANDS:
         without = argparse.Namespace(json=False, debug_router=False)  # of those that have no such flag
-        return subcommand(given[0]).parse_args(given[1:], without)
-    parser = _Parser(
-        prog="omni-router",
-        description="Pick the right Hugging Face model for a prompt, call it, and remember what worked.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_flags(parser)
-    parser.add_argument("stdin", nargs="?", type=_dash, metavar="-", help="put what comes on stdin below the prompt")
-    args = parser.parse_args(given)
+        below = subcommand(given[0])
+        below.check_flags(given[1:])
+        return below.parse_args(given[1:], without)
+    parser = _make_parser()
+    if given and not given[0].startswith("-"):  # before the flags, which may be those of the command that was meant
+        parser.error(_no_command(given[0], parser))
+    parser.check_flags(given)
+    args, more = parser.parse_known_args(given)
+    args.stdin = _read_dash([*args.stdin, *more], args, parser)
     _check(args, parser)
     return args
 
 
-def subcommand(name: str) -> argparse.ArgumentParser:
+def _read_dash(words: Sequence[str], args: argparse.Namespace, parser: Parser) -> str | None:
+    """Return the - that is not the value of a flag, if there is one; any other such word ends with status 2."""
+    for word in words:
+        if word in SUBCOMMANDS:
+            parser.error(f"the command comes first: omni-router {word}")
+        if word != STDIN and args.prompt is not None:
+            parser.error(f"unexpected {word!r}; put quotes around a prompt of several words")
+        if word != STDIN:
+            parser.error(_no_command(word, parser))
+    if len(words) > 1:
+        parser.error("stdin can be read only once; use - once")
+    return words[0] if words else None
+
+
+def _no_command(word: str, parser: Parser) -> str:
+    """Say that there is no such command, with the one that was probably meant, or the action of that name."""
+    if nearest(word, SUBCOMMANDS):
+        return f"there is no command {word!r}{did_you_mean(word, SUBCOMMANDS)}"
+    if f"--{word}" in parser.flags:
+        return f"there is no command {word!r}; did you mean --{word}?"
+    names = ", ".join(SUBCOMMANDS)
+    return f"there is no command {word!r}; a prompt goes after --prompt, and the commands are {names}"
+
+
+def subcommand(name: str) -> Parser:
     """Make the parser of a subcommand."""
     module, function = SUBCOMMANDS[name].split(":")
-    made: argparse.ArgumentParser = getattr(import_module(module), function)()
+    made: Parser = getattr(import_module(module), function)()
     return made
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells of the subcommands too; they are read only when that is asked for."""
+def _make_parser() -> Parser:
+    parser = _MainParser(
+        "omni-router",
+        usage=USAGE,
+        description="Pick the right Hugging Face model for a prompt, call it, and remember what worked.",
+        epilog=EXAMPLES,
+    )
+    add_flags(parser)
+    parser.add_argument("stdin", nargs="*", metavar="-", help="add what comes on stdin below the prompt")
+    return parser
+
+
+class _MainParser(Parser):
+    """Lists the subcommands too; their parsers are made only when that is asked for."""
 
     def format_help(self) -> str:
         """Put what each subcommand is for before the examples."""
@@ -145,6 +204,7 @@ def _commands() -> str:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the command itself."""
     parser.set_defaults(act=None)
+    parser.add_argument("--version", action=PrintVersion, nargs=0, help="show the version and exit")
     _add_actions(parser)
     _add_routing(parser)
     _add_calling(parser)
@@ -154,19 +214,21 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def _add_actions(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to do (one of these)")
     what.add_argument("--prompt", metavar="TEXT|-", help="route and answer one prompt; - reads it from stdin")
-    what.add_argument("--demo", action="store_true", help="route and answer eight queries of every kind")
+    what.add_argument("--demo", action="store_true", help="route and answer eight sample prompts")
     what.add_argument("--list-routes", action="store_true", help="show the routes, their models and package versions")
     what.add_argument("--list-models", type=_not_empty, metavar="TASK|ROUTE",
                       help="show the models that inference providers serve now")  # fmt: skip
-    what.add_argument("--check", action="store_true", help="report what is wrong with the policy")
+    what.add_argument("--check", action="store_true", help="report problems in the policy")
     what.add_argument("--why", nargs="?", const="", metavar="ID",
-                      help="explain a decision of the log (the last one), by the start of its id")  # fmt: skip
-    what.add_argument("--replay", type=_path, metavar="LOG", help="decide a log's requests anew, and show what differs")
+                      help="explain a logged decision: the last one, or the one whose id starts with ID")  # fmt: skip
+    what.add_argument(
+        "--replay", type=_path, metavar="LOG", help="decide a log's requests again, and show what differs"
+    )
     what.add_argument("--feedback", nargs=2, type=_not_empty, metavar=("ID", "good|bad|ROUTE|other"),
-                      help="judge a decision of the log; it counts when models are ranked")  # fmt: skip
+                      help="rate a logged decision; ratings count when models are ranked")  # fmt: skip
     what.add_argument("--history-export", type=_path, metavar="FILE", help="write the history to a file")
     what.add_argument(
-        "--history-import", type=_path, metavar="FILE", help="take in such a file, or a route_config.json"
+        "--history-import", type=_path, metavar="FILE", help="add the history in such a file, or in a route_config.json"
     )
 
 
@@ -175,25 +237,25 @@ def _add_routing(parser: argparse.ArgumentParser) -> None:
     routing.add_argument(
         "--router",
         choices=get_args(RouterName),
-        help="the router engine (auto); cascade: semantic, and where "
-        "it is not sure a server or arch, from which it learns",
+        help="the router engine (auto); cascade: semantic, which asks a server or arch "
+        "where it is unsure, and learns from them",
     )
     routing.add_argument(
         "--router-model",
         metavar="ID|PATH",
-        help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder; for a server "
-        "the name it knows the model by",
+        help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder; "
+        "with a server, the name of its model",
     )
     routing.add_argument("--router-url", type=_not_empty, metavar="URL",
                          help="an OpenAI-compatible server, for --router endpoint or cascade")  # fmt: skip
     routing.add_argument("--route-config", type=_path, metavar="PATH", help="policy and history (./route_config.json)")
     routing.add_argument("--history", type=_not_empty, metavar="WHERE",
                          help="file (beside the policy), or postgresql://USER@HOST/DATABASE")  # fmt: skip
-    routing.add_argument("--route", type=_not_empty, metavar="ROUTE", help="take this route; the router is not asked")
+    routing.add_argument("--route", type=_not_empty, metavar="ROUTE", help="use this route, without asking the router")
     routing.add_argument("--model", type=_not_empty, metavar="ORG/NAME[:PROVIDER]",
-                         help="call this model and no other; the route is still chosen")  # fmt: skip
+                         help="use only this model; the route is still chosen by the router")  # fmt: skip
     add_fallback_route(routing)
-    routing.add_argument("--skip-specialists", action="store_true", help="only route; call no model")
+    routing.add_argument("--skip-specialists", action="store_true", help="only route; do not call a model")
     routing.add_argument("--debug-router", action="store_true", help="show the router's raw reply and the candidates")
 
 
@@ -203,7 +265,7 @@ def _add_calling(parser: argparse.ArgumentParser) -> None:
         "--image-url",
         type=_not_empty,
         metavar="URL|PATH|-",
-        help="a picture that belongs to the prompt; - reads it from stdin",
+        help="an image to send with the prompt; - reads it from stdin",
     )
     calling.add_argument(
         "--hf-token", metavar="T", help="Hugging Face token (HF_TOKEN keeps it out of the shell history)"
@@ -231,11 +293,13 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--json",
         action="store_true",
-        help="JSON alone on stdout: one object a query and line, an array with --list-routes",
+        help="print JSON only on stdout: one object per line and prompt, an array for --list-routes",
     )
     output.add_argument("--decision-log", type=_path, metavar="PATH", help="append every decision to this file")
-    output.add_argument("--log-text", action="store_true", help="keep in the log what was asked, not its hash alone")
-    output.add_argument("--output-dir", type=_path, metavar="DIR", help="where generated pictures go (./outputs)")
+    output.add_argument(
+        "--log-text", action="store_true", help="keep the text of requests in the log, not only its hash"
+    )
+    output.add_argument("--output-dir", type=_path, metavar="DIR", help="the folder for generated images (./outputs)")
 
 
 def read_environment(args: argparse.Namespace) -> Environment:
@@ -261,19 +325,12 @@ def read_environment(args: argparse.Namespace) -> Environment:
 
 def _not_empty(text: str) -> str:
     if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty")
+        raise argparse.ArgumentTypeError("must not be empty")
     return text
 
 
 def _path(text: str) -> Path:
     return Path(_not_empty(text))
-
-
-def _dash(text: str) -> str:
-    if text != STDIN:
-        names = ", ".join(SUBCOMMANDS)
-        raise argparse.ArgumentTypeError(f"there is no command {text!r}, only {names}; a prompt goes after --prompt")
-    return text
 
 
 def _at_least_one(text: str) -> int:
@@ -294,17 +351,18 @@ def _temperature(text: str) -> float:
 
 def _check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """End with status 2 where flags contradict each other."""
-    if sum(getattr(args, action) not in (None, False) for action in ACTIONS) != 1:
-        parser.error(
-            f"give one of {', '.join(f'--{action}' for action in ACTIONS)} (--help shows examples)".replace("_", "-")
-        )
+    given = [flag for action, flag in _FLAGS.items() if getattr(args, action) not in (None, False)]
+    if not given:
+        parser.error(f"one of {', '.join(_FLAGS.values())} is required")
+    if len(given) > 1:
+        parser.error(f"{', '.join(given[:-1])} and {given[-1]} exclude each other")
     if args.image_url is not None and args.prompt is None:
-        parser.error("--image-url belongs to a --prompt")
+        parser.error("--image-url needs --prompt")
     if args.stdin and args.prompt is None:
-        parser.error("- belongs to a --prompt")
+        parser.error("- needs --prompt")
     if [args.prompt, args.image_url, args.stdin].count(STDIN) > 1:
-        parser.error("stdin can be read once; give - once")
+        parser.error("stdin can be read only once; use - once")
     if args.prompt is not None and not args.prompt.strip():
-        parser.error("--prompt is empty; say what you want answered")
+        parser.error("--prompt must not be empty")
     if args.hf_token is not None and not args.hf_token.strip():
-        parser.error("--hf-token is empty; leave it out to use HF_TOKEN or the stored login")
+        parser.error("--hf-token must not be empty; leave it out to use HF_TOKEN or the stored login")

@@ -16,6 +16,7 @@ from omni_router.arguments import parse_arguments, read_environment
 from omni_router.config.environment import Environment
 from omni_router.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
 from omni_router.errors import OmniRouterError
+from omni_router.missing_policy import missing_policy
 from omni_router.terminal import RESET, is_terminal
 from omni_router.waiting import ERASE, waiting
 
@@ -47,7 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except ModuleNotFoundError as error:
-        print(f"omni-router: the package {error.name} is missing; see the README on how to install", file=sys.stderr)
+        print(
+            f"omni-router: the package {error.name} is not installed; the README says how to install it",
+            file=sys.stderr,
+        )
         return MISUSED
     except OSError as error:  # of stdout: a full disk, or whoever read it has gone
         if not isinstance(error, BrokenPipeError):
@@ -116,12 +120,15 @@ def _act(args: argparse.Namespace) -> int:
     """Do what was asked for."""
     if args.act:  # a subcommand's own
         return int(_load(args.act)(args))
-    if args.list_routes:
-        return _list_routes(args)
+    environment = read_environment(args)
     if args.prompt is not None or args.demo:
-        return _answer(args)
+        return _answer(environment, args)
+    if not args.replay and (note := missing_policy(environment, records=bool(args.feedback or args.history_import))):
+        print(f"omni-router: {note}", file=sys.stderr)  # a replay ends without the file
+    if args.list_routes:
+        return _list_routes(environment, args)
     deed = next(deed for action, deed in _DEEDS.items() if getattr(args, action) not in (None, False))
-    return int(_load(deed)(read_environment(args), args))
+    return int(_load(deed)(environment, args))
 
 
 def _load(place: str) -> Any:
@@ -129,11 +136,11 @@ def _load(place: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _list_routes(args: argparse.Namespace) -> int:
+def _list_routes(environment: Environment, args: argparse.Namespace) -> int:
     from omni_router.config.route_file import RouteFile
     from omni_router.listing import core_versions, routes_as_json, routes_as_text
 
-    file = RouteFile(read_environment(args).route_config)
+    file = RouteFile(environment.route_config)
     versions = core_versions()
     missing = [name for name, version in versions.items() if version is None]
     print(routes_as_json(file) if args.json else routes_as_text(file))
@@ -144,24 +151,42 @@ def _list_routes(args: argparse.Namespace) -> int:
     return MISUSED if missing else ANSWERED
 
 
-def _answer(args: argparse.Namespace) -> int:
+def _answer(environment: Environment, args: argparse.Namespace) -> int:
     from omni_router.console import Console
     from omni_router.inference.client import find_token
     from omni_router.stdin import asked
 
-    environment = read_environment(args)
     queries = list(DEFAULT_MULTI_MODAL_QUERIES) if args.demo else [asked(args)]
     console = Console(as_json=args.json, debug=args.debug_router, policy=environment.route_config)
+    if note := missing_policy(environment, records=True):
+        console.note(note)
     only_route = args.skip_specialists
     if not only_route and not environment.sandbox and not find_token(args.hf_token):
         only_route = True
-        console.note("no Hugging Face token: routing only. Set HF_TOKEN (or give --hf-token) for answers, "
-                     "or --sandbox for simulated ones.")  # fmt: skip
+        console.note("no Hugging Face token: routing only. Set HF_TOKEN (or --hf-token) for answers, "
+                     "or use --sandbox for simulated ones.")  # fmt: skip
     if environment.sandbox:
-        console.note("sandbox: the models' answers and pictures below are simulated on this machine; routing is real.")
+        console.note("sandbox: answers and images are simulated on this machine; routing is real.")
         console.note(f"policy and history: {environment.route_config}")
+        if args.demo and args.route_config is None:
+            _name_models_of_the_demo(environment, console)
     waiting.begin("starting")
     return _run(queries, args, environment, console, only_route=only_route)
+
+
+def _name_models_of_the_demo(environment: Environment, console: "Console") -> None:
+    from omni_router._sandbox.demo_policy import name_models
+    from omni_router.config.route_file import RouteFile
+
+    try:
+        name_models(RouteFile(environment.route_config))
+    except OSError as error:
+        console.note(f"{environment.route_config} cannot be written: {error}")
+    else:
+        console.note(
+            'in it, each route names a model of the sandbox, as yours may name real ones ("models": ["org/name"]); '
+            "how they differ: omni-router --list-models text-generation --sandbox"
+        )
 
 
 def _run(
@@ -176,7 +201,7 @@ def _run(
     messages = [user_message(query.prompt, query.image) for query in queries]
     graph = build_graph(Services.from_environment(environment, token=args.hf_token), settings).compile()
     if is_terminal(sys.stderr) and not args.stdin and lies_unread():
-        console.note("what is piped in was not read; a - after the prompt puts it below the prompt.")
+        console.note("stdin was not read; put a - after the prompt to add what is piped in below it.")
     failed = False
     for number, (query, message) in enumerate(zip(queries, messages, strict=True), 1):
         console.begin(query, number, len(queries))

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from omni_router.arguments import SUBCOMMANDS, add_flags, subcommand
+from omni_router.parser import Parser
 from omni_router.routers import OTHER
 from omni_router.tasks import TASKS
 
@@ -27,17 +28,18 @@ examples:
         in a folder of $fpath
   omni-router completion fish > ~/.config/fish/completions/omni-router.fish
   omni-router completion names
-        tasks and routes, one a line: what the scripts ask for; also routes, and verdicts (what --feedback takes)
+        tasks and routes, one per line, as the scripts ask for them; also routes, and verdicts (the
+        values of --feedback)
 """
 
 
-def completion_parser() -> argparse.ArgumentParser:
+def completion_parser() -> Parser:
     """Make the parser of what follows `completion`."""
-    parser = argparse.ArgumentParser(
-        prog="omni-router completion",
-        description="Print a script that makes a shell complete this command.",
+    parser = Parser(
+        "omni-router completion",
+        usage="omni-router completion SHELL",
+        description="Print a script with which a shell completes this command.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(act="omni_router.completion:print_completion")
     parser.add_argument("what", choices=(*SHELLS, *BEFORE), metavar="SHELL", help=", ".join(SHELLS))

@@ -103,9 +103,9 @@ class Console:
     def close(self, environment: Environment) -> None:
         """Say at the end of a demo what was what."""
         if environment.sandbox:
-            self.note("what was real: the router, the graph, the Hugging Face client, the history and the files.")
-            self.note("what was the sandbox: the Hub's model list, its providers, and so every answer and picture.")
-        self.note(f"history: {environment.route_config}   pictures: {environment.output_dir}")
+            self.note("real: the router, the graph, the Hugging Face client, the history and the files.")
+            self.note("simulated: the model list of the Hub, its providers, and therefore all answers and images.")
+        self.note(f"history: {environment.route_config}   images: {environment.output_dir}")
 
     def _event(self, event: dict[str, Any]) -> None:
         waiting.end()

@@ -176,6 +176,16 @@ class ConfigurationError(OmniRouterError):
     """Something to fix before a run: a file, a package, a checkpoint."""
 
 
+def install_command(extra: str) -> str:
+    """Return the command that installs what an extra of this package brings: from a checkout, until it is published."""
+    return f'pip install -e ".[{extra}]" in a checkout of omni-router'
+
+
+def missing_package(problem: str, extra: str) -> ConfigurationError:
+    """Return the error of a package that is not installed: what needs it, and which extra brings it."""
+    return ConfigurationError(f"{problem}: {install_command(extra)}")
+
+
 class PolicyFileError(ConfigurationError):
     """route_config.json cannot be used; the file is left untouched."""
 

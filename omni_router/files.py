@@ -1,34 +1,22 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, by one process at a time."""
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-LOCK_TIMEOUT = 10.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
-
-def write_whole(target: Path, text: str) -> None:
-    """Replace `target` in one step: a reader, or a crash, meets the old file or the new one, never a part.
-
-    Whoever calls this holds the lock of the file.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    draft = target.with_name(f".{target.name}.tmp")  # one name: we hold the lock, and what a crash left is written over
-    with draft.open("w", encoding="utf-8") as file:
-        if target.exists():  # before anything is in it: the file may not be for everyone's eyes
-            draft.chmod(target.stat().st_mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(target)
-    if os.name == "posix":  # the rename itself lives in the folder
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
+LOCK_PATIENCE = 1.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
+LOCK_AGAIN = 60.0  # seconds in which nobody waits for such a lock; it is taken if it is free
+LOCK_POLL = 0.005  # seconds between two tries: busy writers leave a lock free for moments only
+LOCK_LOOKS = 10  # within the patience: whether the file was written, and its writers are busy and not stuck
+LOCK_MOST = 30  # times the patience that busy writers are waited for
+READABLE = 0o644
+NEVER = float("-inf")
 
 Signature = tuple[int, int, int]
 
@@ -40,3 +28,130 @@ def signature(path: Path) -> Signature | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def write_whole(target: Path, text: str, *, instead_of: Signature | Literal["any"] | None = "any") -> bool:
+    """Replace `target` in one step: readers and crashes see either the old file or the new one, never a part.
+
+    Whoever calls this holds the lock of the file, which editors do not know: a file that is no longer the version
+    `instead_of`, which the text was made from, is left as it is.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = target.with_name(f".{target.name}.tmp")  # one name: we hold the lock, and what a crash left is written over
+    try:
+        _write(draft, text, like=target)
+        if instead_of not in ("any", signature(target)):
+            draft.unlink()
+            return False
+        draft.replace(target)
+    except OSError:
+        draft.unlink(missing_ok=True)  # half a draft would keep a full disk full
+        raise
+    if os.name == "posix":  # the rename itself lives in the folder
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    return True
+
+
+def _write(draft: Path, text: str, *, like: Path) -> None:
+    with draft.open("w", encoding="utf-8") as file:
+        if like.exists():  # before anything is in it: the file may not be for everyone's eyes
+            draft.chmod(like.stat().st_mode)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class WriteLock:
+    """Lets one process at a time write a file, and does not let a process that is stuck hold up the others.
+
+    Once a lock was waited for in vain, it is only tried for a while: taken if it is free, and not waited for.
+    """
+
+    def __init__(self, *, mode: int = READABLE) -> None:
+        self._mode = mode
+        self._waits_again_at = NEVER
+
+    @contextmanager
+    def held(self, path: Path, *, of: Path, wait: bool = True) -> Iterator[None]:
+        """Hold the lock file `path`, which the writers of the file `of` hold one at a time.
+
+        Raises:
+            TimeoutError: another process holds it; an OSError, like all that may be wrong with the lock file.
+        """
+        from filelock import FileLock
+
+        patience = LOCK_PATIENCE if wait and time.monotonic() >= self._waits_again_at else 0.0
+        lock = FileLock(path, mode=self._mode, poll_interval=LOCK_POLL)
+        try:
+            _acquire(lock, of, patience)
+        except TimeoutError:
+            if patience:
+                self._waits_again_at = time.monotonic() + LOCK_AGAIN
+            raise
+        try:
+            self._waits_again_at = NEVER
+            yield
+        finally:
+            lock.release()
+
+
+def _acquire(lock: "BaseFileLock", of: Path, patience: float) -> None:
+    """Wait for a lock while others write the file, and for `patience` seconds when they do not.
+
+    Raises:
+        TimeoutError: whoever holds it is stuck.
+    """
+    found, started = signature(of), time.monotonic()
+    end, latest = started + patience, started + LOCK_MOST * patience
+    while not _is_taken(lock, patience / LOCK_LOOKS):
+        before, found, now = found, signature(of), time.monotonic()
+        if found != before and now < latest:
+            end = now + patience
+        elif now >= end:
+            raise TimeoutError(f"another process holds the lock {lock.lock_file}")
+
+
+def _is_taken(lock: "BaseFileLock", patience: float) -> bool:
+    try:
+        lock.acquire(timeout=patience)
+    except TimeoutError:
+        return False
+    return True
+
+
+class Pause:
+    """How long a file that could not be written is left alone: longer each time, until it changes.
+
+    The first failure costs no pause: it may have been about a moment.
+    """
+
+    FIRST, MOST = 1.0, 60.0  # seconds
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._until = NEVER
+        self._found: Signature | None = None
+
+    def over(self, found: Signature | None) -> bool:
+        """Return whether to try again, the file being this version of it."""
+        return found != self._found or time.monotonic() >= self._until
+
+    def lengthen(self, found: Signature | None) -> None:
+        """Take note of one more failure, with this version of the file."""
+        if self._failures:
+            self._until = time.monotonic() + min(self.FIRST * 2.0 ** (self._failures - 1), self.MOST)
+        self._found = found
+        self._failures = min(self._failures + 1, 10)
+
+    def end(self) -> None:
+        """Take note of a success."""
+        self._failures, self._until = 0, NEVER

@@ -7,6 +7,7 @@ from langgraph.graph import END, START, StateGraph
 
 from omni_router.config.settings import Settings
 from omni_router.edges import anything_untried, needs_retry, what_next, which_model, which_specialist
+from omni_router.errors import ConfigurationError
 from omni_router.once import once
 from omni_router.services import Services
 from omni_router.state import Input, Output, State
@@ -22,7 +23,15 @@ def build_graph(services: Services | None = None, settings: Settings = Settings(
     Args:
         services: what the nodes work with; by default made from the environment when first used.
         settings: what holds when a run's context is no `Settings`, as in a parent graph with a context of its own.
+
+    Raises:
+        ConfigurationError: the first argument is not `Services`.
     """
+    if services is not None and not isinstance(services, Services):
+        raise ConfigurationError(
+            f"the first argument of build_graph is Services, not {type(services).__name__}; "
+            "give settings by name: build_graph(settings=Settings(...))"
+        )
     made = (lambda: services) if services else once(Services.from_environment)
     specialists: dict[Hashable, str] = {name: task.node for name, task in TASKS.items()}
     graph = Graph(State, context_schema=Settings, input_schema=Input, output_schema=Output)

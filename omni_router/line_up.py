@@ -21,7 +21,7 @@ def line_up(
     listed: dict[str, Listing] = services.catalog.models(dict.fromkeys(route.task for route in routes))
     waits, now = services.history.cooling(), datetime.now(timezone.utc)
     sandboxed = _sandbox.active() is not None
-    return {
+    lines = {
         route.name: order_of_choice(
             [r for r in services.history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])],
             [model for model in listed[route.task] if model.meets(needs)] or listed[route.task],
@@ -31,3 +31,11 @@ def line_up(
         )
         for route in routes
     }
+    if previous and previous["route"] in lines and previous.get("by_caller"):
+        lines[previous["route"]] = [_as_callers(each, previous) for each in lines[previous["route"]]]
+    return lines
+
+
+def _as_callers(candidate: Candidate, previous: Previous) -> Candidate:
+    """Return a candidate with the caller as its source if the thread had it from there."""
+    return {**candidate, "source": "caller"} if candidate["model"] == previous["model"] else candidate

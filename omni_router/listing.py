@@ -9,7 +9,7 @@ from typing import Any
 from omni_router.config.route_file import RouteFile
 from omni_router.history.protocol import ModelRecord
 from omni_router.history.rank import by_rank
-from omni_router.terminal import paint
+from omni_router.terminal import WIDTH, line_width, paint
 
 CORE_PACKAGES = ("langgraph", "langchain-huggingface", "torch", "transformers", "huggingface_hub", "Pillow")
 KEYS = ("id", "first_seen", "last_used", "last_reason", "uses")
@@ -29,10 +29,11 @@ def routes_as_text(file: RouteFile) -> str:
     """Give the routes and their models for a person to read."""
     routes = file.routes()  # first: an unusable path is told by it
     where = str(file.path) if file.path.exists() else f"the packaged default ({file.path} does not exist yet)"
-    lines = [f"Routes of {where}", ""]
+    lines, width = [f"Routes of {where}", ""], line_width() or WIDTH
     for route in routes:
-        lines.append(f"{paint(route.name, 'bold')}  [{route.task}]")
-        lines.append(textwrap.fill(route.description, 100, initial_indent="    ", subsequent_indent="    "))
+        fallback = ", the fallback" if route.fallback else ""
+        lines.append(f"{paint(route.name, 'bold')}  [{route.task}{fallback}]")
+        lines.append(textwrap.fill(route.description, width, initial_indent="    ", subsequent_indent="    "))
         models = _models(file, route.name)
         lines += [f"    - {_told(model)}" for model in models] or ["    - no model used yet"]
     return "\n".join(lines)

@@ -21,7 +21,7 @@ def user_message(text: str, image: str | Path | None = None) -> HumanMessage:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise InvalidRequest("the prompt is not valid text: it holds bytes that are no UTF-8") from error
+        raise InvalidRequest("the prompt is not valid text: it holds bytes that are not valid UTF-8") from error
     if image is None:
         return HumanMessage(text)
     url = _url(str(image))

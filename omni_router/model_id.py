@@ -36,9 +36,16 @@ def is_model_id(text: str) -> bool:
     return not words or not words <= _PLACEHOLDER_WORDS
 
 
-@lru_cache(maxsize=4096)
+_LONGEST = 512  # characters that are looked at: two parts of 96, a provider, and blanks around them
+
+
 def split_model_id(text: str) -> tuple[str | None, str | None]:
     """Split `org/name` or `org/name:provider` into model and provider; (None, None) when it is neither."""
+    return _split(text) if len(text) <= _LONGEST else (None, None)
+
+
+@lru_cache(maxsize=4096)
+def _split(text: str) -> tuple[str | None, str | None]:
     model, colon, provider = text.strip().partition(":")
     if not is_model_id(model) or (colon and not _PROVIDER.fullmatch(provider)):
         return None, None

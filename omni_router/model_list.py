@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -18,8 +19,9 @@ from omni_router.history.cooldown import write_time
 from omni_router.history.open import open_history
 from omni_router.inference.catalog import CatalogModel, Check, HubCatalog, Survey
 from omni_router.model_id import is_sandbox_model
+from omni_router.model_table import Row, format_table
 from omni_router.tasks import TASKS
-from omni_router.terminal import paint
+from omni_router.terminal import paint, table_width
 from omni_router.waiting import waiting
 
 
@@ -34,7 +36,7 @@ def list_models(environment: Environment, args: argparse.Namespace) -> int:
     file = RouteFile(environment.route_config)
     task, route = _task_and_route(file, args.list_models)
     catalog = open_catalog(environment, args.hf_token)
-    waiting.begin("asking the Hub who serves what")
+    waiting.begin("asking the Hub for models and providers")
     survey = catalog.survey(task)
     rows = [_Row(model) for model in survey.models]
     if route:
@@ -56,8 +58,8 @@ def _task_and_route(file: RouteFile, wanted: str) -> tuple[str, Route | None]:
         return name, None
     if route := next((route for route in routes if route.name.casefold() == name), None):
         return route.task, route
-    allowed = ", ".join([*TASKS, *(route.name for route in routes)])
-    raise ConfigurationError(f"--list-models takes a task or a route, not {wanted!r}; there are {allowed}")
+    names = ", ".join(route.name for route in routes)
+    raise ConfigurationError(f"--list-models takes a task ({', '.join(TASKS)}) or a route ({names}), not {wanted!r}")
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,19 @@ class _Row:
         offers = [asdict(offer) for offer in self.model.offers]
         return {"id": self.model.id, "providers": offers, "place": self.place, "notes": self.notes}
 
-    def as_cells(self) -> tuple[str, ...]:
-        """Give the largest context and the lowest prices, which need not be those of one provider."""
+    def as_row(self) -> Row:
+        """Return the largest context and the lowest prices, which need not be those of one provider."""
         offers = self.model.offers
         contexts = [offer.context_length for offer in offers if offer.context_length is not None]
         tools = [offer.tools for offer in offers if offer.tools is not None]
-        return (
-            self.model.id,
-            ", ".join(self.model.providers) or "-",
+        facts = (
             f"{max(contexts):,}" if contexts else "",
             _lowest(offer.input_price for offer in offers),
             _lowest(offer.output_price for offer in offers),
             ("yes" if any(tools) else "no") if tools else "",
-            "; ".join([*([f"number {self.place}"] if self.place else []), *self.notes]),
         )
+        notes = "; ".join([*([f"number {self.place}"] if self.place else []), *self.notes])
+        return Row(self.model.id, self.model.providers, facts, notes)
 
 
 def _lowest(prices: Iterable[float | None]) -> str:
@@ -124,21 +125,19 @@ def _standing(check: Check | None) -> str | None:
 
 
 def _as_table(title: str, rows: Sequence[_Row]) -> str:
-    head = ("model", "providers", "context", "$ in", "$ out", "tools", "order of choice")
-    cells = [head, *(row.as_cells() for row in rows)]
-    columns = [column for column in zip(*cells, strict=True) if any(column[1:])]
-    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
-    first, *lines = ("  ".join(row).rstrip() for row in zip(*padded, strict=True))
-    units = "Context: tokens, the most. Prices: US dollars for a million tokens, the lowest."
-    return "\n".join([f"Served for {title}. {units}", "", paint(first, "bold"), *lines])
+    width = table_width()
+    head, *lines = format_table([row.as_row() for row in rows], width)
+    units = "Context: the largest, in tokens. Prices: the lowest, in US dollars per million tokens."
+    served = f"Models served for {title}. {units}"
+    return "\n".join([textwrap.fill(served, width) if width else served, "", paint(head, "bold"), *lines])
 
 
 def _notes(survey: Survey, task: str) -> Iterator[str]:
     """Say what is not as good as it could be."""
     if survey.stale and survey.at is not None:
         at = write_time(datetime.fromtimestamp(survey.at, timezone.utc))
-        yield f"the Hub could not be asked anew; this is what was served at {at}"
+        yield f"the Hub did not answer; this list is from {at}"
     if survey.missing:
-        yield f"{' and '.join(survey.missing)} could not be had: check the network connection and the token"
+        yield f"could not load {' and '.join(survey.missing)}: check the network connection and the token"
     elif not survey.models:
         yield f"no inference provider serves a model for {task} right now"

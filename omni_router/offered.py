@@ -60,16 +60,21 @@ def route_options(
         candidates: the models of each route, best first; absent: no models are named.
     """
     others = tuple(dict.fromkeys((*counterexamples, *learned(OTHER))))
-    return [
-        OfferedRoute(
-            route.name,
-            route.description,
-            (*route.examples, *learned(route.name)),
-            tuple(_model_name(candidate) for candidate in (candidates or {}).get(route.name, ())),
-            others,
-        )
-        for route in routes
-    ]
+    models = candidates or {}
+    return [_option(route, tuple(learned(route.name)), others, models.get(route.name, ())) for route in routes]
+
+
+def _option(
+    route: Route, learned: tuple[str, ...], others: tuple[str, ...], candidates: Iterable["Candidate"]
+) -> OfferedRoute:
+    return OfferedRoute(
+        route.name,
+        route.description,
+        examples=(*route.examples, *learned),
+        candidates=tuple(map(_model_name, candidates)),
+        counterexamples=others,
+        learned=frozenset(learned) - frozenset(route.examples),
+    )
 
 
 def options_of_services(

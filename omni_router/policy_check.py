@@ -86,7 +86,7 @@ def _summary(found: Sequence[Finding], document: Document, path: Path) -> str:
     models = len({record["id"] for records in document.models.values() for record in records})
     of = f"{path}: {_count(len(document.routes), 'route')}, {_count(models, 'model')}"
     if not found:
-        return f"All is well with {of}"
+        return f"No problems found in {of}"
     levels = Counter(finding.level for finding in found)
     return f"{', '.join(_count(number, level) for level, number in levels.items())} in {of}"
 
@@ -99,7 +99,7 @@ def _warned(document: Document, path: Path) -> Iterator[Finding]:
     for warning in document.warnings:
         yield Finding("problem", warning, f"Correct it in {path}")
     if not document.routes:
-        yield Finding("problem", "there is no route to choose", f"Add one to {path}")
+        yield Finding("problem", "the policy has no routes", f"Add one to {path}")
 
 
 def _incomplete(document: Document) -> Iterator[Finding]:
@@ -109,7 +109,7 @@ def _incomplete(document: Document) -> Iterator[Finding]:
         certain = default_task(route.name.casefold()) != DEFAULT_TASK
         if route.name not in named and not certain:
             hint = f'Give it a "task", one of {", ".join(TASKS)}'
-            yield Finding("problem", f"it names no task, and is taken for {DEFAULT_TASK}", hint, route.name)
+            yield Finding("problem", f"it has no task, so {DEFAULT_TASK} is assumed", hint, route.name)
         if not route.examples and not document.learned[route.name.casefold()]:
             hint = 'Give it "examples": a dozen requests as people write them'
             yield Finding("note" if certain else "problem", "it has no examples", hint, route.name)
@@ -119,18 +119,18 @@ def _same_examples(routes: Sequence[Route]) -> Iterator[Finding]:
     for one, other in combinations(routes, 2):
         for text in sorted({t.casefold() for t in one.examples} & {t.casefold() for t in other.examples}):
             finding = f"route {other.name} has the same example {text[:60]!r}"
-            yield Finding("problem", finding, "Leave it where it belongs", one.name)
+            yield Finding("problem", finding, "Keep it in one of them", one.name)
 
 
 def _overlapping(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]:
     try:
         found = overlaps(routes, encoder)
     except ConfigurationError as error:
-        yield Finding("note", "descriptions were not compared, the encoder cannot be loaded", str(error).rstrip("."))
+        yield Finding("note", "descriptions were not compared: the encoder cannot be loaded", str(error).rstrip("."))
         return
     for (one, other), texts, likeness in found:
-        finding = f'its description is much like that of {other} ({likeness}): "{texts[0]}" and "{texts[1]}"'
-        yield Finding("problem", finding, "Join the two, or say in each what sets it apart", one)
+        finding = f'its description is very similar to that of {other} ({likeness}): "{texts[0]}" and "{texts[1]}"'
+        yield Finding("problem", finding, "Merge the two, or describe what distinguishes them", one)
 
 
 def _unserved(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
@@ -146,11 +146,11 @@ def _unserved(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
     for (route, record), check in zip(wanted, _looked_up(wanted, catalog), strict=True):
         away += not check.verified
         if check.refused:
-            yield Finding("problem", check.why, "Take it out, or name another model", route.name, record["id"])
+            yield Finding("problem", check.why, "Remove it, or name another model", route.name, record["id"])
         elif check.model != record["id"]:
-            yield Finding("note", f"it is now called {check.model}", "Write the new id", route.name, record["id"])
+            yield Finding("note", f"it is now called {check.model}", "Use the new id", route.name, record["id"])
     if away:
-        finding = f"{away} of {len(wanted)} models could not be looked up, the Hub was not reached"
+        finding = f"{away} of {len(wanted)} models could not be looked up: the Hub could not be reached"
         yield Finding("note", finding, "Check the network connection and the token, then run this again")
 
 
@@ -172,5 +172,5 @@ def _unused(document: Document) -> Iterator[Finding]:
         if any(record.get("uses") for record in records):
             for record in records:
                 if not record.get("uses"):
-                    hint = "Leave it as a reserve, or take it out"
-                    yield Finding("note", "never used, while others of the route were", hint, route.name, record["id"])
+                    hint = "Keep it as a reserve, or remove it"
+                    yield Finding("note", "never used, unlike others of the route", hint, route.name, record["id"])

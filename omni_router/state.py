@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from omni_router.artifacts import Artifact
 from omni_router.errors import ErrorInfo, ErrorKind
@@ -65,6 +65,7 @@ class Previous(TypedDict):
 
     route: str | None
     model: str | None
+    by_caller: NotRequired[bool]  # the caller had named the model: its uses stay the caller's
 
 
 class Input(TypedDict):

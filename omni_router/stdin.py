@@ -30,12 +30,12 @@ def asked(args: argparse.Namespace) -> Query:
     if prompt == STDIN:
         prompt = _text()
         if not prompt.strip():
-            raise InvalidRequest("nothing came on stdin; say what you want answered")
+            raise InvalidRequest("stdin is empty, and --prompt - reads the prompt from it")
     elif args.stdin:
         below = _text()
         prompt = f"{prompt}\n\n{below}" if below.strip() else prompt
         if not below.strip():
-            _tell("nothing came on stdin; only the prompt is asked")
+            _tell("stdin is empty; only the prompt is sent")
     return Query(prompt, _picture() if image == STDIN else image)
 
 
@@ -55,15 +55,15 @@ def lies_unread() -> bool:
 
 def _text() -> str:
     if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
-        _tell("reading the terminal; Ctrl-D ends the text")
+        _tell("reading from the terminal; end with Ctrl-D")
     data = _read(MAX_TEXT)
     if len(data) > MAX_TEXT:
-        raise InvalidRequest(f"stdin holds more than {MAX_TEXT:,} bytes, which is what is read; send a part of it")
+        raise InvalidRequest(f"stdin holds more than {MAX_TEXT:,} bytes, which is the limit; send less")
     try:
         return data.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         wrong = f"byte 0x{data[error.start]:02x} at position {error.start:,}"
-        raise InvalidRequest(f"stdin is no UTF-8 text: {wrong}; convert it, with iconv for example") from error
+        raise InvalidRequest(f"stdin is not valid UTF-8: {wrong}; convert it, for example with iconv") from error
 
 
 def _picture() -> str:
@@ -81,7 +81,7 @@ def _read(most: int) -> bytes:
     try:
         return sys.stdin.buffer.read(most + 1)
     except (AttributeError, OSError, ValueError) as error:  # there is none, or it is closed
-        raise InvalidRequest("stdin is closed, and - asks for what comes on it") from error
+        raise InvalidRequest("stdin is closed, and - reads from it") from error
 
 
 def _tell(text: str) -> None:

@@ -51,3 +51,12 @@ def line_width() -> int | None:
     from shutil import get_terminal_size  # compressors come with it, which the start does not need
 
     return min(get_terminal_size().columns, WIDTH) if is_terminal(sys.stdout) else None
+
+
+def table_width() -> int | None:
+    """Return the columns a table may have: those of the terminal, or COLUMNS; None on a pipe, where nothing is cut."""
+    from shutil import get_terminal_size
+
+    if not is_terminal(sys.stdout) and not os.environ.get("COLUMNS"):
+        return None
+    return get_terminal_size().columns

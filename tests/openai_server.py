@@ -13,10 +13,13 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from starlette.types import ASGIApp
 
 from omni_router import Services, Settings, build_graph
 from omni_router.inference.client import HubInference
-from omni_router.server.serve import make_app
+from omni_router.server.openai_api.guard import Limits
+from omni_router.server.request_log import RequestLog
+from omni_router.server.serve import make_app, server_config
 
 TEXT = "sandbox/text-generation-1"
 PAINTER = "sandbox/text-to-image-1"
@@ -24,10 +27,19 @@ EYES = "sandbox/image-text-to-text-1"
 
 
 @contextmanager
-def openai_server(services: Services, settings: Settings = Settings()) -> Iterator[str]:  # noqa: B008 (frozen)
-    """Serve a graph on a free loopback port, and give the address of /v1."""
-    app = make_app(build_graph(services, settings).compile(), only_local=True)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+def openai_server(
+    services: Services,
+    settings: Settings = Settings(),  # noqa: B008 (frozen)
+    *,
+    cors: Sequence[str] = (),
+    log: list[str] | None = None,
+    limits: Limits | None = None,
+) -> Iterator[str]:
+    """Serve a graph on a free loopback port, and give the address of /v1; `log` gets a line for each request."""
+    app: ASGIApp = make_app(build_graph(services, settings).compile(), only_local=True, cors=cors, limits=limits)
+    if log is not None:
+        app = RequestLog(app, log.append)
+    server = uvicorn.Server(server_config(app, timeout_graceful_shutdown=5))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

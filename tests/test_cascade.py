@@ -481,7 +481,7 @@ def test_requests_go_on_during_a_refit(
     ],
 )
 def test_a_value_that_is_not_allowed_is_told_with_those_that_are(name: str, wrong: str, allowed: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name} is '{wrong}'; allowed .*{allowed}"):
+    with pytest.raises(ConfigurationError, match=f"{name} must be .*{allowed}.*, not '{wrong}'"):
         Environment.read(variables={name: wrong})
 
 

@@ -132,7 +132,7 @@ def test_the_request_asks_for_served_trending_models_with_their_mapping(sandbox:
     (record,) = sandbox.requests
     assert record.query["inference_provider"] == ["all"]
     assert record.query["sort"] == ["trendingScore"]
-    assert record.query["expand"] == ["inferenceProviderMapping", "gated"]
+    assert record.query["expand"] == ["inferenceProviderMapping", "gated", "createdAt"]
     assert record.query["limit"] == ["20"]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -211,7 +212,8 @@ def test_the_token_is_used_and_never_shown(sandbox: Sandbox) -> None:
     model = ChatOmni(api_key="hf_secret", route="question_answering")
     model.invoke("How do tides work?")
     assert {record.token for record in sandbox.requests if record.method == "POST"} == {"hf_secret"}
-    assert "hf_secret" not in f"{model!r} {model.asdict()} {model._identifying_params}"
+    as_dict = model.asdict() if hasattr(model, "asdict") else model.dict()  # langchain-core before 1.4.9
+    assert "hf_secret" not in f"{model!r} {as_dict} {model._identifying_params}"
 
 
 # ---- tools and forms
@@ -454,6 +456,9 @@ def test_a_compiled_graph_can_be_given(services: Services, router: ScriptedRoute
     assert model.invoke("How do tides work?").response_metadata["decision"]["model"] == FIRST
 
 
+@pytest.mark.skipif(
+    version("langchain-core") < "1.6", reason="before 1.6 langchain-core imports transformers, if it is installed"
+)
 def test_importing_the_model_loads_no_model_library() -> None:
     import subprocess
     import sys

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,33 @@ def test_demo_answers_all_queries_and_leaves_a_picture(demo: Any) -> None:
     assert sum(used.values()) == 8
     assert used["image_generation"] == used["image_understanding"] == 1
     assert not (folder / "route_config.json").exists(), "the sandbox keeps to its own policy file"
+
+
+def test_the_demo_shows_that_models_are_chosen_and_says_who_named_them(demo: Any) -> None:
+    folder, done = demo
+    recorded = re.findall(r"recorded model '(\S+)' for route '(\S+)'", done.stdout)
+    assert {route: model for model, route in recorded} == {
+        "casual_conversation": "sandbox/text-generation-1",
+        "summarization": "sandbox/text-generation-3",
+        "question_answering": "sandbox/text-generation-1",
+        "code_generation": "sandbox/text-generation-2",
+        "code_debugging": "sandbox/text-generation-2",
+        "image_generation": "sandbox/text-to-image-1",
+        "image_understanding": "sandbox/image-text-to-text-1",
+    }
+    assert "each route names a model of the sandbox" in done.stderr
+    named = json.loads((folder / "outputs" / "sandbox" / "route_config.json").read_text())
+    assert {"id": "sandbox/text-generation-3", "uses": 0} in next(e for e in named if e["name"] == "translation")[
+        "models"
+    ]
+
+
+def test_the_demo_leaves_a_policy_of_the_callers_as_it_is(capsys: Capture, tmp_path: Path) -> None:
+    own = tmp_path / "own.json"
+    own.write_text('[{"name": "code_generation", "description": "writing code"}]')
+    main(["--demo", "--router", "semantic", "--sandbox", "--skip-specialists", "--route-config", str(own)])
+    assert "each route names" not in capsys.readouterr().err
+    assert "sandbox/text-generation-2" not in own.read_text()
 
 
 def test_demo_queries_are_the_eight() -> None:
@@ -149,7 +177,9 @@ def test_only_routing_without_any_model_is_status_1(capsys: Capture) -> None:
 )
 def test_misuse_is_status_2(args: tuple[str, ...], capsys: Capture) -> None:
     assert status_of_usage_error(*args) == 2
-    assert "omni-router: error:" in capsys.readouterr().err
+    told, usage = capsys.readouterr().err.splitlines()
+    assert told.startswith("omni-router: ")
+    assert usage.startswith("usage: omni-router")
 
 
 def test_broken_policy_file_is_status_2_names_the_line_and_stays_as_it_is(capsys: Capture, tmp_path: Path) -> None:
@@ -186,7 +216,7 @@ def test_a_variable_with_a_wrong_value_is_named(
     told = capsys.readouterr().err
     assert variable in told
     assert "perhaps" in told
-    assert "allowed are" in told
+    assert "must be one of" in told
 
 
 def test_list_routes_shows_everything(capsys: Capture, tmp_path: Path) -> None:

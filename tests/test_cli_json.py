@@ -77,7 +77,9 @@ def test_history_export_and_import(log: Path, capsys: Capture, tmp_path: Path) -
     said = told(capsys, "--history-export", exported, "--route-config", policy)
     assert said == {"file": exported, "models": 1, "examples": 0}
     said = told(capsys, "--history-import", exported, "--route-config", str(tmp_path / "new.json"))
-    assert said == {"file": exported, "changes": 1, "passed_over": 0}
+    assert said == {"file": exported, "changes": 1, "already_here": 0, "not_taken": 0, "passed_over": 0}
+    said = told(capsys, "--history-import", exported, "--route-config", policy)
+    assert said == {"file": exported, "changes": 0, "already_here": 1, "not_taken": 0, "passed_over": 0}
 
 
 def test_everything_else(log: Path, capsys: Capture, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_whoever_pipes_something_in_without_a_dash_is_told(tmp_path: Path) -> No
         process.stdin.flush()
         shown = seen.until()
         process.stdin.close()
-    assert "what is piped in was not read" in shown
+    assert "stdin was not read" in shown
     with on_terminal([*argv, "-"], tmp_path, stdin=subprocess.PIPE) as (seen, process):
         assert process.stdin
         process.stdin.write(b"notes")
@@ -96,15 +96,15 @@ def test_nothing_on_stdin_leaves_the_prompt_as_it_is_and_is_told(put: Put, capsy
     assert main(["--prompt", "Sum up", "-", "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["prompt"] == "Sum up"
-    assert "nothing came on stdin" in captured.err
+    assert "stdin is empty" in captured.err
 
 
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "nothing came on stdin"),
+        (b"", "stdin is empty"),
         (b"a" * (MAX_TEXT + 1), "more than 1,048,576 bytes"),
-        ("Was für ein Tag".encode("latin1"), "no UTF-8 text: byte 0xfc at position 5"),
+        ("Was für ein Tag".encode("latin1"), "not valid UTF-8: byte 0xfc at position 5"),
     ],
 )
 def test_what_cannot_be_a_prompt_ends_with_2_and_says_why(data: bytes, told: str, put: Put, capsys: Capture) -> None:
@@ -149,11 +149,11 @@ def test_a_picture_may_come_on_stdin(put: Put, capsys: Capture, scripted: Script
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("-",), "give one of"),
-        (("--demo", "-"), "belongs to a --prompt"),
+        (("-",), "is required"),
+        (("--demo", "-"), "- needs --prompt"),
         (("--prompt", "-", "-"), "once"),
         (("--prompt", "-", "--image-url", "-"), "once"),
-        (("evla",), "there is no command 'evla', only eval"),
+        (("evla",), "there is no command 'evla'; did you mean eval?"),
     ],
 )
 def test_misuse_is_status_2_and_says_what_is_allowed(args: tuple[str, ...], told: str, capsys: Capture) -> None:

@@ -179,3 +179,10 @@ def test_route_and_model_may_be_settled_on_the_command_line(scripted: ScriptedRo
     assert scripted.asked == []
     assert main(["--prompt", QUESTION, "--route", "nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_descriptions_of_routes_are_wrapped_to_the_terminal(tmp_path: Path) -> None:
+    shown = plain(shown_on_terminal(command("--list-routes"), tmp_path, columns=60))
+    described = [line for line in shown.split("\n") if re.match(r" {4}[^ -]", line)]
+    assert len(described) > 20
+    assert max(map(len, described)) <= 60

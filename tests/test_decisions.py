@@ -497,7 +497,7 @@ def test_other_can_be_told_to_have_been_right(
     turn("other", text="Open the garage")
     assert judge("other") == 0
     told = capsys.readouterr().out
-    assert told.endswith("the request is an example of other\n")
+    assert told.endswith("the request is now an example of other\n")
     assert "counts as" not in told, "there is no model that could"
     assert judge("other") == 1, "it is known by now"
     assert learned(route_config) == {"other": ["Open the garage"]}

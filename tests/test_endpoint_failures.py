@@ -353,13 +353,15 @@ def test_what_is_missing_or_wrong_ends_with_status_2(
 ) -> None:
     asked = ["--prompt", "hi", "--router", "endpoint", "--sandbox"]
     assert main(asked) == 2
-    assert "--router-url URL or OMNI_ROUTER_URL" in capsys.readouterr().err
+    assert "set --router-url or OMNI_ROUTER_URL" in capsys.readouterr().err
     assert main([*asked, "--router-url", "localhost:8000"]) == 2
     assert "is not http(s)://" in capsys.readouterr().err
     for wrong in ("soon", "0", "-1", "nan", "inf"):
         monkeypatch.setenv("OMNI_ROUTER_TIMEOUT", wrong)
         assert main([*asked, "--router-url", URL]) == 2
-        assert f"OMNI_ROUTER_TIMEOUT is {wrong!r}" in capsys.readouterr().err
+        assert (
+            f"OMNI_ROUTER_TIMEOUT must be a number of seconds greater than 0, not {wrong!r}" in capsys.readouterr().err
+        )
 
 
 def test_importing_it_loads_neither_langgraph_nor_torch() -> None:

@@ -267,10 +267,10 @@ def names(item: Item) -> list[str]:
         ({"text": "x", "route": "poetry"}, "summarization"),
         ({"route": "other"}, '"text" or "messages"'),
         ({"text": "x", "messages": [], "route": "other"}, '"text" or "messages"'),
-        ({"text": " ", "route": "other"}, "neither text nor a picture"),
-        ({"text": 5, "route": "other"}, "neither text nor a list"),
+        ({"text": " ", "route": "other"}, "neither text nor an image"),
+        ({"text": 5, "route": "other"}, "must be text or a list"),
         ({"messages": [], "route": "other"}, '"messages"'),
-        ({"messages": ["x"], "route": "other"}, "role None"),
+        ({"messages": ["x"], "route": "other"}, "not None"),
         ({"messages": [{"role": "robot", "content": "x"}], "route": "other"}, "'robot'"),
         ({"messages": [{"role": "assistant", "content": "x"}], "route": "other"}, "last message"),
         ({"text": "x", "image": 1.5, "route": "other"}, '"image"'),
@@ -336,7 +336,7 @@ def test_misuse_is_status_2(flags: tuple[str, ...], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["eval", *flags])
     assert ended.value.code == 2
-    assert "omni-router eval: error:" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("omni-router eval: ")
 
 
 def test_help_teaches(capsys: Capture) -> None:
@@ -344,7 +344,7 @@ def test_help_teaches(capsys: Capture) -> None:
         main(["eval", "--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for part in ("examples:", "exit status", '"messages"', "--compare", "omni-router[eval]"):
+    for part in ("examples:", "exit status", '"messages"', "--compare", '".[eval]"'):
         assert part in shown
 
 
@@ -402,6 +402,40 @@ def test_a_checkpoint_for_several_routers_is_not_the_encoder(four: Path, monkeyp
     assert [(each.router, each.router_model) for each in made] == [
         *(("semantic", None), ("arch", "./tuned"), ("semantic", "./tuned")),
     ]
+
+
+def test_flags_of_the_command_itself_mean_the_same(four: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[Environment] = []
+    tokens: list[str | None] = []
+
+    def choose(environment: Environment, token: Callable[[], str | None], *, learning: bool) -> Parrot:
+        made.append(environment)
+        tokens.append(token())
+        return Parrot()
+
+    monkeypatch.setattr("omni_router.evaluation.command.choose_router", choose)
+    (tmp_path / "mine.json").write_text(DEFAULT_POLICY.read_text())
+    flags = ["--router", "endpoint", "--router-url", "http://127.0.0.1:9/v1", "--router-model", "mine"]
+    flags += ["--route-config", "mine.json", "--history", "file", "--hf-token", "hf_given", "--sandbox"]
+    assert main(["eval", str(four), *flags, "--output-dir", "report"]) == 0
+    [environment] = made
+    assert (environment.router, environment.router_url) == ("endpoint", "http://127.0.0.1:9/v1")
+    assert (environment.router_model, environment.route_config) == ("mine", Path("mine.json"))
+    assert (environment.history, environment.sandbox, tokens) == ("file", True, ["hf_given"])
+
+
+def test_the_endpoint_without_an_address_is_status_2(four: Path, capsys: Capture) -> None:
+    assert main(["eval", str(four), "--router", "semantic,endpoint"]) == 2
+    assert "--router-url" in capsys.readouterr().err
+
+
+def test_debug_router_shows_the_raw_replies(four: Path, capsys: Capture) -> None:
+    assert main(["eval", str(four), "--debug-router", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert """[router] line 2: raw reply: '{"route": "translation"}'""" in captured.err
+    assert json.loads(captured.out)["n"] == 4
+    assert main(["eval", str(four)]) == 0
+    assert "raw reply" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("wanted", "status"), [("0.75", 0), ("0.76", 1), ("0", 0), ("1", 1)])
@@ -524,7 +558,7 @@ def test_the_report_says_on_how_many_the_times_stand(
     monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token, learning: Choir())
     path = write(*({"text": item.text, "route": item.route} for item in many))
     assert main(["eval", str(path)]) == 0
-    told = "on 100 requests asked one by one, the other 130 were asked in batches"
+    told = "on 100 requests asked one by one; the other 130 were asked in batches"
     assert told in capsys.readouterr().out
     assert told in Path("outputs/eval/report.md").read_text()
     report = json.loads(Path("outputs/eval/report.json").read_text())
@@ -572,7 +606,7 @@ def test_a_cascade_is_told_by_who_decided(write: Write, monkeypatch: pytest.Monk
     assert json.loads(capsys.readouterr().out)["decided"] == expected
     report = Path("outputs/eval/report.md").read_text()
     assert "| semantic | 60 % | 3 | 0.667 |\n| large | 20 % | 1 | 1.000 |\n" in report
-    assert "no reply to 1 request," in report
+    assert "did not reply to 1 request," in report
     assert main(["eval", str(path)]) == 0
     assert "decided by   semantic 60 % (right in 0.667), large 20 % (right in 1.000)" in capsys.readouterr().out
 
@@ -649,13 +683,13 @@ def test_without_matplotlib_the_report_comes_without_plots(
     assert main(["eval", str(four)]) == 0
     monkeypatch.setattr("omni_router.evaluation.plots.find_spec", lambda _name: None)
     assert main(["eval", str(four)]) == 0
-    assert 'pip install "omni-router[eval]"' in capsys.readouterr().err
+    assert 'pip install -e ".[eval]"' in capsys.readouterr().err
     assert sorted(path.name for path in Path("outputs/eval").iterdir()) == ["report.json", "report.md"]
     assert "png" not in Path("outputs/eval/report.md").read_text()
 
 
 def test_a_policy_or_folder_that_cannot_be_used_is_status_2(four: Path, capsys: Capture, tmp_path: Path) -> None:
-    assert main(["eval", str(four), "--policy", "nowhere.json"]) == 2
+    assert main(["eval", str(four), "--route-config", "nowhere.json"]) == 2
     assert "nowhere.json" in capsys.readouterr().err
     (tmp_path / "empty.json").write_text("[]")
     assert main(["eval", str(four), "--policy", "empty.json"]) == 2
@@ -672,7 +706,7 @@ def test_notes_tell_what_flatters_or_harms_the_figures(write: Write, parrot: Par
     )
     main(["eval", str(path), "--json"])
     notes = json.loads(capsys.readouterr().out)["notes"]
-    assert ["examples" in note or "not on offer" in note or "picture" in note for note in notes] == [True] * 3
+    assert ["examples" in note or "not offered" in note or "without an image" in note for note in notes] == [True] * 3
 
 
 def test_real_semantic_router_on_the_smoke_data(

@@ -301,6 +301,15 @@ def test_a_policy_without_a_fallback_refuses_as_it_says(
     assert graph.invoke(ask("hm"), context=Settings(fallback_route="code"))["error"] is None
 
 
+@pytest.mark.parametrize("limit", [None, 5])
+def test_the_length_of_an_answer_is_limited_only_where_somebody_says_so(
+    limit: int | None, graph: Compiled, router: ScriptedRouter, sandbox: Sandbox
+) -> None:
+    router.choose("question_answering", TEXT)
+    graph.invoke(ask("How do tides work?"), context=Settings(max_new_tokens=limit))
+    assert sandbox.requests[-1].parameters.get("max_tokens") == limit
+
+
 def test_settings_of_a_run_win_over_those_of_the_environment(services: Services, router: ScriptedRouter) -> None:
     router.choose("other")
     defaults = Settings(fallback_route="code_generation", max_new_tokens=7)

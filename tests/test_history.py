@@ -3,11 +3,13 @@
 import copy
 import json
 import logging
+import pickle
 import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -15,15 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omni_router._sandbox import Sandbox
 from omni_router.choice import order_of_choice
-from omni_router.config.route_file import RouteFile
+from omni_router.config.route_file import RouteFile, _as_text
+from omni_router.decisions.log import DecisionLog
 from omni_router.errors import KINDS, ErrorKind
-from omni_router.files import write_whole
+from omni_router.files import _acquire, write_whole
 from omni_router.history import History, ModelRecord, Use, Verdict
+from omni_router.history.backlog import Backlog
 from omni_router.history.file import FileHistory
 from omni_router.history.fold import MAX_MODELS, RECENT, fold, fold_verdict, learn, lifted, merge, read_record
 from omni_router.model_id import is_model_id
@@ -386,10 +391,10 @@ def test_uses_that_come_while_the_file_is_written_are_written_together(
     path = make(tmp_path)
     history, writes = FileHistory(RouteFile(path)), list[str]()
 
-    def slowly(target: Path, text: str) -> None:
+    def slowly(target: Path, text: str, **version: Any) -> bool:
         writes.append(text)
         time.sleep(0.2)
-        write_whole(target, text)
+        return write_whole(target, text, **version)
 
     monkeypatch.setattr("omni_router.config.route_file.write_whole", slowly)
     with ThreadPoolExecutor(16) as pool:
@@ -549,3 +554,189 @@ def test_a_failure_stands_until_a_success(after: dict[str, Any]) -> None:
     assert "last_failure" not in models[0]
     assert models[0]["failures"] == {"no_provider": 1}
     assert models[0]["uses"] == 3
+
+
+# ---- a lock that another process holds, a disk that is full
+
+
+@pytest.fixture
+def lock_waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the lock files that somebody waits for in vain; the seconds themselves are made short."""
+    waits = list[str]()
+
+    def acquire(lock: Any, of: Path, patience: float) -> None:
+        try:
+            _acquire(lock, of, patience)
+        except TimeoutError:
+            if patience:
+                waits.append(Path(lock.lock_file).name)
+            raise
+
+    monkeypatch.setattr("omni_router.files.LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr("omni_router.files._acquire", acquire)
+    return waits
+
+
+def test_a_lock_that_somebody_holds_is_waited_for_once_and_never_by_a_read(
+    tmp_path: Path, lock_waits: list[str]
+) -> None:
+    path = make(tmp_path)
+    history = FileHistory(RouteFile(path))
+    with FileLock(tmp_path / ".route_config.json.lock"):
+        for second in range(4):
+            assert history.record(use(second=second)) is None
+        for _ in range(20):
+            assert list(history.models("chat")) == []
+    assert lock_waits == [".route_config.json.lock"]
+    assert history.record(use(second=5)) == str(path)
+    assert stored(path)[0]["uses"] == 5
+
+
+def test_the_cooldowns_and_the_log_wait_once_for_their_locks_too(tmp_path: Path, lock_waits: list[str]) -> None:
+    path = make(tmp_path)
+    history, log = FileHistory(RouteFile(path)), DecisionLog(tmp_path / "log.jsonl")
+    now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    failures = [Use("chat", f"acme/m{number}", "why", now, "overloaded") for number in range(4)]
+    with FileLock(tmp_path / ".route_config.json.cooling.lock"), FileLock(tmp_path / ".log.jsonl.lock"):
+        for one in failures:
+            history.record(one)
+            log.write({"id": one.model})
+            assert one.model in history.cooling()
+    assert lock_waits == [".route_config.json.cooling.lock", ".log.jsonl.lock"]
+    history.record(Use("chat", "acme/m4", "why", now, "overloaded"))
+    log.write({"id": "acme/m4"})
+    others = FileHistory(RouteFile(path))
+    assert set(others.cooling()) == {f"acme/m{number}" for number in range(5)}
+    assert [json.loads(line)["id"] for line in log.path.read_text().splitlines()] == [f"acme/m{n}" for n in range(5)]
+
+
+def test_cooldowns_are_read_while_another_thread_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = FileHistory(RouteFile(make(tmp_path)))
+    began, may_end = threading.Event(), threading.Event()
+
+    def slowly(target: Path, text: str) -> bool:
+        began.set()
+        assert may_end.wait(30)
+        return write_whole(target, text)
+
+    monkeypatch.setattr("omni_router.history.cooling_file.write_whole", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        writing = pool.submit(history.record, use(outcome="overloaded"))
+        assert began.wait(30)
+        try:
+            assert pool.submit(history.cooling).result(timeout=30) == {}
+        finally:
+            may_end.set()
+        writing.result()
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let no file be written, and collect the attempts; clear `tried` and remove the fault by monkeypatch.undo()."""
+    tried = list[str]()
+
+    def refuse(_target: Path, text: str, **_version: Any) -> bool:
+        tried.append(text)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("omni_router.config.route_file.write_whole", refuse)
+    return tried
+
+
+def test_on_a_full_disk_what_waits_stays_small_and_is_written_whole_afterwards(
+    tmp_path: Path, full_disk: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make(tmp_path)
+    history = FileHistory(RouteFile(path))
+    for second in range(1000):
+        outcome: ErrorKind | None = "malformed_answer" if second % 10 == 9 else None
+        one = Use("chat", f"acme/m{second % 5}", "why", stamp(second), outcome, seconds=1.0)
+        assert history.record(one) is None
+        list(history.models("chat"))
+    assert len(full_disk) < 20, "pauses grow"
+    assert len(pickle.dumps(history._waiting)) + len(pickle.dumps(history._backlog)) < 20_000
+    assert len([text for text in warned(caplog) if "No space left" in text]) == 1
+    monkeypatch.undo()
+    history.flush()
+    records = read(stored(path))
+    assert sum(record["uses"] for record in records.values()) == 1000
+    assert records["acme/m4"]["failures"] == {"malformed_answer": 100}
+    assert records["acme/m4"]["last_failure"] == {"at": stamp(999), "kind": "malformed_answer"}
+    assert "last_failure" not in records["acme/m3"]
+
+
+@prop
+@given(histories, histories, st.sets(ids))
+def test_what_waited_adds_up_to_what_would_have_been_written(
+    before: list[Use], waiting: list[Use], written_by_hand: set[str]
+) -> None:
+    at_once: list[Any] = [{"id": model} for model in sorted(written_by_hand)]
+    for one in before:
+        fold(at_once, one)
+    later, backlog = copy.deepcopy(at_once), Backlog()
+    for one in waiting:
+        fold(at_once, one)
+        backlog.add(one)
+    for each in backlog:
+        each.add_to(later)
+    wanted, found = read(at_once), read(later)
+    assert found.keys() == wanted.keys()
+    for name, record in wanted.items():
+        for key in ("last_used", "uses", "successes", "failures"):
+            assert found[name].get(key) == record.get(key), key
+
+
+# ---- a file that is edited while it is written
+
+
+def test_an_edit_that_comes_between_reading_and_writing_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path)
+    history, edits = FileHistory(RouteFile(path)), iter(range(3))
+
+    def edited_meanwhile(entries: list[dict[str, Any]]) -> str:
+        number = next(edits, None)
+        if number is not None:  # an editor writes its own version and renames it into place
+            theirs = json.loads(path.read_text())
+            theirs[0]["description"] = f"edited {number}"
+            (tmp_path / "editor").write_text(json.dumps(theirs))
+            (tmp_path / "editor").replace(path)
+        return _as_text(entries)
+
+    monkeypatch.setattr("omni_router.config.route_file._as_text", edited_meanwhile)
+    assert history.record(use()) == str(path)
+    [entry] = json.loads(path.read_text())
+    assert (entry["description"], entry["models"][0]["uses"]) == ("edited 2", 1)
+    assert [found.name for found in tmp_path.iterdir() if found.name.endswith(".tmp")] == []
+
+
+def test_a_lift_that_is_done_again_after_an_edit_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path)
+    history, edits = FileHistory(RouteFile(path)), iter([None])
+
+    def edited_meanwhile(entries: list[dict[str, Any]]) -> str:
+        for _ in edits:
+            path.write_text(json.dumps([{**ROUTE, "note": "edited"}]))
+        return _as_text(entries)
+
+    monkeypatch.setattr("omni_router.config.route_file._as_text", edited_meanwhile)
+    assert history.lift([{"name": "chat", "models": [{"id": "acme/m1", "uses": 3}]}]) == 1
+    [entry] = json.loads(path.read_text())
+    assert (entry["note"], entry["models"][0]["uses"]) == ("edited", 3)
+
+
+def test_a_file_that_others_change_all_the_time_is_left_to_them_and_the_use_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path)
+    history, count = FileHistory(RouteFile(path)), iter(range(1000))
+
+    def edited_meanwhile(entries: list[dict[str, Any]]) -> str:
+        path.write_text(json.dumps([{**ROUTE, "note": "x" * next(count)}]))
+        return _as_text(entries)
+
+    monkeypatch.setattr("omni_router.config.route_file._as_text", edited_meanwhile)
+    assert history.record(use()) is None
+    monkeypatch.setattr("omni_router.config.route_file._as_text", _as_text)
+    assert [record["uses"] for record in history.models("chat")] == [1]

@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,10 @@ from omni_router.history.open import open_history
 from omni_router.history.postgresql import PostgreSQL
 from omni_router.history.store import StoreHistory
 from omni_router.history.store_items import KEEP, MERGED, Key
+from omni_router.history.store_link import Link
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
-from tests.postgres import postgresql
+from tests.postgres import hanging, postgresql
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 TEXT = "sandbox/text-generation-1"
@@ -516,6 +518,74 @@ def test_a_connection_that_was_cut_is_made_anew_unnoticed(
     assert not [record for record in caplog.records if record.name == "omni_router"]
 
 
+def test_a_server_that_hangs_is_hung_up_on_and_nobody_else_waits_for_it(
+    address: str, postgres: BaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections and never answers, as a stopped one does, or one behind a path that was lost."""
+    monkeypatch.setattr("omni_router.history.postgresql.DEADLINE", 1.5)
+    monkeypatch.setattr("omni_router.history.postgresql.PATIENCE", 2)
+    monkeypatch.setattr("omni_router.history.store_link.PATIENCE", 0.2)
+    database = PostgreSQL(address)
+    history = writer(database)
+    assert history.record(use())
+    with ThreadPoolExecutor(2) as pool, hanging(address):
+        first = pool.submit(history.record, use())
+        wait([first], timeout=0.1)
+        beside = pool.submit(lambda: [history.record(use()) for _ in range(20)])
+        assert beside.result(timeout=60) == [None] * 20
+        assert first.result(timeout=60) is None
+        assert history.models("chat")[0]["uses"] == 1, "what is known of it is read"
+        with pytest.raises(HistoryUnreachable):
+            history.export()
+    replica = history._replica()
+    replica.link._again_at = float("-inf")  # what a pause later would be
+    assert history.record(use())
+    assert seen(postgres)["acme/m1"]["uses"] == 23
+    database.close()
+
+
+def test_whoever_waits_in_vain_notes_it_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.history.store_link.PATIENCE", 0.05)
+    link, talks = Link(InMemoryStore()), list[None]()
+    hangs, may_end = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        assert may_end.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        talking = pool.submit(link.attempt, hang)
+        assert hangs.wait(30)
+        try:
+            link.attempt(lambda: talks.append(None))
+            assert link.down
+        finally:
+            may_end.set()
+        talking.result()
+    assert talks == []
+
+
+def test_what_waits_for_a_store_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.history.store_link.AGAIN", 0.0)
+    store = Shaky()
+    history = writer(store)
+    history.record(use("acme/known"))
+    store.down = True
+    for number in range(200):
+        history.record(use("acme/new" if number % 2 else "acme/known", "not_found" if number % 10 == 0 else None))
+    replica = history._replica()
+    assert (len(replica.waiting), len(replica.backlog)) == (0, 2)
+    store.down = False
+    assert history.record(use())
+    records = seen(store)
+    assert {name: record["uses"] for name, record in records.items()} == {
+        "acme/known": 101,
+        "acme/new": 100,
+        "acme/m1": 1,
+    }
+    assert records["acme/known"]["failures"] == {"not_found": 20}
+
+
 _ENDS_IN_TROUBLE = """
 import sys
 from omni_router.history import Use
@@ -573,7 +643,7 @@ def test_an_address_that_cannot_be_read_is_refused_without_showing_it(tmp_path: 
 def test_a_missing_package_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delitem(sys.modules, "omni_router.history.postgresql")
     monkeypatch.setitem(sys.modules, "langgraph.store.postgres", None)
-    with pytest.raises(ConfigurationError, match=r"omni-router\[postgres\]"):
+    with pytest.raises(ConfigurationError, match=r"\.\[postgres\]"):
         open_history(Environment(Path("x"), Path("y"), history="postgresql://h/d"), RouteFile(tmp_path / "none.json"))
 
 
@@ -690,7 +760,7 @@ def test_an_evaluation_offers_what_the_graph_would_offer_from_the_store(  # noqa
     monkeypatch.setenv("OMNI_HISTORY", address)
     assert main(["eval", str(requests), "--policy", "route_config.json", "--json"]) == 0
     assert taught(router) == offered
-    assert "examples of the policy hold 1 request" in json.loads(capsys.readouterr().out)["notes"][0]
+    assert "examples include 1 request" in json.loads(capsys.readouterr().out)["notes"][0]
 
 
 def test_an_evaluation_without_the_store_of_a_host_says_so_and_goes_on(
@@ -740,7 +810,9 @@ def test_history_moves_from_file_to_store_and_back(
     assert "4 models and 1 examples" in capsys.readouterr().out
     for _ in range(2):
         assert main(["--history-import", str(moved), "--route-config", str(path), "--history", address]) == 0
-    assert "0 models and examples" in capsys.readouterr().out.splitlines()[-1]
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"5 of 5 models and examples of {moved} were new or had more to tell"
+    assert second == f"nothing new: all 5 models and examples of {moved} are already here"
     back = tmp_path / "back.json"
     assert main(["--history-export", str(back), "--route-config", str(path), "--history", address]) == 0
     exported = json.loads(back.read_text())
@@ -748,6 +820,37 @@ def test_history_moves_from_file_to_store_and_back(
     before = path.read_bytes()
     assert main(["--history-import", str(back), "--route-config", str(path)]) == 0
     assert path.read_bytes() == before, "what came back tells nothing new"
+
+
+def test_an_import_says_what_was_new_what_was_here_and_what_has_no_route(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, other, moved = (tmp_path / name for name in ("route_config.json", "other.json", "moved.json"))
+    path.write_text(json.dumps([{"name": name, "description": name, "models": ["acme/named"]} for name in "abc"]))
+    history = FileHistory(RouteFile(path))
+    history.record(use("acme/m1", route="a"))
+    history.judge(Verdict("a", "acme/m1", "good", text="  hello  "))
+
+    def imported(*, into: Path) -> list[str]:
+        capsys.readouterr()
+        assert main(["--history-import", str(moved), "--route-config", str(into)]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
+    before = path.read_bytes()
+    assert imported(into=path) == [f"nothing new: all 5 models and examples of {moved} are already here"]
+    assert path.read_bytes() == before, "nothing is counted twice"
+    history.record(use("acme/m1", route="a"))
+    assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
+    path.write_bytes(before)
+    assert imported(into=path) == [f"1 of 5 models and examples of {moved} were new or had more to tell"]
+    other.write_text('[{"name": "A", "description": "a", "models": ["acme/named"]}]')
+    assert imported(into=other) == [
+        f"2 of {moved} were not taken: the policy lacks their route, or it has no room",
+        f"2 of 5 models and examples of {moved} were new or had more to tell",
+    ]
+    other.write_text('[{"name": "d", "description": "d"}]')
+    assert imported(into=other)[-1] == f"nothing new: {moved} holds nothing for a route of this policy"
 
 
 def test_an_export_does_not_replace_the_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -17,6 +18,9 @@ from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.history.cooldown import write_time
 from omni_router.model_list import list_models
+from omni_router.model_table import Row, format_table
+from tests.cli_process import command, shown_on_terminal
+from tests.test_cli_terminal import COLOUR
 
 TEXT1, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
 
@@ -127,7 +131,7 @@ def test_a_hub_that_is_down_is_told_and_fails(sandbox: Sandbox, capsys: Capture,
     captured = capsys.readouterr()
     assert captured.out == ""
     assert f"models of {wanted}" in captured.err
-    assert "could not be had" in captured.err
+    assert "could not load models of" in captured.err
 
 
 def test_a_task_that_nobody_serves_is_told_and_fails(sandbox: Sandbox, capsys: Capture) -> None:
@@ -166,4 +170,67 @@ def test_what_was_served_a_while_ago_is_said_to_be_old(
     assert list_models(Environment.read(), args) == 0
     captured = capsys.readouterr()
     assert "acme/m" in captured.out
-    assert "what was served at 1970-01-01T00:00:00Z" in captured.err
+    assert "this list is from 1970-01-01T00:00:00Z" in captured.err
+
+
+# ---- the width of the table
+
+LONG = "an-organization/a-model-with-a-long-name-17b-128e-instruct-fp8"
+MANY = ("together", "fireworks-ai", "novita", "nebius", "hf-inference")
+
+
+def wide_rows() -> list[Row]:
+    facts = ("1,048,576", "0.10", "0.40", "yes")
+    notes = f"number 1; history: 4 of 4 answered; cooling down after overloaded until 2026-01-01T00:00:00Z, {'x ' * 9}"
+    return [Row("acme/short", MANY, facts, notes), Row(LONG, MANY[:1], facts, ""), Row("acme/gone", (), ("",) * 4, "")]
+
+
+@pytest.mark.parametrize("width", [64, 80, 100, 120])
+def test_a_narrow_table_keeps_ids_whole_and_every_fact(width: int) -> None:
+    lines = format_table(wide_rows(), width)
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    assert LONG in text
+    assert "together" in text
+    assert text.count("1,048,576") == 2
+    assert "until 2026-01-01T00:00:00Z" in " ".join(text.split())
+
+
+def test_providers_that_find_no_room_are_counted() -> None:
+    head, short, notes, *_ = format_table(wide_rows(), 80)
+    assert head.split() == ["model", "providers", "context", "$", "in", "$", "out", "tools"]
+    assert short.startswith("acme/short ")
+    assert "  together +4 " in short
+    assert notes.startswith("    number 1; history")
+
+
+def test_a_table_without_a_limit_has_one_line_a_model() -> None:
+    head, *lines = format_table(wide_rows())
+    assert head.endswith("tools  order of choice")
+    assert len(lines) == 3
+    assert ", ".join(MANY) in lines[0]
+
+
+def test_a_table_fits_the_columns_that_are_asked_for(
+    sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        sandbox.set_mapping(f"sandbox/text-generation-{number}", MANY, "text-generation")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["--list-models", "text-generation"]) == 0
+    narrow = capsys.readouterr().out
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert TEXT1 in narrow
+    monkeypatch.delenv("COLUMNS")
+    assert main(["--list-models", "text-generation"]) == 0
+    assert ", ".join(MANY) in row_of(capsys.readouterr().out, TEXT1)
+
+
+def test_a_table_fits_the_terminal(tmp_path: Path, write_policy: Callable[..., Path]) -> None:
+    used = {"id": TEXT1, "uses": 4, "successes": 4, "last_used": "2026-01-01T00:00:00Z"}
+    argv = command("--list-models", "chat", "--route-config", str(write_policy(chat=[used])))
+    shown = re.sub(r"[^\n]*\r\x1b\[K", "", shown_on_terminal(argv, tmp_path, columns=80))  # what is waited for
+    lines = COLOUR.sub("", shown).split("\n")
+    assert max(map(len, lines)) <= 80
+    at = next(number for number, line in enumerate(lines) if line.startswith(TEXT1))
+    assert lines[at + 1].startswith("    number 1; history: 4 of 4 answered")

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -13,6 +15,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from omni_router import Services, Settings
 from omni_router._sandbox import Sandbox
+from omni_router.inference.catalog import HubCatalog
 from omni_router.server.openai_api import stream as streaming
 from tests.conftest import ScriptedRouter
 from tests.openai_server import EYES, TEXT, openai_server, scripted
@@ -134,6 +137,17 @@ def test_models_lists_the_routers_choice_the_routes_and_the_hubs_models_once_eac
     assert client.models.retrieve(TEXT).owned_by == "sandbox"
     with pytest.raises(openai.NotFoundError, match="GET /v1/models"):
         client.models.retrieve("nobody/nothing")
+
+
+def test_models_were_made_when_the_hub_says_else_when_the_server_started(
+    client: OpenAI, services: Services, router: ScriptedRouter, sandbox: Sandbox
+) -> None:
+    made = {model.id: datetime.fromtimestamp(model.created, timezone.utc) for model in client.models.list()}
+    assert made[TEXT] == datetime(2025, 1, 1, tzinfo=timezone.utc)
+    assert datetime.now(timezone.utc) - made["omni"] < timedelta(hours=1)
+    sandbox.fail("catalog_503", times=9)  # then the router's list is read, which knows no time of these
+    with openai_server(replace(services, catalog=HubCatalog())) as url, OpenAI(base_url=url, api_key="none") as other:
+        assert all(model.created > 1_700_000_000 for model in other.models.list())
 
 
 @pytest.mark.parametrize("name", ["sandbox/text-generation-2", "sandbox/text-generation-2:novita"])

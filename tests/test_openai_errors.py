@@ -161,10 +161,15 @@ def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -
 @pytest.mark.parametrize(
     ("body", "param", "says"),
     [
-        ({"n": 2}, "n", "n is 2: allowed is 1"),
+        ({"n": 2}, "n", "n is 2: allowed is 1; send the request several times"),
         ({"logprobs": True}, "logprobs", "allowed is False"),
-        ({"frequency_penalty": 0.5}, "frequency_penalty", "allowed is 0"),
-        ({"functions": [{"name": "f"}]}, "functions", "not served"),
+        ({"frequency_penalty": 3}, "frequency_penalty", "less than or equal to 2"),
+        ({"top_k": "many"}, "top_k", "valid integer"),
+        ({"logit_bias": [1]}, "logit_bias", "valid dictionary"),
+        ({"functions": [{"name": "f"}]}, "functions", "send them as `tools`"),
+        ({"function_call": "auto"}, "function_call", "send `tools`"),
+        ({"audio": {"voice": "alloy"}}, "audio", "not served"),
+        ({"web_search_options": {}}, "web_search_options", "not served"),
         ({"modalities": ["text", "audio"]}, "modalities", "['text']"),
         ({"temperature": 3}, "temperature", "less than or equal to 2"),
         ({"temperature": "hot"}, "temperature", "'hot'"),
@@ -183,7 +188,9 @@ def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -
         ({"tools": [{"type": "retrieval"}]}, "tools[0].type", "'function'"),
         ({"stop": 3}, "stop", "valid string"),
         ({"tool_choice": "maybe"}, "tool_choice", "'auto'"),
-        ({"temprature": 1}, "temprature", "Unknown parameter"),
+        ({"omni_fallback_route": "cooking"}, "omni_fallback_route", "none, casual_conversation, "),
+        ({"omni_fallback_route": 3}, "omni_fallback_route", "question_answering"),
+        ({"omni_fallback": "cooking"}, "omni_fallback", "Allowed are omni_fallback_route"),
     ],
 )
 def test_a_value_that_is_not_served_is_named_with_what_is(
@@ -195,8 +202,11 @@ def test_a_value_that_is_not_served_is_named_with_what_is(
     assert says in error_of(told)["message"]
 
 
-def test_only_a_system_message_is_nothing_to_answer(url: str) -> None:
-    told = post(url, messages=[{"role": "system", "content": "Be brief."}])
+@pytest.mark.parametrize(
+    "messages", [[{"role": "assistant", "content": "Hello."}], [{"role": "system", "content": " "}]], ids=str
+)
+def test_without_a_request_there_is_nothing_to_answer(url: str, messages: list[Any]) -> None:
+    told = post(url, messages=messages)
     assert told.status_code == 400
     assert "nothing to answer" in error_of(told)["message"]
 

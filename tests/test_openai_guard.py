@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from tests.openai_server import TEXT, openai_server
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
-KEY = "sesam öffne dich"
+KEY = "open sesame"
 
 
 @pytest.fixture(autouse=True)
@@ -127,10 +128,85 @@ def test_openais_client_waits_for_a_place_by_itself(
         assert asyncio.run(both(url)) == 2
 
 
-def test_a_name_of_somewhere_else_is_refused_by_a_server_without_a_key(services: Services) -> None:
+def request_line(url: str, *more: str) -> tuple[tuple[str, int], bytes]:
+    """Give the address of a server, and the beginning of a chat request to it, with further headers."""
+    host, port = url.removeprefix("http://").removesuffix("/v1").split(":")
+    lines = ("POST /v1/chat/completions HTTP/1.1", "Host: localhost", "Content-Type: application/json", *more)
+    return (host, int(port)), "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def answer_on(connection: socket.socket) -> str:
+    """Read until the server hangs up."""
+    return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_bodies_that_never_end_take_no_place_and_are_ended(services: Services, framing: str) -> None:
+    limits = Limits(max_concurrent=2, body_seconds=2)
+    with openai_server(services, limits=limits) as url, ExitStack() as open_ones:
+        address, head = request_line(url, framing)
+        slow = [open_ones.enter_context(socket.create_connection(address, timeout=30)) for _ in range(4)]
+        for connection in slow:
+            connection.sendall(head + b"\r\n")
+        assert httpx.post(f"{url}/route", json={"messages": QUESTION}).status_code == 200, "the places are free"
+        for connection in slow:
+            told = answer_on(connection)
+            assert told.startswith("HTTP/1.1 408 ")
+            assert "did not end within 2 seconds" in told
+
+
+def test_who_fills_the_memory_with_unfinished_bodies_is_429(services: Services) -> None:
+    limits = Limits(max_concurrent=1, max_body=1000)
+    with openai_server(services, limits=limits) as url, ExitStack() as open_ones:
+        address, head = request_line(url, "Content-Length: 1000")
+        first, second = (open_ones.enter_context(socket.create_connection(address, timeout=30)) for _ in range(2))
+        first.sendall(head + b"\r\n" + b" " * 600)
+        assert httpx.post(f"{url}/route", json={"messages": QUESTION}).status_code == 200, "these fit in"
+        second.sendall(head + b"\r\n" + b" " * 600)
+        assert answer_on(second).startswith("HTTP/1.1 429 ")
+
+
+def test_headers_without_end_are_not_taken(services: Services) -> None:
     with openai_server(services) as url:
-        assert httpx.get(f"{url}/models", headers={"host": "evil.example"}).status_code == 400
-        assert httpx.get(f"{url}/models", headers={"host": "localhost:1"}).status_code == 200
+        address, head = request_line(url)
+        with socket.create_connection(address, timeout=30) as connection:
+            sent = 0
+            with suppress(ConnectionError):
+                connection.sendall(head)
+                while sent < 50_000_000:
+                    connection.sendall(b"x-more: " + b"x" * 8192 + b"\r\n")
+                    sent += 8202
+            assert sent < 50_000_000, "the server hung up"
+        assert httpx.get(f"{url}/models").status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "localhost.evil.example", "localhost@evil", ""])
+def test_a_name_of_somewhere_else_is_refused_by_a_server_without_a_key(services: Services, host: str) -> None:
+    with openai_server(services) as url:
+        told = httpx.get(f"{url}/models", headers={"host": host})
+        assert (told.status_code, told.json()["error"]["code"]) == (421, "unknown_host")
+        assert "OMNI_HOSTS" in told.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:1", "LOCALHOST", "[::1]:8080", "127.0.0.1", "10.0.0.7:8080", "agents.example"]
+)
+def test_names_of_this_machine_addresses_and_what_was_named_are_served(
+    services: Services, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("OMNI_HOSTS", "other.example, agents.example")
+    with openai_server(services) as url:
+        assert httpx.get(f"{url}/models", headers={"host": host}).status_code == 200
+
+
+def test_a_page_of_elsewhere_cannot_even_send_what_needs_no_preflight(services: Services) -> None:
+    with openai_server(services, cors=["https://chat.example"]) as url:
+        for origin in ("https://evil.example", "null", "http://10.0.0.7", "http://localhost.evil.example"):
+            headers = {"origin": origin, "content-type": "text/plain"}
+            told = httpx.post(f"{url}/chat/completions", content=b"{}", headers=headers)
+            assert (told.status_code, told.json()["error"]["code"]) == (403, "foreign_origin"), origin
+        for origin in ("https://chat.example", "http://localhost:5173", "http://127.0.0.1", url.removesuffix("/v1")):
+            assert httpx.get(f"{url}/models", headers={"origin": origin}).status_code == 200, origin
 
 
 def test_a_client_that_sends_half_a_body_and_goes_does_no_harm(services: Services) -> None:
@@ -149,6 +225,13 @@ def test_a_limit_that_is_none_is_told_at_the_start(name: str, value: str) -> Non
         Limits.read({name: value})
 
 
+@pytest.mark.parametrize("key", ["sesam öffne dich", "  ", "\n", "a\nb", "a\x00b", "ключ"])
+def test_a_key_that_no_header_holds_is_told_at_the_start_without_it(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="OMNI_API_KEY") as caught:
+        Limits.read({"OMNI_API_KEY": key})
+    assert not key.strip() or key not in str(caught.value)
+
+
 def test_the_key_is_in_no_repr() -> None:
     assert "s3cret" not in repr(Limits.read({"OMNI_API_KEY": "s3cret"}))
-    assert Limits.read({"OMNI_API_KEY": "  "}).key is None
+    assert Limits.read({"OMNI_API_KEY": ""}).key is None

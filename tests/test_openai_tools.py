@@ -10,7 +10,7 @@ from openai import OpenAI
 from pydantic import BaseModel
 
 from omni_router import Services
-from omni_router.server.openai_api.memory import DecisionMemory
+from omni_router.server.openai_api.memory import DecisionMemory, request_digest
 from tests.conftest import ScriptedRouter
 from tests.openai_server import TEXT, openai_server, scripted
 
@@ -162,21 +162,22 @@ def test_calls_that_two_conversations_number_alike_are_told_apart() -> None:
     paris, rome = ([{"id": "call_0", "name": "weather", "args": {"city": city}}] for city in ("Paris", "Rome"))
     memory.remember(said("", "one", tool_calls=paris), "", "Is it warm?")
     memory.remember(said("", "two", tool_calls=rome), "", "Is it warm?")
-    assert memory.recall(AIMessage("", tool_calls=paris), "Is it warm?") == {"decision": {"model": "one"}}
-    assert memory.recall(AIMessage("", tool_calls=rome), "Is it warm?") == {"decision": {"model": "two"}}
+    warm = request_digest("Is it warm?")
+    assert memory.recall(AIMessage("", tool_calls=paris), warm) == {"decision": {"model": "one"}}
+    assert memory.recall(AIMessage("", tool_calls=rome), warm) == {"decision": {"model": "two"}}
 
 
 def test_the_memory_forgets_what_is_oldest() -> None:
     memory = DecisionMemory(size=2)
     for text in ("a", "b", "a", "c"):
         memory.remember(said(text, text), text, "")
-    assert memory.recall(AIMessage("b"), "") == {}
-    assert memory.recall(AIMessage("a"), "") == {"decision": {"model": "a"}}
-    assert memory.recall(AIMessage("c "), "") == {"decision": {"model": "c"}}
+    assert memory.recall(AIMessage("b"), request_digest("")) == {}
+    assert memory.recall(AIMessage("a"), request_digest("")) == {"decision": {"model": "a"}}
+    assert memory.recall(AIMessage("c "), request_digest("")) == {"decision": {"model": "c"}}
 
 
 def test_the_same_words_after_another_request_are_another_answer() -> None:
     memory = DecisionMemory()
     memory.remember(said("Yes.", "one"), "Yes.", "Is the earth round?")
-    assert memory.recall(AIMessage("Yes."), "Is the earth round?") == {"decision": {"model": "one"}}
-    assert memory.recall(AIMessage("Yes."), "Is my password safe?") == {}
+    assert memory.recall(AIMessage("Yes."), request_digest("Is the earth round?")) == {"decision": {"model": "one"}}
+    assert memory.recall(AIMessage("Yes."), request_digest("Is my password safe?")) == {}

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from omni_router import Services
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY, Document, Policy, parse_document, read_entries
+from omni_router.config.policy import DEFAULT_POLICY, Document, Policy, parse_document, parse_entries, read_entries
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.history import Use
@@ -86,6 +86,23 @@ def test_an_unusable_file_is_told_with_path_line_and_fault(text: str, line: int,
 def test_json_that_python_cannot_take_is_a_fault_of_the_file_and_no_crash(text: str) -> None:
     with pytest.raises(PolicyFileError, match="JSON"):
         parse_document(text, PATH)
+
+
+class Scanned(str):
+    """A text that knows how many of its characters were searched for line ends."""
+
+    __slots__ = ("searched",)
+
+    def count(self, *args: Any) -> int:
+        found, start, end = args
+        self.searched = getattr(self, "searched", 0) + end - start
+        return super().count(found, start, end)
+
+
+def test_lines_are_counted_once_however_many_entries_there_are() -> None:
+    text = Scanned(json.dumps([{**GOOD, "name": f"route {n}"} for n in range(100)], indent=1) + "\n")
+    assert len(parse_entries(text, PATH)) == 100
+    assert 0 < text.searched <= len(text)
 
 
 @pytest.mark.parametrize("content", [b"[", b'{"a": 1}', b'[{"name": "a"}, {"name": "a"}]', b"\xff\xfe[]", b""])
@@ -251,7 +268,7 @@ def test_a_file_that_is_gone_for_a_moment_is_not_written_anew_from_the_default(t
     file = RouteFile(path)
     file.routes()
     path.rename(tmp_path / "route_config.json~")  # as an editor does before it saves
-    with pytest.raises(PolicyFileError, match="was there and is gone"):
+    with pytest.raises(PolicyFileError, match="was removed while in use"):
         file.update(lambda _: True)
     assert not path.exists()
 
@@ -353,7 +370,7 @@ def test_provider_of_a_model_written_by_hand_is_split_and_kept(tmp_path: Path) -
 
 
 def test_a_stuck_process_does_not_hold_up_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.config.route_file.LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr("omni_router.files.LOCK_PATIENCE", 0.1)
     path = tmp_path / "route_config.json"
     path.write_text(json.dumps([GOOD]))
     history = FileHistory(RouteFile(path))

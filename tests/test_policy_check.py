@@ -61,7 +61,7 @@ def report(route_config: Path, sandbox: Sandbox, capsys: Capture) -> Callable[..
 
 def test_the_packaged_policy_is_well(sandbox: Sandbox, capsys: Capture) -> None:
     assert main(["--check"]) == 0
-    assert capsys.readouterr().out == f"All is well with {DEFAULT_POLICY}: 10 routes, 0 models\n"
+    assert capsys.readouterr().out == f"No problems found in {DEFAULT_POLICY}: 10 routes, 0 models\n"
     assert main(["--check", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 
@@ -79,7 +79,7 @@ def test_a_route_of_text_has_to_name_its_task_and_have_examples(report: Callable
     bare = {"name": "cooking", "description": "recipes"}
     found = report(bare, status=1)
     assert [(f["level"], f["route"]) for f in found] == [("problem", "cooking")] * 2
-    assert "taken for text-generation" in found[0]["finding"]
+    assert "text-generation is assumed" in found[0]["finding"]
     assert '"examples"' in found[1]["hint"]
     assert list(found[0]) == ["level", "route", "model", "finding", "hint"]
 
@@ -113,7 +113,7 @@ def test_descriptions_that_say_the_same_are_told_with_the_phrases(report: Callab
     twin = {**SPACE, "name": "kitchen", "description": "wine; cooking recipes"}
     [found] = report(COOKING, twin, status=1)
     assert found["route"] == "cooking"
-    assert "much like that of kitchen" in found["finding"]
+    assert "very similar to that of kitchen" in found["finding"]
     assert '"cooking recipes"' in found["finding"]
 
 
@@ -211,7 +211,7 @@ def test_people_see_a_line_for_each_finding_and_a_count(sandbox: Sandbox, route_
     assert main(["--check", "--route-config", str(route_config)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        "problem  route cooking acme/gone: not on the Hub, or not for this token. Take it out, or name another model."
+        "problem  route cooking acme/gone: not on the Hub, or not for this token. Remove it, or name another model."
     )
     assert lines[1].startswith(f"note     route cooking {TEXT2}: never used")
     assert lines[-1] == f"1 problem, 2 notes in {route_config}: 1 route, 3 models"

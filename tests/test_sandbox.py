@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +29,10 @@ from huggingface_hub.utils import _http
 from PIL import Image, UnidentifiedImageError
 
 from omni_router._sandbox import FAULTS, SANDBOX_TOKEN, Sandbox, active, install, sandbox, uninstall
+from omni_router._sandbox.demo_policy import name_models
+from omni_router._sandbox.traits import known_for
+from omni_router.config.policy import DEFAULT_POLICY, parse_document
+from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
 
 CHAT, PICTURE, VISION = "sandbox/text-generation-1", "sandbox/text-to-image-1", "sandbox/image-text-to-text-1"
@@ -79,6 +84,61 @@ def test_listing_names_three_served_models_of_the_task(box: Sandbox, task: Any) 
     for model in found:
         assert model.inference_provider_mapping
         assert {entry.status for entry in model.inference_provider_mapping} == {"live"}
+
+
+@pytest.mark.parametrize("task", ["text-generation", "image-text-to-text"])
+def test_the_chat_models_of_a_task_differ_in_all_that_may_decide_between_them(box: Sandbox, task: str) -> None:
+    cards = huggingface_hub.get_session().get("https://router.huggingface.co/v1/models").json()["data"]
+    firsts = [card["providers"][0] for card in cards if card["id"].startswith(f"sandbox/{task}-")]
+    assert len(firsts) == 3
+    for key in ("context_length", "throughput", "first_token_latency_ms"):
+        assert len({provider[key] for provider in firsts}) == 3, key
+    for price in ("input", "output"):
+        assert len({provider["pricing"][price] for provider in firsts}) == 3, price
+    takes_tools = {provider["supports_tools"] for card in cards for provider in card["providers"]}
+    assert takes_tools == {True, False}
+
+
+def test_a_second_provider_is_dearer_and_faster(box: Sandbox) -> None:
+    cards = huggingface_hub.get_session().get("https://router.huggingface.co/v1/models").json()["data"]
+    first, second = next(card["providers"] for card in cards if card["id"] == CHAT)
+    assert second["pricing"]["input"] > first["pricing"]["input"]
+    assert second["throughput"] > first["throughput"]
+    assert second["first_token_latency_ms"] < first["first_token_latency_ms"]
+
+
+def test_each_route_of_the_default_policy_has_a_model_of_its_task_that_is_known_for_it(box: Sandbox) -> None:
+    routes = parse_document(DEFAULT_POLICY.read_text(), DEFAULT_POLICY).routes
+    known = {route.name: known_for(route.name) for route in routes}
+    assert all(known.values()), known
+    models = box.models()
+    assert [models[str(known[route.name])].task for route in routes] == [route.task for route in routes]
+    assert len(set(known.values())) > len({route.task for route in routes}), "several models of one task are shown"
+
+
+def test_the_demo_names_models_only_for_routes_that_have_none(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(
+        """[{"name": "Summarization", "description": "summaries", "models": ["acme/own"]},
+        {"name": "translation", "description": "other languages", "models": []},
+        {"name": "code_generation", "description": "writing code", "note": "kept"},
+        {"name": "recipes", "description": "what to cook"},
+        {"name": "math_reasoning", "description": "sums", "models": "not a list"}]"""
+    )
+    file = RouteFile(path)
+    name_models(file)
+    written = json.loads(path.read_text())
+    assert [entry.get("models") for entry in written] == [
+        ["acme/own"],
+        [{"id": "sandbox/text-generation-3", "uses": 0}],
+        [{"id": "sandbox/text-generation-2", "uses": 0}],
+        None,
+        "not a list",
+    ]
+    assert written[2]["note"] == "kept"
+    before = path.stat().st_mtime_ns
+    name_models(file)
+    assert path.stat().st_mtime_ns == before, "nothing is written when nothing is to be named"
 
 
 def test_listing_respects_its_limit_and_a_changed_mapping(box: Sandbox) -> None:

@@ -17,7 +17,7 @@ from omni_router.config.policy import DEFAULT_POLICY
 from omni_router.config.route_file import RouteFile
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
-from omni_router.routers import OfferedRoute, Turn
+from omni_router.routers import OfferedRoute, Turn, parse_reply
 from omni_router.routers.columns import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
 from omni_router.routers.encoder import SentenceEncoder
 from omni_router.routers.minilm import packaged_model
@@ -338,3 +338,14 @@ def test_default_policy_is_well_formed() -> None:
         assert not any(re.fullmatch(r"[\w.-]+/[\w.-]+", example.strip()) for example in entry["examples"])
         pictures = {"image_generation": "text-to-image", "image_understanding": "image-text-to-text"}
         assert entry["task"] == pictures.get(entry["name"], "text-generation")
+
+
+def test_a_reason_quotes_the_policy_and_no_words_of_a_user(semantic: SemanticRouter) -> None:
+    said = "my landlord wants me out by Friday because I was late with the rent"
+    law = OfferedRoute(
+        "law", "contracts and tenancy", ("can a landlord raise the rent?", said), learned=frozenset([said])
+    )
+    others = OfferedRoute("cooking", "recipes; baking", ("how long do eggs boil?",))
+    reason = parse_reply(semantic.reply([Turn(role="user", content=said)], [law, others]).text).reason
+    assert 'closest to "' in reason
+    assert said[:20] not in reason

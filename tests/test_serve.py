@@ -222,7 +222,7 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["serve", "--sandbox"]) == 2
-    assert 'pip install "omni-router[api]"' in capsys.readouterr().err
+    assert 'pip install -e ".[api]"' in capsys.readouterr().err
 
 
 def test_a_limit_that_is_none_is_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ from selenium import webdriver
 
 from tests.browser import ROOT, Page, chromium, find_browser, page_environment, page_process, page_server
 from tests.dev_server import dev_server, free_port
+from tests.json_server import json_server
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -300,8 +302,10 @@ def test_a_wrong_token_is_told_and_stands_nowhere(browser: webdriver.Chrome, tmp
     assert [path for path in left if secret.encode() in path.read_bytes()] == []
 
 
-def test_a_server_that_is_down_is_told_in_the_chat(browser: webdriver.Chrome, tmp_path: Path) -> None:
-    with page_server(tmp_path, "--server", f"http://127.0.0.1:{free_port()}") as url:
+def test_a_server_that_goes_away_is_named_in_the_chat(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    with ExitStack() as page_alone:
+        with json_server({"/ok": {"ok": True}}) as server:
+            url = page_alone.enter_context(page_server(tmp_path, "--server", server))
         page = Page(browser, url)
         page.open()
         page.type("Hello!")
@@ -309,6 +313,22 @@ def test_a_server_that_is_down_is_told_in_the_chat(browser: webdriver.Chrome, tm
         told = page.one(".bot-row .omni-problem").text
         assert "does not answer" in told
         assert "make serve" in told
+
+
+def test_without_a_server_there_is_no_page(command: list[str], tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        [*command, "--port", str(free_port()), "--server", address],
+        cwd=tmp_path,
+        env=page_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"no LangGraph server answers at {address}" in done.stderr
+    assert "make serve" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the dev server needs Python 3.11")
@@ -321,6 +341,7 @@ def test_the_page_talks_to_a_langgraph_server(browser: webdriver.Chrome, tmp_pat
         page = Page(browser, url)
         page.open()
         assert server in page.one(".omni-banner").text
+        assert "Sandbox: answers and pictures are simulated" in page.one(".omni-banner").text
         page.ask("Who was the first woman to win a Nobel Prize in Physics?")
         page.one(".bot-row .md", "you wrote “Who was the first woman")
         page.click("details.omni-badge summary")

@@ -11,8 +11,8 @@ from langchain_core.messages import HumanMessage
 
 from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
-from omni_router.errors import ConfigurationError, OmniRouterError
-from omni_router.history.protocol import ModelRecord
+from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
+from omni_router.history.protocol import ModelRecord, Use
 from omni_router.services import Services
 from omni_router.ui.arguments import ui_parser
 from omni_router.ui.backend import Event
@@ -24,7 +24,10 @@ from omni_router.ui.local import LocalBackend
 from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
 from omni_router.ui.verdicts import judge
 from tests.conftest import ScriptedRouter
+from tests.dev_server import free_port
+from tests.json_server import json_server
 
+TEXT = "sandbox/text-generation-1"
 DECISION: dict[str, Any] = {
     "id": "3f9a", "route": "code_generation", "task": "text-generation", "model": "acme/coder", "provider": None,
     "reason": "as scripted", "source": "router", "confidence": 0.93, "verified": True, "passed_over": [],
@@ -178,14 +181,29 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
 
     result = asyncio.run(run())
     assert result["decision"]["model"] in routes_table(backend)
-    assert uses_frame(backend).to_dict("records") == [
-        {"route": "question_answering", "outcome": "answered", "calls": 1}
-    ]
+    assert uses_frame(backend).to_dict("records") == [{"route": "question_answering", "outcome": "answered", "uses": 1}]
     chat = Chat(turns=[Turn("Who was it?", result)])
     assert list(decisions_frame(chat)["decision"]) == ["1  question_answering"]
     told = judge(chat, "translation", backend)
     assert "example of <b>translation</b>" in told
     assert services.history.examples("translation") == ("Who was it?",)
+
+
+def test_what_was_only_routed_or_failed_elsewhere_is_no_failure_in_the_plot(services: Services) -> None:
+    outcomes: list[tuple[ErrorKind | None, bool]] = [
+        (None, True),
+        ("malformed_answer", True),  # speaks against the model
+        ("rate_limited", True),  # does not
+        (None, False),  # only routed, or stopped before an answer
+    ]
+    for outcome, called in outcomes:
+        use = Use("translation", TEXT, "why", "2026-01-01T00:00:00Z", outcome, called)
+        assert services.history.record(use)
+    assert uses_frame(LocalBackend(services)).to_dict("records") == [
+        {"route": "translation", "outcome": "answered", "uses": 1},
+        {"route": "translation", "outcome": "failed", "uses": 1},
+        {"route": "translation", "outcome": "not counted", "uses": 2},
+    ]
 
 
 def test_a_verdict_that_cannot_be_kept_is_told() -> None:
@@ -218,7 +236,7 @@ def test_flags_that_cannot_be_meant_are_told(flags: list[str], told: str, capsys
 
 
 def test_what_is_the_servers_own_business_is_not_given_to_the_page() -> None:
-    with pytest.raises(ConfigurationError, match="server's own business"):
+    with pytest.raises(ConfigurationError, match="cannot be given with --server"):
         serve_page(ui_parser().parse_args(["--server", "http://127.0.0.1:1", "--sandbox"]))
 
 
@@ -236,3 +254,38 @@ def test_with_a_token_models_are_real_and_no_banner_says_otherwise(monkeypatch: 
     _, banner, folder = open_backend(args)
     assert banner == ""
     assert folder == Path("outputs")
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+@pytest.mark.parametrize(
+    ("ready", "sandbox"),
+    [
+        ([{"sandbox": None, "fails": None}, {"sandbox": True, "fails": None}], True),
+        ({"sandbox": False, "fails": None}, False),
+        ({"sandbox": None, "fails": "no policy"}, False),
+        ({"ready": True}, False),
+        ([[1]], False),
+    ],
+)
+def test_the_page_says_whether_its_server_simulates_models(ready: Any, *, sandbox: bool) -> None:
+    with json_server({"/ok": {"ok": True}, "/omni/ready": ready}) as server:
+        _, banner, _ = open_backend(ui_parser().parse_args(["--server", server]))
+    assert server in banner
+    assert ("simulated" in banner) is sandbox
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+def test_a_server_of_another_kind_is_named_before_the_page_opens() -> None:
+    with json_server({"/": {}}) as server, pytest.raises(ConfigurationError, match="is not a LangGraph server") as told:
+        open_backend(ui_parser().parse_args(["--server", server]))
+    assert server in str(told.value)
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+def test_a_server_that_is_down_is_named_before_the_page_opens() -> None:
+    server = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ConfigurationError, match=f"no LangGraph server answers at {server}.*make serve"):
+        open_backend(ui_parser().parse_args(["--server", server]))

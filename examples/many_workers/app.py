@@ -4,5 +4,6 @@ from fastapi import FastAPI
 
 from omni_router.server.app import app as mounted
 
-app = FastAPI(lifespan=mounted.router.lifespan_context)
+# With the guard of Host and Origin: OMNI_HOSTS names further hosts.
+app = FastAPI(lifespan=mounted.router.lifespan_context, middleware=mounted.user_middleware)
 app.router.routes += mounted.routes

@@ -9,6 +9,7 @@ client.py    hooks into huggingface_hub                  faults.py   what can go
 transport.py which request is answered by what           calls.py    what a request asks for, and of which model
 hub.py       the models and who serves them              chat.py     answers of chat models, plain and streamed
 pictures.py  the ways in which providers give pictures   drawing.py  the pictures themselves
+traits.py    how the models differ                       demo_policy.py  which of them the demo names for a route
 
 Nothing of httpx, huggingface_hub or Pillow is imported before the first `install`: the command line asks `active()`
 on a path that has to be fast.
@@ -44,8 +45,12 @@ def install(box: Sandbox | None = None) -> Sandbox:
     Without `box` a new one is made, whose latency in seconds is OMNI_SANDBOX_LATENCY.
 
     Raises:
-        ConfigurationError: OMNI_SANDBOX_LATENCY is no number of seconds.
+        ConfigurationError: OMNI_SANDBOX_LATENCY is not a number of seconds, or the installed huggingface_hub is not one
+            that this package works with.
     """
+    from omni_router.inference.http import check_hub_version
+
+    check_hub_version()
     from omni_router._sandbox import client
 
     box = box or Sandbox(latency=_latency())

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omni_router._sandbox import faults, hub
 
@@ -24,6 +24,7 @@ class Record:
     path: str
     query: dict[str, list[str]]
     model: str | None = None  # the Hub's id, also where the provider's own id was sent
+    parameters: dict[str, Any] = field(default_factory=dict)  # of a chat, beside messages and tools
     # Not in the repr: a failing assertion prints it, and a developer may have sent a real token by mistake.
     token: str | None = field(default=None, repr=False)
 

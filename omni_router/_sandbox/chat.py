@@ -8,11 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
-
 from omni_router._sandbox import stream, wants
 from omni_router._sandbox.calls import Call, text_of
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
+from omni_router.inference.http import httpx
 
 QUOTED = 120  # characters of the question that the answer repeats; enough to see which one it was
 _SHOWN_URL = 100
@@ -64,7 +63,7 @@ def _pieces(call: Call) -> tuple[list[str], str]:
     """Write the answer; return its tokens and why it ends."""
     text = wants.json_text(call) or _text(call)
     ends = [text.find(end) for end in _stops(call) if end in text]
-    pieces = re.findall(r"\s*\S+\s*", text[: min(ends)] if ends else text)
+    pieces = re.findall(r"\S+\s*|\A\s+\S+\s*", text[: min(ends)] if ends else text)
     limit = call.body.get("max_tokens") or call.body.get("max_completion_tokens") or len(pieces)
     return (pieces[:limit], "length") if limit < len(pieces) else (pieces, "stop")
 

@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable
 
-import httpx
 import huggingface_hub
 from huggingface_hub.inference._providers import _common, hf_inference
 from huggingface_hub.utils import _http
 
 from omni_router._sandbox.box import Sandbox
+from omni_router.inference.http import httpx
 
 _lock = threading.Lock()
 
@@ -27,8 +27,8 @@ def enter(box: Sandbox, installed: list[Sandbox]) -> None:
         # No event hooks: the client's own hook is what refuses every request under HF_HUB_OFFLINE.
         # No timeout, as in the client's own factories: who waits says how long with each request.
         _set(
-            lambda: httpx.Client(transport=box.transport, follow_redirects=True, timeout=None),  # noqa: S113
-            lambda: httpx.AsyncClient(transport=box.transport, follow_redirects=True, timeout=None),  # noqa: S113
+            lambda: httpx.Client(transport=box.transport, follow_redirects=True, timeout=None),
+            lambda: httpx.AsyncClient(transport=box.transport, follow_redirects=True, timeout=None),
         )
 
 

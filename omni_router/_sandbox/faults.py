@@ -91,7 +91,7 @@ OF_KIND: dict[str, str] = {
     "bad_image": "web_html",
 }
 
-_DIRECTIVE = re.compile(r"\[\[sandbox:([^\]*]*)(?:\*(\d+))?\]\]")
+_DIRECTIVE = re.compile(r"\[\[sandbox:([^\[\]*]*)(?:\*(\d+))?\]\]")
 
 
 class Directive(NamedTuple):

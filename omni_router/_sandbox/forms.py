@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
-_QUOTED = re.compile(r"(?<!\w)'([^']+)'(?!\w)|\"([^\"]+)\"|“([^”]+)”")
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\.*\w)")
+_QUOTED = re.compile(r"(?<!\w)'([^']+)'(?!\w)|\"([^\"]+)\"|“([^“”]+)”")
 _NAME = re.compile(r"(?<=[^\s.!?:] )[A-Z][\w-]+(?:,? [A-Z][\w-]+)*")  # not at the beginning of a sentence
 _WHOLE = ("prompt", "query", "question", "request", "text", "message", "input", "task")  # take all that was written
 _FORMATS = {

@@ -1,17 +1,19 @@
 """The models of the sandbox, who serves them, and the Hub's answers about them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import httpx
+from omni_router._sandbox.traits import traits_of
 
+if TYPE_CHECKING:
     from omni_router._sandbox.box import Sandbox
+    from omni_router.inference.http import httpx
 
 MODELS_PATH = "/api/models"
 CHAT_MODELS_PATH = "/v1/models"  # on the router's host
 _AUTH_CHECK = "/auth-check"
+CREATED = "2025-01-01T00:00:00.000Z"  # of every model
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
 _CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
@@ -55,6 +57,7 @@ def shipped_models() -> dict[str, Model]:
         models[f"sandbox/{task}-7"] = Model(task, (), unknowable=True)
         models[f"sandbox/{task}-8"] = Model(task, None)
         models[f"sandbox/{task}-9"] = Model(task, ())
+    models["sandbox/image-text-to-text-2"] = replace(models["sandbox/image-text-to-text-2"], tools_at=())
     return models
 
 
@@ -78,8 +81,9 @@ def hub_id(name: str) -> str:
 
 def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
     """Answer what the Hub is asked."""
-    import httpx
     from huggingface_hub.errors import OfflineModeIsEnabled
+
+    from omni_router.inference.http import httpx
 
     path = request.url.path
     if path == MODELS_PATH:
@@ -133,8 +137,7 @@ def chat_models(box: "Sandbox") -> dict[str, Any]:
                     {
                         "provider": provider,
                         "status": "live",
-                        "context_length": 131_072,
-                        "pricing": {"input": 0.1 * place, "output": 0.4 * place},
+                        **traits_of(model).at(place),
                         "supports_tools": entry.takes_tools(provider),
                         "supports_structured_output": entry.takes_tools(provider),
                     }
@@ -148,7 +151,7 @@ def chat_models(box: "Sandbox") -> dict[str, Any]:
 
 
 def _access(entry: Model | None, token: str) -> "httpx.Response":
-    import httpx
+    from omni_router.inference.http import httpx
 
     if entry is None or (entry.gated and token not in entry.open_to):
         code, text = ("GatedRepo", "Access to this model is restricted") if entry else ("RepoNotFound", "Not found")
@@ -179,6 +182,7 @@ def _facts(model: str, entry: Model) -> dict[str, Any]:
         "pipeline_tag": entry.task,
         "gated": "auto" if entry.gated else False,
         "private": False,
+        "createdAt": CREATED,
         "inferenceProviderMapping": _mapping(model, entry),
     }
 

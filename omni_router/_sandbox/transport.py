@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 from huggingface_hub import constants
 
 from omni_router._sandbox import calls, chat, hub, pictures
 from omni_router._sandbox.faults import FAULTS, Fault, Where
+from omni_router.inference.http import httpx
 
 if TYPE_CHECKING:
     from omni_router._sandbox.box import Sandbox
@@ -61,7 +61,7 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         asked = url.path.removeprefix(f"{hub.MODELS_PATH}/")
         model = call.model if call else asked if asked != url.path else None
         query = parse_qs(url.query.decode())
-        self._box.record(Record(request.method, url.host, url.path, query, model, _token(request)))
+        self._box.record(Record(request.method, url.host, url.path, query, model, _parameters(call), _token(request)))
 
     def _specialist(self, request: httpx.Request, call: calls.Call | None) -> httpx.Response:
         token = _token(request)
@@ -109,6 +109,13 @@ def wait(request: httpx.Request, seconds: float) -> None:
         raise httpx.ReadTimeout("The read operation timed out (simulated)", request=request)
     if seconds > 0:
         time.sleep(seconds)
+
+
+def _parameters(call: calls.Call | None) -> dict[str, Any]:
+    """Return what a chat was asked for beside its messages and tools, which may be large."""
+    if call is None or call.task != "conversational":
+        return {}
+    return {name: value for name, value in call.body.items() if name not in ("messages", "tools")}
 
 
 def _nothing_there(request: httpx.Request) -> httpx.Response:

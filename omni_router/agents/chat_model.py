@@ -4,31 +4,33 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseCallbackManager, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel
 
-from omni_router.agents.apart import NotesRun, astream_apart, store_around, stream_apart, tracers, writer_around
+from omni_router.agents.apart import astream_apart, store_around, stream_apart, tracers, writer_around
+from omni_router.agents.base_chat_model import BaseChatOmni
 from omni_router.agents.bound import openai_tools, structured, tool_choice_of
-from omni_router.agents.knobs import with_knobs
+from omni_router.agents.knobs import read_fields
 from omni_router.agents.turn import Turn
-from omni_router.config.settings import Settings
-from omni_router.errors import ConfigurationError
-from omni_router.once import once
 
 WITHOUT_TOKENS = ("custom", "values")
 WITH_TOKENS = ("custom", "messages", "values")
 
 
-class ChatOmni(BaseChatModel):
+class ChatOmni(BaseChatOmni):
     """Route each call, and answer with the specialist that is decided on.
 
     The decision and the pictures made are in the answer's `response_metadata`, as `decision` and `artifacts`.
-    LangChain's own parameters and the fields of `Settings` are taken by name: `ChatOmni(temperature=0, route="code")`.
+    The fields of `Settings` are fields of the model, and LangChain's own parameters are read as those:
+    `ChatOmni(temperature=0, max_tokens=200, route="code")`. `settings=Settings(...)` gives them together.
+
+    Copies share the graph. A pickle holds no token and no live object: the model that comes out of it works with those
+    of its process.
 
     Raises:
         AnswerFailed: from every call that ends without an answer.
@@ -36,31 +38,10 @@ class ChatOmni(BaseChatModel):
         InvalidRequest: a parameter is unknown, or not allowed.
     """
 
-    settings: Settings = Settings()
-    # Compiled; its checkpointer is not used, and its own settings give way to these. By default made when first used.
-    graph: Any = Field(default=None, exclude=True, repr=False)
-    services: Any = Field(default=None, exclude=True, repr=False)  # what the default graph works with
-    api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)  # a token of Hugging Face
-    streaming: bool = False  # whether `invoke`, too, has the specialist stream
-
-    _graph: Callable[[], Any] = PrivateAttr()
-
+    # Not in the base class, or type checkers would allow only the names of fields, and no `max_tokens`.
     def __init__(self, **given: Any) -> None:
-        """Take the fields by name, and LangChain's parameters or those of `Settings` in place of `settings`."""
-        knobs = {name: given.pop(name) for name in [*given] if name not in type(self).model_fields}
-        given["settings"] = with_knobs(Settings.model_validate(given.get("settings", {})), knobs)
-        super().__init__(**given)
-
-    def model_post_init(self, _context: Any, /) -> None:
-        """Prepare what is made when first used."""
-        self._graph = once(self._make_graph)
-        noting = NotesRun()
-        if isinstance(self.callbacks, BaseCallbackManager):
-            self.callbacks = self.callbacks.copy()
-            self.callbacks.add_handler(noting, inherit=False)
-        else:
-            self.callbacks = [*(self.callbacks or []), noting]
-        self._settings({})
+        """Take the fields by name, LangChain's parameters, and `settings` in place of the fields of `Settings`."""
+        super().__init__(**read_fields(given, self._own_field_names()))
 
     def bind_tools(
         self,
@@ -169,7 +150,7 @@ class ChatOmni(BaseChatModel):
         modes: Sequence[str] = WITHOUT_TOKENS,
     ) -> Callable[[], Any]:
         """Prepare one run of the graph; what it takes from the run around is taken now."""
-        graph = self._graph()
+        graph = self._compiled()
         # There is no thread here whose turns could be kept: a chat model is given all of the conversation each time.
         graph = graph.copy({"checkpointer": None, "store": graph.store or store_around()})
         asked = [message.model_copy() for message in messages]  # the graph gives ids to those without
@@ -180,25 +161,6 @@ class ChatOmni(BaseChatModel):
             context=self._settings(given),
             stream_mode=list(modes),
         )
-
-    def _settings(self, given: Mapping[str, Any]) -> Settings:
-        settings = with_knobs(self.settings, {name: value for name, value in given.items() if name != "stream"})
-        if settings.skip_specialists:
-            raise ConfigurationError("skip_specialists calls no model, so that a chat model has nothing to answer")
-        return settings
-
-    def _make_graph(self) -> Any:
-        if self.graph is not None:
-            return self.graph
-        from omni_router.graph import build_graph, graph
-        from omni_router.services import Services
-
-        if self.services is not None:
-            return build_graph(self.services).compile(name="omni_router")
-        if self.api_key is not None:
-            services = Services.from_environment(token=self.api_key.get_secret_value())
-            return build_graph(services).compile(name="omni_router")
-        return graph
 
     @property
     def _llm_type(self) -> str:

@@ -119,7 +119,7 @@ class Environment:
 def _router_url(router: str, url: str) -> str | None:
     if router == "endpoint" and not url:
         raise ConfigurationError(
-            "The router endpoint needs the address of an OpenAI-compatible server: --router-url URL or OMNI_ROUTER_URL"
+            "--router endpoint needs the address of an OpenAI-compatible server: set --router-url or OMNI_ROUTER_URL"
         )
     return url or None
 
@@ -130,20 +130,20 @@ def _number(name: str, value: str | float, kind: type[N], fits: Callable[[N], bo
     except ValueError:
         number = None
     if number is None or not fits(number):
-        raise ConfigurationError(f"{name} is {value!r}; {allowed}")
+        raise ConfigurationError(f"{name} must be {allowed}, not {value!r}")
     return number
 
 
 def _seconds(name: str, value: str | float) -> float:
-    return _number(name, value, float, lambda seconds: 0 < seconds < math.inf, "allowed are seconds, more than 0")
+    return _number(name, value, float, lambda seconds: 0 < seconds < math.inf, "a number of seconds greater than 0")
 
 
 def _share(name: str, value: str | float) -> float:
-    return _number(name, value, float, lambda share: 0 <= share <= 1, "allowed is a number from 0 to 1")
+    return _number(name, value, float, lambda share: 0 <= share <= 1, "a number from 0 to 1")
 
 
 def _count(name: str, value: str | int) -> int:
-    return _number(name, value, int, lambda count: count >= 1, "allowed is a whole number of at least 1")
+    return _number(name, value, int, lambda count: count >= 1, "a whole number of at least 1")
 
 
 def _optional_count(name: str, variables: Mapping[str, str]) -> int | None:
@@ -159,17 +159,17 @@ def _history(value: str) -> str:
     if value in ("file", "store") or value.startswith(POSTGRESQL):
         return value
     # Not the value: an address that was mistyped may hold a password.
-    raise ConfigurationError("OMNI_HISTORY is none of what is allowed: file, store, postgresql://USER@HOST/DATABASE")
+    raise ConfigurationError("OMNI_HISTORY must be file, store or postgresql://USER@HOST/DATABASE")
 
 
 def _flag(name: str, variables: Mapping[str, str]) -> bool:
     value = variables.get(name, "").strip().casefold()
     if value not in TRUE + FALSE:
-        raise ConfigurationError(f"{name} is {value!r}; allowed are {', '.join(filter(None, TRUE + FALSE))}")
+        raise ConfigurationError(f"{name} must be one of {', '.join(filter(None, TRUE + FALSE))}, not {value!r}")
     return value in TRUE
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> Any:
     if value not in allowed:
-        raise ConfigurationError(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+        raise ConfigurationError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
     return value

@@ -102,11 +102,11 @@ def _elements(text: str, path: Path) -> list[tuple[Any, int]]:
         raise PolicyFileError(path, f"not JSON: {error.msg} (column {error.colno})", error.lineno) from error
     except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
         raise PolicyFileError(path, f"cannot be read as JSON: {error}") from error
-    elements, at = [], text.index("[") + 1
+    elements, at, line, counted = [], text.index("[") + 1, 1, 0
     while (at := _skip(text, at)) < len(text) and text[at] != "]":
-        element, end = decoder.raw_decode(text, at)
-        elements.append((element, text.count("\n", 0, at) + 1))
-        at = end
+        line, counted = line + text.count("\n", counted, at), at  # from where the last one began: not all over again
+        element, at = decoder.raw_decode(text, at)
+        elements.append((element, line))
     return elements
 
 
@@ -147,23 +147,23 @@ def _one_fallback(routes: Sequence[Route], warnings: list[str]) -> tuple[Route, 
 def _texts(entry: dict[str, Any], key: str, warnings: list[str]) -> tuple[str, ...]:
     name, found = entry["name"].strip(), entry.get(key, [])
     if not isinstance(found, list):
-        warnings.append(f'"{key}" of route {name!r} are ignored: not an array')
+        warnings.append(f'"{key}" of route {name!r} is ignored: not an array')
         return ()
     texts = tuple(text for text in found if isinstance(text, str) and text.strip())
     if len(texts) < len(found):
-        warnings.append(f"{len(found) - len(texts)} of the {key} of route {name!r} are ignored: they are no text")
+        warnings.append(f"{len(found) - len(texts)} of the {key} of route {name!r} are ignored: not text")
     return texts
 
 
 def _models(entry: dict[str, Any], warnings: list[str]) -> tuple[ModelRecord, ...]:
     records = []
     if not isinstance(entry.get("models", []), list):
-        warnings.append(f'"models" of route {entry["name"]!r} are ignored: not an array')
+        warnings.append(f'"models" of route {entry["name"]!r} is ignored: not an array')
         return ()
     for model in entry.get("models", []):
         record = read_record(model)
         if record is None:
-            warnings.append(f"a model of route {entry['name']!r} is skipped: {model!r} is not an org/name of the Hub")
+            warnings.append(f"a model of route {entry['name']!r} is skipped: {model!r} is not a model id (org/name)")
         else:
             records.append(record)
     return tuple(records)

@@ -10,9 +10,11 @@ from typing import Any
 
 from omni_router.config.policy import DEFAULT_POLICY, Document, Route, parse_entries, read_entries
 from omni_router.errors import PolicyFileError
-from omni_router.files import LOCK_TIMEOUT, Signature, signature, write_whole
+from omni_router.files import Signature, WriteLock, signature, write_whole
 
 logger = logging.getLogger("omni_router")
+
+MOST_EDITS = 10  # of the file that come between reading and writing it, before the write is given up
 
 
 class RouteFile:
@@ -24,6 +26,7 @@ class RouteFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._writing = WriteLock()
         self._good: tuple[Signature | None, Document] | None = None  # the last valid one, and the file it was read from
         self._broken: Signature | None = None  # the file already warned about
 
@@ -53,7 +56,7 @@ class RouteFile:
                 if self._good is None:
                     raise
                 self._broken = found
-                logger.warning("%s; going on with the last good policy", error)
+                logger.warning("%s; still using the last valid policy", error)
                 return self._good[1]
             return self._keep(found, entries)
 
@@ -61,30 +64,39 @@ class RouteFile:
         """Tell whether the file on disk is the one already found unusable."""
         return self._broken is not None and self._broken == signature(self.path)
 
-    def update(self, change: Callable[[list[dict[str, Any]]], bool]) -> None:
+    def update(self, change: Callable[[list[dict[str, Any]]], bool], *, wait: bool = True) -> None:
         """Read, let `change` edit the entries in place, and write if it says so; one process at a time.
+
+        When somebody edits the file meanwhile, nothing of that is lost: `change` is called again, with what they wrote.
+
+        Args:
+            change: edits the entries, and returns whether to write them.
+            wait: for another process that is writing; a moment at most.
 
         Raises:
             PolicyFileError: the file is unusable; it is left untouched.
             OSError: it cannot be written.
         """
-        from filelock import FileLock
-
         target = self.path.resolve()  # a link is written through, not replaced
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock"), timeout=LOCK_TIMEOUT):
-            if self._good and self._good[0] is not None and not self.path.exists():  # an editor may put it back
-                raise PolicyFileError(self.path, "it was there and is gone; nothing is written in its place")
-            entries = self._read()
-            if change(entries):
-                write_whole(target, _as_text(entries))
-                with self._lock:
-                    self._keep(signature(self.path), entries)  # nobody needs to read what was just written
+        with self._writing.held(target.with_name(f".{target.name}.lock"), of=target, wait=wait):
+            for _ in range(MOST_EDITS):
+                if self._good and self._good[0] is not None and not self.path.exists():  # an editor may put it back
+                    raise PolicyFileError(self.path, "the file was removed while in use; it is not written again")
+                found = signature(self.path)  # before it is read: an edit in between shows
+                entries = self._read()
+                if not change(entries):
+                    return
+                if write_whole(target, _as_text(entries), instead_of=found):
+                    with self._lock:
+                        self._keep(signature(self.path), entries)  # nobody needs to read what was just written
+                    return
+        raise PolicyFileError(self.path, "other programs change the file faster than it can be written")
 
     def _keep(self, found: Signature | None, entries: list[dict[str, Any]]) -> Document:
         """Take entries as the present ones; what is wrong with them is told, unless it was before."""
         document = read_entries(entries)
-        told = self._good[1].warnings if self._good else ()
+        told = set(self._good[1].warnings) if self._good else set[str]()
         for warning in document.warnings:
             if warning not in told:
                 logger.warning("%s: %s", self.path, warning)

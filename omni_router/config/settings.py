@@ -1,14 +1,18 @@
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+# What a call of a model already has: `extra_body` is merged into its body last, and would replace it unseen.
+RESERVED = (
+    *("messages", "model", "stream", "stream_options", "tools", "tool_choice", "response_format", "stop", "n"),
+    *("max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"),
+)
 
 NO_FALLBACK = "none"  # as `fallback_route`: what no route is for is refused
 
 
-class Settings(BaseModel):
-    """The knobs of one run, given as `context`; they hold no path and no token."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class SettingsFields(BaseModel):
+    """The fields of `Settings`, for a class that takes them beside fields of its own."""
 
     route: str | None = Field(default=None, description="Take this route; the router is not asked.")
     model: str | None = Field(
@@ -36,6 +40,17 @@ class Settings(BaseModel):
     )
     temperature: float = Field(default=0.7, ge=0, le=2, description="Sampling temperature of a text answer.")
     top_p: float | None = Field(default=None, gt=0, le=1, description="Nucleus sampling of a text answer.")
+    frequency_penalty: float | None = Field(
+        default=None, ge=-2, le=2, description="Penalty on tokens of a text answer, by how often they have occurred."
+    )
+    presence_penalty: float | None = Field(
+        default=None, ge=-2, le=2, description="Penalty on tokens of a text answer that have occurred at all."
+    )
+    extra_body: dict[str, Any] | None = Field(
+        default=None,
+        description="Further parameters of a text answer, sent to the provider as they are, such as top_k. A provider "
+        "that refuses them, or a penalty, is asked once more without.",
+    )
     seed: int | None = Field(default=None, description="Seed of a text answer or a picture, where the model has one.")
     stop: tuple[str, ...] = Field(default=(), description="Texts at which a text answer ends.")
     tools: tuple[dict[str, Any], ...] = Field(
@@ -55,6 +70,20 @@ class Settings(BaseModel):
         gt=0,
         description="Seconds a model may stay silent, or be polled for a picture; pictures often take a minute.",
     )
+
+    @field_validator("extra_body")
+    @classmethod
+    def _check_extra_body(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        taken = [name for name in value or {} if name in RESERVED]
+        if taken:
+            raise ValueError(f"extra_body must not hold {', '.join(taken)}: Settings has fields for what can be set")
+        return value
+
+
+class Settings(SettingsFields):
+    """The knobs of one run, given as `context`; they hold no path and no token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     def filled_from(self, defaults: "Settings") -> "Settings":
         """Return these settings, with what they leave open (None) taken from `defaults`."""

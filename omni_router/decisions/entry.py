@@ -1,15 +1,17 @@
 """From the state of a turn to its line in the decision log."""
 
 import hashlib
+import json
 from datetime import datetime, timezone
 from typing import Any
 
 from omni_router.config.policy import Policy
 from omni_router.config.settings import Settings
+from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
 from omni_router.history.cooldown import write_time
 from omni_router.offered import fallback_route
-from omni_router.pinned import tool_loop
+from omni_router.routers import OTHER, parse_reply
 from omni_router.routers.conversation import (
     has_picture,
     newest_user_message,
@@ -20,6 +22,7 @@ from omni_router.routers.conversation import (
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, State
 
+UNKNOWN_ROUTE = "?"  # in place of what a router named that it was not offered
 MAX_CHARACTERS = 20_000  # of one text: a log that is to stay small is no place for the book that somebody pasted
 
 
@@ -50,7 +53,8 @@ def _policy(settings: Settings, policy: Policy) -> dict[str, Any]:
 def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, with_text: bool) -> dict[str, Any]:
     """Tell all that the state holds of a decision, and what came of it.
 
-    What was asked is the conversation as the router saw it, or the SHA-256 of the newest request's text alone.
+    What was asked is the conversation as the router saw it, or the SHA-256 of the newest request's text alone. Without
+    text no word of a router is kept either, but for the names of routes and models: it may repeat the request.
     """
     decision = state["decision"]
     if decision is None:
@@ -60,6 +64,7 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
     asked = newest_user_text(messages)
     return {
         **{key: value for key, value in decision.items() if key != "passed_over"},
+        **({} if with_text else {"reason": recorded_reason(state), "proposed_route": _proposed_route(state)}),
         "time": write_time(datetime.now(timezone.utc)),
         "asked": (
             {"conversation": _before_the_answer(state)}
@@ -72,13 +77,33 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
         },
         "previous": state["previous"],
         "min_confidence": settings.min_confidence,
-        "settled": settings.route is not None or settings.model is not None or tool_loop(messages) is not None,
-        "reply": None if state["reply"] is None else shorten(state["reply"], MAX_CHARACTERS),
+        "settled": settings.model is not None or (state["reply"] is None and state["proposal"] is not None),
+        "reply": _reply(state, with_text=with_text),
         "candidates": state["candidates"],
         "passed_over": [*decision["passed_over"], *_ranked_after(decision, state)],
         "attempts": [{key: value for key, value in made.items() if key != "error"} for made in state["attempts"]],
         "error": error["kind"] if error else None,
     }
+
+
+def _reply(state: State, *, with_text: bool) -> str | None:
+    """Return what the router said, without text as far as it named a route and a model."""
+    if state["reply"] is None or with_text:
+        return None if state["reply"] is None else shorten(state["reply"], MAX_CHARACTERS)
+    proposal = parse_reply(state["reply"])
+    model = f"{proposal.model}:{proposal.provider}" if proposal.provider else proposal.model
+    return json.dumps({"route": _name_of_route(proposal.route, state), "model": model})
+
+
+def _proposed_route(state: State) -> str | None:
+    decision = state["decision"]
+    return _name_of_route(decision["proposed_route"], state) if decision else None
+
+
+def _name_of_route(name: str | None, state: State) -> str | None:
+    """Return the name of a route as it is; anything else that a router put in its place is not repeated."""
+    named = name is None or name.casefold() in {OTHER, *map(str.casefold, state["candidates"])}
+    return name if named else UNKNOWN_ROUTE
 
 
 def _before_the_answer(state: State) -> list[Any]:

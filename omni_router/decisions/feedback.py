@@ -25,8 +25,9 @@ def give_feedback(
 ) -> str | None:
     """Judge a decision: `good`, `bad`, the name of the route it should have been, or `other` where none fits.
 
-    It counts when models are ranked. A good decision, or one whose right route is told, becomes an example of that
-    route, when the request's text is known; routers are shown those of `other` as what no route serves.
+    It counts when models are ranked, unless the caller had named the model. A good decision, or one whose right route
+    is told, becomes an example of that route, when the request's text is known; routers are shown those of `other` as
+    what no route serves.
 
     Args:
         result: what the graph gave, or its decision alone.
@@ -56,15 +57,16 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     said = verdict.strip().casefold()
     should_be = routes.get(said)
     if said not in ("good", "bad") and should_be is None:
-        raise InvalidRequest(f"a verdict is good, bad or a route ({', '.join(routes.values())}), not {verdict!r}")
+        raise InvalidRequest(f"a verdict must be good, bad or a route ({', '.join(routes.values())}), not {verdict!r}")
     route, model = decision.get("route"), decision.get("model")
     if should_be is None and (not route or not model):
-        raise InvalidRequest("no model was chosen there, so only the route it should have been can be told")
+        raise InvalidRequest("no model was chosen, so the verdict can only be the route that would have been right")
     if should_be is not None and should_be == route and model:  # without one there is nothing to be good but the route
         should_be, said = None, "good"
+    by_caller = decision.get("source") == "caller"  # what is said of that model is said of the caller's own choice
     return Verdict(
         route=str(route or ""),
-        model=str(model or ""),
+        model="" if by_caller else str(model or ""),
         verdict="should_be" if should_be else "good" if said == "good" else "bad",
         should_be=should_be,
         text=text or None,
@@ -88,7 +90,7 @@ def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
         example = _learns(verdict) if place and verdict.text else None
         print(json.dumps({**kept, "should_be": verdict.should_be, "kept_in": place, "example_of": example}))
     else:
-        print(f"{entry['id']}: {_told(verdict, place, counted=counted)}")
+        print(f"{entry['id']}: {_told(entry, verdict, place, counted=counted)}")
     return 0 if place else 1
 
 
@@ -102,15 +104,17 @@ def counts(verdict: Verdict, models: Iterable[ModelRecord]) -> bool:
     return verdict.verdict != "should_be" and any(record["id"] == verdict.model for record in models)
 
 
-def _told(verdict: Verdict, place: str | None, *, counted: bool) -> str:
+def _told(entry: Mapping[str, Any], verdict: Verdict, place: str | None, *, counted: bool) -> str:
     learns = _learns(verdict)
-    parts = [f"kept in {place}" if place else "nothing was kept"]
+    parts = [f"saved in {place}" if place else "nothing was saved"]
     if counted:
         parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
     elif verdict.verdict != "should_be" and verdict.model:
         parts.append(f"{verdict.model} has no record on {verdict.route}")
+    elif verdict.verdict != "should_be" and entry["model"]:
+        parts.append(f"the caller named {entry['model']}, so the verdict does not rank it")
     if learns and verdict.text:
-        parts.append(f"the request is an example of {learns}")
+        parts.append(f"the request is now an example of {learns}")
     elif learns:
-        parts.append("the request's text was not logged, so it could not become an example; --log-text keeps it")
+        parts.append("the request is not an example, since its text was not logged (--log-text keeps it)")
     return "; ".join(parts)

@@ -3,17 +3,21 @@
 import json
 import logging
 import os
+import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from omni_router.errors import ConfigurationError
-from omni_router.files import LOCK_TIMEOUT
+from omni_router.files import WriteLock
 
 logger = logging.getLogger("omni_router")
 
 MAX_BYTES = 10 * 2**20  # of a file, some thousand turns
 OLD_FILES = 5
+MOST_WAITING = 100  # lines kept while the file cannot be written
+TAIL = 2**18  # bytes at the end of the file where an entry is looked for before it is written
 OWNER_ONLY = 0o600
 NAMED = 5  # ids in a message, the newest
 # Enough to tell a decision from whatever else a line may hold.
@@ -30,23 +34,37 @@ class DecisionLog:
     def __init__(self, path: Path, *, with_text: bool = False) -> None:
         self.path, self.with_text = path, with_text
         self._warned = False
+        self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)  # lines that could not be written yet
+        self._threads = threading.Lock()
+        self._writing = WriteLock(mode=OWNER_ONLY)
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append an entry; when that cannot be done it is warned of once, and the run goes on."""
-        from filelock import FileLock
+        """Append an entry; when that cannot be done it is warned of once, and the run goes on.
 
+        Entries that have to wait are written with the next one. One that the log just took, from a run that was killed
+        and is resumed, is not written again.
+        """
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"  # ASCII: half a surrogate pair is no trouble
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=LOCK_TIMEOUT, mode=OWNER_ONLY):
-                if self.path.exists():  # it may have come with another mode, and keeps it when moved aside
-                    _make_private(self.path)
-                self._rotate(len(line))
-                _append(self.path, line)
-        except OSError as error:
-            if not self._warned:
-                self._warned = True
-                logger.warning("decisions are not logged: %s", error)
+        with self._threads:
+            self._waiting.append(line)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self._writing.held(self.path.with_name(f".{self.path.name}.lock"), of=self.path):
+                    while self._waiting:
+                        self._append(self._waiting[0])
+                        self._waiting.popleft()
+            except OSError as error:
+                if not self._warned:
+                    self._warned = True
+                    logger.warning("decisions are not logged: %s", error)
+
+    def _append(self, line: bytes) -> None:
+        if self.path.exists():  # it may have come with another mode, and keeps it when moved aside
+            _make_private(self.path)
+            if _holds(self.path, line):
+                return
+        self._rotate(len(line))
+        _append(self.path, line)
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """Give all entries, oldest first; a line that a crash cut off is passed over.
@@ -70,12 +88,12 @@ class DecisionLog:
         """
         entries = {entry["id"]: entry for entry in self.entries()}
         if not entries:
-            raise ConfigurationError(f"there is no decision in {self.path}")
+            raise ConfigurationError(f"{self.path} holds no decisions")
         found = [name for name in entries if name.startswith(start)]
         if start and len(found) > 1:
-            raise ConfigurationError(f"several decisions of {self.path} begin with {start!r}: {_some(found)}")
+            raise ConfigurationError(f"several ids in {self.path} start with {start!r}: {_some(found)}")
         if not found:
-            raise ConfigurationError(f"no decision of {self.path} begins with {start!r}; it has {_some([*entries])}")
+            raise ConfigurationError(f"no id in {self.path} starts with {start!r}; it has {_some([*entries])}")
         return entries[found[-1]]
 
     def _rotate(self, coming: int) -> None:
@@ -92,8 +110,19 @@ class DecisionLog:
 
 def _make_private(path: Path) -> None:
     if not path.is_file():  # /dev/null made the owner's alone would break the machine
-        raise OSError(f"{path} is no regular file")
+        raise OSError(f"{path} is not a regular file")
     path.chmod(OWNER_ONLY)
+
+
+def _holds(path: Path, line: bytes) -> bool:
+    """Tell whether the end of a log has the entry of a line, written at another time."""
+    wanted = json.loads(line)
+    with path.open("rb") as file:
+        file.seek(-min(TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        lines = file.read().splitlines()
+    name = str(wanted["id"]).encode()
+    written = (_parsed(each) for each in lines if name in each)
+    return any({**entry, "time": None} == {**wanted, "time": None} for entry in written if entry is not None)
 
 
 def _append(path: Path, line: bytes) -> None:
@@ -109,12 +138,17 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _read(line: bytes) -> dict[str, Any] | None:
+    entry = _parsed(line)
+    whole = entry is not None and all(isinstance(entry.get(key), kind) for key, kind in SHAPE.items())
+    return entry if whole else None
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    whole = isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in SHAPE.items())
-    return entry if whole else None
+    return entry if isinstance(entry, dict) else None
 
 
 def _some(names: list[str]) -> str:

@@ -145,7 +145,7 @@ class Replay:
         if entry["tasks"].get(route.name, route.task) != route.task:  # the old ones do something else
             then = [candidate for candidate in then if candidate["source"] == "history"]
         known = {record["id"] for record in records}
-        kept = [c for c in then if c["source"] == "catalog" or c["model"] in known]
+        kept = [c for c in then if c["source"] in ("catalog", "caller") or c["model"] in known]
         named = {candidate["model"] for candidate in kept}
         new = [
             Candidate(model=r["id"], provider=r.get("provider"), source="history", why="named in the policy")
@@ -187,13 +187,13 @@ def replay(environment: Environment, args: argparse.Namespace) -> int:
 
     file = RouteFile(environment.route_config)
     if not file.path.exists():  # else the packaged policy would be compared, which nobody meant
-        raise ConfigurationError(f"there is no policy {file.path} to replay with; name one with --route-config")
+        raise ConfigurationError(f"{file.path} does not exist; name the policy to replay with: --route-config PATH")
     file.document()
     deciding = Replay(file, choose_router(environment, token=lambda: find_token(args.hf_token), learning=False))
     # What a caller or a tool loop had settled is no matter of the policy.
     entries = [entry for entry in DecisionLog(args.replay).entries() if not entry.get("settled")]
     if not entries:
-        raise ConfigurationError(f"there is no decision of a router in {args.replay}")
+        raise ConfigurationError(f"{args.replay} holds no decisions made by a router")
     asked_again = sum("conversation" in entry["asked"] for entry in entries)
     differing = []
     for entry in tqdm(entries, desc="replay", unit=" decisions", disable=not sys.stderr.isatty(), leave=False):
@@ -207,8 +207,8 @@ def replay(environment: Environment, args: argparse.Namespace) -> int:
     else:
         for difference in differing:
             _show(*difference)
-        how = f"{asked_again} by asking the router again, {len(entries) - asked_again} by reading its old reply; "
-        how += "the catalog was not asked"
+        how = f"{asked_again} decided by the router again, {len(entries) - asked_again} from its logged reply; "
+        how += "the catalog was not used"
         print(f"{len(differing)} of {len(entries)} decisions would differ under {environment.route_config} ({how})")
     return 1 if differing else 0
 

@@ -18,8 +18,7 @@ def open_log(environment: Environment) -> DecisionLog:
     """
     if environment.decision_log is None:
         raise ConfigurationError(
-            "no decision log is kept: name a file with --decision-log PATH or OMNI_DECISION_LOG, and turns from then "
-            "on can be explained"
+            "there is no decision log: --decision-log PATH or OMNI_DECISION_LOG keeps one of all later decisions"
         )
     return DecisionLog(environment.decision_log)
 
@@ -71,5 +70,5 @@ def _model(entry: dict[str, Any]) -> str:
     if entry["model"] is None:
         return "none"
     through = f" through {entry['provider']}" if entry["provider"] else ""
-    checked = "served for the task" if entry["verified"] else "unverified: the Hub could not be asked"
+    checked = "served for the task" if entry["verified"] else "not verified: the Hub could not be reached"
     return f"{entry['model']}{through}, from {entry['source']}, {checked}"

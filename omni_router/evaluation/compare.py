@@ -66,9 +66,9 @@ class Comparison:
         """Say whether the difference is noise."""
         flips = len(self.gained) + len(self.lost)
         if not flips:
-            return "nothing flipped: there is no difference"
+            return "no difference"
         if self.p_value < SIGNIFICANT:
-            return f"{'better' if len(self.gained) > len(self.lost) else 'worse'}, and hardly by chance"
+            return f"{'better' if len(self.gained) > len(self.lost) else 'worse'}; unlikely to be chance"
         return "this may well be noise"
 
     def accuracies(self) -> tuple[float, float]:
@@ -132,7 +132,7 @@ class Comparison:
     def _head(self) -> list[str]:
         (before, after), n = self.accuracies(), len(self.pairs)
         gained, lost = len(self.gained), len(self.lost)
-        apart = f", {self.left_out} that it did not have left out" if self.left_out else ""
+        apart = f" ({self.left_out} not in {self.old.name} left out)" if self.left_out else ""
         return [
             f"{self.router} compared with {self.old_router} of {self.old}",
             f"  accuracy {number(before)} -> {number(after)} ({after - before:+.3f}) on {n} requests{apart}",
@@ -184,7 +184,7 @@ def check_same_data(items: Sequence[Item], old: Mapping[str, Any], path: Path) -
         ConfigurationError: no item is in both.
     """
     if not {item.id for item in items} & {entry["id"] for entry in old["items"]}:
-        raise ConfigurationError(f"{path}: none of its requests is in the data; compare runs on the same data")
+        raise ConfigurationError(f"{path}: it has no request in common with the data; compare runs on the same data")
 
 
 def compare(done: Evaluation, old: Mapping[str, Any], path: Path) -> list[Comparison]:

@@ -67,7 +67,7 @@ def read_items(path: Path, routes: Sequence[Route], limit: int | None = None) ->
     if faults:
         raise ConfigurationError(_told(path, faults, known))
     if not items:
-        raise _wrong(path, 'there is no line in it; give lines such as {"text": "...", "route": "..."}')
+        raise _wrong(path, 'the file is empty; it needs lines such as {"text": "...", "route": "..."}')
     if limit is None or limit >= len(items):
         return items
     return [items[number * len(items) // limit] for number in range(limit)]
@@ -115,7 +115,7 @@ def _item(given: Any, line: int, known: Mapping[str, Route]) -> Item:
     now, anywhere = has_picture(messages[-1]), any(has_picture(message) for message in messages)
     text, turns = newest_user_text(messages), render_conversation(messages)
     if not (text or now):
-        raise _LineError("the newest message holds neither text nor a picture")
+        raise _LineError("the newest message has neither text nor an image")
     asked = json.dumps([turns, now, anywhere], sort_keys=True)
     return Item(
         line=line,
@@ -138,18 +138,18 @@ def _route(given: Any, known: Mapping[str, Route]) -> tuple[str, bool]:
         return OTHER, False
     route = known.get(given.strip().casefold())
     if route is None:
-        raise _UnknownRouteError(f"route {given!r} is none of the policy")
+        raise _UnknownRouteError(f"route {given!r} is not in the policy")
     return route.name, TASKS[route.task].takes_pictures
 
 
 def _messages(given: Mapping[str, Any]) -> list[Message]:
     text, messages = given.get("text"), given.get("messages")
     if (text is None) == (messages is None):
-        raise _LineError('give either "text" or "messages"')
+        raise _LineError('it needs either "text" or "messages"')
     if text is not None:
         return [_message({"role": "user", "content": text})]
     if not isinstance(messages, list) or not messages:
-        raise _LineError('"messages" is not a list of {"role", "content"}')
+        raise _LineError('"messages" must be a non-empty list of {"role", "content"}')
     read = [_message(message) for message in messages]
     if read[-1].type != ROLES["user"]:
         raise _LineError("the last message is not the user's, so there is nothing to route")
@@ -159,9 +159,9 @@ def _messages(given: Mapping[str, Any]) -> list[Message]:
 def _message(given: Any) -> Message:
     role, content = (given.get("role"), given.get("content")) if isinstance(given, dict) else (None, None)
     if role not in ROLES:
-        raise _LineError(f"a message has role {role!r}; allowed are {', '.join(ROLES)}")
+        raise _LineError(f"the role of a message must be one of {', '.join(ROLES)}, not {role!r}")
     if not isinstance(content, str | list):
-        raise _LineError("a message is neither text nor a list of content blocks")
+        raise _LineError("the content of a message must be text or a list of content blocks")
     return Message(ROLES[role], content)
 
 
@@ -170,7 +170,7 @@ def _with_picture(messages: list[Message], image: Any) -> list[Message]:
     if image in (None, False):
         return messages
     if image is not True and not (isinstance(image, str) and image.strip()):
-        raise _LineError('"image" is neither true nor the address of a picture')
+        raise _LineError('"image" must be true or the address of an image')
     newest = messages[-1].content
     blocks = newest if isinstance(newest, list) else [{"type": "text", "text": newest}]
     return [*messages[:-1], Message(messages[-1].type, [*blocks, {"type": "image_url"}])]

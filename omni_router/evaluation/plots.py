@@ -62,7 +62,7 @@ def _square(axes: "Axes", router: str, found: Mapping[str, Any], *, names: bool)
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(router, loc="left", fontsize=11)
-    axes.set_xlabel("route that was told (shade: share of the row)")
+    axes.set_xlabel("predicted route (shade: share of the row)")
     if names:
         axes.set_ylabel("right route")
 
@@ -84,7 +84,7 @@ def _reliability(measures: Mapping[str, Any]) -> "Figure":
         left = [point["from"] + 0.1 / BINS + place * width for point in curve]
         below.bar(left, [point["n"] for point in curve], width=width, align="edge", color=colour)
     _shares(above, x="", y="accuracy")
-    above.set_title("Is the confidence to be believed?", loc="left", fontsize=12)
+    above.set_title("How reliable the confidence is", loc="left", fontsize=12)
     above.legend(loc="upper left", frameon=False)
     above.text(0.985, 0.03, f"hollow: fewer than {ENOUGH} requests", ha="right", color=GREY, fontsize=9)
     below.set(xlabel="confidence", ylabel="requests")
@@ -107,7 +107,7 @@ def _coverage(measures: Mapping[str, Any]) -> "Figure":
         lowest = min(lowest, *y)
     _shares(axes, x="share of requests that are routed, the surest first", y="accuracy on those")
     axes.set_ylim(max(0.0, lowest - 0.08), 1.0)
-    axes.set_title("What is gained by asking back when the router is unsure", loc="left", fontsize=12)
+    axes.set_title("Accuracy on the requests of which the router is surest", loc="left", fontsize=12)
     axes.legend(loc="lower left", frameon=False)
     return figure
 

@@ -10,9 +10,9 @@ from omni_router.routers import OTHER
 
 MISTAKES = 10  # shown in report.md: those of which the router was surest
 PLOTS = {
-    "confusion.png": "What was told instead of what",
-    "reliability.png": "How far the confidence can be believed",
-    "coverage.png": "What is gained by asking back when the router is unsure",
+    "confusion.png": "Right routes and predicted routes",
+    "reliability.png": "How reliable the confidence is",
+    "coverage.png": "Accuracy on the requests of which the router is surest",
 }
 
 
@@ -73,7 +73,11 @@ def _points(found: Mapping[str, Any]) -> list[dict[str, float]]:
 
 
 def _contract(found: Mapping[str, Any]) -> str:
-    faults = {"unreadable": "without a readable route", "not_on_offer": "naming none on offer", "failed": "failed"}
+    faults = {
+        "unreadable": "without a readable route",
+        "not_on_offer": "with a route that was not offered",
+        "failed": "failed",
+    }
     told = "".join(f", {found[key]} {text}" for key, text in faults.items() if found[key])
     return f"{number(found['valid'])} of replies are valid{told}"
 
@@ -86,7 +90,7 @@ def _latency(found: Mapping[str, Any]) -> str:
     told = f"p50 {ms('p50')}, p95 {ms('p95')}; the first call {ms('first')}"
     together = found["n"] - found["timed"]
     if together:
-        told += f"; on {requests(found['timed'])} asked one by one, the other {together} were asked in batches"
+        told += f"; on {requests(found['timed'])} asked one by one; the other {together} were asked in batches"
     return told
 
 
@@ -115,7 +119,7 @@ def _section(done: Evaluation, router: str) -> Iterator[str]:
         if row["n"] or row["predicted"]
     ]
     yield table(["route", "n", "precision", "recall", "F1"], rows)
-    yield "### Confusion\n\nRows are the right routes, columns what was told."
+    yield "### Confusion\n\nRows are the right routes, columns the predicted ones."
     yield _confusion(without_empty([found["confusion"]])[0])
     if found["coverage"]:
         yield "### Accuracy against coverage\n\nOnly requests at or above the threshold of confidence are routed."
@@ -125,7 +129,7 @@ def _section(done: Evaluation, router: str) -> Iterator[str]:
         ]
         yield table(["coverage", "threshold", "accuracy"], rows)
     if mistakes := _mistakes(done, router):
-        yield f"### Mistakes of which it was surest\n\n{mistakes}"
+        yield f"### Mistakes with the highest confidence\n\n{mistakes}"
 
 
 def _decided(found: Mapping[str, Any]) -> list[list[str]]:
@@ -137,9 +141,9 @@ def _decided(found: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _of_the_rest(found: Mapping[str, Any]) -> str:
-    told = "What `semantic` was sure of it decided alone; `large` was asked for the rest."
+    told = "`semantic` decided alone where it was sure; `large` was asked about the rest."
     rest = found["n"] - sum(part["n"] for part in found["decided"].values())
-    return f"{told} It had no reply to {requests(rest)}, which `semantic` decided all the same." if rest else told
+    return f"{told} It did not reply to {requests(rest)}, which `semantic` decided." if rest else told
 
 
 def _confusion(found: Mapping[str, Any]) -> str:

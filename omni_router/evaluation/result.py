@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from omni_router import __version__
 from omni_router.config.policy import Document, Route
 from omni_router.evaluation.data import Item
 from omni_router.evaluation.metrics import Outcome, measure
@@ -48,15 +48,15 @@ class Evaluation:
         notes = []
         if seen:
             notes.append(
-                f"the examples of the policy hold {requests(seen)}, too: on those a router is better than on new ones"
+                f"the policy's examples include {requests(seen)}: routers do better on these than on new requests"
             )
         if taking:
             notes.append(
-                f"{requests(taking)} without a picture should take a route for pictures: a picture is taken to be "
-                'further up in the conversation, and all routes are on offer ("image": true attaches one)'
+                f"{requests(taking)} without an image for a route that takes images: an earlier image is assumed, and "
+                'all routes are offered ("image": true attaches an image)'
             )
         if beyond:
-            notes.append(f"{requests(beyond)} should take a route that is not on offer there: no router can be right")
+            notes.append(f"{requests(beyond)} for a route that is not offered to them: no router can be right")
         return notes
 
 
@@ -70,7 +70,7 @@ def as_json(done: Evaluation) -> dict[str, Any]:
         "policy": str(done.policy),
         "notes": done.notes,
         "made": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-        "version": version("omni-router"),
+        "version": __version__,
     }
 
 

@@ -79,13 +79,16 @@ def _together(router: Any, items: Sequence[Item], document: Document) -> list[Ou
         raise
     except Exception:
         logger.exception(
-            "the router failed on lines %d to %d at once; they are asked one by one", items[0].line, items[-1].line
+            "the router failed on the batch of lines %d to %d; asking about them one by one",
+            items[0].line,
+            items[-1].line,
         )
         return [_one(router, item, document) for item in items]
     return [_outcome(item, routes, reply) for item, routes, reply in zip(items, offered, found, strict=True)]
 
 
 def _outcome(item: Item, routes: Sequence[OfferedRoute], reply: Reply | None, seconds: float | None = None) -> Outcome:
+    logger.debug("line %d: raw reply: %r", item.line, reply.text if reply else None)
     predicted, problem = read(reply, routes)
     confidence, by = (reply.confidence, reply.by) if reply else (None, None)
     return Outcome(item.route, predicted, confidence, seconds, item.follow_up, problem, by)
@@ -99,5 +102,5 @@ def _ask(router: Router, item: Item, routes: Sequence[OfferedRoute]) -> Reply | 
     except ConfigurationError:
         raise
     except Exception:
-        logger.exception("the router failed on line %d; that counts as no reply", item.line)
+        logger.exception("the router failed on line %d, which counts as no reply", item.line)
         return None

@@ -24,6 +24,8 @@ def cooled(waits: Sequence[Cooling], use: Use) -> list[Cooling]:
         return list(waits)
     now = read_time(use.at)
     before = next((wait for wait in waits if wait["kind"] == use.outcome), None)
+    if before is not None and use.decision is not None and before.get("decision") == use.decision:
+        return list(waits)  # a run that was resumed tells of the same failure
     in_a_row = before is not None and now < read_time(before["until"]) + FORGET
     times = before["times"] + 1 if before and in_a_row else 1
     if cooldown == "long":
@@ -33,6 +35,8 @@ def cooled(waits: Sequence[Cooling], use: Use) -> list[Cooling]:
     else:
         wait = min(FIRST * 2 ** min(times - 1, 10), MOST)
     entry = Cooling(kind=use.outcome, until=write_time(now + wait), times=times)
+    if use.decision is not None:
+        entry["decision"] = use.decision
     return [*(wait for wait in waits if wait["kind"] != use.outcome), entry]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.errors import KINDS
-from omni_router.files import LOCK_TIMEOUT, Signature, signature, write_whole
+from omni_router.files import Signature, WriteLock, signature, write_whole
 from omni_router.history.cooldown import Waits, cooled, without_forgotten
 from omni_router.history.protocol import Cooling, Use
 
@@ -22,37 +22,53 @@ class CoolingFile:
         self.path = path
         self._waits: dict[str, list[Cooling]] = {}
         self._read: Signature | None = None  # the version of the file that `_waits` came from
+        self._unwritten: dict[str, list[Cooling]] = {}  # by model: what holds here instead
+        self._warned = False  # since it was last written
         self._lock = threading.Lock()
+        self._writing = WriteLock()
 
     def waits(self) -> Waits:
-        """Give the waits of each model."""
-        with self._lock:
-            self._refresh()
-            return self._waits
+        """Give the waits of each model, as last read while another thread is writing: a read waits for nobody."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._refresh()
+            finally:
+                self._lock.release()
+        return {**self._waits, **self._unwritten}
 
     def note(self, use: Use) -> None:
         """Let a use lengthen, or end, the waits of its model."""
         with self._lock:
             self._refresh()
-            ends = use.outcome is None and use.called and use.model in self._waits
+            ends = use.outcome is None and use.called and self._of(use.model)
             if not ends and (use.outcome is None or KINDS[use.outcome].cooldown is None):
                 return
-            from filelock import FileLock
-
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with FileLock(self.path.with_name(f"{self.path.name}.lock"), timeout=LOCK_TIMEOUT):
-                    self._refresh()
-                    self._change(use)
-                    write_whole(self.path, json.dumps(self._waits, indent=1) + "\n")
-                self._read = signature(self.path)
+                self._write(use)
             except OSError as error:
-                self._change(use)
-                logger.warning("%s cannot be written (%s): other processes may call %s", self.path, error, use.model)
+                self._keep(use)
+                if not self._warned:
+                    logger.warning("%s cannot be written: %s; other processes may call what fails", self.path, error)
+                self._warned = True
 
-    def _change(self, use: Use) -> None:
-        waits = {**self._waits, use.model: cooled(self._waits.get(use.model, ()), use)}
-        self._waits = without_forgotten(waits, datetime.now(timezone.utc))
+    def _of(self, model: str) -> list[Cooling]:
+        return self._unwritten.get(model, self._waits.get(model, []))
+
+    def _write(self, use: Use) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._writing.held(self.path.with_name(f"{self.path.name}.lock"), of=self.path):
+            self._refresh()
+            waits = {**self._waits, **self._unwritten, use.model: cooled(self._of(use.model), use)}
+            waits = without_forgotten(waits, datetime.now(timezone.utc))
+            write_whole(self.path, json.dumps(waits, indent=1) + "\n")
+            self._waits, self._unwritten, self._read = waits, {}, signature(self.path)
+            self._warned = False
+
+    def _keep(self, use: Use) -> None:
+        """Let a use hold here, whatever the file says of its model."""
+        ended = {model: waits for model, waits in self._unwritten.items() if not waits}
+        lasting = without_forgotten(self._unwritten, datetime.now(timezone.utc))
+        self._unwritten = {**ended, **lasting, use.model: cooled(self._of(use.model), use)}
 
     def _refresh(self) -> None:
         found = signature(self.path)
@@ -70,11 +86,17 @@ class CoolingFile:
 
 def _checked(found: Any) -> dict[str, list[Cooling]]:
     """Take what has the right shape."""
-    return {
-        str(model): [
-            Cooling(kind=str(wait["kind"]), until=str(wait["until"]), times=int(wait["times"]))
-            for wait in (waits if isinstance(waits, list) else [])
-            if isinstance(wait, dict) and wait.keys() >= {"kind", "until", "times"} and isinstance(wait["times"], int)
-        ]
-        for model, waits in (found.items() if isinstance(found, dict) else ())
-    }
+    models = found.items() if isinstance(found, dict) else ()
+    return {str(model): _waits(waits) for model, waits in models}
+
+
+def _waits(found: Any) -> list[Cooling]:
+    whole = [wait for wait in found if isinstance(wait, dict)] if isinstance(found, list) else []
+    return [_cooling(wait) for wait in whole if {"kind", "until"} <= wait.keys() and isinstance(wait.get("times"), int)]
+
+
+def _cooling(wait: dict[str, Any]) -> Cooling:
+    cooling = Cooling(kind=str(wait["kind"]), until=str(wait["until"]), times=wait["times"])
+    if isinstance(wait.get("decision"), str):
+        cooling["decision"] = wait["decision"]
+    return cooling

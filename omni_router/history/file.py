@@ -11,6 +11,8 @@ from typing import Any
 from omni_router import _sandbox
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import PolicyFileError
+from omni_router.files import Pause, signature
+from omni_router.history.backlog import Backlog
 from omni_router.history.cooldown import Waits
 from omni_router.history.cooling_file import CoolingFile
 from omni_router.history.fold import as_entry, fold, fold_verdict, learn, lift_into, read_record
@@ -28,27 +30,37 @@ class _Waiting:
     use: Use
     stored: bool = False
 
+    def fold_into(self, models: list[Any]) -> bool:
+        """Fold it into the raw `models` list of its route."""
+        return fold(models, self.use)
+
 
 class FileHistory:
     """The models of each route, kept beside the policy in one file.
 
     Uses that come while the file is written are written together, by whoever is next: runs that end at the same time
-    wait for one write and not for each other's. A use that cannot be written (the file is broken or read-only) waits in
-    memory and is written with the next one, on the next read, or when the process ends.
+    wait for one write and not for each other's. Uses that cannot be written (the file is broken, the disk is full, or a
+    process that is stuck holds the lock) are added up in memory. They are written with the next one, on a read, or when
+    the process ends; in between there are pauses that grow. A read waits for nobody.
     """
 
     def __init__(self, file: RouteFile) -> None:
         self._file = file
         self._cooling = CoolingFile(file.path.with_name(f".{file.path.name}.cooling"))
         self._waiting: list[_Waiting] = []
-        self._warned = ""  # the last warning: every read tries again, and would say the same
+        self._backlog = Backlog()
+        self._pause = Pause()
+        self._warned = ""  # the last failure: every try would say the same
         self._lock = threading.RLock()
         atexit.register(_flush, weakref.ref(self))
 
     def models(self, route: str) -> Sequence[ModelRecord]:
         """Give the models of a route, in the order of the file."""
-        if self._waiting and not self._file.is_broken():
-            self.flush()
+        if self._backlog and not self._file.is_broken() and self._lock.acquire(blocking=False):
+            try:
+                self._write(wait=False)
+            finally:
+                self._lock.release()
         return self._file.document().models.get(route.casefold(), ())
 
     def cooling(self) -> Waits:
@@ -66,40 +78,60 @@ class FileHistory:
         """
         if is_sandbox_model(use.model) and not _sandbox.active():
             return None
-        self._cooling.note(use)
+        if not use.by_caller:
+            self._cooling.note(use)
         mine = _Waiting(use)
         self._waiting.append(mine)  # before the lock: whoever has it next writes this too
-        self.flush()
+        with self._lock:
+            self._write()
         return str(self._file.path) if mine.stored else None
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits, whatever it was that hindered it."""
+        self._pause.end()
         with self._lock:
-            waiting = list(self._waiting)
-            if not waiting:
-                return
-            folded = list[_Waiting]()
+            self._write()
 
-            def change(entries: list[dict[str, Any]]) -> bool:
-                by_name = _by_name(entries)
-                for each in waiting:
-                    entry = by_name.get(each.use.route.casefold())
-                    if entry is None:
-                        told = (each.use.route, self._file.path)
-                        logger.warning("route %r is no longer in %s: its use is dropped", *told)
-                    elif (models := self._list(entry, "models")) is not None and fold(models, each.use):
-                        folded.append(each)
-                return bool(folded)
+    def _write(self, *, wait: bool = True) -> None:
+        """Write what waits, unless that failed a moment ago; the lock is held."""
+        waiting, stored = list(self._waiting), list[_Waiting]()
 
-            try:
-                self._file.update(change)
-            except (PolicyFileError, OSError) as error:
-                self._warn(f"{error}; {len(waiting)} record(s) wait until it can be written")
-                return
-            del self._waiting[: len(waiting)]  # they came first, and others only append
-            self._warned = ""
-            for each in folded:
-                each.stored = True
+        def change(entries: list[dict[str, Any]]) -> bool:
+            by_name = _by_name(entries)
+            sums = [each for each in self._backlog if self._fold(by_name, each.route, each.add_to)]
+            stored[:] = [each for each in waiting if self._fold(by_name, each.use.route, each.fold_into)]
+            return bool(sums or stored)
+
+        if not waiting and not self._backlog:
+            return
+        try:
+            if self._pause.over(signature(self._file.path)):
+                self._file.update(change, wait=wait)
+                self._pause.end()
+                self._backlog, self._warned = Backlog(), ""
+                for each in stored:
+                    each.stored = True
+            else:
+                self._put_aside(waiting)
+        except (PolicyFileError, OSError) as error:
+            if not isinstance(error, TimeoutError):  # a lock that is held costs nothing to try again
+                self._pause.lengthen(signature(self._file.path))
+            self._put_aside(waiting)
+            self._warn(str(error))
+        del self._waiting[: len(waiting)]  # they came first, and others only append
+
+    def _put_aside(self, waiting: Sequence["_Waiting"]) -> None:
+        for each in waiting:
+            self._backlog.add(each.use)
+
+    def _fold(self, by_name: dict[str, dict[str, Any]], route: str, fold: Callable[[list[Any]], bool]) -> bool:
+        """Fold something into the models of a route; tell whether there was a place for it."""
+        entry = by_name.get(route.casefold())
+        if entry is None:
+            logger.warning("route %r is no longer in %s: its use is dropped", route, self._file.path)
+            return False
+        models = self._list(entry, "models")
+        return models is not None and fold(models)
 
     def judge(self, verdict: Verdict) -> str | None:
         """Store a verdict; the file it went to, or None when its model and route are not known here.
@@ -146,6 +178,7 @@ class FileHistory:
 
         def change(mine: list[dict[str, Any]]) -> bool:
             nonlocal changes
+            changes = 0  # it is called again when the file was edited meanwhile
             for given in entries:
                 if given.get("learned"):
                     _have_other(mine, str(given["name"]).strip())
@@ -194,10 +227,10 @@ class FileHistory:
         logger.warning("%s: nothing is recorded for route %r, whose %s are no array", *told)
         return None
 
-    def _warn(self, text: str) -> None:
-        if text != self._warned:
-            self._warned = text
-            logger.warning("%s", text)
+    def _warn(self, fault: str) -> None:
+        if fault != self._warned:
+            self._warned = fault
+            logger.warning("%s; %d record(s) wait until it can be written", fault, self._backlog.uses)
 
 
 def _flush(history: "weakref.ref[FileHistory]") -> None:

@@ -1,75 +1,58 @@
-"""What history means, without any store: reading an entry, folding in a use or a verdict, merging. Pure functions."""
+"""What history means, without any store: folding in a use or a verdict, merging. Pure functions."""
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from statistics import median
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from omni_router.errors import KINDS
 from omni_router.history.protocol import LastFailure, ModelRecord, Use, Verdict
-from omni_router.model_id import split_model_id
+from omni_router.history.record import (
+    COUNTS,
+    RECENT,
+    as_entry,
+    parts_of,
+    read_record,
+    with_decisions,
+    with_recent,
+    without_provider,
+)
+
+__all__ = [
+    "COUNTS",
+    "RECENT",
+    "add",
+    "as_entry",
+    "counted",
+    "fold",
+    "fold_verdict",
+    "learn",
+    "lift_into",
+    "lifted",
+    "merge",
+    "read_record",
+]
 
 # A route seldom sees more than a handful of models; fifty keep the file readable and a turn's candidates bounded.
 MAX_MODELS = 50
-RECENT = 10  # calls kept of a model: enough for a median that follows the provider, few enough to read
 MAX_LEARNED = 200  # examples kept of a route: past some hundred more of them teach a router little
 MAX_LEARNED_CHARACTERS = 2000  # of one example: what is longer is mostly pasted material
-
-Count = Literal["uses", "successes", "good", "bad"]
-COUNTS: tuple[Count, ...] = get_args(Count)
-
-
-def read_record(entry: Any) -> ModelRecord | None:
-    """Read an entry of `models`, a string or an object; None when it is malformed."""
-    record = {"id": entry} if isinstance(entry, str) else entry
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-        return None
-    model, provider = split_model_id(record["id"])
-    if model is None:
-        return None
-    clean = ModelRecord(id=model)
-    if provider:
-        clean["provider"] = provider
-    for key in ("first_seen", "last_used", "last_reason"):
-        if isinstance(value := record.get(key), str):
-            clean[key] = value
-    for key in COUNTS:
-        if key in ("uses", "successes") or key in record:
-            clean[key] = _count(record.get(key))
-    return clean | _outcomes(record)
-
-
-def _outcomes(record: dict[str, Any]) -> ModelRecord:
-    """Read what came of the calls, as the part of a record."""
-    failures, last, recent = record.get("failures"), record.get("last_failure"), record.get("recent")
-    part: Any = {"failures": {str(k): _count(n) for k, n in failures.items()} if isinstance(failures, dict) else {}}
-    if isinstance(last, dict) and isinstance(last.get("at"), str):
-        part["last_failure"] = LastFailure(at=last["at"], kind=str(last.get("kind", "")))
-    lines = [line for line in recent if isinstance(line, str)] if isinstance(recent, list) else []
-    return part | _with_recent(lines)  # type: ignore[no-any-return]
-
-
-def as_entry(record: ModelRecord) -> dict[str, Any]:
-    """Write a record as it stands in route_config.json, the provider with the id."""
-    provider = record.get("provider")
-    entry = {key: value for key, value in record.items() if key != "provider"}
-    return {**entry, "id": f"{record['id']}:{provider}"} if provider else entry
 
 
 def fold(models: list[Any], use: Use) -> bool:
     """Fold a use into the raw `models` list of its route, in place; tell whether anything changed.
 
-    A failure never adds a model. Keys this package does not know stay as they are.
+    A failure never adds a model, and neither does a use that the caller settled. A decision that was counted already
+    is in there and counts no more. Keys this package does not know stay as they are.
     """
     at = _find(models, use.model)
     if at is None:
-        if use.outcome is not None:
+        if use.outcome is not None or use.by_caller:
             return False
         at = _add(models)
-    _put(models, at, use.model, lambda record: _folded(record, use))
-    if use.outcome is None and use.called:
-        models[at].pop("last_failure", None)
+    known = read_record(models[at]) or ModelRecord(id=use.model)
+    if not counted(known, use):
+        _put(models, at, _settled(known, use) if use.by_caller else _folded(known, use))
     return True
 
 
@@ -78,10 +61,9 @@ def fold_verdict(models: list[Any], verdict: Verdict) -> bool:
     at = _find(models, verdict.model)
     if verdict.verdict == "should_be" or at is None:  # the route was wrong, which is not the model's fault
         return False
-    if verdict.verdict == "good":
-        _put(models, at, verdict.model, lambda record: {**record, "good": record.get("good", 0) + 1})
-    else:
-        _put(models, at, verdict.model, lambda record: {**record, "bad": record.get("bad", 0) + 1})
+    record = read_record(models[at]) or ModelRecord(id=verdict.model)
+    record[verdict.verdict] = record.get(verdict.verdict, 0) + 1
+    _put(models, at, record)
     return True
 
 
@@ -119,8 +101,16 @@ def lift_into(models: list[Any], given: ModelRecord) -> bool:
     joined = lifted(known, given)
     if joined == known:
         return False
-    _put(models, _add(models) if at is None else at, given["id"], lambda _: joined)
+    _put(models, _add(models) if at is None else at, joined)
     return True
+
+
+def add(models: list[Any], given: ModelRecord) -> None:
+    """Add a record to the raw `models` list of its route, in place."""
+    at = _find(models, given["id"])
+    known = None if at is None else read_record(models[at])
+    [joined] = merge([known, given] if known else [given])
+    _put(models, _add(models) if at is None else at, joined)
 
 
 def _joined(older: ModelRecord, newer: ModelRecord, join: Callable[[int, int], int]) -> ModelRecord:
@@ -134,20 +124,21 @@ def _joined(older: ModelRecord, newer: ModelRecord, join: Callable[[int, int], i
     record["failures"] = {kind: join(ours.get(kind, 0), theirs.get(kind, 0)) for kind in sorted({*ours, *theirs})}
     lines = [Counter(each.get("recent", ())) for each in (older, newer)]
     ours_and_theirs = lines[0] + lines[1] if join is operator.add else lines[0] | lines[1]
-    record |= _with_recent(sorted(ours_and_theirs.elements()))
+    record |= with_recent(sorted(ours_and_theirs.elements()))
+    record |= with_decisions((*older.get("decisions", ()), *newer.get("decisions", ())))
     record.pop("last_failure", None)
     if failures := [r["last_failure"] for r in (older, newer) if "last_failure" in r]:
         last = max(failures, key=lambda failure: failure["at"])
-        answers = (at for at, outcome, _ in map(_parts, record.get("recent", ())) if outcome == "answered")
+        answers = (at for at, outcome, _ in map(parts_of, record.get("recent", ())) if outcome == "answered")
         if not any(at > last["at"] for at in answers):  # within one second nobody can tell
             record["last_failure"] = last
     return record
 
 
 def _folded(record: ModelRecord, use: Use) -> ModelRecord:
-    counted = use.outcome is not None and KINDS[use.outcome].counts
+    speaks_against = use.outcome is not None and KINDS[use.outcome].counts
     folded: ModelRecord = {
-        **record,
+        **_noted(record, use),
         "first_seen": record.get("first_seen", use.at),
         "last_used": max(use.at, record.get("last_used", "")),  # uses may arrive out of order
         "last_reason": use.reason,
@@ -155,38 +146,33 @@ def _folded(record: ModelRecord, use: Use) -> ModelRecord:
         "successes": record.get("successes", 0) + (use.called and use.outcome is None),
         "failures": record.get("failures", {}),
     }
-    if use.outcome is not None and counted:
+    if use.outcome is not None and speaks_against:
         folded["failures"] = {**folded["failures"], use.outcome: folded["failures"].get(use.outcome, 0) + 1}
         folded["last_failure"] = LastFailure(at=use.at, kind=use.outcome)
     if use.called and use.seconds is not None:
         line = f"{use.at} {use.outcome or 'answered'} {use.seconds:.2f}s"
-        folded |= _with_recent([*record.get("recent", ()), line])
+        folded |= with_recent([*record.get("recent", ()), line])
+    if use.called and use.outcome is None:
+        folded.pop("last_failure", None)
     return folded
 
 
-def _with_recent(lines: Sequence[str]) -> ModelRecord:
-    """Give the last calls and the median of their seconds, as the part of a record."""
-    if not lines:
-        return {}  # type: ignore[typeddict-item]
-    kept = list(lines[-RECENT:])
-    part: Any = {"recent": kept}
-    if seconds := [s for line in kept if (s := _seconds(line)) is not None]:
-        part["median_seconds"] = round(median(seconds), 2)
-    return part  # type: ignore[no-any-return]
+def _settled(record: ModelRecord, use: Use) -> ModelRecord:
+    """Count a use that the caller settled, in nothing that ranks."""
+    noted = _noted(record, use)
+    return {**noted, "by_callers": noted.get("by_callers", 0) + 1}
 
 
-def _seconds(line: str) -> float | None:
-    """Read how long an answered call took; None for another outcome, or a line that is none of ours."""
-    _, outcome, seconds = _parts(line)
-    try:
-        return float(seconds.removesuffix("s")) if outcome == "answered" else None
-    except ValueError:
-        return None
+def _noted(record: ModelRecord, use: Use) -> ModelRecord:
+    """Keep the id of a use's decision."""
+    if use.decision is None:
+        return {**record}
+    return {**record, **with_decisions((*record.get("decisions", ()), f"{use.at} {use.decision}"))}
 
 
-def _parts(line: str) -> tuple[str, str, str]:
-    at, outcome, seconds = [*line.split(), "", "", ""][:3]
-    return at, outcome, seconds
+def counted(record: ModelRecord, use: Use) -> bool:
+    """Tell whether a use's decision is among those counted last."""
+    return use.decision is not None and any(use.decision == line.split()[-1] for line in record.get("decisions", ()))
 
 
 def _find(models: list[Any], model: str) -> int | None:
@@ -207,14 +193,11 @@ def _add(models: list[Any]) -> int:
     return len(models) - 1
 
 
-def _put(models: list[Any], at: int, model: str, change: Callable[[ModelRecord], ModelRecord]) -> None:
+def _put(models: list[Any], at: int, record: ModelRecord) -> None:
     """Change an entry; unknown keys stay, and so does the id as it was written, with its provider if it has one."""
     known = models[at] if isinstance(models[at], dict) else {}
-    written = models[at] if isinstance(models[at], str) else known.get("id", model)
-    record: dict[str, Any] = {**change(read_record(models[at]) or ModelRecord(id=model))}
-    record.pop("provider", None)
-    models[at] = {**known, **record, "id": written}
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    written = models[at] if isinstance(models[at], str) else known.get("id", record["id"])
+    changed: dict[str, Any] = {**known, **without_provider(record), "id": written}
+    if "last_failure" not in record:  # an answer took it away
+        changed.pop("last_failure", None)
+    models[at] = changed

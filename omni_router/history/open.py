@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, missing_package
 from omni_router.history.file import FileHistory
 from omni_router.history.lesson_file import LessonFile
 from omni_router.history.protocol import History
@@ -60,9 +60,7 @@ def _postgresql(address: str) -> "BaseStore":
     try:
         from omni_router.history.postgresql import PostgreSQL
     except ImportError as error:
-        raise ConfigurationError(
-            'a history in PostgreSQL needs more packages: pip install "omni-router[postgres]"'
-        ) from error
+        raise missing_package("a history in PostgreSQL needs more packages", "postgres") from error
     return PostgreSQL(address)
 
 
@@ -76,7 +74,7 @@ def _store_of_the_host() -> "BaseStore":
         store = None
     if store is None:
         raise ConfigurationError(
-            "OMNI_HISTORY=store takes the store of the graph that runs, and there is none here: compile it with one, "
+            "OMNI_HISTORY=store needs a running graph with a store, and there is none here: compile the graph with "
             "compile(store=...), or set OMNI_HISTORY to file or to postgresql://USER@HOST/DATABASE"
         )
     return store

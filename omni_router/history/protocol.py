@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from typing_extensions import Required, TypedDict
+from typing_extensions import NotRequired, Required, TypedDict
 
 from omni_router.errors import ErrorKind
 
@@ -30,6 +30,8 @@ class ModelRecord(TypedDict, total=False):
     bad: int
     recent: list[str]  # the last calls, oldest first: "<at> <outcome> <seconds>s"
     median_seconds: float  # of the answered ones among them
+    by_callers: int  # uses that a caller settled: they rank nothing
+    decisions: list[str]  # the last ones counted here, each once: "<at> <id>"
 
 
 class Cooling(TypedDict):
@@ -38,6 +40,7 @@ class Cooling(TypedDict):
     kind: str  # of the failure
     until: str
     times: int  # failures of this kind in a row; the wait grows with them
+    decision: NotRequired[str]  # the id of the one that failed last
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Use:
     called: bool = True  # False: only routed
     seconds: float | None = None  # how long the call took
     retry_after: float | None = None  # seconds the server asked to wait
+    by_caller: bool = False  # the caller settled it: it adds, ranks and cools nothing for others
+    decision: str | None = None  # the id: a run that is resumed records its decision again, which is not counted again
 
 
 @dataclass(frozen=True)

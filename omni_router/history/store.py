@@ -14,21 +14,22 @@ from langgraph.store.base.batch import AsyncBatchedBaseStore
 
 from omni_router import _sandbox
 from omni_router.errors import KINDS, ConfigurationError, HistoryUnreachable
+from omni_router.history.backlog import Backlog
 from omni_router.history.cooldown import Waits, cooled
-from omni_router.history.fold import MAX_LEARNED_CHARACTERS, as_entry, fold, fold_verdict, lifted, read_record
+from omni_router.history.fold import MAX_LEARNED_CHARACTERS, as_entry, counted, fold, fold_verdict, lifted, read_record
 from omni_router.history.protocol import ModelRecord, Use, Verdict
 from omni_router.history.store_items import Value, digest, folded, joined, missing, storable
 from omni_router.history.store_link import put
 from omni_router.history.store_replica import News, Replica
 from omni_router.model_id import is_sandbox_model
 
-MOST_WAITING = 10_000  # uses: some megabytes, a day of one a few seconds
+MOST_WAITING = 10_000  # uses between two tries to write them, which are then added up
 
 
 class StoreHistory:
     """What all writers know of each route, read from memory; each process writes items of its own.
 
-    A use that cannot be written waits in memory, and is written with the next one or when the process ends.
+    Uses that cannot be written are added up in memory, and written with the next one or when the process ends.
 
     Args:
         store: gives the store; called for each use, since a host's store is there in its own runs only.
@@ -71,7 +72,8 @@ class StoreHistory:
             return None
         use = replace(use, route=storable(use.route), reason=storable(use.reason))
         replica, news = self._replica(), News(use)
-        _cool(replica, use)
+        if not use.by_caller:
+            _cool(replica, use)
         replica.waiting.append(news)
         replica.link.attempt(lambda: _flush(replica))  # another thread's may have taken it along
         return self._place if news.stored else None
@@ -151,7 +153,8 @@ class StoreHistory:
     def _flush_at_exit(self) -> None:
         for store, replica in list(self._replicas.items()):
             # One that needs its event loop cannot be asked any more: the loop has ended.
-            if replica.waiting and replica.process == os.getpid() and not isinstance(store, AsyncBatchedBaseStore):
+            waits = replica.waiting or replica.backlog
+            if waits and replica.process == os.getpid() and not isinstance(store, AsyncBatchedBaseStore):
                 with suppress(HistoryUnreachable), replica.talking():
                     _flush(replica)
 
@@ -160,22 +163,30 @@ def _flush(replica: Replica) -> None:
     """Write what waits; the lock is held."""
     while len(replica.waiting) > MOST_WAITING:
         replica.waiting.popleft()
-    taken = list(replica.waiting)
-    if not taken:
+    taken = [replica.waiting.popleft() for _ in range(len(replica.waiting))]
+    if not taken and not replica.backlog:
         return
-    replica.read(older_than=float("inf"))  # never yet, or a day began
-    drafts: dict[str, Value] = {}
-    stored = [_fold(replica, drafts, news.use) for news in taken]
-    replica.write(drafts)
+    try:
+        replica.read(older_than=float("inf"))  # never yet, or a day began
+        drafts: dict[str, Value] = {}
+        for each in replica.backlog:
+            each.add_to(_models(replica, drafts, each.route, each.model))
+        stored = [_fold(replica, drafts, news.use) for news in taken]
+        replica.write(drafts)
+    except HistoryUnreachable:
+        for news in taken:
+            replica.backlog.add(news.use)
+        raise
+    replica.backlog = Backlog()
     for news, done in zip(taken, stored, strict=True):
         news.stored = done
-        replica.waiting.popleft()
 
 
 def _fold(replica: Replica, drafts: dict[str, Value], use: Use) -> bool:
-    failed = use.outcome is not None
-    place = _models(replica, drafts, use.route, use.model) if failed else replica.draft(drafts, use.route)
-    return fold(place, use)
+    known = next((r for r in replica.view.models.get(folded(use.route), ()) if r["id"] == use.model), None)
+    if known and counted(known, use):  # by this writer, or by one that was killed since
+        return True
+    return fold(_models(replica, drafts, use.route, use.model), use)
 
 
 def _models(replica: Replica, drafts: dict[str, Value], route: str, model: str) -> list[Any]:

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import ref
 
@@ -14,7 +15,8 @@ from omni_router.errors import HistoryUnreachable
 logger = logging.getLogger("omni_router")
 
 PATIENCE = 5.0  # seconds for another thread's talk with the store to end
-AGAIN = 5.0  # seconds that a store which did not answer is left alone, so that few runs wait for it
+AGAIN = 5.0  # seconds that a store which did not answer is left alone, so that few runs wait for it; then longer
+LONGER = 8  # times as long at most
 QUICK = 1.0  # seconds: what failed sooner, such as a connection gone stale, is tried once more at once
 NEVER = float("-inf")
 
@@ -25,6 +27,7 @@ class Link:
     def __init__(self, store: BaseStore) -> None:
         self._store = ref(store)  # the host's, which may want to let it go
         self._again_at = NEVER
+        self._pause = AGAIN
         self.lock = threading.RLock()  # held for each talk, by whoever calls `ask`
 
     @property
@@ -34,15 +37,30 @@ class Link:
 
     def attempt(self, talk: Callable[[], None]) -> None:
         """Talk with the store, unless it is down; when it does not answer, say so once."""
-        if self.down or not self.lock.acquire(timeout=PATIENCE):
+        if self.down:
             return
         try:
-            if not self.down:  # it may have failed while we waited
-                talk()
+            with self.turn():
+                if not self.down:  # it may have failed while we waited
+                    talk()
         except HistoryUnreachable as error:
             if self._again_at == NEVER:  # the first time
+                self._pause = AGAIN
                 logger.warning("%s: going on with what is known of it", error)
-            self._again_at = time.monotonic() + AGAIN
+            self._again_at = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGER * AGAIN)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the lock.
+
+        Raises:
+            HistoryUnreachable: another thread's talk takes so long that the store must be hanging.
+        """
+        if not self.lock.acquire(timeout=PATIENCE):
+            raise HistoryUnreachable(f"the store of the history did not answer another run within {PATIENCE:g} s")
+        try:
+            yield
         finally:
             self.lock.release()
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 
+from omni_router.history.backlog import Backlog
 from omni_router.history.cooldown import Waits, without_forgotten
 from omni_router.history.fold import MAX_LEARNED
 from omni_router.history.protocol import Cooling, ModelRecord, Use
@@ -70,6 +71,7 @@ class Replica:
         self.process = os.getpid()
         self.view = View()
         self.waiting: deque[News] = deque()
+        self.backlog = Backlog()  # what waited before, and could not be written
         self.unwritten: dict[str, list[Cooling]] = {}  # waits by model that the store does not hold yet
         self.link, self._now = Link(store), now
         self.history, self.examples, self.cooling = ((*root, kind) for kind in ("history", "examples", "cooling"))
@@ -99,7 +101,7 @@ class Replica:
         Raises:
             HistoryUnreachable: the store does not answer.
         """
-        with self.link.lock:
+        with self.link.turn():
             self.read()
             yield
 

@@ -10,6 +10,7 @@ from omni_router import _sandbox
 from omni_router.errors import ErrorKind
 from omni_router.inference import hub_listing
 from omni_router.inference.disk_cache import DiskCache
+from omni_router.inference.http import check_hub_version
 from omni_router.inference.hub_listing import CHAT, ModelEntry
 from omni_router.inference.memory import TIMEOUT, Kept, Memory, Question
 from omni_router.inference.offers import (
@@ -72,6 +73,9 @@ class HubCatalog:
         token: gives the token of the run that asks.
         disk: where answers that are everybody's are kept for other processes.
         clock: gives the time, in seconds since 1970, since other processes read it.
+
+    Raises:
+        ConfigurationError: the installed huggingface_hub is not one that this package works with.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class HubCatalog:
         disk: DiskCache | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        check_hub_version()
         self._token = token
         self._memory = Memory(disk, clock)
 

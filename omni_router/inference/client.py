@@ -1,7 +1,7 @@
 """Calls of specialists through Hugging Face Inference Providers."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from importlib import import_module
@@ -14,13 +14,16 @@ from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, messa
 from omni_router import _sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
+from omni_router.inference.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limit
 from omni_router.inference.error_map import is_stop_iteration, specialist_errors
+from omni_router.inference.http import check_hub_version
 from omni_router.inference.hub_call import HubHealth, forget_providers, hub_call
 from omni_router.inference.pictures import MAX_PIXELS, Resolver, load_picture
 
 if TYPE_CHECKING:
-    import httpx
     from PIL.Image import Image
+
+    from omni_router.inference.http import httpx
 
 
 Token = str | Callable[[], str | None] | None  # of everybody, or of the user whose run asks
@@ -78,13 +81,29 @@ def _answered(message: AIMessage, model: str, settings: Settings) -> AIMessage:
 
 
 def _asked(settings: Settings) -> dict[str, Any]:
-    """Give what is only sent when it is asked for."""
-    extras = {
+    """Return the parameters that are only sent when they are asked for."""
+    parameters = {
+        "top_p": settings.top_p,  # ChatHuggingFace has fields for this and the seed, and does not send them
+        "seed": settings.seed,
         "tools": list(settings.tools) or None,
         "tool_choice": settings.tool_choice,
         "response_format": settings.response_format,
     }
-    return {name: value for name, value in extras.items() if value is not None}
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _optional(settings: Settings) -> dict[str, Any]:
+    """Return the parameters that an answer is better without than not given at all."""
+    parameters = {
+        "frequency_penalty": settings.frequency_penalty,
+        "presence_penalty": settings.presence_penalty,
+        "extra_body": settings.extra_body or None,
+    }
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _names(optional: Mapping[str, Any]) -> list[str]:
+    return [*(name for name in optional if name != "extra_body"), *optional.get("extra_body", {})]
 
 
 def find_token(given: Token = None) -> str | None:
@@ -117,7 +136,11 @@ class HubInference:
         """Take a token, and, for pictures that are fetched here, another name look-up and transport than the usual.
 
         `hub` knows whether the Hub answers, which the client asks who serves a model of pictures.
+
+        Raises:
+            ConfigurationError: the installed huggingface_hub is not one that this package works with.
         """
+        check_hub_version()
         self._token, self._resolve, self._transport = token, resolve, transport
         self._hub = hub
 
@@ -132,14 +155,36 @@ class HubInference:
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
         """Answer a conversation; tokens stream to whoever listens to this run.
 
+        A provider that refuses a request with penalties or extra parameters is asked once more without them; the
+        answer's `response_metadata["ignored"]` then names them.
+
         Raises:
             SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
         """
+        optional = _optional(settings)
+        try:
+            return self._chat(model, provider, messages, settings, optional)
+        except SpecialistError as failure:
+            if failure.kind != "bad_request" or failure.partial or not optional:
+                raise
+        answer = self._chat(model, provider, messages, settings, {})
+        return answer.model_copy(
+            update={"response_metadata": {**answer.response_metadata, "ignored": _names(optional)}}
+        )
+
+    def _chat(
+        self,
+        model: str,
+        provider: str | None,
+        messages: Sequence[AnyMessage],
+        settings: Settings,
+        optional: Mapping[str, Any],
+    ) -> AIMessage:
         from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
 
         arrived = Arrived()
         try:
-            with self._client(model, None, settings) as client:
+            with self._client(model, None, settings, chat_limit(settings.max_new_tokens)) as client:
                 # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
                 endpoint = HuggingFaceEndpoint(
                     model=f"{model}:{provider}" if provider else model, task="conversational"
@@ -149,13 +194,12 @@ class HubInference:
                 chat = ChatHuggingFace(
                     llm=endpoint,
                     temperature=settings.temperature,
-                    top_p=settings.top_p,
-                    seed=settings.seed,
                     stream_usage=True,
                     callbacks=[arrived],
                 )
                 chat.max_tokens = settings.max_new_tokens  # not above, where None becomes the endpoint's 512
-                message = chat.invoke(list(messages), stop=list(settings.stop) or None, **_asked(settings))
+                parameters = {**_asked(settings), **optional}
+                message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
             return _answered(message, model, settings)
         except SpecialistError as failure:
             failure.partial = arrived.message()
@@ -163,7 +207,7 @@ class HubInference:
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
         """Make a picture, and read it whole, so that a broken one fails here."""
-        with self._client(model, provider, settings) as client:
+        with self._client(model, provider, settings, IMAGE) as client:
             size = {"width": settings.width, "height": settings.height, "seed": settings.seed}
             given = {name: value for name, value in size.items() if value is not None}
             image: Image = client.text_to_image(prompt, model=model, **given)
@@ -177,7 +221,7 @@ class HubInference:
 
     def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
         """Describe a picture with a model that takes no question; the picture is fetched and checked here."""
-        with self._client(model, provider, settings) as client:
+        with self._client(model, provider, settings, CAPTION) as client:
             box = _sandbox.active()
             picture = load_picture(
                 url,
@@ -190,7 +234,7 @@ class HubInference:
         return str(text)
 
     @contextmanager
-    def _client(self, model: str, provider: str | None, settings: Settings) -> Iterator[Any]:
+    def _client(self, model: str, provider: str | None, settings: Settings, most: AnswerLimit) -> Iterator[Any]:
         from huggingface_hub import InferenceClient
 
         token = self.token()
@@ -203,7 +247,7 @@ class HubInference:
                 cause="no token of the Hub",
                 detail="a token of the Hub starts with hf_, this one does not",
             )
-        with specialist_errors(model, token), hub_call(token, settings.timeout, self._hub):
+        with specialist_errors(model, token), hub_call(token, settings.timeout, most, health=self._hub):
             client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
             try:
                 with client:

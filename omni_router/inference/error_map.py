@@ -27,6 +27,8 @@ STATUS_KINDS: dict[int, ErrorKind] = {
 CODE_KINDS: dict[str, ErrorKind] = {"model_not_supported": "not_found"}
 
 DETAIL_CHARS = 300  # enough for a sentence of the server, short enough for an answer
+_READERS = ("json.decoder", "huggingface_hub.inference")  # the modules that make objects of an answer
+LONGEST_WAIT = 31 * 24 * 3600.0  # seconds: until the next month's credits; what asks for more means something else
 
 
 @contextmanager
@@ -49,11 +51,12 @@ def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
 
 def kind_of(error: BaseException) -> ErrorKind | None:
     """Name the kind of a client's failure; None for one that is not the client's."""
-    import httpx
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, TextGenerationError
     from huggingface_hub.errors import OverloadedError as Overloaded
     from huggingface_hub.errors import ValidationError as Invalid
     from PIL import Image, UnidentifiedImageError
+
+    from omni_router.inference.http import httpx
 
     if is_stop_iteration(error):
         return "no_provider"
@@ -77,6 +80,9 @@ def kind_of(error: BaseException) -> ErrorKind | None:
         ((KeyError, IndexError, TypeError, AttributeError), "malformed_answer"),  # a 200 with another shape of body
         (ValueError, "no_provider" if _before_the_call(error) else "malformed_answer"),
     )
+    if isinstance(error, RecursionError):  # of lists within lists, or of keys that the client trips on
+        reading = any(name.startswith(_READERS) for name in _modules(error)[-1:])
+        return "malformed_answer" if reading else None  # any other is a fault of this process
     return next((kind for types, kind in table if isinstance(error, types)), None)
 
 
@@ -85,9 +91,14 @@ def _before_the_call(error: BaseException) -> bool:
 
     Both are bare ValueErrors, and only where they are raised sets them apart.
     """
-    frames = [(frame.f_globals.get("__name__", ""), frame.f_code.co_name) for frame, _ in walk_tb(error.__traceback__)]
-    in_providers = bool(frames) and frames[-1][0].startswith("huggingface_hub.inference._providers")
-    return in_providers and not any(name == "get_response" for _, name in frames)
+    functions = [frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)]
+    in_providers = any(name.startswith("huggingface_hub.inference._providers") for name in _modules(error)[-1:])
+    return in_providers and "get_response" not in functions
+
+
+def _modules(error: BaseException) -> list[str]:
+    """Name the modules that an error came through, that which raised it last."""
+    return [str(frame.f_globals.get("__name__", "")) for frame, _ in walk_tb(error.__traceback__)]
 
 
 def is_stop_iteration(error: BaseException | None) -> bool:
@@ -106,11 +117,11 @@ def _kind_of_response(response: Any) -> ErrorKind:
 
 def _body(response: Any) -> dict[str, Any]:
     """Read the error object of a response: `{"error": {...}}`, `{"error": "text"}` or the bare object."""
-    import httpx
+    from omni_router.inference.http import httpx
 
     try:
         body = response.json()
-    except (ValueError, httpx.HTTPError, httpx.StreamError):  # not JSON, or a stream nobody read
+    except (ValueError, RecursionError, httpx.HTTPError, httpx.StreamError):  # not JSON, or a stream nobody read
         return {}
     error = body.get("error", body) if isinstance(body, dict) else body
     return error if isinstance(error, dict) else {"message": error}
@@ -131,23 +142,47 @@ def _detail(error: BaseException, token: str | None) -> str:
     if response is None:
         return ""
     said = _body(response).get("message") or response.headers.get("x-error-message") or ""
-    return scrub(" ".join(str(said).split()), token)[:DETAIL_CHARS]  # in this order: half a token is not recognised
+    # In this order: half a token is not recognised.
+    return scrub(" ".join(_text(said).split()), token)[:DETAIL_CHARS]
+
+
+def _text(said: object) -> str:
+    try:
+        return str(said)
+    except RecursionError:  # lists within lists, a thousand of them
+        return ""
 
 
 def _retry_after(error: BaseException) -> float | None:
-    """Read how many seconds the server asks to wait: `retry-after`, in seconds or as a date, else `ratelimit`."""
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
-
+    """Read how many seconds the server asks to wait; None for no number, or for one that is no wait."""
     response = getattr(error, "response", None)
     if response is None:
         return None
-    told = response.headers.get("retry-after", "").strip()
-    if told.isdecimal():
-        return float(told)
-    with suppress(ValueError):
-        return max(0.0, (parsedate_to_datetime(told) - datetime.now(timezone.utc)).total_seconds())
-    limit = parse_ratelimit_headers(response.headers)
-    return float(limit.reset_in_seconds) if limit and not limit.remaining else None
+    wait = _named_wait(response.headers.get("retry-after", "").strip())
+    if wait is None:
+        wait = _limit_wait(response.headers)
+    return wait if wait is not None and wait <= LONGEST_WAIT else None
+
+
+def _named_wait(header: str) -> float | None:
+    """Read `retry-after`: seconds or a date."""
+    if header.isdecimal():
+        return float(header)
+    with suppress(ValueError, OverflowError):  # a year, an hour or an offset with too many digits
+        date = parsedate_to_datetime(header)
+        date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)  # an offset of -0000
+        return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())
+    return None
+
+
+def _limit_wait(headers: Any) -> float | None:
+    """Read `ratelimit`, which says how much may still be asked for until when."""
+    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+
+    with suppress(ValueError, OverflowError):  # too many digits
+        limit = parse_ratelimit_headers(headers)
+        return float(limit.reset_in_seconds) if limit and not limit.remaining else None
+    return None
 
 
 def scrub(text: str, token: str | None = None) -> str:

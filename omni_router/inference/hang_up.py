@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar
 from typing import Any, cast
 
-import httpx
-
 from omni_router.errors import HungUp
+from omni_router.inference.answer_limits import AnswerLimit, Meter, unpack
+from omni_router.inference.http import httpx
 
 
 class Line:
@@ -101,19 +101,29 @@ def _make_tell(stream: Any) -> None:
 
 
 class Heard(httpx.SyncByteStream):
-    """The body of an answer, for as long as somebody waits for it and the model speaks.
+    """The body of an answer, unpacked, for as long as somebody waits for it, the model speaks, and it is not too long.
 
     httpx's own limit is for one read, so that drops, or the comments that keep a stream of events open, would do for
     ever. A plain body has `limit` seconds from `asked` on, and a stream of events between two events.
     """
 
-    def __init__(self, response: httpx.Response, asked: float, limit: float) -> None:
+    def __init__(self, response: httpx.Response, asked: float, limit: float, most: AnswerLimit) -> None:
         self._stream, self._request = cast("httpx.SyncByteStream", response.stream), response.request
         self._events = response.headers.get("content-type", "").startswith("text/event-stream")
         self._asked, self._limit = asked, limit
+        self._meter = Meter(most, is_stream=self._events)
+        # Unpacked here, where it is counted: httpx would unpack what it is given at once, a thousand times as much.
+        self._packed = response.headers.pop("content-encoding", "identity").strip().lower()
+        if self._packed not in ("", "identity", "gzip"):
+            raise httpx.DecodingError(f"the answer came packed as {self._packed}, which was not asked for")
 
     def __iter__(self) -> Iterator[bytes]:
         """Give the pieces as they come."""
+        for piece in unpack(self._pieces()) if self._packed == "gzip" else self._pieces():
+            self._meter.count(piece)
+            yield piece
+
+    def _pieces(self) -> Iterator[bytes]:
         heard = self._asked
         for piece in self._stream:
             check()

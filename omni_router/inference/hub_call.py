@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 from omni_router import _sandbox
 from omni_router.errors import BadPicture
 from omni_router.inference import hang_up
+from omni_router.inference.answer_limits import LISTING, AnswerLimit
 from omni_router.inference.pictures import look_up, pinned
 
 if TYPE_CHECKING:
-    import httpx
+    from omni_router.inference.http import httpx
 
 INFERENCE_ROUTER = "router.huggingface.co"  # what the client calls for every provider
 HUB_TIMEOUT = 3.0  # seconds for what the Hub is asked: that stands before the answer, and takes it milliseconds
@@ -39,6 +40,7 @@ class _Call:
     asked: float  # when its last request began
     limit: float  # seconds for that request
     health: HubHealth | None
+    most: AnswerLimit
     asks_hub: bool = False  # whether its last request went to the Hub
 
 
@@ -46,13 +48,15 @@ _current: ContextVar[_Call | None] = ContextVar("hub_call", default=None)
 
 
 @contextmanager
-def hub_call(token: str | None, timeout: float, health: HubHealth | None = None) -> Iterator[None]:
+def hub_call(
+    token: str | None, timeout: float, most: AnswerLimit = LISTING, *, health: HubHealth | None = None
+) -> Iterator[None]:
     """Send `token` on the Hub requests made in the block, and give up after `timeout` seconds of silence.
 
     Both are missing in the client where it asks the Hub who serves a model, or fetches a picture that a provider left
     at a URL: it then uses the process's own login, and waits for ever. Once `timeout` is over no further request
     begins, which ends the client's polling for a picture that never comes. An address outside Hugging Face, as a
-    provider may hand over, has to be a public one.
+    provider may hand over, has to be a public one. An answer that holds more than `most` ends with AnswerTooLong.
 
     The Hub itself gets `HUB_TIMEOUT` at most, however long a model may take. Where `health` is given, a Hub that is
     known to be down is not asked, and one that stays silent is noted.
@@ -61,8 +65,9 @@ def hub_call(token: str | None, timeout: float, health: HubHealth | None = None)
         HungUp: the run that this thread works for was cancelled.
         httpx.ConnectError: the Hub is known to be down.
     """
-    import httpx
     from huggingface_hub import get_session
+
+    from omni_router.inference.http import httpx
 
     client = get_session()
     hooks = client.event_hooks
@@ -73,7 +78,7 @@ def hub_call(token: str | None, timeout: float, health: HubHealth | None = None)
             "response": [*hooks["response"], _listen],
         }
     now = time.monotonic()
-    call = _Call(token, timeout, started=now, asked=now, limit=timeout, health=health)
+    call = _Call(token, timeout, started=now, asked=now, limit=timeout, health=health, most=most)
     before = _current.set(call)
     try:
         yield
@@ -87,8 +92,9 @@ def hub_call(token: str | None, timeout: float, health: HubHealth | None = None)
 
 
 def _sign(request: "httpx.Request") -> None:
-    import httpx
     from huggingface_hub import constants
+
+    from omni_router.inference.http import httpx
 
     if (call := _current.get()) is None:
         return
@@ -96,6 +102,7 @@ def _sign(request: "httpx.Request") -> None:
     call.asked = time.monotonic()
     if call.asked > call.started + call.timeout:
         raise httpx.ReadTimeout(f"no answer within {call.timeout:g} s", request=request)
+    request.headers["accept-encoding"] = "gzip"  # what is unpacked while it is counted
     hub = httpx.URL(constants.ENDPOINT)
     # Scheme and port too: the same name over plain http would show the token to everyone on the way.
     call.asks_hub = (request.url.scheme, request.url.host, request.url.port) == (hub.scheme, hub.host, hub.port)
@@ -114,12 +121,12 @@ def _sign(request: "httpx.Request") -> None:
 
 def _listen(response: "httpx.Response") -> None:
     if call := _current.get():
-        response.stream = hang_up.Heard(response, call.asked, call.limit)
+        response.stream = hang_up.Heard(response, call.asked, call.limit, call.most)
 
 
 def _pin(request: "httpx.Request") -> None:
     """Send a request for a provider's picture to a checked public address, unless a proxy looks the name up."""
-    import httpx
+    from omni_router.inference.http import httpx
 
     box = _sandbox.active()
     if box is None and _goes_through_a_proxy(request.url):
@@ -143,7 +150,7 @@ def _goes_through_a_proxy(url: "httpx.URL") -> bool:
 
 def is_outage(error: Exception) -> bool:
     """Tell whether an error says that nobody can be answered now, and not only that this question was a bad one."""
-    import httpx
+    from omni_router.inference.http import httpx
 
     if (response := getattr(error, "response", None)) is not None:
         return bool(response.status_code in (408, 429) or response.status_code >= 500)  # noqa: PLR2004

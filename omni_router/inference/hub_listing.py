@@ -1,6 +1,5 @@
 """What the Hub says about models: plain JSON, as it can be kept on disk. One function for each question."""
 
-import math
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -10,6 +9,7 @@ from typing_extensions import NotRequired, TypedDict
 from omni_router.inference.hub_call import INFERENCE_ROUTER, forget_providers, hub_call
 
 CHAT = "conversational"  # what providers call both kinds of chat, with pictures and without
+_ABSURD = 10**12  # no price and no number of tokens; JSON's numbers may have any number of digits
 LIMIT = 20  # models a task: several times what a turn can try
 
 
@@ -33,6 +33,7 @@ class ModelEntry(TypedDict):
     gated: bool | None  # whether terms stand between this token and the model; None where nobody said
     task: NotRequired[str | None]  # the Hub's pipeline tag
     sees: NotRequired[bool | None]  # whether it can be shown pictures; None where nobody said
+    created: NotRequired[int | None]  # seconds since 1970; None where nobody said
     public: NotRequired[bool]  # whether everyone is told the same
 
 
@@ -45,11 +46,17 @@ def served_models(task: str, token: str | None, timeout: float) -> list[ModelEnt
             inference_provider="all",
             pipeline_tag=task,
             sort="trending_score",
-            expand=["inferenceProviderMapping", "gated"],
+            expand=["inferenceProviderMapping", "gated", "createdAt"],
             limit=LIMIT,
         )
         entries = [
-            ModelEntry(id=info.id, offers=_live(info.inference_provider_mapping), gated=bool(info.gated), task=task)
+            ModelEntry(
+                id=info.id,
+                offers=_live(info.inference_provider_mapping),
+                gated=bool(info.gated),
+                task=task,
+                created=int(info.created_at.timestamp()) if info.created_at else None,
+            )
             for info in islice(found, LIMIT)
         ]
     forget_providers()
@@ -120,7 +127,9 @@ def _card(card: dict[str, Any]) -> ModelEntry:
     modalities = architecture.get("input_modalities") if isinstance(architecture, dict) else None
     offers = [_offer(each) for each in _dicts(card.get("providers")) if each.get("status") == "live"]
     sees = "image" in modalities if isinstance(modalities, list) else None
-    return ModelEntry(id=card["id"], offers=offers, gated=None, sees=sees)
+    created = card.get("created")
+    known = isinstance(created, int) and created > 0  # some list 0 for what they do not know
+    return ModelEntry(id=card["id"], offers=offers, gated=None, sees=sees, created=created if known else None)
 
 
 def _offer(provider: dict[str, Any]) -> OfferEntry:
@@ -129,7 +138,7 @@ def _offer(provider: dict[str, Any]) -> OfferEntry:
     return OfferEntry(
         provider=str(provider.get("provider")),
         task=CHAT,
-        context_length=context if isinstance(context, int) else None,
+        context_length=context if type(context) is int and 0 < context < _ABSURD else None,
         input_price=_price(prices.get("input")),
         output_price=_price(prices.get("output")),
         tools=_yes_or_no(provider.get("supports_tools")),
@@ -142,7 +151,9 @@ def _yes_or_no(found: object) -> bool | None:
 
 
 def _price(found: object) -> float | None:
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found) if 0 <= found < _ABSURD else None
 
 
 def _dicts(found: object) -> Iterable[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What the Hub's entries say about a task: who offers a model for it, and why it may not be called. Pure functions."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -39,6 +39,7 @@ class CatalogModel:
 
     id: str
     offers: tuple[Offer, ...]
+    created: int | None = field(default=None, compare=False)  # seconds since 1970
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -80,7 +81,7 @@ def chats(task: str) -> bool:
 
 def listing(task: str, entries: Iterable[ModelEntry], cards: Cards, limit: int = LIMIT) -> Listing:
     """Read the entries of a list, with what the router's list has to add; what is not for the task is left out."""
-    models = (CatalogModel(str(entry["id"]), offers_for(task, entry, cards)) for entry in entries)
+    models = (CatalogModel(str(entry["id"]), offers_for(task, entry, cards), entry.get("created")) for entry in entries)
     return tuple(islice((model for model in models if model.offers), limit))
 
 

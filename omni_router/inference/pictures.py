@@ -12,9 +12,10 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from omni_router.errors import BadPicture
+from omni_router.inference.image_header import header_of
 
 if TYPE_CHECKING:
-    import httpx
+    from omni_router.inference.http import httpx
 
 MAX_BYTES = 20 * 2**20  # what the large providers accept
 MAX_PIXELS = 50_000_000  # a full-frame camera's; decoded it takes 150 MB
@@ -39,7 +40,7 @@ def picture_type(data: bytes) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below
-            with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
+            with Image.open(io.BytesIO(header_of(data)), formats=list(FORMATS)) as image:
                 width, height, name = image.width, image.height, str(image.format)
                 image.verify()
     except Image.DecompressionBombError as error:
@@ -96,7 +97,7 @@ def _decode(url: str) -> bytes:
 
 
 def _fetch(url: str, resolve: Resolver, transport: "httpx.BaseTransport | None") -> bytes:
-    import httpx
+    from omni_router.inference.http import httpx
 
     try:
         return _follow(httpx.URL(url), resolve, transport)
@@ -105,7 +106,7 @@ def _fetch(url: str, resolve: Resolver, transport: "httpx.BaseTransport | None")
 
 
 def _follow(target: "httpx.URL", resolve: Resolver, transport: "httpx.BaseTransport | None") -> bytes:
-    import httpx
+    from omni_router.inference.http import httpx
 
     deadline = time.monotonic() + TIMEOUT
     # Not through a proxy of the environment: it would look the name up again, after our check.

@@ -2,16 +2,22 @@ from datetime import datetime, timezone
 from typing import Any
 
 from langgraph.config import get_stream_writer
+from langgraph.runtime import get_runtime
 
 from omni_router.config.settings import Settings
 from omni_router.decisions.entry import log_decision
+from omni_router.decisions.reason import recorded_reason
+from omni_router.errors import ErrorKind
 from omni_router.history import Use
 from omni_router.services import Services
 from omni_router.state import Attempt, State
 
 
 def record_outcome(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Store the decision and how it ended in history, and tell whoever streams this run where."""
+    """Store the decision and how it ended in history, and tell whoever streams this run where.
+
+    It may run twice for one decision, when a run is killed and resumed; history and log know it by its id.
+    """
     decision, attempts = state["decision"], state["attempts"]
     if decision is None or decision["route"] is None or decision["model"] is None:
         raise AssertionError("only a decision with a model is recorded")
@@ -20,18 +26,29 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
     use = Use(
         route=decision["route"],
         model=decision["model"],
-        reason=decision["reason"],
+        reason=recorded_reason(state),
         at=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
         outcome=error["kind"] if error else None,
         called=last is not None,
         seconds=last["seconds"] if last else None,
         retry_after=error["retry_after"] if error else None,
+        by_caller=decision["source"] == "caller" or (error is not None and _hurried(error["kind"], settings)),
+        decision=decision["id"],
     )
     if place := services.history.record(use):
         get_stream_writer()({"event": "recorded", "route": use.route, "model": use.model, "file": place})
     if error is None:  # the turn is over; one that goes on, or ends in an explanation, is logged when it does
         log_decision(state, settings, services)
     return {"models_left": _models_left(attempts, settings)}
+
+
+def _hurried(kind: ErrorKind, settings: Settings) -> bool:
+    """Return whether a model only missed a timeout that the caller of this run had made shorter than it usually is.
+
+    Whoever builds a graph may shorten it for all, and then it is the model that is too slow for that graph.
+    """
+    by_caller = isinstance(get_runtime().context, Settings)
+    return kind == "timeout" and by_caller and settings.timeout < Settings().timeout
 
 
 def _models_left(attempts: list[Attempt], settings: Settings) -> int:

@@ -17,7 +17,7 @@ from omni_router.pinned import answered_by, routes_for, settle
 from omni_router.routers import OfferedRoute, Reply, Router, Turn, parse_reply
 from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
 from omni_router.services import Services
-from omni_router.state import Candidate, Previous, State
+from omni_router.state import Candidate, Previous, Source, State
 
 logger = logging.getLogger("omni_router")
 
@@ -63,13 +63,21 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
 
 
 def _previous(state: State) -> Previous | None:
-    """Find what this thread did last: in its state, or, for callers who keep none, with its newest answer."""
+    """Find what this thread did last: in its state, or, for callers who keep none, with its newest answer.
+
+    A model that the caller named stays the caller's for as long as the thread goes on with it.
+    """
     if last := state.get("decision"):
-        return Previous(route=last["route"], model=last["model"])
+        return _made(last["route"], last["model"], last["source"])
     if kept := state.get("previous"):
         return kept
     newest = next(filter(None, map(answered_by, reversed(state.get("messages", [])))), None)
-    return Previous(route=newest.route, model=newest.model) if newest else None
+    return _made(newest.route, newest.model, newest.source) if newest else None
+
+
+def _made(route: str | None, model: str | None, source: Source | None) -> Previous:
+    previous = Previous(route=route, model=model)
+    return {**previous, "by_caller": True} if source == "caller" else previous
 
 
 def _reply(

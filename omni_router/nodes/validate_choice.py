@@ -36,21 +36,32 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     else:
         return {"decision": _no_decision(proposal, state)}
     needs = needs_of(settings)
-    if settled := _settled_model(settings, state, decision):
+    if settled := _settled_model(settings, state, decision, services):
         return {"decision": decide_for(decision, settled, services.catalog, needs)}
     named = proposal.model is not None and proposal.model.casefold() not in routes  # a route's name is no model
     return {"decision": _with_model(decision, proposal, state, services, needs) if named else decision}
 
 
-def _settled_model(settings: Settings, state: State, decision: Decision) -> Candidate | None:
-    """Give the model that is called whatever history says of it: the caller's, or that of a tool loop."""
+def _settled_model(settings: Settings, state: State, decision: Decision, services: Services) -> Candidate | None:
+    """Give the model that is called whatever history says of it: the caller's, or that of a tool loop.
+
+    What a loop's messages say may have been written by anybody: a model that the route does not offer is the caller's.
+    """
     if settings.model is not None:
         model, provider = named_model(settings.model)
         return Candidate(model=model, provider=provider, source="caller", why="the caller named the model")
     loop = tool_loop(state.get("messages", []))
     if loop and loop.route == decision["route"]:
-        return Candidate(model=loop.model, provider=loop.provider, source=loop.source, why=decision["reason"])
+        source = loop.source if _offers(decision, loop.model, services) else "caller"
+        return Candidate(model=loop.model, provider=loop.provider, source=source, why=decision["reason"])
     return None
+
+
+def _offers(decision: Decision, model: str, services: Services) -> bool:
+    """Return whether history or catalog has a model for the route of a decision."""
+    route, task = str(decision["route"]), str(decision["task"])
+    known = {record["id"] for record in services.history.models(route)}
+    return model in known or any(model == listed.id for listed in services.catalog.models([task])[task])
 
 
 def _with_model(decision: Decision, proposal: Proposal, state: State, services: Services, needs: Needs) -> Decision:
@@ -59,7 +70,8 @@ def _with_model(decision: Decision, proposal: Proposal, state: State, services: 
     named = Candidate(model=str(proposal.model), provider=proposal.provider, source="router", why=proposal.reason)
     wanted, over = named, list[PassedOver]()
     previous = state["previous"]
-    kept = line[0] if line and previous == {"route": decision["route"], "model": line[0]["model"]} else None
+    last = (previous["route"], previous["model"]) if previous else None
+    kept = line[0] if line and last == (decision["route"], line[0]["model"]) else None
     # A proposal that is only picked from the list gives way; an id of the router's own is a wish for another model.
     if kept and kept["model"] != named["model"] and any(named["model"] == candidate["model"] for candidate in line):
         over.append(passed_over(named, "this thread goes on with its model for the route"))

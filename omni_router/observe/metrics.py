@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, get_args
 
 from omni_router.config.settings import Settings
-from omni_router.errors import ConfigurationError
+from omni_router.errors import missing_package
 from omni_router.observe.protocol import Run
 from omni_router.state import Attempt, Decision, Source, State
 from omni_router.tasks import SPECIALISTS
@@ -18,7 +18,7 @@ from omni_router.tasks import SPECIALISTS
 try:
     from prometheus_client import CollectorRegistry, Counter, Histogram
 except ImportError as error:
-    raise ConfigurationError('metrics need prometheus_client: pip install "omni-router[observe]"') from error
+    raise missing_package("metrics need prometheus_client", "observe") from error
 
 MAX_MODELS = 100
 OTHERS = "others"

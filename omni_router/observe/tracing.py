@@ -7,11 +7,11 @@ Nothing that anybody wrote goes into a span: no prompt, answer, reason or error 
 
 import threading
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from omni_router import __version__
 from omni_router.config.settings import Settings
-from omni_router.errors import ConfigurationError
+from omni_router.errors import missing_package
 from omni_router.observe.protocol import Run
 from omni_router.routers import OTHER
 from omni_router.state import State
@@ -21,7 +21,7 @@ try:
     from opentelemetry import trace
     from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 except ImportError as error:
-    raise ConfigurationError('spans need the OpenTelemetry API: pip install "omni-router[observe]"') from error
+    raise missing_package("spans need the OpenTelemetry API", "observe") from error
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -39,7 +39,7 @@ class Tracing:
 
     def __init__(self, provider: "trace.TracerProvider | None" = None) -> None:
         """Take a tracer provider, else the global one, which may be set later."""
-        self._tracer = trace.get_tracer("omni_router", version("omni-router"), provider)
+        self._tracer = trace.get_tracer("omni_router", __version__, provider)
         self._turns: dict[str, trace.SpanContext] = {}
         self._lock = threading.Lock()
 

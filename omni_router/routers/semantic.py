@@ -9,7 +9,7 @@ route serves; without, that is judged by how familiar a request is. The confiden
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -160,7 +160,7 @@ class SemanticRouter:
         return Judgement(
             names[first],
             float(probability[first]),
-            None if first == len(names) - 1 else _closest(head, first, scores.likeness[0]),
+            None if first == len(names) - 1 else _closest(head, first, scores.likeness[0], _learned(routes)),
             None if second is None else (names[second], float(probability[second])),
             vectors[said.joined],
         )
@@ -211,11 +211,18 @@ def _said(conversation: Sequence[Turn]) -> Said:
     return Said(texts[-1], "\n".join(filter(None, texts)), PICTURE in turns[-1])
 
 
-def _closest(head: Head, column: int, likeness: "Tensor") -> str | None:
-    """Find the text of a route that is most like the request, short enough for one line."""
+def _learned(routes: Sequence[OfferedRoute]) -> frozenset[str]:
+    return frozenset().union(*(route.learned for route in routes))
+
+
+def _closest(head: Head, column: int, likeness: "Tensor", learned: Container[str]) -> str | None:
+    """Find the text of a route's policy that is most like the request, short enough for one line.
+
+    What was learned are words of users, which are not shown to whoever asks something like it.
+    """
     part = head.slices[column]
     order = (part.start + int(i) for i in likeness[part].argsort(descending=True))
-    found = next((text for i in order if (text := head.texts[i])), None)
+    found = next((text for i in order if (text := head.texts[i]) and text not in learned), None)
     if found is None:
         return None
     text = " ".join(found.split())

@@ -9,16 +9,16 @@ from a2a.server.routes import DefaultServerCallContextBuilder, create_jsonrpc_ro
 from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
 from a2a.utils.constants import AGENT_CARD_WELL_KNOWN_PATH
 from anyio import to_thread
-from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecurityMiddleware
+from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from omni_router.server.a2a_agent import OmniExecutor
+from omni_router.server.a2a_bodies import log_client_faults_in_one_line, refusal_of
 from omni_router.server.a2a_tasks import HostTasks
 from omni_router.server.call import MAX_BODY, Compiled, identity_of, services_of
-from omni_router.server.hosts import transport_security
 
 PATH = "/a2a"
 
@@ -65,11 +65,13 @@ def a2a_routes(graph: Compiled) -> list[BaseRoute]:
     any_request = AgentSkill(id="ask", name="ask", description="any request", tags=["ask"])
     handler = DefaultRequestHandler(OmniExecutor(graph, tasks), tasks, agent_card(PATH, [any_request]))
     limited = [Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)]
-    guard = TransportSecurityMiddleware(transport_security())  # no page of elsewhere may spend our credit
+    log_client_faults_in_one_line()
     [rpc] = create_jsonrpc_routes(handler, PATH, WithIdentity(), enable_v0_3_compat=True)
 
     async def a2a(request: Request) -> Response:  # the SDK's own has a docstring that the server takes for a schema
-        if refusal := await guard.validate_request(request, is_post=True):
+        if not request.headers.get("content-type", "").lower().startswith("application/json"):
+            return PlainTextResponse("Send the body with the header Content-Type: application/json", 400)
+        if refusal := await to_thread.run_sync(refusal_of, await request.body()):
             return refusal
         answer: Response = await rpc.endpoint(request)
         return answer

@@ -1,36 +1,50 @@
 """What `http.app` of langgraph.json mounts into the LangGraph server, beside its own routes."""
 
-from collections.abc import AsyncIterator
+import logging
+import os
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import missing_package
 from omni_router.graph import graph as default_graph
 from omni_router.observe.routes import metrics_routes
 from omni_router.server.call import Compiled
+from omni_router.server.context_check import ContextCheck
 from omni_router.server.health import health_routes, readiness_of
+from omni_router.server.hosts import HostGuard
+from omni_router.server.langgraph_config import hosts_of_server, key_notice
 from omni_router.server.openai_api import openai_routes
 
+logger = logging.getLogger("omni_router")
 
-def make_app(graph: Compiled = default_graph) -> Starlette:
+REMEDY = "name them under http.cors in langgraph.json"
+
+
+def make_app(
+    graph: Compiled = default_graph, *, cors: Collection[str] = (), variables: Mapping[str, str] = os.environ
+) -> Starlette:
     """Make an app of a compiled graph, such as one with services of its own.
 
+    Its middleware holds for the LangGraph server's own routes too. `cors` names further origins, such as
+    https://chat.example, whose pages may call it; those under `http.cors` in langgraph.json may anyway.
+
     Raises:
-        ConfigurationError: a package is missing.
+        ConfigurationError: a package is missing, or a variable has a value that is not allowed.
     """
     try:
         from omni_router.server.a2a_server import a2a_routes
-        from omni_router.server.hosts import transport_security
         from omni_router.server.mcp_server import mcp_app
     except ImportError as error:
-        raise ConfigurationError(
-            f'the server needs more packages ({error.name} is missing): pip install "omni-router[server]"'
-        ) from error
-    mcp = mcp_app(graph, transport_security())
+        raise missing_package(f"the server needs more packages ({error.name} is missing)", "server") from error
+    mcp = mcp_app(graph)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        if notice := key_notice(variables):
+            logger.warning(notice)
         readiness_of(graph).start()
         async with mcp.router.lifespan_context(mcp):
             yield
@@ -42,6 +56,10 @@ def make_app(graph: Compiled = default_graph) -> Starlette:
             *openai_routes(graph),
             *mcp.routes,
             *a2a_routes(graph),
+        ],
+        middleware=[
+            Middleware(HostGuard, hosts_of_server(variables, cors), REMEDY),
+            Middleware(ContextCheck, graph, variables),
         ],
         lifespan=lifespan,
     )

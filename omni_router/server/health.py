@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
+from omni_router import _sandbox
 from omni_router.errors import OmniRouterError
 from omni_router.routers import Router
 from omni_router.server.call import Compiled, services_of
@@ -29,6 +30,7 @@ class Readiness:
         self._failed_at: float | None = None
         self.ready = False
         self.router: str | None = None
+        self.sandbox: bool | None = None  # None: not known yet
         self.fails: str | None = None
 
     def start(self) -> None:
@@ -44,6 +46,7 @@ class Readiness:
     def _load(self) -> None:
         try:
             services = services_of(self._graph)
+            self.sandbox = _sandbox.active() is not None
             self.router = name_of(services.router)
             warm_up(services)
             self.router = name_of(services.router)
@@ -81,7 +84,12 @@ def health_routes(graph: Compiled) -> list[BaseRoute]:
 
     async def ready(request: Request) -> JSONResponse:  # noqa: ARG001 (Starlette's)
         readiness.start()
-        said = {"ready": readiness.ready, "router": readiness.router, "fails": readiness.fails}
-        return JSONResponse(said, 200 if readiness.ready else 503)
+        state = {
+            "ready": readiness.ready,
+            "router": readiness.router,
+            "sandbox": readiness.sandbox,
+            "fails": readiness.fails,
+        }
+        return JSONResponse(state, 200 if readiness.ready else 503)
 
     return [Route("/omni/health", health), Route("/omni/ready", ready)]

@@ -5,10 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from anyio import to_thread
-from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.transport_security import TransportSecuritySettings
-from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, ToolAnnotations
+from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 from starlette.applications import Starlette
 from typing_extensions import TypedDict
@@ -25,6 +22,7 @@ from omni_router.server.call import (
     services_of,
     settings_with,
 )
+from omni_router.server.mcp_sdk import MCPServer, ToolContext, ToolError, new_server, stateless_app
 from omni_router.summary import Summary, explanation, for_the_network, summarize
 
 INSTRUCTIONS = (
@@ -37,6 +35,12 @@ Image = Annotated[
     str | None, Field(description="A picture that belongs to the prompt: an http(s) address or a data URL.")
 ]
 Route = Annotated[str | None, Field(description="Take this route, by its name in list_routes; nothing is chosen then.")]
+
+
+# What is sent is built by the protocol's own names: the SDK's attributes are named differently in 1.x and 2.x.
+OPEN_WORLD = ToolAnnotations.model_validate({"readOnlyHint": False, "openWorldHint": True})
+OWN_RECORD = ToolAnnotations.model_validate({"readOnlyHint": False, "openWorldHint": False})
+READ_ONLY = ToolAnnotations.model_validate({"readOnlyHint": True, "openWorldHint": False})
 
 
 class RouteInfo(TypedDict):
@@ -55,21 +59,21 @@ class Routes(TypedDict):
 
 def mcp_server(graph: Compiled) -> MCPServer[Any]:
     """Make the MCP server of a compiled graph; the host chooses the transport."""
-    server: MCPServer[Any] = MCPServer("omni-router", title="omni-router", instructions=INSTRUCTIONS)
+    server = new_server("omni-router", INSTRUCTIONS)
 
-    @server.tool(title="Ask", annotations=ToolAnnotations(read_only_hint=False, open_world_hint=True))
+    @server.tool(title="Ask", annotations=OPEN_WORLD)
     async def ask(
-        prompt: Prompt, ctx: Context[Any, Any], image: Image = None, route: Route = None
+        prompt: Prompt, ctx: ToolContext, image: Image = None, route: Route = None
     ) -> Annotated[CallToolResult, Summary]:
         """Route a prompt, call the model that was chosen, and give its answer; pictures come beside it."""
         return await _run(graph, ctx, prompt, image, settings_with(graph, **({"route": route} if route else {})))
 
-    @server.tool(title="Route", annotations=ToolAnnotations(read_only_hint=False, open_world_hint=False))
-    async def route(prompt: Prompt, ctx: Context[Any, Any], image: Image = None) -> Annotated[CallToolResult, Summary]:
+    @server.tool(title="Route", annotations=OWN_RECORD)
+    async def route(prompt: Prompt, ctx: ToolContext, image: Image = None) -> Annotated[CallToolResult, Summary]:
         """Decide which route and model a prompt would go to, and why; no model is called."""
         return await _run(graph, ctx, prompt, image, settings_with(graph, skip_specialists=True))
 
-    @server.tool(title="List routes", annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
+    @server.tool(title="List routes", annotations=READ_ONLY)
     def list_routes() -> Routes:
         """List the routes a prompt may take."""
         found = services_of(graph).policy.routes()
@@ -78,15 +82,15 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
     return server
 
 
-def mcp_app(graph: Compiled, security: TransportSecuritySettings) -> Starlette:
-    """Serve it at `/mcp`, without sessions, so that any worker may answer any request; its lifespan must be entered."""
-    server = mcp_server(graph)
-    return server.streamable_http_app(stateless_http=True, max_request_body_size=MAX_BODY, transport_security=security)
+def mcp_app(graph: Compiled) -> Starlette:
+    """Serve it at `/mcp`, without sessions, so that any worker may answer any request; its lifespan must be entered.
+
+    Host and Origin are checked by the HostGuard of the app that its routes are a part of.
+    """
+    return stateless_app(mcp_server(graph), max_body=MAX_BODY)
 
 
-async def _run(
-    graph: Compiled, ctx: Context[Any, Any], prompt: str, image: str | None, settings: Settings
-) -> CallToolResult:
+async def _run(graph: Compiled, ctx: ToolContext, prompt: str, image: str | None, settings: Settings) -> CallToolResult:
     async def tell(event: dict[str, Any]) -> None:
         if event.get("event") == "decision":
             decision = event["decision"]
@@ -100,19 +104,22 @@ async def _run(
         raise ToolError(str(error)) from error
     summary = summarize(result)
     told = for_the_network(summary)
-    return CallToolResult(
-        content=await to_thread.run_sync(_content, summary, told["answer"] or explanation(told, result)),
-        structured_content=dict(told),
-        is_error=summary["error"] is not None,
+    content = await to_thread.run_sync(_content, summary, told["answer"] or explanation(told, result))
+    return CallToolResult.model_validate(
+        {"content": content, "structuredContent": dict(told), "isError": summary["error"] is not None}
     )
 
 
-def _content(summary: Summary, text: str) -> list[ContentBlock]:
+def _content(summary: Summary, text: str) -> list[dict[str, str]]:
     """Tell the answer, the explanation or the decision in words, with the pictures beside it."""
     if not summary["attempts"] and not summary["error"]:  # only routed
         text = f"{summary['route']}: {summary['model']} ({summary['reason']})"
     pictures = [
-        ImageContent(data=base64.b64encode(Path(a["path"]).read_bytes()).decode(), mime_type=a["mime_type"])
+        {
+            "type": "image",
+            "data": base64.b64encode(Path(a["path"]).read_bytes()).decode(),
+            "mimeType": a["mime_type"],
+        }
         for a in summary["artifacts"]
     ]
-    return [TextContent(text=text), *pictures]
+    return [{"type": "text", "text": text}, *pictures]

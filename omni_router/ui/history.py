@@ -12,6 +12,8 @@ from omni_router.ui.backend import Backend
 from omni_router.ui.badge import safe
 from omni_router.ui.chat import Chat
 
+OUTCOMES = ("answered", "failed", "not counted")  # of a use, in the plot
+
 ELSEWHERE = (
     '<div class="omni-note">The routes and their history are kept by the server: '
     "<code>omni-router --list-routes</code> shows them there. The plot is of this chat.</div>"
@@ -54,14 +56,20 @@ def _model(record: ModelRecord, now: datetime) -> str:
 
 
 def uses_frame(backend: Backend) -> pd.DataFrame:
-    """Give how often each route called models, and how that ended: columns route, outcome, calls."""
+    """Return how often each route used models, and how that ended: columns route, outcome, uses.
+
+    What is neither an answer nor a failure of the model was only routed, or was stopped, or failed for a reason that
+    is not the model's, such as a rate limit: the history counts that as a use and no more.
+    """
     rows = []
     for route in backend.routes():
         records = backend.models(route.name)
         answered = sum(record.get("successes", 0) for record in records)
-        called = sum(record.get("uses", 0) for record in records)
-        rows += [(route.name, "answered", answered), (route.name, "not answered", called - answered)]
-    return pd.DataFrame([row for row in rows if row[2]], columns=["route", "outcome", "calls"])
+        failed = sum(sum(record.get("failures", {}).values()) for record in records)
+        used = sum(record.get("uses", 0) for record in records)
+        counts = zip(OUTCOMES, (answered, failed, used - answered - failed), strict=True)
+        rows += [(route.name, outcome, count) for outcome, count in counts]
+    return pd.DataFrame([row for row in rows if row[2] > 0], columns=["route", "outcome", "uses"])
 
 
 def decisions_frame(chat: Chat) -> pd.DataFrame:

@@ -4,8 +4,10 @@ from functools import partial
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from omni_router.inference.pictures import MAX_BYTES
+from omni_router.server.hosts import HostGuard, allowed_hosts
 from omni_router.ui.backend import Backend
 from omni_router.ui.badge import safe
 from omni_router.ui.chat import Chat
@@ -16,17 +18,23 @@ from omni_router.ui.routes_tab import routes_tab
 TITLE = "omni-router"
 SENTENCE = "Ask for a text, a picture, or about a picture: a small local router picks the route and the model for each."
 WAITING = 64  # requests in line, before more are turned away
+REMEDY = "name their host in OMNI_HOSTS"
 FORGET = 3600  # seconds after which an uploaded file is dropped
 
 
 def launch(page: gr.Blocks, *, host: str, port: int, in_browser: bool = False) -> None:
-    """Serve the page from threads of its own; of files, only what was shown or uploaded and the example are served."""
+    """Serve the page from threads of its own; of files, only what was shown or uploaded and the example are served.
+
+    Raises:
+        ConfigurationError: a name in OMNI_HOSTS cannot be one.
+    """
+    guard = Middleware(HostGuard, allowed_hosts(also=[host]), REMEDY)
     page.queue(default_concurrency_limit=RUNS, max_size=WAITING, api_open=False)
     page.launch(
         server_name=host, server_port=port, share=False, prevent_thread_lock=True, quiet=True, inbrowser=in_browser,
         allowed_paths=[str(GARDEN)], max_file_size=MAX_BYTES, footer_links=[],
         run_history=False, enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
-        theme=theme(), css_paths=STYLESHEET, head=HEAD,
+        theme=theme(), css_paths=STYLESHEET, head=HEAD, app_kwargs={"middleware": [guard]},
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The graph on a LangGraph server, by its SDK."""
 
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Thread
@@ -10,7 +11,7 @@ from langchain_core.messages import HumanMessage
 
 from omni_router.config.policy import Route
 from omni_router.config.settings import Settings
-from omni_router.errors import OmniRouterError
+from omni_router.errors import ConfigurationError, OmniRouterError
 from omni_router.history.protocol import ModelRecord
 from omni_router.ui.backend import Event
 
@@ -18,6 +19,46 @@ ASSISTANT = "omni_router"
 CONNECT = 5.0  # seconds to reach a server; a run may then take as long as its models do
 MODES: list[Any] = ["custom", "messages-tuple", "values"]
 PATIENT = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
+
+
+KNOWN_WITHIN = 10.0  # seconds for a server that has just started to say whether its models are simulated
+AGAIN = 0.2  # seconds between two looks
+
+
+def runs_sandbox(url: str) -> bool:
+    """Look for a LangGraph server, and return whether its models are simulated.
+
+    Raises:
+        ConfigurationError: no LangGraph server answers there.
+    """
+    with httpx.Client(base_url=url, timeout=CONNECT) as client:
+        try:
+            if client.get("/ok").status_code == httpx.codes.NOT_FOUND:
+                raise ConfigurationError(
+                    f"{url} answers, but is not a LangGraph server (it has no /ok): give --server the address of one, "
+                    "which make serve starts on http://127.0.0.1:2024"
+                )
+            return _says_sandbox(client)
+        except httpx.HTTPError as error:
+            raise ConfigurationError(
+                f"no LangGraph server answers at {url} ({type(error).__name__}): start one with make serve, or open "
+                "the page without --server"
+            ) from error
+
+
+def _says_sandbox(client: httpx.Client) -> bool:
+    """Ask until it is known; a server without /omni/ready, or that asks for a key, is taken for a real one."""
+    deadline = time.monotonic() + KNOWN_WITHIN
+    while True:
+        try:
+            state = client.get("/omni/ready").json()
+        except ValueError:
+            return False
+        if not isinstance(state, dict) or "sandbox" not in state:
+            return False
+        if state["sandbox"] is not None or state.get("fails") or time.monotonic() > deadline:
+            return state["sandbox"] is True
+        time.sleep(AGAIN)
 
 
 class ServerBackend:
@@ -88,7 +129,7 @@ class ServerBackend:
 
 
 def _event(name: str, data: Any) -> Event | None:
-    """Make an event of a part of the stream; None when it is nothing to show."""
+    """Build an event from a part of the stream; None when there is nothing to show."""
     if name == "error":
         raise OmniRouterError(str(data.get("message") or data) if isinstance(data, Mapping) else str(data))
     if name == "custom":
@@ -108,6 +149,6 @@ def _unreachable(url: str, error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         return f"the LangGraph server at {url} refused the run: HTTP {error.response.status_code}"
     return (
-        f"the LangGraph server at {url} does not answer ({type(error).__name__}): start it with make serve, or the "
-        "page without --server"
+        f"the LangGraph server at {url} does not answer ({type(error).__name__}): start it with make serve, or open "
+        "the page without --server"
     )

@@ -6,18 +6,20 @@ import gradio as gr
 
 from omni_router.ui.backend import Backend
 from omni_router.ui.chat import Chat
-from omni_router.ui.history import decisions_frame, routes_table, uses_frame
+from omni_router.ui.history import OUTCOMES, decisions_frame, routes_table, uses_frame
 
 HEIGHT = 260  # of a plot, in pixels
+CAPTION = "Not counted: only routed, stopped, or failed for a reason that is not the model's"
+COLOURS = ("#3f8f6b", "#c4553b", "#9aa0a6")  # of the outcomes
 
 
 def routes_tab(tab: gr.Tab, chat: gr.State, backend: Backend) -> None:
     """Lay out the tab; it is read anew whenever it is opened."""
     with gr.Row(elem_id="omni-plots"):
         uses = gr.BarPlot(
-            x="route", y="calls", color="outcome", title="Calls by route", x_title=" ", y_title=" ",
-            color_map={"answered": "#3f8f6b", "not answered": "#c4553b"}, height=HEIGHT, visible=backend.keeps_feedback,
-            x_label_angle=-20,
+            x="route", y="uses", color="outcome", title="Uses by route", x_title=" ", y_title=" ",
+            color_map=dict(zip(OUTCOMES, COLOURS, strict=True)), height=HEIGHT, visible=backend.keeps_feedback,
+            x_label_angle=-20, caption=CAPTION,
         )  # fmt: skip
         sure = gr.BarPlot(
             x="decision", y="confidence", title="Confidence of this chat's decisions", height=HEIGHT,

@@ -21,8 +21,9 @@ from omni_router.ui.parts import html, picture
 
 logger = logging.getLogger("omni_router")
 
-# An address in the text that ends like a picture is meant as one; any other goes into the field for it.
-PICTURE_ADDRESS = re.compile(r"https?://[^\s<>\"]+\.(?:png|jpe?g|webp|gif)(?:\?[^\s<>\"]*)?", re.IGNORECASE)
+# Two patterns, each of which reads a text once: one that looks for both would begin anew at every "https://".
+_ADDRESS = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_IMAGE_ADDRESS = re.compile(r"https?://.+\.(?:png|jpe?g|webp|gif)(?:\?.*)?", re.IGNORECASE)
 FRAME = 0.05  # seconds between two views of a text that streams: each is compared with the one before, and sent
 WAITING = waiting("Choosing a route and a model …")
 UNEXPECTED = "Something went wrong in the page's own process. Its terminal says what; the chat goes on."
@@ -144,8 +145,7 @@ def _said(request: Request, address: str) -> list[Any]:
 
 def _message(request: Request) -> tuple[HumanMessage, str]:
     """Make the message for the graph, and name the picture that belongs to it, if it has an address."""
-    found = PICTURE_ADDRESS.search(request.text)
-    address = request.address.strip() or (found[0] if found else "")
+    address = request.address.strip() or image_address(request.text)
     if address and "://" not in address and not request.file:
         raise InvalidRequest(f"{address} is not the address of a picture: it starts with http:// or https://")
     try:
@@ -154,6 +154,14 @@ def _message(request: Request) -> tuple[HumanMessage, str]:
         if request.file is None:
             raise
         raise InvalidRequest(str(error).replace(request.file, Path(request.file).name)) from error
+
+
+def image_address(text: str) -> str:
+    """Return the first address in a text that ends like an image, which is meant as one; empty when there is none."""
+    for address in _ADDRESS.finditer(text):
+        if image := _IMAGE_ADDRESS.match(address[0]):
+            return image[0]
+    return ""
 
 
 def _of_ours(path: str, folder: Path) -> str | None:

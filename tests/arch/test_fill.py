@@ -16,7 +16,7 @@ from benchmarks.shape import random_model
 from omni_router.routers import Turn
 from omni_router.routers.arch import ArchRouter
 from omni_router.routers.checkpoint import load_checkpoint
-from omni_router.routers.fill import Reader, Shelf
+from omni_router.routers.fill import Reader, Shelf, cache_argument
 from omni_router.routers.reply import OTHER
 from omni_router.routers.reply_form import AFTER_MODEL, AFTER_ROUTE, OPENING
 from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES
@@ -60,10 +60,35 @@ class Counting:
 
     def __init__(self, model: Any) -> None:
         self.model, self.device, self.read = model, model.device, list[int]()
+        self.forward = model.forward  # its signature is looked at
 
     def __call__(self, *, input_ids: Any, **more: Any) -> Any:
         self.read.append(input_ids.shape[1])
         return self.model(input_ids=input_ids, **more)
+
+
+class BeforeTheRenaming:
+    """A model that takes its cache as the releases of transformers before 5.24 do, whichever is installed."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.device = model, model.device
+
+    def forward(self, *, input_ids: Any, past_key_values: Any, **more: Any) -> Any:
+        return self.model(input_ids=input_ids, **{cache_argument(self.model): past_key_values}, **more)
+
+    __call__ = forward
+
+
+class AfterTheRenaming:
+    """A model that takes its cache as the releases of transformers from 5.24 on do, whichever is installed."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.device = model, model.device
+
+    def forward(self, *, input_ids: Any, cache: Any, **more: Any) -> Any:
+        return self.model(input_ids=input_ids, **{cache_argument(self.model): cache}, **more)
+
+    __call__ = forward
 
 
 def generated(model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> list[int]:
@@ -169,6 +194,17 @@ def test_what_was_read_before_is_not_read_again(small: Any) -> None:
     reader.start(PROMPT[:6])
     reader.choose(options)
     assert model.read == [8, 3, 1], "the last one is read anew, for what it says comes next"
+
+
+@pytest.mark.parametrize("kind", [BeforeTheRenaming, AfterTheRenaming])
+def test_the_cache_is_handed_over_under_the_name_that_the_model_takes(
+    small: Any, kind: type[BeforeTheRenaming | AfterTheRenaming]
+) -> None:
+    expected, reader = Reader(small), Reader(kind(small))
+    for each in (expected, reader):
+        each.start(PROMPT)
+    options = [[20, 40, 50], [21, 41, 50], [20, 41, 50]]
+    assert reader.choose(options) == expected.choose(options)
 
 
 def test_alternating_prompts_keep_a_reader_each_and_there_are_no_more_than_allowed(small: Any) -> None:

@@ -66,6 +66,25 @@ SALVAGED = {
     "a provider": ('{"route": "x", "model": "a/b:fal-ai", "reason": "why"}', Proposal("x", "a/b", "why", "fal-ai")),
     "a placeholder": ('{"route": "x", "model": "organization/model_name"}', Proposal("x", None, "")),
     "a lone surrogate": ('{"route": "x\\ud800"}', Proposal("x\ufffd", None, "")),
+    "no braces": ('"route": "x", "model": "a/b", "reason": "why"', XY),
+    "no braces, typographic quotes": ("“route”: “x”", Proposal("x", None, "")),
+    "no braces, lines": ("route: x\nmodel: a/b\nreason: why", XY),
+    "no braces, no quotes": ("route: x", Proposal("x", None, "")),
+    "no braces, other": ("Route: other.", Proposal("other", None, "")),
+    "no braces, after thinking": ("<think>route: no</think>\nroute: x", Proposal("x", None, "")),
+    "no braces, thinking that began in the prompt": ("route: no</think>route: x", Proposal("x", None, "")),
+    "no braces, prose before": ("Sure! Here it is:\n\nroute: x\n", Proposal("x", None, "")),
+    "no braces, Windows": ("route: x\r\nreason: why\r\n", Proposal("x", None, "why")),
+    "no braces, Markdown": ("- **Route:** x\n- **Model:** a/b\n- **Reason:** why", XY),
+    "no braces, code marks": ("`route`: `x`", Proposal("x", None, "")),
+    "no braces, null": ("route: null", NOTHING),
+    "no braces, a name of two words": ("route: 'x y'", Proposal("x y", None, "")),
+    "no braces, cut off in quotes": ('"route": "code_gen', NOTHING),
+    "prose with a colon": ("the route: I would say code", NOTHING),
+    "prose that begins with the key": ("Route: I would say x", NOTHING),
+    "prose, then the key within a line": ("I think route: x", NOTHING),
+    "an object counts before a line": ("route: y\n" + STRICT, XY),
+    "a line in an object's reason": ('{"model": "a/b", "reason": "\nroute: y"}', Proposal(None, "a/b", "route: y")),
     "prose only": ("I would take the code route.", NOTHING),
     "nothing": ("", NOTHING),
 }
@@ -134,7 +153,8 @@ UNITS = [
     "{a:'",
     '{"route":"x",',
 ]
-UNITS += ["[", "“", "{ ", " ", "\n", '{a:" ', "{'a':'b' ", "x", "{'route': 'it's "]
+UNITS += ["route: ", "\nroute:", "“route”: “", "route: x y\n", "> ", "-", "{ " + " " * 999, "{" + "a " * 20, "["]
+UNITS += ["“", "{ ", " ", "\n", '{a:" ', "{'a':'b' ", "x", "{'route': 'it's "]
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -144,6 +164,20 @@ def test_five_megabytes_take_well_under_a_second(unit: str, start: str) -> None:
     began = time.process_time()  # this process alone: the machine may be busy
     parse_reply(text)
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("blanks", [" ", "\n", "\t", "\u2003"])
+@pytest.mark.parametrize("start", ["{", "{ 'a", "{ 'route", "{'route'", "{'route':", '{"route": "x"', "route:", "{a b"])
+def test_an_endless_run_of_blanks_is_read_in_linear_time(start: str, blanks: str) -> None:
+    def work(size: int) -> float:
+        text, best = start + blanks * size + "!", float("inf")
+        for _ in range(3):
+            began = time.thread_time()
+            parse_reply(text)
+            best = min(best, time.thread_time() - began)
+        return best
+
+    assert work(60_000) < 30 * max(work(4000), 0.0003)
 
 
 def test_a_long_preamble_does_not_hide_the_reply() -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from a2a.server.context import ServerCallContext
-from a2a.types import ListTasksRequest, Task, TaskState, TaskStatus
+from a2a.types import Artifact, ListTasksRequest, Part, Task, TaskState, TaskStatus
 from a2a.utils.errors import InvalidParamsError
 
-from omni_router.server.a2a_tasks import HostTasks
+from omni_router.server.a2a_tasks import HostTasks, Kept
 
 pytestmark = pytest.mark.enable_socket  # an event loop has a pair of sockets of its own
 
 ALICE, BOB = (ServerCallContext(state={"identity": name}) for name in ("alice@example.com", "bob@example.com"))
+BEGUN = datetime.now(timezone.utc) - timedelta(hours=1)
 DONE, FAILED = TaskState.TASK_STATE_COMPLETED, TaskState.TASK_STATE_FAILED
 
 
@@ -27,9 +28,19 @@ def tasks() -> HostTasks:
     """Five tasks of Alice's, one a second; the odd ones failed and belong to another conversation."""
     tasks = HostTasks()
     for n in range(5):
-        status = TaskStatus(state=FAILED if n % 2 else DONE, timestamp=datetime.fromtimestamp(n + 1, timezone.utc))
-        run(tasks.save(Task(id=f"t{n}", context_id="odd" if n % 2 else "even", status=status), ALICE))
+        run(tasks.save(a_task(n), ALICE))
     return tasks
+
+
+def a_task(n: int, *, state: TaskState = DONE, text: str = "") -> Task:
+    """Make a task of the second n; the odd ones failed and belong to another conversation."""
+    status = TaskStatus(state=FAILED if n % 2 else state, timestamp=second(n))
+    artifacts = [Artifact(artifact_id="answer", parts=[Part(text=text)])] if text else []
+    return Task(id=f"t{n}", context_id="odd" if n % 2 else "even", status=status, artifacts=artifacts)
+
+
+def second(n: int) -> datetime:
+    return BEGUN + timedelta(seconds=n)
 
 
 def listed(tasks: HostTasks, context: ServerCallContext = ALICE, **wanted: Any) -> list[str]:
@@ -46,7 +57,7 @@ def test_they_are_listed_newest_first_and_page_by_page(tasks: HostTasks) -> None
 def test_they_are_found_by_conversation_state_and_time(tasks: HostTasks) -> None:
     assert listed(tasks, context_id="odd") == ["t3", "t1"]
     assert listed(tasks, status=DONE) == ["t4", "t2", "t0"]
-    assert listed(tasks, status_timestamp_after=datetime.fromtimestamp(4, timezone.utc)) == ["t4", "t3"]
+    assert listed(tasks, status_timestamp_after=second(3)) == ["t4", "t3"]
 
 
 def test_nobody_sees_anothers(tasks: HostTasks) -> None:
@@ -61,3 +72,40 @@ def test_nobody_sees_anothers(tasks: HostTasks) -> None:
 def test_a_page_that_cannot_be_is_named(tasks: HostTasks) -> None:
     with pytest.raises(InvalidParamsError, match="no page 'x'"):
         listed(tasks, page_token="x")
+
+
+def test_only_the_newest_of_each_owner_are_kept() -> None:
+    tasks = HostTasks(Kept(tasks=3))
+    run(tasks.save(a_task(0), BOB))
+    for n in range(8):
+        run(tasks.save(a_task(n), ALICE))
+    assert listed(tasks) == ["t7", "t6", "t5"]
+    assert run(tasks.get("t4", ALICE)) is None
+    assert listed(tasks, BOB) == ["t0"], "nobody pushes out another's"
+
+
+def test_large_ones_are_fewer_and_the_newest_always_stays() -> None:
+    tasks = HostTasks(Kept(size=2500))
+    for n in range(4):
+        run(tasks.save(a_task(n, text="x" * 1000), ALICE))
+    assert listed(tasks) == ["t3", "t2"]
+    run(tasks.save(a_task(4, text="x" * 5000), ALICE))
+    assert listed(tasks) == ["t4"]
+
+
+def test_old_ones_go_when_a_new_one_ends() -> None:
+    tasks = HostTasks(Kept(seconds=1800))
+    run(tasks.save(a_task(0), ALICE))
+    run(tasks.save(a_task(3600, state=TaskState.TASK_STATE_WORKING), ALICE))
+    assert listed(tasks) == ["t3600"], "what is too old goes as soon as it is noted"
+    run(tasks.save(a_task(3602), ALICE))
+    assert listed(tasks) == ["t3602", "t3600"], "one that is worked on stays"
+
+
+def test_a_task_that_began_and_never_ended_is_bounded_too() -> None:
+    tasks = HostTasks(Kept(tasks=2))
+    for n in range(0, 10, 2):
+        run(tasks.save(a_task(n, state=TaskState.TASK_STATE_SUBMITTED), ALICE))
+        run(tasks.save(a_task(n, state=TaskState.TASK_STATE_WORKING), ALICE))
+    run(tasks.save(a_task(10), ALICE))
+    assert listed(tasks) == ["t10", "t8"]

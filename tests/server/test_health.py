@@ -13,7 +13,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from omni_router import Settings, build_graph, user_message
+from omni_router import Settings, _sandbox, build_graph, user_message
 from omni_router._sandbox import Sandbox
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
@@ -65,9 +65,16 @@ def test_ready_is_503_until_the_router_is_loaded_and_says_which_it_is(services: 
     assert (first.status_code, first.json()["ready"]) == (503, False)
     assert client.get("/omni/health").json() == {"status": "alive"}
     router.may_load.set()
-    assert until(client, 200) == {"ready": True, "router": "slow", "fails": None}
+    assert until(client, 200) == {"ready": True, "router": "slow", "sandbox": True, "fails": None}
     client.get("/omni/ready")
     assert len(router.asked) == 1, "it is loaded once"
+
+
+def test_ready_says_whether_models_are_simulated(services: Services, sandbox: Sandbox) -> None:
+    _sandbox.uninstall(sandbox)
+    client = client_of(services)
+    client.get("/omni/ready")
+    assert until(client, 200)["sandbox"] is False
 
 
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
@@ -186,4 +193,4 @@ def test_without_its_packages_the_app_names_the_extra() -> None:
     code = "import sys; sys.modules['mcp'] = None; import omni_router.server.app"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ConfigurationError: the server needs more packages" in answer.stderr
-    assert 'pip install "omni-router[server]"' in answer.stderr
+    assert 'pip install -e ".[server]"' in answer.stderr

@@ -55,7 +55,7 @@ def test_errors_have_openais_shape_here_too(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="There is no route 'cooking'"):
         client.chat.completions.create(model="omni/cooking", messages=QUESTION)
     with pytest.raises(openai.BadRequestError, match="nothing to answer"):
-        client.chat.completions.create(model="omni", messages=[{"role": "system", "content": "Be brief."}])
+        client.chat.completions.create(model="omni", messages=[{"role": "assistant", "content": "Hi."}])
     with pytest.raises(openai.APIStatusError, match="OMNI_MAX_BODY") as caught:
         client.chat.completions.create(model="omni", messages=[{"role": "user", "content": "x" * 200_000}])
     assert caught.value.status_code == 413

@@ -86,7 +86,7 @@ def test_a_thread_goes_on_about_its_picture(sdk: SyncLangGraphClient, picture: s
 def test_health_and_readiness_are_mounted(sdk: SyncLangGraphClient) -> None:
     sdk.runs.wait(None, "omni_router", input=asking(QUESTION))
     assert sdk.http.get("/omni/health") == {"status": "alive"}
-    assert sdk.http.get("/omni/ready") == {"ready": True, "router": "semantic", "fails": None}
+    assert sdk.http.get("/omni/ready") == {"ready": True, "router": "semantic", "sandbox": True, "fails": None}
 
 
 def test_metrics_are_mounted_and_off_unless_wanted(url: str) -> None:

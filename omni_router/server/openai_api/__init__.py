@@ -7,22 +7,25 @@ decision.py  POST /v1/route                               run.py       a run of 
 models.py    GET /v1/models, and what `model` may be      answers.py   the graph's output as a completion
 guard.py     key, size of the body, how many at once      stream.py    the same in pieces
 errors.py    the table from error kind to status          memory.py    which decision an answer came from
-                                                          to_json.py   answers as JSON
+overrides.py settings of a run by header or body          to_json.py   answers as JSON
+ignored.py   what of a request had no effect
 """
 
 from typing import TYPE_CHECKING, Any
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import missing_package
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
     from starlette.routing import Route
 
+    from omni_router.server.openai_api.guard import Limits
+
 __all__ = ["openai_routes"]
 
 
-def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]") -> "list[Route]":
-    """Make the routes under /v1 for a compiled graph; key and limits come from OMNI_API_KEY, OMNI_MAX_BODY, ...
+def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]", limits: "Limits | None" = None) -> "list[Route]":
+    """Make the routes under /v1 for a compiled graph; without `limits` OMNI_API_KEY, OMNI_MAX_BODY, ... are read.
 
     Raises:
         ConfigurationError: a limit in the environment is not allowed, or Starlette is not installed.
@@ -30,7 +33,5 @@ def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]") -> "list[Rout
     try:
         from omni_router.server.openai_api.routes import make_routes
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f'the package {error.name} is missing: pip install "omni-router[api]" brings it'
-        ) from error
-    return make_routes(graph)
+        raise missing_package(f"the package {error.name} is missing", "api") from error
+    return make_routes(graph, limits)

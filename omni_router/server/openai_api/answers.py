@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,9 +17,10 @@ from omni_router.summary import for_the_network, summarize
 _HEADERS = {"route": "route", "model": "model", "source": "source", "confidence": "confidence", "decision": "id"}
 
 
-def omni_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the extra field `omni`: the summary of a run, or of what is decided so far, without the answer."""
-    return {key: value for key, value in for_the_network(summarize(result), HTTP).items() if key != "answer"}
+def omni_of(result: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the extra field `omni`: the summary of a run, or of what is decided so far, without the answer."""
+    told = {key: value for key, value in for_the_network(summarize(result), HTTP).items() if key != "answer"}
+    return {**told, "ignored": list(ignored)} if ignored else told
 
 
 def headers_of(result: Mapping[str, Any]) -> dict[str, str]:
@@ -59,8 +60,8 @@ def base64_of(artifact: Mapping[str, Any]) -> str:
     return base64.b64encode(Path(artifact["path"]).read_bytes()).decode()
 
 
-def completion(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a chat completion.
+def completion(result: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
+    """Make a chat completion; `ignored` names what of the request had no effect.
 
     Raises:
         ApiError: the run ended in an error.
@@ -74,7 +75,7 @@ def completion(result: Mapping[str, Any]) -> dict[str, Any]:
         **head_of(result, "chat.completion"),
         "choices": [choice],
         "usage": usage_of(answer),
-        "omni": omni_of(result),
+        "omni": omni_of(result, ignored),
     }
 
 
@@ -90,7 +91,7 @@ def head_of(result: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def tool_calls(answer: AIMessage) -> list[dict[str, Any]]:
-    """Give an answer's tool calls in OpenAI's form; arguments that are no JSON as they came."""
+    """Give an answer's tool calls in OpenAI's form; arguments that are not valid JSON stay as they came."""
     valid = [(call["id"], call["name"], json.dumps(call["args"])) for call in answer.tool_calls]
     broken = [(call["id"], call["name"], call["args"] or "") for call in answer.invalid_tool_calls]
     return [

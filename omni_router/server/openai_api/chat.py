@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import AnyMessage
 from starlette.requests import Request
@@ -12,22 +12,32 @@ from omni_router.config.settings import Settings
 from omni_router.routers.conversation import newest_user_text
 from omni_router.server.call import services_of
 from omni_router.server.openai_api.answers import answer_of, completion, headers_of, text_of
-from omni_router.server.openai_api.bodies import read_as, read_json
+from omni_router.server.openai_api.bodies import ignored_names, read_as, read_json
+from omni_router.server.openai_api.ignored import ignored, note_ignored
 from omni_router.server.openai_api.messages import read_messages
 from omni_router.server.openai_api.models import chosen
+from omni_router.server.openai_api.overrides import FIELDS, read_overrides
 from omni_router.server.openai_api.requests import ChatRequest
 from omni_router.server.openai_api.run import Api, Feed
 from omni_router.server.openai_api.stream import stream
 from omni_router.server.openai_api.to_json import Answer
 
 
+class Prepared(NamedTuple):
+    """A request as it is run."""
+
+    asked: ChatRequest
+    messages: list[AnyMessage]
+    settings: Settings
+
+
 async def chat(api: Api, request: Request) -> Response:
     """Answer a conversation, at once or in pieces."""
     found = await read_json(request)
-    asked, messages, settings = await asyncio.to_thread(prepare, api, found)
+    asked, messages, settings = await asyncio.to_thread(prepare, api, request, found)
     if not asked.stream:
         result = await api.result(request, messages, settings)
-        body = await asyncio.to_thread(_told, api, result)
+        body = await asyncio.to_thread(_completion, api, request, result)
         return Answer(body, headers=headers_of(result))
     usage = asked.stream_options is not None and asked.stream_options.include_usage
     feed = Feed(request, api.follow(request, messages, settings, pieces=True))
@@ -38,20 +48,30 @@ async def chat(api: Api, request: Request) -> Response:
         raise
 
 
-def prepare(api: Api, found: Mapping[str, Any], **knobs: Any) -> tuple[ChatRequest, list[AnyMessage], Settings]:
-    """Read a body; in a thread, since pictures are decoded and the policy is read.
+def prepare(api: Api, request: Request, found: Mapping[str, Any], **knobs: Any) -> Prepared:
+    """Read a body, in a thread, since pictures are decoded and the policy is read; note what of it is ignored.
 
     Raises:
         ApiError: something in it cannot be served.
-        BadPicture: what is given as a picture is none.
+        BadPicture: what is given as a picture is not one.
     """
     asked = read_as(ChatRequest, found)
-    settled = chosen(asked.model, services_of(api.graph).policy.routes())
-    return asked, read_messages(asked.messages, api.memory), api.settings(**settled, **asked.knobs(), **knobs)
+    routes = services_of(api.graph).policy.routes()
+    model = chosen(asked.model, routes)
+    overrides = read_overrides(request.headers, found, routes)
+    ignored = [name for name in ignored_names(ChatRequest, found) if name not in FIELDS]
+    if asked.logit_bias and "model" not in model:
+        # Its keys are tokens of one model's vocabulary, which mean others to whichever model the router chooses.
+        asked = asked.model_copy(update={"logit_bias": None})
+        ignored.append("logit_bias")
+    note_ignored(request, ignored)
+    settings = api.settings(**model, **asked.knobs(), **overrides, **knobs)
+    return Prepared(asked, read_messages(asked.messages, api.memory), settings)
 
 
-def _told(api: Api, result: Mapping[str, Any]) -> dict[str, Any]:
-    body = completion(result)
+def _completion(api: Api, request: Request, result: Mapping[str, Any]) -> dict[str, Any]:
     answer = answer_of(result)
+    note_ignored(request, answer.response_metadata.get("ignored", []))
+    body = completion(result, ignored(request))
     api.memory.remember(answer, text_of(result, answer), newest_user_text(result["messages"]))
     return body

@@ -1,4 +1,4 @@
-"""POST /v1/route: where a chat would go; nobody is called."""
+"""POST /v1/route: where a chat would go; no model is called."""
 
 import asyncio
 
@@ -12,8 +12,8 @@ from omni_router.server.openai_api.to_json import Answer
 
 
 async def route(api: Api, request: Request) -> Answer:
-    """Decide on a chat's body; that no route or model is there for it is a decision too, told in `error`."""
+    """Decide on a chat's body; that no route or model is there for it is a decision too, named in `error`."""
     found = await read_json(request)
-    _, messages, settings = await asyncio.to_thread(prepare, api, found, skip_specialists=True)
+    _, messages, settings = await asyncio.to_thread(prepare, api, request, found, skip_specialists=True)
     result = await api.result(request, messages, settings)
     return Answer(omni_of(result), headers=headers_of(result))

@@ -1,6 +1,7 @@
 """Failures as OpenAI's clients read them: a status, and `{"error": {"message", "type", "param", "code"}}`."""
 
 import logging
+import reprlib
 from collections.abc import Mapping
 from math import ceil
 from typing import Any, NamedTuple
@@ -13,6 +14,10 @@ logger = logging.getLogger("omni_router")
 
 INVALID = "invalid_request_error"
 SERVER = "server_error"
+
+_SHOWN = 100  # characters of a wrong value that an error repeats
+_REPR = reprlib.Repr()  # looks at the first few elements of a list or an object alone
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
 
 
 class Told(NamedTuple):
@@ -58,6 +63,7 @@ class ApiError(OmniRouterError):
         headers: Mapping[str, str] | None = None,
         omni: Mapping[str, Any] | None = None,
     ) -> None:
+        self.code = code
         self.status, self.headers = status, {"x-should-retry": "false", **(headers or {})}  # OpenAI's clients obey it
         self.body: dict[str, Any] = {"error": {"message": message, "type": type, "param": param, "code": code}}
         if omni is not None:
@@ -67,6 +73,14 @@ class ApiError(OmniRouterError):
     def response(self) -> Answer:
         """Give the whole answer."""
         return Answer(self.body, self.status, self.headers)
+
+
+def shown(value: object) -> str:
+    """Return a wrong value as an error repeats it: its beginning, since it may have megabytes, or be nested deeply."""
+    if isinstance(value, str) and len(value) <= _SHOWN:
+        return repr(value)
+    text = repr(value[:_SHOWN]) if isinstance(value, str) else _REPR.repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def failed_run(error: ErrorInfo, *, headers: Mapping[str, str], omni: Mapping[str, Any]) -> ApiError:

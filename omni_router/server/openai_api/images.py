@@ -11,9 +11,11 @@ from starlette.requests import Request
 from omni_router.config.settings import Settings
 from omni_router.server.call import services_of
 from omni_router.server.openai_api.answers import answer_of, base64_of, data_url, headers_of, omni_of
-from omni_router.server.openai_api.bodies import read_as, read_json
+from omni_router.server.openai_api.bodies import ignored_names, read_as, read_json
 from omni_router.server.openai_api.errors import ApiError
+from omni_router.server.openai_api.ignored import note_ignored
 from omni_router.server.openai_api.models import OMNI, chosen
+from omni_router.server.openai_api.overrides import FIELDS, read_overrides
 from omni_router.server.openai_api.requests import ImageRequest
 from omni_router.server.openai_api.run import Api
 from omni_router.server.openai_api.to_json import Answer
@@ -24,7 +26,7 @@ TASK = "text-to-image"
 async def images(api: Api, request: Request) -> Answer:
     """Make a picture of a prompt."""
     found = await read_json(request)
-    asked, settings = await asyncio.to_thread(_prepare, api, found)
+    asked, settings = await asyncio.to_thread(_prepare, api, request, found)
     result = await api.result(request, [HumanMessage(asked.prompt)], settings)
     answer_of(result)
     pictures = [await asyncio.to_thread(_picture, artifact, asked) for artifact in result["artifacts"]]
@@ -32,13 +34,15 @@ async def images(api: Api, request: Request) -> Answer:
     return Answer(body, headers=headers_of(result))
 
 
-def _prepare(api: Api, found: Mapping[str, Any]) -> tuple[ImageRequest, Settings]:
+def _prepare(api: Api, request: Request, found: Mapping[str, Any]) -> tuple[ImageRequest, Settings]:
     asked = read_as(ImageRequest, found)
     routes = services_of(api.graph).policy.routes()
     drawing = [route.name for route in routes if route.task == TASK]
     settled = chosen(asked.model, routes)
+    overrides = read_overrides(request.headers, found, routes)
+    note_ignored(request, [name for name in ignored_names(ImageRequest, found) if name not in FIELDS])
     if not drawing:
-        raise ApiError(f"No route of the policy has the task {TASK}; describe one in route_config.json.", status=422,
+        raise ApiError(f"No route of the server's policy has the task {TASK}.", status=422,
                        code="no_route")  # fmt: skip
     # The router is not asked whether a picture is wanted: this address says so. Of several such routes the first is
     # taken, unless one is named.
@@ -47,7 +51,7 @@ def _prepare(api: Api, found: Mapping[str, Any]) -> tuple[ImageRequest, Settings
         allowed = ", ".join(f"{OMNI}/{name}" for name in drawing)
         raise ApiError(f"The route {taken!r} makes no pictures; allowed are {OMNI}, {allowed}, and a model's id.",
                        param="model", code="invalid_value")  # fmt: skip
-    return asked, api.settings(**settled, **asked.knobs())
+    return asked, api.settings(**settled, **asked.knobs(), **overrides)
 
 
 def _picture(artifact: Mapping[str, Any], asked: ImageRequest) -> dict[str, str]:

@@ -28,20 +28,32 @@ class DecisionMemory:
     def remember(self, answer: AIMessage, text: str, asked: str) -> None:
         """Keep the decision that an answer carries; `text` is what the client was given of it, `asked` the request."""
         if decision := answer.response_metadata.get("decision"):
-            key = _digest(answer, text, asked)
+            key = _digest(answer, text, request_digest(asked))
             with self._lock:  # answers are sent by several threads
                 self._decisions[key] = decision
                 self._decisions.move_to_end(key)
                 while len(self._decisions) > self._size:
                     self._decisions.popitem(last=False)
 
-    def recall(self, answer: AIMessage, asked: str) -> Mapping[str, Any]:
-        """Give the `response_metadata` of an answer that came back: empty when it is not known here."""
-        decision = self._decisions.get(_digest(answer, str(answer.text), asked))
+    def recall(self, answer: AIMessage, request: str) -> Mapping[str, Any]:
+        """Return the `response_metadata` of an answer that came back: empty when it is not known here.
+
+        Args:
+            answer: as it came back.
+            request: the `request_digest` of what it answers, which many answers may follow.
+        """
+        if not self._decisions:
+            return {}
+        decision = self._decisions.get(_digest(answer, str(answer.text), request))
         return {"decision": decision} if decision else {}
 
 
-def _digest(answer: AIMessage, text: str, asked: str) -> bytes:
+def request_digest(asked: str) -> str:
+    """Return a digest of the words of a request."""
+    return hashlib.sha256(asked.encode(errors="surrogatepass")).hexdigest()
+
+
+def _digest(answer: AIMessage, text: str, request: str) -> bytes:
     calls = [(call["id"], call["name"], call["args"]) for call in (*answer.tool_calls, *answer.invalid_tool_calls)]
-    known_by = json.dumps([asked, calls or text.strip()], sort_keys=True)
+    known_by = json.dumps([request, calls or text.strip()], sort_keys=True)
     return hashlib.sha256(known_by.encode(errors="surrogatepass")).digest()

@@ -19,12 +19,13 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from omni_router.errors import InvalidRequest
 from omni_router.messages import user_message
 from omni_router.routers.conversation import PICTURE, newest_user_text
-from omni_router.server.openai_api.errors import ApiError
-from omni_router.server.openai_api.memory import DecisionMemory
+from omni_router.server.json_shape import check_values
+from omni_router.server.openai_api.errors import ApiError, shown
+from omni_router.server.openai_api.memory import DecisionMemory, request_digest
 
 # Pictures that were made here come back in the text of an answer: megabytes that say nothing to a model.
-_OUR_PICTURE = re.compile(r"!\[[^\]]*\]\(data:image/[\w.+-]+;base64,[\w+/=-]*\)")
-_SHOWN = 100  # characters of a wrong value that an error repeats
+# No bracket within the brackets: from each of many "![" the search would go on to the end of the text.
+_OUR_PICTURE = re.compile(r"!\[[^\[\]]*\]\(data:image/[\w.+-]+;base64,[\w+/=-]*\)")
 
 
 def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessage]:
@@ -35,12 +36,23 @@ def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessa
         BadPicture: what is given as a picture is none.
     """
     read = list[AnyMessage]()
+    request = request_digest("")
     for place, message in enumerate(given):
         read.append(_message(message, f"messages[{place}]"))
-        if isinstance(answer := read[-1], AIMessage):
-            answer.response_metadata.update(memory.recall(answer, newest_user_text(read)))
-            answer.content = _OUR_PICTURE.sub(PICTURE, str(answer.text))  # after the recall, which knows it as it was
-    return read
+        newest = read[-1]
+        if isinstance(newest, HumanMessage):
+            request = request_digest(newest_user_text([newest]))  # once, however many answers follow it
+        elif isinstance(newest, AIMessage):
+            newest.response_metadata.update(memory.recall(newest, request))
+            newest.content = _OUR_PICTURE.sub(PICTURE, str(newest.text))  # after the recall, which knows it as it was
+    return _with_a_request(read)
+
+
+def _with_a_request(messages: list[AnyMessage]) -> list[AnyMessage]:
+    """Take the last of nothing but system messages for the request: clients of one prompt send it like that."""
+    if messages and all(isinstance(message, SystemMessage) for message in messages):
+        return [*messages[:-1], HumanMessage(messages[-1].content)]
+    return messages
 
 
 def _message(given: Any, where: str) -> AnyMessage:
@@ -90,10 +102,11 @@ def _call(given: Any, where: str) -> tuple[str, str, str]:
 
 
 def _object(arguments: str) -> dict[str, Any] | None:
-    """Read what a model wrote as the arguments of a call; None when it is no JSON object."""
+    """Read what a model wrote as the arguments of a call; None when it is no JSON object, or a huge one."""
     try:
+        check_values(arguments.encode(errors="surrogatepass"))
         read = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # TooLarge is a ValueError
         return None
     return read if isinstance(read, dict) else None
 
@@ -151,9 +164,4 @@ def _part(part: Any, where: str) -> dict[str, Any]:
 
 def wrong(param: str, value: object, allowed: str) -> ApiError:
     """Name a value that cannot be used, and what can."""
-    shown = repr(value)
-    return ApiError(
-        f"{param} is {shown if len(shown) <= _SHOWN else f'{shown[:_SHOWN]}...'}: {allowed}",
-        param=param,
-        code="invalid_value",
-    )
+    return ApiError(f"{param} is {shown(value)}: {allowed}", param=param, code="invalid_value")

@@ -9,13 +9,22 @@ from omni_router.server.openai_api.models import OMNI
 
 MAX_SIDE = 4096  # pixels; what image models make today ends well below
 
+# Parameters for `Settings.extra_body`, and the values of each that ask for nothing.
+_EXTRA: dict[str, tuple[object, ...]] = {
+    "top_k": (-1, 0),
+    "min_p": (0,),
+    "repetition_penalty": (1,),
+    "chat_template_kwargs": ({},),
+    "logit_bias": ({},),
+}
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Body(BaseModel):
-    """What every request has; what is not named here is refused."""
+    """What every request has; what is not named here is ignored, or refused before it comes here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     model: str = OMNI
 
@@ -27,7 +36,7 @@ class _Function(BaseModel):
 
 
 class _Tool(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     type: Literal["function"]
     function: _Function
@@ -54,9 +63,17 @@ class ChatRequest(Body):
     tools: list[_Tool] | None = None
     tool_choice: Literal["auto", "none", "required"] | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    # Not of OpenAI, but of most servers that providers run.
+    top_k: int | None = Field(default=None, ge=-1)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    repetition_penalty: float | None = Field(default=None, gt=0)
+    chat_template_kwargs: dict[str, Any] | None = None
+    logit_bias: dict[str, float] | None = None
 
     def knobs(self) -> dict[str, Any]:
-        """Give the fields of `Settings` that the request names."""
+        """Return the fields of `Settings` that the request names."""
         form = self.response_format
         given = {
             "temperature": self.temperature,
@@ -67,8 +84,20 @@ class ChatRequest(Body):
             "tools": [tool.model_dump() for tool in self.tools or []] or None,
             "tool_choice": self.tool_choice if self.tools else None,
             "response_format": form if form and form.get("type") != "text" else None,
+            "frequency_penalty": self.frequency_penalty or None,
+            "presence_penalty": self.presence_penalty or None,
+            "extra_body": self._extra_body() or None,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+    def _extra_body(self) -> dict[str, Any]:
+        """Return what a provider is sent as it is; a value that asks for nothing is left out, for strict providers."""
+        asked: dict[str, Any] = {}
+        for name, neutral in _EXTRA.items():
+            value = getattr(self, name)
+            if value is not None and value not in neutral:
+                asked[name] = value
+        return asked
 
 
 class ImageRequest(Body):
@@ -80,7 +109,7 @@ class ImageRequest(Body):
     stream: Literal[False] | None = None
 
     def knobs(self) -> dict[str, Any]:
-        """Give the fields of `Settings` that the request names."""
+        """Return the fields of `Settings` that the request names."""
         if self.size in (None, "auto"):
             return {}
         width, height = map(int, str(self.size).split("x"))

@@ -15,6 +15,7 @@ from omni_router.server.openai_api.chat import chat
 from omni_router.server.openai_api.decision import route
 from omni_router.server.openai_api.errors import ApiError, as_api_error
 from omni_router.server.openai_api.guard import Gate, Guard, Limits
+from omni_router.server.openai_api.ignored import ignored_header
 from omni_router.server.openai_api.images import images
 from omni_router.server.openai_api.memory import DecisionMemory
 from omni_router.server.openai_api.run import Api
@@ -37,7 +38,7 @@ async def _model(api: Api, request: Request) -> Response:
 
 
 def _listed(api: Api) -> list[dict[str, object]]:
-    return models.listed(services_of(api.graph))
+    return models.listed(services_of(api.graph), api.started)
 
 
 async def _nothing(_: Api, request: Request) -> Response:
@@ -55,13 +56,13 @@ SERVED: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
-def make_routes(graph: Compiled) -> list[Route]:
-    """Make them for a compiled graph.
+def make_routes(graph: Compiled, limits: Limits | None = None) -> list[Route]:
+    """Make them for a compiled graph; without `limits` those of the environment are read.
 
     Raises:
         ConfigurationError: a limit in the environment is not allowed.
     """
-    api, guard = Api(graph, DecisionMemory()), [Middleware(Guard, Gate(Limits.read()))]
+    api, guard = Api(graph, DecisionMemory()), [Middleware(Guard, gate=Gate(limits or Limits.read()))]
 
     def made(path: str, handler: Handler, *methods: str) -> Route:
         endpoint = _answering(api, handler)
@@ -78,11 +79,19 @@ def _answering(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Resp
     """Answer failures here: another server's own handlers would give them another shape."""
 
     async def answer(request: Request) -> Response:
-        try:
-            return await handler(api, request)
-        except ClientDisconnect:
-            return Response(status_code=499)  # nobody reads it
-        except Exception as error:  # noqa: BLE001 (told to the client, and to the log where it is ours)
-            return as_api_error(error).response()
+        response = await _answered(api, handler, request)
+        response.headers.update(ignored_header(request))
+        return response
 
     return answer
+
+
+async def _answered(api: Api, handler: Handler, request: Request) -> Response:
+    try:
+        return await handler(api, request)
+    except ClientDisconnect:
+        return Response(status_code=499)  # the client does not read it
+    except Exception as error:  # noqa: BLE001 (told to the client, and to the log where it is ours)
+        failure = as_api_error(error)
+        request.state.failed = failure.code
+        return failure.response()

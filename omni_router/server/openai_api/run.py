@@ -1,9 +1,10 @@
 """A run of the graph for a request: what it is given, and what it tells while it goes on."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from langchain_core.messages import AIMessage, AnyMessage
@@ -31,6 +32,7 @@ class Api:
 
     graph: Compiled
     memory: DecisionMemory
+    started: int = field(default_factory=lambda: int(time.time()))  # seconds since 1970
 
     def settings(self, **knobs: Any) -> Settings:
         """Make the settings of a run: what the request names, on top of what the graph was built with."""
@@ -74,6 +76,7 @@ class Feed:
     """The events of a run, which is a task of its own and is cancelled when the client hangs up."""
 
     def __init__(self, request: Request, events: AsyncIterator[Event]) -> None:
+        self.request = request
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._run = asyncio.create_task(self._fill(events))
         self._watch = asyncio.create_task(self._hang_up(request))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +21,7 @@ from omni_router.server.openai_api.answers import (
     usage_of,
 )
 from omni_router.server.openai_api.errors import as_api_error
+from omni_router.server.openai_api.ignored import ignored, note_ignored
 from omni_router.server.openai_api.memory import DecisionMemory
 from omni_router.server.openai_api.run import Event, Feed
 from omni_router.server.openai_api.to_json import to_json
@@ -63,7 +64,7 @@ async def stream(feed: Feed, memory: DecisionMemory, *, usage: bool) -> EventStr
     result = event.value if event and event.kind == "end" else {"decision": decision}
     if event and event.kind == "end":
         answer_of(result)
-    writer = _Writer(result, memory, usage=usage)
+    writer = _Writer(feed.request, result, memory, usage=usage)
     return EventStream(_frames(feed, writer, event), feed, headers_of(result))
 
 
@@ -81,15 +82,18 @@ async def _frames(feed: Feed, writer: "_Writer", event: Event | None) -> AsyncIt
         for frame in await asyncio.to_thread(writer.last, event.value):  # a picture is read from disk
             yield frame
     except ClientDisconnect:
-        return
+        feed.request.state.failed = "the client hung up"
     except Exception as error:  # noqa: BLE001 (told to the client, and to the log where it is ours)
-        yield _event(as_api_error(error).body)
+        failure = as_api_error(error)
+        feed.request.state.failed = failure.code
+        yield _event(failure.body)
 
 
 class _Writer:
     """Writes the frames of one completion."""
 
-    def __init__(self, result: Mapping[str, Any], memory: DecisionMemory, *, usage: bool) -> None:
+    def __init__(self, request: Request, result: Mapping[str, Any], memory: DecisionMemory, *, usage: bool) -> None:
+        self._request = request
         self._head = head_of(result, "chat.completion.chunk")
         self._omni = omni_of({"decision": result.get("decision")})
         self._memory, self._usage, self._said = memory, usage, False
@@ -124,7 +128,8 @@ class _Writer:
         text = text_of(result, answer)
         self._memory.remember(answer, text, newest_user_text(result["messages"]))
         rest = [] if self._said else [self._frame({"content": part}) for part in _parts(text)]
-        ends = self._frame({}, finish_reason(answer), omni_of(result))
+        note_ignored(self._request, answer.response_metadata.get("ignored", []))  # too late for the header
+        ends = self._frame({}, finish_reason(answer), omni_of(result, ignored(self._request)))
         counted = [_event({**self._head, "choices": [], "usage": usage_of(answer)})] if self._usage else []
         return [*rest, ends, *counted, b"data: [DONE]\n\n"]
 

@@ -1,0 +1,229 @@
+"""Asking one place for thousands of runs, and counting how they end and what they leave."""
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load_memory import resident, slope
+from benchmarks.soak.answers import CutOffError, Summary, WrongShapeError
+from benchmarks.soak.ledger import Ledger
+from benchmarks.soak.places import LIMIT, Place
+from benchmarks.soak.processes import hold
+from benchmarks.soak.questions import ANSWERED, Question, make_question
+
+ABREAST = 16  # runs at once
+KILLED, WARMED = (
+    0.25,
+    0.2,
+)  # shares of a place's runs: those with kills, and those until pools and caches have their size
+LEAST_WARM = 3 * ABREAST
+RUNS_A_KILL, RUNS_A_TROUBLE = 30, 60
+SHORTEST, LONGEST = 0.3, 3.0  # seconds of a hang or a held lock: those who wait for the lock give up after ten
+LOOKS = 60  # at the memory, of each place
+SETTLING = 20  # looks, a second apart: connections that were hung up are closed by then
+SHOWN = 3  # messages of what went wrong
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a process holds open."""
+
+    files: int
+    threads: int
+    children: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Held":
+        """Count it, from the files under /proc."""
+        process = Path(f"/proc/{pid}")
+        threads = [*(process / "task").iterdir()]
+        children = sum(len((thread / "children").read_text().split()) for thread in threads)
+        return cls(len([*(process / "fd").iterdir()]), len(threads), children)
+
+    def more_than(self, other: "Held") -> "Held":
+        """Return what is held beyond another count."""
+        return Held(
+            max(0, self.files - other.files),
+            max(0, self.threads - other.threads),
+            max(0, self.children - other.children),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.threads or self.children)
+
+
+@dataclass
+class Outcome:
+    """How the runs of a place ended, and what they left."""
+
+    name: str
+    runs: int = 0
+    answered: int = 0
+    as_asked: int = 0  # failed with the kind of error that the fault leads to
+    cut_off: int = 0  # the client left, or the process was killed
+    wrong: Counter[str] = field(default_factory=Counter)
+    lost_uses: int = 0
+    lost_decisions: int = 0
+    leaked: Held = Held(0, 0, 0)
+    grew: float = float("nan")  # bytes a run
+    files: str = ""
+    troubles: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing was lost, nothing leaked, and nothing failed that should not."""
+        return not (self.wrong or self.lost_uses or self.lost_decisions or self.leaked)
+
+
+class Soak:
+    """The runs of one place."""
+
+    def __init__(self, place: Place, seed: int, runs: int, bar: Any) -> None:
+        self._place, self._seed, self._runs, self._bar = place, seed, runs, bar
+        self._ledger = Ledger(place.policy)
+        self._chance = random.Random(f"{seed} {place.name}")
+        self._troubles: dict[int, str] = {}  # by the number of the run that they come with
+        self._under_way = set[asyncio.Task[None]]()
+        self._looks, self._sizes = list[int](), list[int]()
+        self._killing = asyncio.Lock()
+        self.outcome = Outcome(place.name)
+
+    async def run(self) -> Outcome:
+        """Ask for all runs: with kills, then until the process is warm, then watched."""
+        killed = int(self._runs * KILLED) if self._place.kill else 0
+        warmed = min(self._runs, killed + max(LEAST_WARM, int(self._runs * WARMED)))
+        self._plan("lock", range(self._runs), RUNS_A_TROUBLE)
+        self._plan("hang", range(self._runs), RUNS_A_TROUBLE)
+        self._plan("kill", range(killed), RUNS_A_KILL)
+        try:
+            await self._ask_all(range(killed))
+            await self._ask_all(range(killed, warmed))
+            before = await self._settled()
+            await self._ask_all(range(warmed, self._runs), watched=True)
+            self.outcome.leaked = (await self._settled(before)).more_than(before)
+            self._close_books()
+        finally:
+            await self._end_troubles()
+            self._ledger.close()
+        return self.outcome
+
+    def _plan(self, trouble: str, runs: range, every: int) -> None:
+        """Choose the runs during which something happens to the processes."""
+        if runs:
+            self._troubles |= dict.fromkeys(self._chance.sample(runs, -(-len(runs) // every)), trouble)
+
+    async def _ask_all(self, numbers: range, *, watched: bool = False) -> None:
+        left: Iterator[int] = iter(numbers)
+        every = max(1, len(numbers) // LOOKS)
+
+        async def line() -> None:
+            for number in left:
+                self._begin_trouble(number)
+                await self._one(make_question(self._seed, self._place.name, number))
+                self._bar.update()
+                if watched and number % every == 0:
+                    self._looks.append(number)
+                    self._sizes.append(resident(self._place.pid()))
+
+        await asyncio.gather(*(line() for _ in range(ABREAST)))
+        await asyncio.gather(*self._under_way)
+
+    async def _one(self, question: Question) -> None:
+        self.outcome.runs += 1
+        try:
+            summary = await self._summary_of(question)
+        except CutOffError:
+            self.outcome.cut_off += 1
+        except Exception as error:  # noqa: BLE001 (counted)
+            self._note_wrong(f"{type(error).__name__}: {error}", question)
+        else:
+            self._ledger.acknowledge(summary)
+            self._check(question, summary)
+
+    async def _summary_of(self, question: Question) -> Summary:
+        leaves = question.leaves == "cancels"
+        task = asyncio.create_task(self._follow(question))
+        done, _ = await asyncio.wait({task}, timeout=question.patience if leaves else LIMIT)
+        if not done:
+            task.cancel()
+            await asyncio.wait({task})
+            if leaves:
+                raise CutOffError
+            raise WrongShapeError(f"no end within {LIMIT:g} s")
+        return task.result()
+
+    async def _follow(self, question: Question) -> Summary:
+        async with aclosing(self._place.ask(question)) as events:
+            async for summary in events:
+                if summary is not None:
+                    return summary
+                if question.leaves == "closes":
+                    raise CutOffError
+        raise WrongShapeError("nothing said how the run ended")
+
+    def _check(self, question: Question, summary: Summary) -> None:
+        end = summary["error"]["kind"] if summary["error"] else ANSWERED
+        answer = str(summary["answer"] or "")
+        if end not in question.ends(summary["task"]):
+            self._note_wrong(f"ended with {end}", question)
+        elif end != ANSWERED:
+            self.outcome.as_asked += 1
+        elif not _answers(summary["task"], answer, question):
+            self._note_wrong(f"not an answer to this: {answer[:200]!r}", question)
+        else:
+            self.outcome.answered += 1
+
+    def _note_wrong(self, what: str, question: Question) -> None:
+        if self.outcome.wrong.total() < SHOWN:
+            self._bar.write(f"{self._place.name}: {what[:500]}\n  {question}")
+        self.outcome.wrong[what[:500]] += 1
+
+    def _begin_trouble(self, number: int) -> None:
+        if trouble := self._troubles.get(number):
+            self.outcome.troubles[trouble] += 1
+            task = asyncio.create_task(self._trouble(trouble, self._chance.uniform(SHORTEST, LONGEST)))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _trouble(self, kind: str, seconds: float) -> None:
+        place = self._place
+        if kind == "lock":
+            await hold(place.policy.with_name(f".{place.policy.name}.lock"), seconds)
+        elif kind == "hang":
+            await place.hang(seconds)
+        elif place.kill:
+            async with self._killing:  # one at a time
+                await place.kill(seconds)
+
+    async def _end_troubles(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _settled(self, before: Held | None = None) -> Held:
+        """Wait until a process holds no more than before, or no less than a second ago."""
+        held = Held.of(self._place.pid())
+        for _ in range(SETTLING):
+            await asyncio.sleep(1)
+            last, held = held, Held.of(self._place.pid())
+            if not held.more_than(before) if before else not last.more_than(held):
+                break
+        return held
+
+    def _close_books(self) -> None:
+        found, ledger = self.outcome, self._ledger
+        found.lost_uses, found.lost_decisions = ledger.lost_uses(), ledger.lost_decisions()
+        found.files = ledger.files()
+        if len(self._looks) > 1:
+            found.grew = slope(self._looks, self._sizes)
+
+
+def _answers(task: str, answer: str, question: Question) -> bool:
+    """Tell whether this question is the one that was answered: the sandbox repeats it in a text."""
+    return bool(answer if task != "text-generation" else re.search(rf"\b{question.number}\b", answer))

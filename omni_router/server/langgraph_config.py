@@ -1,0 +1,73 @@
+"""What the LangGraph server was configured with, as far as it concerns the routes that are mounted into it.
+
+Its command line and its images hand the parts of langgraph.json on as JSON in the variables LANGGRAPH_HTTP and
+LANGGRAPH_AUTH, so that there is one list of origins, and not another one for the guard.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from omni_router.errors import ConfigurationError
+from omni_router.server.hosts import AllowedHosts, allowed_hosts
+
+STUDIO = "https://smith.langchain.com"  # where the server's own page is, when langgraph.json names no origins
+
+
+def hosts_of_server(variables: Mapping[str, str] = os.environ, cors: Iterable[str] = ()) -> AllowedHosts:
+    """Return the names and origins that a LangGraph server serves: OMNI_HOSTS, `http.cors`, and those in `cors`.
+
+    Raises:
+        ConfigurationError: a name in OMNI_HOSTS, or the pattern of origins, cannot be one.
+    """
+    configured = _cors(variables)
+    pattern = configured.get("allow_origin_regex")
+    origins = {*_origins(configured, variables), *cors}
+    allowed = allowed_hosts(variables, origins=origins)
+    return replace(
+        allowed,
+        any_origin=allowed.any_origin or "*" in origins,
+        origin_pattern=_compiled(pattern) if pattern else None,
+    )
+
+
+def key_notice(variables: Mapping[str, str] = os.environ) -> str | None:
+    """Return what to say at the start about OMNI_API_KEY, which guards less here than its name promises."""
+    if not variables.get("OMNI_API_KEY", "").strip() or variables.get("LANGGRAPH_AUTH"):
+        return None
+    return (
+        "OMNI_API_KEY guards /v1 alone: /runs, /threads, /assistants and /store, /mcp and /a2a, /omni/metrics ask for "
+        "no key. Set `auth` in langgraph.json to guard them (docs/how-to/auth.md), or let only trusted machines reach "
+        "this port."
+    )
+
+
+def _cors(variables: Mapping[str, str]) -> dict[str, Any]:
+    for variable, key in (("CORS_CONFIG", None), ("LANGGRAPH_HTTP", "cors")):
+        try:
+            found = orjson.loads(variables.get(variable) or "{}")
+        except orjson.JSONDecodeError:
+            continue  # the server itself refuses to start with it
+        cors = found.get(key) if key and isinstance(found, dict) else found
+        if isinstance(cors, dict) and cors:
+            return cors
+    return {}
+
+
+def _origins(configured: Mapping[str, Any], variables: Mapping[str, str]) -> Sequence[str]:
+    if configured.get("allow_origins") is not None:
+        return [str(origin) for origin in configured["allow_origins"]]
+    listed = variables.get("CORS_ALLOW_ORIGINS", "").split(",")
+    given = [origin.strip() for origin in listed if origin.strip()]
+    return given or ([] if configured else [STUDIO])
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ConfigurationError(f"http.cors.allow_origin_regex is {pattern!r}: {error}") from error

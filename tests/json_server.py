@@ -1,0 +1,38 @@
+"""A server on a free loopback port that answers each path with JSON that a test gives."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@contextmanager
+def json_server(answers: Mapping[str, Any]) -> Iterator[str]:
+    """Serve, and give the address; a list of answers is given one after another, and its last for good."""
+    left = {path: list(answer) if isinstance(answer, list) else [answer] for path, answer in answers.items()}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = left.get(self.path)
+            answer = {"error": "not found"} if known is None else known.pop(0) if len(known) > 1 else known[0]
+            body = json.dumps(answer).encode()
+            self.send_response(404 if known is None else 200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Write nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
