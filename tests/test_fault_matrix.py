@@ -75,7 +75,7 @@ MATRIX: dict[str, tuple[tuple[str, str], ...]] = {
     "no_provider": (UNHARMED, goes_on("no_provider"), UNHARMED),
     "catalog_503": all_tasks(UNHARMED),
     "hub_503": (UNHARMED, ends("overloaded"), UNHARMED),
-    "hub_timeout": (UNHARMED, ends("connection"), UNHARMED),
+    "hub_timeout": (UNHARMED, ends("timeout"), UNHARMED),
     "hub_refused_connection": (UNHARMED, ends("connection"), UNHARMED),
     # A picture at an address: of a provider, or of the user, who alone can give another one.
     "web_404": (UNHARMED, goes_on("malformed_answer"), ends("bad_image")),

@@ -122,16 +122,6 @@ def find_token(given: Token = None) -> str | None:
     return get_token()  # HF_TOKEN, else the stored login
 
 
-class _UnknownHub:
-    """Stands in where nobody keeps whether the Hub answers."""
-
-    def is_down(self) -> bool:
-        return False
-
-    def note_down(self) -> None:
-        pass
-
-
 class HubInference:
     """The real `huggingface_hub` client, a new one for each call: a long-lived one keeps every response body."""
 
@@ -152,7 +142,7 @@ class HubInference:
         """
         check_hub_version()
         self._token, self._resolve, self._transport = token, resolve, transport
-        self._hub = hub or _UnknownHub()
+        self._hub = hub
 
     def load(self) -> None:
         """Import what calls of models need, which takes a fraction of a second."""

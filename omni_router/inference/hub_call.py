@@ -63,7 +63,7 @@ def hub_call(
 
     Raises:
         HungUp: the run that this thread works for was cancelled.
-        httpx.ConnectError: the Hub did not answer, and `health` is given.
+        httpx.ConnectError: the Hub is known to be down.
     """
     from huggingface_hub import get_session
 
@@ -82,14 +82,10 @@ def hub_call(
     before = _current.set(call)
     try:
         yield
-    except httpx.TimeoutException as error:
-        hang_up.check()
-        if call.health and call.asks_hub:  # not the model's silence: no other model would fare better
-            call.health.note_down()
-            raise httpx.ConnectError(f"the Hub did not answer within {call.limit:g} s") from error
-        raise
-    except Exception:
+    except Exception as error:
         hang_up.check()  # how a call ends that is hung up is not the client's failure
+        if call.health and call.asks_hub and isinstance(error, httpx.TimeoutException):
+            call.health.note_down()  # it is not the model that is silent: no other model would fare better
         raise
     finally:
         _current.reset(before)

