@@ -17,12 +17,13 @@ class SilentHub(httpx.HTTPTransport):
     def __init__(self, port: int, box: Sandbox) -> None:
         super().__init__()
         self._port, self._box = port, box
-        self.asked: list[str] = []  # paths
+        self.asked: list[str] = []  # paths of models
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.host != httpx.URL(huggingface_hub.constants.ENDPOINT).host:
             return self._box.transport.handle_request(request)
-        self.asked.append(request.url.path)
+        if request.url.path.startswith("/api/models"):  # what the client asks for itself comes once a process
+            self.asked.append(request.url.path)
         request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
         return super().handle_request(request)
 
