@@ -86,7 +86,7 @@ environment (a flag wins):
   OMNI_METRICS=1             count for Prometheus; a server shows the counts at /omni/metrics
   OMNI_CACHE_DIR             where answers of the Hub are cached (the cache folder of the user)
   OMNI_ROUTER_NEW_IDS=1      let arch name models that are no candidates; the catalog checks them
-  OMNI_HOSTS                 servers: further host names to answer to, separated by commas; * is every
+  OMNI_HOSTS                 servers: further host names to answer to, separated by commas; *: every
                              name (OMNI_MCP_HOSTS is its older name)
   OMNI_THREADS               how many blocking calls may run at once under async hosts (64), three quarters
                              of them of one model
