@@ -38,7 +38,11 @@ def test_every_phrase_is_used(field: str) -> None:
 
 
 def test_the_command_names_the_file_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("routes.json").write_text(json.dumps([{"name": "code", "description": "about code"}]))
+    entries = [
+        {"name": "code", "description": "about code", "examples": ["sort a list in Go", "write a unit test"]},
+        {"name": "other", "examples": ["book a table for two", "turn off the lights", "call a taxi"]},
+    ]
+    Path("routes.json").write_text(json.dumps(entries))
     args = ["--route-config", "routes.json", "--router", "semantic", "--sandbox", "--fallback-route", "none"]
     assert main(["--prompt", "book a table for two", *args]) == 1
     printed = capsys.readouterr().out

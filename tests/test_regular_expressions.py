@@ -20,12 +20,15 @@ import omni_router
 from omni_router._sandbox import calls, chat, faults, forms, hub, pictures, wants
 from omni_router.inference.error_map import scrub
 from omni_router.model_id import is_model_id, split_model_id
+from omni_router.parser import _NUMBER
 from omni_router.policy_overlap import _phrases
 from omni_router.routers.columns import split_phrases
 from omni_router.routers.conversation import render_conversation
 from omni_router.routers.id_pattern import _PART, _WITH_SLASH
 from omni_router.routers.reply import parse_reply, without_thinking
 from omni_router.routers.words import _words
+from omni_router.server.context_check import _PATHS
+from omni_router.server.hosts import _NAME
 from omni_router.server.openai_api.memory import DecisionMemory
 from omni_router.server.openai_api.messages import read_messages
 from omni_router.ui.turn import image_address
@@ -111,6 +114,11 @@ READERS: dict[str, Reader] = {
     "routers/reply.py _ESCAPE": Reader(_reason, ("\\", "u", "x", "0", "U", "a")),
     "routers/reply.py _NO_NAME": Reader(_route, ("null", "1", "e", "-", ".", "+")),
     "routers/words.py _words": Reader(_words, ("a", " ", ",", "_")),
+    "parser.py _NUMBER": Reader(_NUMBER.fullmatch, ("-", "1", ".", " ")),
+    "server/context_check.py _PATHS": Reader(
+        _PATHS.fullmatch, ("/threads/", "a", "/runs", "/wait", "/crons/", "/assistants/")
+    ),
+    "server/hosts.py _NAME": Reader(_NAME.fullmatch, ("a", "-", ".", "_", " ")),
     "server/openai_api/messages.py _OUR_PICTURE": Reader(
         _answered, ("![", "]", "(", ")", "data:image/", "png", ";base64,", "a", "![](data:image/")
     ),
@@ -136,8 +144,10 @@ READERS: dict[str, Reader] = {
 }
 # What reads only what this package itself wrote.
 OURS = {
+    "_version.py _version_of_checkout",  # our own pyproject.toml
     "completion.py _completed",  # the help of our own flags
     "routers/id_pattern.py IdPattern",  # the tokens of a checkpoint's vocabulary
+    "server/langgraph_config.py _compiled",  # the pattern of whoever configures the server, who is trusted with it
 }
 
 

@@ -102,10 +102,13 @@ def main() -> int:
     given = parser.parse_args()
     if given.runs < LEAST_RUNS:
         parser.error(f"--runs must be at least {LEAST_RUNS}, not {given.runs}")
-    logging.disable(logging.WARNING)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        outcomes = asyncio.run(soak(given.runs, given.seed, Path(folder)))
+    logging.disable(logging.WARNING)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            outcomes = asyncio.run(soak(given.runs, given.seed, Path(folder)))
+    finally:
+        logging.disable(logging.NOTSET)
     minutes = f"Seed {given.seed}, {(time.monotonic() - started) / 60:.0f} minutes."
     write_section("Soak test", f"{TEXT}\n\n{minutes}\n\n{table(HEAD, rows(outcomes))}\n\n{verdict(outcomes)}")
     return 0 if all(found.is_well for found in outcomes) else 1

@@ -31,6 +31,13 @@ SPARE_THREADS = ABREAST  # a pool has a thread for each call that ever came at o
 SHOWN = 3  # messages of what went wrong
 
 
+def _children(thread: Path) -> int:
+    try:
+        return len((thread / "children").read_text().split())
+    except OSError:  # it ended meanwhile
+        return 0
+
+
 @dataclass(frozen=True)
 class Held:
     """What a process holds open."""
@@ -44,7 +51,7 @@ class Held:
         """Count it, from the files under /proc."""
         process = Path(f"/proc/{pid}")
         threads = [*(process / "task").iterdir()]
-        children = sum(len((thread / "children").read_text().split()) for thread in threads)
+        children = sum(map(_children, threads))
         return cls(len([*(process / "fd").iterdir()]), len(threads), children)
 
     def more_than(self, other: "Held") -> "Held":
