@@ -14,6 +14,8 @@ from a2a.server.request_handlers.response_helpers import build_error_response
 from a2a.utils.errors import InvalidRequestError
 from starlette.responses import JSONResponse
 
+from omni_router.server.json_shape import TooLarge, check_values
+
 MAX_DEPTH = 24  # levels of lists and objects: each is three messages of protobuf, which reads a hundred at most
 
 # Where the SDK logs what a client got wrong, and with which words.
@@ -42,6 +44,11 @@ def log_client_faults_in_one_line() -> None:
 
 def refusal_of(body: bytes) -> JSONResponse | None:
     """Return the JSON-RPC error for a body that the SDK would fail on, None for all others."""
+    try:
+        check_values(body)
+    except TooLarge as error:
+        message = f"The body is too large: {error}"
+        return JSONResponse(build_error_response(None, InvalidRequestError(message=message)), 413)
     try:
         value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:

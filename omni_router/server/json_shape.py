@@ -6,17 +6,24 @@ So a body is looked at before it is parsed, and large ones are parsed by threads
 
 import asyncio
 import sys
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 import orjson
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from omni_router.server.replay import read_messages, replayed
 
 # A conversation of a thousand messages with tool calls has some ten thousand values, a hundred tools as many again.
 MOST_VALUES = 100_000
 DEEPEST = 100  # lists and objects within each other; a tool's schema has some ten, and Python's own limit is 1000
 # In memory: ten million characters of English with an emoji, or thirty of Chinese. No model reads more than a few.
 MOST_TEXT = 40_000_000
+
+INVALID_REQUEST = -32600  # of JSON-RPC
 
 _AT_ONCE = 64 * 1024  # bytes that are parsed in less time than it takes to hand them to a thread
 
@@ -69,6 +76,28 @@ def check_values(body: bytes | bytearray) -> None:
         at, texts = end + 1, texts + 1
     if values > MOST_VALUES or texts > 2 * MOST_VALUES:
         raise TooLarge(f"it holds more than {MOST_VALUES} values")
+
+
+class ShapeLimit:
+    """ASGI middleware for a JSON-RPC route whose own parser runs on the event loop: it refuses too many values (413).
+
+    What stands around it limits the bytes of a body.
+    """
+
+    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+        self._app, self._most_bytes = app, most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless its body holds more than anybody sends."""
+        messages = await read_messages(receive, self._most_bytes) if scope.get("method") == "POST" else deque[Message]()
+        body = b"".join(message.get("body", b"") for message in messages)
+        try:
+            await asyncio.get_running_loop().run_in_executor(_parsers(), check_values, body)
+        except TooLarge as error:
+            refusal = {"code": INVALID_REQUEST, "message": f"The body is too large: {error}"}
+            await JSONResponse({"jsonrpc": "2.0", "id": None, "error": refusal}, 413)(scope, receive, send)
+        else:
+            await self._app(scope, replayed(messages, receive), send)
 
 
 def _marks(body: bytes | bytearray, start: int, end: int) -> int:

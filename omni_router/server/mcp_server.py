@@ -8,6 +8,7 @@ from anyio import to_thread
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 from starlette.applications import Starlette
+from starlette.routing import Route as HttpRoute
 from typing_extensions import TypedDict
 
 from omni_router.config.settings import Settings
@@ -22,6 +23,7 @@ from omni_router.server.call import (
     services_of,
     settings_with,
 )
+from omni_router.server.json_shape import ShapeLimit
 from omni_router.server.mcp_sdk import MCPServer, ToolContext, ToolError, new_server, stateless_app
 from omni_router.summary import Summary, explanation, for_the_network, summarize
 
@@ -87,7 +89,11 @@ def mcp_app(graph: Compiled) -> Starlette:
 
     Host and Origin are checked by the HostGuard of the app that its routes are a part of.
     """
-    return stateless_app(mcp_server(graph), max_body=MAX_BODY)
+    app = stateless_app(mcp_server(graph), max_body=MAX_BODY)
+    for route in app.routes:
+        if isinstance(route, HttpRoute):
+            route.app = ShapeLimit(route.app, MAX_BODY)
+    return app
 
 
 async def _run(graph: Compiled, ctx: ToolContext, prompt: str, image: str | None, settings: Settings) -> CallToolResult:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from omni_router.server.a2a_bodies import MAX_DEPTH, is_deeper_than
+from omni_router.server.a2a_bodies import MAX_DEPTH, is_deeper_than, refusal_of
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -79,6 +79,13 @@ def test_metadata_as_deep_as_is_allowed_is_answered(url: str) -> None:
     headers = {"content-type": "application/json", "a2a-version": "1.0"}
     told = httpx.post(f"{url}/a2a", content=body, headers=headers, timeout=60).json()
     assert told["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+def test_more_values_than_anybody_sends_are_refused_before_they_are_parsed() -> None:
+    refusal = refusal_of(call("SendMessage", message(f"[{'[],' * 200_000}1]")).encode())
+    assert refusal is not None
+    assert refusal.status_code == 413
+    assert b"more than 100000 values" in bytes(refusal.body)
 
 
 def test_depth_is_counted_in_levels() -> None:

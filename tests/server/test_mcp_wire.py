@@ -86,3 +86,10 @@ def test_a_body_that_is_too_large_is_refused(post: Post) -> None:
     listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     large = {**listing, "params": {"_meta": {"padding": "x" * MAX_BODY}}}
     assert post(large).status_code == 413
+
+
+def test_more_values_than_anybody_sends_are_refused_before_they_are_parsed(post: Post) -> None:
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {"padding": [[]] * 200_000}}}
+    refused = post(listing)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (413, -32600)
+    assert "more than 100000 values" in refused.json()["error"]["message"]
