@@ -56,7 +56,7 @@ def routes_for(settings: Settings, offered: Sequence[Route], known: Sequence[Rou
     """Leave the routes that the caller's settings allow: the one named, or those that their tools and model can serve.
 
     Raises:
-        InvalidRequest: the route named is none of the policy, or the model is no `org/name`.
+        InvalidRequest: the policy has no route of that name, or the model is not `org/name`.
     """
     if settings.route is not None:
         return [_named(settings.route, known)]

@@ -102,7 +102,7 @@ def _call(given: Any, where: str) -> tuple[str, str, str]:
 
 
 def _object(arguments: str) -> dict[str, Any] | None:
-    """Read what a model wrote as the arguments of a call; None when it is no JSON object, or a huge one."""
+    """Read what a model wrote as the arguments of a call; None when it is not a JSON object, or a huge one."""
     try:
         check_values(arguments.encode(errors="surrogatepass"))
         read = json.loads(arguments or "{}")
