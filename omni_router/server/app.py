@@ -58,8 +58,8 @@ def make_app(
             *a2a_routes(graph),
         ],
         middleware=[
-            Middleware(HostGuard, hosts_of_server(variables, cors), REMEDY),
-            Middleware(ContextCheck, graph, variables),
+            Middleware(HostGuard, allowed=hosts_of_server(variables, cors), remedy=REMEDY),
+            Middleware(ContextCheck, graph=graph, variables=variables),
         ],
         lifespan=lifespan,
     )

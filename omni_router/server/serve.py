@@ -96,9 +96,9 @@ def make_app(
     allowed = allowed_hosts(variables, origins=cors)
     if not only_local and not given_hosts(variables):  # a key guards a server whose names are not known
         allowed = replace(allowed, hosts=None)
-    guards = [Middleware(HostGuard, allowed, REMEDY)]
+    guards = [Middleware(HostGuard, allowed=allowed, remedy=REMEDY)]
     if cors:
-        guards.append(Middleware(Cors, cors))
+        guards.append(Middleware(Cors, origins=cors))
     routes = [*openai_routes(graph, limits), *health_routes(graph), *metrics_routes(), *root_routes()]
     return Starlette(routes=routes, middleware=guards)
 

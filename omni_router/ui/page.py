@@ -28,7 +28,7 @@ def launch(page: gr.Blocks, *, host: str, port: int, in_browser: bool = False) -
     Raises:
         ConfigurationError: a name in OMNI_HOSTS cannot be one.
     """
-    guard = Middleware(HostGuard, allowed_hosts(also=[host]), REMEDY)
+    guard = Middleware(HostGuard, allowed=allowed_hosts(also=[host]), remedy=REMEDY)
     page.queue(default_concurrency_limit=RUNS, max_size=WAITING, api_open=False)
     page.launch(
         server_name=host, server_port=port, share=False, prevent_thread_lock=True, quiet=True, inbrowser=in_browser,
