@@ -192,7 +192,7 @@ async def measure(places: list[str], threads: list[int], together: int, runs: in
 
 def _row(name: str, threads: int, found: Burst) -> list[str]:
     asked = len(found.seconds)
-    least = asked * LATENCY / max(1, threads * 3 // 4)  # what one model gets of them
+    least = asked * LATENCY / threads
     times = [f"{quantile(found.seconds, share):.2f} s" for share in (0.5, 0.99)]
     failed = f"{len(found.failed)} ({len(found.failed) / asked:.1%})"
     return [
@@ -229,8 +229,8 @@ def draw(lines: dict[str, tuple[list[int], list[int]]]) -> None:
 
 _BURST = f"""\
 All runs begin at once, and each model takes {LATENCY:g} s: with nothing else to do they would all be answered within
-runs / (three quarters of OMNI_THREADS) seconds, the least. What asks is on the same two cores; CPU is that of the
-process that runs the graph. Once threads no longer bound it, the cores do."""
+runs / OMNI_THREADS seconds, the least, of which one model gets seven eighths. What asks is on the same two cores; CPU
+is that of the process that runs the graph. Once threads no longer bound it, the cores do."""
 _MEMORY = f"Resident memory of the process that runs the graph, {ABREAST} runs abreast, models that answer at once."
 
 

@@ -89,7 +89,7 @@ environment (a flag wins):
   OMNI_HOSTS                 servers: further host names to answer to, separated by commas; *: every
                              name (OMNI_MCP_HOSTS is its older name)
   OMNI_THREADS               how many blocking calls run at once under async hosts (64); one model
-                             takes three quarters of them at most
+                             takes seven eighths of them at most
   OMNI_SANDBOX_LATENCY       seconds that a simulated model takes (0)
   NO_COLOR, FORCE_COLOR      never use colours; use them even when stdout is not a terminal
 

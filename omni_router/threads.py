@@ -27,7 +27,7 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
     Under `ainvoke` and `astream` it runs in a pool of `OMNI_THREADS` (64) threads, with the run's context, so that
     token streams and custom events arrive under every form of call. Nodes that call specialists share one pool, all
     others another: a run is routed, and one that was answered recorded, without queueing behind the models of others.
-    Of the specialists' threads a model gets no more than three quarters.
+    Of the specialists' threads a model gets no more than seven eighths.
     """
 
     def __init__(self, node: Node, *, pool: Pool, services: Callable[[], Services], settings: Settings) -> None:
@@ -70,7 +70,7 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
 
 @cache
 def _bulkheads() -> Bulkheads:
-    return Bulkheads(max(1, _threads() * 3 // 4))
+    return Bulkheads(max(1, _threads() * 7 // 8))
 
 
 @cache

@@ -180,8 +180,8 @@ def test_a_slot_is_handed_on_to_another_event_loop(bulkheads: Bulkheads) -> None
         assert [each.result(30) for each in found] == [None] * 6
 
 
-@pytest.mark.parametrize(("given", "limit"), [("64", 48), ("4", 3), ("2", 1), ("1", 1)])
-def test_a_model_gets_three_quarters_of_the_threads_and_at_least_one(
+@pytest.mark.parametrize(("given", "limit"), [("64", 56), ("4", 3), ("2", 1), ("1", 1)])
+def test_a_model_gets_seven_eighths_of_the_threads_and_at_least_one(
     given: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMNI_THREADS", given)
