@@ -49,7 +49,7 @@ class Ledger:
         self._decisions.close()
 
     def files(self) -> str:
-        """Tell the sizes of what lies beside the policy."""
+        """Return the sizes of the files beside the policy."""
         beside = sorted(path for path in self._policy.parent.iterdir() if path.stat().st_size)
         return ", ".join(f"{path.name} {path.stat().st_size / 1024:.0f} KiB" for path in beside)
 

@@ -48,7 +48,7 @@ class Place:
 
 @asynccontextmanager
 async def graph(folder: Path) -> AsyncIterator[list[Place]]:
-    """Give the graph in this process, and in a worker that shares its policy file."""
+    """Open the graph in this process, and in a worker that shares its policy file."""
     from omni_router import Services, build_graph, sandbox
     from omni_router.config.environment import Environment
 
@@ -90,7 +90,7 @@ def ask_graph(compiled: Any, worker: Worker, box: Sandbox) -> Ask:
 
 @asynccontextmanager
 async def chat_completions(folder: Path) -> AsyncIterator[list[Place]]:
-    """Give `/v1` of `omni-router serve`."""
+    """Open `/v1` of `omni-router serve`."""
     api = Api(folder)
     try:
         await api.start()
@@ -153,7 +153,7 @@ async def _completion_of(response: httpx.Response) -> Events:
 
 @asynccontextmanager
 async def langgraph_server(folder: Path) -> AsyncIterator[list[Place]]:
-    """Give runs of the LangGraph dev server, and A2A on the same one."""
+    """Open runs of the LangGraph dev server, and A2A on the same server."""
     from langgraph_sdk.client import LangGraphClient
 
     with ExitStack() as stack:
