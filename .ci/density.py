@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# ruff: noqa: T201, INP001 (a script, and printing is its job)
+# ruff: noqa: T201 (a script, and printing is its job)
 """Check that the code is neither dense nor scattered: conditional expressions, comprehensions, and sizes.
 
     python .ci/density.py [FOLDER]
