@@ -155,6 +155,18 @@ def test_every_page_is_in_the_navigation_once(hooks: Any) -> None:
     assert sorted([*navigation(), *decisions["Decisions"]]) == [page.relative_to(DOCS).as_posix() for page in PAGES]
 
 
+def test_every_decision_has_a_title_a_status_and_a_date_and_stands_in_the_index() -> None:
+    form = re.compile(r"# (\d{3}): (.+)\n\n- Status: ((?:accepted|superseded by) ?.*)\n- Date: (\d{4}-\d\d-\d\d)\n\n")
+    rows = []
+    for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        head = form.match(path.read_text())
+        assert head, path.name
+        assert path.name.startswith(f"{head[1]}-"), path.name
+        rows.append(f"| {head[1]} | [{head[2]}]({path.name}) | {head[3]} | {head[4]} |")
+    index = (DOCS / "decisions" / "index.md").read_text()
+    assert re.findall(r"^\| \d{3} .*$", index, re.MULTILINE) == rows
+
+
 def prose(page: Path) -> str:
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
