@@ -42,6 +42,10 @@ class Imports(NamedTuple):
     arrows: Counter[tuple[str, str]]
     """From the importing box to the imported one, with the number of import statements."""
 
+    def unplaced(self) -> list[str]:
+        """Return the boxes that stand in no layer."""
+        return [box for box in self.boxes if box not in order()]
+
     def upward(self) -> list[tuple[str, str]]:
         """Return the arrows that point against the order of the layers."""
         return sorted(arrow for arrow in self.arrows if is_upward(*arrow))
@@ -63,6 +67,8 @@ def main(arguments: list[str]) -> None:
     if arguments == ["--figures"]:
         print_figures(imports)
         return
+    if imports.unplaced():
+        raise SystemExit(f"give these a place in LAYERS: {', '.join(imports.unplaced())}")
     LAYERS_SVG.write_text(draw_layers(imports), encoding="utf-8")
     IMPORTS_SVG.write_text(draw_imports(imports), encoding="utf-8")
 
@@ -128,6 +134,8 @@ def is_upward(source: str, target: str) -> bool:
     """Check whether an import points against the order of the layers; the facts may import each other."""
     if source in FACTS and target in FACTS:
         return False
+    if source not in order() or target not in order():
+        return False
     return order().index(target) < order().index(source)
 
 
@@ -137,6 +145,7 @@ def print_figures(imports: Imports) -> None:
     print(f"files: {len(files)}")
     print(f"lines: {sum(path.read_text(encoding='utf-8').count(chr(10)) for path in files)}")
     print(f"boxes at the top level: {len(imports.boxes)}")
+    print(f"boxes without a layer: {len(imports.unplaced())} {', '.join(imports.unplaced())}")
     print(f"arrows between boxes: {len(imports.arrows)}")
     print(f"arrows upward: {len(imports.upward())} {arrow_text(imports.upward())}")
     print(f"pairs that import each other: {len(imports.two_way())} {arrow_text(imports.two_way())}")

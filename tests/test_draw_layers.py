@@ -72,7 +72,14 @@ def test_an_arrow_that_others_imply_is_not_drawn(layers: ModuleType, tmp_path: P
 
 
 def test_every_box_has_its_place_in_the_layers(layers: ModuleType) -> None:
-    assert set(layers.read_imports(layers.PACKAGE).boxes) <= set(layers.order())
+    assert layers.read_imports(layers.PACKAGE).unplaced() == []
+
+
+def test_a_box_without_a_place_is_named(layers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = write_package(tmp_path, state="", utils="from omni_router import state")
+    monkeypatch.setattr(layers, "PACKAGE", package)
+    with pytest.raises(SystemExit, match="give these a place in LAYERS: utils"):
+        layers.main([])
 
 
 def test_the_pictures_are_up_to_date(layers: ModuleType) -> None:
