@@ -179,7 +179,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings} | set(made)
 
 
-@pytest.mark.parametrize("page", [*PAGES, NOTES, ROOT / "README.md"], ids=told)
+FRONT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, NOTES, *FRONT], ids=told)
 def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"(https?|data):", link):
@@ -191,7 +194,14 @@ def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=told)
+@pytest.mark.parametrize("page", [DOCS / "explanation" / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=told)
+def test_files_and_folders_of_the_code_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`([\w.-]*/?[\w./-]*(?:\.py|\.json|/))`", page.read_text())
+    assert len(named) > 5
+    assert [name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "omni_router"))] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=told)
 def test_variables_that_are_named_are_read_somewhere(page: Path) -> None:
     source = "".join(path.read_text() for folder in ("omni_router", "tests") for path in (ROOT / folder).rglob("*.py"))
     assert [name for name in set(re.findall(r"\bOMNI_[A-Z_]+", page.read_text())) if name not in source] == []
