@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from omni_router.routers import OTHER, OfferedRoute
-from omni_router.routers.columns import split_phrases
-from omni_router.routers.encoder import Encoder
+from omni_router.routers.semantic.encoder import Encoder
+from omni_router.routers.semantic.training_set import split_phrases
 
 NAME = "semantic-router"
 Labelled = Sequence[tuple[str, str]]  # request and right route

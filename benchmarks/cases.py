@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import omni_router
 from benchmarks import aurelio, clinc
-from omni_router.config.policy import DEFAULT_POLICY
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
 from omni_router.routers import OTHER, OfferedRoute, Turn

@@ -22,8 +22,8 @@ from omni_router import Services, Settings, build_graph, sandbox
 from omni_router.artifacts import ArtifactFolder
 from omni_router.config.route_file import RouteFile
 from omni_router.history import Cooling, ModelRecord, Use
-from omni_router.history.fold import fold, read_record
-from omni_router.inference.catalog import HubCatalog
+from omni_router.history.usage import fold, read_record
+from omni_router.hub.catalog import HubCatalog
 from omni_router.nodes.announce_decision import announce_decision
 from omni_router.nodes.generate_text import generate_text
 from omni_router.nodes.record_outcome import record_outcome

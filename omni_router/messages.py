@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from langchain_core.messages import HumanMessage
 
 from omni_router.errors import BadPicture, InvalidRequest
-from omni_router.inference.pictures import file_to_data_url, load_picture
+from omni_router.images import file_to_data_url, load_picture
 
 
 def user_message(text: str, image: str | Path | None = None) -> HumanMessage:

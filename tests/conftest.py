@@ -13,10 +13,10 @@ from omni_router._sandbox import Sandbox
 from omni_router.artifacts import ArtifactFolder
 from omni_router.config.route_file import RouteFile
 from omni_router.history.file import FileHistory
-from omni_router.inference.catalog import HubCatalog
-from omni_router.inference.client import HubInference
+from omni_router.hub.catalog import HubCatalog
+from omni_router.hub.client import HubInference
 from omni_router.routers import OfferedRoute, Reply, Turn
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services import Services
 
 

@@ -14,11 +14,11 @@ import torch
 from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
-from omni_router.history.lesson_file import LessonFile
+from omni_router.history.label_file import LessonFile
 from omni_router.routers import OfferedRoute, Reply, Turn
-from omni_router.routers import cascade as module
-from omni_router.routers.arch import ArchRouter
-from omni_router.routers.cascade import (
+from omni_router.routers.arch.router import ArchRouter
+from omni_router.routers.cascade import router as module
+from omni_router.routers.cascade.router import (
     AT_LEAST,
     CHARACTERS,
     HALF_LIFE,
@@ -33,11 +33,11 @@ from omni_router.routers.cascade import (
     LessonBook,
     _by_route,
 )
-from omni_router.routers.choose import AutoRouter, choose_router
-from omni_router.routers.fallback import FallbackRouter
-from omni_router.routers.minilm import packaged_model
-from omni_router.routers.one_thread import one_thread
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.endpoint.fallback import FallbackRouter
+from omni_router.routers.semantic.minilm import packaged_model
+from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.routers.semantic.single_threaded import one_thread
+from omni_router.services.router import AutoRouter, choose_router
 
 ROUTES = [
     OfferedRoute("gardening", "plants; soil; pruning", candidates=("org/green",)),
@@ -534,7 +534,7 @@ def test_auto_is_the_cascade_where_the_checkpoint_loads_on_an_accelerator(monkey
                 raise error
 
         monkeypatch.setattr(ArchRouter, "load", load)
-        monkeypatch.setattr("omni_router.routers.choose.pick_device", lambda: device)
+        monkeypatch.setattr("omni_router.services.router.pick_device", lambda: device)
         auto = choose_router(Environment.read(variables={}))
         assert isinstance(auto, AutoRouter)
         return type(auto._choose()[0])

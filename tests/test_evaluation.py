@@ -16,7 +16,7 @@ from typing_extensions import Self
 
 from omni_router.cli import main
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY, parse_document
+from omni_router.config.routes import DEFAULT_POLICY, parse_document
 from omni_router.errors import ConfigurationError
 from omni_router.evaluation import metrics
 from omni_router.evaluation.compare import mcnemar
@@ -24,9 +24,9 @@ from omni_router.evaluation.data import Item, read_items
 from omni_router.evaluation.metrics import Outcome
 from omni_router.evaluation.run import evaluate, offers, read
 from omni_router.routers import OfferedRoute, Reply, Turn
-from omni_router.routers.cascade import CascadeRouter, Lesson
+from omni_router.routers.cascade.router import CascadeRouter, Lesson
 from omni_router.routers.conversation import PICTURE
-from omni_router.routers.semantic import Judgement, SemanticRouter
+from omni_router.routers.semantic.router import Judgement, SemanticRouter
 
 SMOKE = Path(__file__).parent / "data" / "routing_smoke.jsonl"
 POLICY = parse_document(DEFAULT_POLICY.read_text(encoding="utf-8"), DEFAULT_POLICY)
@@ -712,8 +712,8 @@ def test_notes_tell_what_flatters_or_harms_the_figures(write: Write, parrot: Par
 def test_real_semantic_router_on_the_smoke_data(
     semantic: SemanticRouter, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda *_: semantic)
-    monkeypatch.setattr("omni_router.routers.choose._semantic", {})
+    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
+    monkeypatch.setattr("omni_router.services.router._semantic", {})
     assert main(["eval", str(SMOKE), "--router", "semantic", "--json", "--min-accuracy", "0.75"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["n"] == 100

@@ -9,11 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omni_router.routers import OfferedRoute, head
-from omni_router.routers import columns as columns_module
-from omni_router.routers.columns import Lessons, _fair, columns_of
-from omni_router.routers.head import Column, Head
-from omni_router.routers.one_thread import one_thread
+from omni_router.routers import OfferedRoute
+from omni_router.routers.semantic import head
+from omni_router.routers.semantic import training_set as columns_module
+from omni_router.routers.semantic.head import Column, Head
+from omni_router.routers.semantic.single_threaded import one_thread
+from omni_router.routers.semantic.training_set import Lessons, _fair, columns_of
 
 SIZE = 8  # dimensions
 COLUMNS = 4  # three routes and what no route serves

@@ -13,15 +13,15 @@ import pytest
 import torch
 
 import omni_router
-from omni_router.config.policy import DEFAULT_POLICY
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
 from omni_router.routers import OfferedRoute, Turn, parse_reply
-from omni_router.routers.columns import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
-from omni_router.routers.encoder import SentenceEncoder
-from omni_router.routers.minilm import packaged_model
-from omni_router.routers.semantic import MANNER, SemanticRouter
+from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.minilm import packaged_model
+from omni_router.routers.semantic.router import MANNER, SemanticRouter
+from omni_router.routers.semantic.training_set import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
 
 POLICY: list[dict[str, Any]] = json.loads(
     (Path(omni_router.__file__).parent / "config/route_config.json").read_text(encoding="utf-8")
@@ -259,8 +259,8 @@ def test_only_new_texts_are_embedded(minilm: SentenceEncoder) -> None:
 
 
 def test_caches_are_bounded(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.routers.semantic.FITS", 2)
-    monkeypatch.setattr("omni_router.routers.semantic.TEXTS", 30)
+    monkeypatch.setattr("omni_router.routers.semantic.router.FITS", 2)
+    monkeypatch.setattr("omni_router.routers.semantic.router.TEXTS", 30)
     router = SemanticRouter(minilm)
     for n in range(5):
         route = OfferedRoute("a", "", tuple(f"example {n} {i}" for i in range(5)))

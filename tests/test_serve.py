@@ -22,7 +22,7 @@ from openai import OpenAI
 from pydantic import BaseModel
 
 from omni_router.cli import main
-from omni_router.server.ending import CutOff
+from omni_router.server.shutdown import CutOff
 from tests.api_server import serving
 from tests.openai_server import wait_for
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from omni_router.routers import OfferedRoute, Turn
-from omni_router.routers.semantic import SemanticRouter
-from omni_router.routers.together import Together
+from omni_router.routers.semantic.micro_batcher import Together
+from omni_router.routers.semantic.router import SemanticRouter
 
 
 class Halves:

@@ -48,7 +48,7 @@ def install(box: Sandbox | None = None) -> Sandbox:
         ConfigurationError: OMNI_SANDBOX_LATENCY is not a number of seconds, or the installed huggingface_hub is not one
             that this package works with.
     """
-    from omni_router.inference.http import check_hub_version
+    from omni_router.hub.http import check_hub_version
 
     check_hub_version()
     from omni_router._sandbox import client

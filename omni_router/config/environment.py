@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 from platformdirs import user_cache_path
 
 from omni_router.errors import ConfigurationError
-from omni_router.routers.cascade import SIZE, TARGET
+from omni_router.routers.cascade.router import SIZE, TARGET
 
 RouterName = Literal["auto", "arch", "semantic", "endpoint", "cascade"]
 

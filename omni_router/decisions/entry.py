@@ -5,12 +5,11 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
-from omni_router.config.policy import Policy
+from omni_router.config.routes import Policy
 from omni_router.config.settings import Settings
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
-from omni_router.history.cooldown import write_time
-from omni_router.offered import fallback_route
+from omni_router.history.cooldowns import write_time
 from omni_router.routers import OTHER, parse_reply
 from omni_router.routers.conversation import (
     has_picture,
@@ -19,6 +18,7 @@ from omni_router.routers.conversation import (
     render_conversation,
     shorten,
 )
+from omni_router.selection.routes import fallback_route
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, State
 

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from omni_router.config.environment import Environment
-from omni_router.config.policy import Policy
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import Policy
 from omni_router.decisions.why import open_log
 from omni_router.errors import InvalidRequest
 from omni_router.history import History, Verdict
-from omni_router.history.open import open_history
 from omni_router.history.protocol import ModelRecord
 from omni_router.routers import OTHER
 from omni_router.routers.conversation import PICTURE, newest_user_text
+from omni_router.services.history import open_history
 
 if TYPE_CHECKING:  # LangGraph and the Hub's client come with it, and a verdict needs neither
     from omni_router.services import Services

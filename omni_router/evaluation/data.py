@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.errors import ConfigurationError
 from omni_router.routers import OTHER, Turn
 from omni_router.routers.conversation import has_picture, newest_user_text, render_conversation

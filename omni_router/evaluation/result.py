@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from omni_router import __version__
-from omni_router.config.policy import Document, Route
+from omni_router.config.routes import Document, Route
 from omni_router.evaluation.data import Item
+from omni_router.evaluation.formatting import requests
 from omni_router.evaluation.metrics import Outcome, measure
-from omni_router.evaluation.words import requests
-from omni_router.offered import offered_routes
 from omni_router.routers import OTHER
+from omni_router.selection.routes import offered_routes
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from omni_router.config.policy import Document
+from omni_router.config.routes import Document
 from omni_router.errors import ConfigurationError
 from omni_router.evaluation.data import Item
 from omni_router.evaluation.metrics import Outcome, Problem
-from omni_router.offered import offered_routes, options_of_document
 from omni_router.routers import OTHER, OfferedRoute, Reply, Router, parse_reply
+from omni_router.selection.routes import offered_routes, options_of_document
 
 logger = logging.getLogger("omni_router")
 

@@ -1,8 +1,8 @@
 from typing import Any
 
-from omni_router.attempt import Answer, attempt
 from omni_router.config.settings import Settings
-from omni_router.inference.messages import for_specialist
+from omni_router.hub.messages import for_specialist
+from omni_router.nodes._attempt import Answer, attempt
 from omni_router.services import Services
 from omni_router.state import State
 

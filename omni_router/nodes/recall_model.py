@@ -2,12 +2,12 @@ from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
 
-from omni_router.choice import cooling_down, passed_over, untried
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
-from omni_router.decide import decide_for
-from omni_router.inference.offers import needs_of
-from omni_router.line_up import line_up
+from omni_router.hub.capabilities import needs_of
+from omni_router.selection.candidates import line_up
+from omni_router.selection.order import cooling_down, passed_over, untried
+from omni_router.selection.verify import decide_for
 from omni_router.services import Services
 from omni_router.state import Attempt, Decision, State
 

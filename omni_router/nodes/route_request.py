@@ -6,16 +6,16 @@ from uuid import uuid4
 
 from langchain_core.messages import AnyMessage
 
-from omni_router.choice import MAX_CANDIDATES, offered_routes
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
-from omni_router.inference.offers import needs_of
-from omni_router.line_up import line_up
-from omni_router.offered import options_of_services
-from omni_router.pinned import answered_by, routes_for, settle
+from omni_router.hub.capabilities import needs_of
 from omni_router.routers import OfferedRoute, Reply, Router, Turn, parse_reply
 from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
+from omni_router.selection.candidates import line_up
+from omni_router.selection.order import MAX_CANDIDATES, offered_routes
+from omni_router.selection.overrides import answered_by, routes_for, settle
+from omni_router.selection.routes import options_of_services
 from omni_router.services import Services
 from omni_router.state import Candidate, Previous, Source, State
 

@@ -2,10 +2,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from omni_router.attempt import Answer, attempt
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
-from omni_router.inference.messages import for_specialist, newest_picture
+from omni_router.hub.messages import for_specialist, newest_picture
+from omni_router.nodes._attempt import Answer, attempt
 from omni_router.services import Services
 from omni_router.state import State
 
