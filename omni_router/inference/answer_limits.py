@@ -24,8 +24,8 @@ CAPTION = AnswerLimit(MB)
 IMAGE = AnswerLimit(64 * MB)
 
 _CHAT_BODY = 8 * MB  # 128,000 tokens, the most that a model writes at once, are half a megabyte of text
-_CHAT_STREAM = 64 * MB  # the same as events of 300 to 500 bytes, one a token
-_CHAT_EVENTS = 3 * 2**14  # each takes 2.5 KB until the answer is whole, of a tool call 3.6: 175 MB at most
+_CHAT_STREAM = 24 * MB  # as many events of 300 to 500 bytes, one a token
+_CHAT_EVENTS = 45_000  # each takes 2.5 KB until the answer is whole, one of a tool call 4: 180 MB at most
 _EVENTS_A_TOKEN = 4  # of servers that send letter by letter
 _MORE_EVENTS = 4096  # where thinking is not counted as an answer
 
