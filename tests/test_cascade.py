@@ -35,7 +35,6 @@ from omni_router.routers.cascade import (
 )
 from omni_router.routers.choose import AutoRouter, choose_router
 from omni_router.routers.fallback import FallbackRouter
-from omni_router.routers.minilm import packaged_model
 from omni_router.routers.one_thread import one_thread
 from omni_router.routers.semantic import SemanticRouter
 
@@ -107,11 +106,9 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def small() -> SemanticRouter:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
-    return SemanticRouter()
+@pytest.fixture
+def small(semantic: SemanticRouter) -> SemanticRouter:
+    return semantic
 
 
 @pytest.fixture

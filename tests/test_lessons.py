@@ -29,7 +29,6 @@ from omni_router.history.open import open_history, open_lessons
 from omni_router.history.postgresql import PostgreSQL
 from omni_router.routers import OfferedRoute, Reply, Turn
 from omni_router.routers.cascade import AT_LEAST, SIZE, CascadeRouter, Lesson, LessonBook
-from omni_router.routers.minilm import packaged_model
 from omni_router.routers.semantic import SemanticRouter
 from tests.calls import Compiled, ask
 from tests.postgres import postgresql
@@ -331,8 +330,6 @@ class Large:
 def test_lessons_arrive_in_the_store_of_the_graph_and_are_learnt_from_there(
     services: Services, semantic: SemanticRouter, store: BaseStore, route_config: Path
 ) -> None:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
     names = ("question_answering", "translation", "creative_writing")
     route_config.write_text(
         json.dumps([{"name": name, "description": name.replace("_", " "), "task": "text-generation"} for name in names])
