@@ -109,7 +109,7 @@ _DEEDS = {
     "list_models": "omni_router.model_list:list_models",
     "check": "omni_router.policy_check:check_policy",
     "why": "omni_router.decisions.why:tell_why",
-    "replay": "omni_router.decisions.replay:replay",
+    "replay": "omni_router.evaluation.replay:replay",
     "feedback": "omni_router.decisions.feedback:take_feedback",
     "history_export": "omni_router.history.transfer:export_history",
     "history_import": "omni_router.history.transfer:import_history",
@@ -153,7 +153,7 @@ def _list_routes(environment: Environment, args: argparse.Namespace) -> int:
 
 def _answer(environment: Environment, args: argparse.Namespace) -> int:
     from omni_router.console import Console
-    from omni_router.inference.client import find_token
+    from omni_router.hub.client import find_token
     from omni_router.stdin import asked
 
     queries = list(DEFAULT_MULTI_MODAL_QUERIES) if args.demo else [asked(args)]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omni_router.audience import COMMAND
 from omni_router.config.environment import Environment
 from omni_router.demo import Query
 from omni_router.errors import for_audience
 from omni_router.flow import Flow
+from omni_router.hints import COMMAND
 from omni_router.preview import preview
 from omni_router.tasks import SPECIALISTS
 from omni_router.terminal import WIDTH, Style, draws_pictures, line_width, paint, printable
@@ -78,7 +78,7 @@ class Console:
 
     def end(self, query: Query, result: dict[str, Any]) -> None:
         """Show what only the end of a query tells."""
-        from omni_router.summary import summarize  # langgraph comes with it; others only want `field`
+        from omni_router.events import summarize  # langgraph comes with it; others only want `field`
 
         waiting.end()
         summary = summarize(result)

@@ -8,7 +8,7 @@ from typing import Any
 
 from omni_router.config.route_file import RouteFile
 from omni_router.history.protocol import ModelRecord
-from omni_router.history.rank import by_rank
+from omni_router.selection.ranking import by_rank
 from omni_router.terminal import WIDTH, line_width, paint
 
 CORE_PACKAGES = ("langgraph", "langchain-huggingface", "torch", "transformers", "huggingface_hub", "Pillow")

@@ -13,13 +13,13 @@ from typing import Literal
 
 from omni_router import _sandbox
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY, Document, Route, parse_document
+from omni_router.config.routes import DEFAULT_POLICY, Document, Route, parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
+from omni_router.evaluation.policy_overlap import overlaps
 from omni_router.history.protocol import ModelRecord
-from omni_router.inference.catalog import Check, HubCatalog
+from omni_router.hub.catalog import Check, HubCatalog
 from omni_router.model_id import is_sandbox_model
-from omni_router.policy_overlap import overlaps
-from omni_router.routers.encoder import Encoder, SentenceEncoder
+from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
 from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
 from omni_router.terminal import paint
 from omni_router.waiting import waiting

@@ -67,7 +67,7 @@ def _text() -> str:
 
 
 def _picture() -> str:
-    from omni_router.inference.pictures import MAX_BYTES, picture_type
+    from omni_router.images import MAX_BYTES, picture_type
 
     data = _read(MAX_BYTES)
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
-from omni_router.config.policy import DEFAULT_POLICY
+from omni_router.config.routes import DEFAULT_POLICY
 from tests.conftest import ScriptedRouter
 
 Capture = pytest.CaptureFixture[str]
@@ -20,7 +20,7 @@ def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """Nothing is loaded; colours are forced, so that JSON has to stay free of them by itself."""
     # In this order: the module that is imported by it must not come by the other one's stand-in.
     monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda *_, **__: router)
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
     monkeypatch.setattr("omni_router.policy_check.overlaps", lambda *_: [])
     monkeypatch.setenv("FORCE_COLOR", "1")
     router.choose("question_answering")

@@ -25,7 +25,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRouter]:
     """For commands that run in this process."""
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
     router.choose("casual_conversation")
     with _sandbox.sandbox():
         yield router

@@ -20,7 +20,7 @@ import pytest
 import omni_router
 from omni_router.arguments import parse_arguments
 from omni_router.config.settings import Settings
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -155,6 +155,18 @@ def test_every_page_is_in_the_navigation_once(hooks: Any) -> None:
     assert sorted([*navigation(), *decisions["Decisions"]]) == [page.relative_to(DOCS).as_posix() for page in PAGES]
 
 
+def test_every_decision_has_a_title_a_status_and_a_date_and_stands_in_the_index() -> None:
+    form = re.compile(r"# (\d{3}): (.+)\n\n- Status: ((?:accepted|superseded by) ?.*)\n- Date: (\d{4}-\d\d-\d\d)\n\n")
+    rows = []
+    for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        head = form.match(path.read_text())
+        assert head, path.name
+        assert path.name.startswith(f"{head[1]}-"), path.name
+        rows.append(f"| {head[1]} | [{head[2]}]({path.name}) | {head[3]} | {head[4]} |")
+    index = (DOCS / "decisions" / "index.md").read_text()
+    assert re.findall(r"^\| \d{3} .*$", index, re.MULTILINE) == rows
+
+
 def prose(page: Path) -> str:
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
@@ -167,7 +179,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings} | set(made)
 
 
-@pytest.mark.parametrize("page", [*PAGES, NOTES, ROOT / "README.md"], ids=told)
+FRONT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, NOTES, *FRONT], ids=told)
 def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"(https?|data):", link):
@@ -179,7 +194,14 @@ def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=told)
+@pytest.mark.parametrize("page", [DOCS / "explanation" / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=told)
+def test_files_and_folders_of_the_code_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`([\w./-]+(?:\.py|/))`", page.read_text())
+    assert len(named) > 5
+    assert [name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "omni_router"))] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=told)
 def test_variables_that_are_named_are_read_somewhere(page: Path) -> None:
     source = "".join(path.read_text() for folder in ("omni_router", "tests") for path in (ROOT / folder).rglob("*.py"))
     assert [name for name in set(re.findall(r"\bOMNI_[A-Z_]+", page.read_text())) if name not in source] == []

@@ -17,7 +17,7 @@ import tomllib
 
 import omni_router
 from omni_router.model_id import is_model_id
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -101,14 +101,14 @@ def test_readme_code_runs(number: int, semantic: SemanticRouter, monkeypatch: py
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(BLOCKS[number], f"README.md, block {number}", "exec"), {"__name__": "readme"})  # noqa: S102
-    if number in (0, 1):  # those whose output the page shows
-        assert f"```text\n{printed.getvalue()}```" in README, printed.getvalue()
+    assert f"```text\n{printed.getvalue()}```" in README, printed.getvalue()
 
 
-def test_readme_policy_is_a_good_one(tmp_path: Path) -> None:
-    from omni_router.config.policy import parse_document
+def test_policy_of_the_guide_is_a_good_one(tmp_path: Path) -> None:
+    from omni_router.config.routes import parse_document
 
-    [policy] = re.findall(r"^```json\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    guide = (ROOT / "docs" / "how-to" / "routes.md").read_text()
+    [policy] = re.findall(r"^```json\n(\[.*?)^```$", guide, re.DOTALL | re.MULTILINE)
     assert parse_document(policy, tmp_path).warnings == ()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
 from omni_router.history.protocol import ModelRecord, Use
@@ -19,10 +19,10 @@ from omni_router.ui.backend import Event
 from omni_router.ui.badge import badge, problem, safe
 from omni_router.ui.chat import Chat, Turn
 from omni_router.ui.command import check_free, open_backend, serve_page
+from omni_router.ui.feedback import judge
 from omni_router.ui.history import decisions_frame, routes_table, uses_frame
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
-from omni_router.ui.verdicts import judge
 from tests.conftest import ScriptedRouter
 from tests.dev_server import free_port
 from tests.json_server import json_server

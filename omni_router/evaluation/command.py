@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY, Document
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import DEFAULT_POLICY, Document
 from omni_router.errors import ConfigurationError, install_command
 from omni_router.evaluation.compare import Comparison, check_same_data, compare, read_report
 from omni_router.evaluation.data import read_items
@@ -17,11 +17,11 @@ from omni_router.evaluation.plots import draw
 from omni_router.evaluation.report import PLOTS, markdown, summary
 from omni_router.evaluation.result import Evaluation, as_json, items_as_json
 from omni_router.evaluation.run import evaluate
-from omni_router.files import write_whole
-from omni_router.history.open import open_history
 from omni_router.missing_policy import missing_policy
 from omni_router.routers import OTHER, Router
-from omni_router.routers.choose import choose_router
+from omni_router.services.history import open_history
+from omni_router.services.router import choose_router
+from omni_router.storage.files import write_whole
 
 REACHED, BELOW = 0, 1
 
@@ -115,7 +115,7 @@ def _make(folder: Path) -> None:
 
 
 def _token(given: str | None) -> str | None:
-    from omni_router.inference.client import find_token
+    from omni_router.hub.client import find_token
 
     return find_token(given)
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.config.environment import Environment
-from omni_router.config.policy import parse_document
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
-from omni_router.files import write_whole
-from omni_router.history.fold import MAX_LEARNED_CHARACTERS, read_record
-from omni_router.history.open import open_history
 from omni_router.history.protocol import History
 from omni_router.history.store_items import storable
+from omni_router.history.usage import MAX_LEARNED_CHARACTERS, read_record
+from omni_router.services.history import open_history
+from omni_router.storage.files import write_whole
 
 
 def export_history(environment: Environment, args: argparse.Namespace) -> int:

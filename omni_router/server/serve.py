@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
 
-    from omni_router.server.call import Compiled
-    from omni_router.server.openai_api.guard import Limits
+    from omni_router.server.graph_access import Compiled
+    from omni_router.server.openai.guard import Limits
 
 SHUT_DOWN = 0
 MAX_HEAD = 64 * 1024  # bytes of a request's line and headers: a decision and a key are a few hundred
@@ -39,10 +39,10 @@ def serve(args: argparse.Namespace) -> int:
     """
     environment = read_environment(args)
     _uvicorn()
-    from omni_router.server.ending import GRACE, CutOff, Server, ending_well, leave_soon
     from omni_router.server.health import readiness_of
-    from omni_router.server.openai_api.guard import Limits
+    from omni_router.server.openai.guard import Limits
     from omni_router.server.request_log import RequestLog
+    from omni_router.server.shutdown import GRACE, CutOff, Server, ending_well, leave_soon
 
     limits = Limits.read()
     key = limits.key
@@ -86,11 +86,11 @@ def make_app(
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
-    from omni_router.observe.routes import metrics_routes
+    from omni_router.server.allowed_hosts import HostGuard, allowed_hosts, given_hosts
     from omni_router.server.cors import Cors
     from omni_router.server.health import health_routes
-    from omni_router.server.hosts import HostGuard, allowed_hosts, given_hosts
-    from omni_router.server.openai_api import openai_routes
+    from omni_router.server.metrics import metrics_routes
+    from omni_router.server.openai import openai_routes
     from omni_router.server.root import root_routes
 
     allowed = allowed_hosts(variables, origins=cors)
@@ -142,7 +142,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _tell(environment: Environment, args: argparse.Namespace, port: int, *, with_key: bool) -> None:
-    from omni_router.inference.client import find_token
+    from omni_router.hub.client import find_token
 
     host = f"[{args.host}]" if ":" in args.host else args.host
     reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 (compared, not bound)

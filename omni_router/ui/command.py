@@ -62,7 +62,7 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
 
         folder = args.output_dir or Environment.read().output_dir
         return ServerBackend(args.server), server_banner(args.server, sandbox=runs_sandbox(args.server)), folder
-    from omni_router.inference.client import find_token
+    from omni_router.hub.client import find_token
     from omni_router.routers import OTHER
     from omni_router.services import Services
     from omni_router.ui.local import LocalBackend
