@@ -138,7 +138,7 @@ def services(sandbox: Sandbox, router: ScriptedRouter, route_config: Path, tmp_p
 
 @pytest.fixture(scope="session")
 def semantic(embeddings: Path) -> SemanticRouter:
-    """Return the real embedded router, the one that every command of this process uses too: it takes seconds to load."""
+    """Return the real embedded router, which every command of this process uses too: it takes seconds to load."""
     router = choose_router(replace(Environment.read(router="semantic"), cache_dir=embeddings.parent))
     assert isinstance(router, SemanticRouter)
     return router

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessageChunk
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from omni_router import Services, build_graph
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter
 from tests.calls import ask
 from tests.conftest import ScriptedRouter
 
