@@ -26,7 +26,7 @@ from omni_router.history import label_store as lesson_store
 from omni_router.history.label_file import TABLE, LessonFile
 from omni_router.history.label_store import LessonStore
 from omni_router.history.postgresql import PostgreSQL
-from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.cascade.router import AT_LEAST, SIZE, CascadeRouter, Lesson, LessonBook
 from omni_router.routers.semantic.minilm import packaged_model
 from omni_router.routers.semantic.router import SemanticRouter
@@ -323,7 +323,7 @@ class Large:
     def __init__(self) -> None:
         self.asked = 0
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         self.asked += 1
         return Reply(json.dumps({"route": "question_answering", "model": None, "reason": ""}), 0.9)
 
