@@ -70,7 +70,7 @@ def run(name: str, folder: Path, cache: Path) -> str:
             "supervisor",
             [
                 "worker: ledger\n  120 are booked to travel.",
-                "route: image_generation, model: sandbox/text-to-image-1\n  The picture is saved as ",
+                "route: image_generation, model: sandbox/text-to-image-1\n  The image is saved as ",
                 "route: question_answering, model: sandbox/text-generation-1",
             ],
         ),
@@ -86,7 +86,7 @@ def test_an_example_tells_what_it_is_about(name: str, told: list[str], tmp_path:
 def test_a_person_approves_changes_or_refuses_a_decision(tmp_path: Path, cache: Path) -> None:
     fox, tides, rain, pirate = run("human_approval", tmp_path, cache).split("> ")[1:]
     assert "The person" not in fox
-    assert "The picture is saved as " in fox
+    assert "The image is saved as " in fox
     assert "costs up to $0.80 for a million tokens. The person says: approve\n  [sandbox] Simulated answer" in tides
     assert "image_generation? the router is only" in rain
     assert "says: creative_writing\n  creative_writing? sandbox/text-generation-1 costs" in rain

@@ -17,8 +17,8 @@ from omni_router.history.cooling_file import CoolingFile
 from omni_router.history.protocol import ModelRecord, Use, Verdict
 from omni_router.history.usage import as_entry, fold, fold_verdict, learn, lift_into, read_record
 from omni_router.model_id import is_sandbox_model
-from omni_router.routers.reply import OTHER
 from omni_router.storage.files import Pause, signature
+from omni_router.tasks import OTHER
 
 logger = logging.getLogger("omni_router")
 
