@@ -167,7 +167,8 @@ def image_address(text: str) -> str:
 def _of_ours(path: str, folder: Path) -> str | None:
     """Find a file that a task made by its name in our folder; None where there is none.
 
-    A server may name any path, of its own machine or of this one. What is shown is a copy under a name that nobody guesses; the folder is not served, since there is more in it.
+    A server may name any path, of its own machine or of this one. What is shown is a copy under a name that nobody
+    guesses; the folder is not served, since there is more in it.
     """
     from gradio.processing_utils import save_file_to_cache
     from gradio.utils import get_upload_folder
