@@ -165,7 +165,8 @@ def test_a2a_answers_with_a_file_part_and_names_the_type_in_its_card(services: S
 @pytest.mark.loopback
 @pytest.mark.parametrize("stream", [False, True])
 def test_chat_completions_answer_with_a_link_that_holds_the_audio(services: Services, *, stream: bool) -> None:
-    body = {"messages": [{"role": "user", "content": PROMPT}], "stream": stream}
+    question = {"role": "user", "content": PROMPT}
+    body = {"messages": [question], "stream": stream}
     with openai_server(services) as url:
         answer = httpx.post(f"{url}/chat/completions", json=body, timeout=30)
     assert answer.status_code == 200
@@ -175,7 +176,7 @@ def test_chat_completions_answer_with_a_link_that_holds_the_audio(services: Serv
     else:
         text = answer.json()["choices"][0]["message"]["content"]
     assert text == f"[Generated audio](data:audio/wav;base64,{base64.b64encode(spoken(PROMPT)).decode()})"
-    read = read_messages([*body["messages"], {"role": "assistant", "content": text}], DecisionMemory())
+    read = read_messages([question, {"role": "assistant", "content": text}], DecisionMemory())
     assert read[-1].content == "[Audio attached]", "the model of the next turn does not get megabytes"
 
 

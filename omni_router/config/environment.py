@@ -11,6 +11,7 @@ from platformdirs import user_cache_path
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.cascade.router import SIZE, TARGET
+from omni_router.simulation import is_simulated
 
 RouterName = Literal["auto", "arch", "semantic", "endpoint", "cascade"]
 
@@ -76,11 +77,9 @@ class Environment:
         Raises:
             ConfigurationError: a value is not one of those allowed.
         """
-        from omni_router import _sandbox
-
         sandboxed = _flag("OMNI_SANDBOX", variables) if sandbox is None else sandbox
         folder = output_dir or Path(variables.get("OMNI_OUTPUT_DIR") or "outputs")
-        if sandboxed or _sandbox.active():  # simulated models do not belong in a real history
+        if sandboxed or is_simulated():  # simulated models do not belong in a real history
             usual = folder / "sandbox" / "route_config.json"
         else:
             usual = Path(variables.get("OMNI_ROUTE_CONFIG") or "route_config.json")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omni_router import _sandbox
 from omni_router.artifacts import ArtifactFolder
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
@@ -12,12 +11,14 @@ from omni_router.config.settings import Settings
 from omni_router.decisions.log import DecisionLog
 from omni_router.history import History
 from omni_router.hub.catalog import Catalog, HubCatalog
-from omni_router.hub.client import HubInference, Inference, Token, find_token
+from omni_router.hub.client import HubInference, Inference
 from omni_router.hub.disk_cache import DiskCache
+from omni_router.hub.tokens import Token, find_token
 from omni_router.routers import Router
 from omni_router.selection.routes import fallback_route
 from omni_router.services.history import open_history
 from omni_router.services.telemetry import open_observer
+from omni_router.simulation import is_simulated
 from omni_router.telemetry.observer import Observer
 
 
@@ -70,6 +71,8 @@ class Services:
 
 def open_catalog(environment: Environment, token: Token) -> HubCatalog:
     """Make the catalog of an environment, which keeps what it learns on disk; a sandbox is put in place if wanted."""
-    if environment.sandbox and not _sandbox.active():
-        _sandbox.install()
+    if environment.sandbox and not is_simulated():
+        from omni_router._sandbox import install
+
+        install()
     return HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite"))
