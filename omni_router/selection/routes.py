@@ -23,8 +23,8 @@ def eligible_routes(routes: Iterable[Route], *, picture_now: bool, picture_befor
     can be meant; with one further up both may.
     """
     if picture_now:
-        return [route for route in routes if TASKS[route.task].takes_pictures]
-    return [route for route in routes if picture_before or not TASKS[route.task].takes_pictures]
+        return [route for route in routes if TASKS[route.task].takes_images]
+    return [route for route in routes if picture_before or not TASKS[route.task].takes_images]
 
 
 def routes_with_tools(routes: Iterable[Route]) -> list[Route]:
