@@ -278,7 +278,7 @@ def draw_imports(imports: Imports) -> str:
     for (source, target), count in sorted(imports.arrows.items()):
         parts.append(cell(names.index(source), names.index(target), count, upward=is_upward(source, target)))
     parts.extend(grid(names))
-    legend = "A row imports a column so many times. Right of the diagonal: downward, as it should be; red: upward."
+    legend = "The number says how often the box of a row imports that of a column. Red: against the order of the layers."
     parts.append(f'<text class="note" x="12" y="{MATRIX_TOP + size + 26}">{legend}</text>')
     return "\n".join([*parts, "</svg>\n"])
 
