@@ -34,7 +34,6 @@ from omni_router.routers.cascade.router import (
     _by_route,
 )
 from omni_router.routers.endpoint.fallback import FallbackRouter
-from omni_router.routers.semantic.minilm import packaged_model
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.routers.semantic.single_threaded import one_thread
 from omni_router.services.router import AutoRouter, choose_router
@@ -105,11 +104,9 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def small() -> SemanticRouter:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
-    return SemanticRouter()
+@pytest.fixture
+def small(semantic: SemanticRouter) -> SemanticRouter:
+    return semantic
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from typing_extensions import TypedDict
 
 from omni_router._sandbox import FAULTS, SANDBOX_TOKEN, Sandbox, drawing
 from omni_router.config.settings import Settings
-from omni_router.errors import KINDS, BadPicture, ErrorKind, SpecialistError
+from omni_router.errors import KINDS, BadImage, ErrorKind, SpecialistError
 from omni_router.hub.client import HubInference
 from omni_router.hub.errors import DETAIL_CHARS, kind_of, scrub, specialist_errors
 
@@ -142,7 +142,7 @@ def test_a_code_nobody_knows_leaves_it_to_the_status(code: Any) -> None:
         (UnidentifiedImageError("odd"), "malformed_answer"),
         (binascii.Error("odd"), "malformed_answer"),
         *((kind("odd"), "malformed_answer") for kind in (KeyError, IndexError, TypeError, AttributeError, ValueError)),
-        (BadPicture("no picture"), "bad_image"),
+        (BadImage("no picture"), "bad_image"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
 )
@@ -217,7 +217,7 @@ def test_no_token_is_left_in_what_is_told(said: str) -> None:
     for failure in (
         told(http(401, {"error": said})),
         told(http(403, b"", x_error_message=said)),
-        told(BadPicture(said)),
+        told(BadImage(said)),
         told(http(401, {"error": f"{'x' * (DETAIL_CHARS - 8)}{said}"})),
     ):
         for text in (str(failure), failure.detail, failure.cause, repr(failure.info)):

@@ -709,11 +709,8 @@ def test_notes_tell_what_flatters_or_harms_the_figures(write: Write, parrot: Par
     assert ["examples" in note or "not offered" in note or "without an image" in note for note in notes] == [True] * 3
 
 
-def test_real_semantic_router_on_the_smoke_data(
-    semantic: SemanticRouter, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
-    monkeypatch.setattr("omni_router.services.router._semantic", {})
+@pytest.mark.usefixtures("semantic")
+def test_real_semantic_router_on_the_smoke_data(capsys: Capture) -> None:
     assert main(["eval", str(SMOKE), "--router", "semantic", "--json", "--min-accuracy", "0.75"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["n"] == 100

@@ -167,11 +167,11 @@ def test_an_answer_that_no_model_streams_is_streamed_whole(
 @pytest.mark.parametrize(
     ("address", "says"),
     [
-        (f"data:text/plain;base64,{base64.b64encode(b'I am a text').decode()}", "not a readable picture"),
-        (f"data:image/png;base64,{base64.b64encode(b'I am a text').decode()}", "not a readable picture"),
+        (f"data:text/plain;base64,{base64.b64encode(b'I am a text').decode()}", "not a readable image"),
+        (f"data:image/png;base64,{base64.b64encode(b'I am a text').decode()}", "not a readable image"),
         ("data:image/png;base64,%%%", "base64 is broken"),
-        ("/etc/passwd", "allowed are http(s) addresses and data URLs"),
-        ("file:///etc/passwd", "allowed are http(s) addresses and data URLs"),
+        ("/etc/passwd", "give an http(s) address or a data URL"),
+        ("file:///etc/passwd", "give an http(s) address or a data URL"),
         ("http://", "not the address of an image"),
     ],
 )

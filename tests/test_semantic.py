@@ -19,9 +19,9 @@ from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
 from omni_router.routers import RouteOption, Turn, parse_reply
 from omni_router.routers.semantic.encoder import SentenceEncoder
-from omni_router.routers.semantic.minilm import packaged_model
 from omni_router.routers.semantic.router import MANNER, SemanticRouter
 from omni_router.routers.semantic.training_set import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
+from omni_router.routers.semantic.vector_cache import CachedEncoder
 
 POLICY: list[dict[str, Any]] = json.loads(
     (Path(omni_router.__file__).parent / "config/route_config.json").read_text(encoding="utf-8")
@@ -58,17 +58,19 @@ class CountingEncoder:
 
 @pytest.fixture(scope="module")
 def minilm() -> SentenceEncoder:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
     return SentenceEncoder(manner=MANNER)  # as it ships
 
 
 @pytest.fixture(scope="module")
-def ask(minilm: SentenceEncoder) -> Callable[..., dict[str, Any]]:
-    router = SemanticRouter(minilm)
+def fresh(minilm: SentenceEncoder, embeddings: Path) -> SemanticRouter:
+    """Return a router that has learnt nothing from other tests."""
+    return SemanticRouter(minilm, CachedEncoder(minilm, embeddings))
 
+
+@pytest.fixture(scope="module")
+def ask(fresh: SemanticRouter) -> Callable[..., dict[str, Any]]:
     def ask(*texts: str, routes: Sequence[RouteOption] = WITHOUT_PICTURES) -> dict[str, Any]:
-        reply = router.reply([Turn(role="user", content=text) for text in texts], routes)
+        reply = fresh.reply([Turn(role="user", content=text) for text in texts], routes)
         assert reply.confidence is not None
         assert 0 <= reply.confidence <= 1
         answer: dict[str, Any] = json.loads(reply.text)
@@ -124,12 +126,12 @@ def test_unseen_prompts_reach_their_route_as_often_as_measured(ask: Callable[...
     assert 1 - len(wrong) / len(SMOKE) >= FLOOR, "\n".join(wrong)
 
 
-def test_the_labelled_set_that_ships_is_routed_as_well_as_measured(minilm: SentenceEncoder) -> None:
+def test_the_labelled_set_that_ships_is_routed_as_well_as_measured(fresh: SemanticRouter) -> None:
     document = RouteFile(DEFAULT_POLICY).document()
     lines = LABELLED.read_text(encoding="utf-8").splitlines()
     items = [i for i in read_items(LABELLED, document.routes) if json.loads(lines[i.line - 1])["split"] == "test"]
     asked = [(item.conversation, offers(item, document)) for item in items]
-    told = [json.loads(reply.text)["route"] for reply in SemanticRouter(minilm).replies(asked)]
+    told = [json.loads(reply.text)["route"] for reply in fresh.replies(asked)]
     right = sum(route == item.route for route, item in zip(told, items, strict=True))
     assert right / len(items) >= 0.93  # 95.3 % was measured
 
@@ -200,14 +202,14 @@ def test_a_mixed_policy_refuses_nothing_and_its_described_routes_get_their_reque
     assert ask("turn on the lights", routes=listed)["route"] == "other"
 
 
-def test_routes_without_examples_take_their_share_beside_those_with_some(minilm: SentenceEncoder) -> None:
+def test_routes_without_examples_take_their_share_beside_those_with_some(fresh: SemanticRouter) -> None:
     """Half of the default policy without examples: 75 % of what has a route were right, 59 % by one rule for all."""
     bare = {"casual_conversation", "translation", "creative_writing", "question_answering"}
     document = RouteFile(DEFAULT_POLICY).document()
     routes = {route.name: replace(route, examples=() if route.name in bare else route.examples) for route in ROUTES}
     items = [item for item in read_items(LABELLED, document.routes) if item.route != "other"]
     asked = [(item.conversation, [routes[each.name] for each in offers(item, document)]) for item in items]
-    told = [json.loads(reply.text)["route"] for reply in SemanticRouter(minilm).replies(asked)]
+    told = [json.loads(reply.text)["route"] for reply in fresh.replies(asked)]
     right = [route == item.route for route, item in zip(told, items, strict=True)]
     assert sum(right) / len(items) >= 0.68
 

@@ -185,7 +185,7 @@ def test_what_was_left_empty_or_is_no_picture_is_told_beside_the_field(page: Pag
     page.type("What is this?")
     page.send()
     told = page.one("#omni-notice .omni-problem", "notes.png").text
-    assert "not a readable picture" in told
+    assert "not a readable image" in told
     assert str(tmp_path) not in told
     assert "uploads" not in told
 

@@ -136,7 +136,7 @@ def test_a_run_that_cannot_be_made_tells_why(tmp_path: Path) -> None:
     [
         (Request("  "), "prompt is empty"),
         (Request("What is this?", address="garden.jpg"), "http:// or https://"),
-        (Request("What is this?", address="ftp://example.com/a.png"), "not the address of a picture"),
+        (Request("What is this?", address="ftp://example.com/a.png"), "not the address of an image"),
     ],
 )
 def test_what_cannot_be_sent_is_told_and_stays_in_the_field(request_: Request, told: str, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from omni_router.hub.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limi
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
 from omni_router.hub.session import HubHealth, forget_providers, hub_call
-from omni_router.images import MAX_PIXELS, Resolver, load_picture
+from omni_router.images import MAX_PIXELS, load_image
+from omni_router.images.fetch import Resolver
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -223,7 +224,7 @@ class HubInference:
         """Describe a picture with a model that takes no question; the picture is fetched and checked here."""
         with self._client(model, provider, settings, CAPTION) as client:
             box = _sandbox.active()
-            picture = load_picture(
+            picture = load_image(
                 url,
                 resolve=box.resolve if box else self._resolve,
                 transport=box.transport if box else self._transport,

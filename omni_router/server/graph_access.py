@@ -1,6 +1,7 @@
 """How the server's handlers call the graph: directly, on its own threads, as the user who asks."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -9,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
 from omni_router.config.settings import Settings
-from omni_router.errors import BadPicture, ConfigurationError
+from omni_router.errors import ConfigurationError
 from omni_router.messages import user_message
 from omni_router.nodes._threads import OnOwnThreads
 from omni_router.services import Services
@@ -40,15 +41,13 @@ def _a_node_of(graph: Compiled) -> OnOwnThreads:
 
 
 async def remote_message(text: str, image: str | None = None) -> HumanMessage:
-    """Make a user's message of what came over the network: a picture there is an address, never a file of ours.
+    """Build a user's message from what came over the network, in a thread, since a data URL is decoded.
 
     Raises:
-        InvalidRequest: there is neither text nor picture.
-        BadPicture: the picture is none, or no http(s) address or data URL.
+        InvalidRequest: there is neither text nor image.
+        BadImage: the image is not readable, or neither an http(s) address nor a data URL.
     """
-    if image is not None and image.partition(":")[0].lower() not in ("http", "https", "data"):
-        raise BadPicture(f"{image[:100]!r} is not the address of a picture: give an http(s) address or a data URL")
-    return await to_thread.run_sync(user_message, text, image)  # a data URL is decoded
+    return await to_thread.run_sync(partial(user_message, text, image, local_files=False))
 
 
 def identity_of(user: object) -> str:

@@ -7,7 +7,7 @@ from langgraph.graph import StateGraph
 from mcp.client.client import Client
 
 from omni_router import Settings, build_graph
-from omni_router.errors import BadPicture, ConfigurationError
+from omni_router.errors import BadImage, ConfigurationError
 from omni_router.server.graph_access import config_for, remote_message, services_of, settings_with
 from omni_router.server.mcp import mcp_server
 from omni_router.services import Services
@@ -44,7 +44,7 @@ def test_another_graph_is_refused() -> None:
 
 @pytest.mark.parametrize("picture", ["/etc/hostname", "file:///etc/hostname", "cat.png", ""])
 def test_what_comes_over_the_network_names_no_file(picture: str) -> None:
-    with pytest.raises(BadPicture, match="http"):
+    with pytest.raises(BadImage, match="http"):
         asyncio.run(remote_message("What is this?", picture))
 
 

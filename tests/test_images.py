@@ -14,9 +14,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from omni_router import images as pictures
-from omni_router.errors import BadPicture, InvalidRequest
-from omni_router.images import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_REDIRECTS, load_picture
+from omni_router.errors import BadImage, InvalidRequest
+from omni_router.images import FORMATS, MAX_BYTES, MAX_PIXELS, fetch, load_image
+from omni_router.images.fetch import MAX_REDIRECTS
 from omni_router.messages import user_message
 
 PUBLIC = "93.184.216.34"
@@ -63,7 +63,7 @@ class Net:
         return self.answer(request)
 
     def load(self, url: str = URL) -> bytes:
-        return load_picture(url, resolve=self.resolve, transport=httpx.MockTransport(self._answer))
+        return load_image(url, resolve=self.resolve, transport=httpx.MockTransport(self._answer))
 
 
 def redirect(location: str, status: int = 302) -> httpx.Response:
@@ -84,7 +84,7 @@ def test_a_local_picture_becomes_a_data_url_of_its_real_type(tmp_path: Path, nam
     path.write_bytes(encoded(name))
     url = image_url_of(user_message("What is this?", image=path))
     assert url == data_url(path.read_bytes(), mime_type)
-    assert load_picture(url) == path.read_bytes()
+    assert load_image(url) == path.read_bytes()
     assert image_url_of(user_message("What is this?", image=str(path))) == url
 
 
@@ -118,7 +118,7 @@ def test_a_data_url_goes_on_as_it_is_once_it_is_checked() -> None:
     ["data:image/png;base64,AAAA", "data:text/plain,hi", "https://", "http:///a", "http://exa mple.com/a"],
 )
 def test_what_cannot_be_a_pictures_address_is_refused(url: str) -> None:
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadImage):
         user_message("What is this?", image=url)
 
 
@@ -142,7 +142,7 @@ def test_the_scheme_of_an_address_may_be_in_capitals() -> None:
 def test_a_file_that_is_no_usable_picture_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(BadPicture, match="not a readable picture") as told:
+    with pytest.raises(BadImage, match="not a readable image") as told:
         user_message("What is this?", image=path)
     assert str(path) in str(told.value)
     assert isinstance(told.value, InvalidRequest)
@@ -151,20 +151,33 @@ def test_a_file_that_is_no_usable_picture_is_named(tmp_path: Path, name: str, co
 @pytest.mark.parametrize("name", ["missing.png", "no/such/folder.png", "x" * 300, "a\0b"])
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadPicture, match="cannot be read") as told:
+    with pytest.raises(BadImage, match="cannot be read") as told:
         user_message("What is this?", image=name)
     assert name.replace("\0", "\\x00") in str(told.value)
 
 
 @pytest.mark.parametrize("address", ["ftp://example.org/a.png", "file:///etc/passwd", "s3://bucket/a.png"])
 def test_an_address_that_is_not_read_is_named_in_a_message(address: str) -> None:
-    with pytest.raises(BadPicture, match="http") as told:
+    with pytest.raises(BadImage, match="http") as told:
         user_message("What is this?", image=address)
     assert address in str(told.value)
 
 
+@pytest.mark.parametrize("name", ["flower.png", "{folder}/flower.png", "file://{folder}/flower.png", "", "  "])
+def test_over_a_network_no_local_file_is_read(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "flower.png").write_bytes(PNG)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadImage, match=r"give an http\(s\) address or a data URL"):
+        user_message("What is this?", image=name.format(folder=tmp_path), local_files=False)
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.png", data_url(PNG)])
+def test_over_a_network_addresses_and_data_urls_are_taken(url: str) -> None:
+    assert image_url_of(user_message("What is this?", image=url, local_files=False)) == url
+
+
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(BadPicture, match="not a file") as told:
+    with pytest.raises(BadImage, match="not a file") as told:
         user_message("What is this?", image=tmp_path)
     assert str(tmp_path) in str(told.value)
 
@@ -172,7 +185,7 @@ def test_a_folder_is_no_picture(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(BadPicture, match="not a file"):
+    with pytest.raises(BadImage, match="not a file"):
         user_message("What is this?", image=tmp_path / "pipe.png")
 
 
@@ -180,7 +193,7 @@ def test_a_file_over_the_byte_limit_is_refused_before_it_is_read(tmp_path: Path)
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(BadPicture, match=f"{MAX_BYTES + 1} bytes") as told:
+    with pytest.raises(BadImage, match=f"{MAX_BYTES + 1} bytes") as told:
         user_message("What is this?", image=path)
     assert str(path) in str(told.value)
 
@@ -190,23 +203,23 @@ def test_more_pixels_than_allowed_are_refused_whatever_the_file_size(tmp_path: P
     path = tmp_path / "bomb.png"
     path.write_bytes(declared(width, height))
     assert path.stat().st_size < 200
-    with pytest.raises(BadPicture, match="pixels") as told:
+    with pytest.raises(BadImage, match="pixels") as told:
         user_message("What is this?", image=path)
     assert str(path) in str(told.value)
     assert str(MAX_PIXELS) in str(told.value)
 
 
 def test_as_many_pixels_as_allowed_are_taken() -> None:
-    assert load_picture(data_url(declared(10_000, 5_000)))
+    assert load_image(data_url(declared(10_000, 5_000)))
 
 
 # ---- data URLs
 
 
 def test_a_good_data_url_gives_its_bytes() -> None:
-    assert load_picture(data_url(PNG)) == PNG
-    assert load_picture(data_url(PNG, "image/jpeg")) == PNG  # what it is counts, not what it says
-    assert load_picture(data_url(PNG).replace("data:", "DATA:")) == PNG
+    assert load_image(data_url(PNG)) == PNG
+    assert load_image(data_url(PNG, "image/jpeg")) == PNG  # what it is counts, not what it says
+    assert load_image(data_url(PNG).replace("data:", "DATA:")) == PNG
 
 
 @pytest.mark.parametrize(
@@ -224,13 +237,13 @@ def test_a_good_data_url_gives_its_bytes() -> None:
     ],
 )
 def test_a_bad_data_url_is_a_bad_picture(url: str) -> None:
-    with pytest.raises(BadPicture):
-        load_picture(url)
+    with pytest.raises(BadImage):
+        load_image(url)
 
 
 def test_a_data_url_over_the_byte_limit_is_refused() -> None:
-    with pytest.raises(BadPicture, match=f"at most {MAX_BYTES}"):
-        load_picture(data_url(PNG + bytes(MAX_BYTES)))
+    with pytest.raises(BadImage, match=f"at most {MAX_BYTES}"):
+        load_image(data_url(PNG + bytes(MAX_BYTES)))
 
 
 # ---- what may be fetched
@@ -252,7 +265,7 @@ def test_a_data_url_over_the_byte_limit_is_refused() -> None:
 )
 def test_an_address_that_is_not_public_is_never_connected_to(address: str) -> None:
     net = Net(pictures_example=[address])
-    with pytest.raises(BadPicture, match=r"pictures\.example is not a public address"):
+    with pytest.raises(BadImage, match=r"pictures\.example is not a public address"):
         net.load()
     assert net.seen == []
 
@@ -264,7 +277,7 @@ def test_a_public_address_is_connected_to(address: str) -> None:
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
     net = Net(pictures_example=[PUBLIC, "10.0.0.1"])
-    with pytest.raises(BadPicture, match="public"):
+    with pytest.raises(BadImage, match="public"):
         net.load()
     assert net.seen == []
 
@@ -274,10 +287,8 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
 )
 @pytest.mark.enable_socket  # for the look-up of names that need no name server; nothing is connected to
 def test_with_the_real_look_up_every_spelling_of_this_machine_is_refused(host: str) -> None:
-    with pytest.raises(BadPicture):
-        load_picture(
-            f"http://{host}:9/a.png", transport=httpx.MockTransport(lambda _: httpx.Response(200, content=PNG))
-        )
+    with pytest.raises(BadImage):
+        load_image(f"http://{host}:9/a.png", transport=httpx.MockTransport(lambda _: httpx.Response(200, content=PNG)))
 
 
 @pytest.mark.parametrize(
@@ -298,7 +309,7 @@ def test_with_the_real_look_up_every_spelling_of_this_machine_is_refused(host: s
 )
 def test_what_is_no_http_address_is_refused_without_a_look_up(url: str) -> None:
     net = Net()
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadImage):
         net.load(url)
     assert net.seen == []
     assert net.looked_up == []
@@ -312,7 +323,7 @@ def test_the_connection_goes_to_the_checked_address_under_the_name() -> None:
     assert request.headers["host"] == "pictures.example:8443"
     assert request.extensions["sni_hostname"] == "pictures.example"
     assert "authorization" not in request.headers
-    assert 0 < request.extensions["timeout"]["read"] <= pictures.TIMEOUT
+    assert 0 < request.extensions["timeout"]["read"] <= fetch.TIMEOUT
 
 
 def test_an_ipv6_address_is_put_in_brackets() -> None:
@@ -335,7 +346,7 @@ def test_a_name_that_changes_its_address_cannot_matter_as_it_is_looked_up_once()
         seen.append(request)
         return httpx.Response(200, content=PNG)
 
-    assert load_picture(URL, resolve=resolve, transport=httpx.MockTransport(answer)) == PNG
+    assert load_image(URL, resolve=resolve, transport=httpx.MockTransport(answer)) == PNG
     assert asked == ["pictures.example"]
     assert [request.url.host for request in seen] == [PUBLIC]
 
@@ -365,7 +376,7 @@ def test_each_redirect_is_looked_up_and_checked_anew() -> None:
 )
 def test_a_redirect_to_a_private_address_is_refused(location: str) -> None:
     net = Net(lambda _: redirect(location), inside_example=["169.254.169.254"])
-    with pytest.raises(BadPicture, match=r"inside\.example is not a public address"):
+    with pytest.raises(BadImage, match=r"inside\.example is not a public address"):
         net.load()
     assert len(net.seen) == 1
 
@@ -375,7 +386,7 @@ def test_a_redirect_to_a_private_address_is_refused(location: str) -> None:
 )
 def test_a_redirect_to_another_scheme_is_refused(location: str) -> None:
     net = Net(lambda _: redirect(location))
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadImage):
         net.load()
     assert len(net.seen) == 1
 
@@ -391,20 +402,20 @@ def test_a_relative_redirect_stays_with_the_name() -> None:
 
 def test_a_redirect_loop_ends() -> None:
     net = Net(lambda request: redirect(str(request.url.copy_with(host="pictures.example"))))
-    with pytest.raises(BadPicture, match="redirects"):
+    with pytest.raises(BadImage, match="redirects"):
         net.load()
     assert len(net.seen) == MAX_REDIRECTS + 1
 
 
 def test_slow_redirects_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "TIMEOUT", 0.2)
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
 
     def slow(_: httpx.Request) -> httpx.Response:
         time.sleep(0.15)
         return redirect("/again")
 
     net = Net(slow)
-    with pytest.raises(BadPicture, match="did not arrive"):
+    with pytest.raises(BadImage, match="did not arrive"):
         net.load()
     assert len(net.seen) == 2
 
@@ -430,17 +441,17 @@ class Drip(httpx.SyncByteStream):
 
 def test_too_many_bytes_are_noticed_while_they_stream() -> None:
     body = Drip(bytes(2**20), 0)
-    with pytest.raises(BadPicture, match=f"more than {MAX_BYTES} bytes"):
+    with pytest.raises(BadImage, match=f"more than {MAX_BYTES} bytes"):
         Net(lambda _: httpx.Response(200, stream=body)).load()
     assert body.given == MAX_BYTES + 2**20
     assert body.closed
 
 
 def test_a_slow_drip_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "TIMEOUT", 0.2)
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.2)
     body = Drip(b"x", 0.03)
     start = time.monotonic()
-    with pytest.raises(BadPicture, match="did not arrive"):
+    with pytest.raises(BadImage, match="did not arrive"):
         Net(lambda _: httpx.Response(200, stream=body)).load()
     assert time.monotonic() - start < 2
     assert body.closed
@@ -448,7 +459,7 @@ def test_a_slow_drip_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("status", [201, 204, 304, 400, 401, 403, 404, 410, 429, 500, 503])
 def test_an_http_error_is_a_bad_picture_that_names_host_and_status(status: int) -> None:
-    with pytest.raises(BadPicture, match=rf"pictures\.example answered {status}"):
+    with pytest.raises(BadImage, match=rf"pictures\.example answered {status}"):
         Net(lambda _: httpx.Response(status, content=PNG if status not in (204, 304) else b"")).load()
 
 
@@ -457,18 +468,18 @@ def test_a_broken_connection_is_a_bad_picture(failure: type[httpx.TransportError
     def fail(request: httpx.Request) -> httpx.Response:
         raise failure("broken", request=request)
 
-    with pytest.raises(BadPicture, match=failure.__name__):
+    with pytest.raises(BadImage, match=failure.__name__):
         Net(fail).load()
 
 
 def test_a_body_whose_encoding_is_broken_is_a_bad_picture() -> None:
     headers = {"content-encoding": "gzip"}
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadImage):
         Net(lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"no gzip"))).load()
 
 
 def test_a_page_in_place_of_a_picture_is_a_bad_picture() -> None:
-    with pytest.raises(BadPicture, match="not a readable picture"):
+    with pytest.raises(BadImage, match="not a readable image"):
         Net(lambda _: httpx.Response(200, html="<html></html>", headers={"content-type": "image/png"})).load()
 
 
@@ -477,13 +488,13 @@ def test_a_name_that_cannot_be_looked_up_is_a_bad_picture(failure: Exception) ->
     def resolve(_: str) -> Iterable[str]:
         raise failure
 
-    with pytest.raises(BadPicture, match=r"pictures\.example cannot be looked up"):
-        load_picture(URL, resolve=resolve)
+    with pytest.raises(BadImage, match=r"pictures\.example cannot be looked up"):
+        load_image(URL, resolve=resolve)
 
 
 @pytest.mark.parametrize("found", [[], ["not an address"]])
 def test_a_look_up_that_gives_no_address_is_a_bad_picture(found: list[str]) -> None:
     net = Net(pictures_example=found)
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadImage):
         net.load()
     assert net.seen == []

@@ -1,4 +1,4 @@
-"""What of an image's bytes says its format and size, without the metadata before it.
+"""Cut an image to the bytes that say its format and size, without metadata.
 
 Pillow reads metadata piece by piece, and joins some of it anew with each: a few megabytes of comments take seconds
 to minutes, and 64 KB of Exif can ask for a hundred megabytes. Nothing here needs metadata, so Pillow is not shown any.
@@ -12,16 +12,16 @@ _JPEG, _GIF, _PNG = b"\xff\xd8\xff", b"GIF8", b"\x89PNG\r\n\x1a\n"
 _PADDING, _START_OF_SCAN = 0xFF, 0xDA
 _TABLES = {0xC4, 0xCC, 0xDB, 0xDD}  # Huffman, arithmetic, quantization, restart interval
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # hold width and height
-_ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}  # markers that nothing belongs to
+_ALONE = {0x00, 0x01, *range(0xD0, 0xDA)}  # markers without a segment
 _GIF_EXTENSION, _GIF_FRAME, _GIF_END = 0x21, 0x2C, b";"
 _GIF_FRAME_BYTES = 1 + 9 + 3 * 256 + 1  # its description, colours, and the first byte of the data
 
 
 def header_of(data: bytes) -> bytes:
-    """Return what Pillow has to be shown of an image to tell its format and size: at most all of it.
+    """Return the part of an image that Pillow needs to see its format and size; at most all of it.
 
     Raises:
-        ValueError: it ends before its pixels, or is in more pieces than an encoder makes.
+        ValueError: it ends before its pixels, or has more pieces than an encoder writes.
     """
     if data.startswith(_JPEG):
         return _jpeg(data)
@@ -33,8 +33,8 @@ def header_of(data: bytes) -> bytes:
 
 
 def _jpeg(data: bytes) -> bytes:
-    """Keep tables and frames up to the first scan; what follows are pixels, and perhaps more images (MPO)."""
-    kept, at = [data[:2]], 2
+    """Keep tables and frames up to the first scan; pixels, and perhaps more images (MPO), follow."""
+    segments, at = [data[:2]], 2
     for _ in range(MOST_BLOCKS):
         at = data.find(b"\xff", at)
         if at < 0 or at + 4 > len(data):
@@ -47,15 +47,15 @@ def _jpeg(data: bytes) -> bytes:
         else:
             end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
             if marker in _FRAMES or marker in _TABLES or marker == _START_OF_SCAN:
-                kept.append(data[at:end])
+                segments.append(data[at:end])
             if marker == _START_OF_SCAN:
-                return b"".join(kept)
+                return b"".join(segments)
             at = end
     raise ValueError("the JPEG has too many segments")
 
 
 def _gif(data: bytes) -> bytes:
-    """Keep the screen's description and that of the first frame; comments and other extensions stand between them."""
+    """Keep the descriptions of the screen and of the first frame, without the comments and extensions between them."""
     start = at = 13 + _colours(data[10:11])
     blocks = iter(range(MOST_BLOCKS))
     for _ in blocks:
@@ -72,12 +72,12 @@ def _gif(data: bytes) -> bytes:
 
 
 def _colours(flags: bytes) -> int:
-    """Return how many bytes the table of colours takes that the flags tell of."""
+    """Return the size in bytes of the table of colours that the flags announce."""
     return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
 
 
 def _after_blocks(data: bytes, at: int, blocks: Iterator[int]) -> int:
-    """Return where a row of GIF's blocks ends, each of which begins with its length; an empty one is the last."""
+    """Return where a row of GIF blocks ends: each begins with its length, and an empty one is the last."""
     for _ in blocks:
         length = int.from_bytes(data[at : at + 1], "big")
         at += 1 + length
