@@ -97,7 +97,6 @@ def test_wheel_holds_the_package_and_nothing_else_at_top_level(wheel: Path) -> N
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_readme_code_runs(number: int, semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
     monkeypatch.setenv("OMNI_ROUTER", "semantic")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

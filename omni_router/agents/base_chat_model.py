@@ -14,7 +14,7 @@ from omni_router.agents.isolation import RunIdRecorder
 from omni_router.agents.parameters import read_fields, refuse_routing_only, update_settings
 from omni_router.agents.profile import DEFAULT_PROFILE, estimate_message_tokens, estimate_tokens
 from omni_router.config.settings import Settings, SettingsFields
-from omni_router.services.lazy import once
+from omni_router.services import lazy
 
 
 class GraphSource(NamedTuple):
@@ -31,7 +31,7 @@ class LazyGraph:
     def __init__(self, source: GraphSource) -> None:
         """Take what the graph is built from."""
         self.source = source
-        self.compiled = once(self._compile)
+        self.compiled = lazy(self._compile)
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "LazyGraph":
         """Return itself: its connections and loaded models cannot be copied."""

@@ -4,11 +4,11 @@ MCP's SDK may be 2.x or 1.x: many packages that are installed beside this one ta
 differently stands at the top of this module.
 """
 
-import base64
 from contextlib import aclosing
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 from anyio import to_thread
 from mcp.server.transport_security import TransportSecuritySettings
@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route as HttpRoute
 from typing_extensions import TypedDict
 
+from omni_router.artifacts import Artifact, artifact_base64, kind_of
 from omni_router.config.settings import Settings
 from omni_router.errors import OmniRouterError
 from omni_router.events import DecisionMade, Finished, astream
@@ -89,7 +90,7 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
     async def ask(
         prompt: Prompt, ctx: ToolContext, image: Image = None, route: Route = None
     ) -> Annotated[CallToolResult, RunResult]:
-        """Route a prompt, call the model that was chosen, and return its answer, with images beside it."""
+        """Route a prompt, call the model that was chosen, and return its answer, with generated files beside it."""
         return await _run(graph, ctx, prompt, image, settings_with(graph, **({"route": route} if route else {})))
 
     @server.tool(title="Route", annotations=OWN_RECORD)
@@ -150,16 +151,13 @@ async def _run(graph: Compiled, ctx: ToolContext, prompt: str, image: str | None
 
 
 def _tool_result(state: dict[str, Any]) -> CallToolResult:
-    """Return the answer, the explanation or the decision as text, with images beside it, and the result as JSON."""
+    """Return the answer, the explanation or the decision as text, with files beside it, and the result as JSON."""
     result = RunResult.from_state(state)
     public = result.redact_paths().for_audience(SERVER)
     text = public.text(state)
     if not result.attempts and not result.error:  # only routed
         text = _decision_text(result)
-    content = [{"type": "text", "text": text}]
-    for artifact in result.artifacts:
-        data = base64.b64encode(Path(artifact["path"]).read_bytes()).decode()
-        content.append({"type": "image", "data": data, "mimeType": artifact["mime_type"]})
+    content = [{"type": "text", "text": text}, *map(_block, result.artifacts)]
     return CallToolResult.model_validate(
         {"content": content, "structuredContent": public.as_json(), "isError": result.error is not None}
     )
@@ -167,3 +165,12 @@ def _tool_result(state: dict[str, Any]) -> CallToolResult:
 
 def _decision_text(result: RunResult) -> str:
     return f"{result.route}: {result.model} ({result.reason})"
+
+
+def _block(artifact: Artifact) -> dict[str, Any]:
+    """Return a file as MCP's content of its kind, or as an embedded resource where there is none."""
+    kind, data, mime_type = kind_of(artifact), artifact_base64(artifact), artifact["mime_type"]
+    if kind in ("image", "audio"):
+        return {"type": kind, "data": data, "mimeType": mime_type}
+    uri = f"file:///{quote(Path(artifact['path']).name)}"  # its name alone: the folder is not for clients
+    return {"type": "resource", "resource": {"uri": uri, "mimeType": mime_type, "blob": data}}

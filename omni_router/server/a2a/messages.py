@@ -1,6 +1,5 @@
 """Convert between the parts of A2A and the messages of the graph."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +7,10 @@ from a2a.helpers import get_message_text, get_text_parts, new_data_part, new_raw
 from a2a.types import Message, Part, Role, Task, TaskState
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
+from omni_router.artifacts import Artifact
 from omni_router.errors import InvalidRequest
 from omni_router.hints import SERVER
+from omni_router.images import data_url
 from omni_router.run_result import RunResult
 from omni_router.server.graph_access import remote_message
 
@@ -21,12 +22,12 @@ async def user_message_of(message: Message) -> HumanMessage:
 
     Raises:
         InvalidRequest: there is neither, or more than one image.
-        BadPicture: the picture is none.
+        BadImage: the image is not readable.
     """
-    images = [address for part in message.parts if (address := _address(part))]
-    if len(images) > 1:
-        raise InvalidRequest(f"a message may hold one image, this one has {len(images)}")
-    return await remote_message(get_message_text(message), images[0] if images else None)
+    addresses = [address for part in message.parts if (address := _address(part))]
+    if len(addresses) > 1:
+        raise InvalidRequest(f"a message may hold one image, this one has {len(addresses)}")
+    return await remote_message(get_message_text(message), addresses[0] if addresses else None)
 
 
 def _address(part: Part) -> str | None:
@@ -34,7 +35,7 @@ def _address(part: Part) -> str | None:
         return str(part.url)
     if not part.HasField("raw"):
         return None
-    return f"data:{part.media_type or 'image/png'};base64,{base64.b64encode(part.raw).decode()}"
+    return data_url(part.raw, part.media_type or "image/png")
 
 
 async def turns_of(tasks: Sequence[Task]) -> list[AnyMessage]:
@@ -53,10 +54,14 @@ async def turns_of(tasks: Sequence[Task]) -> list[AnyMessage]:
 
 
 def answer_parts(text: str, result: RunResult) -> list[Part]:
-    """Return the answer as a text part, the result as a data part, and each generated image as a file part."""
-    images = [Path(artifact["path"]) for artifact in result.artifacts]
+    """Return the answer as a text part, the result as a data part, and each file as a part of its type."""
     return [
         new_text_part(text, media_type="text/plain"),
         new_data_part(result.redact_paths().for_audience(SERVER).as_json(), media_type="application/json"),
-        *(new_raw_part(path.read_bytes(), media_type="image/png", filename=path.name) for path in images),
+        *map(_file_part, result.artifacts),
     ]
+
+
+def _file_part(artifact: Artifact) -> Part:
+    path = Path(artifact["path"])
+    return new_raw_part(path.read_bytes(), media_type=artifact["mime_type"], filename=path.name)

@@ -1,15 +1,14 @@
 """The result of a run as OpenAI's clients read it."""
 
-import base64
 import json
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from langchain_core.messages import AIMessage
 
+from omni_router.artifacts import artifact_data_url, kind_of
 from omni_router.hints import HTTP
 from omni_router.run_result import RunResult
 from omni_router.server.openai.errors import failed_run
@@ -51,19 +50,14 @@ def answer_of(state: Mapping[str, Any]) -> AIMessage:
 
 
 def text_of(state: Mapping[str, Any], answer: AIMessage) -> str:
-    """Return the answer's text; an image is embedded as Markdown, which chat pages show."""
-    images = [f"![Generated picture]({data_url(artifact)})" for artifact in state.get("artifacts") or []]
-    return "\n\n".join(images) or str(answer.text)
+    """Return the answer's text; files are embedded as Markdown, which chat pages show."""
+    return "\n\n".join(map(_markdown, state.get("artifacts") or [])) or str(answer.text)
 
 
-def data_url(artifact: Mapping[str, Any]) -> str:
-    """Return the file of an artifact as a data URL."""
-    return f"data:{artifact['mime_type']};base64,{base64_of(artifact)}"
-
-
-def base64_of(artifact: Mapping[str, Any]) -> str:
-    """Return the file of an artifact as base64."""
-    return base64.b64encode(Path(artifact["path"]).read_bytes()).decode()
+def _markdown(artifact: Mapping[str, Any]) -> str:
+    kind = kind_of(artifact)
+    link = f"[Generated {kind}]({artifact_data_url(artifact)})"
+    return f"!{link}" if kind == "image" else link
 
 
 def completion(state: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:

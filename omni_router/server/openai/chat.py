@@ -60,6 +60,7 @@ def _prepare(api: Api, request: Request, body: Mapping[str, Any], **settings: An
 
     Raises:
         ApiError: something in it cannot be served.
+        BadImage: an image is not readable.
     """
     chat_request = read_as(ChatRequest, body)
     routes = services_of(api.graph).policy.routes()

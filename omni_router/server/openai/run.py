@@ -16,8 +16,8 @@ from omni_router.server.graph_access import Compiled, config_for, identity_of, s
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.tasks import TASKS
 
-# Nodes whose messages are the answer as it comes. That of an image names a file, which is not for clients.
-_SPEAKING = frozenset(task.node for name, task in TASKS.items() if name != "text-to-image")
+# Nodes whose messages are the answer as it comes; the message beside a file names its path, which is not for clients.
+_SPEAKING = frozenset(task.node for task in TASKS.values() if task.output is None)
 
 
 @dataclass(frozen=True)
