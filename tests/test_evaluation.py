@@ -23,9 +23,9 @@ from omni_router.evaluation.compare import mcnemar
 from omni_router.evaluation.data import Item, read_items
 from omni_router.evaluation.metrics import Outcome
 from omni_router.evaluation.run import evaluate, offers, read
+from omni_router.messages import IMAGE_MARK
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.cascade.router import CascadeRouter, Lesson
-from omni_router.routers.conversation import PICTURE
 from omni_router.routers.semantic.router import Judgement, SemanticRouter
 
 SMOKE = Path(__file__).parent / "data" / "routing_smoke.jsonl"
@@ -245,7 +245,7 @@ def test_every_form_of_a_line_is_read(write: Write) -> None:
     assert (first.route, first.line, talk.line) == ("casual_conversation", 1, 3)
     assert [turn["content"] for turn in talk.conversation] == ["hi", "yes?", "bye"]
     assert [item.follow_up for item in (first, talk)] == [False, True]
-    assert picture.conversation[-1]["content"] == f"what is it?\n{PICTURE}"
+    assert picture.conversation[-1]["content"] == f"what is it?\n{IMAGE_MARK}"
     assert (blocks.picture_now, blocks.text) == (True, "look")
     assert names(picture) == ["image_understanding"]
     assert names(earlier) == [route.name for route in POLICY.routes]

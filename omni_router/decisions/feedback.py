@@ -12,8 +12,8 @@ from omni_router.decisions.why import open_log
 from omni_router.errors import InvalidRequest
 from omni_router.history import History, Verdict
 from omni_router.history.protocol import ModelRecord
+from omni_router.messages import IMAGE_MARK, newest_user_text
 from omni_router.routers import OTHER
-from omni_router.routers.conversation import PICTURE, newest_user_text
 from omni_router.services.history import open_history
 
 if TYPE_CHECKING:  # LangGraph and the Hub's client come with it, and a verdict needs neither
@@ -80,7 +80,7 @@ def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
     file = RouteFile(environment.route_config)
     turns = entry["asked"].get("conversation", [])
     asked = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
-    text = asked.replace(PICTURE, "").strip()  # an example is words
+    text = asked.replace(IMAGE_MARK, "").strip()  # an example is words
     verdict = read_verdict(entry, said, text, file)
     history: History = open_history(environment, file)
     counted = counts(verdict, history.models(verdict.route))

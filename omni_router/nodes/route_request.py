@@ -10,8 +10,9 @@ from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.hub.capabilities import needs_of
+from omni_router.messages import has_image, newest_user_message, newest_user_text
 from omni_router.routers import Reply, RouteOption, Router, Turn, parse_reply
-from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
+from omni_router.routers.conversation import render_conversation
 from omni_router.selection.candidates import line_up
 from omni_router.selection.order import MAX_CANDIDATES, eligible_routes
 from omni_router.selection.overrides import answered_by, routes_for, settle
@@ -31,13 +32,13 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     """
     messages = state.get("messages", [])
     newest = newest_user_message(messages)
-    if newest is None or not (newest_user_text(messages) or has_picture(newest)):
+    if newest is None or not (newest_user_text(messages) or has_image(newest)):
         raise InvalidRequest("there is nothing to answer: give a user message with a text or a picture")
     known = services.policy.routes()
     offered = eligible_routes(
         known,
-        picture_now=has_picture(newest),
-        picture_before=any(has_picture(message) for message in messages),
+        picture_now=has_image(newest),
+        picture_before=any(has_image(message) for message in messages),
     )
     routes = routes_for(settings, offered, known, services.catalog)
     previous = _previous(state)

@@ -13,7 +13,7 @@ from collections.abc import Container, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from omni_router.routers.conversation import PICTURE
+from omni_router.messages import IMAGE_MARK
 from omni_router.routers.protocol import Reply, RouteOption, Turn
 from omni_router.routers.reply import OTHER
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
@@ -207,8 +207,8 @@ class Said(NamedTuple):
 
 def _said(conversation: Sequence[Turn]) -> Said:
     turns = [turn["content"] for turn in conversation if turn["role"] == "user"] or [""]
-    texts = [turn.replace(PICTURE, " ").strip() for turn in turns[-TURNS:]]
-    return Said(texts[-1], "\n".join(filter(None, texts)), PICTURE in turns[-1])
+    texts = [turn.replace(IMAGE_MARK, " ").strip() for turn in turns[-TURNS:]]
+    return Said(texts[-1], "\n".join(filter(None, texts)), IMAGE_MARK in turns[-1])
 
 
 def _learned(routes: Sequence[RouteOption]) -> frozenset[str]:

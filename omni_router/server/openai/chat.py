@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from omni_router.config.settings import Settings
-from omni_router.routers.conversation import newest_user_text
+from omni_router.messages import newest_user_text
 from omni_router.server.graph_access import services_of
 from omni_router.server.openai.answers import answer_of, completion, headers_of, text_of
 from omni_router.server.openai.bodies import ignored_names, read_as, read_json

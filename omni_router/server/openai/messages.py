@@ -17,8 +17,7 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from omni_router.errors import InvalidRequest
-from omni_router.messages import user_message
-from omni_router.routers.conversation import PICTURE, newest_user_text
+from omni_router.messages import IMAGE_MARK, newest_user_text, user_message
 from omni_router.server.json_shape import check_values
 from omni_router.server.openai.errors import ApiError, shown
 from omni_router.server.openai.memory import DecisionMemory, request_digest
@@ -44,7 +43,8 @@ def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessa
             request = request_digest(newest_user_text([newest]))  # once, however many answers follow it
         elif isinstance(newest, AIMessage):
             newest.response_metadata.update(memory.recall(newest, request))
-            newest.content = _OUR_PICTURE.sub(PICTURE, str(newest.text))  # after the recall, which knows it as it was
+            # After the recall, which knows the text as it was.
+            newest.content = _OUR_PICTURE.sub(IMAGE_MARK, str(newest.text))
     return _with_a_request(read)
 
 

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from omni_router.routers.conversation import newest_user_text
+from omni_router.messages import newest_user_text
 from omni_router.server.openai.answers import (
     answer_of,
     finish_reason,
