@@ -6,7 +6,6 @@ lines that were meant for the loop.
 """
 
 import argparse
-import base64
 import os
 import stat
 import struct
@@ -14,7 +13,7 @@ import sys
 
 from omni_router.arguments import STDIN
 from omni_router.demo import Query
-from omni_router.errors import BadPicture, InvalidRequest
+from omni_router.errors import BadImage, InvalidRequest
 
 MAX_TEXT = 2**20  # bytes: 250,000 tokens, more than what most models take
 
@@ -24,7 +23,7 @@ def asked(args: argparse.Namespace) -> Query:
 
     Raises:
         InvalidRequest: stdin holds nothing, too much, or no text.
-        BadPicture: it holds no picture.
+        BadImage: it does not hold an image.
     """
     prompt, image = args.prompt, args.image_url
     if prompt == STDIN:
@@ -36,7 +35,7 @@ def asked(args: argparse.Namespace) -> Query:
         prompt = f"{prompt}\n\n{below}" if below.strip() else prompt
         if not below.strip():
             _tell("stdin is empty; only the prompt is sent")
-    return Query(prompt, _picture() if image == STDIN else image)
+    return Query(prompt, _image() if image == STDIN else image)
 
 
 def lies_unread() -> bool:
@@ -66,14 +65,14 @@ def _text() -> str:
         raise InvalidRequest(f"stdin is not valid UTF-8: {wrong}; convert it, for example with iconv") from error
 
 
-def _picture() -> str:
-    from omni_router.images import MAX_BYTES, picture_type
+def _image() -> str:
+    from omni_router.images import MAX_BYTES, image_data_url
 
     data = _read(MAX_BYTES)
     try:
-        return f"data:{picture_type(data)};base64,{base64.b64encode(data).decode()}"
-    except BadPicture as error:
-        raise BadPicture(f"stdin: {error}") from error
+        return image_data_url(data)
+    except BadImage as error:
+        raise BadImage(f"stdin: {error}") from error
 
 
 def _read(most: int) -> bytes:

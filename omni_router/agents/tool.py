@@ -7,10 +7,10 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from pydantic import BaseModel, Field
 
 from omni_router.config.settings import Settings
-from omni_router.errors import BadPicture, InvalidRequest
+from omni_router.errors import InvalidRequest
 from omni_router.events import Summary, summarize
 from omni_router.messages import user_message
-from omni_router.services.lazy import once
+from omni_router.services import lazy
 
 DESCRIPTION = (
     "Ask a specialist model: to write, explain, translate or calculate something, to draw or paint a picture, or to "
@@ -18,8 +18,6 @@ DESCRIPTION = (
     "in `answer`, the pictures made in `artifacts`, and what went wrong, if anything, in `error`, with a `hint` of "
     "what to do about it."
 )
-
-_ADDRESSES = ("http://", "https://", "data:")
 
 
 class Request(BaseModel):
@@ -49,7 +47,7 @@ def omni_tool(
         name: the tool's name, as the agent's model sees it.
         description: what the agent's model reads of it.
     """
-    compiled = once(lambda: graph if graph is not None else _default_graph())
+    compiled = lazy(lambda: graph if graph is not None else _default_graph())
 
     def ask(prompt: str, image: str | None = None) -> tuple[str, Summary]:
         try:
@@ -75,10 +73,9 @@ def omni_tool(
 
 
 def _question(prompt: str, image: str | None) -> dict[str, Any]:
-    # A model writes the arguments: what it names as a file must not be opened here.
-    if image is not None and not image.strip().lower().startswith(_ADDRESSES):
-        raise BadPicture(f"image is {image!r}; it has to be an http(s) address or a data URL")
-    return {"messages": [user_message(prompt, image.strip() if image else None)]}
+    address = image.strip() if image else image
+    # A model writes the arguments, and may name a local file.
+    return {"messages": [user_message(prompt, address, local_files=False)]}
 
 
 def _told(result: dict[str, Any]) -> tuple[str, Summary]:

@@ -146,10 +146,9 @@ def _said(request: Request, address: str) -> list[Any]:
 def _message(request: Request) -> tuple[HumanMessage, str]:
     """Make the message for the graph, and name the picture that belongs to it, if it has an address."""
     address = request.address.strip() or image_address(request.text)
-    if address and "://" not in address and not request.file:
-        raise InvalidRequest(f"{address} is not the address of a picture: it starts with http:// or https://")
+    image = request.file or address or None
     try:
-        return user_message(request.text, request.file or address or None), address
+        return user_message(request.text, image, local_files=image == request.file), address
     except InvalidRequest as error:
         if request.file is None:
             raise

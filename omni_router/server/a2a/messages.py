@@ -20,7 +20,7 @@ async def user_message_of(message: Message) -> HumanMessage:
 
     Raises:
         InvalidRequest: there is neither, or more than one picture.
-        BadPicture: the picture is none.
+        BadImage: the image is not readable.
     """
     pictures = [address for part in message.parts if (address := _address(part))]
     if len(pictures) > 1:

@@ -32,7 +32,7 @@ def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessa
 
     Raises:
         ApiError: a message is not as OpenAI has them, or of a kind that is not served here.
-        BadPicture: what is given as a picture is none.
+        BadImage: an image is not readable.
     """
     read = list[AnyMessage]()
     request = request_digest("")
@@ -152,11 +152,8 @@ def _part(part: Any, where: str) -> dict[str, Any]:
     url = image.get("url") if isinstance(image, dict) else None
     if not isinstance(url, str):
         raise wrong(f"{where}.image_url", image, 'it is {"url": "https://..." or "data:image/...;base64,..."}')
-    # A name without a scheme would be a file, and the files of this machine are nobody's business.
-    if url.partition(":")[0].lower() not in ("http", "https", "data"):
-        raise wrong(f"{where}.image_url.url", url, "allowed are http(s) addresses and data URLs")
     try:
-        user_message("", image=url)
+        user_message("", image=url, local_files=False)
     except InvalidRequest as error:
         raise ApiError(f"{where}.image_url.url: {error}", param=f"{where}.image_url.url", code="bad_image") from error
     return {"type": "image_url", "image_url": {"url": url}}
