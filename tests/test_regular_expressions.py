@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from langchain_core.messages import HumanMessage
+from omni_router.routers.arch.id_pattern import _PART, _WITH_SLASH
+from omni_router.routers.semantic.vocabulary import _words
 
 import omni_router
 from omni_router._sandbox import calls, chat, faults, forms, hub, pictures, wants
@@ -22,11 +24,9 @@ from omni_router.evaluation.policy_overlap import _phrases
 from omni_router.hub.errors import scrub
 from omni_router.model_id import is_model_id, split_model_id
 from omni_router.parser import _NUMBER
-from omni_router.routers.arch.id_pattern import _PART, _WITH_SLASH
 from omni_router.routers.conversation import render_conversation
 from omni_router.routers.reply import parse_reply, without_thinking
 from omni_router.routers.semantic.training_set import split_phrases
-from omni_router.routers.semantic.vocabulary import _words
 from omni_router.server.allowed_hosts import _NAME
 from omni_router.server.context_check import _PATHS
 from omni_router.server.openai.memory import DecisionMemory

@@ -91,9 +91,7 @@ def parse_reply(text: str) -> Proposal:
 
     Of several objects the first with a route counts, thinking excluded; the model is None unless it is a usable id.
     """
-    if not isinstance(text, str):
-        return Proposal(None, None, "")
-    answer = _without_leading_thought(text).strip()
+    answer = _without_leading_thought(text).strip() if isinstance(text, str) else ""
     windows = [answer]
     if len(answer) > _WINDOW:
         windows = [answer[:_WINDOW], answer[-_WINDOW:]]

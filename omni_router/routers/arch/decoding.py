@@ -17,7 +17,7 @@ Tokens = Sequence[int]
 class Choice(NamedTuple):
     """Which of some options the model chose, and how sure it was."""
 
-    index: int  # in the options
+    option: int  # its index in the options
     probability: float  # of this option among all of them
     runner_up: float  # an upper bound of the probability of the next best
 

@@ -93,10 +93,10 @@ class ReplyForm:
         """Let a decoder that has read the prompt and the opening fill in the form."""
         names = [*map(attrgetter("name"), self.routes), OTHER]
         choice = decoder.choose([encode(_inside_quotes(name) + AFTER_ROUTE[self.form]) for name in names])
-        answer: dict[str, Any] = {"route": names[choice.index]}
+        answer: dict[str, Any] = {"route": names[choice.option]}
         reason = _certainty(choice)
         if self.form == "json":
-            answer["model"] = self._model(decoder, encode, choice.index)
+            answer["model"] = self._model(decoder, encode, choice.option)
             if self.reason_tokens:
                 # A token that ends the reason may begin with its full stop.
                 written = decode(decoder.write(stops, self.reason_tokens)).partition('"')[0].strip()
@@ -109,7 +109,7 @@ class ReplyForm:
             decoder.append(no_model)
             return None
         if self.new_ids is not None:
-            if decoder.choose([no_model, encode(' "')]).index == 0:
+            if decoder.choose([no_model, encode(' "')]).option == 0:
                 return None
             model = self.new_ids.write(decoder)
             decoder.append(encode(CLOSED_ID + AFTER_MODEL)[1:])  # the pattern has written the first of them
@@ -118,7 +118,7 @@ class ReplyForm:
         if not models:
             decoder.append(no_model)
             return None
-        return models[decoder.choose([encode(f' "{model}"{AFTER_MODEL}') for model in models]).index]
+        return models[decoder.choose([encode(f' "{model}"{AFTER_MODEL}') for model in models]).option]
 
 
 def _inside_quotes(name: str) -> str:

@@ -185,7 +185,8 @@ class CascadeRouter(BaseRouter):
 def _named_route(reply: Reply, routes: Sequence[RouteOption]) -> str | None:
     """Return the route that a reply names, spelled as in the policy; None when it names none of them."""
     spelled = (parse_reply(reply.text).route or "").casefold()
-    for name in (*map(attrgetter("name"), routes), OTHER):
+    names: list[str] = [*map(attrgetter("name"), routes), OTHER]
+    for name in names:
         if name.casefold() == spelled:
             return name
     return None
