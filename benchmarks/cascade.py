@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmarks import clinc
 from benchmarks.report import IMAGES, table, write_section
 from benchmarks.semantic import Remembering
-from omni_router.routers import OTHER, OfferedRoute, Reply, Turn, parse_reply
+from omni_router.routers import OTHER, Reply, RouteOption, Turn, parse_reply
 from omni_router.routers.cascade.router import SIZE, TARGET, CascadeRouter, Lesson
 from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MANNER, SemanticRouter
@@ -43,7 +43,7 @@ class Teacher:
         self.truth = ""
         self.asked = False
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer, and remember that it was asked."""
         self.asked = True
         wrong = [name for name in self._names if name != self.truth]

@@ -29,7 +29,7 @@ from omni_router.nodes.generate_text import generate_text
 from omni_router.nodes.record_outcome import record_outcome
 from omni_router.nodes.route_request import route_request
 from omni_router.nodes.validate_choice import validate_choice
-from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.state import Input, Output, State
 
 ROUNDS = 300
@@ -44,7 +44,7 @@ class Instant:
     def __init__(self) -> None:
         self._models: dict[str, list[Any]] = {}
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Choose the same route and model each time."""
         return Reply(json.dumps({"route": "question_answering", "model": MODEL, "reason": "a benchmark"}), 0.9)
 

@@ -31,8 +31,9 @@ _UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # for the tests alo
 
 
 def on_config(config: Any) -> Any:
-    """Put every decision into the navigation, in order."""
-    decisions = sorted(f"decisions/{path.name}" for path in (DOCS / "decisions").glob("*.md"))
+    """Put the list of decisions and every decision into the navigation, in order."""
+    numbered = sorted(f"decisions/{path.name}" for path in (DOCS / "decisions").glob("[0-9]*.md"))
+    decisions = ["decisions/index.md", *numbered]
     for part in config["nav"]:
         for entry in next(iter(part.values())):
             if isinstance(entry, dict) and entry.get("Decisions") == "decisions":

@@ -1,6 +1,5 @@
 """`omni-router serve` on a free loopback port, as a process of its own, ended by its id."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,19 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.support.processes import ROOT, child_environment
 
 
 @contextmanager
 def serving(folder: Path, *flags: str, **variables: str) -> Iterator["tuple[str, subprocess.Popen[bytes]]"]:
     """Start the command on a free port, and give its address and process; what it prints goes to serve.log."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMNI_", "HF_"))}
-    plain |= {"OMNI_ROUTER": "semantic", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), "HF_HOME": str(folder)}
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "omni_router_dev.py"), "serve", "--port", "0", *flags],
             cwd=folder,
-            env={**plain, **variables},
+            env=child_environment(folder, **variables),
             stdout=log,
             stderr=subprocess.STDOUT,
         )

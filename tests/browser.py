@@ -17,8 +17,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.dev_server import free_port, wait_until_up
+from tests.support.processes import ROOT, child_environment
 
-ROOT = Path(__file__).parent.parent
 QUIET = (
     "--headless=new",
     "--no-sandbox",
@@ -98,16 +98,7 @@ def page_process(folder: Path, command: list[str], port: int, **variables: str) 
 
 def page_environment(folder: Path, **variables: str) -> dict[str, str]:
     """Give the variables of a page's process: none of the developer's own token, login or settings."""
-    dropped = ("OMNI_", "HF_", "HUGGING", "GRADIO_")
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    own = {
-        "PYTHONPATH": str(ROOT),
-        "HF_HOME": str(folder / "no-login"),
-        "OMNI_ROUTER": "semantic",
-        "OMNI_CACHE_DIR": str(folder / "cache"),
-        "GRADIO_TEMP_DIR": str(folder / "uploads"),
-    }
-    return {**plain, **own, **variables}
+    return child_environment(folder, GRADIO_TEMP_DIR=str(folder / "uploads"), **variables)
 
 
 class Page:

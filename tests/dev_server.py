@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.support.processes import ROOT, child_environment
+
 START_LIMIT = 120.0  # seconds: it takes five on an idle machine, and CI machines are not idle
 
 
@@ -31,14 +32,13 @@ def dev_server(folder: Path, jobs: int = 20, /, **variables: str) -> Iterator[st
     if not (folder / "langgraph.json").exists():
         shutil.copy(ROOT / "langgraph.json", folder)
     port = free_port()
-    quiet = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "true", "LANGSMITH_TRACING": "false"}
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMNI_", "HF_"))}
+    quiet = {"LANGGRAPH_CLI_NO_ANALYTICS": "1", "LANGGRAPH_NO_VERSION_CHECK": "true", "OMNI_SANDBOX": "1"}
     command = [sys.executable, "-m", "langgraph_cli", "dev", "--no-browser", "--no-reload"]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--port", str(port), "--n-jobs-per-worker", str(jobs)],
             cwd=folder,
-            env={**plain, **quiet, "OMNI_SANDBOX": "1", "OMNI_ROUTER": "semantic", **variables},
+            env=child_environment(folder, **{**quiet, **variables}),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # the command starts the server as a child: both end together

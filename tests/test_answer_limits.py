@@ -87,10 +87,25 @@ def test_words_for_ever_end_also_when_no_length_was_asked_for(
     assert body.pieces == 101
 
 
+@pytest.mark.parametrize("tokens", [None, 20_000, 10**6])
+def test_no_length_that_is_asked_for_lets_a_stream_grow_beyond_200_mb(tokens: int | None) -> None:
+    """An event takes 4 KB of memory in the worst case: a piece of a tool call, measured in a process of its own."""
+    assert chat_limit(tokens).events * 4e3 < 190e6
+
+
+def test_a_length_that_is_asked_for_lifts_no_limit(foreign: Foreign, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_limits, "_CHAT_EVENTS", 100)
+    body = stream(foreign, repeat(frame("word ")))
+    with pytest.raises(SpecialistError) as caught:
+        chat(Settings(max_new_tokens=10**6))
+    assert caught.value.kind == "malformed_answer"
+    assert body.pieces == 101
+
+
 def test_a_long_answer_is_not_cut(foreign: Foreign) -> None:
     stream(foreign, [*([frame("word ")] * 3000), frame("", "length"), b"data: [DONE]\n\n"])
     assert chat(Settings(max_new_tokens=3000)) == "word " * 3000
-    assert chat_limit(None).events >= 128_000
+    assert chat_limit(None).events >= 45_000
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -15,7 +15,7 @@ from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.history.label_file import LessonFile
-from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.arch.router import ArchRouter
 from omni_router.routers.cascade import router as module
 from omni_router.routers.cascade.router import (
@@ -34,17 +34,14 @@ from omni_router.routers.cascade.router import (
     _by_route,
 )
 from omni_router.routers.endpoint.fallback import FallbackRouter
-from omni_router.routers.semantic.minilm import packaged_model
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.routers.semantic.single_threaded import one_thread
 from omni_router.services.router import AutoRouter, choose_router
 
 ROUTES = [
-    OfferedRoute("gardening", "plants; soil; pruning", candidates=("org/green",)),
-    OfferedRoute(
-        "translation", "translate a text; how to say something in another language", candidates=("org/words",)
-    ),
-    OfferedRoute("weather", "weather forecasts; rain, wind and temperature", candidates=("org/sky",)),
+    RouteOption("gardening", "plants; soil; pruning", candidates=("org/green",)),
+    RouteOption("translation", "translate a text; how to say something in another language", candidates=("org/words",)),
+    RouteOption("weather", "weather forecasts; rain, wind and temperature", candidates=("org/sky",)),
 ]
 SAID = "what will the weather forecast say of rain and wind tomorrow"  # which the description all but says
 CITIES = (
@@ -67,7 +64,7 @@ class Large:
     fails: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         self.asked.append(conversation[-1]["content"])
         if self.fails:
             raise self.fails
@@ -107,11 +104,9 @@ def _one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def small() -> SemanticRouter:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
-    return SemanticRouter()
+@pytest.fixture
+def small(semantic: SemanticRouter) -> SemanticRouter:
+    return semantic
 
 
 @pytest.fixture
@@ -138,7 +133,7 @@ def talk(*texts: str) -> list[Turn]:
     return [Turn(role="user", content=text) for text in texts]
 
 
-def ask(cascade: CascadeRouter, text: str, routes: Sequence[OfferedRoute] = ROUTES) -> dict[str, Any]:
+def ask(cascade: CascadeRouter, text: str, routes: Sequence[RouteOption] = ROUTES) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(cascade.reply(talk(text), routes).text)
     return answer
 

@@ -344,7 +344,7 @@ def test_wrong_values_end_with_2_and_a_line_instead_of_a_traceback(
     assert "not valid text" in capsys.readouterr().err
     monkeypatch.setenv("OMNI_SANDBOX_LATENCY", "soon")
     assert main(["--prompt", QUESTION, "--sandbox"]) == 2
-    assert "OMNI_SANDBOX_LATENCY is 'soon'" in capsys.readouterr().err
+    assert "OMNI_SANDBOX_LATENCY must be a number of seconds such as 0.5, not 'soon'" in capsys.readouterr().err
 
 
 def test_routers_are_loaded_once_for_all_graphs_of_a_process() -> None:

@@ -63,7 +63,6 @@ TESTS = [example for example in EXAMPLES if "\ndef test_" in example.code]
 def test_code_runs_and_prints_what_the_page_says(
     example: Example, semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
     monkeypatch.setenv("OMNI_ROUTER", "semantic")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -73,13 +72,14 @@ def test_code_runs_and_prints_what_the_page_says(
         assert re.fullmatch(expected, printed.getvalue(), re.DOTALL), printed.getvalue()
 
 
-@pytest.mark.parametrize("example", TESTS, ids=str)
-def test_tests_pass_in_a_project_of_their_own(example: Example, tmp_path: Path) -> None:
-    (tmp_path / "test_example.py").write_text(example.code)
+def test_tests_pass_in_a_project_of_their_own(tmp_path: Path) -> None:
+    for number, example in enumerate(TESTS):
+        (tmp_path / f"test_example_{number}.py").write_text(f"# {example}\n{example.code}")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
+    assert TESTS
 
 
 def commands(page: Path) -> Iterator[list[str]]:
@@ -155,6 +155,18 @@ def test_every_page_is_in_the_navigation_once(hooks: Any) -> None:
     assert sorted([*navigation(), *decisions["Decisions"]]) == [page.relative_to(DOCS).as_posix() for page in PAGES]
 
 
+def test_every_decision_has_a_title_a_status_and_a_date_and_stands_in_the_index() -> None:
+    form = re.compile(r"# (\d{3}): (.+)\n\n- Status: ((?:accepted|superseded by) ?.*)\n- Date: (\d{4}-\d\d-\d\d)\n\n")
+    rows = []
+    for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        head = form.match(path.read_text())
+        assert head, path.name
+        assert path.name.startswith(f"{head[1]}-"), path.name
+        rows.append(f"| {head[1]} | [{head[2]}]({path.name}) | {head[3]} | {head[4]} |")
+    index = (DOCS / "decisions" / "index.md").read_text()
+    assert re.findall(r"^\| \d{3} .*$", index, re.MULTILINE) == rows
+
+
 def prose(page: Path) -> str:
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
@@ -167,7 +179,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings} | set(made)
 
 
-@pytest.mark.parametrize("page", [*PAGES, NOTES, ROOT / "README.md"], ids=told)
+FRONT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, NOTES, *FRONT], ids=told)
 def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"(https?|data):", link):
@@ -179,7 +194,14 @@ def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=told)
+@pytest.mark.parametrize("page", [DOCS / "explanation" / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=told)
+def test_files_and_folders_of_the_code_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`([\w./-]+(?:\.py|/))`", page.read_text())
+    assert len(named) > 5
+    assert [name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "omni_router"))] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=told)
 def test_variables_that_are_named_are_read_somewhere(page: Path) -> None:
     source = "".join(path.read_text() for folder in ("omni_router", "tests") for path in (ROOT / folder).rglob("*.py"))
     assert [name for name in set(re.findall(r"\bOMNI_[A-Z_]+", page.read_text())) if name not in source] == []

@@ -34,8 +34,6 @@ LIKE: dict[str, Any] = {"atol": 1e-5, "rtol": 0.0}
 
 @pytest.fixture(scope="module")
 def minilm() -> SentenceEncoder:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
     return SentenceEncoder()
 
 

@@ -16,7 +16,7 @@ import pytest
 from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
-from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.endpoint.fallback import FallbackRouter
 from omni_router.routers.endpoint.router import EndpointRouter, estimated_tokens, reply_schema
 from omni_router.routers.prompt import json_prompt, trained_prompt
@@ -60,7 +60,7 @@ class Clock:
 
 
 class Second(ScriptedRouter):
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         super().reply(conversation, routes)
         return SECOND
 

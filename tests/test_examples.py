@@ -1,8 +1,7 @@
-"""Each example, run as its docstring says, and what a parent sees of the graph inside it."""
+"""Each example, run as a script in this process, and what a parent sees of the graph inside it."""
 
-import os
-import subprocess
-import sys
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from langchain_core.messages import AIMessageChunk
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from omni_router import Services, build_graph
+from omni_router.routers.semantic.router import SemanticRouter
 from tests.calls import ask
 from tests.conftest import ScriptedRouter
 
@@ -18,28 +18,19 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory, embeddings: Path) -> Path:
-    """What the router learns of its examples: each of these processes would work it out anew."""
-    folder = tmp_path_factory.mktemp("cache")
-    (folder / "embeddings.sqlite").symlink_to(embeddings)
-    return folder
+@pytest.fixture
+def run(
+    semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """Run an example with the router that is loaded already, and return what it prints."""
+    monkeypatch.setenv("OMNI_SANDBOX", "1")
+    monkeypatch.setenv("OMNI_ROUTER", "semantic")
 
+    def run(name: str) -> str:
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
 
-def run(name: str, folder: Path, cache: Path) -> str:
-    plain = {key: value for key, value in os.environ.items() if not key.startswith(("OMNI_", "HF_"))}
-    ours = {"OMNI_SANDBOX": "1", "OMNI_ROUTER": "semantic", "OMNI_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
-        [sys.executable, EXAMPLES / f"{name}.py"],
-        cwd=folder,
-        env={**plain, **ours},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    return run
 
 
 @pytest.mark.parametrize(
@@ -76,15 +67,15 @@ def run(name: str, folder: Path, cache: Path) -> str:
         ),
     ],
 )
-def test_an_example_tells_what_it_is_about(name: str, told: list[str], tmp_path: Path, cache: Path) -> None:
-    output = run(name, tmp_path, cache)
+def test_an_example_tells_what_it_is_about(name: str, told: list[str], run: Callable[[str], str]) -> None:
+    output = run(name)
     for text in told:
         assert text in output
     assert output.count("[sandbox] Simulated answer") <= len(told), "no token is shown twice"
 
 
-def test_a_person_approves_changes_or_refuses_a_decision(tmp_path: Path, cache: Path) -> None:
-    fox, tides, rain, pirate = run("human_approval", tmp_path, cache).split("> ")[1:]
+def test_a_person_approves_changes_or_refuses_a_decision(run: Callable[[str], str]) -> None:
+    fox, tides, rain, pirate = run("human_approval").split("> ")[1:]
     assert "The person" not in fox
     assert "The image is saved as " in fox
     assert "costs up to $0.80 for a million tokens. The person says: approve\n  [sandbox] Simulated answer" in tides

@@ -26,9 +26,8 @@ from omni_router.history import label_store as lesson_store
 from omni_router.history.label_file import TABLE, LessonFile
 from omni_router.history.label_store import LessonStore
 from omni_router.history.postgresql import PostgreSQL
-from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.cascade.router import AT_LEAST, SIZE, CascadeRouter, Lesson, LessonBook
-from omni_router.routers.semantic.minilm import packaged_model
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services.history import open_history, open_lessons
 from tests.calls import Compiled, ask
@@ -323,7 +322,7 @@ class Large:
     def __init__(self) -> None:
         self.asked = 0
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         self.asked += 1
         return Reply(json.dumps({"route": "question_answering", "model": None, "reason": ""}), 0.9)
 
@@ -331,8 +330,6 @@ class Large:
 def test_lessons_arrive_in_the_store_of_the_graph_and_are_learnt_from_there(
     services: Services, semantic: SemanticRouter, store: BaseStore, route_config: Path
 ) -> None:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
     names = ("question_answering", "translation", "creative_writing")
     route_config.write_text(
         json.dumps([{"name": name, "description": name.replace("_", " "), "task": "text-generation"} for name in names])

@@ -228,7 +228,7 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(
 def test_a_limit_that_is_none_is_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("OMNI_MAX_BODY", "lots")
     assert main(["serve", "--sandbox"]) == 2
-    assert "OMNI_MAX_BODY is 'lots'" in capsys.readouterr().err
+    assert "OMNI_MAX_BODY must be a whole number of at least 1, not 'lots'" in capsys.readouterr().err
 
 
 def test_help_names_the_variables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from filelock import FileLock, Timeout
 from benchmarks.soak import __main__ as command
 from benchmarks.soak import questions, run
 from benchmarks.soak.answers import Events
+from benchmarks.soak.held import Held
 from benchmarks.soak.places import Place
-from benchmarks.soak.processes import Killable, hold, pause
+from benchmarks.soak.processes import Killable, hold, pause, variables
 from benchmarks.soak.questions import Question, make_question
 from omni_router._sandbox import FAULTS
 from omni_router.decisions.log import SHAPE, DecisionLog
@@ -44,6 +46,7 @@ class OwnPlace:
         self.log = DecisionLog(self.policy.with_name("decisions.jsonl"))
         self.place = Place("own", self.ask, folder, os.getpid, self.hang)
         self.uses, self.left_open, self.let_go = 0, list[int](), threading.Event()
+        self.kept = list[bytes]()
 
     async def hang(self, seconds: float) -> None: ...
 
@@ -95,18 +98,32 @@ class Leaking(OwnPlace):
 
 
 class Spawning(OwnPlace):
-    """Leaves a thread for each of the last runs, as many as the watched ones."""
+    """Leaves a thread for each of the watched runs."""
 
-    first = WARM
+    thread = "stray"
 
     def record(self, question: Question) -> None:
         super().record(question)
-        if question.number >= self.first:
-            threading.Thread(target=self.let_go.wait).start()
+        if question.number >= WARM:
+            threading.Thread(target=self.let_go.wait, name=f"{self.thread}_{question.number}").start()
 
 
 class FillingItsPool(Spawning):
-    first = RUNS - run.SPARE_THREADS
+    """Leaves as many threads, of a pool that may have 40."""
+
+    thread = "AnyIO worker thread"
+
+
+class Overfilling(Spawning):
+    thread = "omni-router bodies"
+
+
+class Growing(OwnPlace):
+    """Keeps a megabyte of each run."""
+
+    def record(self, question: Question) -> None:
+        super().record(question)
+        self.kept.append(bytes(range(256)) * 4096)
 
 
 class Crashing(OwnPlace):
@@ -131,6 +148,7 @@ class Sleeper(Killable):
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "LONGEST", run.SHORTEST)
     monkeypatch.setattr(run, "SETTLING", 2)
+    monkeypatch.setattr(run, "PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -168,18 +186,39 @@ def test_a_pool_that_fills_up_is_no_leak(tmp_path: Path) -> None:
     [
         (Forgetful, "1 uses, 0 decisions"),
         (Undecided, "0 uses, 1 decisions"),
-        (Leaking, "1 files, 0 threads, 0 processes"),
-        (Spawning, f"0 files, {RUNS - WARM - run.SPARE_THREADS} threads, 0 processes"),
+        (Leaking, "1 files (1 x {policy}), 0 threads, 0 processes"),
+        (Spawning, f"0 files, {RUNS - WARM} threads ({RUNS - WARM} x stray), 0 processes"),
+        (
+            Overfilling,
+            f"0 files, {RUNS - WARM - 2} threads ({RUNS - WARM - 2} x omni-router bodies), 0 processes",
+        ),
         (Mixed, "1"),
         (Crashing, "1"),
     ],
 )
 def test_a_fault_shows_in_the_table(place: type[OwnPlace], told: str, tmp_path: Path) -> None:
-    found = soaked(place(tmp_path))
+    soaking = place(tmp_path)
+    found = soaked(soaking)
     assert not found.is_well
     [row] = command.rows([found])
     usual = {"0", "0 uses, 0 decisions", "0 files, 0 threads, 0 processes"}
-    assert [cell for cell in row[5:8] if cell not in usual] == [told]
+    assert [cell for cell in row[5:8] if cell not in usual] == [told.format(policy=soaking.policy)]
+
+
+@pytest.mark.usefixtures("untroubled")
+def test_memory_that_grows_shows(tmp_path: Path) -> None:
+    found = soaked(Growing(tmp_path))
+    assert found.has_grown
+    assert not found.is_well
+    assert found.grew == pytest.approx(2**20, rel=0.2)
+    assert len(found.sizes) == run.STAGES + 1
+
+
+@pytest.mark.usefixtures("untroubled")
+def test_what_a_place_keeps_on_purpose_is_no_growth(tmp_path: Path) -> None:
+    growing = Growing(tmp_path)
+    growing.place.keeps = 2**20
+    assert soaked(growing).is_well
 
 
 def test_the_exit_status_says_whether_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +234,7 @@ def test_the_exit_status_says_whether_all_is_well(monkeypatch: pytest.MonkeyPatc
         ended.append(command.main())
     assert ended == [0, 1]
     well, ill = written
-    assert well.startswith("Nothing lost, nothing leaked, nothing failed otherwise")
+    assert well.startswith("Nothing lost, nothing leaked, nothing grown, nothing failed otherwise")
     assert ill.startswith("3 lost, nothing leaked")
 
 
@@ -234,21 +273,42 @@ def test_a_question_knows_how_it_may_end(fault: str | None, at_each_model: bool,
 
 
 def test_what_a_process_holds_is_counted(tmp_path: Path) -> None:
-    before = run.Held.of(os.getpid())
+    before = asyncio.run(Held.of(os.getpid()))
     let_go = threading.Event()
-    thread = threading.Thread(target=let_go.wait)
+    thread = threading.Thread(target=let_go.wait, name="stray_7")
     thread.start()
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         with (tmp_path / "file").open("w"):
-            held = run.Held.of(os.getpid())
+            held = asyncio.run(Held.of(os.getpid()))
     finally:
         let_go.set()
         thread.join()
         child.communicate()
-    assert held.threads == before.threads + 1
-    assert held.more_than(before) == run.Held(files=2, threads=0, children=1), "a file and a pipe; one thread is spared"
-    assert not run.Held.of(os.getpid()).more_than(before)
+    assert str(held.more_than(before, Counter())) == (
+        f"2 files (1 x {tmp_path / 'file'}; 1 x pipe), 1 threads (1 x stray), 1 processes"
+    )
+    assert not held.more_than(held, Counter())
+
+
+def test_another_process_tells_what_it_holds(tmp_path: Path) -> None:
+    code = "import threading\nthreading.Thread(target=input, name='reader_1').start()"
+    environment = os.environ | variables(tmp_path)
+    child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE)
+    try:
+        while not has_begun(child.pid):
+            assert child.poll() is None
+        held = asyncio.run(Held.of(child.pid))
+    finally:
+        child.communicate()
+    assert held.threads == Counter({"MainThread": 1, "reader": 1, "soak report": 1})
+    assert held.files["pipe"] >= 1
+    assert 2**20 < held.resident < 2**30
+
+
+def has_begun(pid: int) -> bool:
+    """Whether a process has its three threads."""
+    return len([*Path(f"/proc/{pid}/task").iterdir()]) == 3
 
 
 def test_a_process_that_is_killed_is_started_anew_and_ended() -> None:

@@ -17,7 +17,6 @@ from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import vector_cache
 from omni_router.routers.semantic.encoder import SentenceEncoder
-from omni_router.routers.semantic.minilm import packaged_model
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 
 TEXTS = ["draw a cat", "write python code", "a secret of mine", "draw a cat", ""]
@@ -167,8 +166,6 @@ def test_an_encoder_that_cannot_be_loaded_is_told(path: Path, tmp_path: Path) ->
 
 
 def test_half_precision_changes_no_score(path: Path) -> None:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
     encoder = SentenceEncoder(manner=0.3)
     policy = json.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
     examples = [(text, i) for i, entry in enumerate(policy) for text in entry["examples"][:12]]

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.answers import CutOffError, Summary, WrongShapeError
+from benchmarks.soak.held import HOOK
+from benchmarks.soak.hook.sitecustomize import FOLDER
 from benchmarks.soak.questions import Question
 from tests.api_server import ROOT, serving
 
@@ -28,6 +30,8 @@ def variables(folder: Path) -> dict[str, str]:
         "OMNI_THREADS": str(THREADS),
         "OMNI_OUTPUT_DIR": str(folder / "outputs"),
         "OMNI_CACHE_DIR": str(folder.parent / "cache"),  # the vectors of the policy are computed once
+        "PYTHONPATH": os.pathsep.join((HOOK, str(ROOT))),
+        FOLDER: str(folder / "reports"),
         "OMNI_DECISION_LOG": str(folder / "outputs" / "sandbox" / "decisions.jsonl"),
     }
 

@@ -15,13 +15,12 @@ It stands above `hub`, whose client it hooks into. Only `services`, the command 
 it: the rest of the package sees it through `omni_router.simulation`, where it installs itself.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from omni_router._sandbox.box import SANDBOX_TOKEN, Record, Sandbox
 from omni_router._sandbox.faults import FAULTS, Fault
-from omni_router.errors import ConfigurationError
+from omni_router.config.environment import read_variable
 from omni_router.simulation import active_simulation
 
 __all__ = ["FAULTS", "SANDBOX_TOKEN", "Fault", "Record", "Sandbox", "active", "install", "sandbox", "uninstall"]
@@ -47,7 +46,7 @@ def install(box: Sandbox | None = None) -> Sandbox:
     check_hub_version()
     from omni_router._sandbox import client
 
-    box = box or Sandbox(latency=_latency())
+    box = box or Sandbox(latency=read_variable("OMNI_SANDBOX_LATENCY"))
     client.enter(box)
     return box
 
@@ -74,14 +73,3 @@ def sandbox(latency: float = 0.0, chunk_delay: float = 0.0) -> Iterator[Sandbox]
         yield box
     finally:
         uninstall(box)
-
-
-def _latency() -> float:
-    text = os.environ.get("OMNI_SANDBOX_LATENCY") or "0"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ConfigurationError(f"OMNI_SANDBOX_LATENCY is {text!r}, but should be a number of seconds such as 0.5")
-    return seconds

@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from omni_router.errors import AnswerFailed
-from omni_router.tasks import SPECIALISTS
+from omni_router.tasks import task_of
 
 
 class Turn:
@@ -28,7 +28,7 @@ class Turn:
             self._tell(part)
         elif mode == "messages":
             message, about = part
-            if isinstance(message, AIMessageChunk) and about.get("langgraph_node") in SPECIALISTS:
+            if isinstance(message, AIMessageChunk) and task_of(about.get("langgraph_node")):
                 return self._piece(message)
         return None
 

@@ -28,7 +28,7 @@ from omni_router.hub.catalog import Check, Listing
 from omni_router.nodes.route_request import ask
 from omni_router.nodes.validate_choice import validate_choice
 from omni_router.routers import Router, parse_reply
-from omni_router.selection.order import MAX_CANDIDATES, offered_routes, untried
+from omni_router.selection.order import MAX_CANDIDATES, eligible_routes, untried
 from omni_router.selection.routes import options_of_document
 from omni_router.services import Services
 from omni_router.state import Candidate
@@ -100,7 +100,9 @@ class Replay:
         """Decide one entry anew."""
         routes = self._file.routes()
         lines = {route.name: self._line(route, entry) for route in routes}
-        offered = offered_routes(routes, picture_now=entry["picture"]["now"], picture_before=entry["picture"]["before"])
+        offered = eligible_routes(
+            routes, picture_now=entry["picture"]["now"], picture_before=entry["picture"]["before"]
+        )
         return self._choice(entry, self._file, lines, {r.name for r in offered}, self._reply(entry, offered, lines))
 
     def as_logged(self, entry: dict[str, Any]) -> Choice:

@@ -1,6 +1,5 @@
 """Where nodes run: on threads of our own, so that slow calls neither wait for each other nor for asyncio's few."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -10,8 +9,8 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config, run_in_executor, set_config_context
 from langgraph.runtime import get_runtime
 
+from omni_router.config.environment import read_variable
 from omni_router.config.settings import Settings, settings_of
-from omni_router.errors import ConfigurationError
 from omni_router.hub.cancellation import hung_up_after
 from omni_router.nodes._bulkhead import Bulkheads, not_called_because
 from omni_router.services import Services
@@ -79,7 +78,4 @@ def _pool(name: Pool) -> ThreadPoolExecutor:
 
 
 def _threads() -> int:
-    given = os.environ.get("OMNI_THREADS", "64")
-    if not given.isdecimal() or int(given) < 1:
-        raise ConfigurationError(f"OMNI_THREADS is {given!r}; it has to be a whole number of at least 1")
-    return int(given)
+    return int(read_variable("OMNI_THREADS"))

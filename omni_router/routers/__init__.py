@@ -4,8 +4,8 @@ A router is anything with the one method of `Router`. The modules here import ne
 a router can be measured on a machine that has only torch and transformers.
 """
 
-from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
+from omni_router.routers.protocol import Reply, RouteOption, Router, Turn
 from omni_router.routers.reply import Proposal, parse_reply
 from omni_router.tasks import OTHER
 
-__all__ = ["OTHER", "OfferedRoute", "Proposal", "Reply", "Router", "Turn", "parse_reply"]
+__all__ = ["OTHER", "Proposal", "Reply", "RouteOption", "Router", "Turn", "parse_reply"]

@@ -9,10 +9,10 @@ from omni_router.history.cooldowns import Waits, still_cooling
 from omni_router.history.protocol import ModelRecord
 from omni_router.hub.catalog import CatalogModel
 from omni_router.selection.ranking import by_rank, score
-from omni_router.selection.routes import offered_routes
-from omni_router.state import Candidate, PassedOver
+from omni_router.selection.routes import eligible_routes
+from omni_router.state import Candidate, RejectedCandidate
 
-__all__ = ["MAX_CANDIDATES", "cooling_down", "offered_routes", "order_of_choice", "passed_over", "untried"]
+__all__ = ["MAX_CANDIDATES", "cooling_down", "eligible_routes", "order_of_choice", "rejected", "untried"]
 
 # Enough to choose from; a 1.5B router reads every one of them in its prompt, for every route.
 MAX_CANDIDATES = 5
@@ -50,9 +50,9 @@ def order_of_choice(
     return sorted(line, key=lambda candidate: ends.get(candidate["model"], ""))
 
 
-def passed_over(candidate: Candidate, why: str, kind: ErrorKind | None = None) -> PassedOver:
+def rejected(candidate: Candidate, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
     """Say why a candidate was not taken; `kind` is that of the error its call would have ended in."""
-    return PassedOver(model=candidate["model"], source=candidate["source"], kind=kind, why=why)
+    return RejectedCandidate(model=candidate["model"], source=candidate["source"], kind=kind, why=why)
 
 
 def cooling_down(model: str, waits: Waits, now: datetime) -> str | None:
@@ -62,7 +62,7 @@ def cooling_down(model: str, waits: Waits, now: datetime) -> str | None:
 
 
 def untried(
-    line: Iterable[Candidate], attempts: Iterable[Mapping[str, object]], over: Sequence[PassedOver]
+    line: Iterable[Candidate], attempts: Iterable[Mapping[str, object]], over: Sequence[RejectedCandidate]
 ) -> list[Candidate]:
     """Leave out what was called in this turn, or refused without a call."""
     out = {each["model"] for each in chain(attempts, (one for one in over if one["kind"]))}

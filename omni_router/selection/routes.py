@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from omni_router.config.routes import Document, Route, counterexamples_of
 from omni_router.config.settings import NO_FALLBACK, Settings
 from omni_router.errors import ConfigurationError
-from omni_router.routers import OTHER, OfferedRoute
+from omni_router.routers import OTHER, RouteOption
 from omni_router.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from omni_router.state import Candidate
 
 
-def offered_routes(routes: Iterable[Route], *, picture_now: bool, picture_before: bool) -> list[Route]:
+def eligible_routes(routes: Iterable[Route], *, picture_now: bool, picture_before: bool) -> list[Route]:
     """Leave out the routes that cannot apply.
 
     A picture in the newest request needs a route that takes pictures; without any picture in the thread none of those
@@ -36,8 +36,8 @@ def routes_with_tools(routes: Iterable[Route]) -> list[Route]:
 
 def usual_sets(routes: Sequence[Route]) -> list[list[Route]]:
     """Return the sets of routes that requests meet: with a text, with a text and tools, with an image; none twice."""
-    text = offered_routes(routes, picture_now=False, picture_before=False)
-    image = offered_routes(routes, picture_now=True, picture_before=True)
+    text = eligible_routes(routes, picture_now=False, picture_before=False)
+    image = eligible_routes(routes, picture_now=True, picture_before=True)
     sets: list[list[Route]] = []
     for each in (text, routes_with_tools(text), image):
         if each and each not in sets:
@@ -50,7 +50,7 @@ def route_options(
     learned: Callable[[str], Iterable[str]],
     counterexamples: Iterable[str],
     candidates: Mapping[str, Iterable["Candidate"]] | None = None,
-) -> list[OfferedRoute]:
+) -> list[RouteOption]:
     """Return what a router is shown of the routes.
 
     Args:
@@ -66,8 +66,8 @@ def route_options(
 
 def _option(
     route: Route, learned: tuple[str, ...], others: tuple[str, ...], candidates: Iterable["Candidate"]
-) -> OfferedRoute:
-    return OfferedRoute(
+) -> RouteOption:
+    return RouteOption(
         route.name,
         route.description,
         examples=(*route.examples, *learned),
@@ -79,14 +79,14 @@ def _option(
 
 def options_of_services(
     services: "Services", routes: Iterable[Route], candidates: Mapping[str, Iterable["Candidate"]] | None = None
-) -> list[OfferedRoute]:
+) -> list[RouteOption]:
     """Return what a router is shown of the routes in a run with these services."""
     return route_options(routes, services.history.examples, counterexamples_of(services.policy), candidates)
 
 
 def options_of_document(
     document: Document, routes: Iterable[Route], candidates: Mapping[str, Iterable["Candidate"]] | None = None
-) -> list[OfferedRoute]:
+) -> list[RouteOption]:
     """Return what a router is shown of the routes of a policy file, whatever history is kept elsewhere."""
 
     def learned(name: str) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from omni_router.hub.capabilities import Needs
 from omni_router.hub.catalog import Catalog
-from omni_router.selection.order import passed_over
+from omni_router.selection.order import rejected
 from omni_router.state import Candidate, Decision
 
 
@@ -13,7 +13,7 @@ def decide_for(decision: Decision, candidate: Candidate, catalog: Catalog, needs
     """
     check = catalog.check(candidate["model"], candidate["provider"], str(decision["task"]), needs)
     if check.refused:
-        over = [*decision["passed_over"], passed_over(candidate, check.why, check.refused)]
+        over = [*decision["passed_over"], rejected(candidate, check.why, check.refused)]
         return {**decision, "model": None, "provider": None, "source": None, "verified": None, "passed_over": over}
     reason = [candidate["why"]]
     if check.model != candidate["model"]:

@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from omni_router.routers import OfferedRoute, Router, Turn
+from omni_router.routers import RouteOption, Router, Turn
 from omni_router.selection.routes import options_of_services, usual_sets
 from omni_router.services import Services
 
@@ -44,7 +44,7 @@ def _load(services: Services) -> None:
         load()
 
 
-def _choose_once(router: Router, options: list[OfferedRoute]) -> None:
+def _choose_once(router: Router, options: list[RouteOption]) -> None:
     """Have the router choose for nobody, by a request that a cascade is sure of."""
     text = next((text for option in options for text in option.examples), "Hello!")
     router.reply([Turn(role="user", content=text)], options)

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from omni_router.config.environment import ServerEnvironment
 from omni_router.errors import ConfigurationError
 from omni_router.server.openai.errors import ApiError
 
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
-VARIABLES = ("OMNI_HOSTS", "OMNI_MCP_HOSTS")  # the second is the older name
 POLICY_VIOLATION = 1008  # how a WebSocket is closed for what it may not do
 # The LangGraph server calls its own routes without the network, under this root path, which no client can set.
 IN_PROCESS = "/noauth"
@@ -120,21 +120,16 @@ def given_hosts(variables: Mapping[str, str] = os.environ) -> frozenset[str]:
     Raises:
         ConfigurationError: one of them cannot be a host name.
     """
-    return frozenset(
-        _checked(variable, text.strip())
-        for variable in VARIABLES
-        for text in variables.get(variable, "").split(",")
-        if text.strip()
-    )
+    return frozenset(map(_checked, ServerEnvironment.read(variables).hosts))
 
 
-def _checked(variable: str, text: str) -> str:
+def _checked(text: str) -> str:
     name = _name_of(f"//{text}")
     if text == "*":
         return text
     if "/" in text or name is None or not (_NAME.fullmatch(name) or _is_address(name)):
         raise ConfigurationError(
-            f"{variable} holds {text!r}; allowed are host names such as agents.example.com, separated by commas, or *"
+            f"OMNI_HOSTS holds {text!r}; allowed are host names such as agents.example.com, separated by commas, or *"
         )
     return name
 

@@ -9,7 +9,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.routers.arch.checkpoint import pick_device
 from omni_router.routers.arch.router import ARCH_ROUTER, ArchRouter
 from omni_router.routers.cascade.router import CascadeRouter, ClosedBook, LargeRouterAway
-from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
+from omni_router.routers.protocol import Reply, RouteOption, Router, Turn
 from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MANNER, SemanticRouter
 from omni_router.routers.semantic.vector_cache import CachedEncoder
@@ -92,7 +92,7 @@ def _endpoint_router(environment: Environment, second: Router) -> Router:
 class Nobody:
     """In the place of a second router where a cascade has one already."""
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:  # noqa: ARG002
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:  # noqa: ARG002
         """Answer nothing.
 
         Raises:
@@ -114,7 +114,7 @@ class AutoRouter:
         """The router that was chosen; None before the first request."""
         return self._chosen
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with the chosen router."""
         with self._lock:
             if self._chosen is None:
@@ -122,7 +122,7 @@ class AutoRouter:
                 logger.info("routing with %s", why)
         return self._chosen.reply(conversation, routes)
 
-    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+    def prepare(self, routes: Sequence[RouteOption]) -> None:
         """Prepare the chosen router, once there is one."""
         if prepare := getattr(self._chosen, "prepare", None):
             prepare(routes)

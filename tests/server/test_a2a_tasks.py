@@ -10,7 +10,7 @@ from a2a.server.context import ServerCallContext
 from a2a.types import Artifact, ListTasksRequest, Part, Task, TaskState, TaskStatus
 from a2a.utils.errors import InvalidParamsError
 
-from omni_router.server.a2a.tasks import HostTasks, Kept
+from omni_router.server.a2a.tasks import DAY, SWEPT, HostTasks, Kept
 
 pytestmark = pytest.mark.enable_socket  # an event loop has a pair of sockets of its own
 
@@ -109,3 +109,71 @@ def test_a_task_that_began_and_never_ended_is_bounded_too() -> None:
         run(tasks.save(a_task(n, state=TaskState.TASK_STATE_WORKING), ALICE))
     run(tasks.save(a_task(10), ALICE))
     assert listed(tasks) == ["t10", "t8"]
+
+
+# ---- tasks of owners who do not come back
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = BEGUN.timestamp()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def left(tasks: HostTasks) -> list[str]:
+    """Return the keys of everything that is kept for Alice, whatever it is."""
+    items = run(tasks._memory.asearch(("omni_router",), limit=1000))
+    return [item.key for item in items if item.key.startswith("alice")]
+
+
+def alices(n: int) -> Task:
+    task = a_task(n)
+    task.id = f"alice-{n}"
+    return task
+
+
+def test_tasks_of_an_owner_who_never_returns_go_with_those_of_others() -> None:
+    tasks = HostTasks(Kept(seconds=7 * DAY), clock := Clock())
+    for n in range(2 * SWEPT + 5):
+        run(tasks.save(alices(n), ALICE))
+    clock.now += 7 * DAY
+    run(tasks.save(a_task(7 * DAY), BOB))
+    assert len(listed(tasks)) == 2 * SWEPT + 5, "a day has to end"
+    clock.now += 2 * DAY
+    for n in range(6):  # one day without tasks is passed with each
+        run(tasks.save(a_task(9 * DAY + n), BOB))
+    assert len(listed(tasks)) == 2 * SWEPT + 5, "the sweep has come to the day"
+    counts = []
+    for n in range(6, 10):
+        run(tasks.save(a_task(9 * DAY + n), BOB))
+        counts.append(len(listed(tasks)))
+    assert counts == [SWEPT + 5, 5, 0, 0], "a write has bounded work"
+    assert left(tasks) == []
+    assert len(listed(tasks, BOB)) == 11
+
+
+def test_a_task_that_went_on_expires_later() -> None:
+    tasks = HostTasks(Kept(seconds=DAY), clock := Clock())
+    run(tasks.save(alices(0), ALICE))
+    clock.now += DAY
+    later = alices(DAY)
+    later.id = "alice-0"
+    run(tasks.save(later, ALICE))
+    clock.now = (BEGUN.timestamp() // DAY + 2) * DAY  # the day on which its first entry is swept
+    later_on = int(clock.now - BEGUN.timestamp())
+    for n in range(4):
+        run(tasks.save(a_task(later_on + n), BOB))
+    assert listed(tasks) == ["alice-0"]
+    clock.now += 2 * DAY
+    for n in range(8):
+        run(tasks.save(a_task(later_on + 2 * DAY + n), BOB))
+    assert left(tasks) == []
+
+
+def test_a_task_that_is_pushed_out_leaves_nothing() -> None:
+    tasks = HostTasks(Kept(tasks=2))
+    for n in range(5):
+        run(tasks.save(alices(n), ALICE))
+    assert {key: left(tasks).count(key) for key in left(tasks)} == {"alice-3": 3, "alice-4": 3}

@@ -8,7 +8,7 @@ from typing import Any
 from omni_router.routers.arch.decoding import Choice, Reader
 from omni_router.routers.arch.id_pattern import IdPattern
 from omni_router.routers.prompt import PromptForm
-from omni_router.routers.protocol import OfferedRoute, Reply
+from omni_router.routers.protocol import Reply, RouteOption
 from omni_router.tasks import OTHER
 
 Encode = Callable[[str], Sequence[int]]
@@ -25,7 +25,7 @@ CLOSED_ID = '"'
 class Form:
     """What is filled in: a route, in the `json` form a model of its candidates, and at will a reason."""
 
-    routes: Sequence[OfferedRoute]
+    routes: Sequence[RouteOption]
     form: PromptForm
     reason_tokens: int  # 0: none is written
     new_ids: IdPattern | None = None  # how an id that is not on offer is written, if that is allowed

@@ -12,7 +12,7 @@ from omni_router.routers.arch.id_pattern import IdPattern
 from omni_router.routers.arch.reply_form import AFTER_MODEL, CLOSED_ID, OPENING, Encode, Form
 from omni_router.routers.budget import fit
 from omni_router.routers.prompt import PROMPTS, PromptForm
-from omni_router.routers.protocol import OfferedRoute, Reply, Turn
+from omni_router.routers.protocol import Reply, RouteOption, Turn
 
 ARCH_ROUTER = "katanemo/Arch-Router-1.5B"  # its licence does not allow to bundle the weights: they are downloaded
 
@@ -77,7 +77,7 @@ class ArchRouter:
         with self._lock:
             self._loaded()
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Fill in the reply: the most probable route, its probability, and in the `json` form a model of its own.
 
         Waits while another thread's request is answered.
@@ -107,7 +107,7 @@ class ArchRouter:
         return self._checkpoint
 
     def _encoded(
-        self, checkpoint: Checkpoint, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]
+        self, checkpoint: Checkpoint, conversation: Sequence[Turn], routes: Sequence[RouteOption]
     ) -> list[int]:
         """Tokenize the prompt, chat template included, within the budget and the model's own reach."""
         known: dict[tuple[str, ...], list[int]] = {}  # what was counted last is what is sent

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.conversation import shorten
-from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
+from omni_router.routers.protocol import Reply, RouteOption, Router, Turn
 from omni_router.routers.reply import parse_reply
 from omni_router.routers.semantic.router import Judgement, SemanticRouter, make_reply
 from omni_router.routers.semantic.single_threaded import one_thread
@@ -126,7 +126,7 @@ class CascadeRouter:
         if load := getattr(self._large, "load", None):
             load()
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with one of the two.
 
         Raises:
@@ -148,7 +148,7 @@ class CascadeRouter:
         self._keep(reply, judged, conversation, routes)
         return replace(reply, by="large")
 
-    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+    def prepare(self, routes: Sequence[RouteOption]) -> None:
         """Fit what the embedded router needs for these routes, with the lessons in use.
 
         Raises:
@@ -163,7 +163,7 @@ class CascadeRouter:
             self._refit.join()
 
     def _keep(
-        self, reply: Reply, judged: Judgement, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]
+        self, reply: Reply, judged: Judgement, conversation: Sequence[Turn], routes: Sequence[RouteOption]
     ) -> None:
         """Make a lesson of an answer that names a route, unless the large router doubts it itself."""
         said = (parse_reply(reply.text).route or "").casefold()
@@ -176,7 +176,7 @@ class CascadeRouter:
         with self._lock:
             self._new += 1
 
-    def _learn(self, routes: Sequence[OfferedRoute]) -> None:
+    def _learn(self, routes: Sequence[RouteOption]) -> None:
         """Take up new lessons: at once in the first request, later beside the requests."""
         with self._lock:
             first = self._read_at == float("-inf")
@@ -190,7 +190,7 @@ class CascadeRouter:
         if first:
             self._refit.join()
 
-    def _take_up(self, routes: Sequence[OfferedRoute]) -> None:
+    def _take_up(self, routes: Sequence[RouteOption]) -> None:
         try:
             found = self._book.read()
             if found is None:  # those that are known stay in use

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from omni_router.errors import ConfigurationError
 from omni_router.routers.endpoint.client import EndpointFailed
 from omni_router.routers.endpoint.router import EndpointRouter
-from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
+from omni_router.routers.protocol import Reply, RouteOption, Router, Turn
 
 logger = logging.getLogger("omni_router")
 
@@ -31,7 +31,7 @@ class FallbackRouter:
         self._used = False  # whether the endpoint has ever been heard or missed
         self._told_odd = False
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with the endpoint, or without it.
 
         Raises:
@@ -48,7 +48,7 @@ class FallbackRouter:
                 return reply
         return self._second.reply(conversation, routes)
 
-    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+    def prepare(self, routes: Sequence[RouteOption]) -> None:
         """Prepare the second router where it answers; else it may never be needed, and loading it takes memory."""
         if self._rest and (prepare := getattr(self._second, "prepare", None)):
             prepare(routes)

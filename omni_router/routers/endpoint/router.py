@@ -11,7 +11,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.routers.budget import fit
 from omni_router.routers.endpoint.client import ChatServer, EndpointFailed
 from omni_router.routers.prompt import PROMPTS, PromptForm
-from omni_router.routers.protocol import OfferedRoute, Reply, Turn
+from omni_router.routers.protocol import Reply, RouteOption, Turn
 from omni_router.routers.reply import parse_reply
 from omni_router.tasks import OTHER
 
@@ -56,7 +56,7 @@ class EndpointRouter:
         """The server's address as it may be shown."""
         return self._server.origin
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Give the model's words as they are.
 
         Raises:
@@ -69,7 +69,7 @@ class EndpointRouter:
             raise EndpointFailed("nonsense", "its reply names no route that was on offer")
         return Reply(text)
 
-    def _request(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> dict[str, Any]:
+    def _request(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> dict[str, Any]:
         def prompt(turns: Sequence[Turn]) -> str:
             return PROMPTS[self._form](turns, routes)
 
@@ -100,7 +100,7 @@ class EndpointRouter:
         return self._server.complete(request, deadline)
 
 
-def reply_schema(routes: Sequence[OfferedRoute], form: PromptForm) -> dict[str, Any]:
+def reply_schema(routes: Sequence[RouteOption], form: PromptForm) -> dict[str, Any]:
     """Describe the replies the prompt form asks for, with the names that are on offer and no others."""
     candidates = dict.fromkeys(model for route in routes for model in route.candidates)
     properties: dict[str, Any] = {"route": {"type": "string", "enum": [*(route.name for route in routes), OTHER]}}

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.messages import IMAGE_MARK
-from omni_router.routers.protocol import OfferedRoute, Reply, Turn
+from omni_router.routers.protocol import Reply, RouteOption, Turn
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
 from omni_router.routers.semantic.head import Head
 from omni_router.routers.semantic.micro_batcher import Together
@@ -46,7 +46,7 @@ class Judgement(NamedTuple):
     vector: "Tensor"  # of the request, read with what was said before it
 
 
-Asked = tuple[Sequence[Turn], Sequence[OfferedRoute]]
+Asked = tuple[Sequence[Turn], Sequence[RouteOption]]
 
 
 class SemanticRouter:
@@ -76,7 +76,7 @@ class SemanticRouter:
         """
         return str(getattr(self._encoder, "name", type(self._encoder).__qualname__))
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with the most probable route, its first candidate, and what spoke for it.
 
         Raises:
@@ -108,7 +108,7 @@ class SemanticRouter:
                 for each, (_, routes) in zip(said, asked, strict=True)
             ]
 
-    def head(self, routes: Sequence[OfferedRoute], lessons: Lessons = NO_LESSONS) -> Head:
+    def head(self, routes: Sequence[RouteOption], lessons: Lessons = NO_LESSONS) -> Head:
         """Fit a head for these routes, unless there is one."""
         key = (lessons, *((route.name, route.description, route.examples, route.counterexamples) for route in routes))
         if head := self._fitted(key):
@@ -116,7 +116,7 @@ class SemanticRouter:
         with self._fitting:
             return self._fitted(key) or self._keep(key, Head(columns_of(routes, lessons), self._embed))
 
-    def prepare(self, routes: Sequence[OfferedRoute]) -> None:
+    def prepare(self, routes: Sequence[RouteOption]) -> None:
         """Fit what requests on these routes need, so that none of them pays for it.
 
         Raises:
@@ -139,7 +139,7 @@ class SemanticRouter:
         return head
 
     def _judge(
-        self, head: Head, said: "Said", routes: Sequence[OfferedRoute], vectors: Mapping[str, "Tensor"]
+        self, head: Head, said: "Said", routes: Sequence[RouteOption], vectors: Mapping[str, "Tensor"]
     ) -> Judgement:
         import torch
 
@@ -186,7 +186,7 @@ class SemanticRouter:
         return vectors
 
 
-def make_reply(judgement: Judgement, routes: Sequence[OfferedRoute]) -> Reply:
+def make_reply(judgement: Judgement, routes: Sequence[RouteOption]) -> Reply:
     """Write a judgement as a router's reply."""
     route = next((route for route in routes if route.name == judgement.route != OTHER), None)
     reason = f'closest to "{judgement.closest}"' if judgement.closest else "unlike what the routes describe"
@@ -211,7 +211,7 @@ def _said(conversation: Sequence[Turn]) -> Said:
     return Said(texts[-1], "\n".join(filter(None, texts)), IMAGE_MARK in turns[-1])
 
 
-def _learned(routes: Sequence[OfferedRoute]) -> frozenset[str]:
+def _learned(routes: Sequence[RouteOption]) -> frozenset[str]:
     return frozenset().union(*(route.learned for route in routes))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from omni_router.routers.protocol import OfferedRoute
+from omni_router.routers.protocol import RouteOption
 from omni_router.routers.semantic.head import Column
 from omni_router.tasks import OTHER
 
@@ -31,7 +31,7 @@ class Lessons:
 NO_LESSONS = Lessons()
 
 
-def columns_of(routes: Sequence[OfferedRoute], lessons: Lessons) -> list[Column]:
+def columns_of(routes: Sequence[RouteOption], lessons: Lessons) -> list[Column]:
     """Gather what is known of each route, `other` last, within the bound."""
 
     def column(name: str, phrases: Sequence[str], examples: Sequence[str]) -> Column:
@@ -54,7 +54,7 @@ def has_requests(column: Column) -> bool:
     return bool(column.examples) or (column.lessons is not None and len(column.lessons) > 0)
 
 
-def _others(routes: Sequence[OfferedRoute], columns: Sequence[Column]) -> list[str]:
+def _others(routes: Sequence[RouteOption], columns: Sequence[Column]) -> list[str]:
     """Return the listed requests that no route serves, thinned out evenly where the routes have few texts."""
     listed = [route.examples if route.name == OTHER else route.counterexamples for route in routes]
     others = list(dict.fromkeys(text for texts in listed for text in texts))
@@ -63,7 +63,7 @@ def _others(routes: Sequence[OfferedRoute], columns: Sequence[Column]) -> list[s
     return [others[i * len(others) // most] for i in range(most)] if most < len(others) else others
 
 
-def _phrases(route: OfferedRoute) -> tuple[str, ...]:
+def _phrases(route: RouteOption) -> tuple[str, ...]:
     name = route.name.replace("_", " ")
     return (*split_phrases(route.description), f"{name}: {route.description}" if route.description.strip() else name)
 

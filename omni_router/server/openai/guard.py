@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from omni_router.errors import ConfigurationError
+from omni_router.config.environment import ServerEnvironment
 from omni_router.server.openai.errors import ApiError
 from omni_router.server.replay import replayed
 
-MAX_BODY = 20_000_000  # bytes: a picture of 14 MB as base64, or several million tokens; takes up to 180 MB in memory
-MAX_CONCURRENT = 128  # twice the threads of OMNI_THREADS: as many again may wait for one
 BODY_SECONDS = 30.0  # for a whole body: the largest one comes at 5 Mbit/s, and one that never ends is not waited for
 
 
@@ -25,8 +23,8 @@ class Limits:
     """What the environment says of the routes."""
 
     key: str | None = field(default=None, repr=False)  # None: open to whoever reaches the port
-    max_body: int = MAX_BODY  # bytes
-    max_concurrent: int = MAX_CONCURRENT  # requests
+    max_body: int = ServerEnvironment.max_body  # bytes
+    max_concurrent: int = ServerEnvironment.max_concurrent  # requests
     body_seconds: float = BODY_SECONDS
 
     @classmethod
@@ -36,32 +34,8 @@ class Limits:
         Raises:
             ConfigurationError: the key cannot be sent in a header, or a limit is not a whole number of at least 1.
         """
-        return cls(
-            key=_key(variables.get("OMNI_API_KEY", "")),
-            max_body=_count("OMNI_MAX_BODY", variables.get("OMNI_MAX_BODY") or MAX_BODY),
-            max_concurrent=_count("OMNI_MAX_CONCURRENT", variables.get("OMNI_MAX_CONCURRENT") or MAX_CONCURRENT),
-        )
-
-
-def _key(value: str) -> str | None:
-    """Check a key; its own text is in no message."""
-    if not value:
-        return None
-    key = value.strip()
-    if not key:
-        raise ConfigurationError("OMNI_API_KEY holds nothing but blanks; leave it unset to ask for no key")
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError(
-            "OMNI_API_KEY holds characters that clients cannot send in a header; allowed are those of ASCII that print"
-        )
-    return key
-
-
-def _count(name: str, value: str | int) -> int:
-    text = str(value).strip()
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise ConfigurationError(f"{name} is {value!r}; allowed is a whole number of at least 1")
-    return int(text)
+        environment = ServerEnvironment.read(variables)
+        return cls(environment.api_key, environment.max_body, environment.max_concurrent)
 
 
 class Gate:
