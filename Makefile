@@ -66,7 +66,7 @@ docs: $(VENV)/.docs ## build the documentation into site/; every broken link fai
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 screenshots: $(VENV)/.test ## take the screenshots of the page anew; needs Chromium
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.support.screenshots
 
 lint: $(VENV)/.lint ## check style and types
 	$(BIN)/ruff check .

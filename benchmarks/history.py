@@ -25,7 +25,7 @@ from omni_router.history.file import FileHistory
 from omni_router.history.store import StoreHistory
 from omni_router.history.usage import fold
 from omni_router.storage.files import write_whole
-from tests.postgres import postgresql
+from tests.support.postgres import postgresql
 
 Pasts = dict[int, list[dict[str, Any]]]
 

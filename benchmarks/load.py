@@ -22,8 +22,8 @@ from tqdm import tqdm
 from benchmarks.load_memory import cpu_seconds, listener, resident, slope
 from benchmarks.report import IMAGES, ms, quantile, table, write_section
 from omni_router.nodes._threads import _bulkheads, _pool
-from tests.api_server import serving
-from tests.dev_server import dev_server
+from tests.support.api_server import serving
+from tests.support.dev_server import dev_server
 
 TOGETHER = 500  # runs at once
 LATENCY = 1.0  # seconds of each model's answer

@@ -40,7 +40,7 @@ from omni_router.ui.chat import Chat
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.turn import Request, take_turn
 from tests.conftest import ScriptedRouter
-from tests.openai_server import openai_server
+from tests.support.openai_server import openai_server
 
 VOICE = "acme/voice"
 PROMPT = "Read this aloud: the tide is coming in"

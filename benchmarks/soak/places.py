@@ -18,8 +18,8 @@ from benchmarks.soak.processes import LATENCY, Api, Worker, pause, variables
 from benchmarks.soak.questions import Question
 from omni_router import user_message
 from omni_router.events import summarize
-from tests.dev_server import dev_server
-from tests.server.pictures import DOT
+from tests.support.dev_server import dev_server
+from tests.support.pictures import DOT
 
 CHUNK_DELAY = 0.005  # seconds between two pieces, where this can be set
 LIMIT = 300.0  # seconds until a run that has not ended counts as stuck: a router loads within a minute

@@ -12,8 +12,8 @@ from omni_router._sandbox import faults, hub
 if TYPE_CHECKING:
     from omni_router._sandbox.transport import SandboxTransport
 
-SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox takes every token that starts with hf_ but hf_wrong)
 KEPT = 1000  # requests, and prompts whose faults are counted: a server may run on the sandbox for days
+SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox takes every token that starts with hf_ but hf_wrong)
 
 
 @dataclass(frozen=True)

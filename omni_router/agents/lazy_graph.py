@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from omni_router.services.lazy import once
+from omni_router.services import lazy
 
 
 class Sources(NamedTuple):
@@ -21,7 +21,7 @@ class LazyGraph:
     def __init__(self, sources: Sources) -> None:
         """Take what the graph is made from."""
         self.sources = sources
-        self.compiled = once(self._compile)
+        self.compiled = lazy(self._compile)
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> "LazyGraph":
         """Return itself: its connections and loaded models cannot be copied."""

@@ -10,7 +10,7 @@ from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest
 from omni_router.events import Summary, summarize
 from omni_router.messages import user_message
-from omni_router.services.lazy import once
+from omni_router.services import lazy
 
 DESCRIPTION = (
     "Ask a specialist model: to write, explain, translate or calculate something, to draw or paint a picture, or to "
@@ -47,7 +47,7 @@ def omni_tool(
         name: the tool's name, as the agent's model sees it.
         description: what the agent's model reads of it.
     """
-    compiled = once(lambda: graph if graph is not None else _default_graph())
+    compiled = lazy(lambda: graph if graph is not None else _default_graph())
 
     def ask(prompt: str, image: str | None = None) -> tuple[str, Summary]:
         try:
