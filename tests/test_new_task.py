@@ -7,11 +7,9 @@ import asyncio
 import base64
 import io
 import json
-import sys
 import wave
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -27,6 +25,7 @@ from starlette.applications import Starlette
 from omni_router import Services, Settings, build_graph, user_message
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
+from omni_router.graph import SPECIALISTS
 from omni_router.hub.client import HubInference
 from omni_router.messages import newest_user_text
 from omni_router.nodes._attempt import Answer, attempt
@@ -79,10 +78,8 @@ def generate_speech(state: State, settings: Settings, services: Services) -> dic
 
 @pytest.fixture(autouse=True)
 def task(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, router: ScriptedRouter, route_config: Path) -> None:
-    node = ModuleType("omni_router.nodes.generate_speech")
-    node.generate_speech = generate_speech  # type: ignore[attr-defined]
     monkeypatch.setitem(TASKS, "text-to-speech", Task("generate_speech", ("text-to-speech",), output=WAV))
-    monkeypatch.setitem(sys.modules, node.__name__, node)
+    monkeypatch.setitem(SPECIALISTS, "generate_speech", generate_speech)  # where graph.py names the node's function
     monkeypatch.setattr(HubInference, "text_to_speech", text_to_speech, raising=False)
     sandbox.set_mapping(VOICE, ["fal-ai"], "text-to-speech")
     speech = {"name": "speech", "description": "read a text aloud", "task": "text-to-speech", "models": [VOICE]}
