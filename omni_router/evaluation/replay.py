@@ -23,8 +23,8 @@ from omni_router.decisions.log import DecisionLog
 from omni_router.decisions.why import asked_words
 from omni_router.errors import ConfigurationError
 from omni_router.history import Cooling
-from omni_router.hub.capabilities import Needs
-from omni_router.hub.catalog import Check, Listing
+from omni_router.hub.capabilities import Capabilities
+from omni_router.hub.catalog import Availability, Listing
 from omni_router.nodes.route_request import ask
 from omni_router.nodes.validate_choice import validate_choice
 from omni_router.routers import Router, parse_reply
@@ -67,11 +67,11 @@ class Then:
         """Give what was cooling down."""
         return {model: [Cooling(kind="then", until=NEVER, times=1)] for model in self._cooling}
 
-    def check(self, model: str, provider: str | None, task: str, needs: Needs = ()) -> Check:  # noqa: ARG002 (as the catalog)
+    def check(self, model: str, provider: str | None, task: str, needs: Capabilities = ()) -> Availability:  # noqa: ARG002 (as the catalog)
         """Refuse what was refused."""
         if over := self._refused.get(model):
-            return Check(model, None, verified=True, refused=over["kind"], why=over["why"])
-        return Check(model, provider, verified=True)
+            return Availability(model, None, verified=True, refused=over["kind"], why=over["why"])
+        return Availability(model, provider, verified=True)
 
     def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
         """Give nothing: the candidates of then are in the log."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
-from omni_router.hub.capabilities import needs_of
+from omni_router.hub.capabilities import required_capabilities
 from omni_router.selection.candidates import line_up
 from omni_router.selection.order import cooling_down, rejected, untried
 from omni_router.selection.verify import decide_for
@@ -22,7 +22,7 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
     if settings.model is not None:  # the caller named it, and no other
         return {}
     route = Route(decision["route"], decision["task"], description="")
-    needs = needs_of(settings)
+    needs = required_capabilities(settings)
     line = line_up(services, [route], state["previous"], needs)[route.name]
     waits, now = services.history.cooling(), datetime.now(timezone.utc)
     tried = {attempt["model"] for attempt in attempts}

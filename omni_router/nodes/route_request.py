@@ -9,7 +9,7 @@ from langchain_core.messages import AnyMessage
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
-from omni_router.hub.capabilities import needs_of
+from omni_router.hub.capabilities import required_capabilities
 from omni_router.messages import has_image, newest_user_message, newest_user_text
 from omni_router.routers import Reply, RouteOption, Router, Turn, parse_reply
 from omni_router.routers.conversation import render_conversation
@@ -42,7 +42,7 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     )
     routes = routes_for(settings, offered, known, services.catalog)
     previous = _previous(state)
-    line = line_up(services, routes, previous, needs_of(settings))
+    line = line_up(services, routes, previous, required_capabilities(settings))
     lines = {name: candidates[:MAX_CANDIDATES] for name, candidates in line.items()}
     settled = settle(settings, messages, routes)
     reply = None if settled else _reply(services, messages, routes, lines)

@@ -4,7 +4,7 @@ from typing import Any
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings, fallback_route
-from omni_router.hub.capabilities import Needs, needs_of
+from omni_router.hub.capabilities import Capabilities, required_capabilities
 from omni_router.routers import OTHER, Proposal
 from omni_router.selection.order import cooling_down, rejected
 from omni_router.selection.overrides import named_model, tool_loop
@@ -34,7 +34,7 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
         proposal = replace(proposal, model=None)  # it was for another route
     else:
         return {"decision": _no_decision(proposal, state)}
-    needs = needs_of(settings)
+    needs = required_capabilities(settings)
     if settled := _settled_model(settings, state, decision, services):
         return {"decision": decide_for(decision, settled, services.catalog, needs)}
     named = proposal.model is not None and proposal.model.casefold() not in routes  # a route's name is no model
@@ -63,7 +63,9 @@ def _offers(decision: Decision, model: str, services: Services) -> bool:
     return model in known or any(model == listed.id for listed in services.catalog.models([task])[task])
 
 
-def _with_model(decision: Decision, proposal: Proposal, state: State, services: Services, needs: Needs) -> Decision:
+def _with_model(
+    decision: Decision, proposal: Proposal, state: State, services: Services, needs: Capabilities
+) -> Decision:
     """Decide between the model that the router named and the one that this thread used last for the route."""
     line = state["candidates"][str(decision["route"])]
     named = Candidate(model=str(proposal.model), provider=proposal.provider, source="router", why=proposal.reason)

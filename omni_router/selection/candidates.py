@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 
 from omni_router.config.routes import Route
-from omni_router.hub.capabilities import Needs
+from omni_router.hub.capabilities import Capabilities
 from omni_router.hub.catalog import Listing
 from omni_router.model_id import is_sandbox_model
 from omni_router.selection.order import order_of_choice
@@ -14,7 +14,7 @@ from omni_router.state import Candidate, Previous
 
 
 def line_up(
-    services: Services, routes: Iterable[Route], previous: Previous | None, needs: Needs = ()
+    services: Services, routes: Iterable[Route], previous: Previous | None, needs: Capabilities = ()
 ) -> dict[str, list[Candidate]]:
     """Give the candidates of each route, best first; sandbox models that a file holds are left out of real runs."""
     routes = list(routes)
@@ -24,7 +24,7 @@ def line_up(
     lines = {
         route.name: order_of_choice(
             [r for r in services.history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])],
-            [model for model in listed[route.task] if model.meets(needs)] or listed[route.task],
+            [model for model in listed[route.task] if model.supports(needs)] or listed[route.task],
             previous=previous["model"] if previous and previous["route"] == route.name else None,
             waits=waits,
             now=now,

@@ -1,12 +1,12 @@
 """Deciding for one candidate: the catalog has the last word before a model is called."""
 
-from omni_router.hub.capabilities import Needs
+from omni_router.hub.capabilities import Capabilities
 from omni_router.hub.catalog import Catalog
 from omni_router.selection.order import rejected
 from omni_router.state import Candidate, Decision
 
 
-def decide_for(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Needs = ()) -> Decision:
+def decide_for(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Capabilities = ()) -> Decision:
     """Put the candidate into the decision if it is served for the task, or if that cannot be told.
 
     Otherwise the decision has no model, and says in `passed_over` why not.
