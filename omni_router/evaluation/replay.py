@@ -25,11 +25,10 @@ from omni_router.errors import ConfigurationError
 from omni_router.history import Cooling
 from omni_router.hub.capabilities import Needs
 from omni_router.hub.catalog import Check, Listing
-from omni_router.nodes.route_request import ask
 from omni_router.nodes.validate_choice import validate_choice
 from omni_router.routers import Router, parse_reply
-from omni_router.selection.order import MAX_CANDIDATES, eligible_routes, untried
-from omni_router.selection.routes import options_of_document
+from omni_router.selection.order import MAX_CANDIDATES, untried
+from omni_router.selection.routes import ask_router, eligible_routes, options_of_document
 from omni_router.services import Services
 from omni_router.state import Candidate
 
@@ -100,9 +99,7 @@ class Replay:
         """Decide one entry anew."""
         routes = self._file.routes()
         lines = {route.name: self._line(route, entry) for route in routes}
-        offered = eligible_routes(
-            routes, picture_now=entry["picture"]["now"], picture_before=entry["picture"]["before"]
-        )
+        offered = eligible_routes(routes, image_now=entry["picture"]["now"], image_before=entry["picture"]["before"])
         return self._choice(entry, self._file, lines, {r.name for r in offered}, self._reply(entry, offered, lines))
 
     def as_logged(self, entry: dict[str, Any]) -> Choice:
@@ -162,7 +159,7 @@ class Replay:
             return cast("str | None", entry["reply"])
         shown = {name: line[:MAX_CANDIDATES] for name, line in lines.items()}
         options = options_of_document(self._file.document(), routes, shown)
-        reply = ask(self._router, entry["asked"]["conversation"], options)
+        reply = ask_router(self._router, entry["asked"]["conversation"], options)
         return reply.text if reply else None
 
 
