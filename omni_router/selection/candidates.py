@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
-from omni_router import _sandbox
 from omni_router.config.routes import Route
 from omni_router.history import History, ModelRecord
 from omni_router.hub.capabilities import Needs
@@ -19,6 +18,7 @@ from omni_router.selection.order import (
     rejected,
 )
 from omni_router.services import Services
+from omni_router.simulation import is_simulated
 from omni_router.state import Candidate, Decision, Previous, RejectedCandidate
 
 
@@ -105,7 +105,7 @@ def verify_first_choice(
 
 def _records(history: History, route: str) -> list[ModelRecord]:
     records = history.models(route)
-    if _sandbox.active():
+    if is_simulated():
         return list(records)
     return [record for record in records if not is_sandbox_model(record["id"])]
 

@@ -28,8 +28,8 @@ def eligible_routes(routes: Iterable[Route], *, image_now: bool, image_before: b
     meant; with an image in an earlier message any route can.
     """
     if image_now:
-        return [route for route in routes if TASKS[route.task].takes_pictures]
-    return [route for route in routes if image_before or not TASKS[route.task].takes_pictures]
+        return [route for route in routes if TASKS[route.task].takes_images]
+    return [route for route in routes if image_before or not TASKS[route.task].takes_images]
 
 
 def routes_with_tools(routes: Iterable[Route]) -> list[Route]:
