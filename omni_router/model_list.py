@@ -100,12 +100,12 @@ def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog:
     records = [r for r in history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])]
     if not records:
         return list(rows)
-    from omni_router.selection.order import cooling_down, order_of_choice
+    from omni_router.selection.order import cooling_down, rank_candidates
 
     served = {row.model.id: row.model for row in rows}
     waits, now = history.cooling(), datetime.now(timezone.utc)
     used = []
-    for place, candidate in enumerate(order_of_choice(records, served.values(), waits=waits, now=now), 1):
+    for place, candidate in enumerate(rank_candidates(records, served.values(), cooldowns=waits, now=now), 1):
         if candidate["source"] != "history":
             continue
         model = served.pop(candidate["model"], None)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omni_router.artifacts import ArtifactFolder
 from omni_router.config.environment import Environment, read_variable
 from omni_router.config.route_file import RouteFile
 from omni_router.config.settings import Settings, fallback_route
@@ -22,7 +23,6 @@ def from_environment(environment: Environment, token: Token) -> Services:
     Raises:
         ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
     """
-    from omni_router.artifacts import ArtifactFolder
     from omni_router.hub.client import HubInference
     from omni_router.services.history import open_history
     from omni_router.services.router import choose_router
