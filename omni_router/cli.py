@@ -153,7 +153,7 @@ def _list_routes(environment: Environment, args: argparse.Namespace) -> int:
 
 def _answer(environment: Environment, args: argparse.Namespace) -> int:
     from omni_router.console import Console
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
     from omni_router.stdin import asked
 
     queries = list(DEFAULT_MULTI_MODAL_QUERIES) if args.demo else [asked(args)]

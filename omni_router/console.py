@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omni_router.artifacts import describe
 from omni_router.config.environment import Environment
 from omni_router.demo import Query
 from omni_router.errors import for_audience
@@ -95,7 +96,7 @@ class Console:
         elif summary["answer"] and not self._answers:  # whatever answered did not stream
             field("answer", summary["answer"])
         for artifact in result["artifacts"]:
-            _picture(artifact["path"], f"{artifact['width']} x {artifact['height']}")
+            _artifact(artifact["path"], describe(artifact))
         if result["decision"]:
             field("id", result["decision"]["id"])
         sys.stdout.flush()  # notes go to stderr, and are to come after
@@ -164,9 +165,9 @@ def _decision(decision: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _picture(path: str, size: str) -> None:
-    """Show where a picture is, and, on a terminal that can, the picture."""
-    field("saved", f"{path} ({size})", whole=True)
+def _artifact(path: str, description: str) -> None:
+    """Show where a file is, and, on a terminal that can, the image in it."""
+    field("saved", f"{path} ({description})", whole=True)
     if draws_pictures(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf"):
         for line in preview(Path(path), (line_width() or WIDTH) - INDENT):
             print(f"{' ' * INDENT}{line}")

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from omni_router import _sandbox
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import Route
@@ -20,6 +19,7 @@ from omni_router.hub.catalog import CatalogModel, Check, HubCatalog, Survey
 from omni_router.model_id import is_sandbox_model
 from omni_router.model_table import Row, format_table
 from omni_router.services.history import open_history
+from omni_router.simulation import is_simulated
 from omni_router.tasks import TASKS
 from omni_router.terminal import paint, table_width
 from omni_router.waiting import waiting
@@ -96,7 +96,7 @@ def _lowest(prices: Iterable[float | None]) -> str:
 
 def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog: HubCatalog) -> list[_Row]:
     """Put the models of the route's history first, in the order of choice; those in no list are looked up."""
-    sandboxed = _sandbox.active() is not None
+    sandboxed = is_simulated()
     records = [r for r in history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])]
     if not records:
         return list(rows)

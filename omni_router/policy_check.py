@@ -11,7 +11,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from omni_router import _sandbox
 from omni_router.config.environment import Environment
 from omni_router.config.routes import DEFAULT_POLICY, Document, Route, parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
@@ -20,6 +19,7 @@ from omni_router.history.protocol import ModelRecord
 from omni_router.hub.catalog import Check, HubCatalog
 from omni_router.model_id import is_sandbox_model
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
+from omni_router.simulation import is_simulated
 from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
 from omni_router.terminal import paint
 from omni_router.waiting import waiting
@@ -135,7 +135,7 @@ def _overlapping(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]
 
 def _unserved(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
     """Look up each model of the file; those of a sandbox are served nowhere, and left out of real runs anyway."""
-    sandboxed = _sandbox.active() is not None
+    sandboxed = is_simulated()
     wanted = [
         (route, record)
         for route in document.routes

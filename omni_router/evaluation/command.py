@@ -115,7 +115,7 @@ def _make(folder: Path) -> None:
 
 
 def _token(given: str | None) -> str | None:
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
 
     return find_token(given)
 

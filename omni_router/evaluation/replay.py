@@ -184,7 +184,7 @@ def replay(environment: Environment, args: argparse.Namespace) -> int:
     """Decide a log's requests anew under the policy of the environment; 1 when something would differ."""
     from tqdm import tqdm
 
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
     from omni_router.services.router import choose_router
 
     file = RouteFile(environment.route_config)

@@ -11,8 +11,8 @@ from langgraph.graph.state import CompiledStateGraph
 
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError
+from omni_router.graph import OmniGraph
 from omni_router.messages import user_message
-from omni_router.nodes._threads import OnOwnThreads
 from omni_router.services import Services
 
 # A picture may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
@@ -24,20 +24,19 @@ TellToken = Callable[[str], Awaitable[None]]
 
 
 def services_of(graph: Compiled) -> Services:
-    """Give the services that a compiled graph works with, and make them if nobody did."""
-    return _a_node_of(graph).services()
+    """Return the services that a compiled graph works with; they are opened if no run has used them yet."""
+    return _uncompiled(graph).services
 
 
 def settings_with(graph: Compiled, **changes: Any) -> Settings:
-    """Give the settings that a graph was built with, some of them changed."""
-    return _a_node_of(graph).settings.model_copy(update=changes)
+    """Return the settings that a graph was built with, some of them changed."""
+    return _uncompiled(graph).settings.model_copy(update=changes)
 
 
-def _a_node_of(graph: Compiled) -> OnOwnThreads:
-    node = graph.builder.nodes["route_request"].runnable
-    if not isinstance(node, OnOwnThreads):
+def _uncompiled(graph: Compiled) -> OmniGraph:
+    if not isinstance(graph.builder, OmniGraph):
         raise ConfigurationError("this graph was not made by build_graph")
-    return node
+    return graph.builder
 
 
 async def remote_message(text: str, image: str | None = None) -> HumanMessage:

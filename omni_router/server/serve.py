@@ -142,7 +142,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _tell(environment: Environment, args: argparse.Namespace, port: int, *, with_key: bool) -> None:
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
 
     host = f"[{args.host}]" if ":" in args.host else args.host
     reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 (compared, not bound)

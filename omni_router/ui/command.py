@@ -8,10 +8,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omni_router import _sandbox
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError, missing_package
 from omni_router.missing_policy import missing_policy
+from omni_router.simulation import active_simulation
 
 if TYPE_CHECKING:
     from omni_router.ui.backend import Backend
@@ -62,7 +62,7 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
 
         folder = args.output_dir or Environment.read().output_dir
         return ServerBackend(args.server), server_banner(args.server, sandbox=runs_sandbox(args.server)), folder
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
     from omni_router.routers import OTHER
     from omni_router.services import Services
     from omni_router.ui.local import LocalBackend
@@ -79,8 +79,8 @@ def open_backend(args: argparse.Namespace) -> "tuple[Backend, str, Path]":
     services.history.examples(OTHER)  # a history that only a host's graph has is told now, not at the first request
     backend = LocalBackend(services)
     threading.Thread(target=backend.warm_up, daemon=True).start()  # it takes seconds, in which nobody need wait
-    if box := _sandbox.active():
-        box.chunk_delay = SANDBOX_PACE
+    if simulation := active_simulation():
+        simulation.chunk_delay = SANDBOX_PACE
     return backend, banner_of(environment, missing=missing), environment.output_dir
 
 

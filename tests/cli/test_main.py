@@ -135,7 +135,7 @@ def test_without_a_token_it_only_routes_and_says_what_to_set(
         entry["models"] = ["sandbox/text-generation-3"]
     policy.write_text(json.dumps(entries))
     with _sandbox.sandbox():  # so that nothing asks the real Hub; the flag is not given
-        monkeypatch.setattr("omni_router.hub.client.find_token", lambda _given: None)
+        monkeypatch.setattr("omni_router.hub.tokens.find_token", lambda _given: None)
         assert main(["--prompt", QUESTION, "--router", "semantic", "--route-config", str(policy)]) == 0
     captured = capsys.readouterr()
     assert "HF_TOKEN" in captured.err

@@ -16,8 +16,9 @@ from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.hub import session as hub_calls
 from omni_router.hub.catalog import HubCatalog
-from omni_router.hub.client import HubInference, find_token
+from omni_router.hub.client import HubInference
 from omni_router.hub.session import forget_providers, hub_call
+from omni_router.hub.tokens import find_token
 
 MINE, PROCESS = "hf_mine", "hf_of_the_process"
 PICTURE, FETCHED = "sandbox/text-to-image-1", "sandbox/text-to-image-3"  # given as bytes; left at an address

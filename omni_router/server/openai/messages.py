@@ -17,14 +17,14 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from omni_router.errors import InvalidRequest
-from omni_router.messages import IMAGE_MARK, newest_user_text, user_message
+from omni_router.messages import attachment_mark, newest_user_text, user_message
 from omni_router.server.json_shape import check_values
 from omni_router.server.openai.errors import ApiError, shown
 from omni_router.server.openai.memory import DecisionMemory, request_digest
 
-# Pictures that were made here come back in the text of an answer: megabytes that say nothing to a model.
+# Files that were made here come back in the text of an answer: megabytes that say nothing to a model.
 # No bracket within the brackets: from each of many "![" the search would go on to the end of the text.
-_OUR_PICTURE = re.compile(r"!\[[^\[\]]*\]\(data:image/[\w.+-]+;base64,[\w+/=-]*\)")
+_OUR_FILE = re.compile(r"!?\[[^\[\]]*\]\(data:(\w{1,20})/[\w.+-]{1,100};base64,[\w+/=-]*\)")
 
 
 def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessage]:
@@ -44,8 +44,12 @@ def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessa
         elif isinstance(newest, AIMessage):
             newest.response_metadata.update(memory.recall(newest, request))
             # After the recall, which knows the text as it was.
-            newest.content = _OUR_PICTURE.sub(IMAGE_MARK, str(newest.text))
+            newest.content = _OUR_FILE.sub(_mark, str(newest.text))
     return _with_a_request(read)
+
+
+def _mark(link: re.Match[str]) -> str:
+    return attachment_mark(link[1])
 
 
 def _with_a_request(messages: list[AnyMessage]) -> list[AnyMessage]:

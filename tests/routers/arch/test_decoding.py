@@ -18,7 +18,7 @@ from omni_router.routers.arch.checkpoint import load_checkpoint
 from omni_router.routers.arch.decoding import Reader, Shelf, cache_argument
 from omni_router.routers.arch.reply_form import AFTER_MODEL, AFTER_ROUTE, OPENING
 from omni_router.routers.arch.router import ArchRouter
-from omni_router.routers.reply import OTHER
+from omni_router.tasks import OTHER
 from tests.support.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES
 
 FULL_SHAPE_NEEDS = 6  # GB; the weights in bfloat16 are 3.1
