@@ -320,7 +320,7 @@ def test_a_hub_that_hangs_costs_one_limit_for_all_questions_together(hub: Hub, m
     asked = catalog()
     try:
         assert asked.models(TASKS) == dict.fromkeys(TASKS, ())
-        monkeypatch.setattr(memory, "TIMEOUT", 1000)  # nobody waits for the same again
+        monkeypatch.setattr(cache, "TIMEOUT", 1000)  # nobody waits for the same again
         assert asked.models(TASKS) == dict.fromkeys(TASKS, ())
         assert asked.check("acme/m", None, TEXT).verified is False
         assert not release.is_set()
