@@ -21,6 +21,7 @@ from unittest.mock import patch
 sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, whatever else is installed
 
 from omni_router.arguments import SUBCOMMANDS, parse_arguments
+
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, OmniRouterError, hint_for
 

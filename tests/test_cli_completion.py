@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import shtab
-
 from omni_router.arguments import SUBCOMMANDS, subcommand
-from omni_router.cli import main
 from omni_router.completion import SHELLS, script
+
+from omni_router.cli import main
 
 Capture = pytest.CaptureFixture[str]
 

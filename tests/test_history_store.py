@@ -728,7 +728,7 @@ def requests(route_config: Path, tmp_path: Path, router: ScriptedRouter, monkeyp
     chat = {"name": "chat", "description": "small talk", "examples": ["hi"], "learned": ["of the file"]}
     other = {"name": "other", "examples": ["nonsense"]}
     route_config.write_text(json.dumps([chat, {"name": "code", "description": "programs"}, other]))
-    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token, learning: router)
+    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda _environment, token, learning: router)
     router.choose("chat")
     path = tmp_path / "requests.jsonl"
     path.write_text('{"text": "howdy", "route": "chat"}\n')

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omni_router.model_list import list_models
+from omni_router.model_table import Row, format_table
 
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.history.cooldown import write_time
-from omni_router.model_list import list_models
-from omni_router.model_table import Row, format_table
 from tests.cli_process import command, shown_on_terminal
 from tests.test_cli_terminal import COLOUR
 

@@ -20,7 +20,6 @@ import omni_router
 from omni_router._sandbox import calls, chat, faults, forms, hub, pictures, wants
 from omni_router.inference.error_map import scrub
 from omni_router.model_id import is_model_id, split_model_id
-from omni_router.parser import _NUMBER
 from omni_router.policy_overlap import _phrases
 from omni_router.routers.columns import split_phrases
 from omni_router.routers.conversation import render_conversation
@@ -114,7 +113,6 @@ READERS: dict[str, Reader] = {
     "routers/reply.py _ESCAPE": Reader(_reason, ("\\", "u", "x", "0", "U", "a")),
     "routers/reply.py _NO_NAME": Reader(_route, ("null", "1", "e", "-", ".", "+")),
     "routers/words.py _words": Reader(_words, ("a", " ", ",", "_")),
-    "parser.py _NUMBER": Reader(_NUMBER.fullmatch, ("-", "1", ".", " ")),
     "server/context_check.py _PATHS": Reader(
         _PATHS.fullmatch, ("/threads/", "a", "/runs", "/wait", "/crons/", "/assistants/")
     ),

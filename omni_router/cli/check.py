@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from omni_router.cli.console import print_line, progress, status
+from omni_router.cli.console import Style, print_line, progress, status
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.check import AT_ONCE, Finding, check_policy, read_policy
 from omni_router.config.policy import DEFAULT_POLICY, Document
@@ -51,7 +51,7 @@ def _progress(checks: "Iterator[Check]", total: int) -> "Iterable[Check]":
 
 def _print(findings: Sequence[Finding]) -> None:
     for finding in findings:
-        style = "red" if finding.level == "problem" else "dim"
+        style: Style = "red" if finding.level == "problem" else "dim"
         print_line((finding.level, style), str(finding)[len(finding.level) :])
 
 

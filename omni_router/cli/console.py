@@ -5,7 +5,6 @@ COLUMNS says how wide a line may be.
 """
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -125,7 +124,9 @@ class StreamedField:
         body = text.rstrip("\n")
         self._held = text[len(body) :]
         self._empty &= not body
-        self._print(styled(re.sub(r"\n(?=[^\n])", f"\n{' ' * INDENT}", body)))
+        first, *others = body.split("\n")
+        indented = [f"{' ' * INDENT}{line}" if line else "" for line in others]
+        self._print(styled("\n".join([first, *indented])))
 
     def close(self) -> None:
         """End the line."""

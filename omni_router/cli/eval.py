@@ -94,7 +94,7 @@ def _routers(value: str) -> tuple[str, ...]:
            help="compare with the report.json of another run on the same data"),
 )  # fmt: skip
 @click.pass_context
-def command(ctx: click.Context, *, data: Path, compare: Path | None, limit: int | None, **flags: Any) -> int:
+def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: int | None, **flags: Any) -> int:
     """Evaluate the routers on the data; 1 when one is below the accuracy that is required."""
     from omni_router.evaluation.compare import check_same_data, read_report
     from omni_router.evaluation.compare import compare as compare_with

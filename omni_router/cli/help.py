@@ -64,8 +64,10 @@ VARIABLES = (
     ("OMNI_ENCODER", "the encoder of semantic and cascade: a Hub id or a folder (all-MiniLM-L6-v2)"),
     (
         "OMNI_CASCADE_TARGET",
-        "--router cascade: semantic decides alone at or above this confidence, 0 to 1 (0.9); below it, the server of "
-        "OMNI_ROUTER_URL or else arch decides, and semantic learns from that",
+        (
+            "--router cascade: semantic decides alone at or above this confidence, 0 to 1 (0.9); below it, the server of "
+            "OMNI_ROUTER_URL or else arch decides, and semantic learns from that"
+        ),
     ),
     ("OMNI_CASCADE_SIZE", "how many of these decisions are kept to learn from (1500)"),
     ("OMNI_CASCADE_PATH", "the file they are kept in (beside the policy, or in the store of OMNI_HISTORY)"),
@@ -86,8 +88,10 @@ VARIABLES = (
     ("OMNI_ROUTER_NEW_IDS=1", "let arch name models that are not candidates; the catalog checks them"),
     (
         "OMNI_HOSTS",
-        "servers: further host names to answer to, separated by commas; *: every name (OMNI_MCP_HOSTS is its older "
-        "name)",
+        (
+            "servers: further host names to answer to, separated by commas; *: every name (OMNI_MCP_HOSTS is its older "
+            "name)"
+        ),
     ),
     (
         "OMNI_THREADS",

@@ -142,9 +142,8 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
     if notes_below:
         known[-1] = False
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title, shown in zip(COLUMNS, known, strict=True):
-        if shown:
-            table.add_column(title, no_wrap=title != "providers", overflow="fold")
+    for name in compress(COLUMNS, known):
+        table.add_column(name, no_wrap=name != "providers", overflow="fold")
     for row in cells:
         table.add_row(*compress(row, known))
     out.print(table)

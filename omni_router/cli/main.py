@@ -24,9 +24,7 @@ RESTORE = "\x1b[0m\r\x1b[K\x1b[?25h"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # answers come in any script, terminals may not
+    _write_any_script()
     try:
         with _ending_at_once(), _logging_to_stderr():
             result: int = root.main(argv, PROGRAM, standalone_mode=False)
@@ -48,6 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             click.echo(f"{PROGRAM}: {error}", err=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
         return FAILED
+
+
+def _write_any_script() -> None:
+    """Have stdout and stderr write what they cannot encode as escapes: answers come in any script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _misused(error: click.UsageError) -> int:

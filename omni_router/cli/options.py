@@ -1,7 +1,7 @@
 """Every option of more than one command, each with its validator, and how options reach `Environment` and `Settings`.
 
-A `variable` wins over the environment variable of its field, a `setting` is a field of the run's `Settings`: its name is
-that of the field, so that a new one is one line here.
+A `variable` wins over the environment variable of its field, and a `setting` is a field of the run's `Settings`. Each is
+named as its field, so that a new one is one line.
 """
 
 import logging
@@ -187,9 +187,7 @@ hf_token = option(
     metavar="T",
     help="Hugging Face token (HF_TOKEN keeps it out of the shell history)",
 )
-sandbox = variable(
-    "--sandbox", is_flag=True, section=CALLING, help="simulated models: no token, no network, no cost"
-)
+sandbox = variable("--sandbox", is_flag=True, section=CALLING, help="simulated models: no token, no network, no cost")
 max_new_tokens = variable(
     "--max-new-tokens",
     "--specialist-max-new-tokens",

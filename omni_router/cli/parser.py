@@ -31,9 +31,9 @@ class Option(click.Option):
 class Command(click.Command):
     """A command whose help lists its options in sections, and keeps the lines of its epilog."""
 
-    def __init__(self, *args: Any, context_settings: Mapping[str, Any] | None = None, **more: Any) -> None:
-        settings = {"help_option_names": ["-h", "--help"], "max_content_width": WIDTH + 2, **(context_settings or {})}
-        super().__init__(*args, context_settings=settings, **{"options_metavar": "[FLAG ...]", **more})
+    def __init__(self, name: str | None, **more: Any) -> None:
+        settings = {"help_option_names": ["-h", "--help"], "max_content_width": WIDTH + 2}
+        super().__init__(name, **{"options_metavar": "[FLAG ...]", "context_settings": settings, **more})
 
     def make_context(self, info_name: str | None, args: list[str], *parent: Any, **more: Any) -> click.Context:
         """Parse the arguments; --help shows the help even where something else is wrong."""
@@ -69,8 +69,10 @@ class LazyGroup(Command, click.Group):
         check: raises a UsageError where words and options do not go together.
     """
 
-    def __init__(self, *args: Any, subcommands: Mapping[str, str], check: Callable[[click.Context], None], **more: Any):
-        super().__init__(*args, **more)
+    def __init__(
+        self, name: str | None, *, subcommands: Mapping[str, str], check: Callable[[click.Context], None], **more: Any
+    ) -> None:
+        super().__init__(name, **more)
         self._places, self._check = subcommands, check
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -100,9 +102,10 @@ class LazyGroup(Command, click.Group):
         if any(f"--{word}" in param.opts for param in self.params):
             return click.UsageError(f"No such command {word!r}. Did you mean '--{word}'?", ctx)
         error = click.NoSuchCommand(word, possibilities=self._places, ctx=ctx)
-        if not error.possibilities:
-            error.message += f" A prompt goes after --prompt, and the commands are {', '.join(self._places)}."
-        return error
+        if error.possibilities:
+            return error
+        known = f"A prompt goes after --prompt, and the commands are {', '.join(self._places)}."
+        return click.UsageError(f"{error.message} {known}", ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, then the subcommands."""

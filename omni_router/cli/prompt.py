@@ -15,7 +15,7 @@ from omni_router.cli.transcript import Transcript
 from omni_router.config.environment import Environment
 
 if TYPE_CHECKING:
-    from omni_router.config.settings import Settings
+    from langchain_core.messages import HumanMessage
 
 ANSWERED, FAILED = 0, 1
 
@@ -27,6 +27,8 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
         OmniRouterError: something is to be corrected first.
     """
     environment, settings = read_environment(ctx), read_settings(ctx)
+    from omni_router import Services, build_graph, user_message
+
     if prompt is None:
         queries = list(DEFAULT_MULTI_MODAL_QUERIES)
     else:
@@ -42,10 +44,14 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
         if flags["demo"] and flags["route_config"] is None:
             _name_models_of_the_demo(environment.route_config)
     transcript.wait("starting")
-    status = _answer(queries, environment, settings, flags["hf_token"], transcript, reads_stdin=bool(ctx.args))
+    messages = [user_message(query.prompt, query.image) for query in queries]
+    graph = build_graph(Services.from_environment(environment, token=flags["hf_token"]), settings).compile()
+    transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
+    turns = list(zip(queries, messages, strict=True))
+    answered = _answer(graph, turns, transcript, only_route=settings.skip_specialists)
     if flags["demo"]:
         transcript.close(environment)
-    return status
+    return ANSWERED if answered else FAILED
 
 
 def _lacks_token(environment: Environment, token: str | None) -> bool:
@@ -75,31 +81,20 @@ def _name_models_of_the_demo(policy: Path) -> None:
 
 
 def _answer(
-    queries: Sequence[Query],
-    environment: Environment,
-    settings: "Settings",
-    token: str | None,
-    transcript: Transcript,
-    *,
-    reads_stdin: bool,
-) -> int:
-    """Run the graph for each query, and show what happens."""
-    from omni_router import Services, build_graph, user_message
-
-    messages = [user_message(query.prompt, query.image) for query in queries]
-    graph = build_graph(Services.from_environment(environment, token=token), settings).compile()
-    transcript.warn_of_unread_stdin(unread=not reads_stdin and has_unread_stdin())
-    failed = False
-    for number, (query, message) in enumerate(zip(queries, messages, strict=True), 1):
-        transcript.begin(query, number, len(queries))
+    graph: Any, turns: "Sequence[tuple[Query, HumanMessage]]", transcript: Transcript, *, only_route: bool
+) -> bool:
+    """Run the graph for each query, and show what happens; return whether each was answered, or else routed."""
+    answered = True
+    for number, (query, message) in enumerate(turns, 1):
+        transcript.begin(query, number, len(turns))
         result = _follow(graph, message, transcript)
         transcript.end(query, result)
-        decided = result.get("decision") and result["decision"]["model"]
-        failed |= bool(result.get("error")) or (settings.skip_specialists and not decided)
-    return FAILED if failed else ANSWERED
+        has_model = bool(result.get("decision") and result["decision"]["model"])
+        answered &= not result.get("error") and (has_model or not only_route)
+    return answered
 
 
-def _follow(graph: Any, message: Any, transcript: Transcript) -> dict[str, Any]:
+def _follow(graph: Any, message: "HumanMessage", transcript: Transcript) -> dict[str, Any]:
     """Run the graph, show its events as they come, and return its final state.
 
     This is the only place of the command line that knows the stream modes of LangGraph.

@@ -63,7 +63,9 @@ def _count_asked_again(entries: Sequence[dict[str, Any]]) -> int:
 
 
 def _print_json(entries: Sequence[dict[str, Any]], found: "Sequence[Difference]") -> None:
-    differing = [{"id": entry["id"], "before": asdict(before), "after": asdict(after)} for entry, before, after in found]
+    differing = [
+        {"id": entry["id"], "before": asdict(before), "after": asdict(after)} for entry, before, after in found
+    ]
     click.echo(json.dumps({"n": len(entries), "asked_again": _count_asked_again(entries), "differing": differing}))
 
 

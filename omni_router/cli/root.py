@@ -146,7 +146,7 @@ def _action(*names: str, **more: Any) -> Any:
     options.output_dir,
 )  # fmt: skip
 @click.pass_context
-def root(ctx: click.Context, **flags: Any) -> int:
+def root(ctx: click.Context, /, **flags: Any) -> int:
     """Do what one of the actions says; nothing where a subcommand does it."""
     if ctx.invoked_subcommand is not None:
         return 0

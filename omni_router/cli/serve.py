@@ -76,9 +76,7 @@ exit status: 0 stopped by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something
     options.output_dir,
 )  # fmt: skip
 @click.pass_context
-def command(
-    ctx: click.Context, *, host: str, port: int, cors: tuple[str, ...], quiet: bool, hf_token: str | None, **_: Any
-) -> int:
+def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None, **flags: Any) -> int:
     """Serve until Ctrl-C or SIGTERM.
 
     Raises:
@@ -101,12 +99,12 @@ def command(
             f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
         )
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = CutOff(make_app(graph, only_local=key is None, cors=cors, limits=limits))
+    app: ASGIApp = CutOff(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
     with listening(host, port) as listener:
         readiness_of(graph).start()  # or the first request waits for the router to load
         _print_address(host, listener.getsockname()[1], with_key=key is not None)
         _print_notes(environment, hf_token)
-        server = Server(server_config(app if quiet else RequestLog(app), timeout_graceful_shutdown=GRACE))
+        server = Server(server_config(app if flags["quiet"] else RequestLog(app), timeout_graceful_shutdown=GRACE))
         with ending_well():
             server.run(sockets=[listener])
     leave_soon(SHUT_DOWN)

@@ -60,22 +60,21 @@ exit status: 130 after Ctrl-C, 2 something to correct first
                           "it is on this machine"),
 )  # fmt: skip
 @click.pass_context
-def command(
-    ctx: click.Context, *, host: str, port: int, server: str | None, in_browser: bool, hf_token: str | None, **_: Any
-) -> int:
+def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None, **flags: Any) -> int:
     """Serve the page until the process is ended.
 
     Raises:
         ConfigurationError: the port is taken, Gradio is missing, the environment is not usable, or no LangGraph server
             answers at --server.
     """
+    server = flags["server"]
     _check_flags_with_server(ctx, server)
     from omni_router.ui.start import check_free, check_gradio, open_server, serve_page
 
     check_free(host, port)
     check_gradio()
     opened = open_server(server, read_environment(ctx).output_dir) if server else open_page(ctx, hf_token)
-    serve_page(opened, host=host, port=port, in_browser=in_browser)
+    serve_page(opened, host=host, port=port, in_browser=flags["in_browser"])
     return 0
 
 

@@ -23,7 +23,9 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
     if as_json:
         click.echo(json.dumps(entry))
         return 0
-    print_line(f"Decision {entry['id']} of {entry['time']}" + (f", thread {entry['thread']}" if entry["thread"] else ""))
+    print_line(
+        f"Decision {entry['id']} of {entry['time']}" + (f", thread {entry['thread']}" if entry["thread"] else "")
+    )
     for name, text in _facts(entry):
         print_field(name, text)
     return 0

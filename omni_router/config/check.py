@@ -135,9 +135,7 @@ def _unserved(document: Document, catalog: HubCatalog, progress: Progress) -> It
         yield Finding("note", finding, "Check the network connection and the token, then run this again")
 
 
-def _looked_up(
-    wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress
-) -> list[Check]:
+def _looked_up(wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress) -> list[Check]:
     def look_up(each: tuple[Route, ModelRecord]) -> Check:
         route, record = each
         return catalog.check(record["id"], record.get("provider"), route.task, patient=True)

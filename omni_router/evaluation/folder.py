@@ -42,14 +42,14 @@ def write_report(done: Evaluation, comparisons: Sequence[Comparison], folder: Pa
 def _write_report(done: Evaluation, comparisons: Sequence[Comparison], folder: Path) -> tuple[list[Path], str | None]:
     plots = draw(done, folder)
     missing = f"no plots, matplotlib is missing: {install_command('eval')}" if plots is None else None
-    plots = plots or ()
-    for name in PLOTS.keys() - set(plots):
+    names = plots or []
+    for name in PLOTS.keys() - set(names):
         (folder / name).unlink(missing_ok=True)
     compared = "\n\n".join(comparison.markdown() for comparison in comparisons)
-    write_whole(folder / "report.md", markdown(done, plots, compared))
+    write_whole(folder / "report.md", markdown(done, names, compared))
     report = {**as_json(done), **comparisons_as_json(comparisons), "items": items_as_json(done)}
     write_whole(folder / "report.json", json.dumps(report, indent=1) + "\n")
-    return [folder / name for name in ("report.md", "report.json", *plots)], missing
+    return [folder / name for name in ("report.md", "report.json", *names)], missing
 
 
 def comparisons_as_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from omni_router.errors import ConfigurationError, missing_package
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
     from omni_router.server.call import Compiled
     from omni_router.server.openai_api.guard import Limits
