@@ -18,8 +18,8 @@ import torch
 
 from benchmarks.report import in_turns, ms, ratio, spread, table, write_section
 from benchmarks.shape import LAYERS, SHAPE, random_model
-from omni_router.routers.checkpoint import pick_device, pick_dtype
-from omni_router.routers.fill import Reader, Shelf
+from omni_router.routers.arch.checkpoint import pick_device, pick_dtype
+from omni_router.routers.arch.decoding import Reader, Shelf
 
 FIXED, CHANGING, REPLY = 620, 80, 45  # tokens
 ROUTES, MODELS = 11, 3

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from omni_router.routers import OTHER, OfferedRoute
-from omni_router.routers.columns import split_phrases
-from omni_router.routers.encoder import Encoder
+from omni_router.routers import OTHER, RouteOption
+from omni_router.routers.semantic.encoder import Encoder
+from omni_router.routers.semantic.training_set import split_phrases
 
 NAME = "semantic-router"
 Labelled = Sequence[tuple[str, str]]  # request and right route
@@ -39,7 +39,7 @@ def installed() -> bool:
 
 def indexed_router(
     encoder: Encoder,
-    routes: Sequence[OfferedRoute],
+    routes: Sequence[RouteOption],
     aggregation: str = "mean",
     calibrator: Any = None,
     *,
@@ -76,7 +76,7 @@ def indexed_router(
     )
 
 
-def calibrator(encoder: Encoder, routes: Sequence[OfferedRoute], aggregation: str, labelled: Labelled) -> Any:
+def calibrator(encoder: Encoder, routes: Sequence[RouteOption], aggregation: str, labelled: Labelled) -> Any:
     """Let it fit its calibration on labelled requests that are none of its utterances, as its manual asks."""
     router = indexed_router(encoder, routes, aggregation, calibrated=True)
     texts, names = zip(*labelled, strict=True)

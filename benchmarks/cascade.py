@@ -16,10 +16,10 @@ from tqdm import tqdm
 from benchmarks import clinc
 from benchmarks.report import IMAGES, table, write_section
 from benchmarks.semantic import Remembering
-from omni_router.routers import OTHER, OfferedRoute, Reply, Turn, parse_reply
-from omni_router.routers.cascade import SIZE, TARGET, CascadeRouter, Lesson
-from omni_router.routers.encoder import SentenceEncoder
-from omni_router.routers.semantic import MANNER, SemanticRouter
+from omni_router.routers import OTHER, Reply, RouteOption, Turn, parse_reply
+from omni_router.routers.cascade.router import SIZE, TARGET, CascadeRouter, Lesson
+from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.router import MANNER, SemanticRouter
 
 RIGHT = 0.93  # of the teacher's answers: what Arch-Router's authors report for it (arXiv 2506.16655)
 LENGTH, WINDOW = 5000, 500
@@ -43,7 +43,7 @@ class Teacher:
         self.truth = ""
         self.asked = False
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer, and remember that it was asked."""
         self.asked = True
         wrong = [name for name in self._names if name != self.truth]

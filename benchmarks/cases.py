@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import omni_router
 from benchmarks import aurelio, clinc
-from omni_router.config.policy import DEFAULT_POLICY
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
-from omni_router.routers import OTHER, OfferedRoute, Turn
+from omni_router.routers import OTHER, RouteOption, Turn
 
 OWN = Path(omni_router.__file__).parent / "evaluation/data/default_policy.jsonl"
 SMOKE = Path(__file__).parents[1] / "tests/data/routing_smoke.jsonl"
@@ -24,7 +24,7 @@ class Case(NamedTuple):
 
     conversation: Sequence[Turn]
     text: str  # of the newest turn
-    routes: list[OfferedRoute]
+    routes: list[RouteOption]
     right: str
     kind: str = ""
 

@@ -25,7 +25,7 @@ import torch
 from benchmarks.arch import CHANGING, FIXED, Case
 from benchmarks.report import in_turns, ms, ratio, spread, table, write_section
 from benchmarks.shape import LAYERS, random_model
-from omni_router.routers.checkpoint import pick_device, pick_dtype
+from omni_router.routers.arch.checkpoint import pick_device, pick_dtype
 
 REPLIES = 10  # that are compared with those of float32
 PAYS = 1.2  # times as fast for a whole reply: for less, nobody should have to know one more option

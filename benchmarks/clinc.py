@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from omni_router.routers import OTHER, OfferedRoute
+from omni_router.routers import OTHER, RouteOption
 
 DESCRIPTIONS = {
     "auto_and_commute": "traffic, directions and distances; where one is right now; fuel level, fuel type and mileage; "
@@ -66,9 +66,9 @@ def draw(queries: Sequence[Query], per_intent: int, seed: int, skip: int = 0) ->
     return [query for members in intents.values() for query in chance.sample(members, len(members))[skip:][:per_intent]]
 
 
-def offered(examples: Sequence[Query]) -> list[OfferedRoute]:
+def offered(examples: Sequence[Query]) -> list[RouteOption]:
     """Make the ten routes, with the examples of their intents."""
     return [
-        OfferedRoute(domain, description, tuple(query.text for query in examples if query.domain == domain))
+        RouteOption(domain, description, tuple(query.text for query in examples if query.domain == domain))
         for domain, description in DESCRIPTIONS.items()
     ]

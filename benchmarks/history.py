@@ -17,14 +17,14 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
-from omni_router.config.policy import DEFAULT_POLICY
 from omni_router.config.route_file import RouteFile
-from omni_router.files import write_whole
+from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.history import History, Use
-from omni_router.history.cooldown import write_time
+from omni_router.history.cooldowns import write_time
 from omni_router.history.file import FileHistory
-from omni_router.history.fold import fold
 from omni_router.history.store import StoreHistory
+from omni_router.history.usage import fold
+from omni_router.storage.files import write_whole
 from tests.postgres import postgresql
 
 Pasts = dict[int, list[dict[str, Any]]]

@@ -25,8 +25,8 @@ import torch
 from benchmarks.arch import CHANGING, FIXED, REPLY, Case
 from benchmarks.report import in_turns, ratio, spread, table, write_section
 from benchmarks.shape import LAYERS, SHAPE, random_model
-from omni_router.routers.checkpoint import pick_dtype
-from omni_router.routers.fill import Reader
+from omni_router.routers.arch.checkpoint import pick_dtype
+from omni_router.routers.arch.decoding import Reader
 
 REPLIES = 10  # whose choices are compared
 NAMES = {

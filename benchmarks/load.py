@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.load_memory import cpu_seconds, listener, resident, slope
 from benchmarks.report import IMAGES, ms, quantile, table, write_section
-from omni_router.threads import _bulkheads, _pool
+from omni_router.nodes._threads import _bulkheads, _pool
 from tests.api_server import serving
 from tests.dev_server import dev_server
 

@@ -21,11 +21,11 @@ from benchmarks.overhead import instant_services
 from benchmarks.report import in_turns, ratio, spread, table, write_section
 from omni_router import Services, build_graph, sandbox
 from omni_router.config.settings import settings_of
-from omni_router.observe.metrics import Metrics
-from omni_router.observe.protocol import Both, Observer
-from omni_router.observe.tracing import Tracing
+from omni_router.nodes._threads import OnOwnThreads
 from omni_router.state import State
-from omni_router.threads import OnOwnThreads
+from omni_router.telemetry.metrics import Metrics
+from omni_router.telemetry.observer import Both, Observer
+from omni_router.telemetry.tracing import Tracing
 
 ROUNDS = 400
 

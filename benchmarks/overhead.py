@@ -22,14 +22,14 @@ from omni_router import Services, Settings, build_graph, sandbox
 from omni_router.artifacts import ArtifactFolder
 from omni_router.config.route_file import RouteFile
 from omni_router.history import Cooling, ModelRecord, Use
-from omni_router.history.fold import fold, read_record
-from omni_router.inference.catalog import HubCatalog
+from omni_router.history.usage import fold, read_record
+from omni_router.hub.catalog import HubCatalog
 from omni_router.nodes.announce_decision import announce_decision
 from omni_router.nodes.generate_text import generate_text
 from omni_router.nodes.record_outcome import record_outcome
 from omni_router.nodes.route_request import route_request
 from omni_router.nodes.validate_choice import validate_choice
-from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.state import Input, Output, State
 
 ROUNDS = 300
@@ -44,7 +44,7 @@ class Instant:
     def __init__(self) -> None:
         self._models: dict[str, list[Any]] = {}
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Choose the same route and model each time."""
         return Reply(json.dumps({"route": "question_answering", "model": MODEL, "reason": "a benchmark"}), 0.9)
 

@@ -17,8 +17,8 @@ from benchmarks.semantic_times import OURS, times
 from omni_router.evaluation.metrics import wilson
 from omni_router.evaluation.run import read
 from omni_router.routers import OTHER
-from omni_router.routers.encoder import Encoder, SentenceEncoder
-from omni_router.routers.semantic import MANNER, SemanticRouter
+from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
+from omni_router.routers.semantic.router import MANNER, SemanticRouter
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,9 +11,9 @@ from itertools import cycle
 from benchmarks import aurelio
 from benchmarks.cases import OWN, Case, own_data
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
-from omni_router.routers.encoder import SentenceEncoder
-from omni_router.routers.minilm import HUB_ID, packaged_model
-from omni_router.routers.semantic import MANNER, SemanticRouter
+from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.minilm import HUB_ID, packaged_model
+from omni_router.routers.semantic.router import MANNER, SemanticRouter
 
 OURS, ENCODER = "semantic", "its encoder alone"
 TOKENS, STARTS = 64, 5

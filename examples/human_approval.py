@@ -14,7 +14,7 @@ from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
 from omni_router import Decision, Services, Settings, build_graph, user_message
-from omni_router.summary import summarize
+from omni_router.events import summarize
 
 SURE = 0.8  # below this confidence of the router a person decides
 

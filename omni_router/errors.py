@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from typing_extensions import TypedDict
 
-from omni_router.audience import PYTHON, Audience
+from omni_router.hints import PYTHON, Audience
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

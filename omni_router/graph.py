@@ -8,11 +8,11 @@ from langgraph.graph import END, START, StateGraph
 from omni_router.config.settings import Settings
 from omni_router.edges import anything_untried, needs_retry, what_next, which_model, which_specialist
 from omni_router.errors import ConfigurationError
-from omni_router.once import once
+from omni_router.nodes._threads import OnOwnThreads, Pool
 from omni_router.services import Services
+from omni_router.services.lazy import once
 from omni_router.state import Input, Output, State
 from omni_router.tasks import TASKS
-from omni_router.threads import OnOwnThreads, Pool
 
 Graph = StateGraph[State, Settings, Input, Output]
 

@@ -1,21 +1,64 @@
-"""From what a person gives to a message of the graph."""
+"""Every question about a message: who wrote it, what it says, which image it holds, and how a specialist reads it.
 
+LangChain is imported only where a message is built, so that a router can be measured without it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from langchain_core.messages import HumanMessage
+from omni_router.errors import BadPicture, InvalidRequest, SpecialistError
+from omni_router.images import file_to_data_url, load_picture
 
-from omni_router.errors import BadPicture, InvalidRequest
-from omni_router.inference.pictures import file_to_data_url, load_picture
+if TYPE_CHECKING:
+    from langchain_core.messages import AnyMessage, HumanMessage
+
+IMAGE_MARK = "[Image attached]"  # stands for an image where only text can be read
+EXPLANATION = "explanation"  # marks a message of this package that explains why there is no answer
+
+# System and tool messages have no role here. A streamed message keeps the name of its chunk class as type.
+ROLES: dict[str, Literal["user", "assistant"]] = {
+    "human": "user",
+    "HumanMessageChunk": "user",
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+}
+_IMAGE_BLOCKS = ("image_url", "image")
+# Blocks that repeat a tool call, which the message also holds beside its content, or that are a model's own thinking.
+_NOT_FOR_SERVERS = ("tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "reasoning", "thinking")
 
 
-def user_message(text: str, image: str | Path | None = None) -> HumanMessage:
-    """Make a user's message, with a picture from an http(s) address or a data URL, passed on as it is, or a local file.
+class Message(Protocol):
+    """The part of a LangChain message that is read here."""
+
+    @property
+    def type(self) -> str:
+        """The kind: human, ai, system, tool, ..."""
+        ...
+
+    @property
+    def content(self) -> Any:
+        """Text, or a list of text and content blocks."""
+        ...
+
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+def user_message(text: str, image: str | Path | None = None, *, local_files: bool = True) -> "HumanMessage":
+    """Build a user's message, with the image at an http(s) address, in a data URL, or in a local file.
+
+    An address or a data URL stays as it is; a file is read into a data URL. Pass `local_files=False` for input that
+    came over a network: its sender may not read the files of this machine.
 
     Raises:
-        InvalidRequest: there is neither text nor picture, or the text is not valid.
-        BadPicture: the file cannot be read, or is no picture.
+        InvalidRequest: there is neither text nor image, or the text is not valid.
+        BadImage: the image cannot be read, is not an image, or is a file where none may be read.
     """
+    from langchain_core.messages import HumanMessage
+
     if not text.strip() and image is None:
         raise InvalidRequest("the prompt is empty; say what you want answered")
     try:
@@ -24,18 +67,116 @@ def user_message(text: str, image: str | Path | None = None) -> HumanMessage:
         raise InvalidRequest("the prompt is not valid text: it holds bytes that are not valid UTF-8") from error
     if image is None:
         return HumanMessage(text)
-    url = _url(str(image))
+    url = _checked_url(str(image), local_files=local_files)
     blocks: list[str | dict[object, object]] = [{"type": "text", "text": text}] if text.strip() else []
     return HumanMessage([*blocks, {"type": "image_url", "image_url": {"url": url}}])
 
 
-def _url(image: str) -> str:
+def _checked_url(image: str, *, local_files: bool) -> str:
     scheme = image.partition(":")[0].lower()
     if scheme == "data":
-        load_picture(image)  # checked like a file
+        load_picture(image)  # only to check it, as a file is checked
         return image
     if scheme in ("http", "https") and urlsplit(image).hostname and not any(c.isspace() for c in image):
         return image
+    if not local_files:
+        raise BadPicture(f"{image[:100]!r} is not the address of an image: give an http(s) address or a data URL")
     if "://" in image:
-        raise BadPicture(f"{image} is not the address of a picture: http://, https:// and local files are read")
+        raise BadPicture(f"{image} is not the address of an image: http://, https:// and local files are read")
     return file_to_data_url(Path(image))
+
+
+def newest_user_message(messages: Sequence[MessageT]) -> MessageT | None:
+    """Return the message that holds the request, or None when no user has spoken."""
+    return next((message for message in reversed(messages) if ROLES.get(message.type) == "user"), None)
+
+
+def newest_user_text(messages: Sequence[Message]) -> str:
+    """Return the text of the newest request, without marks for its images."""
+    newest = newest_user_message(messages)
+    return text_of(newest).strip() if newest is not None else ""
+
+
+def newest_image(messages: Iterable[Message]) -> str:
+    """Return the newest image of a thread, as a URL or data URL.
+
+    Raises:
+        SpecialistError: there is none.
+    """
+    for message in reversed(list(messages)):
+        for block in reversed(_blocks(message)):
+            if url := image_url(block):
+                return url
+    raise SpecialistError("bad_image", model=None, cause="no image", detail="there is none in this conversation")
+
+
+def text_of(message: Message, *, mark_images: bool = False) -> str:
+    """Return the text blocks of a message, one a line; `mark_images` puts `IMAGE_MARK` where an image is attached."""
+    return "\n".join(_lines(message, mark_images=mark_images))
+
+
+def has_image(message: Message) -> bool:
+    """Return whether an image is attached to the message."""
+    return any(is_image(block) for block in _blocks(message))
+
+
+def is_image(block: object) -> bool:
+    """Return whether a content block holds an image."""
+    return isinstance(block, Mapping) and block.get("type") in _IMAGE_BLOCKS
+
+
+def image_url(block: Any) -> str | None:
+    """Return the URL or data URL of an image block: a standard one of LangChain, or OpenAI's `image_url`."""
+    if not is_image(block):
+        return None
+    if block["type"] == "image_url":
+        url = block.get("image_url")
+        return url.get("url") if isinstance(url, dict) else url
+    data = block.get("base64") or block.get("data")
+    return f"data:{block.get('mime_type', 'image/png')};base64,{data}" if data else block.get("url")
+
+
+def is_explanation(message: Message) -> bool:
+    """Return whether a message only explains why there was no answer: it would mislead the next choice."""
+    return (getattr(message, "response_metadata", None) or {}).get("omni_router") == EXPLANATION
+
+
+def for_specialist(messages: "Iterable[AnyMessage]", *, images: bool) -> "list[AnyMessage]":
+    """Return a conversation as chat servers read it, without explanations; `images=False` replaces each by a mark."""
+    shape = partial(_for_server, images=images)
+    return [shape(message) for message in messages if not is_explanation(message)]
+
+
+def _for_server(message: "AnyMessage", *, images: bool) -> "AnyMessage":
+    if not isinstance(message.content, list):
+        return message
+    blocks = [_block_for_server(block, images=images) for block in message.content if not _is_left_out(block)]
+    return message.model_copy(update={"content": blocks or ""})
+
+
+def _is_left_out(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") in _NOT_FOR_SERVERS
+
+
+def _block_for_server(block: Any, *, images: bool) -> Any:
+    if not is_image(block):
+        return block
+    if not images:
+        return {"type": "text", "text": IMAGE_MARK}
+    return {"type": "image_url", "image_url": {"url": image_url(block)}}
+
+
+def _lines(message: Message, *, mark_images: bool) -> Iterator[str]:
+    for block in _blocks(message):
+        if isinstance(block, str):
+            yield block
+        elif is_image(block):
+            if mark_images:
+                yield IMAGE_MARK
+        elif isinstance(block, Mapping) and block.get("type") == "text":
+            yield str(block.get("text") or "")
+
+
+def _blocks(message: Message) -> Sequence[Any]:
+    content = message.content
+    return [content] if isinstance(content, str) else content or []

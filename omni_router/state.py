@@ -24,7 +24,7 @@ class Candidate(TypedDict):
     why: str  # what gave it its place in the order of choice
 
 
-class PassedOver(TypedDict):
+class RejectedCandidate(TypedDict):
     """A model that was not taken, and why."""
 
     model: str
@@ -45,7 +45,7 @@ class Decision(TypedDict):
     source: Source | None
     confidence: float | None  # 0..1
     verified: bool | None  # the catalog says that the model is served for the task; None: no model
-    passed_over: list[PassedOver]
+    passed_over: list[RejectedCandidate]
     proposed_route: str | None  # what the router chose, such as `other`, where another route was taken instead
 
 

@@ -18,7 +18,8 @@ from typing import Any
 PROGRAM = """
 import json, sys, time
 from omni_router import _sandbox
-from omni_router.routers import Reply, choose
+from omni_router.routers import Reply
+from omni_router.services import router as choose
 
 class Scripted:
     def reply(self, conversation, routes):

@@ -13,10 +13,10 @@ from omni_router._sandbox import Sandbox
 from omni_router.artifacts import ArtifactFolder
 from omni_router.config.route_file import RouteFile
 from omni_router.history.file import FileHistory
-from omni_router.inference.catalog import HubCatalog
-from omni_router.inference.client import HubInference
-from omni_router.routers import OfferedRoute, Reply, Turn
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.hub.catalog import HubCatalog
+from omni_router.hub.client import HubInference
+from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services import Services
 
 
@@ -25,9 +25,9 @@ class ScriptedRouter:
     """A router that says what a test wants said, and keeps what it was asked."""
 
     says: str | Exception | None = None
-    asked: list[tuple[list[Turn], list[OfferedRoute]]] = field(default_factory=list)
+    asked: list[tuple[list[Turn], list[RouteOption]]] = field(default_factory=list)
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         self.asked.append((list(conversation), list(routes)))
         if isinstance(self.says, Exception):
             raise self.says

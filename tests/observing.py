@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from starlette.applications import Starlette
 
-from omni_router.observe.metrics import Metrics
-from omni_router.observe.routes import PATH, metrics_routes
+from omni_router.server.metrics import PATH, metrics_routes
+from omni_router.telemetry.metrics import Metrics
 
 
 class Spans:

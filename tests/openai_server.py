@@ -16,8 +16,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from starlette.types import ASGIApp
 
 from omni_router import Services, Settings, build_graph
-from omni_router.inference.client import HubInference
-from omni_router.server.openai_api.guard import Limits
+from omni_router.hub.client import HubInference
+from omni_router.server.openai.guard import Limits
 from omni_router.server.request_log import RequestLog
 from omni_router.server.serve import make_app, server_config
 

@@ -17,9 +17,10 @@ from typing_extensions import TypedDict
 from omni_router._sandbox import Sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
-from omni_router.inference import answer_limits, hub_listing
-from omni_router.inference.answer_limits import CAPTION, IMAGE, LISTING, AnswerTooLong, chat_limit
-from omni_router.inference.client import HubInference
+from omni_router.hub import answer_limits
+from omni_router.hub import listing as hub_listing
+from omni_router.hub.answer_limits import CAPTION, IMAGE, LISTING, AnswerTooLong, chat_limit
+from omni_router.hub.client import HubInference
 from tests.foreign_model import Foreign, Sent, foreign_model
 
 CHAT, CAPTIONS = "sandbox/text-generation-1", "sandbox/image-to-text-1"

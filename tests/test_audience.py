@@ -8,10 +8,10 @@ from typing import get_args
 import pytest
 
 from omni_router import Services, Settings, build_graph
-from omni_router.audience import COMMAND, HTTP, PYTHON, SERVER, Audience
 from omni_router.cli import main
 from omni_router.errors import ErrorKind, hint_for
-from omni_router.summary import explanation, for_the_network, summarize
+from omni_router.events import explanation, for_the_network, summarize
+from omni_router.hints import COMMAND, HTTP, PYTHON, SERVER, Audience
 from tests.calls import ask
 from tests.conftest import ScriptedRouter
 

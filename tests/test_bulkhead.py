@@ -11,9 +11,11 @@ import huggingface_hub
 import pytest
 from huggingface_hub.utils import _http
 
-from omni_router import Services, Settings, build_graph, bulkhead, threads
+from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
-from omni_router.bulkhead import Bulkheads
+from omni_router.nodes import _bulkhead as bulkhead
+from omni_router.nodes import _threads as threads
+from omni_router.nodes._bulkhead import Bulkheads
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 from tests.silent_model import SilentModel, served_model

@@ -14,11 +14,11 @@ import torch
 from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
-from omni_router.history.lesson_file import LessonFile
-from omni_router.routers import OfferedRoute, Reply, Turn
-from omni_router.routers import cascade as module
-from omni_router.routers.arch import ArchRouter
-from omni_router.routers.cascade import (
+from omni_router.history.label_file import LessonFile
+from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.routers.arch.router import ArchRouter
+from omni_router.routers.cascade import router as module
+from omni_router.routers.cascade.router import (
     AT_LEAST,
     CHARACTERS,
     HALF_LIFE,
@@ -33,18 +33,16 @@ from omni_router.routers.cascade import (
     LessonBook,
     _by_route,
 )
-from omni_router.routers.choose import AutoRouter, choose_router
-from omni_router.routers.fallback import FallbackRouter
-from omni_router.routers.minilm import packaged_model
-from omni_router.routers.one_thread import one_thread
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.endpoint.fallback import FallbackRouter
+from omni_router.routers.semantic.minilm import packaged_model
+from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.routers.semantic.single_threaded import one_thread
+from omni_router.services.router import AutoRouter, choose_router
 
 ROUTES = [
-    OfferedRoute("gardening", "plants; soil; pruning", candidates=("org/green",)),
-    OfferedRoute(
-        "translation", "translate a text; how to say something in another language", candidates=("org/words",)
-    ),
-    OfferedRoute("weather", "weather forecasts; rain, wind and temperature", candidates=("org/sky",)),
+    RouteOption("gardening", "plants; soil; pruning", candidates=("org/green",)),
+    RouteOption("translation", "translate a text; how to say something in another language", candidates=("org/words",)),
+    RouteOption("weather", "weather forecasts; rain, wind and temperature", candidates=("org/sky",)),
 ]
 SAID = "what will the weather forecast say of rain and wind tomorrow"  # which the description all but says
 CITIES = (
@@ -67,7 +65,7 @@ class Large:
     fails: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         self.asked.append(conversation[-1]["content"])
         if self.fails:
             raise self.fails
@@ -138,7 +136,7 @@ def talk(*texts: str) -> list[Turn]:
     return [Turn(role="user", content=text) for text in texts]
 
 
-def ask(cascade: CascadeRouter, text: str, routes: Sequence[OfferedRoute] = ROUTES) -> dict[str, Any]:
+def ask(cascade: CascadeRouter, text: str, routes: Sequence[RouteOption] = ROUTES) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(cascade.reply(talk(text), routes).text)
     return answer
 
@@ -534,7 +532,7 @@ def test_auto_is_the_cascade_where_the_checkpoint_loads_on_an_accelerator(monkey
                 raise error
 
         monkeypatch.setattr(ArchRouter, "load", load)
-        monkeypatch.setattr("omni_router.routers.choose.pick_device", lambda: device)
+        monkeypatch.setattr("omni_router.services.router.pick_device", lambda: device)
         auto = choose_router(Environment.read(variables={}))
         assert isinstance(auto, AutoRouter)
         return type(auto._choose()[0])

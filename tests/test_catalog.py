@@ -21,10 +21,11 @@ from huggingface_hub.utils import _http
 
 from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
-from omni_router.inference import disk_cache, memory
-from omni_router.inference.catalog import CatalogModel, Check, HubCatalog, Offer
-from omni_router.inference.disk_cache import DiskCache
-from omni_router.inference.memory import KEEP, KEEP_FAILURE, KEEP_STALE
+from omni_router.hub import cache as memory
+from omni_router.hub import disk_cache
+from omni_router.hub.cache import KEEP, KEEP_FAILURE, KEEP_STALE
+from omni_router.hub.catalog import CatalogModel, Check, HubCatalog, Offer
+from omni_router.hub.disk_cache import DiskCache
 from omni_router.tasks import TASKS
 
 TEXT, PICTURE, VISION = "text-generation", "text-to-image", "image-text-to-text"
@@ -571,8 +572,8 @@ def test_another_process_reads_the_disk_without_asking(hub: Hub, disk: DiskCache
     HubCatalog(lambda: MINE, disk).models([PICTURE])
     program = f"""
 import pathlib, sys, huggingface_hub
-from omni_router.inference.catalog import HubCatalog
-from omni_router.inference.disk_cache import DiskCache
+from omni_router.hub.catalog import HubCatalog
+from omni_router.hub.disk_cache import DiskCache
 huggingface_hub.set_client_factory(lambda: sys.exit("asked"))
 catalog = HubCatalog(disk=DiskCache(pathlib.Path({str(disk.path)!r})))
 print(*[model.id for model in catalog.models([{PICTURE!r}])[{PICTURE!r}]])
@@ -650,7 +651,7 @@ def test_a_file_that_is_no_database_is_begun_anew(hub: Hub, disk: DiskCache) -> 
 
 
 def test_a_locked_file_is_done_without_and_used_again_later(hub: Hub, disk: DiskCache, monkeypatch: Patch) -> None:
-    monkeypatch.setattr("omni_router.cache_file.BUSY", 0.05)
+    monkeypatch.setattr("omni_router.storage.sqlite.BUSY", 0.05)
     disk.put("key", 1, 1.0)
     with closing(sqlite3.connect(disk.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from omni_router import Services
 from omni_router.agents.chat_model import ChatOmni
-from omni_router.routers import OfferedRoute, Reply, Turn
+from omni_router.routers import Reply, RouteOption, Turn
 from tests.conftest import ScriptedRouter
 
 pytestmark = pytest.mark.anyio  # what is async in them; the rest is not touched by it
@@ -42,7 +42,7 @@ class TestOnTheSandbox(ChatModelIntegrationTests):
         router.choose("casual_conversation")
         by_script = router.reply
 
-        def reply(conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+        def reply(conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
             if any("[Image attached]" in turn["content"] for turn in conversation):
                 router.choose("image_understanding")
             return by_script(conversation, routes)

@@ -15,14 +15,14 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
-from omni_router.choice import order_of_choice, untried
 from omni_router.errors import KINDS, ErrorKind
 from omni_router.history import Cooling, ModelRecord, Use
-from omni_router.history.cooldown import FIRST, LONG, MOST, MOST_ASKED, cooled, read_time, still_cooling, write_time
+from omni_router.history.cooldowns import FIRST, LONG, MOST, MOST_ASKED, cooled, read_time, still_cooling, write_time
 from omni_router.history.file import FileHistory
-from omni_router.history.rank import score
-from omni_router.inference.catalog import CatalogModel
-from omni_router.inference.client import HubInference
+from omni_router.hub.catalog import CatalogModel
+from omni_router.hub.client import HubInference
+from omni_router.selection.order import order_of_choice, untried
+from omni_router.selection.ranking import score
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 

@@ -16,10 +16,10 @@ from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.cli.demo import DEFAULT_MULTI_MODAL_QUERIES
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY
-from omni_router.routers.choose import choose_router
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.config.routes import DEFAULT_POLICY
+from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services import Services
+from omni_router.services.router import choose_router
 
 ROOT = Path(__file__).parents[1]
 QUESTION = "Who discovered penicillin?"
@@ -31,7 +31,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def one_process(semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Load the real router once for all commands that run in this process, and leave no sandbox behind."""
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda *_: semantic)
+    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
     yield
     while _sandbox.active():
         _sandbox.uninstall()
@@ -128,7 +128,7 @@ def test_without_a_token_it_only_routes_and_says_what_to_set(
         entry["models"] = ["sandbox/text-generation-3"]
     policy.write_text(json.dumps(entries))
     with _sandbox.sandbox():  # so that nothing asks the real Hub; the flag is not given
-        monkeypatch.setattr("omni_router.inference.client.find_token", lambda _given: None)
+        monkeypatch.setattr("omni_router.hub.client.find_token", lambda _given: None)
         assert main(["--prompt", QUESTION, "--router", "semantic", "--route-config", str(policy)]) == 0
     captured = capsys.readouterr()
     assert "HF_TOKEN" in captured.err
@@ -337,7 +337,7 @@ def test_wrong_values_end_with_2_and_a_line_instead_of_a_traceback(
     assert "not valid text" in capsys.readouterr().err
     monkeypatch.setenv("OMNI_SANDBOX_LATENCY", "soon")
     assert main(["--prompt", QUESTION, "--sandbox"]) == 2
-    assert "OMNI_SANDBOX_LATENCY is 'soon'" in capsys.readouterr().err
+    assert "OMNI_SANDBOX_LATENCY must be a number of seconds such as 0.5, not 'soon'" in capsys.readouterr().err
 
 
 def test_routers_are_loaded_once_for_all_graphs_of_a_process() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
-from omni_router.config.policy import DEFAULT_POLICY
+from omni_router.config.routes import DEFAULT_POLICY
 from tests.conftest import ScriptedRouter
 
 Capture = pytest.CaptureFixture[str]
@@ -18,8 +18,8 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRouter]:
     """Nothing is loaded; colours are forced, so that JSON has to stay free of them by itself."""
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: router)
-    monkeypatch.setattr("omni_router.config.check.overlaps", lambda *_: [])
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
+    monkeypatch.setattr("omni_router.evaluation.policy_check.overlaps", lambda *_: [])
     monkeypatch.setenv("FORCE_COLOR", "1")
     router.choose("question_answering")
     with _sandbox.sandbox():

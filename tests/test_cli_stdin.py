@@ -22,7 +22,7 @@ Put = Callable[[bytes], None]
 
 @pytest.fixture(autouse=True)
 def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRouter]:
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
     router.choose("summarization")
     with _sandbox.sandbox():
         yield router

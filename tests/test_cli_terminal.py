@@ -25,7 +25,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRouter]:
     """For commands that run in this process."""
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
     router.choose("casual_conversation")
     with _sandbox.sandbox():
         yield router
@@ -165,7 +165,7 @@ def test_routes_and_problems_are_coloured_where_colours_are(
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert main(["--list-routes", "--route-config", str(policy)]) == 0
     assert f"{ESC}[1mchat{ESC}[0m  [text-generation]" in capsys.readouterr().out
-    monkeypatch.setattr("omni_router.config.check.overlaps", lambda *_: [])
+    monkeypatch.setattr("omni_router.evaluation.policy_check.overlaps", lambda *_: [])
     with _sandbox.sandbox():
         assert main(["--check", "--route-config", str(policy)]) == 1
     assert f"{ESC}[31mproblem{ESC}[0m  route chat" in capsys.readouterr().out

@@ -23,10 +23,10 @@ from omni_router.cli import main
 from omni_router.config.route_file import RouteFile
 from omni_router.decisions import log as log_module
 from omni_router.decisions.log import DecisionLog
-from omni_router.decisions.replay import Replay, decided
 from omni_router.errors import InvalidRequest
-from omni_router.history.rank import score
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.evaluation.replay import Replay, decided
+from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.selection.ranking import score
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 
@@ -83,7 +83,7 @@ def judge(log: DecisionLog, route_config: Path) -> Callable[[str], int]:
 @pytest.fixture
 def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the command line route with the scripted router."""
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
 
 
 def lines(log: DecisionLog) -> list[dict[str, Any]]:
@@ -401,7 +401,7 @@ def test_with_kept_words_the_real_router_sees_the_new_policy(  # noqa: PLR0913, 
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: semantic)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: semantic)
     graph: Compiled = build_graph(dataclasses.replace(services, router=semantic, decision_log=log)).compile()
     for text in ("Translate good morning into French", "Summarize this article: tides rise and fall."):
         graph.invoke(ask(text))

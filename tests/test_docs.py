@@ -21,7 +21,7 @@ import pytest
 import omni_router
 from omni_router.cli.root import parse
 from omni_router.config.settings import Settings
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -64,7 +64,7 @@ TESTS = [example for example in EXAMPLES if "\ndef test_" in example.code]
 def test_code_runs_and_prints_what_the_page_says(
     example: Example, semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda *_: semantic)
+    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
     monkeypatch.setenv("OMNI_ROUTER", "semantic")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from omni_router.errors import ConfigurationError
-from omni_router.routers import encoder as encoder_module
-from omni_router.routers import minilm as minilm_module
-from omni_router.routers.encoder import SentenceEncoder
-from omni_router.routers.minilm import packaged_model
-from omni_router.routers.one_thread import one_thread
-from omni_router.routers.pooling import POOLINGS
+from omni_router.routers.semantic import encoder as encoder_module
+from omni_router.routers.semantic import minilm as minilm_module
+from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.minilm import packaged_model
+from omni_router.routers.semantic.pooling import POOLINGS
+from omni_router.routers.semantic.single_threaded import one_thread
 from tests import sentence_checkpoints as made
 
 TEXTS = [

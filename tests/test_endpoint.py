@@ -13,10 +13,10 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
-from omni_router.history.lesson_file import TABLE
+from omni_router.history.label_file import TABLE
 from omni_router.routers import Proposal, Turn, parse_reply
-from omni_router.routers.chat_server import EndpointFailed
-from omni_router.routers.endpoint import EndpointRouter
+from omni_router.routers.endpoint.client import EndpointFailed
+from omni_router.routers.endpoint.router import EndpointRouter
 from tests.chat_server import transformers_serve
 from tests.dev_server import free_port
 from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint, expected_reply

@@ -16,11 +16,11 @@ import pytest
 from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
-from omni_router.routers import OfferedRoute, Reply, Turn
-from omni_router.routers.choose import choose_router
-from omni_router.routers.endpoint import EndpointRouter, estimated_tokens, reply_schema
-from omni_router.routers.fallback import FallbackRouter
+from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.routers.endpoint.fallback import FallbackRouter
+from omni_router.routers.endpoint.router import EndpointRouter, estimated_tokens, reply_schema
 from omni_router.routers.prompt import json_prompt, trained_prompt
+from omni_router.services.router import choose_router
 from tests.conftest import ScriptedRouter
 from tests.tiny_checkpoint import TINY_ROUTES
 
@@ -60,7 +60,7 @@ class Clock:
 
 
 class Second(ScriptedRouter):
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         super().reply(conversation, routes)
         return SECOND
 
@@ -366,7 +366,7 @@ def test_what_is_missing_or_wrong_ends_with_status_2(
 
 def test_importing_it_loads_neither_langgraph_nor_torch() -> None:
     code = (
-        "import sys, omni_router.routers.endpoint, omni_router.routers.fallback\n"
+        "import sys, omni_router.routers.endpoint.router, omni_router.routers.endpoint.fallback\n"
         "print(sorted({'torch', 'transformers', 'langchain_core', 'langgraph', 'pydantic'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -36,8 +36,8 @@ from typing_extensions import TypedDict
 from omni_router._sandbox import FAULTS, SANDBOX_TOKEN, Sandbox, drawing
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, BadPicture, ErrorKind, SpecialistError
-from omni_router.inference.client import HubInference
-from omni_router.inference.error_map import DETAIL_CHARS, kind_of, scrub, specialist_errors
+from omni_router.hub.client import HubInference
+from omni_router.hub.errors import DETAIL_CHARS, kind_of, scrub, specialist_errors
 
 SETTINGS = Settings(timeout=5)
 TOKEN = "hf_VerySecret123"

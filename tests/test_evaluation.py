@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from omni_router.cli import main
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY, parse_document
+from omni_router.config.routes import DEFAULT_POLICY, parse_document
 from omni_router.errors import ConfigurationError
 from omni_router.evaluation import metrics
 from omni_router.evaluation.compare import mcnemar
 from omni_router.evaluation.data import Item, read_items
 from omni_router.evaluation.metrics import Outcome
 from omni_router.evaluation.run import evaluate, offers, read
-from omni_router.routers import OfferedRoute, Reply, Turn
-from omni_router.routers.cascade import CascadeRouter, Lesson
-from omni_router.routers.conversation import PICTURE
-from omni_router.routers.semantic import Judgement, SemanticRouter
+from omni_router.messages import IMAGE_MARK
+from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.routers.cascade.router import CascadeRouter, Lesson
+from omni_router.routers.semantic.router import Judgement, SemanticRouter
 
 SMOKE = Path(__file__).parent / "data" / "routing_smoke.jsonl"
 POLICY = parse_document(DEFAULT_POLICY.read_text(encoding="utf-8"), DEFAULT_POLICY)
@@ -42,9 +42,9 @@ class Parrot:
     says: dict[str, str | Exception] = field(default_factory=dict)
     confidence: float | None = 0.9
     by: dict[str, str] = field(default_factory=dict)
-    asked: list[tuple[list[Turn], list[OfferedRoute]]] = field(default_factory=list)
+    asked: list[tuple[list[Turn], list[RouteOption]]] = field(default_factory=list)
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         self.asked.append((list(conversation), list(routes)))
         said = self.says.get(conversation[-1]["content"], "other")
         if isinstance(said, Exception):
@@ -61,7 +61,7 @@ class Choir(Parrot):
     fault: Exception | None = None
     fails: int = 0  # batches from the first on
 
-    def replies(self, asked: Sequence[tuple[Sequence[Turn], Sequence[OfferedRoute]]]) -> list[Reply]:
+    def replies(self, asked: Sequence[tuple[Sequence[Turn], Sequence[RouteOption]]]) -> list[Reply]:
         self.batches.append(len(asked))
         if self.fault and len(self.batches) <= self.fails:
             raise self.fault
@@ -244,7 +244,7 @@ def test_every_form_of_a_line_is_read(write: Write) -> None:
     assert (first.route, first.line, talk.line) == ("casual_conversation", 1, 3)
     assert [turn["content"] for turn in talk.conversation] == ["hi", "yes?", "bye"]
     assert [item.follow_up for item in (first, talk)] == [False, True]
-    assert picture.conversation[-1]["content"] == f"what is it?\n{PICTURE}"
+    assert picture.conversation[-1]["content"] == f"what is it?\n{IMAGE_MARK}"
     assert (blocks.picture_now, blocks.text) == (True, "look")
     assert names(picture) == ["image_understanding"]
     assert names(earlier) == [route.name for route in POLICY.routes]
@@ -354,7 +354,7 @@ def test_help_teaches(capsys: Capture) -> None:
     ],
 )
 def test_replies_are_read_like_in_the_graph(reply: Reply | None, expected: tuple[str | None, str | None]) -> None:
-    assert read(reply, [OfferedRoute("a", "about a")]) == expected
+    assert read(reply, [RouteOption("a", "about a")]) == expected
 
 
 def test_json_is_one_object_with_what_scripts_need(four: Path, capsys: Capture) -> None:
@@ -693,8 +693,8 @@ def test_notes_tell_what_flatters_or_harms_the_figures(write: Write, parrot: Par
 def test_real_semantic_router_on_the_smoke_data(
     semantic: SemanticRouter, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda *_: semantic)
-    monkeypatch.setattr("omni_router.routers.choose._semantic", {})
+    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
+    monkeypatch.setattr("omni_router.services.router._semantic", {})
     assert main(["eval", str(SMOKE), "--router", "semantic", "--json", "--min-accuracy", "0.75"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["n"] == 100

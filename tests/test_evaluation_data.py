@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import omni_router
-from omni_router.config.policy import DEFAULT_POLICY
+from omni_router.config.routes import DEFAULT_POLICY
 
 FILE = Path(omni_router.__file__).parent / "evaluation/data/default_policy.jsonl"
 LINES: list[dict[str, Any]] = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]

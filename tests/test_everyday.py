@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from omni_router import Services, Settings, build_graph
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter
 from tests.calls import Compiled, ask
 
 MESSAGES = """

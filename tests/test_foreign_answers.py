@@ -16,11 +16,11 @@ from langchain_core.messages import HumanMessage
 from omni_router._sandbox import Sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, SpecialistError
-from omni_router.history.cooldown import cooled
+from omni_router.history.cooldowns import cooled
 from omni_router.history.protocol import Use
-from omni_router.inference import hub_listing
-from omni_router.inference.client import HubInference
-from omni_router.inference.error_map import LONGEST_WAIT, specialist_errors
+from omni_router.hub import listing as hub_listing
+from omni_router.hub.client import HubInference
+from omni_router.hub.errors import LONGEST_WAIT, specialist_errors
 from tests.foreign_model import Foreign, foreign_model
 
 SETTINGS = Settings(timeout=5)

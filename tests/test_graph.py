@@ -147,7 +147,7 @@ def test_picture_is_the_snapshot_and_the_readme_shows_it() -> None:
 def test_stop_iteration_asks_the_hub_exactly_twice_with_the_runs_own_token(
     call: Call, services: Services, router: ScriptedRouter, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from omni_router.inference.client import HubInference
+    from omni_router.hub.client import HubInference
 
     monkeypatch.setenv("HF_TOKEN", "hf_ofTheProcess")
     router.choose("image_generation", UNSERVED)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from langgraph_sdk import get_client, get_sync_client
 
-from omni_router import Services, Settings, build_graph, threads
+from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
+from omni_router.nodes import _threads as threads
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 from tests.dev_server import dev_server

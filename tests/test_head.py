@@ -9,11 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omni_router.routers import OfferedRoute, head
-from omni_router.routers import columns as columns_module
-from omni_router.routers.columns import Lessons, _fair, columns_of
-from omni_router.routers.head import Column, Head
-from omni_router.routers.one_thread import one_thread
+from omni_router.routers import RouteOption
+from omni_router.routers.semantic import head
+from omni_router.routers.semantic import training_set as columns_module
+from omni_router.routers.semantic.head import Column, Head
+from omni_router.routers.semantic.single_threaded import one_thread
+from omni_router.routers.semantic.training_set import Lessons, _fair, columns_of
 
 SIZE = 8  # dimensions
 COLUMNS = 4  # three routes and what no route serves
@@ -303,8 +304,8 @@ def test_a_fair_share_fills_the_room_and_leaves_the_small_ones_whole(sizes: list
 
 
 def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_the_small_ones_whole() -> None:
-    def route(name: str, n: int) -> OfferedRoute:
-        return OfferedRoute(name, "one; two", tuple(f"{name} {i}" for i in range(n)))
+    def route(name: str, n: int) -> RouteOption:
+        return RouteOption(name, "one; two", tuple(f"{name} {i}" for i in range(n)))
 
     columns = columns_of([route("big", 6000), route("large", 4000), route("small", 50)], Lessons())
     total = sum(len(column.phrases) + len(column.examples) for column in columns)
@@ -322,7 +323,7 @@ def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
 ) -> None:
     monkeypatch.setattr(columns_module, "MOST", 60)
     monkeypatch.setattr(columns_module, "NONSENSE", "x|y")
-    route = OfferedRoute("a", "", tuple(f"example {i}" for i in range(80)))
+    route = RouteOption("a", "", tuple(f"example {i}" for i in range(80)))
     for n, lessons, examples in ((20, 20, 37), (100, 28, 29)):
         vectors, weights = torch.arange(n).float()[:, None], torch.arange(n).float()
         column = columns_of([route], Lessons({"a": vectors}, {"a": weights}))[0]

@@ -22,16 +22,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omni_router._sandbox import Sandbox
-from omni_router.choice import order_of_choice
 from omni_router.config.route_file import RouteFile, _as_text
 from omni_router.decisions.log import DecisionLog
 from omni_router.errors import KINDS, ErrorKind
-from omni_router.files import _acquire, write_whole
 from omni_router.history import History, ModelRecord, Use, Verdict
 from omni_router.history.backlog import Backlog
 from omni_router.history.file import FileHistory
-from omni_router.history.fold import MAX_MODELS, RECENT, fold, fold_verdict, learn, lifted, merge, read_record
+from omni_router.history.usage import MAX_MODELS, RECENT, fold, fold_verdict, learn, lifted, merge, read_record
 from omni_router.model_id import is_model_id
+from omni_router.selection.order import order_of_choice
+from omni_router.storage.files import _acquire, write_whole
 
 ROUTE = {"name": "chat", "description": "small talk"}
 COUNTING = [kind for kind, entry in KINDS.items() if entry.counts]
@@ -572,8 +572,8 @@ def lock_waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 waits.append(Path(lock.lock_file).name)
             raise
 
-    monkeypatch.setattr("omni_router.files.LOCK_PATIENCE", 0.1)
-    monkeypatch.setattr("omni_router.files._acquire", acquire)
+    monkeypatch.setattr("omni_router.storage.files.LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr("omni_router.storage.files._acquire", acquire)
     return waits
 
 

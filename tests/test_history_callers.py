@@ -16,8 +16,8 @@ from omni_router import Services, Settings, build_graph, give_feedback, user_mes
 from omni_router._sandbox import Sandbox
 from omni_router.decisions.log import DecisionLog
 from omni_router.history import Use
-from omni_router.history.rank import by_rank
 from omni_router.history.store import StoreHistory
+from omni_router.selection.ranking import by_rank
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 

@@ -29,14 +29,14 @@ from omni_router.config.route_file import RouteFile
 from omni_router.decisions.feedback import give_feedback
 from omni_router.errors import ConfigurationError, HistoryUnreachable
 from omni_router.history import History, Use, Verdict
-from omni_router.history.cooldown import write_time
+from omni_router.history.cooldowns import write_time
 from omni_router.history.file import FileHistory
-from omni_router.history.fold import MAX_MODELS
-from omni_router.history.open import open_history
 from omni_router.history.postgresql import PostgreSQL
 from omni_router.history.store import StoreHistory
 from omni_router.history.store_items import KEEP, MERGED, Key
-from omni_router.history.store_link import Link
+from omni_router.history.usage import MAX_MODELS
+from omni_router.services.history import open_history
+from omni_router.storage.store_link import Link
 from tests.calls import Compiled, ask
 from tests.conftest import ScriptedRouter
 from tests.postgres import hanging, postgresql
@@ -465,7 +465,7 @@ class Shaky(InMemoryStore):
 def test_a_use_waits_while_the_store_is_out_of_reach(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.history.store_link.AGAIN", 0.0)
+    monkeypatch.setattr("omni_router.storage.store_link.AGAIN", 0.0)
     store = Shaky()
     history = writer(store)
     history.record(use())
@@ -524,7 +524,7 @@ def test_a_server_that_hangs_is_hung_up_on_and_nobody_else_waits_for_it(
     """It takes connections and never answers, as a stopped one does, or one behind a path that was lost."""
     monkeypatch.setattr("omni_router.history.postgresql.DEADLINE", 1.5)
     monkeypatch.setattr("omni_router.history.postgresql.PATIENCE", 2)
-    monkeypatch.setattr("omni_router.history.store_link.PATIENCE", 0.2)
+    monkeypatch.setattr("omni_router.storage.store_link.PATIENCE", 0.2)
     database = PostgreSQL(address)
     history = writer(database)
     assert history.record(use())
@@ -545,7 +545,7 @@ def test_a_server_that_hangs_is_hung_up_on_and_nobody_else_waits_for_it(
 
 
 def test_whoever_waits_in_vain_notes_it_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.history.store_link.PATIENCE", 0.05)
+    monkeypatch.setattr("omni_router.storage.store_link.PATIENCE", 0.05)
     link, talks = Link(InMemoryStore()), list[None]()
     hangs, may_end = threading.Event(), threading.Event()
 
@@ -566,7 +566,7 @@ def test_whoever_waits_in_vain_notes_it_for_all(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_waits_for_a_store_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.history.store_link.AGAIN", 0.0)
+    monkeypatch.setattr("omni_router.storage.store_link.AGAIN", 0.0)
     store = Shaky()
     history = writer(store)
     history.record(use("acme/known"))

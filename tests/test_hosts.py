@@ -13,8 +13,9 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from omni_router import Services, Settings, build_graph, threads
+from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
+from omni_router.nodes import _threads as threads
 from tests.calls import ask
 from tests.conftest import ScriptedRouter
 

@@ -14,10 +14,10 @@ from huggingface_hub.utils import _http
 from omni_router._sandbox import SANDBOX_TOKEN, Sandbox, sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
-from omni_router.inference import hub_call as hub_calls
-from omni_router.inference.catalog import HubCatalog
-from omni_router.inference.client import HubInference, find_token
-from omni_router.inference.hub_call import forget_providers, hub_call
+from omni_router.hub import session as hub_calls
+from omni_router.hub.catalog import HubCatalog
+from omni_router.hub.client import HubInference, find_token
+from omni_router.hub.session import forget_providers, hub_call
 
 MINE, PROCESS = "hf_mine", "hf_of_the_process"
 PICTURE, FETCHED = "sandbox/text-to-image-1", "sandbox/text-to-image-3"  # given as bytes; left at an address
@@ -116,7 +116,7 @@ def test_the_token_goes_to_no_other_host_than_hub_and_router(sandbox: Sandbox) -
     ],
 )
 def test_an_address_that_only_resembles_the_hub_gets_no_token(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.inference.hub_call.look_up", lambda _host: [PUBLIC])
+    monkeypatch.setattr("omni_router.hub.session.look_up", lambda _host: [PUBLIC])
     seen: list[httpx.Request] = []
     with answering(seen), hub_call(MINE, 3):
         get_session().get(url)
@@ -126,7 +126,7 @@ def test_an_address_that_only_resembles_the_hub_gets_no_token(url: str, monkeypa
 def test_a_redirect_away_from_the_hub_loses_the_token_and_goes_to_the_checked_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("omni_router.inference.hub_call.look_up", lambda _host: [PUBLIC])
+    monkeypatch.setattr("omni_router.hub.session.look_up", lambda _host: [PUBLIC])
     seen: list[httpx.Request] = []
     with answering(seen), hub_call(MINE, 3):
         get_session().get("https://huggingface.co/away")
@@ -142,7 +142,7 @@ def test_a_redirect_away_from_the_hub_loses_the_token_and_goes_to_the_checked_ad
 def test_a_picture_that_a_provider_left_at_a_private_address_is_not_fetched(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.inference.hub_call.look_up", lambda _host: [address])
+    monkeypatch.setattr("omni_router.hub.session.look_up", lambda _host: [address])
     seen: list[httpx.Request] = []
     with answering(seen), hub_call(MINE, 3), pytest.raises(httpx.InvalidURL, match="not a public address"):
         get_session().get("https://pictures.example/x.png")

@@ -8,9 +8,9 @@ import pytest
 
 from omni_router import Services, sandbox
 from omni_router.errors import ConfigurationError
-from omni_router.inference.catalog import HubCatalog
-from omni_router.inference.client import HubInference
-from omni_router.inference.http import HUB_MAJOR
+from omni_router.hub.catalog import HubCatalog
+from omni_router.hub.client import HubInference
+from omni_router.hub.http import HUB_MAJOR
 
 TOLD = r"huggingface_hub 2\.4\.0 is installed, but omni-router needs 1\.x"
 PROJECT = Path(__file__).parent.parent

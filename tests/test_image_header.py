@@ -20,8 +20,8 @@ from PIL import Image, ImageCms
 from omni_router import Services, _sandbox
 from omni_router.cli import main
 from omni_router.errors import BadPicture
-from omni_router.inference.image_header import header_of
-from omni_router.inference.pictures import FORMATS, load_picture, picture_type
+from omni_router.image_header import header_of
+from omni_router.images import FORMATS, load_picture, picture_type
 from omni_router.messages import user_message
 from tests.conftest import ScriptedRouter
 from tests.openai_server import EYES, openai_server
@@ -81,7 +81,7 @@ def test_a_photograph_may_be_a_file(tmp_path: Path) -> None:
 def test_a_photograph_may_be_given_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda *_, **__: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
     router.choose("image_understanding")
     path = tmp_path / "photograph.jpg"
     path.write_bytes(phone_photograph())

@@ -17,9 +17,9 @@ from hypothesis import strategies as some
 from omni_router import Services
 from omni_router.server import json_shape
 from omni_router.server.json_shape import DEEPEST, MOST_VALUES, TooLarge, check_values, parse_json
-from omni_router.server.openai_api.errors import ApiError
-from omni_router.server.openai_api.memory import DecisionMemory
-from omni_router.server.openai_api.messages import read_messages
+from omni_router.server.openai.errors import ApiError
+from omni_router.server.openai.memory import DecisionMemory
+from omni_router.server.openai.messages import read_messages
 from tests.api_server import serving
 from tests.conftest import ScriptedRouter
 from tests.openai_server import openai_server

@@ -22,15 +22,15 @@ from langgraph.store.memory import InMemoryStore
 from omni_router import Services, build_graph
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
-from omni_router.history import lesson_store
-from omni_router.history.lesson_file import TABLE, LessonFile
-from omni_router.history.lesson_store import LessonStore
-from omni_router.history.open import open_history, open_lessons
+from omni_router.history import label_store as lesson_store
+from omni_router.history.label_file import TABLE, LessonFile
+from omni_router.history.label_store import LessonStore
 from omni_router.history.postgresql import PostgreSQL
-from omni_router.routers import OfferedRoute, Reply, Turn
-from omni_router.routers.cascade import AT_LEAST, SIZE, CascadeRouter, Lesson, LessonBook
-from omni_router.routers.minilm import packaged_model
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.routers.cascade.router import AT_LEAST, SIZE, CascadeRouter, Lesson, LessonBook
+from omni_router.routers.semantic.minilm import packaged_model
+from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.services.history import open_history, open_lessons
 from tests.calls import Compiled, ask
 from tests.postgres import postgresql
 
@@ -169,7 +169,7 @@ def test_values_that_are_no_lessons_raise_nothing(path: Path) -> None:
 
 
 def test_a_locked_file_cannot_be_read_now_and_can_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.cache_file.BUSY", 0.02)
+    monkeypatch.setattr("omni_router.storage.sqlite.BUSY", 0.02)
     book = LessonFile(path, lambda: "e")
     book.add(lesson(0))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -196,8 +196,8 @@ def test_a_place_that_cannot_be_written_is_told_once(
 _WRITES = """
 import sys, torch
 from pathlib import Path
-from omni_router.history.lesson_file import LessonFile
-from omni_router.routers.cascade import Lesson
+from omni_router.history.label_file import LessonFile
+from omni_router.routers.cascade.router import Lesson
 book = LessonFile(Path(sys.argv[1]), lambda: "e")
 for n in range(200):
     book.add(Lesson(sys.argv[2], torch.ones(6), n))
@@ -260,7 +260,7 @@ def test_a_store_out_of_reach_is_told_once_without_its_address_and_left_alone(
     assert "does not answer (OSError)" in record.getMessage()
     assert SECRET not in caplog.text
     store.down = False
-    monkeypatch.setattr("omni_router.history.store_link.time.monotonic", lambda: 1e12)
+    monkeypatch.setattr("omni_router.storage.store_link.time.monotonic", lambda: 1e12)
     book.add(lesson(4))
     assert times(book) == [0, 4]
 
@@ -323,7 +323,7 @@ class Large:
     def __init__(self) -> None:
         self.asked = 0
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         self.asked += 1
         return Reply(json.dumps({"route": "question_answering", "model": None, "reason": ""}), 0.9)
 

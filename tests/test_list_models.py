@@ -18,7 +18,7 @@ from omni_router.model_table import Row, format_table
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
 from omni_router.config.environment import Environment
-from omni_router.history.cooldown import write_time
+from omni_router.history.cooldowns import write_time
 from tests.cli_process import command, shown_on_terminal
 from tests.test_cli_terminal import COLOUR
 
@@ -162,7 +162,7 @@ raise SystemExit(str(heavy) if heavy else status)
 def test_what_was_served_a_while_ago_is_said_to_be_old(
     sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from omni_router.inference.catalog import CatalogModel, HubCatalog, Offer, Survey
+    from omni_router.hub.catalog import CatalogModel, HubCatalog, Offer, Survey
 
     old = Survey((CatalogModel("acme/m", (Offer("together"),)),), 0.0, stale=True, missing=())
     monkeypatch.setattr(HubCatalog, "survey", lambda *_: old)

@@ -10,9 +10,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import SANDBOX_TOKEN, Sandbox
 from omni_router.errors import ConfigurationError, InvalidRequest
-from omni_router.observe.metrics import MAX_MODELS, OTHERS, Metrics, ModelNames
-from omni_router.observe.protocol import Both
-from omni_router.observe.tracing import MAX_TURNS, Tracing
+from omni_router.telemetry.metrics import MAX_MODELS, OTHERS, Metrics, ModelNames
+from omni_router.telemetry.observer import Both
+from omni_router.telemetry.tracing import MAX_TURNS, Tracing
 from tests.calls import FORMS, Call, Compiled, ask, invoke
 from tests.conftest import ScriptedRouter
 from tests.observing import Spans, parse, scrape, value

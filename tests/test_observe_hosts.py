@@ -21,11 +21,11 @@ from omni_router import Services, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
-from omni_router.observe.metrics import Metrics, process_metrics
-from omni_router.observe.open import open_observer
-from omni_router.observe.protocol import Both
-from omni_router.observe.routes import OFF, PATH
-from omni_router.observe.tracing import Tracing
+from omni_router.server.metrics import OFF, PATH
+from omni_router.services.telemetry import open_observer
+from omni_router.telemetry.metrics import Metrics, process_metrics
+from omni_router.telemetry.observer import Both
+from omni_router.telemetry.tracing import Tracing
 from tests.calls import ask, invoke
 from tests.conftest import ScriptedRouter
 from tests.observing import parse, scrape
@@ -79,9 +79,9 @@ def watched(name, globals=None, locals=None, fromlist=(), level=0):
     return usual(name, globals, locals, fromlist, level)
 builtins.__import__ = watched
 """
-    tell = "print([m for m in ('omni_router.observe.tracing', 'prometheus_client') if m in sys.modules])"
+    tell = "print([m for m in ('omni_router.telemetry.tracing', 'prometheus_client') if m in sys.modules])"
     assert python(watch + TURN + tell).strip() == "[]"
-    assert PATH in python(watch + "from omni_router.observe.routes import metrics_routes; print(metrics_routes())")
+    assert PATH in python(watch + "from omni_router.server.metrics import metrics_routes; print(metrics_routes())")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from opentelemetry import propagate, trace
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from omni_router.observe.routes import metrics_routes
+from omni_router.server.metrics import metrics_routes
 
 class Instrumented:
     def __init__(self, app):

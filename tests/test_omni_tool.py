@@ -16,7 +16,7 @@ from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.agents.chat_model import ChatOmni
 from omni_router.agents.tool import omni_tool
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter
 from tests.calls import ask
 from tests.conftest import ScriptedRouter
 

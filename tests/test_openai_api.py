@@ -15,8 +15,8 @@ from openai import AsyncOpenAI, OpenAI
 
 from omni_router import Services, Settings
 from omni_router._sandbox import Sandbox
-from omni_router.inference.catalog import HubCatalog
-from omni_router.server.openai_api import stream as streaming
+from omni_router.hub.catalog import HubCatalog
+from omni_router.server.openai import stream as streaming
 from tests.conftest import ScriptedRouter
 from tests.openai_server import EYES, TEXT, openai_server, scripted
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as some
 from langchain_core.messages import AIMessage
 
 from omni_router import Settings
-from omni_router.server.openai_api.bodies import REFUSED, ignored_names, read_as
-from omni_router.server.openai_api.errors import ApiError
-from omni_router.server.openai_api.memory import DecisionMemory
-from omni_router.server.openai_api.messages import read_messages
-from omni_router.server.openai_api.requests import ChatRequest, ImageRequest
+from omni_router.server.openai.bodies import REFUSED, ignored_names, read_as
+from omni_router.server.openai.errors import ApiError
+from omni_router.server.openai.memory import DecisionMemory
+from omni_router.server.openai.messages import read_messages
+from omni_router.server.openai.requests import ChatRequest, ImageRequest
 
 leaves = some.one_of(
     some.none(), some.booleans(), some.integers(-3, 3), some.floats(allow_nan=False), some.text(max_size=8)

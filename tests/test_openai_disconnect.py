@@ -12,7 +12,7 @@ from openai import OpenAI
 
 from omni_router import Services, Settings
 from omni_router._sandbox import Sandbox
-from omni_router.inference.client import HubInference
+from omni_router.hub.client import HubInference
 from tests.conftest import ScriptedRouter
 from tests.openai_server import TEXT, ScriptedModel, openai_server, wait_for
 

@@ -11,9 +11,9 @@ from openai import OpenAI
 
 from omni_router import Services
 from omni_router._sandbox import FAULTS, Sandbox
-from omni_router.audience import HTTP
 from omni_router.errors import ConfigurationError, ErrorKind, describe, hint_for
-from omni_router.server.openai_api.errors import KIND_STATUS, as_api_error, failed_run
+from omni_router.hints import HTTP
+from omni_router.server.openai.errors import KIND_STATUS, as_api_error, failed_run
 from tests.conftest import ScriptedRouter
 from tests.openai_server import TEXT, openai_server
 

@@ -14,7 +14,7 @@ from openai import AsyncOpenAI, OpenAI
 from omni_router import Services
 from omni_router._sandbox import Sandbox
 from omni_router.errors import ConfigurationError
-from omni_router.server.openai_api.guard import Limits
+from omni_router.server.openai.guard import Limits
 from tests.conftest import ScriptedRouter
 from tests.openai_server import TEXT, openai_server
 

@@ -172,7 +172,7 @@ def test_an_answer_that_no_model_streams_is_streamed_whole(
         ("data:image/png;base64,%%%", "base64 is broken"),
         ("/etc/passwd", "allowed are http(s) addresses and data URLs"),
         ("file:///etc/passwd", "allowed are http(s) addresses and data URLs"),
-        ("http://", "not the address of a picture"),
+        ("http://", "not the address of an image"),
     ],
 )
 def test_what_is_no_picture_is_400(url: str, address: str, says: str) -> None:

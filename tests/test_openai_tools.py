@@ -10,7 +10,7 @@ from openai import OpenAI
 from pydantic import BaseModel
 
 from omni_router import Services
-from omni_router.server.openai_api.memory import DecisionMemory, request_digest
+from omni_router.server.openai.memory import DecisionMemory, request_digest
 from tests.conftest import ScriptedRouter
 from tests.openai_server import TEXT, openai_server, scripted
 

@@ -17,7 +17,7 @@ import tomllib
 
 import omni_router
 from omni_router.model_id import is_model_id
-from omni_router.routers.semantic import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -97,7 +97,7 @@ def test_wheel_holds_the_package_and_nothing_else_at_top_level(wheel: Path) -> N
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_readme_code_runs(number: int, semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.routers.choose.SemanticRouter", lambda *_: semantic)
+    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
     monkeypatch.setenv("OMNI_ROUTER", "semantic")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -107,7 +107,7 @@ def test_readme_code_runs(number: int, semantic: SemanticRouter, monkeypatch: py
 
 
 def test_readme_policy_is_a_good_one(tmp_path: Path) -> None:
-    from omni_router.config.policy import parse_document
+    from omni_router.config.routes import parse_document
 
     [policy] = re.findall(r"^```json\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     assert parse_document(policy, tmp_path).warnings == ()

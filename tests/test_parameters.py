@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from omni_router import Settings
 from omni_router._sandbox import Sandbox
 from omni_router.errors import SpecialistError
-from omni_router.inference.client import HubInference
+from omni_router.hub.client import HubInference
 
 CHAT = "sandbox/text-generation-1"
 OPTIONAL: dict[str, Any] = {

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from omni_router import images as pictures
 from omni_router.errors import BadPicture, InvalidRequest
-from omni_router.inference import pictures
-from omni_router.inference.pictures import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_REDIRECTS, load_picture
+from omni_router.images import FORMATS, MAX_BYTES, MAX_PIXELS, MAX_REDIRECTS, load_picture
 from omni_router.messages import user_message
 
 PUBLIC = "93.184.216.34"

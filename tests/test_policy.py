@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from omni_router import Services
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY, Document, Policy, parse_document, parse_entries, read_entries
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import DEFAULT_POLICY, Document, Policy, parse_document, parse_entries, read_entries
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.history import Use
 from omni_router.history.file import FileHistory
@@ -370,7 +370,7 @@ def test_provider_of_a_model_written_by_hand_is_split_and_kept(tmp_path: Path) -
 
 
 def test_a_stuck_process_does_not_hold_up_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.files.LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr("omni_router.storage.files.LOCK_PATIENCE", 0.1)
     path = tmp_path / "route_config.json"
     path.write_text(json.dumps([GOOD]))
     history = FileHistory(RouteFile(path))

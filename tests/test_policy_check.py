@@ -9,10 +9,10 @@ import pytest
 
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
-from omni_router.config.policy import DEFAULT_POLICY, Route, parse_document
+from omni_router.config.routes import DEFAULT_POLICY, Route, parse_document
 from omni_router.errors import ConfigurationError
-from omni_router.policy_overlap import PHRASE, WHOLE, overlaps
-from omni_router.routers.encoder import SentenceEncoder
+from omni_router.evaluation.policy_overlap import PHRASE, WHOLE, overlaps
+from omni_router.routers.semantic.encoder import SentenceEncoder
 
 TEXT1, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
 
@@ -159,8 +159,8 @@ def test_the_numbers_tell_the_same_from_neighbours(
 
 def test_the_packaged_policy_stays_clear_of_the_numbers(encoder: SentenceEncoder, monkeypatch: Patch) -> None:
     routes = parse_document(DEFAULT_POLICY.read_text(), DEFAULT_POLICY).routes
-    monkeypatch.setattr("omni_router.policy_overlap.WHOLE", WHOLE - 0.08)
-    monkeypatch.setattr("omni_router.policy_overlap.PHRASE", PHRASE - 0.08)
+    monkeypatch.setattr("omni_router.evaluation.policy_overlap.WHOLE", WHOLE - 0.08)
+    monkeypatch.setattr("omni_router.evaluation.policy_overlap.PHRASE", PHRASE - 0.08)
     assert overlaps(routes, encoder) == []
 
 

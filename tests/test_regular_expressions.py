@@ -18,18 +18,18 @@ from langchain_core.messages import HumanMessage
 
 import omni_router
 from omni_router._sandbox import calls, chat, faults, forms, hub, pictures, wants
-from omni_router.inference.error_map import scrub
+from omni_router.evaluation.policy_overlap import _phrases
+from omni_router.hub.errors import scrub
 from omni_router.model_id import is_model_id, split_model_id
-from omni_router.policy_overlap import _phrases
-from omni_router.routers.columns import split_phrases
+from omni_router.routers.arch.id_pattern import _PART, _WITH_SLASH
 from omni_router.routers.conversation import render_conversation
-from omni_router.routers.id_pattern import _PART, _WITH_SLASH
 from omni_router.routers.reply import parse_reply, without_thinking
-from omni_router.routers.words import _words
+from omni_router.routers.semantic.training_set import split_phrases
+from omni_router.routers.semantic.vocabulary import _words
+from omni_router.server.allowed_hosts import _NAME
 from omni_router.server.context_check import _PATHS
-from omni_router.server.hosts import _NAME
-from omni_router.server.openai_api.memory import DecisionMemory
-from omni_router.server.openai_api.messages import read_messages
+from omni_router.server.openai.memory import DecisionMemory
+from omni_router.server.openai.messages import read_messages
 from omni_router.ui.turn import image_address
 
 PACKAGE = Path(omni_router.__file__).parent
@@ -93,15 +93,15 @@ REPLY = (
 )
 
 READERS: dict[str, Reader] = {
-    "inference/error_map.py scrub": Reader(scrub, ("hf_", "a", "1", "-", "_", "h")),
+    "hub/errors.py scrub": Reader(scrub, ("hf_", "a", "1", "-", "_", "h")),
     "model_id.py _MODEL_ID": Reader(is_model_id, ("a", "-", ".", "/", "_", "\n")),
     "model_id.py _BETWEEN_WORDS": Reader(is_model_id, ("model", "-", ".", "/", "_")),
     "model_id.py _PROVIDER": Reader(lambda text: split_model_id(f"a/b:{text}"), ("a", "-", ":", " ")),
-    "policy_overlap.py _phrases": Reader(_phrases, (";", ".", " ", "a", "!", "\n")),
-    "routers/columns.py split_phrases": Reader(split_phrases, (";", ".", " ", "a", "and", "or", "\n")),
+    "evaluation/policy_overlap.py _phrases": Reader(_phrases, (";", ".", " ", "a", "!", "\n")),
+    "routers/semantic/training_set.py split_phrases": Reader(split_phrases, (";", ".", " ", "a", "and", "or", "\n")),
     "routers/conversation.py _DATA_URL": Reader(_said, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")),
-    "routers/id_pattern.py _PART": Reader(_PART.fullmatch, ("a", ".", "-", "/", " ")),
-    "routers/id_pattern.py _WITH_SLASH": Reader(_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
+    "routers/arch/id_pattern.py _PART": Reader(_PART.fullmatch, ("a", ".", "-", "/", " ")),
+    "routers/arch/id_pattern.py _WITH_SLASH": Reader(_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/reply.py _THINKING": Reader(without_thinking, ("<think>", "</think>", "<", "a", "\n")),
     "routers/reply.py _CLOSING": Reader(parse_reply, REPLY),
     "routers/reply.py _OBJECT": Reader(parse_reply, REPLY),
@@ -112,12 +112,12 @@ READERS: dict[str, Reader] = {
     "routers/reply.py _AFTER_VALUE": Reader(_reason, REPLY),
     "routers/reply.py _ESCAPE": Reader(_reason, ("\\", "u", "x", "0", "U", "a")),
     "routers/reply.py _NO_NAME": Reader(_route, ("null", "1", "e", "-", ".", "+")),
-    "routers/words.py _words": Reader(_words, ("a", " ", ",", "_")),
+    "routers/semantic/vocabulary.py _words": Reader(_words, ("a", " ", ",", "_")),
     "server/context_check.py _PATHS": Reader(
         _PATHS.fullmatch, ("/threads/", "a", "/runs", "/wait", "/crons/", "/assistants/")
     ),
-    "server/hosts.py _NAME": Reader(_NAME.fullmatch, ("a", "-", ".", "_", " ")),
-    "server/openai_api/messages.py _OUR_PICTURE": Reader(
+    "server/allowed_hosts.py _NAME": Reader(_NAME.fullmatch, ("a", "-", ".", "_", " ")),
+    "server/openai/messages.py _OUR_PICTURE": Reader(
         _answered, ("![", "]", "(", ")", "data:image/", "png", ";base64,", "a", "![](data:image/")
     ),
     "ui/turn.py _ADDRESS": Reader(image_address, ("https://", "http", "a", ".", ".png", "?", "/", " ", '"')),
@@ -144,7 +144,7 @@ READERS: dict[str, Reader] = {
 OURS = {
     "_version.py _version_of_checkout",  # our own pyproject.toml
     "completion.py _completed",  # the help of our own flags
-    "routers/id_pattern.py IdPattern",  # the tokens of a checkpoint's vocabulary
+    "routers/arch/id_pattern.py IdPattern",  # the tokens of a checkpoint's vocabulary
     "server/langgraph_config.py _compiled",  # the pattern of whoever configures the server, who is trusted with it
 }
 

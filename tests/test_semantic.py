@@ -13,15 +13,15 @@ import pytest
 import torch
 
 import omni_router
-from omni_router.config.policy import DEFAULT_POLICY
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
-from omni_router.routers import OfferedRoute, Turn, parse_reply
-from omni_router.routers.columns import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
-from omni_router.routers.encoder import SentenceEncoder
-from omni_router.routers.minilm import packaged_model
-from omni_router.routers.semantic import MANNER, SemanticRouter
+from omni_router.routers import RouteOption, Turn, parse_reply
+from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.minilm import packaged_model
+from omni_router.routers.semantic.router import MANNER, SemanticRouter
+from omni_router.routers.semantic.training_set import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
 
 POLICY: list[dict[str, Any]] = json.loads(
     (Path(omni_router.__file__).parent / "config/route_config.json").read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ NAMES = (
 )
 OTHERS = tuple(POLICY[-1]["examples"])
 ROUTES = [
-    OfferedRoute(entry["name"], entry["description"], tuple(entry["examples"]), counterexamples=OTHERS)
+    RouteOption(entry["name"], entry["description"], tuple(entry["examples"]), counterexamples=OTHERS)
     for entry in POLICY[:-1]
 ]
 WITHOUT_PICTURES = ROUTES[:-1]  # what is offered when no picture is in the thread
@@ -67,7 +67,7 @@ def minilm() -> SentenceEncoder:
 def ask(minilm: SentenceEncoder) -> Callable[..., dict[str, Any]]:
     router = SemanticRouter(minilm)
 
-    def ask(*texts: str, routes: Sequence[OfferedRoute] = WITHOUT_PICTURES) -> dict[str, Any]:
+    def ask(*texts: str, routes: Sequence[RouteOption] = WITHOUT_PICTURES) -> dict[str, Any]:
         reply = router.reply([Turn(role="user", content=text) for text in texts], routes)
         assert reply.confidence is not None
         assert 0 <= reply.confidence <= 1
@@ -137,7 +137,7 @@ def test_the_labelled_set_that_ships_is_routed_as_well_as_measured(minilm: Sente
 @pytest.mark.parametrize("text", ["", "asdf qwer zxcv", "!!!", "dfgkjh sdlkfj 8237", "hjkl hjkl"])
 @pytest.mark.parametrize("routes", [WITHOUT_PICTURES, ROUTES[7:8]], ids=["nine routes", "one route"])
 def test_gibberish_is_other_without_a_model(
-    ask: Callable[..., dict[str, Any]], text: str, routes: list[OfferedRoute]
+    ask: Callable[..., dict[str, Any]], text: str, routes: list[RouteOption]
 ) -> None:
     routes = [replace(route, candidates=("org/a",)) for route in routes]
     answer = ask(text, routes=routes)
@@ -145,10 +145,10 @@ def test_gibberish_is_other_without_a_model(
 
 
 FIRST_POLICIES = [  # as people begin: a name and a description
-    OfferedRoute("everything", "everything, any request, any picture, any question"),
-    OfferedRoute("chat", "general chat, questions and answers, writing, coding"),
-    OfferedRoute("weather", "weather forecasts; will it rain; temperature and wind today"),
-    OfferedRoute("nameless", ""),
+    RouteOption("everything", "everything, any request, any picture, any question"),
+    RouteOption("chat", "general chat, questions and answers, writing, coding"),
+    RouteOption("weather", "weather forecasts; will it rain; temperature and wind today"),
+    RouteOption("nameless", ""),
 ]
 ORDINARY = ("say hi", "draw a fox", "what is the capital of France?", "Implement a binary heap in C.", "asdf qwer", "")
 LIGHTS = ("turn off the lights", "play some jazz", "book me a table for two", "call my mother", "set an alarm for six")
@@ -157,7 +157,7 @@ LIGHTS = ("turn off the lights", "play some jazz", "book me a table for two", "c
 @pytest.mark.parametrize("text", ORDINARY)
 @pytest.mark.parametrize("route", FIRST_POLICIES, ids=lambda route: route.name)
 def test_the_only_route_without_examples_takes_every_request(
-    minilm: SentenceEncoder, route: OfferedRoute, text: str
+    minilm: SentenceEncoder, route: RouteOption, text: str
 ) -> None:
     reply = SemanticRouter(minilm).reply([Turn(role="user", content=text)], [route])
     assert json.loads(reply.text)["route"] == route.name
@@ -226,7 +226,7 @@ def test_reason_names_what_was_close_and_the_runner_up(ask: Callable[..., dict[s
 def test_routes_with_only_phrases_or_only_a_name_work(ask: Callable[..., dict[str, Any]]) -> None:
     bare = [replace(route, examples=()) for route in WITHOUT_PICTURES]
     assert ask("Translate to Danish: good evening", routes=bare)["route"] == "translation"
-    named = [OfferedRoute("cooking_recipes", ""), OfferedRoute("tax_law", "")]
+    named = [RouteOption("cooking_recipes", ""), RouteOption("tax_law", "")]
     assert ask("How do I make a tomato soup?", routes=named)["route"] == "cooking_recipes"
 
 
@@ -259,11 +259,11 @@ def test_only_new_texts_are_embedded(minilm: SentenceEncoder) -> None:
 
 
 def test_caches_are_bounded(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.routers.semantic.FITS", 2)
-    monkeypatch.setattr("omni_router.routers.semantic.TEXTS", 30)
+    monkeypatch.setattr("omni_router.routers.semantic.router.FITS", 2)
+    monkeypatch.setattr("omni_router.routers.semantic.router.TEXTS", 30)
     router = SemanticRouter(minilm)
     for n in range(5):
-        route = OfferedRoute("a", "", tuple(f"example {n} {i}" for i in range(5)))
+        route = RouteOption("a", "", tuple(f"example {n} {i}" for i in range(5)))
         router.reply([Turn(role="user", content="hello")], [route])
     assert (len(router._heads), len(router._vectors)) == (2, 30)
 
@@ -271,7 +271,7 @@ def test_caches_are_bounded(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyP
 def test_the_library_embeds_the_policy_and_the_encoder_what_is_asked(minilm: SentenceEncoder) -> None:
     requests, policy = CountingEncoder(minilm), CountingEncoder(minilm)
     router = SemanticRouter(requests, policy)
-    route = OfferedRoute("weather", "weather forecasts", ("will it rain?",), counterexamples=("write a poem",))
+    route = RouteOption("weather", "weather forecasts", ("will it rain?",), counterexamples=("write a poem",))
     router.reply([Turn(role="user", content="do I need an umbrella?")], [route])
     assert requests.asked == ["do I need an umbrella?"]
     assert {"weather forecasts", "will it rain?", "write a poem"} < set(policy.asked)
@@ -282,14 +282,14 @@ def test_counterexamples_are_thinned_to_a_routes_examples(minilm: SentenceEncode
     nonsense = NONSENSE.count("|") + 1
     others = tuple(f"nobody serves {n}" for n in range(100))
 
-    def kept(examples: int, *more: OfferedRoute) -> list[str]:
+    def kept(examples: int, *more: RouteOption) -> list[str]:
         routes = [
-            OfferedRoute(name, "", tuple(f"{name} {n}" for n in range(examples)), counterexamples=others[:50])
+            RouteOption(name, "", tuple(f"{name} {n}" for n in range(examples)), counterexamples=others[:50])
             for name in ("a", "b")
         ]
         return list(columns_of([*routes, *more], NO_LESSONS)[-1].examples[nonsense:])
 
-    other = OfferedRoute("other", "", others[40:])
+    other = RouteOption("other", "", others[40:])
     assert kept(50, other) == list(others)
     assert kept(10, other) == list(others[::5])
     assert len(kept(10, other)) == OTHERS_TO_ONE * 10
@@ -313,7 +313,7 @@ def test_who_has_a_head_does_not_wait_while_another_is_fitted(minilm: SentenceEn
             return super().encode(texts)
 
     router = SemanticRouter(minilm, Slow(minilm))
-    ready, fitted = [OfferedRoute("a", "weather")], [OfferedRoute("a", "weather", ("slow",))]
+    ready, fitted = [RouteOption("a", "weather")], [RouteOption("a", "weather", ("slow",))]
     router.head(ready)
     with ThreadPoolExecutor(2) as pool:
         fitting = [pool.submit(router.head, fitted) for _ in range(2)]
@@ -342,10 +342,10 @@ def test_default_policy_is_well_formed() -> None:
 
 def test_a_reason_quotes_the_policy_and_no_words_of_a_user(semantic: SemanticRouter) -> None:
     said = "my landlord wants me out by Friday because I was late with the rent"
-    law = OfferedRoute(
+    law = RouteOption(
         "law", "contracts and tenancy", ("can a landlord raise the rent?", said), learned=frozenset([said])
     )
-    others = OfferedRoute("cooking", "recipes; baking", ("how long do eggs boil?",))
+    others = RouteOption("cooking", "recipes; baking", ("how long do eggs boil?",))
     reason = parse_reply(semantic.reply([Turn(role="user", content=said)], [law, others]).text).reason
     assert 'closest to "' in reason
     assert said[:20] not in reason

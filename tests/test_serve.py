@@ -22,7 +22,7 @@ from openai import OpenAI
 from pydantic import BaseModel
 
 from omni_router.cli import main
-from omni_router.server.ending import CutOff
+from omni_router.server.shutdown import CutOff
 from tests.api_server import serving
 from tests.openai_server import wait_for
 
@@ -226,7 +226,7 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it(
 def test_a_limit_that_is_none_is_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("OMNI_MAX_BODY", "lots")
     assert main(["serve", "--sandbox"]) == 2
-    assert "OMNI_MAX_BODY is 'lots'" in capsys.readouterr().err
+    assert "OMNI_MAX_BODY must be a whole number of at least 1, not 'lots'" in capsys.readouterr().err
 
 
 def test_help_names_the_variables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,11 @@ import pytest
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.errors import SpecialistError
-from omni_router.inference import hub_call, memory
-from omni_router.inference.catalog import HubCatalog
-from omni_router.inference.client import HubInference
-from omni_router.inference.hub_call import forget_providers
+from omni_router.hub import cache as memory
+from omni_router.hub import session as hub_call
+from omni_router.hub.catalog import HubCatalog
+from omni_router.hub.client import HubInference
+from omni_router.hub.session import forget_providers
 from tests.calls import ask
 from tests.conftest import ScriptedRouter
 from tests.silent_hub import SilentHub, silent_hub

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from omni_router.routers import OfferedRoute, Turn
-from omni_router.routers.semantic import SemanticRouter
-from omni_router.routers.together import Together
+from omni_router.routers import RouteOption, Turn
+from omni_router.routers.semantic.micro_batcher import Together
+from omni_router.routers.semantic.router import SemanticRouter
 
 
 class Halves:
@@ -72,7 +72,7 @@ def test_whatever_ends_one_leaves_the_others_to_be_served(end: type[BaseExceptio
 
 
 def test_the_embedded_router_says_the_same_to_many_at_once_as_to_each_alone(semantic: SemanticRouter) -> None:
-    routes = [OfferedRoute("code", "writing programs"), OfferedRoute("weather", "rain and sunshine")]
+    routes = [RouteOption("code", "writing programs"), RouteOption("weather", "rain and sunshine")]
     asked = [[Turn(role="user", content=text)] for text in ("sort a list", "will it rain?", "hello", "fix my loop")]
     alone = [semantic.reply(talk, routes) for talk in asked]
     with ThreadPoolExecutor(16) as pool:

@@ -11,7 +11,7 @@ from langchain_core.messages import HumanMessage
 from omni_router.cli import main
 from omni_router.cli.root import parse
 from omni_router.cli.ui import open_page
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
 from omni_router.history.protocol import ModelRecord, Use
@@ -19,11 +19,11 @@ from omni_router.services import Services
 from omni_router.ui.backend import Event
 from omni_router.ui.badge import badge, problem, safe
 from omni_router.ui.chat import Chat, Turn
+from omni_router.ui.feedback import judge
 from omni_router.ui.history import decisions_frame, routes_table, uses_frame
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.start import check_free, open_server
 from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
-from omni_router.ui.verdicts import judge
 from tests.conftest import ScriptedRouter
 from tests.dev_server import free_port
 from tests.json_server import json_server

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from omni_router.config.policy import DEFAULT_POLICY
+from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.errors import ConfigurationError
-from omni_router.routers import vector_cache
-from omni_router.routers.encoder import SentenceEncoder
-from omni_router.routers.minilm import packaged_model
-from omni_router.routers.vector_cache import CachedEncoder
+from omni_router.routers.semantic import vector_cache
+from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.minilm import packaged_model
+from omni_router.routers.semantic.vector_cache import CachedEncoder
 
 TEXTS = ["draw a cat", "write python code", "a secret of mine", "draw a cat", ""]
 
@@ -135,7 +135,7 @@ def test_a_file_that_is_no_database_is_begun_anew(path: Path) -> None:
 
 
 def test_a_locked_file_is_done_without_and_used_again_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.cache_file.BUSY", 0.05)
+    monkeypatch.setattr("omni_router.storage.sqlite.BUSY", 0.05)
     open_and_encode(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

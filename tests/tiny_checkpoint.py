@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omni_router.routers import OfferedRoute, Turn
+from omni_router.routers import RouteOption, Turn
 from omni_router.routers.prompt import PromptForm, json_prompt, trained_prompt
 
 Answer = tuple[str, str | None, str]  # route, model, reason
@@ -23,10 +23,10 @@ TASKS = {"code_generation": "text-generation", "casual_conversation": "text-gene
 TASKS |= {"image_generation": "text-to-image", "image_understanding": "image-text-to-text"}
 
 TINY_ROUTES = (
-    OfferedRoute("casual_conversation", "small talk; greetings; jokes", candidates=("sandbox/text-generation-1",)),
-    OfferedRoute("code_generation", "write functions; write scripts", candidates=("sandbox/text-generation-1",)),
-    OfferedRoute("image_generation", "draw a picture; paint a scene", candidates=("sandbox/text-to-image-1",)),
-    OfferedRoute("image_understanding", "describe a photo", candidates=("sandbox/image-text-to-text-1",)),
+    RouteOption("casual_conversation", "small talk; greetings; jokes", candidates=("sandbox/text-generation-1",)),
+    RouteOption("code_generation", "write functions; write scripts", candidates=("sandbox/text-generation-1",)),
+    RouteOption("image_generation", "draw a picture; paint a scene", candidates=("sandbox/text-to-image-1",)),
+    RouteOption("image_understanding", "describe a photo", candidates=("sandbox/image-text-to-text-1",)),
 )
 
 _CHAT = ("casual_conversation", "sandbox/text-generation-1", "The user makes small talk.")
@@ -66,7 +66,7 @@ def expected_reply(answer: Answer) -> str:
 
 def build_tiny_checkpoint(
     directory: Path,
-    policy: Sequence[OfferedRoute] = TINY_ROUTES,
+    policy: Sequence[RouteOption] = TINY_ROUTES,
     pairs: Mapping[str, Answer] = TINY_PAIRS,
     form: PromptForm = "json",
 ) -> Path:
@@ -91,7 +91,7 @@ def build_tiny_checkpoint(
 
 
 def _lessons(
-    policy: Sequence[OfferedRoute], pairs: Mapping[str, Answer], form: PromptForm
+    policy: Sequence[RouteOption], pairs: Mapping[str, Answer], form: PromptForm
 ) -> Iterator[Iterator[tuple[str, str]]]:
     """Give prompts and replies, those that show the routes in the same way together."""
     talks = [([Turn(role="user", content=prompt)], answer) for prompt, answer in pairs.items()]
@@ -102,7 +102,7 @@ def _lessons(
         yield ((json_prompt(turns, routes), expected_reply(answer)) for turns, answer in talks)
 
 
-def _with_candidates(policy: Sequence[OfferedRoute]) -> Iterator[Sequence[OfferedRoute]]:
+def _with_candidates(policy: Sequence[RouteOption]) -> Iterator[Sequence[RouteOption]]:
     """Offer the policy as it is, without candidates, and with two of them in both orders, as a history brings about."""
     yield policy
     yield [replace(route, candidates=()) for route in policy]

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.soak.questions import Question
 
-Summary = Mapping[str, Any]  # that of omni_router.summary, as far as a place tells it
+Summary = Mapping[str, Any]  # that of omni_router.events, as far as a place tells it
 Events = AsyncGenerator[Summary | None, None]  # None for a piece of the answer; then how the run ended
 Ask = Callable[[Question], Events]
 

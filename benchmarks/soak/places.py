@@ -18,7 +18,7 @@ from benchmarks.soak.processes import LATENCY, Api, Worker, pause, variables
 from benchmarks.soak.questions import Question
 from omni_router import user_message
 from omni_router._sandbox import Sandbox
-from omni_router.summary import summarize
+from omni_router.events import summarize
 from tests.dev_server import dev_server
 from tests.server.pictures import DOT
 

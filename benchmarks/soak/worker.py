@@ -5,7 +5,7 @@ import logging
 import sys
 
 from omni_router import build_graph, user_message
-from omni_router.summary import summarize
+from omni_router.events import summarize
 from tests.server.pictures import DOT
 
 

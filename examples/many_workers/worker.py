@@ -11,7 +11,7 @@ import sys
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from omni_router import build_graph, user_message
-from omni_router.summary import summarize
+from omni_router.events import summarize
 
 
 async def make_tables(address: str) -> None:

@@ -15,13 +15,12 @@ Nothing of httpx, huggingface_hub or Pillow is imported before the first `instal
 on a path that has to be fast.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from omni_router._sandbox.box import Record, Sandbox
 from omni_router._sandbox.faults import FAULTS, Fault
-from omni_router.errors import ConfigurationError
+from omni_router.config.environment import read_variable
 
 __all__ = ["FAULTS", "SANDBOX_TOKEN", "Fault", "Record", "Sandbox", "active", "install", "sandbox", "uninstall"]
 
@@ -48,12 +47,12 @@ def install(box: Sandbox | None = None) -> Sandbox:
         ConfigurationError: OMNI_SANDBOX_LATENCY is not a number of seconds, or the installed huggingface_hub is not one
             that this package works with.
     """
-    from omni_router.inference.http import check_hub_version
+    from omni_router.hub.http import check_hub_version
 
     check_hub_version()
     from omni_router._sandbox import client
 
-    box = box or Sandbox(latency=_latency())
+    box = box or Sandbox(latency=read_variable("OMNI_SANDBOX_LATENCY"))
     client.enter(box, _installed)
     return box
 
@@ -80,14 +79,3 @@ def sandbox(latency: float = 0.0, chunk_delay: float = 0.0) -> Iterator[Sandbox]
         yield box
     finally:
         uninstall(box)
-
-
-def _latency() -> float:
-    text = os.environ.get("OMNI_SANDBOX_LATENCY") or "0"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ConfigurationError(f"OMNI_SANDBOX_LATENCY is {text!r}, but should be a number of seconds such as 0.5")
-    return seconds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omni_router._sandbox import hub
 
 if TYPE_CHECKING:
-    from omni_router.inference.http import httpx
+    from omni_router.hub.http import httpx
 
 _CHAT = "/chat/completions"
 # Where each provider takes a request for a picture; a provider's name of the model is in the path or in the body.

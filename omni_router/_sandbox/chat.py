@@ -11,7 +11,7 @@ from typing import Any
 from omni_router._sandbox import stream, wants
 from omni_router._sandbox.calls import Call, text_of
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
-from omni_router.inference.http import httpx
+from omni_router.hub.http import httpx
 
 QUOTED = 120  # characters of the question that the answer repeats; enough to see which one it was
 _SHOWN_URL = 100

@@ -8,7 +8,7 @@ from huggingface_hub.inference._providers import _common, hf_inference
 from huggingface_hub.utils import _http
 
 from omni_router._sandbox.box import Sandbox
-from omni_router.inference.http import httpx
+from omni_router.hub.http import httpx
 
 _lock = threading.Lock()
 

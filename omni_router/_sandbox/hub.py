@@ -8,7 +8,7 @@ from omni_router._sandbox.traits import traits_of
 
 if TYPE_CHECKING:
     from omni_router._sandbox.box import Sandbox
-    from omni_router.inference.http import httpx
+    from omni_router.hub.http import httpx
 
 MODELS_PATH = "/api/models"
 CHAT_MODELS_PATH = "/v1/models"  # on the router's host
@@ -83,7 +83,7 @@ def answer(box: "Sandbox", request: "httpx.Request") -> "httpx.Response":
     """Answer what the Hub is asked."""
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    from omni_router.inference.http import httpx
+    from omni_router.hub.http import httpx
 
     path = request.url.path
     if path == MODELS_PATH:
@@ -151,7 +151,7 @@ def chat_models(box: "Sandbox") -> dict[str, Any]:
 
 
 def _access(entry: Model | None, token: str) -> "httpx.Response":
-    from omni_router.inference.http import httpx
+    from omni_router.hub.http import httpx
 
     if entry is None or (entry.gated and token not in entry.open_to):
         code, text = ("GatedRepo", "Access to this model is restricted") if entry else ("RepoNotFound", "Not found")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from omni_router._sandbox import drawing, stream
 from omni_router._sandbox.calls import Call
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
-from omni_router.inference.http import httpx
+from omni_router.hub.http import httpx
 
 _HOST = "pictures.sandbox.invalid"  # a name that can exist nowhere else (RFC 2606)
 _BROKEN = "/broken.png"

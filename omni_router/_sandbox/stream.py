@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
-from omni_router.inference.http import httpx
+from omni_router.hub.http import httpx
 
 
 class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):

@@ -9,7 +9,7 @@ from huggingface_hub import constants
 
 from omni_router._sandbox import calls, chat, hub, pictures
 from omni_router._sandbox.faults import FAULTS, Fault, Where
-from omni_router.inference.http import httpx
+from omni_router.hub.http import httpx
 
 if TYPE_CHECKING:
     from omni_router._sandbox.box import Sandbox

@@ -10,9 +10,9 @@ from langchain_core.messages import BaseMessage
 from pydantic import Field, SecretStr
 from typing_extensions import Self
 
-from omni_router.agents.apart import NotesRun
-from omni_router.agents.knobs import read_fields, refuse_routing_only, with_knobs
+from omni_router.agents.isolation import NotesRun
 from omni_router.agents.lazy_graph import LazyGraph, Sources
+from omni_router.agents.overrides import read_fields, refuse_routing_only, with_knobs
 from omni_router.agents.profile import DEFAULT_PROFILE
 from omni_router.agents.tokens import estimate_message_tokens, estimate_tokens
 from omni_router.config.settings import Settings, SettingsFields

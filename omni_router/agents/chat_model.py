@@ -12,10 +12,10 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
-from omni_router.agents.apart import astream_apart, store_around, stream_apart, tracers, writer_around
 from omni_router.agents.base_chat_model import BaseChatOmni
-from omni_router.agents.bound import openai_tools, structured, tool_choice_of
-from omni_router.agents.knobs import read_fields
+from omni_router.agents.isolation import astream_apart, store_around, stream_apart, tracers, writer_around
+from omni_router.agents.overrides import read_fields
+from omni_router.agents.structured_output import openai_tools, structured, tool_choice_of
 from omni_router.agents.turn import Turn
 
 WITHOUT_TOKENS = ("custom", "values")

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from omni_router.once import once
+from omni_router.services.lazy import once
 
 
 class Sources(NamedTuple):

@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 
 from omni_router.config.settings import Settings
 from omni_router.errors import BadPicture, InvalidRequest
+from omni_router.events import Summary, summarize
 from omni_router.messages import user_message
-from omni_router.once import once
-from omni_router.summary import Summary, summarize
+from omni_router.services.lazy import once
 
 DESCRIPTION = (
     "Ask a specialist model: to write, explain, translate or calculate something, to draw or paint a picture, or to "

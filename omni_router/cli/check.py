@@ -11,12 +11,12 @@ import click
 
 from omni_router.cli.console import Style, print_line, progress, status
 from omni_router.cli.missing_policy import read_environment_and_warn
-from omni_router.config.check import AT_ONCE, Finding, check_policy, read_policy
-from omni_router.config.policy import DEFAULT_POLICY, Document
-from omni_router.routers.encoder import SentenceEncoder
+from omni_router.config.routes import DEFAULT_POLICY, Document
+from omni_router.evaluation.policy_check import AT_ONCE, Finding, check_policy, read_policy
+from omni_router.routers.semantic.encoder import SentenceEncoder
 
 if TYPE_CHECKING:
-    from omni_router.inference.catalog import Check
+    from omni_router.hub.catalog import Check
 
 NOTES, PROBLEMS = 0, 1
 KEYS = ("level", "route", "model", "finding", "hint")

@@ -14,8 +14,8 @@ from omni_router.cli.missing_policy import missing_policy
 from omni_router.cli.options import OUTPUT, PATH, ROUTERS, ROUTING, Share, option, read_environment, variable
 from omni_router.cli.parser import Command
 from omni_router.config.environment import Environment
-from omni_router.config.policy import DEFAULT_POLICY, Document
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import DEFAULT_POLICY, Document
 from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
 
 def _open_routers(ctx: click.Context, names: Sequence[str], token: str | None) -> "dict[str, Router]":
     """Open the routers to evaluate; a checkpoint that is given for several is not the encoder of `semantic`."""
-    from omni_router.inference.client import find_token
-    from omni_router.routers.choose import choose_router
+    from omni_router.hub.client import find_token
+    from omni_router.services.router import choose_router
 
     routers = {}
     for name in names:
@@ -155,8 +155,8 @@ def _read_policy(environment: Environment, *, must_exist: bool) -> tuple[Documen
 
 def _with_learned_examples(document: Document, environment: Environment) -> Document:
     """Take the examples that ratings have made from the history, which need not be the policy's file."""
-    from omni_router.history.open import open_history
     from omni_router.routers import OTHER
+    from omni_router.services.history import open_history
 
     entries: list[dict[str, Any]] = []
     if environment.history == "file":

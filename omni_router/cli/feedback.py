@@ -11,8 +11,8 @@ from omni_router.cli.why import newest_text, open_log
 from omni_router.config.route_file import RouteFile
 from omni_router.decisions.feedback import counts, read_verdict
 from omni_router.history import Verdict
-from omni_router.history.open import open_history
-from omni_router.routers.conversation import PICTURE
+from omni_router.messages import IMAGE_MARK
+from omni_router.services.history import open_history
 
 SAVED, NOT_SAVED = 0, 1
 
@@ -28,7 +28,7 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
     entry = open_log(environment).find(start)
     file = RouteFile(environment.route_config)
     # An example is words.
-    text = newest_text(entry["asked"].get("conversation", [])).replace(PICTURE, "").strip()
+    text = newest_text(entry["asked"].get("conversation", [])).replace(IMAGE_MARK, "").strip()
     verdict = read_verdict(entry, rating, text, file)
     history = open_history(environment, file)
     counted = counts(verdict, history.models(verdict.route))

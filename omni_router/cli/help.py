@@ -1,5 +1,7 @@
 """What --help says beside the flags."""
 
+from omni_router.config.variables import Variable
+
 EXAMPLES = """\
 examples:
   omni-router --list-routes
@@ -45,59 +47,9 @@ files:
   ./outputs/            generated images (change with --output-dir)
 """
 
-# The names of variables, and what they are for. A default stands in brackets.
-VARIABLES = (
+# Variables that other programs share.
+SHARED_VARIABLES = (
     ("HF_API_TOKEN, HF_TOKEN", "the Hugging Face token; else the login stored by `hf auth login`"),
-    (
-        "OMNI_ROUTE_CONFIG, OMNI_OUTPUT_DIR, OMNI_ROUTER, OMNI_ROUTER_MODEL, OMNI_SANDBOX=1",
-        "the same as the flags of these names",
-    ),
-    (
-        "OMNI_ROUTER_PROMPT",
-        "json (asks for route, model and reason) or trained (the form that the checkpoint was trained on; route only)",
-    ),
-    ("OMNI_ROUTER_URL", "the server for --router endpoint and cascade; with one, auto is cascade"),
-    ("OMNI_ROUTER_API_KEY", "the key of that server"),
-    ("OMNI_ROUTER_TIMEOUT", "seconds that server may take before semantic decides instead (2)"),
-    ("OMNI_FALLBACK_ROUTE", "the route that answers what no route is for; none refuses it (the policy's)"),
-    ("OMNI_MAX_NEW_TOKENS", "length limit of text answers, in tokens (the provider's own)"),
-    ("OMNI_ENCODER", "the encoder of semantic and cascade: a Hub id or a folder (all-MiniLM-L6-v2)"),
-    (
-        "OMNI_CASCADE_TARGET",
-        (
-            "--router cascade: semantic decides alone at or above this confidence, 0 to 1 (0.9); below it, the server of "
-            "OMNI_ROUTER_URL or else arch decides, and semantic learns from that"
-        ),
-    ),
-    ("OMNI_CASCADE_SIZE", "how many of these decisions are kept to learn from (1500)"),
-    ("OMNI_CASCADE_PATH", "the file they are kept in (beside the policy, or in the store of OMNI_HISTORY)"),
-    ("OMNI_CASCADE_TEXT=1", "keep the text of the requests with them"),
-    (
-        "OMNI_HISTORY",
-        "file, postgresql://USER@HOST/DATABASE (shared by many machines), or store (of the graph that embeds this one)",
-    ),
-    ("OMNI_DECISION_LOG", "a file to which every decision is appended"),
-    ("OMNI_DECISION_LOG_TEXT=1", "keep the text of the requests in it"),
-    (
-        "OMNI_API_KEY, OMNI_MAX_BODY, OMNI_MAX_CONCURRENT",
-        "key and limits of /v1 (omni-router serve --help)",
-    ),
-    ("OMNI_TRACING=1", "send spans to the OpenTelemetry SDK of the program around the graph"),
-    ("OMNI_METRICS=1", "count for Prometheus; a server shows the counts at /omni/metrics"),
-    ("OMNI_CACHE_DIR", "where answers of the Hub are cached (the cache folder of the user)"),
-    ("OMNI_ROUTER_NEW_IDS=1", "let arch name models that are not candidates; the catalog checks them"),
-    (
-        "OMNI_HOSTS",
-        (
-            "servers: further host names to answer to, separated by commas; *: every name (OMNI_MCP_HOSTS is its older "
-            "name)"
-        ),
-    ),
-    (
-        "OMNI_THREADS",
-        "how many blocking calls run at once under async hosts (64); one model takes seven eighths of them at most",
-    ),
-    ("OMNI_SANDBOX_LATENCY", "seconds that a simulated model takes (0)"),
     ("NO_COLOR, FORCE_COLOR", "never use colours; use them even when stdout is not a terminal"),
 )
 
@@ -108,3 +60,12 @@ exit status:
   2    something to correct first
   130  interrupted
 """
+
+
+def describe_variables(*variables: Variable) -> list[tuple[str, str]]:
+    """Return the name of each variable, and what it is for with its default in brackets."""
+    return [(variable.name, _describe(variable)) for variable in variables]
+
+
+def _describe(variable: Variable) -> str:
+    return f"{variable.help} ({variable.shown_default})" if variable.shown_default else variable.help

@@ -12,9 +12,9 @@ from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
-from omni_router.history.open import open_history
 from omni_router.history.protocol import History
 from omni_router.history.transfer import Outcome, import_entries, read_entries, write_export
+from omni_router.services.history import open_history
 
 
 def run_export(ctx: click.Context, *, history_export: Path, as_json: bool, **_: Any) -> int:

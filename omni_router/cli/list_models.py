@@ -12,14 +12,14 @@ import click
 from omni_router import _sandbox
 from omni_router.cli.console import UNLIMITED, console, note, print_wrapped, printable, status
 from omni_router.cli.missing_policy import read_environment_and_warn
-from omni_router.config.policy import Route
 from omni_router.config.route_file import RouteFile
+from omni_router.config.routes import Route
 from omni_router.errors import ConfigurationError
 from omni_router.history import History
-from omni_router.history.cooldown import write_time
-from omni_router.history.open import open_history
-from omni_router.inference.catalog import CatalogModel, Check, HubCatalog, Survey
+from omni_router.history.cooldowns import write_time
+from omni_router.hub.catalog import CatalogModel, Check, HubCatalog, Survey
 from omni_router.model_id import is_sandbox_model
+from omni_router.services.history import open_history
 from omni_router.tasks import TASKS
 
 SERVED, NONE_SERVED = 0, 1
@@ -105,7 +105,7 @@ def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog:
     records = [r for r in history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])]
     if not records:
         return list(rows)
-    from omni_router.choice import cooling_down, order_of_choice
+    from omni_router.selection.order import cooling_down, order_of_choice
 
     served = {row.model.id: row.model for row in rows}
     waits, now = history.cooling(), datetime.now(timezone.utc)

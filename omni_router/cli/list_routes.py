@@ -11,7 +11,7 @@ from omni_router.cli.console import WIDTH, console, note, print_line, print_wrap
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.route_file import RouteFile
 from omni_router.history.protocol import ModelRecord
-from omni_router.history.rank import by_rank
+from omni_router.selection.ranking import by_rank
 
 CORE_PACKAGES = ("langgraph", "langchain-huggingface", "torch", "transformers", "huggingface_hub", "Pillow")
 KEYS = ("id", "first_seen", "last_used", "last_reason", "uses")

@@ -1,7 +1,7 @@
-"""Every option of more than one command, each with its validator, and how options reach `Environment` and `Settings`.
+"""Every option of more than one command, each with its validator, and how options reach environment and settings.
 
-A `variable` wins over the environment variable of its field, and a `setting` is a field of the run's `Settings`. Each is
-named as its field, so that a new one is one line.
+A `variable` wins over the environment variable of its field, and a `setting` is a field of the run's `Settings`. Each
+has the name of its field, so that a new one is one line.
 """
 
 import logging

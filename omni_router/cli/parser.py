@@ -1,10 +1,13 @@
 """Options, commands and the group, as click has them, with help in sections and subcommands that load when used."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Literal
 
 import click
+
+from omni_router.cli.help import describe_variables
+from omni_router.config.variables import Variable
 
 PROGRAM = "omni-router"
 WIDTH = 100  # characters of a line of help; longer ones are hard to read
@@ -31,7 +34,8 @@ class Option(click.Option):
 class Command(click.Command):
     """A command whose help lists its options in sections, and keeps the lines of its epilog."""
 
-    def __init__(self, name: str | None, **more: Any) -> None:
+    def __init__(self, name: str | None, *, variables: Sequence[Variable] = (), **more: Any) -> None:
+        self._variables = variables
         settings = {"help_option_names": ["-h", "--help"], "max_content_width": WIDTH + 2}
         super().__init__(name, **{"options_metavar": "[FLAG ...]", "context_settings": settings, **more})
 
@@ -57,8 +61,11 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the epilog as it is."""
+        """Write the epilog as it is, then the variables of this command."""
         formatter.write(f"\n{self.epilog}" if self.epilog else "")
+        if self._variables:
+            with formatter.section("environment (in addition to that of omni-router --help; a flag wins)"):
+                formatter.write_dl(describe_variables(*self._variables))
 
 
 class LazyGroup(Command, click.Group):

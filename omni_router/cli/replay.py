@@ -16,7 +16,7 @@ from omni_router.decisions.log import DecisionLog
 from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from omni_router.decisions.replay import Choice
+    from omni_router.evaluation.replay import Choice
 
     Difference = tuple[dict[str, Any], Choice, Choice]
 
@@ -30,9 +30,9 @@ def run(ctx: click.Context, *, replay: Path, hf_token: str | None, as_json: bool
     Raises:
         ConfigurationError: the policy or the log does not exist, or there is nothing in the log.
     """
-    from omni_router.decisions.replay import Replay, differences
-    from omni_router.inference.client import find_token
-    from omni_router.routers.choose import choose_router
+    from omni_router.evaluation.replay import Replay, differences
+    from omni_router.hub.client import find_token
+    from omni_router.services.router import choose_router
 
     environment = read_environment(ctx)
     file = RouteFile(environment.route_config)

@@ -5,9 +5,10 @@ from typing import Any
 import click
 
 from omni_router.cli import options
-from omni_router.cli.help import EXAMPLES, EXIT_STATUS, VARIABLES
+from omni_router.cli.help import EXAMPLES, EXIT_STATUS, SHARED_VARIABLES, describe_variables
 from omni_router.cli.options import ACTIONS, CALLING, PATH, ROUTING, STDIN, option, setting, text
 from omni_router.cli.parser import PROGRAM, Command, LazyGroup, load
+from omni_router.config.environment import VARIABLES
 
 COMMANDS = {
     "eval": "omni_router.cli.eval:command",
@@ -79,7 +80,7 @@ class Root(LazyGroup):
         """Write examples, the table of variables, and exit statuses."""
         formatter.write(f"\n{EXAMPLES}")
         with formatter.section("environment (a flag wins)"):
-            formatter.write_dl(VARIABLES)
+            formatter.write_dl([*SHARED_VARIABLES, *describe_variables(*VARIABLES)])
         formatter.write(f"\n{EXIT_STATUS}")
 
 

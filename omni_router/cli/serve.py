@@ -9,13 +9,14 @@ from omni_router.cli.console import note
 from omni_router.cli.missing_policy import missing_policy
 from omni_router.cli.options import option, read_environment
 from omni_router.cli.parser import Command
-from omni_router.config.environment import Environment
+from omni_router.config.environment import Environment, ServerEnvironment
+from omni_router.config.variables import declared
 from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from omni_router.server.call import Compiled
+    from omni_router.server.graph_access import Compiled
 
 PORT = 8080
 SHUT_DOWN = 0
@@ -40,12 +41,6 @@ examples:
   OMNI_API_KEY=... HF_TOKEN=hf_... omni-router serve --host 0.0.0.0
         for other machines, which send the key as `Authorization: Bearer ...`
 
-environment (in addition to that of omni-router --help; a flag wins):
-  OMNI_API_KEY           the key that clients have to send; without one, only this machine is served
-  OMNI_MAX_BODY          the largest body of a request, in bytes (20000000)
-  OMNI_MAX_CONCURRENT    how many requests run at once (128); further ones get status 429
-  OMNI_HOSTS             further host names to answer to, separated by commas; * is every name
-
 Ctrl-C stops the server once the answers under way are sent, or after 20 seconds; a second Ctrl-C
 stops it at once.
 
@@ -54,7 +49,11 @@ exit status: 0 stopped by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something
 
 
 @click.command(
-    "serve", cls=Command, help="Serve the graph to OpenAI clients, without the LangGraph server.", epilog=EXAMPLES
+    "serve",
+    cls=Command,
+    help="Serve the graph to OpenAI clients, without the LangGraph server.",
+    epilog=EXAMPLES,
+    variables=declared(ServerEnvironment),
 )
 @options.all_of(
     options.host,
@@ -87,10 +86,10 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     from omni_router.server.serve import check_packages, is_local, listening, make_app, server_config
 
     check_packages()
-    from omni_router.server.ending import GRACE, CutOff, Server, ending_well, leave_soon
     from omni_router.server.health import readiness_of
-    from omni_router.server.openai_api.guard import Limits
+    from omni_router.server.openai.guard import Limits
     from omni_router.server.request_log import RequestLog
+    from omni_router.server.shutdown import GRACE, CutOff, Server, ending_well, leave_soon
 
     limits = Limits.read()
     key = limits.key
@@ -132,7 +131,7 @@ def _print_address(host: str, port: int, *, with_key: bool) -> None:
 
 
 def _print_notes(environment: Environment, token: str | None) -> None:
-    from omni_router.inference.client import find_token
+    from omni_router.hub.client import find_token
 
     if text := missing_policy(environment, records=True):
         note(text)

@@ -72,7 +72,7 @@ def _read_text() -> str:
 
 
 def _read_image() -> str:
-    from omni_router.inference.pictures import MAX_BYTES, picture_type
+    from omni_router.images import MAX_BYTES, picture_type
 
     data = _read(MAX_BYTES)
     try:

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from omni_router.audience import COMMAND
 from omni_router.cli.console import (
     WIDTH,
     Part,
@@ -27,6 +26,7 @@ from omni_router.cli.console import (
 from omni_router.cli.demo import Query
 from omni_router.config.environment import Environment
 from omni_router.errors import for_audience
+from omni_router.hints import COMMAND
 from omni_router.tasks import SPECIALISTS
 
 
@@ -69,7 +69,7 @@ class Transcript:
 
     def end(self, query: Query, result: dict[str, Any]) -> None:
         """Show what is only known at the end of a query."""
-        from omni_router.summary import summarize  # LangGraph comes with it
+        from omni_router.events import summarize  # LangGraph comes with it
 
         status.end()
         summary = summarize(result)

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from omni_router.config.policy import DEFAULT_POLICY, Document, Route, parse_entries, read_entries
+from omni_router.config.routes import DEFAULT_POLICY, Document, Route, parse_entries, read_entries
 from omni_router.errors import PolicyFileError
-from omni_router.files import Signature, WriteLock, signature, write_whole
+from omni_router.storage.files import Signature, WriteLock, signature, write_whole
 
 logger = logging.getLogger("omni_router")
 

@@ -5,20 +5,15 @@ import json
 from datetime import datetime, timezone
 from typing import Any
 
-from omni_router.config.policy import Policy
+from omni_router.config.routes import Policy
 from omni_router.config.settings import Settings
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
-from omni_router.history.cooldown import write_time
-from omni_router.offered import fallback_route
+from omni_router.history.cooldowns import write_time
+from omni_router.messages import has_image, newest_user_message, newest_user_text
 from omni_router.routers import OTHER, parse_reply
-from omni_router.routers.conversation import (
-    has_picture,
-    newest_user_message,
-    newest_user_text,
-    render_conversation,
-    shorten,
-)
+from omni_router.routers.conversation import render_conversation, shorten
+from omni_router.selection.routes import fallback_route
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, State
 
@@ -72,8 +67,8 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
             else {"sha256": hashlib.sha256(asked.encode(errors="replace")).hexdigest()}
         ),
         "picture": {
-            "now": newest is not None and has_picture(newest),
-            "before": any(has_picture(message) for message in messages),
+            "now": newest is not None and has_image(newest),
+            "before": any(has_image(message) for message in messages),
         },
         "previous": state["previous"],
         "min_confidence": settings.min_confidence,

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from omni_router.config.policy import Policy
+from omni_router.config.routes import Policy
 from omni_router.errors import InvalidRequest
 from omni_router.history import Verdict
 from omni_router.history.protocol import ModelRecord
+from omni_router.messages import newest_user_text
 from omni_router.routers import OTHER
-from omni_router.routers.conversation import newest_user_text
 
 if TYPE_CHECKING:  # LangGraph and the Hub's client come with it, and a verdict needs neither
     from omni_router.services import Services

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.errors import ConfigurationError
-from omni_router.files import WriteLock
+from omni_router.storage.files import WriteLock
 
 logger = logging.getLogger("omni_router")
 

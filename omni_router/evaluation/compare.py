@@ -10,8 +10,8 @@ from typing import Any
 
 from omni_router.errors import ConfigurationError
 from omni_router.evaluation.data import Item
+from omni_router.evaluation.formatting import number, quoted, table
 from omni_router.evaluation.result import Evaluation
-from omni_router.evaluation.words import number, quoted, table
 
 SIGNIFICANT = 0.05
 SHOWN = 10  # flips of each kind in the summary; report.json has all

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.errors import ConfigurationError
+from omni_router.messages import has_image, newest_user_text
 from omni_router.routers import OTHER, Turn
-from omni_router.routers.conversation import has_picture, newest_user_text, render_conversation
+from omni_router.routers.conversation import render_conversation
 from omni_router.tasks import TASKS
 
 ROLES = {"user": "human", "assistant": "ai", "system": "system"}
@@ -112,7 +113,7 @@ def _item(given: Any, line: int, known: Mapping[str, Route]) -> Item:
         raise _LineError('not an object such as {"text": "...", "route": "..."}')
     name, takes_pictures = _route(given.get("route"), known)
     messages = _with_picture(_messages(given), given.get("image"))
-    now, anywhere = has_picture(messages[-1]), any(has_picture(message) for message in messages)
+    now, anywhere = has_image(messages[-1]), any(has_image(message) for message in messages)
     text, turns = newest_user_text(messages), render_conversation(messages)
     if not (text or now):
         raise _LineError("the newest message has neither text nor an image")

@@ -10,7 +10,7 @@ from omni_router.evaluation.compare import Comparison
 from omni_router.evaluation.plots import draw
 from omni_router.evaluation.report import PLOTS, markdown
 from omni_router.evaluation.result import Evaluation, as_json, items_as_json
-from omni_router.files import write_whole
+from omni_router.storage.files import write_whole
 
 
 def make_folder(folder: Path) -> None:

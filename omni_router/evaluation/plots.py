@@ -5,10 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omni_router.evaluation.formatting import without_empty
 from omni_router.evaluation.metrics import BINS
 from omni_router.evaluation.report import PLOTS
 from omni_router.evaluation.result import Evaluation
-from omni_router.evaluation.words import without_empty
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

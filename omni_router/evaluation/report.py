@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from omni_router.evaluation.formatting import between, number, quoted, requests, table, without_empty
 from omni_router.evaluation.metrics import COVERAGES, at_coverage
 from omni_router.evaluation.result import Evaluation
-from omni_router.evaluation.words import between, number, quoted, requests, table, without_empty
 from omni_router.routers import OTHER
 
 MISTAKES = 10  # shown in report.md: those of which the router was surest

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from omni_router import __version__
-from omni_router.config.policy import Document, Route
+from omni_router.config.routes import Document, Route
 from omni_router.evaluation.data import Item
+from omni_router.evaluation.formatting import requests
 from omni_router.evaluation.metrics import Outcome, measure
-from omni_router.evaluation.words import requests
-from omni_router.offered import offered_routes
 from omni_router.routers import OTHER
+from omni_router.selection.routes import eligible_routes
 
 
 @dataclass(frozen=True)
@@ -104,5 +104,5 @@ def _examples(document: Document) -> set[str]:
 
 
 def _reachable(item: Item, routes: Sequence[Route]) -> bool:
-    offered = offered_routes(routes, picture_now=item.picture_now, picture_before=item.picture_before)
+    offered = eligible_routes(routes, picture_now=item.picture_now, picture_before=item.picture_before)
     return item.route == OTHER or item.route in (route.name for route in offered)

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from omni_router.config.policy import Document
+from omni_router.config.routes import Document
 from omni_router.errors import ConfigurationError
 from omni_router.evaluation.data import Item
 from omni_router.evaluation.metrics import Outcome, Problem
-from omni_router.offered import offered_routes, options_of_document
-from omni_router.routers import OTHER, OfferedRoute, Reply, Router, parse_reply
+from omni_router.routers import OTHER, Reply, RouteOption, Router, parse_reply
+from omni_router.selection.routes import eligible_routes, options_of_document
 
 logger = logging.getLogger("omni_router")
 
@@ -40,13 +40,13 @@ def evaluate(
     return outcomes
 
 
-def offers(item: Item, document: Document) -> list[OfferedRoute]:
+def offers(item: Item, document: Document) -> list[RouteOption]:
     """Make what the router is shown for an item: the routes with all their examples, and no models."""
-    offered = offered_routes(document.routes, picture_now=item.picture_now, picture_before=item.picture_before)
+    offered = eligible_routes(document.routes, picture_now=item.picture_now, picture_before=item.picture_before)
     return options_of_document(document, offered)
 
 
-def read(reply: Reply | None, routes: Sequence[OfferedRoute]) -> tuple[str | None, Problem | None]:
+def read(reply: Reply | None, routes: Sequence[RouteOption]) -> tuple[str | None, Problem | None]:
     """Give the route that a reply names, or what is wrong with it."""
     if reply is None:
         return None, "failed"
@@ -85,14 +85,14 @@ def _together(router: Any, items: Sequence[Item], document: Document) -> list[Ou
     return [_outcome(item, routes, reply) for item, routes, reply in zip(items, offered, found, strict=True)]
 
 
-def _outcome(item: Item, routes: Sequence[OfferedRoute], reply: Reply | None, seconds: float | None = None) -> Outcome:
+def _outcome(item: Item, routes: Sequence[RouteOption], reply: Reply | None, seconds: float | None = None) -> Outcome:
     logger.debug("line %d: raw reply: %r", item.line, reply.text if reply else None)
     predicted, problem = read(reply, routes)
     confidence, by = (reply.confidence, reply.by) if reply else (None, None)
     return Outcome(item.route, predicted, confidence, seconds, item.follow_up, problem, by)
 
 
-def _ask(router: Router, item: Item, routes: Sequence[OfferedRoute]) -> Reply | None:
+def _ask(router: Router, item: Item, routes: Sequence[RouteOption]) -> Reply | None:
     if not routes:
         return NO_ROUTE
     try:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from omni_router.history.fold import add, fold
+from omni_router.config.records import read_record
 from omni_router.history.protocol import Use
-from omni_router.history.record import read_record
+from omni_router.history.usage import add, fold
 
 MOST = 1000  # pairs of a route and a model; of more, those that were used longest ago are let go
 

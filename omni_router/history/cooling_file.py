@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.errors import KINDS
-from omni_router.files import Signature, WriteLock, signature, write_whole
-from omni_router.history.cooldown import Waits, cooled, without_forgotten
+from omni_router.history.cooldowns import Waits, cooled, without_forgotten
 from omni_router.history.protocol import Cooling, Use
+from omni_router.storage.files import Signature, WriteLock, signature, write_whole
 
 logger = logging.getLogger("omni_router")
 

@@ -11,14 +11,14 @@ from typing import Any
 from omni_router import _sandbox
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import PolicyFileError
-from omni_router.files import Pause, signature
 from omni_router.history.backlog import Backlog
-from omni_router.history.cooldown import Waits
+from omni_router.history.cooldowns import Waits
 from omni_router.history.cooling_file import CoolingFile
-from omni_router.history.fold import as_entry, fold, fold_verdict, learn, lift_into, read_record
 from omni_router.history.protocol import ModelRecord, Use, Verdict
+from omni_router.history.usage import as_entry, fold, fold_verdict, learn, lift_into, read_record
 from omni_router.model_id import is_sandbox_model
 from omni_router.routers.reply import OTHER
+from omni_router.storage.files import Pause, signature
 
 logger = logging.getLogger("omni_router")
 

@@ -15,13 +15,13 @@ from langgraph.store.base.batch import AsyncBatchedBaseStore
 from omni_router import _sandbox
 from omni_router.errors import KINDS, ConfigurationError, HistoryUnreachable
 from omni_router.history.backlog import Backlog
-from omni_router.history.cooldown import Waits, cooled
-from omni_router.history.fold import MAX_LEARNED_CHARACTERS, as_entry, counted, fold, fold_verdict, lifted, read_record
+from omni_router.history.cooldowns import Waits, cooled
 from omni_router.history.protocol import ModelRecord, Use, Verdict
 from omni_router.history.store_items import Value, digest, folded, joined, missing, storable
-from omni_router.history.store_link import put
 from omni_router.history.store_replica import News, Replica
+from omni_router.history.usage import MAX_LEARNED_CHARACTERS, as_entry, counted, fold, fold_verdict, lifted, read_record
 from omni_router.model_id import is_sandbox_model
+from omni_router.storage.store_link import put
 
 MOST_WAITING = 10_000  # uses between two tries to write them, which are then added up
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import TypedDict
 
-from omni_router.history.fold import COUNTS, MAX_MODELS, as_entry, merge, read_record
 from omni_router.history.protocol import ModelRecord
+from omni_router.history.usage import COUNTS, MAX_MODELS, as_entry, merge, read_record
 
 if TYPE_CHECKING:
     from langgraph.store.base import Item

@@ -15,8 +15,7 @@ from uuid import uuid4
 from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 
 from omni_router.history.backlog import Backlog
-from omni_router.history.cooldown import Waits, without_forgotten
-from omni_router.history.fold import MAX_LEARNED
+from omni_router.history.cooldowns import Waits, without_forgotten
 from omni_router.history.protocol import Cooling, ModelRecord, Use
 from omni_router.history.store_items import (
     KEEP,
@@ -34,7 +33,8 @@ from omni_router.history.store_items import (
     storable,
     tidied,
 )
-from omni_router.history.store_link import Link, put
+from omni_router.history.usage import MAX_LEARNED
+from omni_router.storage.store_link import Link, put
 
 FRESH = 1.0  # seconds: other processes' outcomes are seen as late as this
 USABLE = 10.0  # seconds: what is older, in a process that was idle, is waited for

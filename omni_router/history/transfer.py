@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omni_router.config.policy import parse_document
+from omni_router.config.routes import parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
-from omni_router.files import write_whole
-from omni_router.history.fold import MAX_LEARNED_CHARACTERS, read_record
 from omni_router.history.protocol import History
 from omni_router.history.store_items import storable
+from omni_router.history.usage import MAX_LEARNED_CHARACTERS, read_record
+from omni_router.storage.files import write_whole
 
 
 def write_export(history: History, path: Path) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ from langchain_core.messages import AIMessage
 from omni_router.config.settings import Settings
 from omni_router.decisions.entry import log_decision
 from omni_router.errors import ErrorInfo, describe
-from omni_router.routers.conversation import EXPLANATION
+from omni_router.messages import EXPLANATION
 from omni_router.services import Services
-from omni_router.state import PassedOver, State
+from omni_router.state import RejectedCandidate, State
 
 
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def _last_error(state: State) -> ErrorInfo:
     return _refused_without_a_call(decision["passed_over"])
 
 
-def _refused_without_a_call(rejected: list[PassedOver]) -> ErrorInfo:
+def _refused_without_a_call(rejected: list[RejectedCandidate]) -> ErrorInfo:
     """Return the one reason for which no model was called, `no_model` where there are several or none.
 
     The first model named is the first choice: that of the policy, of the caller or of the router.

@@ -2,9 +2,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from omni_router.attempt import Answer, attempt
 from omni_router.config.settings import Settings
-from omni_router.routers.conversation import newest_user_text
+from omni_router.messages import newest_user_text
+from omni_router.nodes._attempt import Answer, attempt
 from omni_router.services import Services
 from omni_router.state import State
 

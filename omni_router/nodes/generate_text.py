@@ -1,8 +1,8 @@
 from typing import Any
 
-from omni_router.attempt import Answer, attempt
 from omni_router.config.settings import Settings
-from omni_router.inference.messages import for_specialist
+from omni_router.messages import for_specialist
+from omni_router.nodes._attempt import Answer, attempt
 from omni_router.services import Services
 from omni_router.state import State
 
@@ -11,7 +11,7 @@ def generate_text(state: State, settings: Settings, services: Services) -> dict[
     """Answer the whole conversation with a chat model."""
 
     def call(model: str, provider: str | None) -> Answer:
-        conversation = for_specialist(state["messages"], pictures=False)
+        conversation = for_specialist(state["messages"], images=False)
         return services.inference.chat(model, provider, conversation, settings), []
 
     return attempt(state, call)

@@ -2,12 +2,12 @@ from datetime import datetime, timezone
 from itertools import islice
 from typing import Any
 
-from omni_router.choice import cooling_down, passed_over, untried
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
-from omni_router.decide import decide_for
-from omni_router.inference.offers import needs_of
-from omni_router.line_up import line_up
+from omni_router.hub.capabilities import needs_of
+from omni_router.selection.candidates import line_up
+from omni_router.selection.order import cooling_down, rejected, untried
+from omni_router.selection.verify import decide_for
 from omni_router.services import Services
 from omni_router.state import Attempt, Decision, State
 
@@ -34,7 +34,7 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
         if recalled["model"] and recalled["model"] not in tried:  # a renamed one may have been tried by its new name
             noted = {recalled["model"], *tried, *(each["model"] for each in over)}
             cool = [(c, cooling_down(c["model"], waits, now)) for c in line if c["model"] not in noted]
-            return {"decision": {**recalled, "passed_over": [*over, *(passed_over(c, w) for c, w in cool if w)]}}
+            return {"decision": {**recalled, "passed_over": [*over, *(rejected(c, w) for c, w in cool if w)]}}
     return {"decision": {**decision, "passed_over": over}}
 
 

@@ -6,16 +6,17 @@ from uuid import uuid4
 
 from langchain_core.messages import AnyMessage
 
-from omni_router.choice import MAX_CANDIDATES, offered_routes
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, InvalidRequest
-from omni_router.inference.offers import needs_of
-from omni_router.line_up import line_up
-from omni_router.offered import options_of_services
-from omni_router.pinned import answered_by, routes_for, settle
-from omni_router.routers import OfferedRoute, Reply, Router, Turn, parse_reply
-from omni_router.routers.conversation import has_picture, newest_user_message, newest_user_text, render_conversation
+from omni_router.hub.capabilities import needs_of
+from omni_router.messages import has_image, newest_user_message, newest_user_text
+from omni_router.routers import Reply, RouteOption, Router, Turn, parse_reply
+from omni_router.routers.conversation import render_conversation
+from omni_router.selection.candidates import line_up
+from omni_router.selection.order import MAX_CANDIDATES, eligible_routes
+from omni_router.selection.overrides import answered_by, routes_for, settle
+from omni_router.selection.routes import options_of_services
 from omni_router.services import Services
 from omni_router.state import Candidate, Previous, Source, State
 
@@ -31,13 +32,13 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     """
     messages = state.get("messages", [])
     newest = newest_user_message(messages)
-    if newest is None or not (newest_user_text(messages) or has_picture(newest)):
+    if newest is None or not (newest_user_text(messages) or has_image(newest)):
         raise InvalidRequest("there is nothing to answer: give a user message with a text or a picture")
     known = services.policy.routes()
-    offered = offered_routes(
+    offered = eligible_routes(
         known,
-        picture_now=has_picture(newest),
-        picture_before=any(has_picture(message) for message in messages),
+        picture_now=has_image(newest),
+        picture_before=any(has_image(message) for message in messages),
     )
     routes = routes_for(settings, offered, known, services.catalog)
     previous = _previous(state)
@@ -88,7 +89,7 @@ def _reply(
     return ask(services.router, render_conversation(messages), options_of_services(services, routes, lines))
 
 
-def ask(router: Router, conversation: Sequence[Turn], offers: Sequence[OfferedRoute]) -> Reply | None:
+def ask(router: Router, conversation: Sequence[Turn], offers: Sequence[RouteOption]) -> Reply | None:
     """Have the router choose; None when it fails on this prompt."""
     try:
         return router.reply(conversation, offers)

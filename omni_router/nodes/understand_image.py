@@ -2,10 +2,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from omni_router.attempt import Answer, attempt
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
-from omni_router.inference.messages import for_specialist, newest_picture
+from omni_router.messages import for_specialist, newest_image
+from omni_router.nodes._attempt import Answer, attempt
 from omni_router.services import Services
 from omni_router.state import State
 
@@ -14,14 +14,14 @@ def understand_image(state: State, settings: Settings, services: Services) -> di
     """Answer a request about a picture: by vision chat, or by `image_to_text` for a model served only so."""
 
     def call(model: str, provider: str | None) -> Answer:
-        conversation = for_specialist(state["messages"], pictures=True)
+        conversation = for_specialist(state["messages"], images=True)
         try:
             return services.inference.chat(model, provider, conversation, settings), []
         except SpecialistError as failure:
             if failure.kind not in ("not_found", "no_provider"):
                 raise
         # No provider chats with this model; it may still be served as a describer of pictures, which takes no question.
-        url = newest_picture(state["messages"])
+        url = newest_image(state["messages"])
         return AIMessage(services.inference.image_to_text(model, provider, url, settings)), []
 
     return attempt(state, call)

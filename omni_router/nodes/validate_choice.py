@@ -2,16 +2,16 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from omni_router.choice import cooling_down, passed_over
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
-from omni_router.decide import decide_for
-from omni_router.inference.offers import Needs, needs_of
-from omni_router.offered import fallback_route
-from omni_router.pinned import named_model, tool_loop
+from omni_router.hub.capabilities import Needs, needs_of
 from omni_router.routers import OTHER, Proposal
+from omni_router.selection.order import cooling_down, rejected
+from omni_router.selection.overrides import named_model, tool_loop
+from omni_router.selection.routes import fallback_route
+from omni_router.selection.verify import decide_for
 from omni_router.services import Services
-from omni_router.state import Candidate, Decision, PassedOver, State
+from omni_router.state import Candidate, Decision, RejectedCandidate, State
 
 
 def validate_choice(state: State, settings: Settings, services: Services) -> dict[str, Any]:
@@ -68,19 +68,19 @@ def _with_model(decision: Decision, proposal: Proposal, state: State, services: 
     """Decide between the model that the router named and the one that this thread used last for the route."""
     line = state["candidates"][str(decision["route"])]
     named = Candidate(model=str(proposal.model), provider=proposal.provider, source="router", why=proposal.reason)
-    wanted, over = named, list[PassedOver]()
+    wanted, over = named, list[RejectedCandidate]()
     previous = state["previous"]
     last = (previous["route"], previous["model"]) if previous else None
     kept = line[0] if line and last == (decision["route"], line[0]["model"]) else None
     # A proposal that is only picked from the list gives way; an id of the router's own is a wish for another model.
     if kept and kept["model"] != named["model"] and any(named["model"] == candidate["model"] for candidate in line):
-        over.append(passed_over(named, "this thread goes on with its model for the route"))
+        over.append(rejected(named, "this thread goes on with its model for the route"))
         wanted = kept
     if cooling := cooling_down(wanted["model"], services.history.cooling(), datetime.now(timezone.utc)):
-        return {**decision, "passed_over": [*over, passed_over(wanted, cooling)]}
+        return {**decision, "passed_over": [*over, rejected(wanted, cooling)]}
     decided = decide_for({**decision, "passed_over": over}, wanted, services.catalog, needs)
     if kept and wanted is named and decided["verified"] is False and kept["model"] != named["model"]:
-        over.append(passed_over(named, "it could not be verified, and this thread has a model for the route"))
+        over.append(rejected(named, "it could not be verified, and this thread has a model for the route"))
         return decide_for({**decision, "passed_over": over}, kept, services.catalog, needs)
     return decided
 

@@ -4,7 +4,7 @@ A router is anything with the one method of `Router`. The modules here import ne
 a router can be measured on a machine that has only torch and transformers.
 """
 
-from omni_router.routers.protocol import OfferedRoute, Reply, Router, Turn
+from omni_router.routers.protocol import Reply, RouteOption, Router, Turn
 from omni_router.routers.reply import OTHER, Proposal, parse_reply
 
-__all__ = ["OTHER", "OfferedRoute", "Proposal", "Reply", "Router", "Turn", "parse_reply"]
+__all__ = ["OTHER", "Proposal", "Reply", "RouteOption", "Router", "Turn", "parse_reply"]

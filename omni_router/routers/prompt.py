@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from omni_router.routers.protocol import OfferedRoute, Turn
+from omni_router.routers.protocol import RouteOption, Turn
 
 PromptForm = Literal["json", "trained"]
 
@@ -60,7 +60,7 @@ Based on your analysis, provide your response in the following JSON formats if y
 """
 
 
-def json_prompt(conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> str:
+def json_prompt(conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> str:
     """Ask for route, model and reason."""
     offered = ({"name": r.name, "description": r.description, "models": list(r.candidates)} for r in routes)
     return (
@@ -72,14 +72,14 @@ def json_prompt(conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) ->
     )
 
 
-def trained_prompt(conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> str:
+def trained_prompt(conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> str:
     """Ask for the route in the words of the model card, byte for byte."""
     offered = [{"name": route.name, "description": route.description} for route in routes]
     turns = [{"role": turn["role"], "content": turn["content"]} for turn in conversation]
     return _TRAINED_TASK.format(routes=json.dumps(offered), conversation=json.dumps(turns)) + _TRAINED_FORMAT
 
 
-PROMPTS: dict[PromptForm, Callable[[Sequence[Turn], Sequence[OfferedRoute]], str]] = {
+PROMPTS: dict[PromptForm, Callable[[Sequence[Turn], Sequence[RouteOption]], str]] = {
     "json": json_prompt,
     "trained": trained_prompt,
 }

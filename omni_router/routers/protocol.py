@@ -13,7 +13,7 @@ class Turn(TypedDict):
 
 
 @dataclass(frozen=True)
-class OfferedRoute:
+class RouteOption:
     """A route a router may choose, with the models it may name for it, best first."""
 
     name: str
@@ -36,7 +36,7 @@ class Reply:
 class Router(Protocol):
     """Chooses a route, and a model for it, for the newest request of a conversation."""
 
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[OfferedRoute]) -> Reply:
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with the JSON object `{"route", "model", "reason"}`, or route `other` when none fits.
 
         Args:

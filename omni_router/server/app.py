@@ -10,13 +10,13 @@ from starlette.middleware import Middleware
 
 from omni_router.errors import missing_package
 from omni_router.graph import graph as default_graph
-from omni_router.observe.routes import metrics_routes
-from omni_router.server.call import Compiled
+from omni_router.server.allowed_hosts import HostGuard
 from omni_router.server.context_check import ContextCheck
+from omni_router.server.graph_access import Compiled
 from omni_router.server.health import health_routes, readiness_of
-from omni_router.server.hosts import HostGuard
 from omni_router.server.langgraph_config import hosts_of_server, key_notice
-from omni_router.server.openai_api import openai_routes
+from omni_router.server.metrics import metrics_routes
+from omni_router.server.openai import openai_routes
 
 logger = logging.getLogger("omni_router")
 
@@ -35,8 +35,8 @@ def make_app(
         ConfigurationError: a package is missing, or a variable has a value that is not allowed.
     """
     try:
-        from omni_router.server.a2a_server import a2a_routes
-        from omni_router.server.mcp_server import mcp_app
+        from omni_router.server.a2a.server import a2a_routes
+        from omni_router.server.mcp import mcp_app
     except ImportError as error:
         raise missing_package(f"the server needs more packages ({error.name} is missing)", "server") from error
     mcp = mcp_app(graph)

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omni_router.config.settings import Settings
-from omni_router.server.call import Compiled
+from omni_router.server.graph_access import Compiled
 from omni_router.server.replay import read_messages, replayed
 
 _PATHS = re.compile(r"(/threads/[^/]+)?/runs(/wait|/stream|/batch|/crons(/[^/]+)?)?|/assistants(/[^/]+)?")

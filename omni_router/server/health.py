@@ -12,8 +12,8 @@ from starlette.routing import BaseRoute, Route
 from omni_router import _sandbox
 from omni_router.errors import OmniRouterError
 from omni_router.routers import Router
-from omni_router.server.call import Compiled, services_of
-from omni_router.warm_up import warm_up
+from omni_router.selection.warm_up import warm_up
+from omni_router.server.graph_access import Compiled, services_of
 
 logger = logging.getLogger("omni_router")
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from omni_router.errors import ConfigurationError
-from omni_router.server.hosts import AllowedHosts, allowed_hosts
+from omni_router.server.allowed_hosts import AllowedHosts, allowed_hosts
 
 STUDIO = "https://smith.langchain.com"  # where the server's own page is, when langgraph.json names no origins
 

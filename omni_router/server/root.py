@@ -5,9 +5,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omni_router._version import __version__
-from omni_router.server.openai_api.errors import ApiError
-from omni_router.server.openai_api.routes import SERVED
-from omni_router.server.openai_api.to_json import Answer
+from omni_router.server.openai.errors import ApiError
+from omni_router.server.openai.routes import SERVED
+from omni_router.server.openai.to_json import Answer
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OWN_PATHS = ("GET /omni/health", "GET /omni/ready", "GET /omni/metrics")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
 
-    from omni_router.server.call import Compiled
-    from omni_router.server.openai_api.guard import Limits
+    from omni_router.server.graph_access import Compiled
+    from omni_router.server.openai.guard import Limits
 
 MAX_HEAD = 64 * 1024  # bytes of a request's line and headers: a decision and a key are a few hundred
 REMEDY = "name their origin with --cors"
@@ -45,11 +45,11 @@ def make_app(
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
-    from omni_router.observe.routes import metrics_routes
+    from omni_router.server.allowed_hosts import HostGuard, allowed_hosts, given_hosts
     from omni_router.server.cors import Cors
     from omni_router.server.health import health_routes
-    from omni_router.server.hosts import HostGuard, allowed_hosts, given_hosts
-    from omni_router.server.openai_api import openai_routes
+    from omni_router.server.metrics import metrics_routes
+    from omni_router.server.openai import openai_routes
     from omni_router.server.root import root_routes
 
     allowed = allowed_hosts(variables, origins=cors)

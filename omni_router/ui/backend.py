@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from langchain_core.messages import HumanMessage
 
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.history.protocol import ModelRecord
 

@@ -10,8 +10,8 @@ from omni_router.config.settings import Settings
 from omni_router.routers import OTHER
 from omni_router.ui.backend import Backend
 from omni_router.ui.chat import Chat
+from omni_router.ui.feedback import BAD, GOOD, judge
 from omni_router.ui.turn import Request, View, stop, take_turn
-from omni_router.ui.verdicts import BAD, GOOD, judge
 
 GARDEN = Path(__file__).with_name("garden.png")
 EXAMPLES: tuple[tuple[str, list[str]], ...] = (

@@ -5,9 +5,9 @@ from datetime import datetime, timezone
 
 import pandas as pd  # type: ignore[import-untyped]  # it comes with Gradio, its stubs do not
 
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.history.protocol import ModelRecord
-from omni_router.history.rank import score
+from omni_router.selection.ranking import score
 from omni_router.ui.backend import Backend
 from omni_router.ui.badge import safe
 from omni_router.ui.chat import Chat

@@ -7,15 +7,15 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage
 
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.decisions.feedback import give_feedback
 from omni_router.graph import build_graph
 from omni_router.history.protocol import ModelRecord
-from omni_router.history.rank import by_rank
+from omni_router.selection.ranking import by_rank
+from omni_router.selection.warm_up import warm_up
 from omni_router.services import Services
 from omni_router.ui.backend import Event
-from omni_router.warm_up import warm_up
 
 logger = logging.getLogger("omni_router")
 

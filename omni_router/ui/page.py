@@ -6,14 +6,14 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 
-from omni_router.inference.pictures import MAX_BYTES
-from omni_router.server.hosts import HostGuard, allowed_hosts
+from omni_router.images import MAX_BYTES
+from omni_router.server.allowed_hosts import HostGuard, allowed_hosts
 from omni_router.ui.backend import Backend
 from omni_router.ui.badge import safe
 from omni_router.ui.chat import Chat
 from omni_router.ui.chat_tab import GARDEN, RUNS, chat_tab
-from omni_router.ui.look import HEAD, STYLESHEET, theme
 from omni_router.ui.routes_tab import routes_tab
+from omni_router.ui.theme import HEAD, STYLESHEET, theme
 
 TITLE = "omni-router"
 SENTENCE = "Ask for a text, a picture, or about a picture: a small local router picks the route and the model for each."

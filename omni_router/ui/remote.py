@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from langchain_core.messages import HumanMessage
 
-from omni_router.config.policy import Route
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, OmniRouterError
 from omni_router.history.protocol import ModelRecord

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import HumanMessage
 
-from omni_router.audience import SERVER
 from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest, OmniRouterError, hint_for
+from omni_router.hints import SERVER
 from omni_router.messages import user_message
 from omni_router.ui.backend import Backend, Event
 from omni_router.ui.badge import badge, problem, safe, waiting
 from omni_router.ui.chat import Chat, Turn
-from omni_router.ui.parts import html, picture
+from omni_router.ui.components import html, picture
 
 logger = logging.getLogger("omni_router")
 

@@ -16,10 +16,11 @@ import pytest
 
 from omni_router.errors import ConfigurationError
 from omni_router.model_id import is_model_id
-from omni_router.routers import Proposal, Turn, checkpoint, parse_reply
-from omni_router.routers.arch import ArchRouter
+from omni_router.routers import Proposal, Turn, parse_reply
+from omni_router.routers.arch import checkpoint
+from omni_router.routers.arch.checkpoint import load_checkpoint, pick_device, pick_dtype
+from omni_router.routers.arch.router import ArchRouter
 from omni_router.routers.budget import fit
-from omni_router.routers.checkpoint import load_checkpoint, pick_device, pick_dtype
 from omni_router.routers.conversation import ELLIPSIS
 from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, Answer, expected_reply
 
@@ -113,7 +114,7 @@ def test_nothing_is_said_but_the_progress_bar(
 def test_the_checkpoint_is_loaded_once_whoever_comes_first(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from omni_router.routers import arch
+    from omni_router.routers.arch import router as arch
 
     loads, real = [], load_checkpoint
 
@@ -263,7 +264,7 @@ def test_a_cpu_that_only_emulates_bfloat16_gets_float32(
 
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="AVX2 belongs to x86")
 def test_a_cpu_of_avx2_is_found_to_emulate_bfloat16() -> None:
-    code = "from omni_router.routers.checkpoint import pick_dtype; print(pick_dtype('cpu'))"
+    code = "from omni_router.routers.arch.checkpoint import pick_dtype; print(pick_dtype('cpu'))"
     old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=old
@@ -273,7 +274,7 @@ def test_a_cpu_of_avx2_is_found_to_emulate_bfloat16() -> None:
 
 def test_importing_the_routers_loads_nothing_heavy() -> None:
     code = (
-        "import sys, omni_router.routers, omni_router.routers.arch, omni_router.routers.conversation\n"
+        "import sys, omni_router.routers, omni_router.routers.arch.router, omni_router.routers.conversation\n"
         "heavy = {'torch', 'transformers', 'langchain_core', 'langgraph', 'huggingface_hub', 'pydantic'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

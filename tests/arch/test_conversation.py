@@ -6,14 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 
-from omni_router.routers.conversation import (
-    ELLIPSIS,
-    PICTURE,
-    has_picture,
-    newest_user_message,
-    render_conversation,
-    shorten,
-)
+from omni_router.messages import IMAGE_MARK, has_image, newest_user_message
+from omni_router.routers.conversation import ELLIPSIS, render_conversation, shorten
 
 BASE64 = "iVBORw0KGgo" * 50
 PICTURE_BLOCKS: list[dict[str, Any]] = [
@@ -52,14 +46,14 @@ def test_thinking_is_removed_from_what_the_assistant_said_and_from_nobody_else()
 @pytest.mark.parametrize("block", PICTURE_BLOCKS, ids=["data URL", "URL", "base64"])
 def test_a_picture_is_one_line_and_never_its_bytes(block: dict[str, Any]) -> None:
     message = HumanMessage([block, {"type": "text", "text": "what is it?"}, "please", block])
-    assert texts([message]) == [("user", f"{PICTURE}\nwhat is it?\nplease\n{PICTURE}")]
-    assert has_picture(message)
-    assert not has_picture(HumanMessage("what is it?"))
+    assert texts([message]) == [("user", f"{IMAGE_MARK}\nwhat is it?\nplease\n{IMAGE_MARK}")]
+    assert has_image(message)
+    assert not has_image(HumanMessage("what is it?"))
 
 
 def test_a_data_url_within_text_is_a_picture_too() -> None:
     assert texts([HumanMessage(f"see ![it](data:image/png;base64,{BASE64}) there")]) == [
-        ("user", f"see ![it]({PICTURE}) there")
+        ("user", f"see ![it]({IMAGE_MARK}) there")
     ]
 
 

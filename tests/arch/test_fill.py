@@ -14,11 +14,11 @@ import pytest
 
 from benchmarks.shape import random_model
 from omni_router.routers import Turn
-from omni_router.routers.arch import ArchRouter
-from omni_router.routers.checkpoint import load_checkpoint
-from omni_router.routers.fill import Reader, Shelf, cache_argument
+from omni_router.routers.arch.checkpoint import load_checkpoint
+from omni_router.routers.arch.decoding import Reader, Shelf, cache_argument
+from omni_router.routers.arch.reply_form import AFTER_MODEL, AFTER_ROUTE, OPENING
+from omni_router.routers.arch.router import ArchRouter
 from omni_router.routers.reply import OTHER
-from omni_router.routers.reply_form import AFTER_MODEL, AFTER_ROUTE, OPENING
 from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES
 
 FULL_SHAPE_NEEDS = 6  # GB; the weights in bfloat16 are 3.1
@@ -244,7 +244,7 @@ def test_the_route_is_that_of_generate_on_a_real_checkpoint(tiny_router: ArchRou
 
 
 def test_the_router_reads_its_routes_once(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from omni_router.routers import arch
+    from omni_router.routers.arch import router as arch
 
     counting: list[Counting] = []
 

@@ -9,10 +9,10 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
-from omni_router.history.lesson_file import LessonFile
-from omni_router.routers.encoder import SentenceEncoder
-from omni_router.routers.minilm import packaged_model
-from omni_router.routers.semantic import MANNER, SemanticRouter
+from omni_router.history.label_file import LessonFile
+from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.minilm import packaged_model
+from omni_router.routers.semantic.router import MANNER, SemanticRouter
 from tests.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint
 
 # What is offered for a prompt without a picture, with the candidates that the sandbox's catalog lists.
@@ -68,8 +68,8 @@ def test_the_cascade_asks_the_checkpoint_and_keeps_what_it_says(
 ) -> None:
     if packaged_model() is None:
         pytest.skip("needs requirements/embedded.txt")
-    monkeypatch.setattr("omni_router.routers.choose.ARCH_ROUTER", str(checkpoint))
-    monkeypatch.setattr("omni_router.routers.choose.pick_device", lambda: "cuda")
+    monkeypatch.setattr("omni_router.services.router.ARCH_ROUTER", str(checkpoint))
+    monkeypatch.setattr("omni_router.services.router.pick_device", lambda: "cuda")
     monkeypatch.setenv("OMNI_CASCADE_TARGET", "1")
     asked = dict(list(PAIRS.items())[:7:3])
     for prompt, (route, model, _) in asked.items():

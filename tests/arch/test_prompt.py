@@ -3,12 +3,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omni_router.routers import OfferedRoute, Turn
+from omni_router.routers import RouteOption, Turn
 from omni_router.routers.prompt import json_prompt, trained_prompt
 
 ROUTES = [
-    OfferedRoute("code", "write code; {braces}", ("an example",), ("sandbox/text-generation-1", "a/b")),
-    OfferedRoute("image", "draw “it”"),
+    RouteOption("code", "write code; {braces}", ("an example",), ("sandbox/text-generation-1", "a/b")),
+    RouteOption("image", "draw “it”"),
 ]
 TALK = [Turn(role="user", content="Hi {you}"), Turn(role="assistant", content="héllo")]
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from omni_router.server.a2a_bodies import MAX_DEPTH, is_deeper_than, refusal_of
+from omni_router.server.a2a.bodies import MAX_DEPTH, is_deeper_than, refusal_of
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

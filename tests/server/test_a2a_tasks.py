@@ -10,7 +10,7 @@ from a2a.server.context import ServerCallContext
 from a2a.types import Artifact, ListTasksRequest, Part, Task, TaskState, TaskStatus
 from a2a.utils.errors import InvalidParamsError
 
-from omni_router.server.a2a_tasks import HostTasks, Kept
+from omni_router.server.a2a.tasks import HostTasks, Kept
 
 pytestmark = pytest.mark.enable_socket  # an event loop has a pair of sockets of its own
 

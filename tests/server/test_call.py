@@ -8,8 +8,8 @@ from mcp.client.client import Client
 
 from omni_router import Settings, build_graph
 from omni_router.errors import BadPicture, ConfigurationError
-from omni_router.server.call import config_for, remote_message, services_of, settings_with
-from omni_router.server.mcp_server import mcp_server
+from omni_router.server.graph_access import config_for, remote_message, services_of, settings_with
+from omni_router.server.mcp import mcp_server
 from omni_router.services import Services
 from omni_router.state import State
 from tests.conftest import ScriptedRouter

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from omni_router.errors import ConfigurationError
-from omni_router.server.hosts import allowed_hosts, given_hosts
+from omni_router.server.allowed_hosts import allowed_hosts, given_hosts
 from omni_router.server.langgraph_config import STUDIO, hosts_of_server, key_notice
 from tests.dev_server import ROOT, dev_server
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from omni_router import Services, build_graph
-from omni_router.server.call import MAX_BODY
-from omni_router.server.mcp_server import mcp_app
+from omni_router.server.graph_access import MAX_BODY
+from omni_router.server.mcp import mcp_app
 from tests.conftest import ScriptedRouter
 
 pytestmark = pytest.mark.enable_socket  # an event loop has a pair of sockets of its own

@@ -1,0 +1,85 @@
+"""How much an answer of the Hub or of a provider may hold: whoever sends more sends what nobody asked for."""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from omni_router.hub.http import httpx
+
+MB = 2**20
+
+
+@dataclass(frozen=True)
+class AnswerLimit:
+    """The most that an answer may hold, unpacked."""
+
+    body: int  # bytes of a plain body, or of one line of a stream
+    stream: int = 0  # bytes of a stream of events
+    events: int = 0
+
+
+LISTING = AnswerLimit(16 * MB)  # the router's list of chat models has less than one
+CAPTION = AnswerLimit(MB)
+# As base64 in JSON. An image of 4096 x 4096 pixels has 20 to 35 MB as PNG, and up to 47 as base64.
+IMAGE = AnswerLimit(64 * MB)
+
+_CHAT_BODY = 8 * MB  # 128,000 tokens, the most that a model writes at once, are half a megabyte of text
+_CHAT_STREAM = 64 * MB  # the same as events of 300 to 500 bytes, one a token
+_CHAT_EVENTS = 2**17  # each takes 2.4 KB of memory until the answer is whole
+_EVENTS_A_TOKEN = 4  # of servers that send letter by letter
+_MORE_EVENTS = 4096  # where thinking is not counted as an answer
+
+_UNPACKED = 64 * 1024  # bytes at once: a KB may unpack to a MB
+
+
+def chat_limit(max_new_tokens: int | None) -> AnswerLimit:
+    """Return how much a chat may answer that was asked for so many tokens; None asks for as many as the model has."""
+    events = _CHAT_EVENTS if max_new_tokens is None else _MORE_EVENTS + _EVENTS_A_TOKEN * max_new_tokens
+    return AnswerLimit(_CHAT_BODY, _CHAT_STREAM, events)
+
+
+class AnswerTooLong(httpx.DecodingError):
+    """An answer holds more than anybody asked for."""
+
+
+class Meter:
+    """Counts an answer as it comes."""
+
+    def __init__(self, limit: AnswerLimit, *, is_stream: bool) -> None:
+        self._limit = limit
+        self._most = limit.stream if is_stream and limit.stream else limit.body
+        self._counts_events = is_stream and bool(limit.events)
+        self._bytes = self._line = self._events = 0
+
+    def count(self, piece: bytes) -> None:
+        """Count one piece.
+
+        Raises:
+            AnswerTooLong: with it there is more than the limit.
+        """
+        self._bytes += len(piece)
+        end = piece.rfind(b"\n")
+        self._line = self._line + len(piece) if end < 0 else len(piece) - end - 1
+        self._events += piece.count(b"data:") if self._counts_events else 0
+        if self._bytes > self._most or self._line > self._limit.body:
+            raise AnswerTooLong(f"the answer has more than {min(self._most, self._bytes)} bytes")
+        if self._counts_events and self._events > self._limit.events:
+            raise AnswerTooLong(f"the answer has more than {self._limit.events} events")
+
+
+def unpack(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Unpack gzip in pieces that are never much larger than they came.
+
+    Raises:
+        httpx.DecodingError: it is not gzip.
+    """
+    reader = zlib.decompressobj(wbits=31)
+    try:
+        for piece in pieces:
+            rest = piece
+            while rest:
+                yield reader.decompress(rest, _UNPACKED)
+                rest = reader.unconsumed_tail
+        yield reader.flush()
+    except zlib.error as error:
+        raise httpx.DecodingError("the answer is not gzip, as it says") from error

@@ -1,0 +1,192 @@
+"""What the client's failures mean: one table, read from types, status and JSON code, never from the text."""
+
+import binascii
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from traceback import walk_tb
+from typing import Any
+
+from omni_router.errors import BadPicture, ErrorKind, SpecialistError
+
+STATUS_KINDS: dict[int, ErrorKind] = {
+    400: "bad_request",
+    401: "token",
+    402: "payment",
+    403: "token",
+    404: "not_found",
+    408: "timeout",
+    410: "not_found",
+    424: "overloaded",
+    429: "rate_limited",
+    504: "timeout",
+}
+CODE_KINDS: dict[str, ErrorKind] = {"model_not_supported": "not_found"}
+
+DETAIL_CHARS = 300  # enough for a sentence of the server, short enough for an answer
+_READERS = ("json.decoder", "huggingface_hub.inference")  # the modules that make objects of an answer
+LONGEST_WAIT = 31 * 24 * 3600.0  # seconds: until the next month's credits; what asks for more means something else
+
+
+@contextmanager
+def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
+    """Turn what the client raises in the block into a `SpecialistError`; what it does not know passes unchanged."""
+    try:
+        yield
+    except SpecialistError:
+        raise
+    except Exception as error:
+        kind = kind_of(error)
+        if kind is None:
+            raise
+        failure = SpecialistError(
+            kind, model=model, cause=_cause(error), detail=_detail(error, token), retry_after=_retry_after(error)
+        )
+        # contextlib takes a RuntimeError caused by a StopIteration for Python's own, and lets the StopIteration out.
+        raise failure from (None if isinstance(error, StopIteration) else error)
+
+
+def kind_of(error: BaseException) -> ErrorKind | None:
+    """Name the kind of a client's failure; None for one that is not the client's."""
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, TextGenerationError
+    from huggingface_hub.errors import OverloadedError as Overloaded
+    from huggingface_hub.errors import ValidationError as Invalid
+    from PIL import Image, UnidentifiedImageError
+
+    from omni_router.hub.http import httpx
+
+    if is_stop_iteration(error):
+        return "no_provider"
+    if isinstance(error, HfHubHTTPError) and not isinstance(error, (GatedRepoError, RepositoryNotFoundError)):
+        return _kind_of_response(error.response)
+    # In this order: many of these are subclasses of ones further down.
+    table: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], ErrorKind], ...] = (
+        (BadPicture, "bad_image"),
+        (GatedRepoError, "token"),
+        (RepositoryNotFoundError, "not_found"),  # the Hub answers 401 for a repository it does not show to everyone
+        (Overloaded, "overloaded"),
+        (Invalid, "bad_request"),
+        (TextGenerationError, "malformed_answer"),  # an error frame inside a stream
+        ((httpx.TimeoutException, TimeoutError), "timeout"),
+        # It was reached, and hung up: the provider's trouble, as it is when it says so with a 503.
+        ((httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError), "overloaded"),
+        ((httpx.TransportError, ConnectionError), "connection"),
+        ((httpx.DecodingError, httpx.TooManyRedirects, httpx.InvalidURL), "malformed_answer"),
+        ((json.JSONDecodeError, UnidentifiedImageError, UnicodeDecodeError, binascii.Error), "malformed_answer"),
+        (Image.DecompressionBombError, "malformed_answer"),
+        ((KeyError, IndexError, TypeError, AttributeError), "malformed_answer"),  # a 200 with another shape of body
+        (ValueError, "no_provider" if _before_the_call(error) else "malformed_answer"),
+    )
+    if isinstance(error, RecursionError):  # of lists within lists, or of keys that the client trips on
+        reading = any(name.startswith(_READERS) for name in _modules(error)[-1:])
+        return "malformed_answer" if reading else None  # any other is a fault of this process
+    return next((kind for types, kind in table if isinstance(error, types)), None)
+
+
+def _before_the_call(error: BaseException) -> bool:
+    """Tell a ValueError of who serves the model (no mapping, or none for this task) from one of the answer's shape.
+
+    Both are bare ValueErrors, and only where they are raised sets them apart.
+    """
+    functions = [frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)]
+    in_providers = any(name.startswith("huggingface_hub.inference._providers") for name in _modules(error)[-1:])
+    return in_providers and "get_response" not in functions
+
+
+def _modules(error: BaseException) -> list[str]:
+    """Name the modules that an error came through, that which raised it last."""
+    return [str(frame.f_globals.get("__name__", "")) for frame, _ in walk_tb(error.__traceback__)]
+
+
+def is_stop_iteration(error: BaseException | None) -> bool:
+    """Tell the client's StopIteration, also as the RuntimeError that Python makes of one that leaves a generator."""
+    return isinstance(error, StopIteration) or (
+        isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration)
+    )
+
+
+def _kind_of_response(response: Any) -> ErrorKind:
+    if isinstance(code := _body(response).get("code"), str) and code in CODE_KINDS:
+        return CODE_KINDS[code]
+    status = response.status_code
+    return STATUS_KINDS.get(status, "overloaded" if status >= 500 else "bad_request")  # noqa: PLR2004
+
+
+def _body(response: Any) -> dict[str, Any]:
+    """Read the error object of a response: `{"error": {...}}`, `{"error": "text"}` or the bare object."""
+    from omni_router.hub.http import httpx
+
+    try:
+        body = response.json()
+    except (ValueError, RecursionError, httpx.HTTPError, httpx.StreamError):  # not JSON, or a stream nobody read
+        return {}
+    error = body.get("error", body) if isinstance(body, dict) else body
+    return error if isinstance(error, dict) else {"message": error}
+
+
+def _cause(error: BaseException) -> str:
+    if is_stop_iteration(error):
+        return "StopIteration"
+    response = getattr(error, "response", None)
+    return f"HTTP {response.status_code}" if response is not None else type(error).__name__
+
+
+def _detail(error: BaseException, token: str | None) -> str:
+    """Give what the server, or the check that failed, said about it."""
+    if isinstance(error, BadPicture):
+        return scrub(str(error), token)
+    response = getattr(error, "response", None)
+    if response is None:
+        return ""
+    said = _body(response).get("message") or response.headers.get("x-error-message") or ""
+    # In this order: half a token is not recognised.
+    return scrub(" ".join(_text(said).split()), token)[:DETAIL_CHARS]
+
+
+def _text(said: object) -> str:
+    try:
+        return str(said)
+    except RecursionError:  # lists within lists, a thousand of them
+        return ""
+
+
+def _retry_after(error: BaseException) -> float | None:
+    """Read how many seconds the server asks to wait; None for no number, or for one that is no wait."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return None
+    wait = _named_wait(response.headers.get("retry-after", "").strip())
+    if wait is None:
+        wait = _limit_wait(response.headers)
+    return wait if wait is not None and wait <= LONGEST_WAIT else None
+
+
+def _named_wait(header: str) -> float | None:
+    """Read `retry-after`: seconds or a date."""
+    if header.isdecimal():
+        return float(header)
+    with suppress(ValueError, OverflowError):  # a year, an hour or an offset with too many digits
+        date = parsedate_to_datetime(header)
+        date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)  # an offset of -0000
+        return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())
+    return None
+
+
+def _limit_wait(headers: Any) -> float | None:
+    """Read `ratelimit`, which says how much may still be asked for until when."""
+    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+
+    with suppress(ValueError, OverflowError):  # too many digits
+        limit = parse_ratelimit_headers(headers)
+        return float(limit.reset_in_seconds) if limit and not limit.remaining else None
+    return None
+
+
+def scrub(text: str, token: str | None = None) -> str:
+    """Black out tokens."""
+    if token:
+        text = text.replace(token, "hf_***")
+    return re.sub(r"hf_[A-Za-z0-9]{4,}", "hf_***", text)

@@ -1,0 +1,46 @@
+"""One call of a specialist: timed, its failure caught, and both told in one Attempt."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from langchain_core.messages import AIMessage
+
+from omni_router.artifacts import Artifact
+from omni_router.errors import ErrorInfo, SpecialistError
+from omni_router.nodes import _bulkhead as bulkhead
+from omni_router.selection.overrides import carried
+from omni_router.state import Attempt, State
+
+Answer = tuple[AIMessage, list[Artifact]]
+
+
+def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str, Any]:
+    """Run `call(model, provider)` for the decision, and give what the specialist node changes."""
+    decision = state["decision"]
+    if decision is None or decision["model"] is None:
+        raise AssertionError("a specialist node is reached only with a model")
+    model, provider = decision["model"], decision["provider"]
+    started = perf_counter()
+    answer: Answer | None = None
+    error: ErrorInfo | None = None
+    try:
+        bulkhead.check(model)
+        answer = call(model, provider)
+    except SpecialistError as failure:
+        error = failure.info
+        answer = (failure.partial, []) if failure.partial else None
+    made = Attempt(
+        model=model,
+        provider=provider,
+        outcome=error["kind"] if error else "answered",
+        seconds=round(perf_counter() - started, 3),
+        error=error,
+        partial=error is not None and answer is not None,
+    )
+    update: dict[str, Any] = {"attempts": [*state["attempts"], made]}
+    if answer:
+        message, artifacts = answer
+        message.response_metadata["decision"] = carried(decision)  # the message itself: a copy would be streamed again
+        update |= {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}
+    return update

@@ -1,0 +1,33 @@
+"""How the models of a route are ranked by what happened. Pure functions; docs/order-of-choice.md has the formula."""
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from omni_router.history.cooldowns import read_time
+from omni_router.history.protocol import ModelRecord
+
+# A model that nobody has called counts as three answers of four: good enough to be tried before one that fails every
+# third time, not good enough to replace one that has proved itself.
+PRIOR_ANSWERS, PRIOR_CALLS = 3, 4
+VERDICT = 2  # calls that a person's word is worth: an answer that arrives is not yet a good one
+HALF_LIFE = timedelta(days=14)  # of the bonus for being in use: providers swap what they serve within weeks
+RECENCY = 0.1  # that bonus at most: it decides between equals, and weighs less than one failure of ten calls
+SLOW = 60.0  # median seconds that cost the most, as much as the bonus for being in use
+LATENCY = 0.1
+
+
+def score(record: ModelRecord, now: datetime) -> float:
+    """Rate a model of the history: how often it answers, a little for being in use, a little against being slow."""
+    answers = record.get("successes", 0) + VERDICT * record.get("good", 0)
+    failures = sum(record.get("failures", {}).values()) + VERDICT * record.get("bad", 0)
+    rate = (answers + PRIOR_ANSWERS) / (answers + failures + PRIOR_CALLS)
+    age = max(now - read_time(record.get("last_used", "")), timedelta())
+    in_use = math.exp2(-(age / HALF_LIFE))
+    slow = min(record.get("median_seconds", 0.0) / SLOW, 1.0)
+    return rate + RECENCY * in_use - LATENCY * slow
+
+
+def by_rank(records: Iterable[ModelRecord], now: datetime) -> list[ModelRecord]:
+    """Order by score, and equals by their last use: the bonus for being in use fades until it tells nothing."""
+    return sorted(records, key=lambda record: (round(score(record, now), 6), record.get("last_used", "")), reverse=True)

@@ -1,0 +1,50 @@
+"""Getting a process ready, so that its first request costs no more than the others."""
+
+import logging
+import threading
+
+from omni_router.routers import RouteOption, Router, Turn
+from omni_router.selection.routes import options_of_services, usual_sets
+from omni_router.services import Services
+
+logger = logging.getLogger("omni_router")
+
+
+def warm_up(services: Services) -> None:
+    """Load all that a request needs: the router, what it learns from the routes, the client, and the Hub's lists.
+
+    Raises:
+        ConfigurationError: the policy or the router cannot be loaded.
+        Exception: the router failed on the request it was tried with.
+    """
+    listing = threading.Thread(target=_list_models, args=(services,), name="omni-router lists", daemon=True)
+    listing.start()
+    _load(services)
+    listing.join()  # the catalog waits a few seconds at most, and by now it has long been answered
+
+
+def _list_models(services: Services) -> None:
+    """Have the catalog ask the Hub, which the client precedes with a question of its own once a day."""
+    try:
+        services.catalog.models(dict.fromkeys(route.task for route in services.policy.routes()))
+    except Exception as error:  # noqa: BLE001 (a policy that cannot be read is told by who loads the router)
+        logger.info("the models of the routes could not be listed: %s", type(error).__name__)
+
+
+def _load(services: Services) -> None:
+    sets = [options_of_services(services, routes) for routes in usual_sets(services.policy.routes())]
+    if load := getattr(services.router, "load", None):  # the large one of a cascade is not asked about an easy request
+        load()
+    if sets:
+        _choose_once(services.router, sets[0])
+    for options in sets[1:]:
+        if prepare := getattr(services.router, "prepare", None):  # asking a large router for each would take long
+            prepare(options)
+    if load := getattr(services.inference, "load", None):
+        load()
+
+
+def _choose_once(router: Router, options: list[RouteOption]) -> None:
+    """Have the router choose for nobody, by a request that a cascade is sure of."""
+    text = next((text for option in options for text in option.examples), "Hello!")
+    router.reply([Turn(role="user", content=text)], options)

@@ -1,0 +1,83 @@
+"""The graph as an A2A agent: its card, and where it is served."""
+
+from collections.abc import Sequence
+
+from a2a.server.context import ServerCallContext
+from a2a.server.request_handlers import DefaultRequestHandler
+from a2a.server.request_handlers.response_helpers import agent_card_to_dict
+from a2a.server.routes import DefaultServerCallContextBuilder, create_jsonrpc_routes
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, AgentSkill
+from a2a.utils.constants import AGENT_CARD_WELL_KNOWN_PATH
+from anyio import to_thread
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from omni_router.server.a2a.agent import OmniExecutor
+from omni_router.server.a2a.bodies import log_client_faults_in_one_line, refusal_of
+from omni_router.server.a2a.tasks import HostTasks
+from omni_router.server.graph_access import MAX_BODY, Compiled, identity_of, services_of
+
+PATH = "/a2a"
+
+
+class WithIdentity(DefaultServerCallContextBuilder):
+    """Says who asks, by the identity that the server's own authentication found."""
+
+    def build(self, request: Request) -> ServerCallContext:
+        """Make the context of one request."""
+        context = super().build(request)
+        context.state["identity"] = identity_of(request.scope.get("user"))
+        return context
+
+
+def agent_card(url: str, skills: Sequence[AgentSkill]) -> AgentCard:
+    """Describe the agent that answers at `url`."""
+    return AgentCard(
+        name="omni-router",
+        description="Answers by the Hugging Face model that fits: text, pictures, questions about pictures.",
+        version="1",
+        supported_interfaces=[
+            AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=version) for version in ("1.0", "0.3")
+        ],
+        capabilities=AgentCapabilities(streaming=True),
+        default_input_modes=["text/plain", "image/png", "image/jpeg", "image/webp", "image/gif"],
+        default_output_modes=["text/plain", "application/json", "image/png"],
+        skills=skills,
+    )
+
+
+def skills_of(graph: Compiled) -> list[AgentSkill]:
+    """Make a skill of each route of the policy, as it is now."""
+    routes = services_of(graph).policy.routes()
+    return [
+        AgentSkill(id=r.name, name=r.name, description=r.description, tags=[r.task], examples=r.examples[:3])
+        for r in routes
+    ]
+
+
+def a2a_routes(graph: Compiled) -> list[BaseRoute]:
+    """Give `/a2a` (JSON-RPC, A2A 1.0 and 0.3) and the agent's card at its well-known path."""
+    tasks = HostTasks()
+    # The handler wants to know what the agent can do before the policy is read and the address is known.
+    any_request = AgentSkill(id="ask", name="ask", description="any request", tags=["ask"])
+    handler = DefaultRequestHandler(OmniExecutor(graph, tasks), tasks, agent_card(PATH, [any_request]))
+    limited = [Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)]
+    log_client_faults_in_one_line()
+    [rpc] = create_jsonrpc_routes(handler, PATH, WithIdentity(), enable_v0_3_compat=True)
+
+    async def a2a(request: Request) -> Response:  # the SDK's own has a docstring that the server takes for a schema
+        if not request.headers.get("content-type", "").lower().startswith("application/json"):
+            return PlainTextResponse("Send the body with the header Content-Type: application/json", 400)
+        if refusal := await to_thread.run_sync(refusal_of, await request.body()):
+            return refusal
+        answer: Response = await rpc.endpoint(request)
+        return answer
+
+    async def card(request: Request) -> JSONResponse:
+        skills = await to_thread.run_sync(skills_of, graph)
+        return JSONResponse(agent_card_to_dict(agent_card(str(request.base_url).rstrip("/") + PATH, skills)))
+
+    return [Route(AGENT_CARD_WELL_KNOWN_PATH, card), Route(PATH, a2a, methods=["POST"], middleware=limited)]

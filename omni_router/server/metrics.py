@@ -1,0 +1,55 @@
+"""Where Prometheus reads the metrics. The path `/metrics` is the LangGraph server's own."""
+
+import os
+from typing import TYPE_CHECKING
+
+from omni_router.config.environment import Environment
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from starlette.requests import Request
+    from starlette.routing import Route
+
+    from omni_router.telemetry.metrics import Metrics
+
+PATH = "/omni/metrics"
+OFF = "Metrics are off; start the server with OMNI_METRICS=1.\n"
+
+
+def metrics_routes(metrics: "Metrics | None" = None) -> "list[Route]":
+    """Make the routes that an ASGI application mounts.
+
+    Args:
+        metrics: what to show; by default those of this process. With `OMNI_METRICS` off the path says so, with 404.
+
+    Raises:
+        ConfigurationError: the environment holds a value that is not allowed, or a package is missing.
+    """
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.routing import Route
+
+    if metrics is None and not Environment.read().metrics:
+        return [Route(PATH, PlainTextResponse(OFF, 404), name="omni_metrics")]
+    from prometheus_client.exposition import choose_encoder
+
+    from omni_router.telemetry.metrics import process_metrics
+
+    shown = metrics or process_metrics()
+
+    def show(request: "Request") -> Response:  # not async: on a thread, where files may be read
+        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(_registry(shown)), headers={"content-type": kind})
+
+    return [Route(PATH, show, name="omni_metrics")]
+
+
+def _registry(metrics: "Metrics") -> "CollectorRegistry":
+    """Give what one process counted, or, where prometheus_client counts in files, all of them together."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return metrics.registry
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

@@ -1,0 +1,59 @@
+"""POST /v1/images/generations."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.messages import HumanMessage
+from starlette.requests import Request
+
+from omni_router.config.settings import Settings
+from omni_router.server.graph_access import services_of
+from omni_router.server.openai.answers import answer_of, base64_of, data_url, headers_of, omni_of
+from omni_router.server.openai.bodies import ignored_names, read_as, read_json
+from omni_router.server.openai.errors import ApiError
+from omni_router.server.openai.ignored import note_ignored
+from omni_router.server.openai.models import OMNI, chosen
+from omni_router.server.openai.overrides import FIELDS, read_overrides
+from omni_router.server.openai.requests import ImageRequest
+from omni_router.server.openai.run import Api
+from omni_router.server.openai.to_json import Answer
+
+TASK = "text-to-image"
+
+
+async def images(api: Api, request: Request) -> Answer:
+    """Make a picture of a prompt."""
+    found = await read_json(request)
+    asked, settings = await asyncio.to_thread(_prepare, api, request, found)
+    result = await api.result(request, [HumanMessage(asked.prompt)], settings)
+    answer_of(result)
+    pictures = [await asyncio.to_thread(_picture, artifact, asked) for artifact in result["artifacts"]]
+    body = {"created": int(time.time()), "data": pictures, "output_format": "png", "omni": omni_of(result)}
+    return Answer(body, headers=headers_of(result))
+
+
+def _prepare(api: Api, request: Request, found: Mapping[str, Any]) -> tuple[ImageRequest, Settings]:
+    asked = read_as(ImageRequest, found)
+    routes = services_of(api.graph).policy.routes()
+    drawing = [route.name for route in routes if route.task == TASK]
+    settled = chosen(asked.model, routes)
+    overrides = read_overrides(request.headers, found, routes)
+    note_ignored(request, [name for name in ignored_names(ImageRequest, found) if name not in FIELDS])
+    if not drawing:
+        raise ApiError(f"No route of the server's policy has the task {TASK}.", status=422,
+                       code="no_route")  # fmt: skip
+    # The router is not asked whether a picture is wanted: this address says so. Of several such routes the first is
+    # taken, unless one is named.
+    taken = settled.setdefault("route", drawing[0])
+    if taken not in drawing:
+        allowed = ", ".join(f"{OMNI}/{name}" for name in drawing)
+        raise ApiError(f"The route {taken!r} makes no pictures; allowed are {OMNI}, {allowed}, and a model's id.",
+                       param="model", code="invalid_value")  # fmt: skip
+    return asked, api.settings(**settled, **asked.knobs(), **overrides)
+
+
+def _picture(artifact: Mapping[str, Any], asked: ImageRequest) -> dict[str, str]:
+    """Give a picture; as `url` a data URL, since nothing here would say when a file may be deleted."""
+    return {"url": data_url(artifact)} if asked.response_format == "url" else {"b64_json": base64_of(artifact)}

@@ -1,0 +1,80 @@
+"""Which history is used: the one asked for. Nothing is read or connected before it is needed."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from omni_router.config.environment import Environment
+from omni_router.config.route_file import RouteFile
+from omni_router.errors import ConfigurationError, missing_package
+from omni_router.history.file import FileHistory
+from omni_router.history.label_file import LessonFile
+from omni_router.history.protocol import History
+from omni_router.routers.cascade.router import LessonBook
+
+if TYPE_CHECKING:
+    from langgraph.store.base import BaseStore
+
+
+def open_history(environment: Environment, file: RouteFile) -> History:
+    """Make the history of an environment.
+
+    Raises:
+        ConfigurationError: a package is missing, or an address cannot be read.
+    """
+    if environment.history == "file":
+        return FileHistory(file)
+    from omni_router.history.store import StoreHistory
+
+    place = "the store of the graph" if environment.history == "store" else "PostgreSQL"
+    return StoreHistory(open_store(environment.history), place)
+
+
+def open_lessons(environment: Environment, encoder: Callable[[], str]) -> LessonBook:
+    """Make the place of what a large router decided: a file of its own, or the store of the history.
+
+    Args:
+        environment: which history, where the policy is, how many lessons.
+        encoder: names the encoder whose vectors these are.
+
+    Raises:
+        ConfigurationError: a package is missing, or an address cannot be read.
+    """
+    size, path = environment.cascade_size, environment.cascade_path
+    if environment.history == "file" or path:
+        policy = environment.route_config
+        return LessonFile(path or policy.with_name(f".{policy.name}.lessons"), encoder, size)
+    from omni_router.history.label_store import LessonStore
+
+    return LessonStore(open_store(environment.history), encoder, size)
+
+
+def open_store(history: str) -> "Callable[[], BaseStore]":
+    """Tell how to get at the store that a history is kept in."""
+    if history == "store":
+        return _store_of_the_host
+    database = _postgresql(history)
+    return lambda: database
+
+
+def _postgresql(address: str) -> "BaseStore":
+    try:
+        from omni_router.history.postgresql import PostgreSQL
+    except ImportError as error:
+        raise missing_package("a history in PostgreSQL needs more packages", "postgres") from error
+    return PostgreSQL(address)
+
+
+def _store_of_the_host() -> "BaseStore":
+    """Find the store that the running graph was compiled with, or that its server gives it."""
+    from langgraph.config import get_store
+
+    try:
+        store = get_store()
+    except (RuntimeError, KeyError):  # outside of a run, as on the command line
+        store = None
+    if store is None:
+        raise ConfigurationError(
+            "OMNI_HISTORY=store needs a running graph with a store, and there is none here: compile the graph with "
+            "compile(store=...), or set OMNI_HISTORY to file or to postgresql://USER@HOST/DATABASE"
+        )
+    return store

@@ -1,0 +1,137 @@
+"""What runs add up to, as Prometheus metrics in a registry of their own.
+
+Labels are what an operator acts on and what stays few: routes are the policy's, tasks, sources and kinds of error this
+package's. Models are on the counters alone, where a failing or a dear one has to be told by name, and not on the
+histograms, where each would bring a dozen series; see `ModelNames` for how they stay few.
+"""
+
+from functools import cache
+from time import perf_counter
+from typing import Any, get_args
+
+from omni_router.config.settings import Settings
+from omni_router.errors import missing_package
+from omni_router.state import Attempt, Decision, Source, State
+from omni_router.tasks import SPECIALISTS
+from omni_router.telemetry.observer import Run
+
+try:
+    from prometheus_client import CollectorRegistry, Counter, Histogram
+except ImportError as error:
+    raise missing_package("metrics need prometheus_client", "observe") from error
+
+MAX_MODELS = 100
+OTHERS = "others"
+NOBODY = "none"  # where a label has no value: Prometheus takes an empty one for none at all
+
+# Bounds of the buckets. The embedded router takes 15 ms, a large one some hundreds, and both some seconds the first
+# time; a specialist takes from a second to the minutes of a picture.
+ROUTER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SPECIALIST_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
+
+
+class ModelNames:
+    """Which models are told by name: the first hundred that were candidates or have answered.
+
+    A caller, or a message that says which model a tool loop is with, may name anything.
+    """
+
+    def __init__(self) -> None:
+        self._named: set[str] = set()
+
+    def label(self, model: str, *, known: bool) -> str:
+        """Give the label of a model; `known` when it was a candidate or has answered."""
+        if known and len(self._named) < MAX_MODELS:
+            self._named.add(model)
+        return model if model in self._named else OTHERS
+
+
+class Metrics:
+    """Counts what the nodes of a run come to."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._models = ModelNames()
+        self._decisions = self._counter("omni_decisions", "Turns decided.", "route", "source")
+        self._confidence = self._histogram(
+            "omni_confidence_ratio", "The router's confidence in its decisions.", SHARES, "route"
+        )
+        self._fallbacks = self._counter(
+            "omni_fallbacks", "Turns that went on to another model, by how the one before ended.", "route", "kind"
+        )
+        self._attempts = self._counter(
+            "omni_attempts", "Calls of specialists, by how they ended.", "task", "model", "outcome"
+        )
+        self._unanswered = self._counter(
+            "omni_unanswered", "Turns without an answer, by what they ended with or what was raised.", "kind"
+        )
+        self._tokens = self._counter(
+            "omni_tokens", "Tokens read (input) and written (output) by specialists.", "route", "model", "type"
+        )
+        self._router = self._histogram(
+            "omni_router_seconds", "From a request to the router's reply, candidates included.", ROUTER_SECONDS
+        )
+        self._specialist = self._histogram(
+            "omni_specialist_seconds", "How long calls of specialists took.", SPECIALIST_SECONDS, "task", "outcome"
+        )
+
+    def around(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:  # noqa: ARG002
+        """Run a node and count what came of it."""
+        started = perf_counter()
+        try:
+            update = run()
+        except Exception as error:
+            self._unanswered.labels(type(error).__name__).inc()
+            raise
+        if node == "route_request" and update["reply"] is not None:
+            self._router.observe(perf_counter() - started)
+        elif node == "announce_decision":
+            self._announced(state["decision"], state["attempts"])
+        elif node in SPECIALISTS:
+            self._called(state, update)
+        elif node == "explain":
+            if not state["attempts"]:
+                self._decided(state["decision"])
+            self._unanswered.labels(update["error"]["kind"]).inc()
+        return update
+
+    def _announced(self, decision: Decision | None, attempts: list[Attempt]) -> None:
+        if attempts and decision:
+            self._fallbacks.labels(decision["route"], attempts[-1]["outcome"]).inc()
+        else:
+            self._decided(decision)
+
+    def _decided(self, decision: Decision | None) -> None:
+        route = (decision["route"] if decision else None) or NOBODY
+        source = decision["source"] if decision else None  # that of a tool loop is what a message says
+        self._decisions.labels(route, source if source in get_args(Source) else NOBODY).inc()
+        if decision and decision["confidence"] is not None:
+            self._confidence.labels(route).observe(decision["confidence"])
+
+    def _called(self, state: State, update: dict[str, Any]) -> None:
+        decision, made = state["decision"], update["attempts"][-1]
+        if decision is None:
+            raise AssertionError("a specialist node is reached only with a decision")
+        candidates = state["candidates"].get(str(decision["route"]), [])
+        offered = any(candidate["model"] == made["model"] for candidate in candidates)
+        model = self._models.label(made["model"], known=offered or made["outcome"] == "answered")
+        task = decision["task"]
+        self._attempts.labels(task, model, made["outcome"]).inc()
+        self._specialist.labels(task, made["outcome"]).observe(made["seconds"])
+        usage = (update["messages"][-1].usage_metadata if "messages" in update else None) or {}
+        for kind in ("input", "output"):
+            if count := usage.get(f"{kind}_tokens"):
+                self._tokens.labels(decision["route"], model, kind).inc(count)
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(name, about, labels, registry=self.registry)
+
+    def _histogram(self, name: str, about: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, about, labels, buckets=bounds, registry=self.registry)
+
+
+@cache
+def process_metrics() -> Metrics:
+    """Give the metrics of this process, which every graph with `OMNI_METRICS=1` adds to."""
+    return Metrics()

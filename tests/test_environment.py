@@ -1,0 +1,126 @@
+"""The table of environment variables: each is read by its name, refused with what is allowed, and described."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omni_router.config.environment import VARIABLES, Environment, ServerEnvironment, read_variable
+from omni_router.config.variables import Variable
+from omni_router.errors import ConfigurationError
+from omni_router.routers.cascade.router import SIZE, TARGET
+
+READ = {
+    "OMNI_ROUTE_CONFIG": ("p.json", Path("p.json")),
+    "OMNI_OUTPUT_DIR": ("out", Path("out")),
+    "OMNI_ROUTER": ("arch", "arch"),
+    "OMNI_ROUTER_MODEL": ("org/router", "org/router"),
+    "OMNI_ROUTER_PROMPT": ("trained", "trained"),
+    "OMNI_ROUTER_NEW_IDS": ("1", True),
+    "OMNI_ROUTER_URL": (" http://localhost:8000 ", "http://localhost:8000"),
+    "OMNI_ROUTER_API_KEY": ("key\n", "key"),
+    "OMNI_ROUTER_TIMEOUT": ("0.5", 0.5),
+    "OMNI_ENCODER": ("org/encoder", "org/encoder"),
+    "OMNI_CASCADE_TARGET": ("0.8", 0.8),
+    "OMNI_CASCADE_SIZE": ("10", 10),
+    "OMNI_CASCADE_PATH": ("labels", Path("labels")),
+    "OMNI_CASCADE_TEXT": ("yes", True),
+    "OMNI_FALLBACK_ROUTE": (" small_talk ", "small_talk"),
+    "OMNI_MAX_NEW_TOKENS": ("500", 500),
+    "OMNI_SANDBOX": ("on", True),
+    "OMNI_SANDBOX_LATENCY": ("0.25", 0.25),
+    "OMNI_CACHE_DIR": ("cache", Path("cache")),
+    "OMNI_HISTORY": ("store", "store"),
+    "OMNI_DECISION_LOG": ("log.jsonl", Path("log.jsonl")),
+    "OMNI_DECISION_LOG_TEXT": ("true", True),
+    "OMNI_TRACING": ("1", True),
+    "OMNI_METRICS": ("1", True),
+    "OMNI_THREADS": ("8", 8),
+    "OMNI_API_KEY": (" s3cret\n", "s3cret"),
+    "OMNI_MAX_BODY": ("1000", 1000),
+    "OMNI_MAX_CONCURRENT": ("3", 3),
+    "OMNI_HOSTS": ("a.example, *", frozenset({"a.example", "*"})),
+}
+
+REFUSED = {
+    "OMNI_ROUTER": "best",
+    "OMNI_ROUTER_PROMPT": "xml",
+    "OMNI_ROUTER_NEW_IDS": "perhaps",
+    "OMNI_ROUTER_TIMEOUT": "inf",
+    "OMNI_CASCADE_TARGET": "1.5",
+    "OMNI_CASCADE_SIZE": "0",
+    "OMNI_CASCADE_TEXT": "2",
+    "OMNI_MAX_NEW_TOKENS": "-1",
+    "OMNI_SANDBOX": "perhaps",
+    "OMNI_SANDBOX_LATENCY": "soon",
+    "OMNI_HISTORY": "mysql://user:s3cret@host/db",
+    "OMNI_DECISION_LOG_TEXT": "perhaps",
+    "OMNI_TRACING": "perhaps",
+    "OMNI_METRICS": "perhaps",
+    "OMNI_THREADS": "0",
+    "OMNI_API_KEY": "  ",
+    "OMNI_MAX_BODY": "lots",
+    "OMNI_MAX_CONCURRENT": "1.5",
+}
+
+
+def test_every_variable_is_in_the_tables_of_this_file() -> None:
+    assert {variable.name for variable in VARIABLES} == READ.keys()
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+def test_a_variable_is_read(variable: Variable) -> None:
+    text, value = READ[variable.name]
+    assert read_variable(variable.name, {variable.name: text}) == value
+    assert read_variable(variable.name, {variable.name: ""}) == variable.default
+    assert variable.help
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_value_that_is_not_allowed_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} must be ") as refusal:
+        read_variable(name, {name: REFUSED[name]})
+    secret = next(variable.secret for variable in VARIABLES if variable.name == name)
+    assert (repr(REFUSED[name]) in str(refusal.value)) is not secret
+
+
+def test_the_older_name_of_a_variable_adds_to_it() -> None:
+    environment = ServerEnvironment.read({"OMNI_HOSTS": "a.example", "OMNI_MCP_HOSTS": "b.example"})
+    assert environment.hosts == {"a.example", "b.example"}
+
+
+@pytest.mark.parametrize("flag", [{"router": "arch"}, {"router": None}])
+def test_a_flag_wins_over_its_variable(flag: dict[str, Any]) -> None:
+    environment = Environment.read(variables={"OMNI_ROUTER": "semantic"}, **flag)
+    assert environment.router == (flag["router"] or "semantic")
+
+
+def test_a_flag_is_checked_like_its_variable() -> None:
+    with pytest.raises(ConfigurationError, match=r"OMNI_ROUTER must be one of auto, .*, not 'best'"):
+        Environment.read(router="best", variables={})
+
+
+def test_a_flag_without_a_variable_is_refused() -> None:
+    with pytest.raises(TypeError, match="there is no variable for routr; there are route_config, "):
+        Environment.read(routr="arch", variables={})
+
+
+def test_secrets_are_not_shown() -> None:
+    variables = {
+        "OMNI_ROUTER_API_KEY": "s3cret",
+        "OMNI_HISTORY": "postgresql://u:s3cret@h/d",
+        "OMNI_ROUTER_URL": "http://u:s3cret@h",
+    }
+    assert "s3cret" not in repr(Environment.read(variables=variables))
+    assert "s3cret" not in repr(ServerEnvironment.read({"OMNI_API_KEY": "s3cret"}))
+
+
+def test_the_defaults_of_the_cascade_are_those_of_the_router() -> None:
+    environment = Environment.read(variables={})
+    assert (environment.cascade_target, environment.cascade_size) == (TARGET, SIZE)
+
+
+def test_each_field_is_a_variable() -> None:
+    names = [field.name for owner in (Environment, ServerEnvironment) for field in fields(owner)]
+    assert [variable.field for variable in VARIABLES] == names
