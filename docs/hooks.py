@@ -20,7 +20,6 @@ from omni_router.cli.help import SHARED_VARIABLES, describe_variables
 from omni_router.cli.parser import PROGRAM, WIDTH
 from omni_router.cli.root import COMMANDS, root
 from omni_router.config.environment import VARIABLES
-
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, OmniRouterError, hint_for
 

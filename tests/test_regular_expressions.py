@@ -143,7 +143,6 @@ READERS: dict[str, Reader] = {
 # What reads only what this package itself wrote.
 OURS = {
     "_version.py _version_of_checkout",  # our own pyproject.toml
-    "completion.py _completed",  # the help of our own flags
     "routers/arch/id_pattern.py IdPattern",  # the tokens of a checkpoint's vocabulary
     "server/langgraph_config.py _compiled",  # the pattern of whoever configures the server, who is trusted with it
 }

@@ -84,7 +84,7 @@ def _routers(value: str) -> tuple[str, ...]:
     options.hf_token,
     options.sandbox,
     options.debug_router,
-    option("--output-dir", type=PATH, section=OUTPUT, metavar="DIR", help="the folder for the report (./outputs/eval)"),
+    option("--output-dir", type=options.FOLDER, section=OUTPUT, metavar="DIR", help="the folder for the report (./outputs/eval)"),
     options.json_output("print one JSON object on stdout, and nothing else"),
     option("--min-accuracy", type=Share(), section=OUTPUT, metavar="X",
            help="exit with status 1 when a router is less accurate than this, 0 to 1"),

@@ -131,6 +131,7 @@ def _standing(check: Check | None) -> str | None:
 
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
     """Print a line a model on a pipe; on a terminal cells are wrapped, and the order of choice stands below."""
+    from rich.measure import Measurement
     from rich.table import Table
 
     out = console()
@@ -142,14 +143,19 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
     if notes_below:
         known[-1] = False
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    longest_provider = max(len(word) for row in cells for word in row[1].split())
     for name in compress(COLUMNS, known):
-        table.add_column(name, no_wrap=name != "providers", overflow="fold")
+        wraps = name == "providers"
+        table.add_column(name, no_wrap=not wraps, overflow="fold", min_width=longest_provider if wraps else None)
     for row in cells:
         table.add_row(*compress(row, known))
+    least = Measurement.get(out, out.options.update(max_width=UNLIMITED), table).minimum
+    width = out.width
+    out.width = max(width, least)  # ids and figures stay whole, also where the terminal is too narrow for them
     out.print(table)
     for row in cells if notes_below else ():
         if row[-1]:
-            print_wrapped(f"{row[0]}: {row[-1]}", width=out.width)
+            print_wrapped(f"{row[0]}: {row[-1]}", width=width)
 
 
 def _notes(survey: Survey, task: str) -> Iterator[str]:

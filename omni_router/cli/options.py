@@ -28,6 +28,7 @@ ROUTERS = get_args(RouterName)
 MAX_PORT = 65_535
 PORTS = {"http": 80, "https": 443}  # which browsers leave out of an origin
 STDIN = "-"
+NO_FALLBACK = "none"
 
 ACTIONS, ROUTING, CALLING, OUTPUT = "what to do (one of these)", "routing", "calling models", "output"
 
@@ -47,7 +48,6 @@ class PathType(click.Path):
 
     def __init__(self, *, folder: bool = False) -> None:
         super().__init__(file_okay=not folder, readable=False, path_type=Path)
-        self.file_okay = True  # whoever writes there reports a file in the way
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a Path."""
@@ -106,12 +106,20 @@ def complete_routes(ctx: click.Context, param: click.Parameter, incomplete: str)
     from omni_router.routers import OTHER
     from omni_router.tasks import TASKS
 
-    others = {"list_models": tuple(TASKS), "feedback": ("good", "bad", OTHER)}.get(param.name or "", ())
+    words = {"list_models": tuple(TASKS), "feedback": ("good", "bad", OTHER), "fallback_route": (NO_FALLBACK,)}
+    others = words.get(param.name or "", ())
     try:
         routes = [route.name for route in RouteFile(read_environment(ctx).route_config).routes()]
     except OmniRouterError:
         return []
     return [CompletionItem(name) for name in (*others, *routes) if name.startswith(incomplete)]
+
+
+def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Let the shell complete files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 # ---- options

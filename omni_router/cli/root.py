@@ -134,7 +134,7 @@ def _action(*names: str, **more: Any) -> Any:
     setting("--skip-specialists", is_flag=True, section=ROUTING, help="only route; do not call a model"),
     options.debug_router,
     option("--image-url", type=text, section=CALLING, metavar="URL|PATH|-",
-           help="an image to send with the prompt; - reads it from stdin"),
+           shell_complete=options.complete_files, help="an image to send with the prompt; - reads it from stdin"),
     options.hf_token,
     options.sandbox,
     options.max_new_tokens,
