@@ -76,7 +76,7 @@ class Choir(Parrot):
 def parrot(monkeypatch: pytest.MonkeyPatch) -> Parrot:
     """Stand in for every router of the command."""
     router = Parrot()
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda _environment, **_: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, **_: router)
     return router
 
 
@@ -389,7 +389,7 @@ def test_several_routers_stand_side_by_side(four: Path, capsys: Capture) -> None
 def test_a_checkpoint_for_several_routers_is_not_the_encoder(four: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Environment] = []
     monkeypatch.setattr(
-        "omni_router.routers.choose.choose_router",
+        "omni_router.services.router.choose_router",
         lambda environment, **_: made.append(environment) or Parrot(),  # type: ignore[func-returns-value]
     )
     for routers in ("semantic,arch", "semantic"):
@@ -408,7 +408,7 @@ def test_flags_of_the_command_itself_mean_the_same(four: Path, monkeypatch: pyte
         tokens.append(token())
         return Parrot()
 
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", choose)
+    monkeypatch.setattr("omni_router.services.router.choose_router", choose)
     (tmp_path / "mine.json").write_text(DEFAULT_POLICY.read_text())
     flags = ["--router", "endpoint", "--router-url", "http://127.0.0.1:9/v1", "--router-model", "mine"]
     flags += ["--route-config", "mine.json", "--history", "file", "--hf-token", "hf_given", "--sandbox"]
@@ -536,7 +536,7 @@ def test_the_bar_moves_with_single_requests_and_with_batches(many: list[Item]) -
 def test_the_report_says_on_how_many_the_times_stand(
     many: list[Item], write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda _environment, token, learning: Choir())
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, token, learning: Choir())
     path = write(*({"text": item.text, "route": item.route} for item in many))
     assert main(["eval", str(path)]) == 0
     told = "on 100 requests asked one by one; the other 130 were asked in batches"
@@ -573,7 +573,7 @@ class Book:
 def test_a_cascade_is_told_by_who_decided(write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     large = Parrot({"write a long story": "creative_writing", "and now for something": RuntimeError("away")})
     cascade = CascadeRouter(Sometimes(), large, Book())
-    monkeypatch.setattr("omni_router.routers.choose.choose_router", lambda _environment, token, learning: cascade)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, token, learning: cascade)
     told = {
         "to French": "translation",
         "to Greek": "translation",

@@ -11,7 +11,7 @@ import click
 from omni_router.cli import options
 from omni_router.cli.console import note, progress_bar
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import OUTPUT, PATH, ROUTERS, ROUTING, Share, option, read_environment, variable
+from omni_router.cli.options import FOLDER, OUTPUT, PATH, ROUTERS, ROUTING, Share, option, read_environment, variable
 from omni_router.cli.parser import Command
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
@@ -84,7 +84,8 @@ def _routers(value: str) -> tuple[str, ...]:
     options.hf_token,
     options.sandbox,
     options.debug_router,
-    option("--output-dir", type=options.FOLDER, section=OUTPUT, metavar="DIR", help="the folder for the report (./outputs/eval)"),
+    option("--output-dir", type=FOLDER, section=OUTPUT, metavar="DIR",
+           help="the folder for the report (./outputs/eval)"),
     options.json_output("print one JSON object on stdout, and nothing else"),
     option("--min-accuracy", type=Share(), section=OUTPUT, metavar="X",
            help="exit with status 1 when a router is less accurate than this, 0 to 1"),

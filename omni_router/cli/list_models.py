@@ -8,6 +8,8 @@ from itertools import compress
 from typing import Any
 
 import click
+from rich.measure import Measurement
+from rich.table import Table
 
 from omni_router import _sandbox
 from omni_router.cli.console import UNLIMITED, console, note, print_wrapped, printable, status
@@ -23,6 +25,7 @@ from omni_router.services.history import open_history
 from omni_router.tasks import TASKS
 
 SERVED, NONE_SERVED = 0, 1
+GAP = 2  # between columns
 COLUMNS = ("model", "providers", "context", "$ in", "$ out", "tools", "order of choice")
 
 
@@ -131,31 +134,35 @@ def _standing(check: Check | None) -> str | None:
 
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
     """Print a line a model on a pipe; on a terminal cells are wrapped, and the order of choice stands below."""
-    from rich.measure import Measurement
-    from rich.table import Table
-
     out = console()
     units = "Context: the largest, in tokens. Prices: the lowest, in US dollars per million tokens."
     print_wrapped(f"Models served for {title}. {units}\n", width=out.width)
     cells = [[printable(cell) for cell in row.cells()] for row in rows]
-    notes_below = out.width < UNLIMITED
+    on_terminal = out.width < UNLIMITED
+    table = _table(cells, with_notes=not on_terminal)
+    least = Measurement.get(out, out.options.update(max_width=UNLIMITED), table).minimum
+    for_notes = out.width
+    out.width = max(out.width, least + GAP)  # ids and figures stay whole, also where the terminal is too narrow
+    out.print(table)
+    for row in cells if on_terminal else ():
+        if row[-1]:
+            print_wrapped(f"{row[0]}: {row[-1]}", width=for_notes)
+
+
+def _table(cells: Sequence[Sequence[str]], *, with_notes: bool) -> Table:
+    """Return a table of the columns in which something is known; only providers are wrapped."""
     known = [any(column) for column in zip(*cells, strict=True)]
-    if notes_below:
-        known[-1] = False
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    known[-1] &= with_notes
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     longest_provider = max(len(word) for row in cells for word in row[1].split())
     for name in compress(COLUMNS, known):
-        wraps = name == "providers"
-        table.add_column(name, no_wrap=not wraps, overflow="fold", min_width=longest_provider if wraps else None)
+        if name == "providers":
+            table.add_column(name, min_width=longest_provider)
+        else:
+            table.add_column(name, no_wrap=True)
     for row in cells:
         table.add_row(*compress(row, known))
-    least = Measurement.get(out, out.options.update(max_width=UNLIMITED), table).minimum
-    width = out.width
-    out.width = max(width, least)  # ids and figures stay whole, also where the terminal is too narrow for them
-    out.print(table)
-    for row in cells if notes_below else ():
-        if row[-1]:
-            print_wrapped(f"{row[0]}: {row[-1]}", width=width)
+    return table
 
 
 def _notes(survey: Survey, task: str) -> Iterator[str]:

@@ -34,13 +34,14 @@ def embed(checkpoint: SentenceCheckpoint, ids: list[list[int]], manner: float) -
     With manner the dimensions are those of the sentence embedding and those of the model.
     """
     import torch
-    from tqdm import tqdm
+    from rich.console import Console
+    from rich.progress import track
 
     by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # neighbours of like length need little padding
     with one_thread(), torch.inference_mode():
         batches = [by_length[start : start + BATCH] for start in range(0, len(ids), BATCH)]
         shown = len(batches) >= LONG and sys.stderr.isatty()
-        bar = tqdm(batches, desc="embedding", unit=f" x {BATCH} texts", leave=False) if shown else batches
+        bar = track(batches, f"embedding {BATCH} texts at a time", console=Console(stderr=True), disable=not shown)
         vectors = torch.cat([_embed_batch(checkpoint, [ids[i] for i in rows], manner) for rows in bar])
     return vectors[torch.tensor(by_length).argsort()]
 
