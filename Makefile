@@ -18,7 +18,7 @@ INSTALL := $(PIP) install --quiet $(PIP_ARGS) $(CONSTRAINTS)
 DEPENDS := pyproject.toml constraints.txt requirements/embedded.txt
 
 # What a server does first: where there is no token, it simulates the models and says so.
-WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.hub.client import find_token; sys.exit(not find_token())" \
+WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.hub.tokens import find_token; sys.exit(not find_token())" \
 	|| { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }
 
 .DEFAULT_GOAL := help
@@ -66,7 +66,7 @@ docs: $(VENV)/.docs ## build the documentation into site/; every broken link fai
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 screenshots: $(VENV)/.test ## take the screenshots of the page anew; needs Chromium
-	$(BIN)/python -m tests.screenshots
+	$(BIN)/python -m tests.support.screenshots
 
 lint: $(VENV)/.lint ## check style and types
 	$(BIN)/ruff check .

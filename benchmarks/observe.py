@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from benchmarks.overhead import instant_services
 from benchmarks.report import in_turns, ratio, spread, table, write_section
 from omni_router import Services, build_graph, sandbox
-from omni_router.config.settings import settings_of
-from omni_router.nodes._threads import OnOwnThreads
+from omni_router.config.settings import resolve_settings
+from omni_router.nodes._threads import ThreadedNode
 from omni_router.state import State
 from omni_router.telemetry.metrics import Metrics
 from omni_router.telemetry.observer import Both, Observer
@@ -38,11 +38,11 @@ class Nowhere(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-class WithoutHook(OnOwnThreads):
+class WithoutHook(ThreadedNode):
     """Runs a node as if nobody could watch it."""
 
     def _call(self, state: State) -> dict[str, Any]:
-        return self.node(state, settings_of(get_runtime().context, self.settings), self.services())
+        return self.node(state, resolve_settings(get_runtime().context, self.settings), self.services())
 
 
 def hookless(services: Services) -> Any:
@@ -92,8 +92,8 @@ def measure() -> str:
     provider.shutdown()
     return (
         "A run of five nodes with a router, a specialist and a history that take no time, in seconds of this process's "
-        "CPUs: nothing here waits, and the machine is shared. `no hook` is the graph whose nodes do not ask whether "
-        "anybody watches; the same once more shows what the machine's own unrest does to a ratio.\n\n"
+        "CPUs: nothing here waits, and the machine is shared. `no hook` is the graph whose nodes do not check for an "
+        "observer; the same graph once more shows how much the machine's own noise changes a ratio.\n\n"
         + table(["call", "watched by", "CPU a run", "to no hook"], rows)
     )
 

@@ -1,7 +1,7 @@
 # ruff: noqa: INP001 (loaded by mkdocs by its path)
-"""What the site takes from the code and its folders at each build, so that it cannot go stale.
+"""Parts of the site that are generated from the code at each build, so that they cannot go stale.
 
-A page asks for one with a line such as `<!-- from the code: settings -->`; the names are those of `PARTS`, and
+A page includes one with a line such as `<!-- from the code: settings -->`; the names are those of `PARTS`, and
 `fields of PLACE` for a class of plain fields.
 """
 
@@ -24,14 +24,15 @@ from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, OmniRouterError, hint_for
 
 DOCS = Path(__file__).resolve().parent
-_ASKED = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
-_OUTWARD = re.compile(r"(?<!!)\[([^\]\n]+)\]\((\.\./[^)\s#]+)(?:#[^)\s]*)?\)")
-_UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # for the tests alone: the site knows no such language
+_INCLUDE = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
+_LINK_UP = re.compile(r"(?<!!)\[([^\]\n]+)\]\((\.\./[^)\s#]+)(?:#[^)\s]*)?\)")
+_UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # a mark for the tests; the site knows no such language
 
 
 def on_config(config: Any) -> Any:
-    """Put every decision into the navigation, in order."""
-    decisions = sorted(f"decisions/{path.name}" for path in (DOCS / "decisions").glob("*.md"))
+    """Put the list of decisions and every decision into the navigation, in order."""
+    numbered = sorted(f"decisions/{path.name}" for path in (DOCS / "decisions").glob("[0-9]*.md"))
+    decisions = ["decisions/index.md", *numbered]
     for part in config["nav"]:
         for entry in next(iter(part.values())):
             if isinstance(entry, dict) and entry.get("Decisions") == "decisions":
@@ -40,18 +41,19 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any = None, **_: Any) -> str:
-    """Put in what a page asks for; a link that leads out of the site, as to the README, becomes its words."""
+    """Insert the generated parts; replace a link that leaves the site, as to the README, with its text."""
     if page:
-        place = DOCS / page.file.src_uri
-        markdown = _OUTWARD.sub(lambda link: link[0] if _inside(place, link[2]) else link[1], markdown)
-    return _ASKED.sub(lambda asked: _part(asked[1]), _UNTESTED.sub("```python", markdown))
+        path = DOCS / page.file.src_uri
+        markdown = _LINK_UP.sub(lambda link: link[0] if _inside(path, link[2]) else link[1], markdown)
+    return _INCLUDE.sub(lambda line: _part(line[1]), _UNTESTED.sub("```python", markdown))
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """Let no page be built whose reader's browser would ask another host for a script, a style, a font or a picture."""
+    """Raise ValueError if a page would load a script, a style, a font or an image from another host."""
     for tag in re.findall(r"<(?:script|link|img|iframe|source|video)\b[^>]*>", output):
-        if "canonical" not in tag and (found := re.search(r"""(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""", tag)):
-            raise ValueError(f"a page loads {found[1]} from another host")
+        address = re.search(r"""(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""", tag)
+        if address and "canonical" not in tag:
+            raise ValueError(f"a page loads {address[1]} from another host")
     return output
 
 
@@ -64,7 +66,7 @@ def _part(name: str) -> str:
 
 
 def _fields(place: str) -> str:
-    """Show a class of plain fields as it is written, since the comments beside them say what they hold."""
+    """Return the source of a class of plain fields, whose comments say what they hold."""
     module, _, name = place.rpartition(".")
     described = getattr(import_module(module), name)
     source = dedent(getsource(described)).replace(f'"""{described.__doc__}"""', "", 1)
@@ -129,7 +131,7 @@ def _kinds() -> str:
 
 
 def _tree() -> str:
-    """Take the drawing out of the docstring of errors.py."""
+    """Return the drawing in the docstring of errors.py."""
     from omni_router import errors
 
     lines = (errors.__doc__ or "").splitlines()
@@ -137,7 +139,7 @@ def _tree() -> str:
 
 
 def _errors() -> str:
-    """Ask mkdocstrings for each class of the tree."""
+    """Return a line for mkdocstrings for each class of the tree."""
     return "\n\n".join(
         f"::: omni_router.errors.{kind.__name__}\n    options: {{heading_level: 3}}" for kind in _below(OmniRouterError)
     )
@@ -145,7 +147,7 @@ def _errors() -> str:
 
 def _below(kind: type[OmniRouterError]) -> list[type[OmniRouterError]]:
     here = [kind] if kind.__module__ == OmniRouterError.__module__ else []
-    return here + [found for below in kind.__subclasses__() for found in _below(below)]
+    return here + [error for below in kind.__subclasses__() for error in _below(below)]
 
 
 def _block(text: str) -> str:

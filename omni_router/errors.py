@@ -8,7 +8,7 @@
     ├── HungUp                   the run was cancelled, and with it the call of a specialist; nobody waits to see this
     ├── HistoryUnreachable       the store of the history does not answer; runs go on, what was asked of it has failed
     ├── InvalidRequest           the input cannot be answered by anybody; also a ValueError
-    │   └── BadPicture           what was given as a picture is none, is too large, or may not be fetched
+    │   └── BadImage             an image is not readable, is too large, or may not be fetched
     └── SpecialistError          one call of a specialist failed; carries one of the kinds of KINDS
 
 All of them are RuntimeErrors because the LangGraph server hides the text of most other exceptions.
@@ -206,8 +206,8 @@ class InvalidRequest(OmniRouterError, ValueError):  # noqa: N818 (the name is pu
     """The input cannot be answered by anybody."""
 
 
-class BadPicture(InvalidRequest):
-    """What was given as a picture is none, is too large, or may not be fetched."""
+class BadImage(InvalidRequest):
+    """An image is not readable, is too large, or may not be fetched."""
 
 
 class SpecialistError(OmniRouterError):

@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from omni_router.errors import BadPicture, InvalidRequest, SpecialistError
-from omni_router.images import file_to_data_url, load_picture
+from omni_router.errors import BadImage, InvalidRequest, SpecialistError
+from omni_router.images import file_to_data_url, load_image
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage, HumanMessage
 
-IMAGE_MARK = "[Image attached]"  # stands for an image where only text can be read
+
+def attachment_mark(kind: str) -> str:
+    """Return what stands for a file where only text can be read; `kind` is the first half of its mime type."""
+    return f"[{kind.capitalize()} attached]"
+
+
+IMAGE_MARK = attachment_mark("image")
 EXPLANATION = "explanation"  # marks a message of this package that explains why there is no answer
 
 # System and tool messages have no role here. A streamed message keeps the name of its chunk class as type.
@@ -75,14 +81,14 @@ def user_message(text: str, image: str | Path | None = None, *, local_files: boo
 def _checked_url(image: str, *, local_files: bool) -> str:
     scheme = image.partition(":")[0].lower()
     if scheme == "data":
-        load_picture(image)  # only to check it, as a file is checked
+        load_image(image)  # only to check it, as a file is checked
         return image
     if scheme in ("http", "https") and urlsplit(image).hostname and not any(c.isspace() for c in image):
         return image
     if not local_files:
-        raise BadPicture(f"{image[:100]!r} is not the address of an image: give an http(s) address or a data URL")
+        raise BadImage(f"{image[:100]!r} is not the address of an image: give an http(s) address or a data URL")
     if "://" in image:
-        raise BadPicture(f"{image} is not the address of an image: http://, https:// and local files are read")
+        raise BadImage(f"{image} is not the address of an image: http://, https:// and local files are read")
     return file_to_data_url(Path(image))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
 from omni_router.artifacts import ArtifactFolder
+from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.history.file import FileHistory
 from omni_router.hub.catalog import HubCatalog
@@ -18,6 +19,8 @@ from omni_router.hub.client import HubInference
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services import Services
+from omni_router.services.router import choose_router
+from tests.support.processes import cache_folder
 
 
 @dataclass
@@ -37,14 +40,17 @@ class ScriptedRouter:
         self.says = json.dumps({"route": route, "model": model, "reason": reason})
 
 
-@pytest.fixture(scope="session")
-def embeddings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Name the file in which the processes of a whole run keep embeddings: those of a policy take 15 seconds."""
-    return tmp_path_factory.mktemp("embeddings") / "embeddings.sqlite"
+@pytest.fixture(scope="session", autouse=True)
+def embeddings(pytestconfig: pytest.Config) -> Iterator[Path]:
+    """Name the file in which all processes keep embeddings, and let the processes that tests start use it too."""
+    file = pytestconfig.cache.mkdir("embeddings") / "embeddings.sqlite"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.support.processes.embeddings_file", file)
+        yield file
 
 
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embeddings: Path) -> Iterator[None]:
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No test reads the developer's own token, login, policy or folder, or leaves a sandbox to the next."""
     for name in (
         "HF_TOKEN",
@@ -87,10 +93,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embedding
     ):
         monkeypatch.delenv(f"OMNI_{name}", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
-    cache = tmp_path.with_name(f"{tmp_path.name}-cache")  # beside it: tests look at what is in their folder
-    cache.mkdir()
-    (cache / "embeddings.sqlite").symlink_to(embeddings)
-    monkeypatch.setenv("OMNI_CACHE_DIR", str(cache))
+    monkeypatch.setenv("OMNI_CACHE_DIR", str(cache_folder(tmp_path)))
     monkeypatch.chdir(tmp_path)
     yield
     while _sandbox.active():  # of a command that was given --sandbox: it stays for the life of a process
@@ -134,6 +137,8 @@ def services(sandbox: Sandbox, router: ScriptedRouter, route_config: Path, tmp_p
 
 
 @pytest.fixture(scope="session")
-def semantic() -> SemanticRouter:
-    """The real embedded router, loaded once: it takes seconds."""
-    return SemanticRouter()
+def semantic(embeddings: Path) -> SemanticRouter:
+    """Return the real embedded router, which every command of this process uses too: it takes seconds to load."""
+    router = choose_router(replace(Environment.read(router="semantic"), cache_dir=embeddings.parent))
+    assert isinstance(router, SemanticRouter)
+    return router

@@ -7,7 +7,7 @@ import pytest
 
 from omni_router import Services, Settings, build_graph
 from omni_router.routers.semantic.router import SemanticRouter
-from tests.calls import Compiled, ask
+from tests.support.calls import Compiled, ask
 
 MESSAGES = """
 yes

@@ -19,12 +19,12 @@ from PIL import Image, ImageCms
 
 from omni_router import Services, _sandbox
 from omni_router.cli import main
-from omni_router.errors import BadPicture
-from omni_router.image_header import header_of
-from omni_router.images import FORMATS, load_picture, picture_type
+from omni_router.errors import BadImage
+from omni_router.images import FORMATS, image_type, load_image
+from omni_router.images.header import header_of
 from omni_router.messages import user_message
 from tests.conftest import ScriptedRouter
-from tests.openai_server import EYES, openai_server
+from tests.support.openai_server import EYES, openai_server
 
 
 def encoded(name: str, size: tuple[int, int] = (40, 30), mode: str = "RGB", **options: Any) -> bytes:
@@ -60,14 +60,14 @@ TABLE = 13 + 3 * 256  # bytes of a GIF before its first block
 def test_a_photograph_with_a_second_picture_is_a_jpeg() -> None:
     photograph = phone_photograph()
     assert Image.open(io.BytesIO(photograph)).format == "MPO"
-    assert picture_type(photograph) == "image/jpeg"
-    assert load_picture(data_url(photograph)) == photograph
+    assert image_type(photograph) == "image/jpeg"
+    assert load_image(data_url(photograph)) == photograph
 
 
 def test_only_the_first_picture_counts() -> None:
     huge = io.BytesIO()
     Image.new("RGB", (8, 8)).save(huge, "MPO", save_all=True, append_images=[Image.new("L", (9000, 9000))])
-    assert picture_type(huge.getvalue()) == "image/jpeg"
+    assert image_type(huge.getvalue()) == "image/jpeg"
 
 
 def test_a_photograph_may_be_a_file(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_format_and_size_are_those_of_the_whole_image(
     data = encoded(name, size, mode, **options)
     whole, header = Image.open(io.BytesIO(data)), Image.open(io.BytesIO(header_of(data)))
     assert (header.format, header.size, header.mode) == (whole.format, whole.size, whole.mode)
-    assert picture_type(data) == FORMATS[name]
+    assert image_type(data) == FORMATS[name]
 
 
 @given(
@@ -142,8 +142,8 @@ def test_bytes_that_are_bent_are_an_image_or_a_bad_one(
         at = int(place * len(data))
         data = data[:at] + put + data[at + left_out :]
     data = data[: int((0.5 + end / 2) * len(data))]
-    with suppress(BadPicture):
-        assert picture_type(data) in FORMATS.values()
+    with suppress(BadImage):
+        assert image_type(data) in FORMATS.values()
 
 
 # ---- images that are hard to read
@@ -162,7 +162,7 @@ def work(data: bytes) -> float:
     best = float("inf")
     for _ in range(3):
         began = time.thread_time()  # the machine may be busy with others
-        picture_type(data)
+        image_type(data)
         best = min(best, time.thread_time() - began)
     return max(best, 0.0003)
 
@@ -185,8 +185,8 @@ def test_sixteen_times_the_metadata_takes_about_sixteen_times_the_work(made: Cal
     ],
 )
 def test_more_pieces_than_an_encoder_makes_are_refused(data: bytes) -> None:
-    with pytest.raises(BadPicture, match="not a readable picture"):
-        picture_type(data)
+    with pytest.raises(BadImage, match="not a readable image"):
+        image_type(data)
 
 
 def test_exif_that_asks_for_the_same_bytes_again_and_again_takes_no_memory() -> None:
@@ -195,7 +195,7 @@ def test_exif_that_asks_for_the_same_bytes_again_and_again_takes_no_memory() -> 
     data = JPEG[:2] + segment(0xE1, exif.ljust(65_000, b"\0")) + JPEG[20:]  # without JFIF's own resolution
     tracemalloc.start()
     try:
-        assert picture_type(data) == "image/jpeg"
+        assert image_type(data) == "image/jpeg"
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()

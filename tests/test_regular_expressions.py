@@ -117,8 +117,8 @@ READERS: dict[str, Reader] = {
         _PATHS.fullmatch, ("/threads/", "a", "/runs", "/wait", "/crons/", "/assistants/")
     ),
     "server/allowed_hosts.py _NAME": Reader(_NAME.fullmatch, ("a", "-", ".", "_", " ")),
-    "server/openai/messages.py _OUR_PICTURE": Reader(
-        _answered, ("![", "]", "(", ")", "data:image/", "png", ";base64,", "a", "![](data:image/")
+    "server/openai/messages.py _OUR_FILE": Reader(
+        _answered, ("![", "[", "]", "(", ")", "data:image/", "png", ";base64,", "a", "![](data:image/")
     ),
     "ui/turn.py _ADDRESS": Reader(image_address, ("https://", "http", "a", ".", ".png", "?", "/", " ", '"')),
     "ui/turn.py _IMAGE_ADDRESS": Reader(image_address, ("https://", "a", ".", ".png", ".jpg", "?", "?.gif", "/")),

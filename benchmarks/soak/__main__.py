@@ -16,14 +16,14 @@ from benchmarks.report import table, write_section
 from benchmarks.soak.places import PLACES
 from benchmarks.soak.processes import Worker
 from benchmarks.soak.questions import make_question
-from benchmarks.soak.run import ABREAST, SPARE_THREADS, Outcome, Soak
+from benchmarks.soak.run import ABREAST, STAGES, STEP, Outcome, Soak
 
 RUNS = 10_000
 LEAST_RUNS = 400  # with fewer there is hardly a run left once a process is warm
 
 HEAD = (
     *("asked", "runs", "answered", "failed as asked for", "cut off", "failed otherwise", "lost", "leaked"),
-    *("bytes a run", "killed, hung, locked", "beside the policy"),
+    *("MiB", "bytes a run", "killed, hung, locked", "beside the policy"),
 )
 TEXT = f"""\
 Each place in turn, {ABREAST} runs abreast. Three prompts of ten ask the sandbox for a fault; one client of seven
@@ -31,11 +31,12 @@ cancels its request or closes its stream. `omni-router serve`, and a worker that
 as this process does, are killed (SIGKILL) during the first quarter and started anew; they and the LangGraph server are
 stopped for up to three seconds (SIGSTOP), and another process holds the lock of the policy as long. *Cut off* are runs
 that a client left or a kill ended. *Lost* are answers whose use the policy file lacks, and runs whose decision its log
-lacks, which is nearly full at the start and so set aside soon. *Leaked* are open files and child processes at the end
-beyond those once the process was warm, and threads beyond these and the {SPARE_THREADS} that pools may still have made.
-*Bytes a run* is resident memory by least squares from then on. Some of it is kept on purpose: the sandbox of a server
-keeps its last requests and `/v1` the decisions of its last answers, 10,000 of each, the LangGraph server its runs, and
-A2A its tasks; and the first thousand runs of a process mostly show its allocators coming to their size."""
+lacks, which is nearly full at the start and so set aside soon. *Leaked* are open files, threads and child processes at
+the end, beyond those once the process was warm; of pools, whose size is bounded, beyond that bound: it says which.
+*MiB* is resident memory once the process is warm and after each of {STAGES} stages, with garbage collected and free
+memory given back to the system. *Bytes a run* is its slope in the second half of the stages, by least squares, of what
+it may be: {STEP // 2**20} MiB in all these runs, as allocators take memory in steps, and what is kept on purpose up to
+a bound: `/v1` keeps the decisions of its last 10,000 answers, and A2A each user's last thousand tasks."""
 
 
 async def soak(runs: int, seed: int, folder: Path) -> list[Outcome]:
@@ -70,8 +71,9 @@ def rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
             *(f"{count:,}" for count in (found.runs, found.answered, found.as_asked, found.cut_off)),
             f"{sum(found.wrong.values()):,}",
             f"{found.lost_uses} uses, {found.lost_decisions} decisions",
-            f"{found.leaked.files} files, {found.leaked.threads} threads, {found.leaked.children} processes",
-            f"{found.grew:,.0f}",
+            str(found.leaked),
+            " ".join(f"{size / 2**20:.1f}" for size in found.sizes),
+            f"{found.grew:,.0f} of {found.may_grow:,.0f}",
             ", ".join(str(found.troubles[kind]) for kind in ("kill", "hang", "lock")),
             found.files,
         ]
@@ -83,10 +85,12 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     """Sum up all places in a sentence."""
     lost = sum(found.lost_uses + found.lost_decisions for found in outcomes)
     leaked = [found.name for found in outcomes if found.leaked]
+    grown = [found.name for found in outcomes if found.has_grown]
     wrong = sum(sum(found.wrong.values()) for found in outcomes)
     told = [
         f"{lost} lost" if lost else "nothing lost",
         f"leaked by {', '.join(leaked)}" if leaked else "nothing leaked",
+        f"grown: {', '.join(grown)}" if grown else "nothing grown",
         f"{wrong} failed otherwise" if wrong else "nothing failed otherwise",
         "growth in bytes a run: " + ", ".join(f"{found.name} {found.grew:,.0f}" for found in outcomes),
     ]

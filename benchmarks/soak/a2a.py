@@ -8,7 +8,7 @@ import httpx
 
 from benchmarks.soak.answers import Ask, Events, Summary, WrongShapeError
 from benchmarks.soak.questions import Question
-from tests.server.pictures import DOT
+from tests.support.pictures import DOT
 
 
 async def ask_a2a(url: str, http: httpx.AsyncClient) -> Ask:

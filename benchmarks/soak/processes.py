@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.soak.answers import CutOffError, Summary, WrongShapeError
+from benchmarks.soak.held import HOOK
+from benchmarks.soak.hook.sitecustomize import FOLDER
 from benchmarks.soak.questions import Question
-from tests.api_server import ROOT, serving
+from tests.support.api_server import serving
+from tests.support.processes import ROOT
 
 LATENCY = 0.05  # seconds of each model's answer: time to hang up in
 THREADS = 8  # fewer than runs abreast, so that the pools are full after a few of them
@@ -28,6 +31,8 @@ def variables(folder: Path) -> dict[str, str]:
         "OMNI_THREADS": str(THREADS),
         "OMNI_OUTPUT_DIR": str(folder / "outputs"),
         "OMNI_CACHE_DIR": str(folder.parent / "cache"),  # the vectors of the policy are computed once
+        "PYTHONPATH": os.pathsep.join((HOOK, str(ROOT))),
+        FOLDER: str(folder / "reports"),
         "OMNI_DECISION_LOG": str(folder / "outputs" / "sandbox" / "decisions.jsonl"),
     }
 
@@ -144,6 +149,10 @@ class Api(Killable):
         super().__init__()
         self._folder, self._stack = folder, ExitStack()
         self.url, self.pid = "", 0
+
+    async def hang(self, seconds: float) -> None:
+        """Stop it for some seconds."""
+        await pause(self.pid, seconds)
 
     async def _begin(self) -> None:
         self._starting = asyncio.create_task(asyncio.to_thread(self._serve))

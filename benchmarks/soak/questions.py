@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from omni_router._sandbox import FAULTS
-from tests.test_fault_matrix import FINE, MATRIX, OTHER, TASKS
+from tests.nodes.test_fault_matrix import FINE, MATRIX, OTHER, TASKS
 
 Leaves = Literal["stays", "cancels", "closes"]
 

@@ -1,20 +1,22 @@
 """Asking one place for thousands of runs, and counting how they end and what they leave."""
 
 import asyncio
+import os
 import random
 import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
-from benchmarks.load_memory import resident, slope
+from benchmarks.load_memory import slope
 from benchmarks.soak.answers import CutOffError, Summary, WrongShapeError
+from benchmarks.soak.held import Held
 from benchmarks.soak.ledger import Ledger
 from benchmarks.soak.places import LIMIT, Place
-from benchmarks.soak.processes import hold
+from benchmarks.soak.processes import THREADS, hold
 from benchmarks.soak.questions import ANSWERED, Question, make_question
 
 ABREAST = 16  # runs at once
@@ -25,45 +27,23 @@ KILLED, WARMED = (
 LEAST_WARM = 3 * ABREAST
 RUNS_A_KILL, RUNS_A_TROUBLE = 30, 60
 SHORTEST, LONGEST = 0.3, 3.0  # seconds of a hang or a held lock: those who wait for the lock give up after ten
-LOOKS = 60  # at the memory, of each place
-SETTLING = 20  # looks, a second apart: connections that were hung up are closed by then
-SPARE_THREADS = ABREAST  # a pool has a thread for each call that ever came at once: at most one for each run abreast
+STEP = 4 * 2**20  # bytes of growth in the second half that say nothing: allocators take memory in steps of megabytes
+STAGES = 8  # of the watched runs; the memory is looked at after each, and judged by the second half of them
+SETTLING, PAUSE = 20, 1.0  # looks, and seconds between two: connections that were hung up are closed by then
+# A pool makes a thread for each call that ever came at once, and keeps it: so many may be there at most.
+POOL = min(32, (os.cpu_count() or 1) + 4)  # threads of the default pool of an event loop
+POOLS = Counter(
+    {
+        "omni-router specialists": THREADS,
+        "omni-router others": THREADS,
+        "omni-router bodies": 2,
+        "AnyIO worker thread": 40,
+        "asyncio": POOL,
+        "uvloop": POOL,
+        "anon_inode:[io_uring]": 2,  # files of the loop of `uvloop`, which it opens when it first needs them
+    }
+)
 SHOWN = 3  # messages of what went wrong
-
-
-def _children(thread: Path) -> int:
-    try:
-        return len((thread / "children").read_text().split())
-    except OSError:  # it ended meanwhile
-        return 0
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a process holds open."""
-
-    files: int
-    threads: int
-    children: int
-
-    @classmethod
-    def of(cls, pid: int) -> "Held":
-        """Count it, from the files under /proc."""
-        process = Path(f"/proc/{pid}")
-        threads = [*(process / "task").iterdir()]
-        children = sum(map(_children, threads))
-        return cls(len([*(process / "fd").iterdir()]), len(threads), children)
-
-    def more_than(self, other: "Held") -> "Held":
-        """Return what is held beyond another count, and beyond the threads that a pool may still have made."""
-        return Held(
-            max(0, self.files - other.files),
-            max(0, self.threads - other.threads - SPARE_THREADS),
-            max(0, self.children - other.children),
-        )
-
-    def __bool__(self) -> bool:
-        return bool(self.files or self.threads or self.children)
 
 
 @dataclass
@@ -78,15 +58,22 @@ class Outcome:
     wrong: Counter[str] = field(default_factory=Counter)
     lost_uses: int = 0
     lost_decisions: int = 0
-    leaked: Held = Held(0, 0, 0)
-    grew: float = float("nan")  # bytes a run
+    leaked: Held = field(default_factory=Held)
+    sizes: list[int] = field(default_factory=list)  # bytes of memory once it is warm, and after each stage
+    grew: float = 0.0  # bytes a run, in the second half of the stages
+    may_grow: float = float("inf")  # bytes a run: what is kept on purpose, and a step of the allocator
     files: str = ""
     troubles: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing was lost, nothing leaked, and nothing failed that should not."""
-        return not (self.wrong or self.lost_uses or self.lost_decisions or self.leaked)
+        """Whether nothing was lost, leaked or grew, and nothing failed that should not."""
+        return not (self.wrong or self.lost_uses or self.lost_decisions or self.leaked or self.has_grown)
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether memory grew by more than is meant to be kept."""
+        return self.grew > self.may_grow
 
 
 class Soak:
@@ -98,7 +85,6 @@ class Soak:
         self._chance = random.Random(f"{seed} {place.name}")
         self._troubles: dict[int, str] = {}  # by the number of the run that they come with
         self._under_way = set[asyncio.Task[None]]()
-        self._looks, self._sizes = list[int](), list[int]()
         self._killing = asyncio.Lock()
         self.outcome = Outcome(place.name)
 
@@ -112,32 +98,41 @@ class Soak:
         try:
             await self._ask_all(range(killed))
             await self._ask_all(range(killed, warmed))
-            before = await self._settled()
-            await self._ask_all(range(warmed, self._runs), watched=True)
-            self.outcome.leaked = (await self._settled(before)).more_than(before)
+            await self._watch(range(warmed, self._runs))
             self._close_books()
         finally:
             await self._end_troubles()
             self._ledger.close()
         return self.outcome
 
+    async def _watch(self, runs: range) -> None:
+        """Ask in stages, with a look at the process before and after each."""
+        before = held = await self._settled()
+        self.outcome.sizes.append(before.resident)
+        ends = [runs.start + len(runs) * stage // STAGES for stage in range(STAGES + 1)]
+        for start, end in pairwise(ends):
+            await self._ask_all(range(start, end))
+            held = await self._settled(before)
+            self.outcome.sizes.append(held.resident)
+        self.outcome.leaked = held.more_than(before, POOLS)
+        half = STAGES // 2
+        self.outcome.grew = slope(ends[half:], self.outcome.sizes[half:])
+        kept = max(0, min(runs.stop, self._place.of_runs) - ends[half])  # runs of the second half
+        self.outcome.may_grow = (STEP + self._place.keeps * kept) / (runs.stop - ends[half])
+
     def _plan(self, trouble: str, runs: range, every: int) -> None:
         """Choose the runs during which something happens to the processes."""
         if runs:
             self._troubles |= dict.fromkeys(self._chance.sample(runs, -(-len(runs) // every)), trouble)
 
-    async def _ask_all(self, numbers: range, *, watched: bool = False) -> None:
+    async def _ask_all(self, numbers: range) -> None:
         left: Iterator[int] = iter(numbers)
-        every = max(1, len(numbers) // LOOKS)
 
         async def line() -> None:
             for number in left:
                 self._begin_trouble(number)
                 await self._one(make_question(self._seed, self._place.name, number))
                 self._bar.update()
-                if watched and number % every == 0:
-                    self._looks.append(number)
-                    self._sizes.append(resident(self._place.pid()))
 
         await asyncio.gather(*(line() for _ in range(ABREAST)))
         await asyncio.gather(*self._under_way)
@@ -216,11 +211,11 @@ class Soak:
 
     async def _settled(self, before: Held | None = None) -> Held:
         """Wait until a process holds no more than before, or no less than a second ago."""
-        held = Held.of(self._place.pid())
+        held = await Held.of(self._place.pid())
         for _ in range(SETTLING):
-            await asyncio.sleep(1)
-            last, held = held, Held.of(self._place.pid())
-            if not held.more_than(before) if before else not last.more_than(held):
+            await asyncio.sleep(PAUSE)
+            last, held = held, await Held.of(self._place.pid())
+            if not held.more_than(before, POOLS) if before else not last.more_than(held, Counter()):
                 break
         return held
 
@@ -228,8 +223,6 @@ class Soak:
         found, ledger = self.outcome, self._ledger
         found.lost_uses, found.lost_decisions = ledger.lost_uses(), ledger.lost_decisions()
         found.files = ledger.files()
-        if len(self._looks) > 1:
-            found.grew = slope(self._looks, self._sizes)
 
 
 def _answers(task: str, answer: str, question: Question) -> bool:

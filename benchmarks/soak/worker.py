@@ -6,7 +6,7 @@ import sys
 
 from omni_router import build_graph, user_message
 from omni_router.events import summarize
-from tests.server.pictures import DOT
+from tests.support.pictures import DOT
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from omni_router._sandbox import faults, hub
 if TYPE_CHECKING:
     from omni_router._sandbox.transport import SandboxTransport
 
-KEPT_REQUESTS = 10_000  # a server may run on the sandbox for days; no test counts that far
+KEPT = 1000  # requests, and prompts whose faults are counted: a server may run on the sandbox for days
+SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox takes every token that starts with hf_ but hf_wrong)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class _Planned:
 
 class Sandbox:
     """One stand-in: its models, its pace, the faults it was asked for, and what it was asked."""
+
+    token = SANDBOX_TOKEN
 
     def __init__(self, latency: float = 0.0, chunk_delay: float = 0.0) -> None:
         self.latency, self.chunk_delay = latency, chunk_delay  # seconds; both may be changed at any time
@@ -128,8 +131,8 @@ class Sandbox:
         """Remember one request."""
         with self._lock:
             self.requests.append(record)
-            if len(self.requests) > KEPT_REQUESTS:
-                del self.requests[: KEPT_REQUESTS // 2]
+            if len(self.requests) > KEPT:
+                del self.requests[: KEPT // 2]
 
     def take_fault(self, where: faults.Where, model: str | None = None, prompt: str = "") -> faults.Fault | None:
         """Say what is to go wrong with this call; planned faults come before those the prompt asks for."""
@@ -139,8 +142,14 @@ class Sandbox:
                     planned.left -= 1
                     return planned.fault
             for directive in faults.directives(prompt):
-                seen = (hash(prompt), directive.text)  # the prompt itself may hold megabytes, and counts stay for good
-                if directive.times is None or self._directives[seen] < directive.times:
-                    self._directives[seen] += 1
+                if directive.times is None or self._count(prompt, directive) <= directive.times:
                     return directive.fault
         return None
+
+    def _count(self, prompt: str, directive: faults.Directive) -> int:
+        """Count how often a directive of this prompt came; the oldest counts go when there are too many."""
+        seen = (hash(prompt), directive.text)  # the prompt itself may hold megabytes
+        self._directives[seen] += 1
+        if len(self._directives) > KEPT:
+            del self._directives[next(iter(self._directives))]
+        return self._directives[seen]

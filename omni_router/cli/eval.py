@@ -129,7 +129,7 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
 
 def _open_routers(ctx: click.Context, names: Sequence[str], token: str | None) -> "dict[str, Router]":
     """Open the routers to evaluate; a checkpoint that is given for several is not the encoder of `semantic`."""
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
     from omni_router.services.router import choose_router
 
     routers = {}

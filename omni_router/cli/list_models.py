@@ -11,7 +11,7 @@ import click
 from rich.measure import Measurement
 from rich.table import Table
 
-from omni_router import _sandbox
+from omni_router.simulation import is_simulated
 from omni_router.cli.console import UNLIMITED, console, note, print_wrapped, printable, status
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.route_file import RouteFile
@@ -104,7 +104,7 @@ def _lowest(prices: Iterable[float | None]) -> str:
 
 def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog: HubCatalog) -> list[_Row]:
     """Put the models of the route's history first, in the order of choice; look up those in no list."""
-    sandboxed = _sandbox.active() is not None
+    sandboxed = is_simulated()
     records = [r for r in history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])]
     if not records:
         return list(rows)

@@ -56,7 +56,7 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
 
 def _lacks_token(environment: Environment, token: str | None) -> bool:
     """Return whether no model can be called, and print what to set."""
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
 
     if environment.sandbox or find_token(token):
         return False

@@ -31,7 +31,7 @@ def run(ctx: click.Context, *, replay: Path, hf_token: str | None, as_json: bool
         ConfigurationError: the policy or the log does not exist, or there is nothing in the log.
     """
     from omni_router.evaluation.replay import Replay, differences
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
     from omni_router.services.router import choose_router
 
     environment = read_environment(ctx)

@@ -131,7 +131,7 @@ def _print_address(host: str, port: int, *, with_key: bool) -> None:
 
 
 def _print_notes(environment: Environment, token: str | None) -> None:
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
 
     if text := missing_policy(environment, records=True):
         note(text)

@@ -5,7 +5,6 @@ a pipe that nobody closes (CI, cron, a supervisor), and in `while read line; do 
 the lines that were meant for the loop.
 """
 
-import base64
 import os
 import stat
 import struct
@@ -14,7 +13,7 @@ import sys
 from omni_router.cli.console import note
 from omni_router.cli.demo import Query
 from omni_router.cli.options import STDIN
-from omni_router.errors import BadPicture, InvalidRequest
+from omni_router.errors import BadImage, InvalidRequest
 
 MAX_TEXT = 2**20  # bytes: 250,000 tokens, more than what most models take
 
@@ -29,7 +28,7 @@ def read_query(prompt: str, image: str | None, *, appends: bool) -> Query:
 
     Raises:
         InvalidRequest: stdin is empty, too long, or not text.
-        BadPicture: stdin is not an image.
+        BadImage: stdin is not an image.
     """
     if prompt == STDIN:
         prompt = _read_text()
@@ -72,13 +71,13 @@ def _read_text() -> str:
 
 
 def _read_image() -> str:
-    from omni_router.images import MAX_BYTES, picture_type
+    from omni_router.images import MAX_BYTES, image_data_url
 
     data = _read(MAX_BYTES)
     try:
-        return f"data:{picture_type(data)};base64,{base64.b64encode(data).decode()}"
-    except BadPicture as error:
-        raise BadPicture(f"stdin: {error}") from error
+        return image_data_url(data)
+    except BadImage as error:
+        raise BadImage(f"stdin: {error}") from error
 
 
 def _read(most: int) -> bytes:

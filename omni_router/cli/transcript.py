@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from omni_router.artifacts import describe
 from omni_router.cli.console import (
     WIDTH,
     Part,
@@ -86,7 +87,7 @@ class Transcript:
         elif summary["answer"] and not self._answers:  # whatever answered did not stream
             print_field("answer", summary["answer"])
         for artifact in result["artifacts"]:
-            print_path("saved", artifact["path"], f" ({artifact['width']} x {artifact['height']})")
+            print_path("saved", artifact["path"], f" ({describe(artifact)})")
         if result["decision"]:
             print_field("id", result["decision"]["id"])
         sys.stdout.flush()  # notes go to stderr, and are to come after

@@ -80,7 +80,7 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
 
 def open_page(ctx: click.Context, token: str | None) -> "Opened":
     """Return a graph of this process; without a token its models are simulated."""
-    from omni_router.hub.client import find_token
+    from omni_router.hub.tokens import find_token
     from omni_router.ui.start import open_local
 
     environment = read_environment(ctx)

@@ -1,6 +1,12 @@
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from omni_router.errors import ConfigurationError
+
+if TYPE_CHECKING:  # whoever lists the routes need not import pydantic
+    from omni_router.config.routes import Route
 
 # What a call of a model already has: `extra_body` is merged into its body last, and would replace it unseen.
 RESERVED = (
@@ -92,6 +98,24 @@ class Settings(SettingsFields):
         return self.model_copy(update=changes) if changes else self
 
 
-def settings_of(context: object, default: Settings) -> Settings:
-    """Read the run's settings: an embedded graph receives its parent's context, whatever that is."""
+def resolve_settings(context: object, default: Settings) -> Settings:
+    """Return the settings of a run; an embedded graph receives its parent's context, which may be anything."""
     return context if isinstance(context, Settings) else default
+
+
+def fallback_route(settings: Settings, routes: "Sequence[Route]") -> "Route | None":
+    """Return the route of requests that no route is for: that of the settings, else the policy's; None refuses them.
+
+    Raises:
+        ConfigurationError: the settings name a route that the policy does not have.
+    """
+    if settings.fallback_route is None:
+        return next((route for route in routes if route.fallback), None)
+    name = settings.fallback_route.casefold()
+    if name == NO_FALLBACK:
+        return None
+    for route in routes:
+        if route.name.casefold() == name:
+            return route
+    allowed = ", ".join([*(route.name for route in routes), NO_FALLBACK])
+    raise ConfigurationError(f"fallback_route is {settings.fallback_route!r}; allowed are {allowed}")

@@ -6,35 +6,20 @@ from datetime import datetime, timezone
 from typing import Any
 
 from omni_router.config.routes import Policy
-from omni_router.config.settings import Settings
+from omni_router.config.settings import Settings, fallback_route
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
 from omni_router.history.cooldowns import write_time
 from omni_router.messages import has_image, newest_user_message, newest_user_text
 from omni_router.routers import OTHER, parse_reply
 from omni_router.routers.conversation import render_conversation, shorten
-from omni_router.selection.routes import fallback_route
-from omni_router.services import Services
 from omni_router.state import Candidate, Decision, State
 
 UNKNOWN_ROUTE = "?"  # in place of what a router named that it was not offered
 MAX_CHARACTERS = 20_000  # of one text: a log that is to stay small is no place for the book that somebody pasted
 
 
-def log_decision(state: State, settings: Settings, services: Services, error: ErrorInfo | None = None) -> None:
-    """Write the turn to the decision log, if there is one."""
-    if services.decision_log is None:
-        return
-    from langgraph.config import get_config
-
-    thread = get_config().get("configurable", {}).get("thread_id")
-    told = make_entry(state, settings, error, with_text=services.decision_log.with_text)
-    services.decision_log.write(
-        {**told, **_policy(settings, services.policy), "thread": None if thread is None else str(thread)}
-    )
-
-
-def _policy(settings: Settings, policy: Policy) -> dict[str, Any]:
+def describe_policy(settings: Settings, policy: Policy) -> dict[str, Any]:
     """Return what a replay has to know of the policy: its tasks, the fallback route, and who named that one."""
     routes = policy.routes()
     fallback = fallback_route(settings, routes)

@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from omni_router import _sandbox
+from omni_router.simulation import is_simulated
 from omni_router.config.routes import Document, Route, parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.evaluation.policy_overlap import overlaps
@@ -116,7 +116,7 @@ def _overlapping(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]
 
 def _unserved(document: Document, catalog: HubCatalog, progress: Progress) -> Iterator[Finding]:
     """Look up each model of the file; those of a sandbox are served nowhere, and left out of real runs anyway."""
-    sandboxed = _sandbox.active() is not None
+    sandboxed = is_simulated()
     wanted = [
         (route, record)
         for route in document.routes

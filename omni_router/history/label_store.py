@@ -13,11 +13,12 @@ from weakref import WeakKeyDictionary
 
 from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 
-from omni_router import _sandbox
 from omni_router.history.store_items import storable
 from omni_router.history.store_replica import ALL, AT_ONCE
+from omni_router.images import encode_base64
 from omni_router.routers.cascade.router import SIZE, Lesson
 from omni_router.routers.semantic.vector_cache import pack, unpack
+from omni_router.simulation import is_simulated
 from omni_router.storage.store_link import Link, put
 
 TIDY = 100  # lessons over the bound that are put up with, and then let go together
@@ -57,7 +58,7 @@ class LessonStore:
         Raises:
             ConfigurationError: there is no store, or no encoder.
         """
-        vector = base64.b64encode(pack(lesson.vector[None])[0]).decode()
+        vector = encode_base64(pack(lesson.vector[None])[0])
         text = None if lesson.text is None else storable(lesson.text)
         value = {"route": storable(lesson.route), "vector": vector, "at": lesson.at, "text": text}
         self._write(put(self._space(), uuid4().hex, value))
@@ -75,7 +76,7 @@ class LessonStore:
         return self._links.setdefault(store, Link(store))
 
     def _space(self) -> tuple[str, ...]:
-        root = ("omni_router", "sandbox") if _sandbox.active() else ("omni_router",)
+        root = ("omni_router", "sandbox") if is_simulated() else ("omni_router",)
         return (*root, "lessons", hashlib.sha256(self._encoder().encode()).hexdigest()[:16])
 
 

@@ -24,8 +24,8 @@ CAPTION = AnswerLimit(MB)
 IMAGE = AnswerLimit(64 * MB)
 
 _CHAT_BODY = 8 * MB  # 128,000 tokens, the most that a model writes at once, are half a megabyte of text
-_CHAT_STREAM = 64 * MB  # the same as events of 300 to 500 bytes, one a token
-_CHAT_EVENTS = 2**17  # each takes 2.4 KB of memory until the answer is whole
+_CHAT_STREAM = 24 * MB  # as many events of 300 to 500 bytes, one a token
+_CHAT_EVENTS = 45_000  # each takes 2.5 KB until the answer is whole, one of a tool call 4: 180 MB at most
 _EVENTS_A_TOKEN = 4  # of servers that send letter by letter
 _MORE_EVENTS = 4096  # where thinking is not counted as an answer
 
@@ -34,8 +34,10 @@ _UNPACKED = 64 * 1024  # bytes at once: a KB may unpack to a MB
 
 def chat_limit(max_new_tokens: int | None) -> AnswerLimit:
     """Return how much a chat may answer that was asked for so many tokens; None asks for as many as the model has."""
-    events = _CHAT_EVENTS if max_new_tokens is None else _MORE_EVENTS + _EVENTS_A_TOKEN * max_new_tokens
-    return AnswerLimit(_CHAT_BODY, _CHAT_STREAM, events)
+    if max_new_tokens is None:
+        return AnswerLimit(_CHAT_BODY, _CHAT_STREAM, _CHAT_EVENTS)
+    events = _MORE_EVENTS + _EVENTS_A_TOKEN * max_new_tokens
+    return AnswerLimit(_CHAT_BODY, _CHAT_STREAM, min(events, _CHAT_EVENTS))
 
 
 class AnswerTooLong(httpx.DecodingError):

@@ -116,7 +116,7 @@ def refusal(task: str, entry: ModelEntry, cards: Cards, provider: str | None, ne
 
 def _sees_enough(task: str, entry: ModelEntry, card: ModelEntry | None) -> bool:
     """Tell whether a model can be shown pictures, if the task has some."""
-    if task not in TASKS or not TASKS[task].takes_pictures:
+    if task not in TASKS or not TASKS[task].takes_images:
         return True
     sees = card.get("sees") if card else None
     return sees if sees is not None else entry.get("task", TEXT_ONLY) != TEXT_ONLY

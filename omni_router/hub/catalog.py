@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from omni_router import _sandbox
 from omni_router.errors import ErrorKind
 from omni_router.hub import listing as hub_listing
 from omni_router.hub.cache import TIMEOUT, Kept, Memory, Question
@@ -24,6 +23,7 @@ from omni_router.hub.capabilities import (
 from omni_router.hub.disk_cache import DiskCache
 from omni_router.hub.http import check_hub_version
 from omni_router.hub.listing import CHAT, ModelEntry
+from omni_router.simulation import active_simulation
 
 __all__ = ["Catalog", "CatalogModel", "Check", "HubCatalog", "Listing", "Offer", "Survey"]
 
@@ -90,11 +90,11 @@ class HubCatalog:
 
     def is_down(self) -> bool:
         """Return whether the Hub did not answer a moment ago."""
-        return self._memory.is_down(HUB, _sandbox.active())
+        return self._memory.is_down(HUB, active_simulation())
 
     def note_down(self) -> None:
         """Note that the Hub did not answer somebody else: it is left alone for a while."""
-        self._memory.note_down(HUB, _sandbox.active())
+        self._memory.note_down(HUB, active_simulation())
 
     def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
         """Give the served models of each task, trending first; all tasks are asked at once, within `TIMEOUT`."""
@@ -180,11 +180,11 @@ class HubCatalog:
     ) -> Question:
         # Both are looked up here: the thread that asks is another one, and may come to it later. What is kept for all
         # is asked for without a token: no user's private models are in it, and no user's bad token keeps it away.
-        token, box = None if anonymous else self._token(), _sandbox.active()
+        token, box = None if anonymous else self._token(), active_simulation()
 
         def asked() -> Any:
             answer = ask(token, TIMEOUT)
-            if _sandbox.active() is not box:  # what a sandbox lists is served nowhere else
+            if active_simulation() is not box:  # what a sandbox lists is served nowhere else
                 raise RuntimeError("a sandbox came or went while the Hub was asked")
             return answer
 

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from traceback import walk_tb
 from typing import Any
 
-from omni_router.errors import BadPicture, ErrorKind, SpecialistError
+from omni_router.errors import BadImage, ErrorKind, SpecialistError
 
 STATUS_KINDS: dict[int, ErrorKind] = {
     400: "bad_request",
@@ -64,7 +64,7 @@ def kind_of(error: BaseException) -> ErrorKind | None:
         return _kind_of_response(error.response)
     # In this order: many of these are subclasses of ones further down.
     table: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], ErrorKind], ...] = (
-        (BadPicture, "bad_image"),
+        (BadImage, "bad_image"),
         (GatedRepoError, "token"),
         (RepositoryNotFoundError, "not_found"),  # the Hub answers 401 for a repository it does not show to everyone
         (Overloaded, "overloaded"),
@@ -136,7 +136,7 @@ def _cause(error: BaseException) -> str:
 
 def _detail(error: BaseException, token: str | None) -> str:
     """Give what the server, or the check that failed, said about it."""
-    if isinstance(error, BadPicture):
+    if isinstance(error, BadImage):
         return scrub(str(error), token)
     response = getattr(error, "response", None)
     if response is None:

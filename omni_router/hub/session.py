@@ -7,11 +7,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from omni_router import _sandbox
-from omni_router.errors import BadPicture
+from omni_router.errors import BadImage
 from omni_router.hub import cancellation as hang_up
 from omni_router.hub.answer_limits import LISTING, AnswerLimit
-from omni_router.images import look_up, pinned
+from omni_router.images.fetch import look_up, pin_address
+from omni_router.simulation import active_simulation
 
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
@@ -128,12 +128,12 @@ def _pin(request: "httpx.Request") -> None:
     """Send a request for a provider's picture to a checked public address, unless a proxy looks the name up."""
     from omni_router.hub.http import httpx
 
-    box = _sandbox.active()
+    box = active_simulation()
     if box is None and _goes_through_a_proxy(request.url):
         return
     try:
-        url, headers, extensions = pinned(request.url, box.resolve if box else look_up)
-    except BadPicture as error:
+        url, headers, extensions = pin_address(request.url, box.resolve if box else look_up)
+    except BadImage as error:
         raise httpx.InvalidURL(str(error)) from error
     if box is None:  # the sandbox answers by name
         request.url = url

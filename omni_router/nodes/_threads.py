@@ -9,19 +9,19 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config, run_in_executor, set_config_context
 from langgraph.runtime import get_runtime
 
-from omni_router.config.environment import read_variable
-from omni_router.config.settings import Settings, settings_of
+from omni_router.config.settings import Settings, resolve_settings
 from omni_router.hub.cancellation import hung_up_after
 from omni_router.nodes._bulkhead import Bulkheads, not_called_because
 from omni_router.services import Services
+from omni_router.services.container import thread_count
 from omni_router.state import State
 
 Node = Callable[[State, Settings, Services], dict[str, Any]]
 Pool = Literal["specialists", "others"]
 
 
-class OnOwnThreads(Runnable[State, dict[str, Any]]):
-    """A plain node function as a graph node, handed its services and the run's settings.
+class ThreadedNode(Runnable[State, dict[str, Any]]):
+    """A plain node function as a graph node, called with its services and the run's settings.
 
     Under `ainvoke` and `astream` it runs in a pool of `OMNI_THREADS` (64) threads, with the run's context, so that
     token streams and custom events arrive under every form of call. Nodes that call specialists share one pool, all
@@ -39,7 +39,7 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
             return context.run(self._call, input)
 
     async def ainvoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
-        """Run the node on one of our threads; when the run is cancelled, hang up on the model that it waits for."""
+        """Run the node on one of our threads; when the run is cancelled, close the connection to the model."""
         decision = input.get("decision")
         if self.pool == "others" or decision is None or decision["model"] is None:
             return await self._on_a_thread(input, config, self.pool)
@@ -51,7 +51,7 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
         self, state: State, config: RunnableConfig | None, pool: Pool, reason: str | None = None
     ) -> dict[str, Any]:
         with set_config_context(ensure_config(config)) as context, hung_up_after(context):
-            # In a copy: the end of the block enters the context, and a thread that was hung up may still be in it.
+            # In a copy: the end of the block enters the context, and a cancelled thread may still be in it.
             return await run_in_executor(_pool(pool), context.copy().run, self._refused_or_called, state, reason)
 
     def _refused_or_called(self, state: State, reason: str | None) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
 
     def _call(self, state: State) -> dict[str, Any]:
         services = self.services()
-        settings = settings_of(get_runtime().context, self.settings).filled_from(services.defaults)
+        settings = resolve_settings(get_runtime().context, self.settings).filled_from(services.defaults)
         if services.observer is None:
             return self.node(state, settings, services)
         run = partial(self.node, state, settings, services)
@@ -69,13 +69,9 @@ class OnOwnThreads(Runnable[State, dict[str, Any]]):
 
 @cache
 def _bulkheads() -> Bulkheads:
-    return Bulkheads(max(1, _threads() * 7 // 8))
+    return Bulkheads(max(1, thread_count() * 7 // 8))
 
 
 @cache
 def _pool(name: Pool) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_threads(), thread_name_prefix=f"omni-router {name}")
-
-
-def _threads() -> int:
-    return int(read_variable("OMNI_THREADS"))
+    return ThreadPoolExecutor(thread_count(), thread_name_prefix=f"omni-router {name}")

@@ -3,9 +3,9 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from omni_router.config.settings import Settings
-from omni_router.decisions.entry import log_decision
 from omni_router.errors import ErrorInfo, describe
 from omni_router.messages import EXPLANATION
+from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import RejectedCandidate, State
 

@@ -5,10 +5,10 @@ from langgraph.config import get_stream_writer
 from langgraph.runtime import get_runtime
 
 from omni_router.config.settings import Settings
-from omni_router.decisions.entry import log_decision
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorKind
 from omni_router.history import Use
+from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import Attempt, State
 

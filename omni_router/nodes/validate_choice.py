@@ -3,12 +3,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from omni_router.config.routes import Route
-from omni_router.config.settings import Settings
+from omni_router.config.settings import Settings, fallback_route
 from omni_router.hub.capabilities import Needs, needs_of
 from omni_router.routers import OTHER, Proposal
 from omni_router.selection.order import cooling_down, rejected
 from omni_router.selection.overrides import named_model, tool_loop
-from omni_router.selection.routes import fallback_route
 from omni_router.selection.verify import decide_for
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, RejectedCandidate, State

@@ -5,6 +5,7 @@ a router can be measured on a machine that has only torch and transformers.
 """
 
 from omni_router.routers.protocol import Reply, RouteOption, Router, Turn
-from omni_router.routers.reply import OTHER, Proposal, parse_reply
+from omni_router.routers.reply import Proposal, parse_reply
+from omni_router.tasks import OTHER
 
 __all__ = ["OTHER", "Proposal", "Reply", "RouteOption", "Router", "Turn", "parse_reply"]

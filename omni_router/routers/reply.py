@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 
 from omni_router.model_id import split_model_id
 
-OTHER = "other"  # the reserved route: none of the policy fits
-
 # A reply is a few hundred characters; of a longer one both ends are read, which keeps 5 MB of nonsense cheap.
 _WINDOW = 64 * 1024
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
-from omni_router import _sandbox
 from omni_router.config.routes import Route
 from omni_router.hub.capabilities import Needs
 from omni_router.hub.catalog import Listing
 from omni_router.model_id import is_sandbox_model
 from omni_router.selection.order import order_of_choice
 from omni_router.services import Services
+from omni_router.simulation import is_simulated
 from omni_router.state import Candidate, Previous
 
 
@@ -20,7 +20,7 @@ def line_up(
     routes = list(routes)
     listed: dict[str, Listing] = services.catalog.models(dict.fromkeys(route.task for route in routes))
     waits, now = services.history.cooling(), datetime.now(timezone.utc)
-    sandboxed = _sandbox.active() is not None
+    sandboxed = is_simulated()
     lines = {
         route.name: order_of_choice(
             [r for r in services.history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])],

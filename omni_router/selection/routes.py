@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from omni_router.config.routes import Document, Route, counterexamples_of
-from omni_router.config.settings import NO_FALLBACK, Settings
-from omni_router.errors import ConfigurationError
 from omni_router.routers import OTHER, RouteOption
 from omni_router.tasks import TASKS
 
@@ -25,8 +23,8 @@ def eligible_routes(routes: Iterable[Route], *, picture_now: bool, picture_befor
     can be meant; with one further up both may.
     """
     if picture_now:
-        return [route for route in routes if TASKS[route.task].takes_pictures]
-    return [route for route in routes if picture_before or not TASKS[route.task].takes_pictures]
+        return [route for route in routes if TASKS[route.task].takes_images]
+    return [route for route in routes if picture_before or not TASKS[route.task].takes_images]
 
 
 def routes_with_tools(routes: Iterable[Route]) -> list[Route]:
@@ -97,23 +95,3 @@ def options_of_document(
 
 def _model_name(candidate: "Candidate") -> str:
     return f"{candidate['model']}:{candidate['provider']}" if candidate["provider"] else candidate["model"]
-
-
-def fallback_route(settings: Settings, routes: Sequence[Route]) -> Route | None:
-    """Return the route that answers what no route is for: that of the settings, else the policy's own.
-
-    None: such a request is refused.
-
-    Raises:
-        ConfigurationError: the settings name a route that the policy does not have.
-    """
-    if settings.fallback_route is None:
-        return next((route for route in routes if route.fallback), None)
-    wanted = settings.fallback_route.casefold()
-    if wanted == NO_FALLBACK:
-        return None
-    route = next((route for route in routes if route.name.casefold() == wanted), None)
-    if route is None:
-        allowed = ", ".join([*(route.name for route in routes), NO_FALLBACK])
-        raise ConfigurationError(f"fallback_route is {settings.fallback_route!r}; allowed are {allowed}")
-    return route

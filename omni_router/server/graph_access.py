@@ -1,6 +1,7 @@
 """How the server's handlers call the graph: directly, on its own threads, as the user who asks."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -9,9 +10,9 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
 from omni_router.config.settings import Settings
-from omni_router.errors import BadPicture, ConfigurationError
+from omni_router.errors import ConfigurationError
+from omni_router.graph import OmniGraph
 from omni_router.messages import user_message
-from omni_router.nodes._threads import OnOwnThreads
 from omni_router.services import Services
 
 # A picture may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
@@ -23,32 +24,29 @@ TellToken = Callable[[str], Awaitable[None]]
 
 
 def services_of(graph: Compiled) -> Services:
-    """Give the services that a compiled graph works with, and make them if nobody did."""
-    return _a_node_of(graph).services()
+    """Return the services that a compiled graph works with; they are opened if no run has used them yet."""
+    return _uncompiled(graph).services
 
 
 def settings_with(graph: Compiled, **changes: Any) -> Settings:
-    """Give the settings that a graph was built with, some of them changed."""
-    return _a_node_of(graph).settings.model_copy(update=changes)
+    """Return the settings that a graph was built with, some of them changed."""
+    return _uncompiled(graph).settings.model_copy(update=changes)
 
 
-def _a_node_of(graph: Compiled) -> OnOwnThreads:
-    node = graph.builder.nodes["route_request"].runnable
-    if not isinstance(node, OnOwnThreads):
+def _uncompiled(graph: Compiled) -> OmniGraph:
+    if not isinstance(graph.builder, OmniGraph):
         raise ConfigurationError("this graph was not made by build_graph")
-    return node
+    return graph.builder
 
 
 async def remote_message(text: str, image: str | None = None) -> HumanMessage:
-    """Make a user's message of what came over the network: a picture there is an address, never a file of ours.
+    """Build a user's message from what came over the network, in a thread, since a data URL is decoded.
 
     Raises:
-        InvalidRequest: there is neither text nor picture.
-        BadPicture: the picture is none, or no http(s) address or data URL.
+        InvalidRequest: there is neither text nor image.
+        BadImage: the image is not readable, or neither an http(s) address nor a data URL.
     """
-    if image is not None and image.partition(":")[0].lower() not in ("http", "https", "data"):
-        raise BadPicture(f"{image[:100]!r} is not the address of a picture: give an http(s) address or a data URL")
-    return await to_thread.run_sync(user_message, text, image)  # a data URL is decoded
+    return await to_thread.run_sync(partial(user_message, text, image, local_files=False))
 
 
 def identity_of(user: object) -> str:

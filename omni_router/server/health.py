@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from omni_router import _sandbox
 from omni_router.errors import OmniRouterError
 from omni_router.routers import Router
 from omni_router.selection.warm_up import warm_up
 from omni_router.server.graph_access import Compiled, services_of
+from omni_router.simulation import is_simulated
 
 logger = logging.getLogger("omni_router")
 
@@ -46,7 +46,7 @@ class Readiness:
     def _load(self) -> None:
         try:
             services = services_of(self._graph)
-            self.sandbox = _sandbox.active() is not None
+            self.sandbox = is_simulated()
             self.router = name_of(services.router)
             warm_up(services)
             self.router = name_of(services.router)

@@ -1,8 +1,8 @@
 """The graph as tools of an MCP server: `ask`, `route`, `list_routes`."""
 
-import base64
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from anyio import to_thread
 from mcp.types import CallToolResult, ToolAnnotations
@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route as HttpRoute
 from typing_extensions import TypedDict
 
+from omni_router.artifacts import Artifact, artifact_base64, kind_of
 from omni_router.config.settings import Settings
 from omni_router.errors import OmniRouterError
 from omni_router.events import Summary, explanation, for_the_network, summarize
@@ -32,9 +33,9 @@ INSTRUCTIONS = (
     "`list_routes` says what there is, `route` only decides, `ask` decides and answers."
 )
 
-Prompt = Annotated[str, Field(description="What is asked, or the picture that is wanted, in plain words.")]
+Prompt = Annotated[str, Field(description="What is asked, or the image that is wanted, in plain words.")]
 Image = Annotated[
-    str | None, Field(description="A picture that belongs to the prompt: an http(s) address or a data URL.")
+    str | None, Field(description="An image that belongs to the prompt: an http(s) address or a data URL.")
 ]
 Route = Annotated[str | None, Field(description="Take this route, by its name in list_routes; nothing is chosen then.")]
 
@@ -67,7 +68,7 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
     async def ask(
         prompt: Prompt, ctx: ToolContext, image: Image = None, route: Route = None
     ) -> Annotated[CallToolResult, Summary]:
-        """Route a prompt, call the model that was chosen, and give its answer; pictures come beside it."""
+        """Route a prompt, call the model that was chosen, and give its answer; files that it made come beside it."""
         return await _run(graph, ctx, prompt, image, settings_with(graph, **({"route": route} if route else {})))
 
     @server.tool(title="Route", annotations=OWN_RECORD)
@@ -116,16 +117,17 @@ async def _run(graph: Compiled, ctx: ToolContext, prompt: str, image: str | None
     )
 
 
-def _content(summary: Summary, text: str) -> list[dict[str, str]]:
-    """Tell the answer, the explanation or the decision in words, with the pictures beside it."""
+def _content(summary: Summary, text: str) -> list[dict[str, Any]]:
+    """Return the answer, the explanation or the decision in words, with the files beside it."""
     if not summary["attempts"] and not summary["error"]:  # only routed
         text = f"{summary['route']}: {summary['model']} ({summary['reason']})"
-    pictures = [
-        {
-            "type": "image",
-            "data": base64.b64encode(Path(a["path"]).read_bytes()).decode(),
-            "mimeType": a["mime_type"],
-        }
-        for a in summary["artifacts"]
-    ]
-    return [{"type": "text", "text": text}, *pictures]
+    return [{"type": "text", "text": text}, *map(_block, summary["artifacts"])]
+
+
+def _block(artifact: Artifact) -> dict[str, Any]:
+    """Return a file as MCP's content of its kind, or as an embedded resource where there is none."""
+    kind, data, mime_type = kind_of(artifact), artifact_base64(artifact), artifact["mime_type"]
+    if kind in ("image", "audio"):
+        return {"type": kind, "data": data, "mimeType": mime_type}
+    uri = f"file:///{quote(Path(artifact['path']).name)}"  # its name alone: the folder is the server's affair
+    return {"type": "resource", "resource": {"uri": uri, "mimeType": mime_type, "blob": data}}

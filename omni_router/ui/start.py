@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from omni_router import _sandbox
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError, missing_package
+from omni_router.simulation import active_simulation
 
 if TYPE_CHECKING:
     from omni_router.ui.backend import Backend
@@ -77,8 +77,8 @@ def open_local(environment: Environment, token: str | None, *, token_missing: bo
     services.history.examples(OTHER)  # a history that only a host's graph has fails now, not at the first request
     backend = LocalBackend(services)
     threading.Thread(target=backend.warm_up, daemon=True).start()  # it takes seconds, in which nobody need wait
-    if box := _sandbox.active():
-        box.chunk_delay = SANDBOX_PACE
+    if simulation := active_simulation():
+        simulation.chunk_delay = SANDBOX_PACE
     return Opened(backend, banner_of(environment, missing=token_missing), environment.output_dir)
 
 

@@ -7,7 +7,7 @@ import pytest
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
-from tests.dev_server import dev_server
+from tests.support.dev_server import dev_server
 
 
 @pytest.fixture(scope="package")

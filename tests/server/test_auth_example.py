@@ -17,8 +17,9 @@ from langgraph_sdk.client import SyncLangGraphClient
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.dev_server import ROOT, dev_server
 from tests.server.test_runs import asking
+from tests.support.dev_server import dev_server
+from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

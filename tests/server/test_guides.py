@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.dev_server import ROOT
+from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

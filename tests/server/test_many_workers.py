@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.dev_server import ROOT
-from tests.postgres import postgresql
+from tests.support.postgres import postgresql
+from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.loopback
 

@@ -9,7 +9,7 @@ import pytest
 from mcp.client.client import Client
 from mcp_types import CallToolResult, ImageContent, TextContent
 
-from tests.server.pictures import DOT
+from tests.support.pictures import DOT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

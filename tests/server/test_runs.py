@@ -7,7 +7,7 @@ import httpx
 import pytest
 from langgraph_sdk.client import SyncLangGraphClient
 
-from tests.server.pictures import DOT
+from tests.support.pictures import DOT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

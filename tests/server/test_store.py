@@ -10,9 +10,9 @@ from a2a.types import CancelTaskRequest, Task, TaskState
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
-from tests.dev_server import dev_server
-from tests.server.test_a2a import message, task_of
+from tests.server.a2a.test_agent import message, task_of
 from tests.server.test_mcp import call
+from tests.support.dev_server import dev_server
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

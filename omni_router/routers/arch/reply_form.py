@@ -9,7 +9,7 @@ from omni_router.routers.arch.decoding import Choice, Reader
 from omni_router.routers.arch.id_pattern import IdPattern
 from omni_router.routers.prompt import PromptForm
 from omni_router.routers.protocol import Reply, RouteOption
-from omni_router.routers.reply import OTHER
+from omni_router.tasks import OTHER
 
 Encode = Callable[[str], Sequence[int]]
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from omni_router.errors import ConfigurationError
 from omni_router.routers.conversation import shorten
 from omni_router.routers.protocol import Reply, RouteOption, Router, Turn
-from omni_router.routers.reply import OTHER, parse_reply
+from omni_router.routers.reply import parse_reply
 from omni_router.routers.semantic.router import Judgement, SemanticRouter, make_reply
 from omni_router.routers.semantic.single_threaded import one_thread
 from omni_router.routers.semantic.training_set import NO_LESSONS, Lessons
+from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import httpx
 
 from omni_router.errors import ConfigurationError, OmniRouterError
-from omni_router.services.lazy import once
+from omni_router.services import lazy
 
 Fault = Literal["outage", "refused", "setup", "nonsense"]
 
@@ -51,7 +51,7 @@ class ChatServer:
             weakref.finalize(self, made.close)
             return made
 
-        self._client: Callable[[], httpx.Client] = once(client)
+        self._client: Callable[[], httpx.Client] = lazy(client)
 
     @property
     def origin(self) -> str:

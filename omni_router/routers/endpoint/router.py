@@ -12,7 +12,8 @@ from omni_router.routers.budget import fit
 from omni_router.routers.endpoint.client import ChatServer, EndpointFailed
 from omni_router.routers.prompt import PROMPTS, PromptForm
 from omni_router.routers.protocol import Reply, RouteOption, Turn
-from omni_router.routers.reply import OTHER, parse_reply
+from omni_router.routers.reply import parse_reply
+from omni_router.tasks import OTHER
 
 # As in `arch`, but estimated: the server has the tokenizer. English has 4 to 5 bytes a token, code and JSON 3, Chinese
 # 3 to 5, so that the estimate is rather too high.

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.messages import IMAGE_MARK
 from omni_router.routers.protocol import Reply, RouteOption, Turn
-from omni_router.routers.reply import OTHER
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
 from omni_router.routers.semantic.head import Head
 from omni_router.routers.semantic.micro_batcher import Together
 from omni_router.routers.semantic.single_threaded import one_thread
 from omni_router.routers.semantic.training_set import NO_LESSONS, Lessons, columns_of
+from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
     from torch import Tensor

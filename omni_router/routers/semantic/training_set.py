@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from omni_router.routers.protocol import RouteOption
-from omni_router.routers.reply import OTHER
 from omni_router.routers.semantic.head import Column
+from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,10 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from omni_router.images import FORMATS
 from omni_router.server.a2a.agent import OmniExecutor
 from omni_router.server.a2a.bodies import log_client_faults_in_one_line, refusal_of
 from omni_router.server.a2a.tasks import HostTasks
 from omni_router.server.graph_access import MAX_BODY, Compiled, identity_of, services_of
+from omni_router.tasks import media
 
 PATH = "/a2a"
 
@@ -37,14 +39,14 @@ def agent_card(url: str, skills: Sequence[AgentSkill]) -> AgentCard:
     """Describe the agent that answers at `url`."""
     return AgentCard(
         name="omni-router",
-        description="Answers by the Hugging Face model that fits: text, pictures, questions about pictures.",
+        description="Answers by the Hugging Face model that fits: text, images, questions about images.",
         version="1",
         supported_interfaces=[
             AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=version) for version in ("1.0", "0.3")
         ],
         capabilities=AgentCapabilities(streaming=True),
-        default_input_modes=["text/plain", "image/png", "image/jpeg", "image/webp", "image/gif"],
-        default_output_modes=["text/plain", "application/json", "image/png"],
+        default_input_modes=["text/plain", *FORMATS.values()],
+        default_output_modes=["text/plain", "application/json", *(each.mime_type for each in media())],
         skills=skills,
     )
 

@@ -1,11 +1,12 @@
 """Where A2A tasks are kept: the store of the server that hosts the graph, so that every worker knows them.
 
 A task is 18 KB, or megabytes with a picture, and most stores never let go of anything. So each owner's tasks are
-bounded here; an index of small items beside them says what there is, without reading the tasks.
+bounded here; an index of small items beside them says what there is, without reading the tasks. A second index, by the
+day on which tasks expire, is for owners who do not come back: whoever has a task ends some expired ones of anybody.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,6 +25,9 @@ from langgraph.store.memory import InMemoryStore
 PAGE = 50
 LISTED = 1000  # of an owner's tasks, at most
 SECOND = 10**9  # nanoseconds
+DAY = 24 * 3600  # seconds
+SWEPT = 20  # expired tasks that go with each new one, at most: more than one, so that none are left in the end
+SWEEP = ("omni_router", "a2a_sweep")  # where the day is noted whose expired tasks go next
 
 
 @dataclass(frozen=True)
@@ -38,36 +42,56 @@ class Kept:
 class HostTasks(TaskStore):
     """Tasks in the store of the LangGraph server; where there is none, in memory."""
 
-    def __init__(self, kept: Kept = Kept()) -> None:
-        self._kept = kept
+    def __init__(self, kept: Kept = Kept(), clock: Callable[[], float] = time.time) -> None:
+        self._kept, self._clock = kept, clock
         self._memory = InMemoryStore()
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
         """Keep a task, in place of what was known of it; a new one may push out the owner's oldest."""
-        store = self._store()
+        store, owner = self._store(), _owner_key(context)
         lifetime: dict[str, Any] = {"ttl": self._kept.seconds / 60} if store.supports_ttl else {}
         value = {"context_id": task.context_id, "task": MessageToDict(task)}
-        await store.aput(_place(context), task.id, value, index=False, **lifetime)
+        await store.aput(_place(owner), task.id, value, index=False, **lifetime)
         if task.status.state == TaskState.TASK_STATE_WORKING:
             return  # each piece of an answer is saved: it is noted when it begins, and when it has ended
-        note = {"at": _age(task), "size": task.ByteSize()}
-        await store.aput(_notes(context), task.id, note, index=False, **lifetime)
-        await self._forget_oldest(store, context)
+        expires = int((self._clock() + self._kept.seconds) // DAY)
+        note = {"at": _age(task), "size": task.ByteSize(), "expires": expires}
+        await store.aput(_notes(owner), task.id, note, index=False, **lifetime)
+        await store.aput(_expiring(expires), task.id, {"owner": owner}, index=False)
+        await self._forget_oldest(store, owner)
+        await self._forget_expired(store)
 
-    async def _forget_oldest(self, store: BaseStore, context: ServerCallContext) -> None:
-        notes = await store.asearch(_notes(context), limit=2 * self._kept.tasks)
+    async def _forget_oldest(self, store: BaseStore, owner: str) -> None:
+        notes = await store.asearch(_notes(owner), limit=2 * self._kept.tasks)
         newest_first = sorted(notes, key=lambda note: int(note.value["at"]), reverse=True)
-        oldest_kept = time.time_ns() - int(self._kept.seconds * SECOND)
         size = 0
         for number, note in enumerate(newest_first):
             size += note.value["size"]
             too_many = number >= self._kept.tasks or (size > self._kept.size and number > 0)
-            if too_many or note.value["at"] < oldest_kept:
-                await self.delete(note.key, context)
+            if too_many or note.value["at"] < self._oldest_kept():
+                await _delete(store, owner, note.key)
+
+    async def _forget_expired(self, store: BaseStore) -> None:
+        """Delete some of the tasks, of whomever, that expired on the earliest day that has any left."""
+        today = int(self._clock() // DAY)
+        swept = await store.aget(SWEEP, "day")
+        day = int(swept.value["day"]) if swept else today
+        expired = await store.asearch(_expiring(day), limit=SWEPT) if day < today else []
+        for entry in expired:
+            owner = entry.value["owner"]
+            note = await store.aget(_notes(owner), entry.key)
+            if note is None or note.value["at"] < self._oldest_kept():  # else it went on since, and expires later
+                await _delete(store, owner, entry.key)
+            await store.adelete(_expiring(day), entry.key)
+        if not swept or (day < today and not expired):
+            await store.aput(SWEEP, "day", {"day": min(day + 1, today)}, index=False)
+
+    def _oldest_kept(self) -> int:
+        return int((self._clock() - self._kept.seconds) * SECOND)
 
     async def get(self, task_id: str, context: ServerCallContext) -> Task | None:
         """Give a task of whoever asks; another's is as unknown as none."""
-        item = await self._store().aget(_place(context), task_id)
+        item = await self._store().aget(_place(_owner_key(context)), task_id)
         return ParseDict(item.value["task"], Task()) if item else None
 
     async def list(self, params: ListTasksRequest, context: ServerCallContext) -> ListTasksResponse:
@@ -75,7 +99,7 @@ class HostTasks(TaskStore):
         if params.page_token and not params.page_token.isdecimal():
             raise InvalidParamsError(f"there is no page {params.page_token!r}")
         wanted = {"context_id": params.context_id} if params.context_id else None
-        found = await self._store().asearch(_place(context), filter=wanted, limit=LISTED)
+        found = await self._store().asearch(_place(_owner_key(context)), filter=wanted, limit=LISTED)
         tasks = sorted(_matching(params, (item.value["task"] for item in found)), key=_told_age, reverse=True)
         start, size = int(params.page_token or 0), params.page_size or PAGE
         return ListTasksResponse(
@@ -87,8 +111,7 @@ class HostTasks(TaskStore):
 
     async def delete(self, task_id: str, context: ServerCallContext) -> None:
         """Forget a task."""
-        await self._store().adelete(_place(context), task_id)
-        await self._store().adelete(_notes(context), task_id)
+        await _delete(self._store(), _owner_key(context), task_id)
 
     def _store(self) -> BaseStore:
         with suppress(RuntimeError, KeyError):  # outside of a server there is none
@@ -102,12 +125,24 @@ def owner_of(context: ServerCallContext) -> str:
     return str(context.state.get("identity") or "")
 
 
-def _place(context: ServerCallContext) -> NamespacePath:
-    return ("omni_router", "a2a", _owner_key(context))
+async def _delete(store: BaseStore, owner: str, task_id: str) -> None:
+    note = await store.aget(_notes(owner), task_id)
+    if note and "expires" in note.value:
+        await store.adelete(_expiring(note.value["expires"]), task_id)
+    await store.adelete(_place(owner), task_id)
+    await store.adelete(_notes(owner), task_id)
 
 
-def _notes(context: ServerCallContext) -> NamespacePath:
-    return ("omni_router", "a2a_notes", _owner_key(context))  # not below the tasks: these are searched by prefix
+def _place(owner: str) -> NamespacePath:
+    return ("omni_router", "a2a", owner)
+
+
+def _notes(owner: str) -> NamespacePath:
+    return ("omni_router", "a2a_notes", owner)  # not below the tasks: these are searched by prefix
+
+
+def _expiring(day: int) -> NamespacePath:
+    return ("omni_router", "a2a_expiring", str(day))
 
 
 def _owner_key(context: ServerCallContext) -> str:

@@ -1,15 +1,14 @@
 """The graph's output as OpenAI's clients read it."""
 
-import base64
 import json
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from langchain_core.messages import AIMessage
 
+from omni_router.artifacts import artifact_data_url, kind_of
 from omni_router.events import for_the_network, summarize
 from omni_router.hints import HTTP
 from omni_router.server.openai.errors import failed_run
@@ -45,19 +44,14 @@ def answer_of(result: Mapping[str, Any]) -> AIMessage:
 
 
 def text_of(result: Mapping[str, Any], answer: AIMessage) -> str:
-    """Give the answer's text; a picture is put into it as Markdown, which is what chat pages show."""
-    pictures = [f"![Generated picture]({data_url(artifact)})" for artifact in result.get("artifacts") or []]
-    return "\n\n".join(pictures) or str(answer.text)
+    """Return the answer's text; files are put into it as Markdown, which is what chat pages show."""
+    return "\n\n".join(map(_markdown, result.get("artifacts") or [])) or str(answer.text)
 
 
-def data_url(artifact: Mapping[str, Any]) -> str:
-    """Read a picture of a run into a data URL."""
-    return f"data:{artifact['mime_type']};base64,{base64_of(artifact)}"
-
-
-def base64_of(artifact: Mapping[str, Any]) -> str:
-    """Read a picture of a run as base64."""
-    return base64.b64encode(Path(artifact["path"]).read_bytes()).decode()
+def _markdown(artifact: Mapping[str, Any]) -> str:
+    kind = kind_of(artifact)
+    link = f"[Generated {kind}]({artifact_data_url(artifact)})"
+    return f"!{link}" if kind == "image" else link
 
 
 def completion(result: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def prepare(api: Api, request: Request, found: Mapping[str, Any], **knobs: Any) 
 
     Raises:
         ApiError: something in it cannot be served.
-        BadPicture: what is given as a picture is not one.
+        BadImage: an image is not readable.
     """
     asked = read_as(ChatRequest, found)
     routes = services_of(api.graph).policy.routes()

@@ -17,14 +17,14 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from omni_router.errors import InvalidRequest
-from omni_router.messages import IMAGE_MARK, newest_user_text, user_message
+from omni_router.messages import attachment_mark, newest_user_text, user_message
 from omni_router.server.json_shape import check_values
 from omni_router.server.openai.errors import ApiError, shown
 from omni_router.server.openai.memory import DecisionMemory, request_digest
 
-# Pictures that were made here come back in the text of an answer: megabytes that say nothing to a model.
+# Files that were made here come back in the text of an answer: megabytes that say nothing to a model.
 # No bracket within the brackets: from each of many "![" the search would go on to the end of the text.
-_OUR_PICTURE = re.compile(r"!\[[^\[\]]*\]\(data:image/[\w.+-]+;base64,[\w+/=-]*\)")
+_OUR_FILE = re.compile(r"!?\[[^\[\]]*\]\(data:(\w{1,20})/[\w.+-]{1,100};base64,[\w+/=-]*\)")
 
 
 def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessage]:
@@ -32,7 +32,7 @@ def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessa
 
     Raises:
         ApiError: a message is not as OpenAI has them, or of a kind that is not served here.
-        BadPicture: what is given as a picture is none.
+        BadImage: an image is not readable.
     """
     read = list[AnyMessage]()
     request = request_digest("")
@@ -44,8 +44,12 @@ def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessa
         elif isinstance(newest, AIMessage):
             newest.response_metadata.update(memory.recall(newest, request))
             # After the recall, which knows the text as it was.
-            newest.content = _OUR_PICTURE.sub(IMAGE_MARK, str(newest.text))
+            newest.content = _OUR_FILE.sub(_mark, str(newest.text))
     return _with_a_request(read)
+
+
+def _mark(link: re.Match[str]) -> str:
+    return attachment_mark(link[1])
 
 
 def _with_a_request(messages: list[AnyMessage]) -> list[AnyMessage]:
@@ -152,11 +156,8 @@ def _part(part: Any, where: str) -> dict[str, Any]:
     url = image.get("url") if isinstance(image, dict) else None
     if not isinstance(url, str):
         raise wrong(f"{where}.image_url", image, 'it is {"url": "https://..." or "data:image/...;base64,..."}')
-    # A name without a scheme would be a file, and the files of this machine are nobody's business.
-    if url.partition(":")[0].lower() not in ("http", "https", "data"):
-        raise wrong(f"{where}.image_url.url", url, "allowed are http(s) addresses and data URLs")
     try:
-        user_message("", image=url)
+        user_message("", image=url, local_files=False)
     except InvalidRequest as error:
         raise ApiError(f"{where}.image_url.url: {error}", param=f"{where}.image_url.url", code="bad_image") from error
     return {"type": "image_url", "image_url": {"url": url}}

@@ -15,8 +15,8 @@ from omni_router.server.graph_access import Compiled, config_for, identity_of, s
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.tasks import TASKS
 
-# Nodes whose messages are the answer as it comes; that of a picture says where it lies, which is no client's business.
-_SPEAKING = frozenset(task.node for name, task in TASKS.items() if name != "text-to-image")
+# Nodes whose messages are the answer as it comes; the message beside a file says where that lies on the server.
+_SPEAKING = frozenset(task.node for task in TASKS.values() if task.output is None)
 
 
 class Event(NamedTuple):

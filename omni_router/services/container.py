@@ -1,0 +1,79 @@
+"""Open the services that an environment describes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omni_router.config.environment import Environment, read_variable
+from omni_router.config.route_file import RouteFile
+from omni_router.config.settings import Settings, fallback_route
+from omni_router.decisions.log import DecisionLog
+from omni_router.errors import ConfigurationError
+from omni_router.hub.tokens import Token, find_token
+from omni_router.services import Services
+from omni_router.simulation import is_simulated
+
+if TYPE_CHECKING:
+    from omni_router.hub.catalog import HubCatalog
+
+
+def from_environment(environment: Environment, token: Token) -> Services:
+    """Open the default services; nothing is loaded or asked before it is used.
+
+    Raises:
+        ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
+    """
+    from omni_router.artifacts import ArtifactFolder
+    from omni_router.hub.client import HubInference
+    from omni_router.services.history import open_history
+    from omni_router.services.router import choose_router
+    from omni_router.services.telemetry import open_observer
+
+    catalog = open_catalog(environment, token)
+    file = RouteFile(environment.route_config)
+    defaults = Settings(fallback_route=environment.fallback_route, max_new_tokens=environment.max_new_tokens)
+    fallback_route(defaults, file.routes())  # what is wrong here or in the policy is reported now, not in mid-run
+    return Services(
+        router=choose_router(environment, token=lambda: find_token(token)),
+        policy=file,
+        history=open_history(environment, file),
+        catalog=catalog,
+        inference=HubInference(token, hub=catalog),
+        artifacts=ArtifactFolder(Path(environment.output_dir)),
+        decision_log=open_decision_log(environment) if environment.decision_log else None,
+        observer=open_observer(environment),
+        defaults=defaults,
+    )
+
+
+def open_catalog(environment: Environment, token: Token) -> "HubCatalog":
+    """Open the catalog of an environment, which keeps its answers on disk; install the sandbox if it is to be used."""
+    from omni_router.hub.catalog import HubCatalog
+    from omni_router.hub.disk_cache import DiskCache
+
+    if environment.sandbox and not is_simulated():
+        from omni_router._sandbox import install
+
+        install()
+    return HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite"))
+
+
+def open_decision_log(environment: Environment) -> DecisionLog:
+    """Open the decision log of an environment.
+
+    Raises:
+        ConfigurationError: no log is kept.
+    """
+    if environment.decision_log is None:
+        raise ConfigurationError(
+            "there is no decision log: --decision-log PATH or OMNI_DECISION_LOG keeps one of all later decisions"
+        )
+    return DecisionLog(environment.decision_log, with_text=environment.decision_log_text)
+
+
+def thread_count() -> int:
+    """Return how many blocking calls may run at once under asynchronous hosts (OMNI_THREADS).
+
+    Raises:
+        ConfigurationError: the variable's value is not allowed.
+    """
+    return int(read_variable("OMNI_THREADS"))

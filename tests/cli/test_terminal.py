@@ -1,0 +1,215 @@
+"""What a person sees while the command works: the order of things, and colours; and what a pipe gets."""
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from omni_router import _sandbox
+from omni_router.cli import main
+from omni_router.cli.console import StreamedField, print_field
+from tests.conftest import ScriptedRouter
+from tests.support.cli_process import SECONDS, Seen, command, environment, on_terminal, piped, shown_on_terminal
+
+ESC = "\x1b"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+LINK = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\")
+STATUS = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h(?:\s*\x1b\[1A)?\x1b\[2K", re.DOTALL)  # the line about what takes long
+QUESTION = "Tell me about tides"
+TRUECOLOR = {"COLORTERM": "truecolor"}
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRouter]:
+    """For commands that run in this process."""
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
+    router.choose("casual_conversation")
+    with _sandbox.sandbox():
+        yield router
+
+
+def plain(shown: str) -> str:
+    return LINK.sub("", COLOUR.sub("", shown))
+
+
+def labels(shown: str) -> list[str]:
+    return re.findall(r"^  (\w+(?: do)?) {1,8}\S", plain(shown), re.MULTILINE)
+
+
+def test_the_decision_comes_before_the_first_token_and_that_before_the_last(tmp_path: Path) -> None:
+    argv = command("--prompt", QUESTION, delay=0.1)
+    with subprocess.Popen(argv, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        seen = Seen(process.stdout.fileno())
+        shown = seen.until()
+    decided, first, last = seen.when("  reason"), seen.when("[sandbox]"), seen.when("No model was run")
+    assert decided <= first
+    assert last - first > 0.5, "a dozen pieces come 0.1 s apart"
+    assert shown.count("No model was run for it.") == 1
+    assert labels(shown) == ["route", "model", "reason", "answer", "attempt", "id"]
+
+
+def test_a_terminal_gets_colours_and_a_line_about_what_takes_long_which_is_erased(tmp_path: Path) -> None:
+    shown = shown_on_terminal(command("--prompt", QUESTION), tmp_path)
+    assert f"{ESC}[1mcasual_conversation{ESC}[0m" in shown
+    for what in (
+        "starting",
+        "loading the router, choosing a route and a model",
+        "waiting for sandbox/text-generation-1",
+    ):
+        _, _, after = shown.partition(f"{what} ...")
+        assert re.match(r"\s*(\x1b\[\?25h)?\s*(\x1b\[1A)?\x1b\[2K", after), (what, shown)
+    assert shown.count(f"{ESC}[?25l") == shown.count(f"{ESC}[?25h"), "the cursor is shown again"
+
+
+def test_the_line_about_what_takes_long_never_needs_a_second_line(tmp_path: Path) -> None:
+    shown = shown_on_terminal(command("--prompt", QUESTION), tmp_path, columns=30)
+    assert "loading the router, choosing …" in shown
+
+
+def test_facts_are_wrapped_at_words_on_a_terminal(tmp_path: Path) -> None:
+    with on_terminal(command("--prompt", f"{QUESTION} [[sandbox:payment_402]]"), tmp_path, columns=40) as (seen, _):
+        lines = plain(seen.until()).split("\n")
+    at = next(place for place, line in enumerate(lines) if line.startswith("  to do"))
+    assert all(len(line) <= 40 for line in lines[at : at + 3])
+    assert lines[at + 1].startswith(" " * 11)
+    assert lines[at + 1][11] != " "
+
+
+def test_further_lines_of_an_answer_stand_below_its_first_wherever_its_pieces_end(capsys: Capture) -> None:
+    field = StreamedField("answer")
+    for piece in ("\n", "one", "\n", "\n two", " [red]three[/red] :smile: ", "word " * 60, "\n", "\n"):
+        field.write(piece)
+    field.close()
+    pad = " " * 11
+    expected = f"  answer   one\n\n{pad} two [red]three[/red] :smile: {'word ' * 60}\n"
+    assert capsys.readouterr().out == expected, "no line is broken on a pipe, and brackets are not markup"
+
+
+def test_a_fact_is_one_line_on_a_pipe_unless_columns_says_how_wide_it_is(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"[bold]{'word ' * 60}[/bold]"
+    print_field("reason", text)
+    assert capsys.readouterr().out == f"  reason   {text}\n"
+    monkeypatch.setenv("COLUMNS", "50")
+    print_field("reason", text)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 50
+    assert " ".join(" ".join(lines).split()) == f"reason {' '.join(text.split())}"
+
+
+def test_the_path_of_an_image_is_a_link_on_a_terminal(tmp_path: Path) -> None:
+    shown = shown_on_terminal(command("--prompt", "a picture of tides"), tmp_path)
+    [path] = (tmp_path / "outputs").glob("*.png")
+    assert re.search(rf"\x1b\]8;[^;]*;{re.escape(path.as_uri())}\x1b\\", shown)
+    assert f"saved    outputs/{path.name} (768 x 512)" in plain(shown), "the path in one piece"
+
+
+@pytest.mark.parametrize("variables", [{"COLORTERM": "truecolor", "NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_gets_no_colour_that_is_not_wanted(variables: dict[str, str], tmp_path: Path) -> None:
+    shown = shown_on_terminal(command("--prompt", "a picture of tides"), tmp_path, variables)
+    assert "_image_generation.png (768 x 512)" in shown
+    assert not COLOUR.search(shown)
+    if variables.get("TERM") == "dumb":
+        assert ESC not in shown
+
+
+def test_a_pipe_gets_no_colour_and_whole_lines_unless_colours_are_forced(tmp_path: Path) -> None:
+    argv = command("--prompt", f"a picture of {'tides ' * 30}")
+    done = piped(argv, tmp_path, TRUECOLOR)
+    assert done.returncode == 0, done.stderr
+    assert ESC not in done.stdout + done.stderr
+    forced = piped(argv, tmp_path, {**TRUECOLOR, "FORCE_COLOR": "1"})
+    assert f"{ESC}[1mimage_generation{ESC}[0m" in forced.stdout
+    off = piped(argv, tmp_path, {"FORCE_COLOR": "1", "NO_COLOR": "1"})
+    assert ESC not in off.stdout
+
+
+def test_json_is_json_alone_whatever_is_asked_for_and_whoever_looks(tmp_path: Path) -> None:
+    argv = command("--prompt", "a picture of tides", "--json", thinks=2)
+    shown = shown_on_terminal(argv, tmp_path, {**TRUECOLOR, "FORCE_COLOR": "1"}, columns=80)
+    assert ESC not in shown
+    [line] = [line for line in shown.split("\n") if line.startswith("{")]
+    assert json.loads(line)["artifacts"]
+
+
+def test_interrupt_in_the_middle_of_an_answer_ends_with_130_and_the_terminals_own_colours(tmp_path: Path) -> None:
+    with on_terminal(command("--prompt", QUESTION, delay=5), tmp_path) as (seen, process):
+        seen.until("[sandbox]")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 130
+        shown = seen.until()
+    assert re.search(r"\x1b\[0m[^\n]*\nomni-router: interrupted\n$|\x1b\[\?25homni-router: interrupted\n$", shown)
+    assert "id" not in labels(shown)
+
+
+def test_after_a_fallback_the_attempt_and_the_new_decision_are_shown(scripted: ScriptedRouter, capsys: Capture) -> None:
+    box = _sandbox.active()
+    assert box
+    box.fail("overloaded_503")
+    assert main(["--prompt", QUESTION]) == 0
+    shown = capsys.readouterr().out
+    decision = ["route", "model", "reason"]
+    assert labels(shown) == [*decision, "attempt", *decision, "answer", "attempt", "id"]
+    assert "attempt  sandbox/text-generation-1: overloaded" in shown
+    assert "model    sandbox/text-generation-2" in shown
+
+
+def test_an_answer_that_breaks_off_is_shown_once_and_then_why(scripted: ScriptedRouter, capsys: Capture) -> None:
+    assert main(["--prompt", f"{QUESTION} [[sandbox:stream_cut]]"]) == 1
+    shown = capsys.readouterr().out
+    assert labels(shown) == ["route", "model", "reason", "answer", "attempt", "error", "to do", "id"]
+    assert shown.count("Simulated answer") == 1
+
+
+def test_an_answer_cannot_steer_the_terminal(scripted: ScriptedRouter, capsys: Capture) -> None:
+    assert main(["--prompt", f"{QUESTION} {ESC}]0;another title\x07{ESC}[2J"]) == 0
+    shown = capsys.readouterr().out
+    assert ESC not in shown
+    assert shown.count(r"\x1b]0;another title\x07\x1b[2J") == 2, "in the title, and in the answer that repeats it"
+
+
+def test_an_answer_that_does_not_stream_is_shown_too(
+    scripted: ScriptedRouter, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni_router.cli.transcript.SPECIALISTS", {"one of a host's own"})
+    assert main(["--prompt", QUESTION]) == 0
+    assert capsys.readouterr().out.count("No model was run for it.") == 1
+
+
+def test_routes_and_problems_are_coloured_where_colours_are(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    policy = tmp_path / "mine.json"
+    policy.write_text('[{"name": "chat", "description": "small talk"}]')
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main(["--list-routes", "--route-config", str(policy)]) == 0
+    assert f"{ESC}[1mchat{ESC}[0m  [text-generation]" in capsys.readouterr().out
+    monkeypatch.setattr("omni_router.evaluation.policy_check.overlaps", lambda *_: [])
+    with _sandbox.sandbox():
+        assert main(["--check", "--route-config", str(policy)]) == 1
+    assert f"{ESC}[31mproblem{ESC}[0m  route chat" in capsys.readouterr().out
+
+
+def test_route_and_model_may_be_settled_on_the_command_line(scripted: ScriptedRouter, capsys: Capture) -> None:
+    args = ["--prompt", QUESTION, "--route", "creative_writing", "--model", "sandbox/text-generation-3"]
+    assert main([*args, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["route"], result["model"]) == ("creative_writing", "sandbox/text-generation-3")
+    assert scripted.asked == []
+    assert main(["--prompt", QUESTION, "--route", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_descriptions_of_routes_are_wrapped_to_the_terminal(tmp_path: Path) -> None:
+    shown = plain(shown_on_terminal(command("--list-routes"), tmp_path, columns=60))
+    described = [line for line in shown.split("\n") if re.match(r" {4}[^ -]", line)]
+    assert len(described) > 20
+    assert max(map(len, described)) <= 60

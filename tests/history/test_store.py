@@ -1,0 +1,876 @@
+"""History in a store: LangGraph's in-memory one and a real PostgreSQL."""
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
+from langgraph.store.postgres import PostgresStore
+
+from omni_router import Services, build_graph
+from omni_router.cli import main
+from omni_router.config.environment import Environment
+from omni_router.config.route_file import RouteFile
+from omni_router.decisions.feedback import give_feedback
+from omni_router.errors import ConfigurationError, HistoryUnreachable
+from omni_router.history import History, Use, Verdict
+from omni_router.history.cooldowns import write_time
+from omni_router.history.file import FileHistory
+from omni_router.history.postgresql import PostgreSQL
+from omni_router.history.store import StoreHistory
+from omni_router.history.store_items import KEEP, MERGED, Key
+from omni_router.history.usage import MAX_MODELS
+from omni_router.services.history import open_history
+from omni_router.storage.store_link import Link
+from tests.conftest import ScriptedRouter
+from tests.support.calls import Compiled, ask
+from tests.support.postgres import hanging, postgresql
+
+NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
+TEXT = "sandbox/text-generation-1"
+SECRET = "not-to-be-shown"
+ROOT = ("omni_router",)
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    with postgresql() as found:
+        yield found
+
+
+@pytest.fixture
+def postgres(address: str) -> Iterator[BaseStore]:
+    """A store on the real server, empty."""
+    store = PostgreSQL(address)
+    for item in store.search(ROOT, limit=100_000):
+        store.delete(item.namespace, item.key)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["memory", "PostgreSQL"])
+def store(request: pytest.FixtureRequest) -> BaseStore:
+    return InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
+
+
+class Clock:
+    def __init__(self, at: datetime = NOW) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def use(model: str = "acme/m1", outcome: Any = None, route: str = "chat", at: datetime = NOW, **more: Any) -> Use:
+    return Use(route, model, "why", write_time(at), outcome, **{"seconds": 1.0, **more})
+
+
+def writer(store: BaseStore, clock: Callable[[], datetime] | None = None) -> StoreHistory:
+    return StoreHistory(lambda: store, now=clock or Clock())
+
+
+def seen(store: BaseStore, route: str = "chat", clock: Callable[[], datetime] | None = None) -> dict[str, Any]:
+    """What a process sees that just started."""
+    return {record["id"]: record for record in writer(store, clock).models(route)}
+
+
+def items(store: BaseStore) -> dict[Key, Any]:
+    return {Key.of(item): item.value for item in store.search((*ROOT, "history"), limit=100_000)}
+
+
+# ---- what both kinds of history do
+
+
+@pytest.fixture(params=["file", "memory", "PostgreSQL"])
+def history(request: pytest.FixtureRequest, tmp_path: Path) -> History:
+    if request.param == "file":
+        path = tmp_path / "route_config.json"
+        path.write_text(json.dumps([{"name": name, "description": name} for name in ("chat", "code")]))
+        return FileHistory(RouteFile(path))
+    return writer(InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres"))
+
+
+def test_uses_are_counted_at_once(history: History) -> None:
+    for outcome in (None, None, "malformed_answer", "overloaded"):
+        assert history.record(use(outcome=outcome))
+    [record] = history.models("chat")
+    assert (record["uses"], record["successes"], record["failures"]) == (4, 2, {"malformed_answer": 1})
+    assert record["last_failure"]["kind"] == "malformed_answer"
+    assert len(record["recent"]) == 4
+    assert history.models("CHAT") == history.models("chat")
+    assert history.models("code") in ((), [])
+
+
+def test_a_failure_adds_no_model_but_cools_it_down(history: History) -> None:
+    assert history.record(use("acme/new", "overloaded", at=datetime.now(timezone.utc))) is None
+    assert list(history.models("chat")) == []
+    assert [wait["kind"] for wait in history.cooling()["acme/new"]] == ["overloaded"]
+    history.record(use("acme/new", at=datetime.now(timezone.utc)))
+    assert not history.cooling().get("acme/new")
+
+
+def test_verdicts_count_and_teach(history: History) -> None:
+    history.record(use())
+    assert history.judge(Verdict("chat", "acme/m1", "good", text="hello there"))
+    assert history.judge(Verdict("chat", "acme/m1", "bad"))
+    assert history.judge(Verdict("chat", "acme/unknown", "bad")) is None
+    [record] = history.models("chat")
+    assert (record["good"], record["bad"]) == (1, 1)
+    assert list(history.examples("chat")) == ["hello there"]
+    assert history.judge(Verdict("chat", "acme/m1", "should_be", "code", "hello there"))
+    assert (list(history.examples("chat")), list(history.examples("code"))) == ([], ["hello there"])
+
+
+def test_other_learns_what_no_route_serves(history: History) -> None:
+    history.record(use())
+    assert history.judge(Verdict("chat", "acme/m1", "good", text="open the garage"))
+    assert history.judge(Verdict("chat", "acme/m1", "should_be", "other", "open the garage"))
+    assert (list(history.examples("chat")), list(history.examples("Other"))) == ([], ["open the garage"])
+    assert {"name": "other", "models": [], "learned": ["open the garage"]} in history.export()
+    assert history.judge(Verdict("other", "", "should_be", "code", "open the garage"))
+    assert (list(history.examples("other")), list(history.examples("code"))) == ([], ["open the garage"])
+    assert history.judge(Verdict("other", "", "good", text="lock the door"))
+    assert list(history.examples("other")) == ["lock the door"]
+
+
+def test_what_other_learned_is_lifted(history: History) -> None:
+    exported: Any = [{"name": "other", "models": [], "learned": ["open the garage"]}]
+    assert history.lift(exported) == 1
+    assert history.lift(exported) == 0
+    assert list(history.examples("other")) == ["open the garage"]
+
+
+def test_a_file_makes_an_entry_of_other_only_for_an_example(tmp_path: Path) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([{"name": "chat", "description": "chat", "models": ["acme/m1"]}]))
+    history = FileHistory(RouteFile(path))
+    nothing: Any = [{"name": "other", "models": [], "learned": []}]
+    history.judge(Verdict("chat", "acme/m1", "good", text=" "))
+    assert history.judge(Verdict("chat", "acme/m1", "should_be", "other", " ")) is None
+    assert history.lift(nothing) == 0
+    assert [entry["name"] for entry in json.loads(path.read_text())] == ["chat"]
+    history.judge(Verdict("chat", "acme/m1", "should_be", "other", "open the garage"))
+    assert json.loads(path.read_text())[1:] == [{"name": "other", "learned": ["open the garage"]}]
+
+
+def test_a_sandbox_model_is_refused_outside_the_sandbox(history: History) -> None:
+    assert history.record(use(TEXT)) is None
+    assert list(history.models("chat")) == []
+
+
+def test_lifting_twice_changes_nothing_and_keeps_the_higher_counts(history: History) -> None:
+    for _ in range(3):
+        history.record(use())
+    history.judge(Verdict("chat", "acme/m1", "good", text="hello"))
+    exported = history.export()
+    assert history.lift(exported) == 0
+    more: Any = [
+        {"name": "chat", "models": [{"id": "acme/m1", "uses": 9, "successes": 8}, "acme/m2"], "learned": ["hi"]}
+    ]
+    assert history.lift(more) == 3
+    assert history.lift(more) == 0
+    assert history.lift(exported) == 0
+    records = {record["id"]: record for record in history.models("chat")}
+    assert (records["acme/m1"]["uses"], records["acme/m1"]["successes"], records["acme/m1"]["good"]) == (9, 8, 1)
+    assert list(history.examples("chat")) == ["hello", "hi"]
+
+
+# ---- many writers
+
+
+def test_what_one_writer_wrote_another_adds_to(store: BaseStore) -> None:
+    first, second = writer(store), writer(store)
+    first.record(use())
+    second.record(use())
+    second.record(use(outcome="not_found"))
+    record = seen(store)["acme/m1"]
+    assert (record["uses"], record["successes"], record["failures"]) == (3, 2, {"not_found": 1})
+    assert len(items(store)) == 2
+
+
+def test_a_success_of_another_writer_takes_the_last_failure_away(store: BaseStore) -> None:
+    writer(store).record(use(at=NOW - timedelta(minutes=3)))
+    writer(store).record(use(outcome="not_found", at=NOW - timedelta(minutes=2)))
+    assert seen(store)["acme/m1"]["last_failure"]["kind"] == "not_found"
+    writer(store).record(use(at=NOW - timedelta(minutes=1)))
+    assert "last_failure" not in seen(store)["acme/m1"]
+
+
+def test_other_writers_are_seen_within_seconds_without_waiting(store: BaseStore) -> None:
+    reader = writer(store)
+    assert not reader.models("chat")
+    writer(store).record(use())
+    end = time.monotonic() + 10
+    while not reader.models("chat"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_an_example_that_another_writer_takes_back_is_gone(store: BaseStore) -> None:
+    writer(store).judge(Verdict("chat", "acme/m1", "good", text="hello"))
+    later = Clock(NOW + timedelta(minutes=1))
+    writer(store, later).judge(Verdict("chat", "acme/m1", "should_be", "code", "hello"))
+    fresh = writer(store, later)
+    assert (list(fresh.examples("chat")), list(fresh.examples("code"))) == ([], ["hello"])
+
+
+def test_a_failure_counts_for_a_model_that_only_others_have_used(store: BaseStore) -> None:
+    writer(store).record(use())
+    second = writer(store)
+    assert second.record(use(outcome="not_found"))
+    assert second.record(use("acme/nobodys", "not_found")) is None
+    assert second.judge(Verdict("chat", "acme/m1", "bad"))
+    record = seen(store)["acme/m1"]
+    assert (record["uses"], record["failures"], record["bad"]) == (2, {"not_found": 1}, 1)
+    assert set(seen(store)) == {"acme/m1"}
+
+
+def test_a_model_that_fails_here_is_left_alone_everywhere_until_it_answers(store: BaseStore) -> None:
+    writer(store).record(use())
+    writer(store).record(use(outcome="overloaded"))
+    assert [wait["kind"] for wait in writer(store).cooling()["acme/m1"]] == ["overloaded"]
+    writer(store).record(use())
+    assert not writer(store).cooling().get("acme/m1")
+
+
+def test_what_no_json_of_a_database_holds_is_stored_all_the_same(store: BaseStore) -> None:
+    history = writer(store)
+    for reason in ("a\0b", "half a \ud83d pair", "plain"):
+        assert history.record(dataclasses.replace(use(route="ro\0ute"), reason=reason))
+    assert seen(store, "ro\0ute")["acme/m1"]["uses"] == 3
+
+
+def test_a_route_offers_no_more_models_than_a_file_would(store: BaseStore) -> None:
+    for start in (0, MAX_MODELS):
+        history = writer(store)
+        for number in range(start, start + MAX_MODELS):
+            history.record(use(f"acme/m{number}", at=NOW + timedelta(seconds=number)))
+    assert set(seen(store)) == {f"acme/m{number}" for number in range(MAX_MODELS, 2 * MAX_MODELS)}
+
+
+def test_recall_does_not_grow_with_writers_and_days() -> None:
+    store = InMemoryStore()
+    for day in range(60):
+        clock = Clock(NOW - timedelta(days=day))
+        for _ in range(16 if day < 2 else 1):
+            history = writer(store, clock)
+            for number in range(4):
+                history.record(use(f"acme/m{number}", at=clock.at))
+    history = writer(store)
+    assert sum(record["uses"] for record in history.models("chat")) == (58 + 2 * 16) * 4
+    times = []
+    for _ in range(200):
+        start = time.perf_counter()
+        history.models("chat")
+        history.cooling()
+        times.append(time.perf_counter() - start)
+    assert sorted(times)[100] < 0.0005
+
+
+_WRITER = """
+import sys
+from omni_router.history import Use
+from omni_router.history.postgresql import PostgreSQL
+from omni_router.history.store import StoreHistory
+database = PostgreSQL(sys.argv[1])
+history = StoreHistory(lambda: database)
+for number in range(int(sys.argv[2])):
+    assert history.record(Use("chat", f"acme/m{number % 5}", "why", "2026-06-15T12:00:00Z", seconds=1.0))
+"""
+
+
+def test_sixteen_processes_lose_none_of_their_uses(address: str, postgres: BaseStore) -> None:
+    command = [sys.executable, "-c", _WRITER, address, "50"]
+    processes = [subprocess.Popen(command) for _ in range(16)]
+    try:
+        assert [process.wait(timeout=120) for process in processes] == [0] * 16
+    finally:
+        for process in processes:
+            process.kill()
+    now = Clock(datetime.now(timezone.utc))
+    records = seen(postgres, clock=now)
+    assert sum(record["uses"] for record in records.values()) == 16 * 50
+    assert {name: record["successes"] for name, record in records.items()} == {f"acme/m{n}": 160 for n in range(5)}
+
+
+def test_processes_that_start_together_on_an_empty_database_set_it_up_once(address: str) -> None:
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty")
+    empty = address.replace("/postgres?", "/empty?")
+    processes = [subprocess.Popen([sys.executable, "-c", _WRITER, empty, "5"]) for _ in range(4)]
+    try:
+        assert [process.wait(timeout=60) for process in processes] == [0] * 4
+    finally:
+        for process in processes:
+            process.kill()
+    database = PostgreSQL(empty)
+    assert sum(r["uses"] for r in seen(database, clock=Clock(datetime.now(timezone.utc))).values()) == 4 * 5
+    database.close()
+
+
+def test_threads_of_one_writer_lose_nothing(store: BaseStore) -> None:
+    history = writer(store)
+
+    def work() -> None:
+        for _ in range(25):
+            assert history.record(use())
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen(store)["acme/m1"]["uses"] == 200
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_is_another_writer(tmp_path: Path) -> None:
+    store = InMemoryStore()
+    history = writer(store)
+    history.record(use())
+    child = os.fork()
+    if child == 0:  # a store in memory is copied: what matters is the name under which the child would write
+        try:
+            history.record(use())
+            (tmp_path / "child").write_text("\n".join(map(str, items(store))))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert len((tmp_path / "child").read_text().splitlines()) == 2
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_has_a_connection_of_its_own(postgres: BaseStore) -> None:
+    history = writer(postgres)
+    history.record(use())
+    children = []
+    for _ in range(3):
+        children.append(os.fork())
+        if children[-1] == 0:
+            lost = 100
+            try:
+                lost = sum(history.record(use()) is None for _ in range(20))
+            finally:
+                os._exit(lost)
+    assert all(history.record(use()) for _ in range(20))
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 3
+    assert seen(postgres)["acme/m1"]["uses"] == 1 + 4 * 20
+
+
+# ---- days
+
+
+def test_days_that_are_over_are_joined_and_say_the_same_as_before(store: BaseStore) -> None:
+    clock = Clock(NOW)
+    for day in range(2):
+        clock.at = NOW + timedelta(days=day)
+        for outcome in (None, "malformed_answer"):
+            writer(store, clock).record(use(at=clock.at))
+            writer(store, clock).record(use(outcome=outcome, at=clock.at))
+    before = seen(store, clock=clock)
+    assert len(items(store)) == 8
+    clock.at = NOW + timedelta(days=3)
+    after = seen(store, clock=clock)
+    assert after == before
+    assert [key.writer for key in items(store)] == [MERGED] * 2
+    assert seen(store, clock=clock) == after
+
+
+def test_yesterday_stays_as_it_is_for_those_whose_clock_is_behind(store: BaseStore) -> None:
+    writer(store).record(use())
+    assert seen(store, clock=Clock(NOW + timedelta(days=1)))
+    assert [key.writer == MERGED for key in items(store)] == [False]
+
+
+def test_a_half_done_joining_is_finished_and_counts_nothing_twice(store: BaseStore) -> None:
+    clock = Clock(NOW)
+    for _ in range(3):
+        writer(store, clock).record(use())
+    sources = items(store)
+    clock.at = NOW + timedelta(days=5)
+    before = seen(store, clock=clock)
+    assert len(items(store)) == 1
+    key, value = next(iter(sources.items()))
+    store.put((*ROOT, "history", key.day), key.name, value)  # as if it had not been deleted yet
+    assert seen(store, clock=clock) == before
+    assert [key.writer for key in items(store)] == [MERGED]
+
+
+def test_two_who_join_at_once_do_no_harm(store: BaseStore) -> None:
+    for _ in range(4):
+        writer(store).record(use())
+    clock = Clock(NOW + timedelta(days=4))
+    together = threading.Barrier(4)
+    found: list[int] = []
+
+    def read() -> None:
+        history = writer(store, clock)
+        together.wait(timeout=10)
+        found.append(history.models("chat")[0]["uses"])
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [4] * 4
+    assert seen(store, clock=clock)["acme/m1"]["uses"] == 4
+
+
+def test_what_is_older_than_ninety_days_is_let_go(store: BaseStore) -> None:
+    writer(store).record(use())
+    assert seen(store, clock=Clock(NOW + KEEP - timedelta(days=1)))
+    assert not seen(store, clock=Clock(NOW + KEEP + timedelta(days=1)))
+    assert items(store) == {}
+
+
+def test_a_process_that_lives_over_midnight_goes_on_counting(store: BaseStore) -> None:
+    clock = Clock(NOW)
+    history = writer(store, clock)
+    history.record(use())
+    clock.at += timedelta(days=1)
+    history.record(use(at=clock.at))
+    assert history.models("chat")[0]["uses"] == 2
+    assert seen(store, clock=clock)["acme/m1"]["uses"] == 2
+    assert {key.day for key in items(store)} == {"2026-06-15", "2026-06-16"}
+
+
+# ---- a store that is out of reach
+
+
+class Shaky(InMemoryStore):
+    down = False
+
+    def batch(self, ops: Any) -> Any:
+        if self.down:
+            raise OSError(f"cannot reach it with {SECRET}")
+        return super().batch(ops)
+
+
+def test_a_use_waits_while_the_store_is_out_of_reach(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni_router.storage.store_link.AGAIN", 0.0)
+    store = Shaky()
+    history = writer(store)
+    history.record(use())
+    store.down = True
+    assert history.record(use()) is None
+    assert history.record(use()) is None
+    assert history.models("chat")[0]["uses"] == 1
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert SECRET not in warnings[0]
+    store.down = False
+    assert history.record(use())
+    assert seen(store)["acme/m1"]["uses"] == 4
+
+
+def test_what_cannot_be_kept_for_later_is_refused_when_the_store_is_out_of_reach() -> None:
+    store = Shaky()
+    store.down = True
+    history = writer(store)
+    for action in (
+        lambda: history.judge(Verdict("chat", "acme/m1", "good")),
+        history.export,
+        lambda: history.lift([{"name": "chat", "models": ["acme/m1"]}]),
+    ):
+        with pytest.raises(HistoryUnreachable, match="does not answer") as raised:
+            action()
+        assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_cooldown_holds_here_while_the_store_is_out_of_reach() -> None:
+    store = Shaky()
+    history = writer(store)
+    store.down = True
+    assert history.record(use(outcome="overloaded")) is None
+    assert [wait["kind"] for wait in history.cooling()["acme/m1"]] == ["overloaded"]
+
+
+def test_a_connection_that_was_cut_is_made_anew_unnoticed(
+    address: str, postgres: BaseStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = writer(postgres)
+    history.record(use())
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    assert history.record(use())
+    assert seen(postgres)["acme/m1"]["uses"] == 2
+    assert not [record for record in caplog.records if record.name == "omni_router"]
+
+
+def test_a_server_that_hangs_is_hung_up_on_and_nobody_else_waits_for_it(
+    address: str, postgres: BaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections and never answers, as a stopped one does, or one behind a path that was lost."""
+    monkeypatch.setattr("omni_router.history.postgresql.DEADLINE", 1.5)
+    monkeypatch.setattr("omni_router.history.postgresql.PATIENCE", 2)
+    monkeypatch.setattr("omni_router.storage.store_link.PATIENCE", 0.2)
+    database = PostgreSQL(address)
+    history = writer(database)
+    assert history.record(use())
+    with ThreadPoolExecutor(2) as pool, hanging(address):
+        first = pool.submit(history.record, use())
+        wait([first], timeout=0.1)
+        beside = pool.submit(lambda: [history.record(use()) for _ in range(20)])
+        assert beside.result(timeout=60) == [None] * 20
+        assert first.result(timeout=60) is None
+        assert history.models("chat")[0]["uses"] == 1, "what is known of it is read"
+        with pytest.raises(HistoryUnreachable):
+            history.export()
+    replica = history._replica()
+    replica.link._again_at = float("-inf")  # what a pause later would be
+    assert history.record(use())
+    assert seen(postgres)["acme/m1"]["uses"] == 23
+    database.close()
+
+
+def test_whoever_waits_in_vain_notes_it_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.storage.store_link.PATIENCE", 0.05)
+    link, talks = Link(InMemoryStore()), list[None]()
+    hangs, may_end = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        assert may_end.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        talking = pool.submit(link.attempt, hang)
+        assert hangs.wait(30)
+        try:
+            link.attempt(lambda: talks.append(None))
+            assert link.down
+        finally:
+            may_end.set()
+        talking.result()
+    assert talks == []
+
+
+def test_what_waits_for_a_store_is_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.storage.store_link.AGAIN", 0.0)
+    store = Shaky()
+    history = writer(store)
+    history.record(use("acme/known"))
+    store.down = True
+    for number in range(200):
+        history.record(use("acme/new" if number % 2 else "acme/known", "not_found" if number % 10 == 0 else None))
+    replica = history._replica()
+    assert (len(replica.waiting), len(replica.backlog)) == (0, 2)
+    store.down = False
+    assert history.record(use())
+    records = seen(store)
+    assert {name: record["uses"] for name, record in records.items()} == {
+        "acme/known": 101,
+        "acme/new": 100,
+        "acme/m1": 1,
+    }
+    assert records["acme/known"]["failures"] == {"not_found": 20}
+
+
+_ENDS_IN_TROUBLE = """
+import sys
+from omni_router.history import Use
+from omni_router.history.postgresql import PostgreSQL
+from omni_router.history.store import StoreHistory
+class Shaky(PostgreSQL):
+    down = True
+    def batch(self, ops):
+        if self.down:
+            raise OSError
+        return super().batch(ops)
+database = Shaky(sys.argv[1])
+history = StoreHistory(lambda: database)
+assert history.record(Use("chat", "acme/m1", "why", "2026-06-15T12:00:00Z")) is None
+database.down = False
+"""
+
+
+def test_what_waits_is_written_when_the_process_ends(address: str, postgres: BaseStore) -> None:
+    subprocess.run([sys.executable, "-c", _ENDS_IN_TROUBLE, address], check=True, timeout=60)
+    assert seen(postgres, clock=Clock(datetime.now(timezone.utc)))["acme/m1"]["uses"] == 1
+
+
+def test_a_store_that_lets_items_expire_keeps_these(address: str, postgres: BaseStore) -> None:
+    with PostgresStore.from_conn_string(address, ttl={"default_ttl": 5}) as store:
+        writer(store).record(use())
+    with psycopg.connect(address) as connection:
+        found = connection.execute("SELECT count(*), count(expires_at) FROM store WHERE prefix LIKE 'omni%'")
+        assert found.fetchone() == (1, 0)
+
+
+def test_a_server_that_is_not_there_costs_one_wait_and_no_run(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    where = f"postgresql://user:{SECRET}@/db?host={tmp_path}"
+    history = open_history(Environment(Path("x"), Path("y"), history=where), RouteFile(tmp_path / "none.json"))
+    start = time.monotonic()
+    assert not history.models("chat")
+    first = time.monotonic() - start
+    start = time.monotonic()
+    for _ in range(20):
+        assert not history.models("chat")
+        assert history.record(use()) is None
+    assert time.monotonic() - start < 1 < first + 1
+    assert SECRET not in caplog.text
+    assert SECRET not in repr(history)
+    assert SECRET not in repr(Environment(Path("x"), Path("y"), history=where))
+
+
+def test_an_address_that_cannot_be_read_is_refused_without_showing_it(tmp_path: Path) -> None:
+    where = f"postgresql://user:{SECRET}@ho st:port/db?what"
+    with pytest.raises(ConfigurationError, match="OMNI_HISTORY") as raised:
+        open_history(Environment(Path("x"), Path("y"), history=where), RouteFile(tmp_path / "none.json"))
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_missing_package_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delitem(sys.modules, "omni_router.history.postgresql")
+    monkeypatch.setitem(sys.modules, "langgraph.store.postgres", None)
+    with pytest.raises(ConfigurationError, match=r"\.\[postgres\]"):
+        open_history(Environment(Path("x"), Path("y"), history="postgresql://h/d"), RouteFile(tmp_path / "none.json"))
+
+
+def test_a_mistyped_address_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://USER@HOST/DATABASE") as raised:
+        Environment.read(variables={"OMNI_HISTORY": f"mysql://user:{SECRET}@host/db"})
+    assert SECRET not in str(raised.value)
+
+
+# ---- in the graph
+
+
+def with_store(services: Services) -> Services:
+    environment = Environment(Path("x"), Path("y"), history="store")
+    return dataclasses.replace(services, history=open_history(environment, services.policy))  # type: ignore[arg-type]
+
+
+def test_the_graphs_own_store_is_used(services: Services, router: ScriptedRouter, store: BaseStore) -> None:
+    router.choose("question_answering", TEXT)
+    graph: Compiled = build_graph(with_store(services)).compile(store=store)
+    events = list(graph.stream(ask("why?"), stream_mode="custom"))
+    assert events[-1] == {
+        "event": "recorded",
+        "route": "question_answering",
+        "model": TEXT,
+        "file": "the store of the graph",
+    }
+    router.choose("question_answering", None)
+    result = build_graph(with_store(services)).compile(store=store).invoke(ask("and now?"))
+    assert (result["decision"]["model"], result["decision"]["source"]) == (TEXT, "history")
+
+
+def test_the_graphs_own_store_is_used_under_async_forms(
+    services: Services, router: ScriptedRouter, address: str, postgres: BaseStore
+) -> None:
+    from langgraph.store.postgres import AsyncPostgresStore
+
+    router.choose("question_answering", TEXT)
+
+    async def run() -> Any:
+        async with AsyncPostgresStore.from_conn_string(address) as store:
+            graph: Compiled = build_graph(with_store(services)).compile(store=store)
+            return await asyncio.gather(*(graph.ainvoke(ask(f"why {n}?")) for n in range(5)))
+
+    results = asyncio.run(run())
+    assert [result["error"] for result in results] == [None] * 5
+    [value] = [item.value for item in postgres.search((*ROOT, "sandbox", "history"))]
+    assert value["models"][0]["uses"] == 5
+
+
+def test_a_verdict_after_the_run_reaches_the_graphs_store(
+    services: Services, router: ScriptedRouter, store: BaseStore
+) -> None:
+    router.choose("question_answering", TEXT)
+    services = with_store(services)
+    result = build_graph(services).compile(store=store).invoke(ask("why?"))
+    assert give_feedback(result, "good", services=services) == "the store of the graph"
+    assert services.history.models("question_answering")[0]["good"] == 1
+
+
+def test_what_the_sandbox_simulates_does_not_reach_the_real_history(
+    services: Services, router: ScriptedRouter, store: BaseStore
+) -> None:
+    router.choose("question_answering", TEXT)
+    build_graph(with_store(services)).compile(store=store).invoke(ask("why?"))
+    assert items(store) == {}
+    assert store.search((*ROOT, "sandbox"))
+
+
+def test_a_graph_without_a_store_says_what_to_do(services: Services, router: ScriptedRouter) -> None:
+    router.choose("question_answering", TEXT)
+    with pytest.raises(ConfigurationError, match=r"compile\(store=...\)"):
+        build_graph(with_store(services)).compile().invoke(ask("why?"))
+
+
+# ---- evaluated with
+
+
+@pytest.fixture
+def requests(route_config: Path, tmp_path: Path, router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Requests to evaluate the scripted router on, under a policy that has learned something in its file as well."""
+    chat = {"name": "chat", "description": "small talk", "examples": ["hi"], "learned": ["of the file"]}
+    other = {"name": "other", "examples": ["nonsense"]}
+    route_config.write_text(json.dumps([chat, {"name": "code", "description": "programs"}, other]))
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, token, learning: router)
+    router.choose("chat")
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"text": "howdy", "route": "chat"}\n')
+    return path
+
+
+def taught(router: ScriptedRouter) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    [(_, offered)] = router.asked
+    router.asked.clear()
+    return [(route.name, route.examples, route.counterexamples) for route in offered]
+
+
+def test_an_evaluation_offers_what_the_graph_would_offer_from_the_store(  # noqa: PLR0913, PLR0917 (fixtures)
+    services: Services,
+    router: ScriptedRouter,
+    address: str,
+    postgres: BaseStore,
+    requests: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    history = StoreHistory(lambda: postgres)
+    for said, text in (("Chat", "howdy"), ("code", "sort it"), ("code", "in Go"), ("other", "asdf")):
+        history.judge(Verdict("other", "", "should_be", said, text))
+    build_graph(dataclasses.replace(services, history=history)).compile().invoke(ask("howdy"))
+    offered = taught(router)
+    assert [examples for _, examples, _ in offered] == [("hi", "howdy"), ("sort it", "in Go")]
+    assert {counterexamples for *_, counterexamples in offered} == {("nonsense", "asdf")}
+    monkeypatch.setenv("OMNI_HISTORY", address)
+    assert main(["eval", str(requests), "--policy", "route_config.json", "--json"]) == 0
+    assert taught(router) == offered
+    assert "examples include 1 request" in json.loads(capsys.readouterr().out)["notes"][0]
+
+
+def test_an_evaluation_without_the_store_of_a_host_says_so_and_goes_on(
+    router: ScriptedRouter, requests: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNI_HISTORY", "store")
+    assert main(["eval", str(requests), "--router", "semantic,arch", "--json"]) == 0
+    captured = capsys.readouterr()
+    [told] = [line for line in captured.err.splitlines() if "OMNI_HISTORY=store" in line]
+    assert "left out" in told
+    assert len(captured.out.splitlines()) == 1
+    router.asked.pop()
+    assert taught(router) == [("chat", ("hi",), ("nonsense",)), ("code", (), ("nonsense",))]
+
+
+def test_an_evaluation_takes_what_the_file_has_learned(router: ScriptedRouter, requests: Path) -> None:
+    assert main(["eval", str(requests)]) == 0
+    assert taught(router)[0] == ("chat", ("hi", "of the file"), ("nonsense",))
+
+
+def test_an_evaluation_without_the_database_it_should_have_is_none(
+    requests: Path, router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNI_HISTORY", f"postgresql://me:{SECRET}@/db?host=/nowhere")
+    assert main(["eval", str(requests)]) == 2
+    told = capsys.readouterr()
+    assert "does not answer" in told.err
+    assert SECRET not in told.err + told.out
+    assert router.asked == []
+
+
+# ---- from file to store and back
+
+
+def test_history_moves_from_file_to_store_and_back(
+    address: str, postgres: BaseStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text(json.dumps([{"name": name, "description": name} for name in ("chat", "code")]))
+    history = FileHistory(RouteFile(path))
+    for number in range(12):
+        history.record(use(f"acme/m{number % 3}", "malformed_answer" if number == 11 else None))
+    history.record(use("acme/m9:novita".partition(":")[0], route="code"))
+    history.judge(Verdict("chat", "acme/m1", "good", text="hello"))
+    moved = tmp_path / "moved.json"
+    assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
+    assert "4 models and 1 examples" in capsys.readouterr().out
+    for _ in range(2):
+        assert main(["--history-import", str(moved), "--route-config", str(path), "--history", address]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"5 of 5 models and examples of {moved} were new or had higher counts"
+    assert second == f"nothing new: all 5 models and examples of {moved} are already here"
+    back = tmp_path / "back.json"
+    assert main(["--history-export", str(back), "--route-config", str(path), "--history", address]) == 0
+    exported = json.loads(back.read_text())
+    assert sorted(exported, key=lambda e: e["name"]) == sorted(json.loads(moved.read_text()), key=lambda e: e["name"])
+    before = path.read_bytes()
+    assert main(["--history-import", str(back), "--route-config", str(path)]) == 0
+    assert path.read_bytes() == before, "what came back tells nothing new"
+
+
+def test_an_import_says_what_was_new_what_was_here_and_what_has_no_route(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, other, moved = (tmp_path / name for name in ("route_config.json", "other.json", "moved.json"))
+    path.write_text(json.dumps([{"name": name, "description": name, "models": ["acme/named"]} for name in "abc"]))
+    history = FileHistory(RouteFile(path))
+    history.record(use("acme/m1", route="a"))
+    history.judge(Verdict("a", "acme/m1", "good", text="  hello  "))
+
+    def imported(*, into: Path) -> list[str]:
+        capsys.readouterr()
+        assert main(["--history-import", str(moved), "--route-config", str(into)]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
+    before = path.read_bytes()
+    assert imported(into=path) == [f"nothing new: all 5 models and examples of {moved} are already here"]
+    assert path.read_bytes() == before, "nothing is counted twice"
+    history.record(use("acme/m1", route="a"))
+    assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
+    path.write_bytes(before)
+    assert imported(into=path) == [f"1 of 5 models and examples of {moved} were new or had higher counts"]
+    other.write_text('[{"name": "A", "description": "a", "models": ["acme/named"]}]')
+    assert imported(into=other) == [
+        f"2 of {moved} were not taken: the policy lacks their route, or it has no room",
+        f"2 of 5 models and examples of {moved} were new or had higher counts",
+    ]
+    other.write_text('[{"name": "d", "description": "d"}]')
+    assert imported(into=other)[-1] == f"nothing new: {moved} holds nothing for a route of this policy"
+
+
+def test_an_export_does_not_replace_the_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "route_config.json"
+    path.write_text('[{"name": "chat", "description": "small talk"}]')
+    assert main(["--history-export", str(path), "--route-config", str(path)]) == 2
+    assert "policy in use" in capsys.readouterr().err
+    assert "small talk" in path.read_text()
+
+
+@pytest.mark.parametrize("content", ["nonsense", "{}", '[{"description": "no name"}]'])
+def test_a_file_that_is_no_history_is_refused_by_name(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = tmp_path / "given.json"
+    given.write_text(content)
+    assert main(["--history-import", str(given)]) == 2
+    assert str(given) in capsys.readouterr().err
+
+
+def test_the_command_line_has_no_store_of_a_host(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--history-export", str(tmp_path / "x.json"), "--history", "store"]) == 2
+    assert "OMNI_HISTORY" in capsys.readouterr().err

@@ -1,0 +1,192 @@
+"""What clients send beside a prompt: what is passed on, what is ignored and named, and settings of a single run."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from openai import OpenAI
+
+from omni_router import Services, Settings
+from omni_router._sandbox import Sandbox
+from tests.conftest import ScriptedRouter
+from tests.support.openai_server import TEXT, openai_server, scripted
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
+
+QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
+PASSED_ON: dict[str, Any] = {
+    "frequency_penalty": 0.5,
+    "presence_penalty": 0.25,
+    "top_k": 40,
+    "min_p": 0.05,
+    "repetition_penalty": 1.1,
+    "chat_template_kwargs": {"enable_thinking": False},
+}
+HARMLESS: dict[str, Any] = {
+    "user": "ada",
+    "store": True,
+    "metadata": {"a": "b"},
+    "reasoning_effort": "low",
+    "parallel_tool_calls": False,
+    "service_tier": "auto",
+    "num_ctx": 4096,
+}
+
+
+@pytest.fixture
+def url(services: Services, router: ScriptedRouter) -> Iterator[str]:
+    router.choose("question_answering", TEXT)
+    with openai_server(services) as url:
+        yield url
+
+
+def post(
+    url: str, path: str = "chat/completions", headers: dict[str, str] | None = None, **body: Any
+) -> httpx.Response:
+    given = {"model": "omni", "messages": QUESTION, **body}
+    return httpx.post(f"{url}/{path}", json=given, headers=headers)
+
+
+def sent(sandbox: Sandbox) -> list[dict[str, Any]]:
+    return [record.parameters for record in sandbox.requests if record.method == "POST"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_sampling_parameters_reach_the_provider(url: str, sandbox: Sandbox, *, stream: bool) -> None:
+    told = post(url, stream=stream, **PASSED_ON)
+    assert told.status_code == 200
+    assert "x-omni-ignored" not in told.headers
+    [parameters] = sent(sandbox)
+    assert {name: parameters.get(name) for name in PASSED_ON} == PASSED_ON
+
+
+def test_values_that_ask_for_nothing_are_not_sent_and_not_named(url: str, sandbox: Sandbox) -> None:
+    neutral: dict[str, Any] = {
+        "n": 1,
+        "frequency_penalty": 0,
+        "presence_penalty": 0,
+        "top_k": -1,
+        "min_p": 0,
+        "repetition_penalty": 1,
+    }
+    told = post(url, **neutral, logit_bias={}, logprobs=False, top_p=None, user=None)
+    assert told.status_code == 200
+    assert "x-omni-ignored" not in told.headers
+    assert set(sent(sandbox)[0]) == {"model", "temperature", "stream"}
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "route"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_has_no_effect_is_ignored_and_named(url: str, path: str, *, stream: bool) -> None:
+    told = post(url, path, stream=stream, **HARMLESS)
+    assert told.status_code == 200
+    assert told.headers["x-omni-ignored"] == ", ".join(HARMLESS)
+
+
+def test_a_failure_names_it_too(url: str, sandbox: Sandbox) -> None:
+    sandbox.fail("payment_402")
+    told = post(url, temprature=1)
+    assert (told.status_code, told.headers["x-omni-ignored"]) == (402, "temprature")
+
+
+def test_names_of_any_kind_and_number_fit_into_the_header(url: str) -> None:
+    strange: dict[str, Any] = {f"ключ,\n{number}": number for number in range(10_000)}
+    told = post(url, **strange)
+    assert told.status_code == 200
+    assert told.headers["x-omni-ignored"].startswith("%D0%BA%D0%BB%D1%8E%D1%87%2C%0A0, ")
+    assert len(told.headers["x-omni-ignored"]) < 2000
+
+
+def test_logit_bias_is_for_a_model_that_was_named(url: str, sandbox: Sandbox) -> None:
+    bias = {"42": -100}
+    assert post(url, logit_bias=bias).headers["x-omni-ignored"] == "logit_bias"
+    assert "x-omni-ignored" not in post(url, logit_bias=bias, model=TEXT).headers
+    assert [parameters.get("logit_bias") for parameters in sent(sandbox)] == [None, bias]
+
+
+def test_what_a_provider_refuses_is_left_out_and_named(url: str, sandbox: Sandbox) -> None:
+    sandbox.fail("bad_request_400")
+    told = post(url, top_k=40, user="ada")
+    assert told.status_code == 200
+    assert told.headers["x-omni-ignored"] == "user, top_k"
+    assert told.json()["omni"]["ignored"] == ["user", "top_k"]
+    assert [attempt["model"] for attempt in told.json()["omni"]["attempts"]] == [TEXT]
+
+
+def test_a_stream_names_what_a_provider_refuses_in_its_last_piece(url: str, sandbox: Sandbox) -> None:
+    sandbox.fail("bad_request_400")
+    with OpenAI(base_url=url, api_key="none") as client:
+        body = {"top_k": 40}
+        pieces: Any = list(
+            client.chat.completions.create(model="omni", messages=QUESTION, stream=True, extra_body=body)
+        )
+    assert pieces[-1].omni["ignored"] == ["top_k"]
+    assert "Simulated answer" in "".join(piece.choices[0].delta.content or "" for piece in pieces)
+
+
+def test_a_lone_system_message_is_the_request(services: Services, router: ScriptedRouter) -> None:
+    from langchain_core.messages import AIMessageChunk
+
+    router.choose("question_answering", TEXT)
+    serving, inference = scripted(services, [AIMessageChunk(content="The moon.")])
+    with openai_server(serving) as url:
+        system = [{"role": "system", "content": text} for text in ("Be brief.", "How do tides work?")]
+        assert post(url, messages=system).json()["choices"][0]["message"]["content"] == "The moon."
+    _, messages, _ = inference.asked[0]
+    assert [(message.type, message.text) for message in messages] == [
+        ("system", "Be brief."),
+        ("human", "How do tides work?"),
+    ]
+    assert router.asked[0][0][-1]["content"] == "How do tides work?"
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "route"])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"x-omni-fallback-route": "question_answering"}, {}),
+        ({"X-Omni-Fallback-Route": "Question%5Fanswering"}, {}),
+        ({}, {"omni_fallback_route": "question_answering"}),
+        ({"x-omni-fallback-route": "cooking"}, {"omni_fallback_route": "question_answering"}),
+        ({"x-omni-fallback-route": "question_answering"}, {"omni_fallback_route": None}),
+    ],
+)
+def test_a_request_may_name_its_fallback_route(
+    url: str, router: ScriptedRouter, path: str, headers: dict[str, str], body: dict[str, Any]
+) -> None:
+    router.choose("other")
+    told = post(url, path, headers, **body)
+    assert told.status_code == 200
+    assert told.headers["x-omni-route"] == "question_answering"
+    assert "x-omni-ignored" not in told.headers
+
+
+def test_without_one_the_fallback_of_the_graph_holds(services: Services, router: ScriptedRouter) -> None:
+    router.choose("other")
+    with openai_server(services, Settings(fallback_route="summarization")) as url:
+        assert post(url).headers["x-omni-route"] == "summarization"
+        named = post(url, omni_fallback_route="question_answering")
+    assert named.headers["x-omni-route"] == "question_answering"
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "route"])
+@pytest.mark.parametrize(
+    ("header", "value", "says"),
+    [
+        (
+            "x-omni-fallback-route",
+            "cooking",
+            "x-omni-fallback-route is 'cooking': allowed are none, casual_conversation, ",
+        ),
+        ("x-omni-fallback-route", "", "x-omni-fallback-route is ''"),
+        ("x-omni-route", "code_generation", "Unknown header: 'x-omni-route'. Allowed are x-omni-fallback-route"),
+    ],
+)
+def test_a_header_that_cannot_be_used_is_named_with_what_can(
+    url: str, path: str, header: str, value: str, says: str
+) -> None:
+    told = post(url, path, {header: value})
+    assert told.status_code == 400
+    assert told.json()["error"]["param"] == header
+    assert says in told.json()["error"]["message"]

@@ -1,0 +1,152 @@
+"""The LangGraph dev server, started for real and driven with its SDK."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph_sdk import get_client, get_sync_client
+from langgraph_sdk.client import SyncLangGraphClient
+
+from tests.support.dev_server import dev_server
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
+
+LATENCY = 1.0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[str]:
+    with dev_server(folder, OMNI_SANDBOX_LATENCY=str(LATENCY)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def sdk(url: str) -> Iterator[SyncLangGraphClient]:
+    with get_sync_client(url=url) as sdk:
+        sdk.runs.wait(None, "omni_router", input=asking("hello there"))  # the router loads now
+        yield sdk
+
+
+def asking(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+def test_wait_gives_the_output(sdk: SyncLangGraphClient, folder: Path) -> None:
+    result: Any = sdk.runs.wait(None, "omni_router", input=asking("Who discovered penicillin?"))
+    assert result["decision"]["route"] == "question_answering"
+    assert result["decision"]["model"].startswith("sandbox/text-generation-")
+    assert result["error"] is None
+    recorded = json.loads((folder / "outputs" / "sandbox" / "route_config.json").read_text())
+    assert any(entry["name"] == "question_answering" and entry["models"] for entry in recorded)
+
+
+def test_streams_of_values_tokens_and_events(sdk: SyncLangGraphClient) -> None:
+    parts = list(
+        sdk.runs.stream(
+            None,
+            "omni_router",
+            input=asking("Who discovered penicillin?"),
+            stream_mode=["values", "messages-tuple", "custom"],
+        )
+    )
+    events = [part.event for part in parts]
+    assert {"values", "messages", "custom"} <= set(events)
+    assert events.index("custom") < events.index("messages"), "the decision comes before the first token"
+    assert events.count("messages") > 3
+
+
+def test_a_thread_keeps_its_messages_and_nothing_else_of_a_turn(sdk: SyncLangGraphClient) -> None:
+    thread = sdk.threads.create()["thread_id"]
+    sdk.runs.wait(thread, "omni_router", input=asking("Paint a picture of a red fox in the snow"))
+    second: Any = sdk.runs.wait(thread, "omni_router", input=asking("Thanks! How are you today?"))
+    assert len(second["messages"]) == 4
+    assert second["artifacts"] == []
+    assert len(second["attempts"]) == 1
+    assert sdk.threads.get_state(thread)["values"]["previous"]["route"] == "image_generation"  # type: ignore[call-overload]
+
+
+def test_schemas_have_the_keys_and_studio_its_form(sdk: SyncLangGraphClient) -> None:
+    assistant = sdk.assistants.search(graph_id="omni_router")[0]["assistant_id"]
+    schemas: Any = sdk.assistants.get_schemas(assistant)
+    assert set(schemas["input_schema"]["properties"]) == {"messages"}
+    assert set(schemas["output_schema"]["properties"]) == {"messages", "decision", "attempts", "artifacts", "error"}
+    assert "max_models" in schemas["context_schema"]["properties"]
+
+
+def test_context_reaches_the_run(sdk: SyncLangGraphClient) -> None:
+    result: Any = sdk.runs.wait(
+        None, "omni_router", input=asking("Who discovered penicillin?"), context={"skip_specialists": True}
+    )
+    assert result["attempts"] == []
+    assert result["decision"]["model"]
+
+
+def test_the_router_graphs_errors_are_readable(sdk: SyncLangGraphClient) -> None:
+    result: Any = sdk.runs.wait(None, "omni_router", input={"messages": []}, raise_error=False)
+    assert "nothing to answer" in json.dumps(result)
+
+
+@pytest.mark.parametrize("mode", ["wait", "stream"])
+def test_stop_iteration_is_retried_once_and_the_server_goes_on(
+    sdk: SyncLangGraphClient, mode: str, folder: Path
+) -> None:
+    number = 7  # the catalog gets no answer about it, and the client is told that nobody serves it
+    prompt = f"Paint a picture of a lighthouse, {mode}"
+    history = folder / "outputs" / "sandbox" / "route_config.json"
+    entries = json.loads(history.read_text())
+    painting = next(entry for entry in entries if entry["name"] == "image_generation")
+    painting["models"] = [{"id": f"sandbox/text-to-image-{number}", "last_used": "2999-01-01T00:00:00Z"}]
+    history.write_text(json.dumps(entries))
+    history.with_name(".route_config.json.cooling").unlink(missing_ok=True)  # what failed lately is not called first
+    if mode == "wait":
+        result: Any = sdk.runs.wait(None, "omni_router", input=asking(prompt))
+    else:
+        result = list(sdk.runs.stream(None, "omni_router", input=asking(prompt), stream_mode="values"))[-1].data
+    unserved = [a for a in result["attempts"] if a["model"].endswith("-7")]
+    assert [attempt["outcome"] for attempt in unserved] == ["no_provider", "no_provider"]
+    after: Any = sdk.runs.wait(None, "omni_router", input=asking("Who discovered penicillin?"))
+    assert after["error"] is None
+
+
+def test_ten_one_second_runs_take_about_one_second_of_waiting(url: str, sdk: SyncLangGraphClient) -> None:
+    async def ten() -> float:
+        async with get_client(url=url) as server:
+            start = time.perf_counter()
+            await asyncio.gather(
+                *(
+                    server.runs.wait(None, "omni_router", input=asking(f"Who discovered element {n}?"))
+                    for n in range(10)
+                )
+            )
+            return time.perf_counter() - start
+
+    assert asyncio.run(ten()) < 5 * LATENCY, "one after the other they take ten seconds"
+
+
+def test_no_token_in_what_the_server_keeps(folder: Path) -> None:
+    kept = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(".langgraph_api" in str(path) for path in kept)
+    assert [path for path in kept if b"hf_" in path.read_bytes()] == []
+
+
+def test_history_in_the_servers_own_store(tmp_path: Path) -> None:
+    with dev_server(tmp_path, OMNI_HISTORY="store") as url, get_sync_client(url=url) as server:
+        first: Any = server.runs.wait(None, "omni_router", input=asking("Who discovered penicillin?"))
+        assert first["error"] is None
+        found = server.store.search_items(("omni_router", "sandbox", "history"))["items"]
+        [models] = [item["value"]["models"] for item in found]
+        assert [(model["id"], model["uses"]) for model in models] == [(first["decision"]["model"], 1)]
+        again: Any = server.runs.wait(None, "omni_router", input=asking("Who discovered radium?"))
+        assert again["attempts"][0]["model"] == first["decision"]["model"]
+        [item] = server.store.search_items(("omni_router", "sandbox", "history"))["items"]
+        assert item["value"]["models"][0]["uses"] == 2
+    assert not (tmp_path / "outputs" / "sandbox" / "route_config.json").exists()

@@ -1,0 +1,52 @@
+"""The page answers under the names of this machine alone, and no page of elsewhere can use it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.browser import page_server
+
+pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
+
+PATHS = pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info", "/theme.css"])
+CALL = {"data": [], "fn_index": 0, "session_hash": "1"}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with page_server(tmp_path_factory.mktemp("page"), "--sandbox", OMNI_HOSTS="chat.example") as url:
+        yield url
+
+
+@PATHS
+def test_a_name_that_only_resolves_here_is_refused(url: str, path: str) -> None:
+    told = httpx.get(url + path, headers={"host": "evil.example:7860"})
+    assert (told.status_code, told.json()["error"]["code"]) == (421, "unknown_host")
+
+
+@PATHS
+@pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1:7860", "192.0.2.1", "chat.example"])
+def test_this_machine_addresses_and_what_was_named_are_served(url: str, path: str, host: str) -> None:
+    assert httpx.get(url + path, headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_a_page_of_elsewhere_cannot_use_it(url: str, origin: str) -> None:
+    headers = {"origin": origin, "content-type": "text/plain"}
+    told = httpx.post(f"{url}/gradio_api/queue/join", json=CALL, headers=headers)
+    assert (told.status_code, told.json()["error"]["code"]) == (403, "foreign_origin")
+    asks = {"origin": origin, "access-control-request-method": "POST"}
+    assert "access-control-allow-origin" not in httpx.options(f"{url}/gradio_api/queue/join", headers=asks).headers
+
+
+def test_its_own_page_can(url: str) -> None:
+    told = httpx.post(f"{url}/gradio_api/queue/join", json=CALL, headers={"origin": url})
+    assert told.status_code not in (403, 421)
+
+
+def test_a_name_that_cannot_be_one_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="OMNI_HOSTS holds 'http://x'"):  # noqa: SIM117
+        with page_server(tmp_path, "--sandbox", OMNI_HOSTS="http://x"):
+            pass

@@ -1,0 +1,285 @@
+"""The parts of the page that need no browser."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage
+
+from omni_router.cli import main
+from omni_router.cli.root import parse
+from omni_router.cli.ui import open_page
+from omni_router.config.routes import Route
+from omni_router.config.settings import Settings
+from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
+from omni_router.history.protocol import ModelRecord, Use
+from omni_router.services import Services
+from omni_router.ui.backend import Event
+from omni_router.ui.badge import badge, problem, safe
+from omni_router.ui.chat import Chat, Turn
+from omni_router.ui.feedback import judge
+from omni_router.ui.history import decisions_frame, routes_table, uses_frame
+from omni_router.ui.local import LocalBackend
+from omni_router.ui.start import check_free, open_server
+from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
+from tests.conftest import ScriptedRouter
+from tests.support.dev_server import free_port
+from tests.support.json_server import json_server
+
+TEXT = "sandbox/text-generation-1"
+DECISION: dict[str, Any] = {
+    "id": "3f9a", "route": "code_generation", "task": "text-generation", "model": "acme/coder", "provider": None,
+    "reason": "as scripted", "source": "router", "confidence": 0.93, "verified": True, "passed_over": [],
+}  # fmt: skip
+
+
+class Told:
+    """A backend that tells what a test wants told."""
+
+    keeps_feedback = True
+
+    def __init__(self, *events: Event, failing: Exception | None = None) -> None:
+        self.events, self.failing = events, failing
+
+    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
+        for event in self.events:
+            yield event
+        if self.failing:
+            raise self.failing
+
+    def forget(self, thread: str) -> None:
+        pass
+
+    def routes(self) -> Sequence[Route]:
+        return ()
+
+    def models(self, route: str) -> Sequence[ModelRecord]:
+        return ()
+
+    def examples(self, route: Route) -> int:
+        return 0
+
+    def judge(self, decision: dict[str, Any], verdict: str, text: str) -> str | None:
+        raise OmniRouterError("the store does not answer")
+
+
+def turn(backend: Any, request: Request, folder: Path) -> tuple[Chat, list[View]]:
+    async def run() -> list[View]:
+        return [view async for view in take_turn(chat, request, backend, folder, Settings())]
+
+    chat = Chat()
+    return chat, asyncio.run(run())
+
+
+def parts_of(chat: Chat) -> list[str]:
+    return [part if isinstance(part, str) else part.get("value") or part["path"] for part in chat.shown[-1]["content"]]
+
+
+@pytest.mark.parametrize("text", ["<b>", '" onclick="x', "${x}", "{{x}}", "a\n\nb", "&amp;"])
+def test_a_text_from_outside_is_harmless_in_html_and_in_templates(text: str) -> None:
+    assert not set('<>"${}\n') & set(safe(text))
+
+
+def test_a_badge_tells_route_model_source_and_confidence_and_why() -> None:
+    told = badge(
+        {**DECISION, "passed_over": [{"model": "acme/old", "why": "gone", "source": "history", "kind": None}]},
+        {"code_generation": [{"model": "acme/coder", "why": "number 1 in the catalog"}]},
+        [{"model": "acme/coder", "outcome": "overloaded", "seconds": 0.5}],
+        seconds=0.75,
+    )
+    line, table = told.split("</summary>")
+    assert all(word in line for word in ("code_generation", "acme/coder", "picked by the router", "93% sure"))
+    for word in ("as scripted", "number 1 in the catalog", "acme/old</code> gone", "overloaded", "0.25 s routing"):
+        assert word in table
+
+
+def test_nothing_but_what_is_known_is_in_a_badge() -> None:
+    told = badge({**DECISION, "route": None, "model": None, "task": None, "source": None, "confidence": None})
+    assert "no route" in told
+    assert "None" not in told
+
+
+def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
+    result: dict[str, Any] = {
+        "decision": DECISION,
+        "attempts": [],
+        "artifacts": [],
+        "error": None,
+        "answer": "Hi there",
+    }
+    backend = Told(Event("decision", DECISION), Event("token", "Hi "), Event("token", "there"), Event("result", result))
+    chat, views = turn(backend, Request("Hello"), tmp_path)
+    assert [view.taken for view in views] == [True] * len(views)
+    assert views[-1].ended
+    head, text = parts_of(chat)
+    assert "acme/coder" in head
+    assert text == "Hi there"
+    assert [made.text for made in chat.turns] == ["Hello"]
+
+
+def test_an_unexpected_failure_is_a_sentence_without_its_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    chat, views = turn(Told(failing=KeyError("secret")), Request("Hello"), tmp_path)
+    assert parts_of(chat) == [problem(UNEXPECTED)]
+    assert views[-1].ended
+    assert "secret" in caplog.text
+
+
+def test_a_run_that_cannot_be_made_tells_why(tmp_path: Path) -> None:
+    chat, _ = turn(Told(failing=OmniRouterError("the server is away")), Request("Hello"), tmp_path)
+    assert parts_of(chat) == [problem("The server is away")]
+    assert chat.turns == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (Request("  "), "prompt is empty"),
+        (Request("What is this?", address="garden.jpg"), "http:// or https://"),
+        (Request("What is this?", address="ftp://example.com/a.png"), "not the address of an image"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_and_stays_in_the_field(request_: Request, told: str, tmp_path: Path) -> None:
+    chat, [view] = turn(Told(), request_, tmp_path)
+    assert told in view.notice
+    assert not view.taken
+    assert chat.shown == []
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../notes.txt", "outputs/none.png", "/elsewhere/secret.png"])
+def test_no_file_but_a_picture_of_the_folder_is_shown(path: str, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    (tmp_path / "secret.png").write_bytes(b"not ours")
+    artifacts = [{"path": path, "mime_type": "image/png", "width": 1, "height": 1}]
+    result = {"decision": DECISION, "attempts": [], "artifacts": artifacts, "error": None, "answer": "saved"}
+    chat, _ = turn(Told(Event("result", result)), Request("Paint"), folder)
+    assert parts_of(chat)[1:] == ["saved"]
+
+
+def test_a_thread_goes_on_and_is_forgotten(services: Services, router: ScriptedRouter) -> None:
+    async def ask(text: str) -> dict[str, Any]:
+        *_, last = [event async for event in backend.stream("t", HumanMessage(text), Settings())]
+        return dict(last.data)
+
+    router.choose("question_answering")
+    backend = LocalBackend(services)
+    asyncio.run(ask("Who discovered radium?"))
+    assert len(asyncio.run(ask("And polonium?"))["messages"]) == 4
+    backend.forget("t")
+    backend.forget("t")
+    assert len(asyncio.run(ask("And again?"))["messages"]) == 2
+
+
+def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRouter) -> None:
+    router.choose("question_answering")
+    backend = LocalBackend(services)
+
+    async def run() -> dict[str, Any]:
+        *_, last = [event async for event in backend.stream("t", HumanMessage("Who was it?"), Settings())]
+        return dict(last.data)
+
+    result = asyncio.run(run())
+    assert result["decision"]["model"] in routes_table(backend)
+    assert uses_frame(backend).to_dict("records") == [{"route": "question_answering", "outcome": "answered", "uses": 1}]
+    chat = Chat(turns=[Turn("Who was it?", result)])
+    assert list(decisions_frame(chat)["decision"]) == ["1  question_answering"]
+    told = judge(chat, "translation", backend)
+    assert "example of <b>translation</b>" in told
+    assert services.history.examples("translation") == ("Who was it?",)
+
+
+def test_what_was_only_routed_or_failed_elsewhere_is_no_failure_in_the_plot(services: Services) -> None:
+    outcomes: list[tuple[ErrorKind | None, bool]] = [
+        (None, True),
+        ("malformed_answer", True),  # speaks against the model
+        ("rate_limited", True),  # does not
+        (None, False),  # only routed, or stopped before an answer
+    ]
+    for outcome, called in outcomes:
+        use = Use("translation", TEXT, "why", "2026-01-01T00:00:00Z", outcome, called)
+        assert services.history.record(use)
+    assert uses_frame(LocalBackend(services)).to_dict("records") == [
+        {"route": "translation", "outcome": "answered", "uses": 1},
+        {"route": "translation", "outcome": "failed", "uses": 1},
+        {"route": "translation", "outcome": "not counted", "uses": 2},
+    ]
+
+
+def test_a_verdict_that_cannot_be_kept_is_told() -> None:
+    assert "store does not answer" in judge(Chat(turns=[Turn("x", {"decision": DECISION})]), "good", Told())
+    assert "no answer to judge" in judge(Chat(), "good", Told())
+
+
+def test_warming_up_asks_the_router_about_a_request_of_nobody(services: Services, router: ScriptedRouter) -> None:
+    router.choose("question_answering")
+    LocalBackend(services).warm_up()
+    assert len(router.asked) == 1
+    assert services.history.export() == [] or all(not entry["models"] for entry in services.history.export())
+    router.says = ConfigurationError("no weights")
+    LocalBackend(services).warm_up()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--port", "0"], "'--port': 0 is not in the range 1<=x<=65535"),
+        (["--port", "http"], "'--port': 'http' is not a valid integer"),
+        (["--server", "http://127.0.0.1:1", "--sandbox"], "--sandbox cannot be given with --server"),
+        (["--server", "localhost"], "not the address of a server"),
+    ],
+)
+def test_flags_that_cannot_be_meant_are_told(flags: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ui", *flags]) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.enable_socket
+def test_an_address_that_is_none_of_this_machine_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="--port"):
+        check_free("192.0.2.1", 7860)
+
+
+def test_with_a_token_models_are_real_and_no_banner_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_real")
+    monkeypatch.setenv("OMNI_ROUTER", "semantic")
+    monkeypatch.setattr(LocalBackend, "warm_up", lambda _: None)
+    _, banner, folder = open_page(parse(["ui"]), None)
+    assert banner == ""
+    assert folder == Path("outputs")
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+@pytest.mark.parametrize(
+    ("ready", "sandbox"),
+    [
+        ([{"sandbox": None, "fails": None}, {"sandbox": True, "fails": None}], True),
+        ({"sandbox": False, "fails": None}, False),
+        ({"sandbox": None, "fails": "no policy"}, False),
+        ({"ready": True}, False),
+        ([[1]], False),
+    ],
+)
+def test_the_page_says_whether_its_server_simulates_models(ready: Any, *, sandbox: bool) -> None:
+    with json_server({"/ok": {"ok": True}, "/omni/ready": ready}) as server:
+        _, banner, _ = open_server(server, Path())
+    assert server in banner
+    assert ("simulated" in banner) is sandbox
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+def test_a_server_of_another_kind_is_named_before_the_page_opens() -> None:
+    with json_server({"/": {}}) as server, pytest.raises(ConfigurationError, match="is not a LangGraph server") as told:
+        open_server(server, Path())
+    assert server in str(told.value)
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+def test_a_server_that_is_down_is_named_before_the_page_opens() -> None:
+    server = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ConfigurationError, match=f"no LangGraph server answers at {server}.*make serve"):
+        open_server(server, Path())
