@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from omni_router.errors import OmniRouterError
 from omni_router.routers import Router
+from omni_router.routers.auto import AutoRouter
 from omni_router.selection.warm_up import warm_up
 from omni_router.server.graph_access import Compiled, services_of
 from omni_router.simulation import is_simulated
@@ -64,7 +65,9 @@ class Readiness:
 
 def name_of(router: Router) -> str:
     """Return the name of a router in OMNI_ROUTER; for `auto`, that of the router that it chose."""
-    chosen = getattr(router, "chosen", None) or router
+    chosen = router
+    if isinstance(router, AutoRouter) and router.chosen is not None:
+        chosen = router.chosen
     name = type(chosen).__name__.removesuffix("Router").casefold()
     return "endpoint" if name == "fallback" else name
 
