@@ -17,6 +17,8 @@ from omni_router.config.environment import Environment
 if TYPE_CHECKING:
     from langchain_core.messages import HumanMessage
 
+    from omni_router.events import Finished
+
 ANSWERED, FAILED = 0, 1
 
 
@@ -87,28 +89,30 @@ def _answer(
     answered = True
     for number, (query, message) in enumerate(turns, 1):
         transcript.begin(query, number, len(turns))
-        result = _follow(graph, message, transcript)
-        transcript.end(query, result)
-        has_model = bool(result.get("decision") and result["decision"]["model"])
-        answered &= not result.get("error") and (has_model or not only_route)
+        finished = _follow(graph, message, transcript)
+        transcript.end(query, finished)
+        result = finished.result
+        answered &= result.error is None and (result.model is not None or not only_route)
     return answered
 
 
-def _follow(graph: Any, message: "HumanMessage", transcript: Transcript) -> dict[str, Any]:
-    """Run the graph, show its events as they come, and return its final state.
+def _follow(graph: Any, message: "HumanMessage", transcript: Transcript) -> "Finished":
+    """Run the graph, show its events as they come, and return the last one."""
+    from omni_router.events import AttemptEnded, DecisionMade, Finished, Recorded, RouterReplied, Token, stream
 
-    This is the only place of the command line that knows the stream modes of LangGraph.
-    """
-    result: dict[str, Any] = {}
-    modes = ["custom", "values", *transcript.more_modes]
-    for mode, chunk in graph.stream({"messages": [message]}, stream_mode=modes):
-        if mode == "custom":
-            transcript.show_event(chunk)
-        elif mode == "messages":
-            transcript.show_token(*chunk)
-        elif mode == "values":
-            result = chunk
-            transcript.show_attempts(chunk.get("attempts") or [])
-        elif "route_request" in chunk:
-            transcript.show_router(chunk["route_request"])
-    return result
+    finished = Finished({})
+    for event in stream(graph, {"messages": [message]}, tokens=transcript.shows_tokens):
+        match event:
+            case RouterReplied():
+                transcript.show_router(event)
+            case DecisionMade():
+                transcript.show_decision(event)
+            case Token():
+                transcript.show_token(event)
+            case AttemptEnded():
+                transcript.show_attempt(event)
+            case Recorded():
+                transcript.show_record(event)
+            case Finished():
+                finished = event
+    return finished

@@ -89,7 +89,14 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     from omni_router.server.health import readiness_of
     from omni_router.server.openai.guard import Limits
     from omni_router.server.request_log import RequestLog
-    from omni_router.server.shutdown import GRACE, CutOff, Server, ending_well, leave_soon
+    from omni_router.server.shutdown import (
+        EXIT_SECONDS,
+        GRACE,
+        Server,
+        ShutdownMiddleware,
+        exit_after,
+        graceful_shutdown,
+    )
 
     limits = Limits.read()
     key = limits.key
@@ -98,15 +105,15 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
             f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
         )
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = CutOff(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
+    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
     with listening(host, port) as listener:
         readiness_of(graph).start()  # or the first request waits for the router to load
         _print_address(host, listener.getsockname()[1], with_key=key is not None)
         _print_notes(environment, hf_token)
         server = Server(server_config(app if flags["quiet"] else RequestLog(app), timeout_graceful_shutdown=GRACE))
-        with ending_well():
+        with graceful_shutdown():
             server.run(sockets=[listener])
-    leave_soon(SHUT_DOWN)
+    exit_after(EXIT_SECONDS, SHUT_DOWN)
     return SHUT_DOWN
 
 

@@ -22,7 +22,7 @@ from openai import OpenAI
 from pydantic import BaseModel
 
 from omni_router.cli import main
-from omni_router.server.shutdown import CutOff
+from omni_router.server.shutdown import ShutdownMiddleware
 from tests.support.api_server import serving
 from tests.support.openai_server import wait_for
 
@@ -163,7 +163,7 @@ def test_an_answer_that_takes_longer_than_the_grace_is_cut_off_and_told_so() -> 
         raise AssertionError("nothing more is read")
 
     async def cut() -> None:
-        task = asyncio.create_task(CutOff(slow)({"type": "http", "headers": []}, nothing, keep))
+        task = asyncio.create_task(ShutdownMiddleware(slow)({"type": "http", "headers": []}, nothing, keep))
         await asyncio.sleep(0)
         task.cancel()
         await task
