@@ -30,7 +30,7 @@ from omni_router.routers import Router, parse_reply
 from omni_router.selection.order import MAX_CANDIDATES, untried
 from omni_router.selection.routes import ask_router, eligible_routes, options_of_document
 from omni_router.services import Services
-from omni_router.state import Candidate, Decision
+from omni_router.state import Candidate, Decision, models_in
 
 NEVER = "9999-12-31T23:59:59Z"
 
@@ -65,7 +65,7 @@ class LoggedServices:
             if _was_cooling_down(rejection):
                 cooling.add(rejection["model"])
         # A model that was called and failed has been cooling down only since.
-        self._cooling = cooling - {attempt["model"] for attempt in entry["attempts"]}
+        self._cooling = cooling - models_in(entry["attempts"])
 
     def cooling(self) -> Mapping[str, Sequence[Cooling]]:
         """Return what was cooling down."""

@@ -25,8 +25,9 @@ def open_history(environment: Environment, file: RouteFile) -> History:
         return FileHistory(file)
     from omni_router.history.store import StoreHistory
 
-    place = "the store of the graph" if environment.history == "store" else "PostgreSQL"
-    return StoreHistory(open_store(environment.history), place)
+    if environment.history == "store":
+        return StoreHistory(_store_of_the_host, "the store of the graph")
+    return StoreHistory(open_store(environment.history), "PostgreSQL")
 
 
 def open_lessons(environment: Environment, encoder: Callable[[], str]) -> LessonBook:
