@@ -15,7 +15,7 @@ from omni_router.config.routes import Route
 from omni_router.errors import ConfigurationError
 from omni_router.history import History
 from omni_router.history.cooldowns import write_time
-from omni_router.hub.catalog import CatalogModel, Check, HubCatalog, Survey
+from omni_router.hub.catalog import Availability, CatalogModel, CatalogSnapshot, HubCatalog
 from omni_router.model_id import is_sandbox_model
 from omni_router.model_table import Row, format_table
 from omni_router.services.history import open_history
@@ -37,19 +37,19 @@ def list_models(environment: Environment, args: argparse.Namespace) -> int:
     task, route = _task_and_route(file, args.list_models)
     catalog = open_catalog(environment, args.hf_token)
     waiting.begin("asking the Hub for models and providers")
-    survey = catalog.survey(task)
-    rows = [_Row(model) for model in survey.models]
+    snapshot = catalog.snapshot(task)
+    rows = [_Row(model) for model in snapshot.models]
     if route:
         rows = _with_history(rows, route, open_history(environment, file), catalog)
     waiting.end()
     if args.json:
-        as_of = None if survey.at is None else write_time(datetime.fromtimestamp(survey.at, timezone.utc))
-        print(json.dumps([{**row.as_json(), "as_of": as_of, "stale": survey.stale} for row in rows], indent=2))
+        as_of = None if snapshot.at is None else write_time(datetime.fromtimestamp(snapshot.at, timezone.utc))
+        print(json.dumps([{**row.as_json(), "as_of": as_of, "stale": snapshot.stale} for row in rows], indent=2))
     elif rows:
         print(_as_table(f"route {route.name}, task {task}" if route else f"task {task}", rows))
-    for note in _notes(survey, task):
+    for note in _notes(snapshot, task):
         print(f"omni-router: {note}", file=sys.stderr)
-    return 0 if survey.models else 1
+    return 0 if snapshot.models else 1
 
 
 def _task_and_route(file: RouteFile, wanted: str) -> tuple[str, Route | None]:
@@ -71,12 +71,12 @@ class _Row:
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        offers = [asdict(offer) for offer in self.model.offers]
+        offers = [asdict(offer) for offer in self.model.entries]
         return {"id": self.model.id, "providers": offers, "place": self.place, "notes": self.notes}
 
     def as_row(self) -> Row:
         """Return the largest context and the lowest prices, which need not be those of one provider."""
-        offers = self.model.offers
+        offers = self.model.entries
         contexts = [offer.context_length for offer in offers if offer.context_length is not None]
         tools = [offer.tools for offer in offers if offer.tools is not None]
         facts = (
@@ -109,13 +109,15 @@ def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog:
         if candidate["source"] != "history":
             continue
         model = served.pop(candidate["model"], None)
-        unlisted = None if model else catalog.check(candidate["model"], candidate["provider"], route.task, patient=True)
+        unlisted = (
+            None if model else catalog.check(candidate["model"], candidate["provider"], route.task, wait_for_fresh=True)
+        )
         told = (candidate["why"], cooling_down(candidate["model"], waits, now), _standing(unlisted))
         used.append(_Row(model or CatalogModel(candidate["model"], ()), place, tuple(filter(None, told))))
     return [*used, *(_Row(model) for model in served.values())]
 
 
-def _standing(check: Check | None) -> str | None:
+def _standing(check: Availability | None) -> str | None:
     """Say what the Hub knows of a model that is in none of its lists."""
     if check is None:
         return None
@@ -132,12 +134,12 @@ def _as_table(title: str, rows: Sequence[_Row]) -> str:
     return "\n".join([textwrap.fill(served, width) if width else served, "", paint(head, "bold"), *lines])
 
 
-def _notes(survey: Survey, task: str) -> Iterator[str]:
+def _notes(snapshot: CatalogSnapshot, task: str) -> Iterator[str]:
     """Say what is not as good as it could be."""
-    if survey.stale and survey.at is not None:
-        at = write_time(datetime.fromtimestamp(survey.at, timezone.utc))
+    if snapshot.stale and snapshot.at is not None:
+        at = write_time(datetime.fromtimestamp(snapshot.at, timezone.utc))
         yield f"the Hub did not answer; this list is from {at}"
-    if survey.missing:
-        yield f"could not load {' and '.join(survey.missing)}: check the network connection and the token"
-    elif not survey.models:
+    if snapshot.missing:
+        yield f"could not load {' and '.join(snapshot.missing)}: check the network connection and the token"
+    elif not snapshot.models:
         yield f"no inference provider serves a model for {task} right now"

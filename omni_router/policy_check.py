@@ -16,7 +16,7 @@ from omni_router.config.routes import DEFAULT_POLICY, Document, Route, parse_doc
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.evaluation.policy_overlap import overlaps
 from omni_router.history.protocol import ModelRecord
-from omni_router.hub.catalog import Check, HubCatalog
+from omni_router.hub.catalog import Availability, HubCatalog
 from omni_router.model_id import is_sandbox_model
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
 from omni_router.simulation import is_simulated
@@ -154,12 +154,12 @@ def _unserved(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
         yield Finding("note", finding, "Check the network connection and the token, then run this again")
 
 
-def _looked_up(wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog) -> list[Check]:
+def _looked_up(wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog) -> list[Availability]:
     from tqdm import tqdm
 
-    def look_up(each: tuple[Route, ModelRecord]) -> Check:
+    def look_up(each: tuple[Route, ModelRecord]) -> Availability:
         route, record = each
-        return catalog.check(record["id"], record.get("provider"), route.task, patient=True)
+        return catalog.check(record["id"], record.get("provider"), route.task, wait_for_fresh=True)
 
     hidden = not sys.stderr.isatty() or len(wanted) <= AT_ONCE  # so few are there at once
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -23,8 +23,8 @@ from omni_router.decisions.log import DecisionLog
 from omni_router.decisions.why import asked_words
 from omni_router.errors import ConfigurationError
 from omni_router.history import Cooling
-from omni_router.hub.capabilities import Needs
-from omni_router.hub.catalog import Check, Listing
+from omni_router.hub.capabilities import Capabilities
+from omni_router.hub.catalog import Availability, Listing
 from omni_router.nodes.validate_choice import validate_choice
 from omni_router.routers import Router, parse_reply
 from omni_router.selection.order import MAX_CANDIDATES, untried
@@ -71,11 +71,11 @@ class LoggedServices:
         """Return what was cooling down."""
         return {model: [Cooling(kind="overloaded", until=NEVER, times=1)] for model in self._cooling}
 
-    def check(self, model: str, provider: str | None, task: str, needs: Needs = ()) -> Check:  # noqa: ARG002 (as the catalog)
+    def check(self, model: str, provider: str | None, task: str, needs: Capabilities = ()) -> Availability:  # noqa: ARG002 (as the catalog)
         """Refuse what was refused."""
         if rejection := self._refused.get(model):
-            return Check(model, None, verified=True, refused=rejection["kind"], why=rejection["why"])
-        return Check(model, provider, verified=True)
+            return Availability(model, None, verified=True, refused=rejection["kind"], why=rejection["why"])
+        return Availability(model, provider, verified=True)
 
     def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
         """Return no models: the candidates are in the log."""

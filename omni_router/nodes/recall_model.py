@@ -4,7 +4,7 @@ from typing import Any
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
-from omni_router.hub.capabilities import needs_of
+from omni_router.hub.capabilities import required_capabilities
 from omni_router.selection.candidates import candidates_by_route, thread_model, verify_candidate
 from omni_router.selection.order import Situation, cooling_down, order_of_choice, untried
 from omni_router.selection.overrides import callers_model
@@ -19,7 +19,7 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
     decision, attempts = state["decision"], state["attempts"]
     if decision is None or decision["route"] is None or decision["task"] is None:
         return {}
-    needs, previous = needs_of(settings), state["previous"]
+    needs, previous = required_capabilities(settings), state["previous"]
     route = Route(decision["route"], decision["task"], description="")
     candidates = candidates_by_route(services, [route], previous, needs)[route.name]
     situation = Situation(

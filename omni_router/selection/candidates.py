@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 from omni_router.config.routes import Route
 from omni_router.history import History, ModelRecord
-from omni_router.hub.capabilities import Needs
+from omni_router.hub.capabilities import Capabilities
 from omni_router.hub.catalog import Catalog
 from omni_router.model_id import is_sandbox_model
 from omni_router.selection.order import (
@@ -22,7 +22,7 @@ from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, 
 
 
 def candidates_by_route(
-    services: Services, routes: Iterable[Route], previous: Previous | None, needs: Needs = ()
+    services: Services, routes: Iterable[Route], previous: Previous | None, needs: Capabilities = ()
 ) -> dict[str, list[Candidate]]:
     """Return the candidates of each route, best first; sandbox models that a file holds are left out of real runs."""
     routes = list(routes)
@@ -33,7 +33,7 @@ def candidates_by_route(
         listing = listings[route.task]
         candidates[route.name] = rank_candidates(
             _records(services.history, route.name),
-            [entry for entry in listing if entry.meets(needs)] or listing,
+            [entry for entry in listing if entry.supports(needs)] or listing,
             previous=thread_model(previous, route.name),
             cooldowns=cooldowns,
             now=now,
@@ -52,7 +52,7 @@ def thread_model(previous: Previous | None, route: str | None) -> str | None:
     return previous["model"]
 
 
-def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Needs = ()) -> Decision:
+def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Capabilities = ()) -> Decision:
     """Put a candidate into the decision if it is served for the task, or if the catalog is unavailable.
 
     Otherwise the decision has no model, and `passed_over` says why.
@@ -84,7 +84,7 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
 
 
 def verify_first_choice(
-    decision: Decision, candidates: list[Candidate], situation: Situation, catalog: Catalog, needs: Needs = ()
+    decision: Decision, candidates: list[Candidate], situation: Situation, catalog: Catalog, needs: Capabilities = ()
 ) -> Decision:
     """Put the first choice into the decision if the caller, a tool loop, the router or the thread named it.
 

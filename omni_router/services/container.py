@@ -48,7 +48,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
 def open_catalog(environment: Environment, token: Token) -> "HubCatalog":
     """Open the catalog of an environment, which keeps its answers on disk; install the sandbox if it is to be used."""
     from omni_router.hub.catalog import HubCatalog
-    from omni_router.hub.disk_cache import DiskCache
+    from omni_router.storage.sqlite import DiskCache
 
     if environment.sandbox and not is_simulated():
         from omni_router._sandbox import install

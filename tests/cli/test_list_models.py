@@ -162,10 +162,10 @@ raise SystemExit(str(heavy) if heavy else status)
 def test_what_was_served_a_while_ago_is_said_to_be_old(
     sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from omni_router.hub.catalog import CatalogModel, HubCatalog, Offer, Survey
+    from omni_router.hub.catalog import CatalogModel, CatalogSnapshot, HubCatalog, ProviderEntry
 
-    old = Survey((CatalogModel("acme/m", (Offer("together"),)),), 0.0, stale=True, missing=())
-    monkeypatch.setattr(HubCatalog, "survey", lambda *_: old)
+    old = CatalogSnapshot((CatalogModel("acme/m", (ProviderEntry("together"),)),), 0.0, stale=True, missing=())
+    monkeypatch.setattr(HubCatalog, "snapshot", lambda *_: old)
     args = Namespace(list_models="text-generation", hf_token=None, json=False)
     assert list_models(Environment.read(), args) == 0
     captured = capsys.readouterr()
