@@ -16,7 +16,7 @@ from omni_router.routers.conversation import render_conversation, shorten
 from omni_router.state import Attempt, Decision, RejectedCandidate, State, models_in, rejected
 
 UNKNOWN_ROUTE = "?"  # in place of what a router named that it was not offered
-MAX_CHARACTERS = 20_000  # of one text: a log that is to stay small is no place for the book that somebody pasted
+MAX_CHARACTERS = 20_000  # of one text: somebody may paste a whole book
 
 
 def describe_policy(settings: Settings, policy: Policy) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def describe_policy(settings: Settings, policy: Policy) -> dict[str, Any]:
 def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, with_text: bool) -> dict[str, Any]:
     """Return all that the state holds of a decision, and what came of it.
 
-    What was asked is the conversation as the router saw it, or the SHA-256 of the newest request's text alone. Without
-    text no word of a router is kept either, but for the names of routes and models: it may repeat the request.
+    With text the entry holds the conversation as the router saw it, else the SHA-256 of the newest request. Without
+    text no words of a router are kept either, except the names of routes and models: they may repeat the request.
     """
     decision = state["decision"]
     if decision is None:

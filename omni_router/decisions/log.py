@@ -16,7 +16,7 @@ logger = logging.getLogger("omni_router")
 
 MAX_BYTES = 10 * 2**20  # of a file, some thousand turns
 OLD_FILES = 5
-MOST_WAITING = 100  # lines kept while the file cannot be written
+MOST_WAITING = 100  # lines that wait while the file cannot be written
 TAIL = 2**18  # bytes at the end of the file where an entry is looked for before it is written
 OWNER_ONLY = 0o600
 NAMED = 5  # ids in a message, the newest
@@ -109,7 +109,7 @@ class DecisionLog:
 
 
 def _make_private(path: Path) -> None:
-    if not path.is_file():  # /dev/null made the owner's alone would break the machine
+    if not path.is_file():  # making /dev/null private would break the machine
         raise OSError(f"{path} is not a regular file")
     path.chmod(OWNER_ONLY)
 

@@ -1,10 +1,10 @@
-"""Why a model was called, in words that anybody may read who reads the policy or a log without text."""
+"""Why a model was called, without the words of a router, for readers of the policy and of logs without text."""
 
 from omni_router.state import Decision, State
 
 
 def recorded_reason(state: State) -> str:
-    """Return why a decision was taken, in words of ours.
+    """Return why a decision was taken, in words of this package.
 
     A router that is a language model may repeat the request in its own words, and the example that an embedded one
     quotes tells what the request was like. Both are for the caller, whose request it was.
@@ -22,7 +22,7 @@ def recorded_reason(state: State) -> str:
 
 
 def _settled(state: State) -> str:
-    """Return what was settled before a router was asked, in the words of whoever settled it: those are ours."""
+    """Return what overrode the router; these reasons are words of this package."""
     if state["reply"] is None and state["proposal"]:
         return str(state["proposal"]["reason"])
     return ""

@@ -11,7 +11,7 @@ from omni_router.state import RejectedCandidate, State
 
 
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Answer with why there is no answer, and what to do about it."""
+    """Answer with what went wrong and what to do about it."""
     error = _last_error(state)
     log_decision(state, settings, services, error)
     text = f"{error['message']} {error['hint']}"

@@ -15,7 +15,7 @@ from omni_router.state import Attempt, State, models_in
 
 
 def record_outcome(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Store the decision and how it ended in history, and send where to whoever streams this run.
+    """Store the decision and how it ended in history, and stream where.
 
     It may run twice for one decision, when a run is killed and resumed; history and log know it by its id.
     """
@@ -46,7 +46,7 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
 def _is_callers_timeout(error: ErrorInfo | None, settings: Settings) -> bool:
     """Return whether a model only missed a timeout that the caller of this run had set shorter than the default.
 
-    Whoever builds a graph may shorten it for all, and then it is the model that is too slow for that graph.
+    The builder of a graph may shorten it for all, and then it is the model that is too slow for that graph.
     """
     by_caller = isinstance(get_runtime().context, Settings)
     return error is not None and error["kind"] == "timeout" and by_caller and settings.timeout < Settings().timeout

@@ -1,4 +1,4 @@
-"""What is settled before a router is asked: by the caller's settings, or by a tool loop that is under way."""
+"""What overrides a router: the caller's settings, or a tool loop that is under way."""
 
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
@@ -35,7 +35,7 @@ def decision_metadata(decision: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decision_of(message: AnyMessage | None) -> DecisionMetadata | None:
-    """Read the decision off an answer; None if a message carries none, or one that a client made up badly."""
+    """Read the decision off an answer; None if there is none, or one that a client made up badly."""
     if not isinstance(message, AIMessage):
         return None
     metadata = message.response_metadata.get("decision")
@@ -60,7 +60,7 @@ def tool_loop(messages: Sequence[AnyMessage]) -> DecisionMetadata | None:
 
 
 def explicit_choice(settings: Settings, messages: Sequence[AnyMessage], routes: Sequence[Route]) -> Proposal | None:
-    """Return what caller or tool loop have chosen, so that the router need not be asked; None if it is to choose."""
+    """Return what the caller or a tool loop has chosen; None if the router is to choose."""
     loop = tool_loop(messages)
     if loop and any(route.name == loop.route for route in routes):
         return Proposal(loop.route, loop.model, "the tool loop stays with its model", loop.provider)

@@ -1,7 +1,7 @@
 """Which routes a request may take, what a router is shown of them, and which route its reply leads to.
 
-Nothing here imports LangGraph, so that a router can be measured without it. Whoever asks a router, or warms one up,
-builds its options here: a router that learns from its routes is fitted anew for every other set of them.
+Nothing here imports LangGraph, so that a router can be measured without it. All who ask a router, or warm one up,
+build its options here: a router that learns from its routes is fitted anew for every other set of them.
 """
 
 import logging
