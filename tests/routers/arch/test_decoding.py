@@ -142,7 +142,7 @@ def test_so_they_are_with_all_layers_of_arch_routers_shape() -> None:
     model, chance = random_model(), random.Random(6)
     reader, compared = Decoder(model), 0
     shared = [chance.randrange(151_936) for _ in range(40)]
-    for _ in range(12):
+    for _ in range(6):
         prompt = [*shared, *(chance.randrange(151_936) for _ in range(chance.randint(2, 12)))]
         options = random_options(chance, 9)
         reader.start(prompt)
@@ -151,7 +151,7 @@ def test_so_they_are_with_all_layers_of_arch_routers_shape() -> None:
             continue
         assert options[chosen.option] == generated(model, prompt, options)
         compared += 1
-    assert compared > 3
+    assert compared > 1
 
 
 def test_two_choices_after_each_other_are_those_of_generate(small: Any) -> None:
