@@ -186,7 +186,8 @@ class SwrCache:
         seconds = max(0.0, fetch.started + TIMEOUT - time.monotonic())
         wait([fetch.future], seconds)
         if fetch.future.done():
-            return None if fetch.future.exception() else fetch.future.result()
+            failed = fetch.future.exception() is not None
+            return None if failed else fetch.future.result()
         if seconds:  # later callers do not wait, and do not log it again
             logger.warning("the Hub did not answer for %s within %g s", query.name, TIMEOUT)
             with self._lock:
@@ -195,7 +196,10 @@ class SwrCache:
 
     def _note(self, query: Query, *, failed: bool, outage: bool) -> None:
         """Keep, or forget, when a query failed, and in an outage its service with it."""
-        for key in (query.own_key, query.service_key) if outage else (query.own_key,):
+        keys = [query.own_key]
+        if outage:
+            keys.append(query.service_key)
+        for key in keys:
             self._failures.pop(key, None)
             if failed:
                 self._failures[key] = self._clock()
