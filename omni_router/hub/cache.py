@@ -65,7 +65,7 @@ class _Fetch(NamedTuple):
     """A call under way, or one that has just returned."""
 
     future: "Future[CachedValue]"
-    started: float
+    deadline: float  # until when callers wait, by time.monotonic()
 
 
 class SwrCache:
@@ -156,7 +156,7 @@ class SwrCache:
                 return _Fetch(future, 0.0)
             if self._has_failed(query):
                 return None
-            fetch = self._fetches[query.own_key] = _Fetch(future, time.monotonic())
+            fetch = self._fetches[query.own_key] = _Fetch(future, time.monotonic() + TIMEOUT)
         # A daemon, so that a Hub that never answers does not keep the process alive.
         name = f"catalog {query.name}"
         threading.Thread(target=self._fetch, args=(query, future), name=name, daemon=True).start()
@@ -183,7 +183,7 @@ class SwrCache:
             self._note(query, failed=failed, outage=outage or not failed)
 
     def _await(self, query: Query, fetch: _Fetch) -> CachedValue | None:
-        seconds = max(0.0, fetch.started + TIMEOUT - time.monotonic())
+        seconds = max(0.0, fetch.deadline - time.monotonic())
         wait([fetch.future], seconds)
         if fetch.future.done():
             failed = fetch.future.exception() is not None
