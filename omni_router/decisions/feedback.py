@@ -1,20 +1,14 @@
 """Feedback: what a user or an evaluator says of a decision afterwards."""
 
-import argparse
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol
 
-from omni_router.config.environment import Environment
-from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import Policy
-from omni_router.decisions.why import open_log
 from omni_router.errors import InvalidRequest
 from omni_router.history import History, Verdict
 from omni_router.history.protocol import ModelRecord
-from omni_router.messages import IMAGE_MARK, newest_user_text
+from omni_router.messages import newest_user_text
 from omni_router.routers import OTHER
-from omni_router.services.history import open_history
 
 
 class FeedbackServices(Protocol):
@@ -82,48 +76,6 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     return Verdict(str(route or ""), str(model or ""), kind, should_be, text or None)
 
 
-def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
-    """Judge a decision of the log."""
-    start, said = args.feedback
-    entry = open_log(environment).find(start)
-    file = RouteFile(environment.route_config)
-    turns = entry["asked"].get("conversation", [])
-    asked = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
-    text = asked.replace(IMAGE_MARK, "").strip()  # an example is words
-    verdict = read_verdict(entry, said, text, file)
-    history: History = open_history(environment, file)
-    counted = counts(verdict, history.models(verdict.route))
-    place = history.judge(verdict)
-    if args.json:
-        kept = {"id": entry["id"], "verdict": verdict.verdict, "route": verdict.route, "model": verdict.model or None}
-        example = _learns(verdict) if place and verdict.text else None
-        print(json.dumps({**kept, "should_be": verdict.should_be, "kept_in": place, "example_of": example}))
-    else:
-        print(f"{entry['id']}: {_told(entry, verdict, place, counted=counted)}")
-    return 0 if place else 1
-
-
-def _learns(verdict: Verdict) -> str | None:
-    """Give the route whose example the request becomes, if its text is known."""
-    return verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
-
-
 def counts(verdict: Verdict, models: Iterable[ModelRecord]) -> bool:
     """Return whether a verdict is about its model, and the model has a record on the route for it to be counted in."""
     return verdict.verdict != "should_be" and any(record["id"] == verdict.model for record in models)
-
-
-def _told(entry: Mapping[str, Any], verdict: Verdict, place: str | None, *, counted: bool) -> str:
-    learns = _learns(verdict)
-    parts = [f"saved in {place}" if place else "nothing was saved"]
-    if counted:
-        parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
-    elif verdict.verdict != "should_be" and verdict.model:
-        parts.append(f"{verdict.model} has no record on {verdict.route}")
-    elif verdict.verdict != "should_be" and entry["model"]:
-        parts.append(f"the caller named {entry['model']}, so the verdict does not rank it")
-    if learns and verdict.text:
-        parts.append(f"the request is now an example of {learns}")
-    elif learns:
-        parts.append("the request is not an example, since its text was not logged (--log-text keeps it)")
-    return "; ".join(parts)

@@ -7,20 +7,13 @@ it refused is refused again, and what else it did (it may have given a model its
 replay comes to another choice, it is compared with one under the logged policy too: only what differs from both counts.
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import Policy, Route
 from omni_router.config.settings import NO_FALLBACK, Settings
-from omni_router.console import field
-from omni_router.decisions.log import DecisionLog
-from omni_router.decisions.why import asked_words
 from omni_router.errors import ConfigurationError
 from omni_router.history import Cooling
 from omni_router.hub.capabilities import Capabilities
@@ -206,53 +199,20 @@ def _logged_candidates(entry: dict[str, Any], route: str) -> list[Candidate]:
     return [Candidate(model=first.model, provider=None, source=entry["source"], why=entry["reason"])]
 
 
-def replay(environment: Environment, args: argparse.Namespace) -> int:
-    """Decide a log's requests anew under the policy of the environment; 1 when something would differ."""
-    from tqdm import tqdm
+def differences(
+    entries: Iterable[dict[str, Any]], replay: Replay
+) -> Iterator[tuple[dict[str, Any], Choice, Choice] | None]:
+    """Yield for each entry how it was decided and how it would be now, or None where that is the same.
 
-    from omni_router.hub.tokens import find_token
-    from omni_router.services.router import choose_router
-
-    file = RouteFile(environment.route_config)
-    if not file.path.exists():  # else the packaged policy would be compared, which nobody meant
-        raise ConfigurationError(f"{file.path} does not exist; name the policy to replay with: --route-config PATH")
-    file.document()
-    deciding = Replay(file, choose_router(environment, token=lambda: find_token(args.hf_token), learning=False))
-    # What a caller or a tool loop had settled is no matter of the policy.
-    entries = [entry for entry in DecisionLog(args.replay).entries() if not entry.get("settled")]
-    if not entries:
-        raise ConfigurationError(f"{args.replay} holds no decisions made by a router")
-    asked_again = sum("conversation" in entry["asked"] for entry in entries)
-    differing = []
-    for entry in tqdm(entries, desc="replay", unit=" decisions", disable=not sys.stderr.isatty(), leave=False):
-        before, after = decided(entry), deciding.decide(entry)
-        if not (before.same_as(after) or deciding.as_logged(entry).same_as(after)):
-            differing.append((entry, before, after))
-    if args.json:
-        print(
-            json.dumps({"n": len(entries), "asked_again": asked_again, "differing": [_as_json(*d) for d in differing]})
-        )
-    else:
-        for difference in differing:
-            _show(*difference)
-        how = f"{asked_again} decided by the router again, {len(entries) - asked_again} from its logged reply; "
-        how += "the catalog was not used"
-        print(f"{len(differing)} of {len(entries)} decisions would differ under {environment.route_config} ({how})")
-    return 1 if differing else 0
+    What differs under the logged policy too is not a matter of the policy.
+    """
+    for entry in entries:
+        before, after = decided(entry), replay.decide(entry)
+        same = before.same_as(after) or replay.as_logged(entry).same_as(after)
+        yield None if same else (entry, before, after)
 
 
 def decided(entry: dict[str, Any]) -> Choice:
     """Return what was chosen first; what followed was a matter of failures, not of the policy."""
     model = entry["attempts"][0]["model"] if entry["attempts"] else entry["model"]
     return Choice(entry["route"], entry["task"], model, entry["reason"])
-
-
-def _as_json(entry: dict[str, Any], before: Choice, after: Choice) -> dict[str, Any]:
-    return {"id": entry["id"], "before": asdict(before), "after": asdict(after)}
-
-
-def _show(entry: dict[str, Any], before: Choice, after: Choice) -> None:
-    print(f"{entry['id']}  {entry['time']}")
-    field("asked", " ".join(asked_words(entry).split())[:100])
-    field("then", str(before))
-    field("now", f"{after}: {after.reason}")

@@ -606,14 +606,12 @@ def test_a_model_without_a_record_is_not_said_to_count(
 def test_feedback_needs_neither_langgraph_nor_torch(turn: Turn, log: DecisionLog, route_config: Path) -> None:
     turn("chat", TEXT)
     code = (
-        "import sys; from argparse import Namespace; from pathlib import Path\n"
-        "from omni_router.config.environment import Environment\n"
-        "from omni_router.decisions.feedback import take_feedback\n"
-        "environment = Environment.read(decision_log=Path(sys.argv[1]), route_config=Path(sys.argv[2]))\n"
-        "assert take_feedback(environment, Namespace(feedback=['', 'good'], json=False)) == 0\n"
+        "import sys; from omni_router.cli import main\n"
+        "where = ['--decision-log', sys.argv[1], '--route-config', sys.argv[2]]\n"
+        "assert main(['--feedback', sys.argv[3], 'good', *where]) == 0\n"
         "assert not {'langgraph', 'langchain_core', 'torch', 'huggingface_hub'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code, str(log.path), str(route_config)], check=True)
+    subprocess.run([sys.executable, "-c", code, str(log.path), str(route_config), last(log)["id"]], check=True)
     assert record_of(route_config, "chat", TEXT)["good"] == 1
 
 
