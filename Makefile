@@ -18,7 +18,7 @@ INSTALL := $(PIP) install --quiet $(PIP_ARGS) $(CONSTRAINTS)
 DEPENDS := pyproject.toml constraints.txt requirements/embedded.txt
 
 # What a server does first: where there is no token, it simulates the models and says so.
-WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.hub.client import find_token; sys.exit(not find_token())" \
+WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.hub.tokens import find_token; sys.exit(not find_token())" \
 	|| { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }
 
 .DEFAULT_GOAL := help
@@ -31,7 +31,7 @@ demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; 
 	$(BIN)/omni-router --demo --router semantic --sandbox
 
 test: $(VENV)/.test ## run all tests
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lowest: ## run a part of the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	PYTHON=$(PYTHON) WORKERS=$(WORKERS) .ci/lowest $(VENV)-lowest

@@ -20,15 +20,14 @@ NAME = "semantic-router"
 Labelled = Sequence[tuple[str, str]]  # request and right route
 
 ABOUT = """\
-Aurelio's semantic-router {version}: its `IndexedRouter` over a `LocalIndex`. Both get the same encoder, it the
-embeddings as they are published, and the same texts: the phrases of the descriptions and the examples are its
-utterances, and the requests that no route serves those of a route `other`, unless calibrated. It reads the newest
-turn alone, as it has no notion of a conversation. With its defaults (`mean`) a route scores as the mean of its hits
-among the five closest utterances; with `sum`, an option of its own and mostly the better one on these data, as
-their sum. Either way its best route always wins; calibrated (its `fit`, then a threshold of 0.5, as its manual has
-it) it may also name none, which counts as `other`. For that it gets labelled requests which the embedded router
-does not: those of the own set's train split that have one turn and no picture, or 10 more train queries an intent
-of CLINC150 and its 100 out of scope."""
+Aurelio's semantic-router {version}: its `IndexedRouter` over a `LocalIndex`. Both use the same encoder, semantic-router
+the published embeddings, and the same texts: the phrases of the descriptions and the examples are its utterances,
+and requests that no route serves are those of a route `other`, except when calibrated. It reads only the newest turn,
+since it has no notion of a conversation. With its defaults (`mean`), a route's score is the mean of its hits among
+the five closest utterances; with `sum`, its own option and mostly the better one on these data, their sum. Either way
+the best route always wins; calibrated (its `fit`, then a threshold of 0.5, as in its manual), it may also name none,
+which counts as `other`. For this it gets labelled requests that the embedded router does not: those of the own set's
+train split with one turn and no image, or 10 more train queries per intent of CLINC150 and its 100 out of scope."""
 MISSING = 'Not compared: semantic-router is missing (pip install "semantic-router>=1.1,<2"); see benchmarks/aurelio.py.'
 
 

@@ -130,8 +130,8 @@ def measure(data: Path) -> None:
     asked = told([1 - share(each) for each in streams])
     text = f"""\
 {len(SEEDS)} streams of {LENGTH:,} queries drawn from CLINC150 (train and validation, queries out of scope among them),
-ten domain routes of which only the descriptions are known at the start, a large router that is right in {RIGHT:.0%};
-target {TARGET}. Median of the streams, lowest and highest in brackets. The large router was asked in {asked} of all.
+ten domain routes with only their descriptions at the start, a large router that is right in {RIGHT:.0%}; target
+{TARGET}. Median of the streams, lowest and highest in brackets. The large router decided {asked} of all requests.
 
 {table(["requests", "decided alone", "right, of those", "right, all"], rows)}
 

@@ -31,7 +31,7 @@ REPLIES = 10  # that are compared with those of float32
 PAYS = 1.2  # times as fast for a whole reply: for less, nobody should have to know one more option
 PARTS = {"read": f"{CHANGING} new tokens after {FIXED} kept", "step": "one step", "fill": "a reply"}
 INT8 = (
-    "int8 is `quantize_dynamic` of the linear layers, the head included, a scale a channel, with float32 between them. "
+    "int8 is `quantize_dynamic` of the linear layers, including the head, one scale per channel, float32 in between. "
 )
 HELD_TO = os.environ.get("ONEDNN_MAX_CPU_ISA")  # int8 does not follow it, and is left out
 Clock = Callable[[], float]
@@ -86,7 +86,7 @@ def measure(device: str, layers: int, rounds: int, clock: Clock) -> str:
     ]
     best = min(cases, key=lambda name: statistics.median(parts["fill"][name]))
     return (
-        f"{_about(layers, clock)} In bold what `arch` takes here. "
+        f"{_about(layers, clock)} Bold: what `arch` uses here. "
         + (INT8 if int8 else "")
         + "Random weights leave many choices close.\n\n"
         + table(["numbers", *PARTS.values(), "times as fast as the bold", "route and model as with float32"], rows)
@@ -130,7 +130,7 @@ def _int8(model: Any) -> Any:
 def _about(layers: int, clock: Clock) -> str:
     return (
         f"Random weights of Arch-Router's shape, {layers} of {LAYERS} layers, on {torch.get_num_threads()} of "
-        f"{os.cpu_count()} CPU cores; {'CPU time' if clock is time.process_time else 'by the clock'}."
+        f"{os.cpu_count()} CPU cores; {'CPU time' if clock is time.process_time else 'wall-clock time'}."
     )
 
 

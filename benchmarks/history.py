@@ -161,8 +161,8 @@ def main() -> None:
         "record to it",
     ]
     text = (
-        "Recall gives a route's models and what cools down; record stores one more outcome. `write` replaces a file "
-        "of the same size whole, with fsync of file and folder, as a record does; `put` is a bare "
+        "Recall reads a route's models and the cooldowns; record stores one more outcome. `write` atomically replaces "
+        "a file of the same size, with fsync of file and folder, as a record does; `put` is a bare "
         "`PostgresStore.put` of one route's models.\n\n" + table([*head, "the disk"], rows)
     )
     write_section("History", text)

@@ -228,10 +228,11 @@ def draw(lines: dict[str, tuple[list[int], list[int]]]) -> None:
 
 
 _BURST = f"""\
-All runs begin at once, and each model takes {LATENCY:g} s: with nothing else to do they would all be answered within
-runs / OMNI_THREADS seconds, the least, of which one model gets seven eighths. What asks is on the same two cores; CPU
-is that of the process that runs the graph. Once threads no longer bound it, the cores do."""
-_MEMORY = f"Resident memory of the process that runs the graph, {ABREAST} runs abreast, models that answer at once."
+All runs start at once, and each model takes {LATENCY:g} s: without any other work they would all be answered within
+runs / OMNI_THREADS seconds, the minimum; one model gets seven eighths of the threads. The client runs on the same two
+cores; CPU is that of the process that runs the graph. Where threads are not the limit, the cores are."""
+_MEMORY = f"""\
+Resident memory of the process that runs the graph, {ABREAST} concurrent runs, models that answer immediately."""
 
 
 def main() -> None:

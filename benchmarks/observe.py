@@ -92,8 +92,8 @@ def measure() -> str:
     provider.shutdown()
     return (
         "A run of five nodes with a router, a specialist and a history that take no time, in seconds of this process's "
-        "CPUs: nothing here waits, and the machine is shared. `no hook` is the graph whose nodes do not ask whether "
-        "anybody watches; the same once more shows what the machine's own unrest does to a ratio.\n\n"
+        "CPUs: nothing here waits, and the machine is shared. `no hook` is the graph whose nodes do not check for an "
+        "observer; the same graph once more shows how much the machine's own noise changes a ratio.\n\n"
         + table(["call", "watched by", "CPU a run", "to no hook"], rows)
     )
 

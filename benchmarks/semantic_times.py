@@ -29,7 +29,7 @@ def times() -> None:
     # Alone first: another model's weights in turn with ours would push each other out of the processor's cache.
     warm = in_turns({name: every[name] for name in (OURS, ENCODER)}, len(cases))
     about = (
-        f"The {len(cases)} single prompts of the own set of at most {TOKENS} tokens, each once, on the default policy."
+        f"The {len(cases)} single requests of the own set of at most {TOKENS} tokens, each once, on the default policy."
     )
     met = "yes" if statistics.median(warm[OURS]) <= LIMIT else "no"
     row = [*(ms(quantile(warm[OURS], share)) for share in (0.5, 0.95, 0.99)), spread(warm[ENCODER])]

@@ -1,8 +1,8 @@
-# ruff: noqa: INP001 (a script, no package)
+# ruff: noqa: INP001 (a script, not a package)
 """Draw docs/graph.mmd as docs/images/graph.svg: `python docs/draw_graph.py PATH/OF/mermaid.min.js`.
 
-Needs Chromium with its driver and the package selenium, and `npm pack mermaid@11` for the script. The site shows the
-picture, since a page that draws it itself would fetch mermaid from another host. A test says when it is out of date.
+It needs Chromium with its driver, the package selenium, and `npm pack mermaid@11` for the script. The site shows this
+file, since a page that renders mermaid would load it from another host. A test fails when the file is out of date.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ mermaid.render('graph', source).then(drawn => done(drawn.svg), fault => done('' 
 
 def main(mermaid: Path) -> None:
     """Draw the picture."""
-    given = (DOCS / "graph.mmd").read_text(encoding="utf-8")
+    mermaid_text = (DOCS / "graph.mmd").read_text(encoding="utf-8")
     source = (
-        given.replace("&nbsp;", " ")
+        mermaid_text.replace("&nbsp;", " ")
         .replace("<p>", "")
         .replace("</p>", "")
         .replace("([__start__])", "([start])")
@@ -34,9 +34,9 @@ def main(mermaid: Path) -> None:
     drawn = re.sub(r"-?\d+\.\d\d+", lambda number: f"{float(number[0]):.1f}", drawn)  # a tenth of a pixel is enough
     if not drawn.startswith("<svg"):
         raise SystemExit(drawn)
-    # White behind it: the lines are dark, and the page may be too.
+    # The background is white: the lines are dark, and the page may be, too.
     head, rest = drawn.split(">", 1)
-    digest = hashlib.sha256(given.encode()).hexdigest()
+    digest = hashlib.sha256(mermaid_text.encode()).hexdigest()
     text = f'{head}><desc>graph.mmd {digest}</desc><rect width="100%" height="100%" fill="#fff"/>{rest}\n'
     (DOCS / "images" / "graph.svg").write_text(text, encoding="utf-8")
 
@@ -47,7 +47,7 @@ def _draw(source: str, mermaid: Path) -> str:
     options = webdriver.ChromeOptions()
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu"):
         options.add_argument(flag)
-    # Named, or selenium asks another host where it is.
+    # The driver is named, or selenium would ask another host where it is.
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     try:
         with tempfile.TemporaryDirectory() as folder:

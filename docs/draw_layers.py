@@ -25,11 +25,15 @@ IMPORTS_SVG = DOCS / "images" / "imports.svg"
 # boxes to its left. The facts may import each other.
 LAYERS = (
     ("Surfaces", "render events", ("evaluation", "agents", "server", "ui", "cli")),
-    ("The graph", "which model is called, and calls it", ("selection", "nodes", "edges", "graph")),
+    ("The graph", "which model is called, and calls it", ("selection", "nodes", "graph")),
     ("Composition", "the only place that reads variables and opens things", ("services",)),
     ("Parts", "know facts, never the environment", ("hub", "routers", "history", "decisions")),
-    ("Facts", "import only each other", ("config", "_sandbox", "events", "telemetry", "storage", "artifacts")),
-    ("", "", ("images", "messages", "model_id", "tasks", "errors", "state", "_version")),
+    (
+        "Facts",
+        "import only each other",
+        ("config", "_sandbox", "simulation", "telemetry", "storage", "events", "run_result", "artifacts"),
+    ),
+    ("", "", ("images", "messages", "model_id", "tasks", "hints", "errors", "state", "_version")),
 )
 FACTS = frozenset(LAYERS[-1][2] + LAYERS[-2][2])
 OUTSIDE = ("__init__", "__main__")  # the public names, and `python -m omni_router`
@@ -278,7 +282,9 @@ def draw_imports(imports: Imports) -> str:
     for (source, target), count in sorted(imports.arrows.items()):
         parts.append(cell(names.index(source), names.index(target), count, upward=is_upward(source, target)))
     parts.extend(grid(names))
-    legend = "A row imports a column so many times. Right of the diagonal: downward, as it should be; red: upward."
+    legend = (
+        "The number says how often the box of a row imports that of a column. Red: against the order of the layers."
+    )
     parts.append(f'<text class="note" x="12" y="{MATRIX_TOP + size + 26}">{legend}</text>')
     return "\n".join([*parts, "</svg>\n"])
 

@@ -1,33 +1,32 @@
 # ruff: noqa: INP001 (loaded by mkdocs by its path)
-"""What the site takes from the code and its folders at each build, so that it cannot go stale.
+"""Parts of the site that are generated from the code at each build, so that they cannot go stale.
 
-A page asks for one with a line such as `<!-- from the code: settings -->`; the names are those of `PARTS`, and
+A page includes one with a line such as `<!-- from the code: settings -->`; the names are those of `PARTS`, and
 `fields of PLACE` for a class of plain fields.
 """
 
-import io
-import os
 import re
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from importlib import import_module
 from inspect import cleandoc, getsource
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
-from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, whatever else is installed
 
-from omni_router.arguments import SUBCOMMANDS, parse_arguments
+from omni_router.cli.help import SHARED_VARIABLES, describe_variables
+from omni_router.cli.parser import PROGRAM, WIDTH
+from omni_router.cli.root import COMMANDS, root
+from omni_router.config.environment import VARIABLES
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, OmniRouterError, hint_for
 
 DOCS = Path(__file__).resolve().parent
-_ASKED = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
-_OUTWARD = re.compile(r"(?<!!)\[([^\]\n]+)\]\((\.\./[^)\s#]+)(?:#[^)\s]*)?\)")
-_UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # for the tests alone: the site knows no such language
+_INCLUDE = re.compile(r"^<!-- from the code: (.+) -->$", re.MULTILINE)
+_LINK_UP = re.compile(r"(?<!!)\[([^\]\n]+)\]\((\.\./[^)\s#]+)(?:#[^)\s]*)?\)")
+_UNTESTED = re.compile(r"^```python notest$", re.MULTILINE)  # a mark for the tests; the site knows no such language
 
 
 def on_config(config: Any) -> Any:
@@ -42,18 +41,19 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any = None, **_: Any) -> str:
-    """Put in what a page asks for; a link that leads out of the site, as to the README, becomes its words."""
+    """Insert the generated parts; replace a link that leaves the site, as to the README, with its text."""
     if page:
-        place = DOCS / page.file.src_uri
-        markdown = _OUTWARD.sub(lambda link: link[0] if _inside(place, link[2]) else link[1], markdown)
-    return _ASKED.sub(lambda asked: _part(asked[1]), _UNTESTED.sub("```python", markdown))
+        path = DOCS / page.file.src_uri
+        markdown = _LINK_UP.sub(lambda link: link[0] if _inside(path, link[2]) else link[1], markdown)
+    return _INCLUDE.sub(lambda line: _part(line[1]), _UNTESTED.sub("```python", markdown))
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """Let no page be built whose reader's browser would ask another host for a script, a style, a font or a picture."""
+    """Raise ValueError if a page would load a script, a style, a font or an image from another host."""
     for tag in re.findall(r"<(?:script|link|img|iframe|source|video)\b[^>]*>", output):
-        if "canonical" not in tag and (found := re.search(r"""(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""", tag)):
-            raise ValueError(f"a page loads {found[1]} from another host")
+        address = re.search(r"""(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""", tag)
+        if address and "canonical" not in tag:
+            raise ValueError(f"a page loads {address[1]} from another host")
     return output
 
 
@@ -66,7 +66,7 @@ def _part(name: str) -> str:
 
 
 def _fields(place: str) -> str:
-    """Show a class of plain fields as it is written, since the comments beside them say what they hold."""
+    """Return the source of a class of plain fields, whose comments say what they hold."""
     module, _, name = place.rpartition(".")
     described = getattr(import_module(module), name)
     source = dedent(getsource(described)).replace(f'"""{described.__doc__}"""', "", 1)
@@ -76,15 +76,14 @@ def _fields(place: str) -> str:
 
 
 def help_text(*subcommand: str) -> str:
-    """Give what `omni-router [SUBCOMMAND] --help` prints on a terminal of 110 columns."""
-    printed = io.StringIO()
-    with patch.dict(os.environ, {"COLUMNS": "110", "NO_COLOR": "1"}), redirect_stdout(printed):
-        try:
-            parse_arguments([*subcommand, "--help"])
-        except SystemExit as end:
-            if end.code:
-                raise
-    return printed.getvalue()
+    """Return what `omni-router [SUBCOMMAND] --help` prints on a terminal of 100 columns."""
+    ctx = root.make_context(PROGRAM, [], resilient_parsing=True, terminal_width=WIDTH)
+    for name in subcommand:
+        command = root.get_command(ctx, name)
+        if command is None:
+            raise LookupError(f"there is no command {name!r}; there are {', '.join(COMMANDS)}")
+        ctx = command.make_context(name, [], parent=ctx, resilient_parsing=True, terminal_width=WIDTH)
+    return ctx.get_help()
 
 
 def _help() -> str:
@@ -92,15 +91,14 @@ def _help() -> str:
 
 
 def _subcommands() -> str:
-    return "\n".join(f"## omni-router {name}\n\n{_block(help_text(name))}" for name in SUBCOMMANDS)
+    return "\n".join(f"## omni-router {name}\n\n{_block(help_text(name))}" for name in COMMANDS)
 
 
 def _environment() -> str:
-    """Take the part of --help that names the variables, and let it end where the next one begins."""
-    found = re.search(r"^environment \(a flag wins\):\n(.*?)^\S", help_text(), re.DOTALL | re.MULTILINE)
-    if not found:
-        raise LookupError("`omni-router --help` has no part that begins with `environment (a flag wins):`")
-    return _block(found[1])
+    rows = ["| variable | what |", "| --- | --- |"]
+    for name, what in (*SHARED_VARIABLES, *describe_variables(*VARIABLES)):
+        rows.append(f"| `{name}` | {what.replace('|', chr(92) + '|')} |")
+    return "\n".join(rows)
 
 
 def _settings() -> str:
@@ -133,7 +131,7 @@ def _kinds() -> str:
 
 
 def _tree() -> str:
-    """Take the drawing out of the docstring of errors.py."""
+    """Return the drawing in the docstring of errors.py."""
     from omni_router import errors
 
     lines = (errors.__doc__ or "").splitlines()
@@ -141,7 +139,7 @@ def _tree() -> str:
 
 
 def _errors() -> str:
-    """Ask mkdocstrings for each class of the tree."""
+    """Return a line for mkdocstrings for each class of the tree."""
     return "\n\n".join(
         f"::: omni_router.errors.{kind.__name__}\n    options: {{heading_level: 3}}" for kind in _below(OmniRouterError)
     )
@@ -149,7 +147,7 @@ def _errors() -> str:
 
 def _below(kind: type[OmniRouterError]) -> list[type[OmniRouterError]]:
     here = [kind] if kind.__module__ == OmniRouterError.__module__ else []
-    return here + [found for below in kind.__subclasses__() for found in _below(below)]
+    return here + [error for below in kind.__subclasses__() for error in _below(below)]
 
 
 def _block(text: str) -> str:

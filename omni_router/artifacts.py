@@ -1,54 +1,54 @@
-"""The files a run leaves behind."""
+"""The files a run leaves behind: where they are written, and how a surface reads them back."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any, BinaryIO
 
 from typing_extensions import TypedDict
 
 from omni_router.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
+from omni_router.images import data_url, encode_base64
+from omni_router.tasks import Media
 
 NAME_CHARS = 50  # of a route; most file systems stop at 255 bytes, and a character may take four
 
-PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # a JPEG of a provider may be CMYK
-
 
 class Artifact(TypedDict):
-    """A picture on disk."""
+    """A file on disk."""
 
     path: str
     mime_type: str
-    width: int  # pixels
-    height: int
+    width: int | None  # pixels; None where the file is not an image
+    height: int | None
 
 
 class ArtifactFolder:
-    """Saves pictures under one folder, made when first needed; never overwrites a file."""
+    """Saves files under one folder, made when first needed; never overwrites a file."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
         self.folder, self._now = folder, now
 
-    def save(self, image: "Image", route: str) -> Artifact:
-        """Write `image` as `<UTC yyyymmdd_hhmmss>_<route>[_n].png`.
+    def save(
+        self, data: bytes, route: str, media: Media, *, width: int | None = None, height: int | None = None
+    ) -> Artifact:
+        """Write `data` as `<UTC yyyymmdd_hhmmss>_<route>[_n]<suffix>`.
 
         Raises:
             ConfigurationError: the folder cannot be written.
         """
         self.prepare()
         try:
-            return self._save(image, route)
+            with self._create(f"{self._now():%Y%m%d_%H%M%S}_{_file_name(route)}", media.suffix) as file:
+                file.write(data)
         except OSError as error:
             raise self._unusable(error) from error
+        return Artifact(path=file.name, mime_type=media.mime_type, width=width, height=height)
 
     def prepare(self) -> None:
-        """Make sure that the folder can be written, before a picture is paid for.
+        """Check that the folder can be written, before a file is paid for.
 
         Raises:
             ConfigurationError: it cannot.
@@ -62,21 +62,39 @@ class ArtifactFolder:
 
     def _unusable(self, why: object) -> ConfigurationError:
         return ConfigurationError(
-            f"pictures cannot be saved in {self.folder}: {why}; name another with --output-dir or OMNI_OUTPUT_DIR"
+            f"files cannot be saved in {self.folder}: {why}; name another with --output-dir or OMNI_OUTPUT_DIR"
         )
 
-    def _save(self, image: "Image", route: str) -> Artifact:
-        with self._create(f"{self._now():%Y%m%d_%H%M%S}_{_file_name(route)}") as file:
-            (image if image.mode in PNG_MODES else image.convert("RGB")).save(file, format="PNG")
-        return Artifact(path=file.name, mime_type="image/png", width=image.width, height=image.height)
-
-    def _create(self, stem: str) -> BinaryIO:
+    def _create(self, stem: str, suffix: str) -> BinaryIO:
         for n in count(1):
+            name = f"{stem}{suffix}" if n == 1 else f"{stem}_{n}{suffix}"
             try:
-                return (self.folder / (f"{stem}.png" if n == 1 else f"{stem}_{n}.png")).open("xb")
-            except FileExistsError:  # noqa: PERF203 (another run saved in the same second)
+                return (self.folder / name).open("xb")
+            except FileExistsError:
                 continue
         raise AssertionError  # count() does not end
+
+
+def kind_of(artifact: Mapping[str, Any]) -> str:
+    """Return the first half of a mime type: image, audio, video, text, application."""
+    return str(artifact["mime_type"]).partition("/")[0]
+
+
+def describe(artifact: Mapping[str, Any]) -> str:
+    """Return a few words on a file for a person: the size of an image, the type of another file."""
+    if artifact["width"] is None or artifact["height"] is None:
+        return str(artifact["mime_type"])
+    return f"{artifact['width']} x {artifact['height']}"
+
+
+def artifact_base64(artifact: Mapping[str, Any]) -> str:
+    """Read a file of a run as base64."""
+    return encode_base64(Path(artifact["path"]).read_bytes())
+
+
+def artifact_data_url(artifact: Mapping[str, Any]) -> str:
+    """Read a file of a run as a data URL."""
+    return data_url(Path(artifact["path"]).read_bytes(), artifact["mime_type"])
 
 
 def _file_name(route: str) -> str:

@@ -15,7 +15,13 @@ from omni_router.images import file_to_data_url, load_image
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage, HumanMessage
 
-IMAGE_MARK = "[Image attached]"  # stands for an image where only text can be read
+
+def attachment_mark(kind: str) -> str:
+    """Return what stands for a file where only text can be read; `kind` is the first half of its mime type."""
+    return f"[{kind.capitalize()} attached]"
+
+
+IMAGE_MARK = attachment_mark("image")
 EXPLANATION = "explanation"  # marks a message of this package that explains why there is no answer
 
 # System and tool messages have no role here. A streamed message keeps the name of its chunk class as type.

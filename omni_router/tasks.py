@@ -1,29 +1,46 @@
-"""The one table of tasks. To add a task: one entry here, one file in `nodes/` with a function of that name."""
+"""The one table of tasks. To add a task: one entry here, one node that graph.py names, one method of the Hub client.
+
+Everything else, from the catalog to the last surface, is read from the entry: `tests/test_new_task.py` adds one.
+"""
 
 from dataclasses import dataclass
+
+OTHER = "other"  # the reserved route: none of the policy fits, so there is no task either
+
+
+@dataclass(frozen=True)
+class Media:
+    """A type of file that a specialist makes."""
+
+    mime_type: str
+    suffix: str  # of its files, with the dot
+
+
+PNG = Media("image/png", ".png")
 
 
 @dataclass(frozen=True)
 class Task:
     """What a specialist does, under the Hub's own name for it."""
 
-    node: str  # the specialist node: a function and its file in omni_router.nodes
+    node: str  # the specialist node: a function and its file in omni_router.nodes, named in graph.py
     served_as: tuple[str, ...]  # what inference providers call it
     takes_tools: bool = False  # its models may call functions, or answer in a form that is asked for
-    takes_pictures: bool = False  # offered when the request holds a picture, and only in a thread that has one
+    takes_images: bool = False  # eligible when the request holds an image, and only in a thread that has one
     default_for: str | None = None  # the route name that has this task when its entry names none
+    output: Media | None = None  # the files that it makes; None: its answer is text
 
 
 DEFAULT_TASK = "text-generation"
 
 TASKS: dict[str, Task] = {
     "text-generation": Task("generate_text", ("conversational",), takes_tools=True),
-    "text-to-image": Task("generate_image", ("text-to-image",), default_for="image_generation"),
+    "text-to-image": Task("generate_image", ("text-to-image",), default_for="image_generation", output=PNG),
     "image-text-to-text": Task(
         "understand_image",
         ("conversational", "image-to-text"),
         takes_tools=True,
-        takes_pictures=True,
+        takes_images=True,
         default_for="image_understanding",
     ),
 }
@@ -33,5 +50,16 @@ SPECIALISTS = frozenset(task.node for task in TASKS.values())  # each time one o
 
 
 def default_task(route: str) -> str:
-    """Give the task of a route whose entry names none."""
+    """Return the task of a route whose entry names none."""
     return next((name for name, task in TASKS.items() if task.default_for == route), DEFAULT_TASK)
+
+
+def task_of(node: str | None) -> Task | None:
+    """Return the task that a node does; None where it is not a specialist."""
+    return next((task for task in TASKS.values() if task.node == node), None)
+
+
+def media() -> tuple[Media, ...]:
+    """Return the types of files that the tasks make."""
+    outputs = (task.output for task in TASKS.values())
+    return tuple(dict.fromkeys(output for output in outputs if output))

@@ -21,7 +21,6 @@ from omni_router._sandbox import calls, chat, faults, forms, hub, pictures, want
 from omni_router.evaluation.policy_overlap import _phrases
 from omni_router.hub.errors import scrub
 from omni_router.model_id import is_model_id, split_model_id
-from omni_router.parser import _NUMBER
 from omni_router.routers.arch.reply_form import ID_FIRST, ID_PART, ID_WITH_SLASH
 from omni_router.routers.conversation import render_conversation
 from omni_router.routers.reply import parse_reply, without_thinking
@@ -115,13 +114,12 @@ READERS: dict[str, Reader] = {
     "routers/reply.py _ESCAPE": Reader(_reason, ("\\", "u", "x", "0", "U", "a")),
     "routers/reply.py _NO_NAME": Reader(_route, ("null", "1", "e", "-", ".", "+")),
     "routers/semantic/features.py words_of": Reader(words_of, ("a", " ", ",", "_")),
-    "parser.py _NUMBER": Reader(_NUMBER.fullmatch, ("-", "1", ".", " ")),
     "server/context_check.py _PATHS": Reader(
         _PATHS.fullmatch, ("/threads/", "a", "/runs", "/wait", "/crons/", "/assistants/")
     ),
     "server/allowed_hosts.py _NAME": Reader(_NAME.fullmatch, ("a", "-", ".", "_", " ")),
-    "server/openai/messages.py _OUR_PICTURE": Reader(
-        _answered, ("![", "]", "(", ")", "data:image/", "png", ";base64,", "a", "![](data:image/")
+    "server/openai/messages.py _OUR_FILE": Reader(
+        _answered, ("![", "[", "]", "(", ")", "data:image/", "png", ";base64,", "a", "![](data:image/")
     ),
     "ui/turn.py _ADDRESS": Reader(image_address, ("https://", "http", "a", ".", ".png", "?", "/", " ", '"')),
     "ui/turn.py _IMAGE_ADDRESS": Reader(image_address, ("https://", "a", ".", ".png", ".jpg", "?", "?.gif", "/")),
@@ -146,7 +144,6 @@ READERS: dict[str, Reader] = {
 # What reads only what this package itself wrote.
 OURS = {
     "_version.py _version_of_checkout",  # our own pyproject.toml
-    "completion.py _completed",  # the help of our own flags
     "server/langgraph_config.py _compiled",  # the pattern of whoever configures the server, who is trusted with it
 }
 

@@ -18,12 +18,17 @@ from benchmarks.soak.processes import LATENCY, Api, Worker, pause, variables
 from benchmarks.soak.questions import Question
 from omni_router import user_message
 from omni_router.events import summarize
+from omni_router.server.a2a.tasks import MAX_TASKS
+from omni_router.server.openai.memory import MAX_ANSWERS
 from tests.support.dev_server import dev_server
 from tests.support.pictures import DOT
 
 CHUNK_DELAY = 0.005  # seconds between two pieces, where this can be set
 LIMIT = 300.0  # seconds until a run that has not ended counts as stuck: a router loads within a minute
 FOR_WORKER = 8  # each eighth question about the graph goes to the worker
+# Bytes of what is kept on purpose, as Python's objects.
+TASK = 40_000  # of A2A, in the store of the dev server: a list of candidates, for some an image
+DECISION = 4_000  # behind an answer of /v1
 
 Trouble = Callable[[float], Awaitable[None]]  # takes seconds
 
@@ -38,7 +43,8 @@ class Place:
     pid: Callable[[], int]  # of the process that is watched
     hang: Trouble
     kill: Trouble | None = None
-    keeps: int = 0  # bytes a run, of what is kept on purpose up to a bound that the soak test does not reach
+    keeps: int = 0  # bytes of each run that are kept on purpose,
+    of_runs: int = 0  # of so many
 
     @property
     def policy(self) -> Path:
@@ -95,7 +101,7 @@ async def chat_completions(folder: Path) -> AsyncIterator[list[Place]]:
         await api.start()
         async with _client() as client:
             ask = ask_api(api, client)
-            yield [Place("/v1", ask, folder / "outputs", lambda: api.pid, lambda s: pause(api.pid, s), api.kill)]
+            yield [Place("/v1", ask, folder / "outputs", lambda: api.pid, api.hang, api.kill, DECISION, MAX_ANSWERS)]
     finally:
         await api.close()
 
@@ -159,10 +165,11 @@ async def langgraph_server(folder: Path) -> AsyncIterator[list[Place]]:
         url = await asyncio.to_thread(stack.enter_context, dev_server(folder, **variables(folder)))
         pid = listener(int(url.rpartition(":")[2])) or 0
         async with _client(url) as client:
-            shared: Any = (folder / "outputs", lambda: pid, lambda seconds: pause(pid, seconds))
+            shared: tuple[Path, Callable[[], int], Trouble]
+            shared = (folder / "outputs", lambda: pid, lambda seconds: pause(pid, seconds))
             yield [
                 Place("LangGraph server", ask_runs(LangGraphClient(client).runs), *shared),
-                Place("A2A", await ask_a2a(url, client), *shared),
+                Place("A2A", await ask_a2a(url, client), *shared, None, TASK, MAX_TASKS),
             ]
 
 

@@ -150,6 +150,10 @@ class Api(Killable):
         self._folder, self._stack = folder, ExitStack()
         self.url, self.pid = "", 0
 
+    async def hang(self, seconds: float) -> None:
+        """Stop it for some seconds."""
+        await pause(self.pid, seconds)
+
     async def _begin(self) -> None:
         self._starting = asyncio.create_task(asyncio.to_thread(self._serve))
         await asyncio.shield(self._starting)  # a thread cannot be cancelled, and what it starts is to be ended

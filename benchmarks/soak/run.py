@@ -117,7 +117,8 @@ class Soak:
         self.outcome.leaked = held.more_than(before, POOLS)
         half = STAGES // 2
         self.outcome.grew = slope(ends[half:], self.outcome.sizes[half:])
-        self.outcome.may_grow = self._place.keeps + STEP / (runs.stop - ends[half])
+        kept = max(0, min(runs.stop, self._place.of_runs) - ends[half])  # runs of the second half
+        self.outcome.may_grow = (STEP + self._place.keeps * kept) / (runs.stop - ends[half])
 
     def _plan(self, trouble: str, runs: range, every: int) -> None:
         """Choose the runs during which something happens to the processes."""

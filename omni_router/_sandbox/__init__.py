@@ -11,31 +11,25 @@ hub.py       the models and who serves them              chat.py     answers of 
 pictures.py  the ways in which providers give pictures   drawing.py  the pictures themselves
 traits.py    how the models differ                       demo_policy.py  which of them the demo names for a route
 
-Nothing of httpx, huggingface_hub or Pillow is imported before the first `install`: the command line asks `active()`
-on a path that has to be fast.
+It stands above `hub`, whose client it hooks into. Only `services`, the command line's demo and the public names import
+it: the rest of the package sees it through `omni_router.simulation`, where it installs itself.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from omni_router._sandbox.box import Record, Sandbox
+from omni_router._sandbox.box import SANDBOX_TOKEN, Record, Sandbox
 from omni_router._sandbox.faults import FAULTS, Fault
 from omni_router.config.environment import read_variable
+from omni_router.simulation import active_simulation
 
 __all__ = ["FAULTS", "SANDBOX_TOKEN", "Fault", "Record", "Sandbox", "active", "install", "sandbox", "uninstall"]
 
-SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox takes every token that starts with hf_ but hf_wrong)
-
-# What `active` looks at; client.py holds what was installed before each box.
-_installed: list[Sandbox] = []
-
 
 def active() -> Sandbox | None:
-    """Say which sandbox answers the client now, if any."""
-    try:
-        return _installed[-1]
-    except IndexError:  # asked in one step: another thread may uninstall between a test for emptiness and the look
-        return None
+    """Return the sandbox that answers the client now, if any."""
+    simulation = active_simulation()
+    return simulation if isinstance(simulation, Sandbox) else None
 
 
 def install(box: Sandbox | None = None) -> Sandbox:
@@ -53,7 +47,7 @@ def install(box: Sandbox | None = None) -> Sandbox:
     from omni_router._sandbox import client
 
     box = box or Sandbox(latency=read_variable("OMNI_SANDBOX_LATENCY"))
-    client.enter(box, _installed)
+    client.enter(box)
     return box
 
 
@@ -63,7 +57,7 @@ def uninstall(box: Sandbox | None = None) -> None:
 
     box = box or active()
     if box is not None:
-        client.leave(box, _installed)
+        client.leave(box)
 
 
 @contextmanager

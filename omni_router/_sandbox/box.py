@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from omni_router._sandbox.transport import SandboxTransport
 
 KEPT = 1000  # requests, and prompts whose faults are counted: a server may run on the sandbox for days
+SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox takes every token that starts with hf_ but hf_wrong)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class _Planned:
 
 class Sandbox:
     """One stand-in: its models, its pace, the faults it was asked for, and what it was asked."""
+
+    token = SANDBOX_TOKEN
 
     def __init__(self, latency: float = 0.0, chunk_delay: float = 0.0) -> None:
         self.latency, self.chunk_delay = latency, chunk_delay  # seconds; both may be changed at any time

@@ -9,6 +9,7 @@ from huggingface_hub.utils import _http
 
 from omni_router._sandbox.box import Sandbox
 from omni_router.hub.http import httpx
+from omni_router.simulation import INSTALLED
 
 _lock = threading.Lock()
 
@@ -16,14 +17,14 @@ _lock = threading.Lock()
 _before: dict[int, tuple[Callable[[], httpx.Client], Callable[[], httpx.AsyncClient]]] = {}
 
 
-def enter(box: Sandbox, installed: list[Sandbox]) -> None:
+def enter(box: Sandbox) -> None:
     """Make `box` the one that answers."""
     with _lock:
-        if box in installed:
+        if box in INSTALLED:
             raise ValueError("This sandbox is installed already; make another one to nest them.")
         # The client tells nobody which factories are set, and a test suite may well have set its own.
         _before[id(box)] = (_http._GLOBAL_CLIENT_FACTORY, _http._GLOBAL_ASYNC_CLIENT_FACTORY)  # noqa: SLF001
-        installed.append(box)
+        INSTALLED.append(box)
         # No event hooks: the client's own hook is what refuses every request under HF_HUB_OFFLINE.
         # No timeout, as in the client's own factories: who waits says how long with each request.
         _set(
@@ -32,18 +33,18 @@ def enter(box: Sandbox, installed: list[Sandbox]) -> None:
         )
 
 
-def leave(box: Sandbox, installed: list[Sandbox]) -> None:
+def leave(box: Sandbox) -> None:
     """Put back what answered before `box`; a second time does nothing."""
     with _lock:
-        if box not in installed:
+        if box not in INSTALLED:
             return
-        place = installed.index(box)
+        place = INSTALLED.index(box)
         before = _before.pop(id(box))
-        installed.remove(box)
-        if place == len(installed):
+        INSTALLED.remove(box)
+        if place == len(INSTALLED):
             _set(*before)
         else:  # a box entered later is still in use: it goes back to what this one would have gone back to
-            _before[id(installed[place])] = before
+            _before[id(INSTALLED[place])] = before
 
 
 def _set(sync: Callable[[], httpx.Client], asynchronous: Callable[[], httpx.AsyncClient]) -> None:

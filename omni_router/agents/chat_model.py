@@ -2,35 +2,35 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
 from omni_router.agents.base_chat_model import BaseChatOmni
-from omni_router.agents.isolation import astream_apart, store_around, stream_apart, tracers, writer_around
-from omni_router.agents.overrides import read_fields
-from omni_router.agents.structured_output import openai_tools, structured, tool_choice_of
-from omni_router.agents.turn import Turn
+from omni_router.agents.generation import Generation
+from omni_router.agents.isolation import aisolated, inner_callbacks, isolated, parent_store, parent_writer
+from omni_router.agents.parameters import read_fields
+from omni_router.agents.structured_output import openai_tool_choice, openai_tools, structured_output
+from omni_router.events import astream, stream
 
-WITHOUT_TOKENS = ("custom", "values")
-WITH_TOKENS = ("custom", "messages", "values")
+Events = TypeVar("Events")  # an iterator or an async iterator
 
 
 class ChatOmni(BaseChatOmni):
-    """Route each call, and answer with the specialist that is decided on.
+    """A chat model that routes each call, and answers with the specialist of the decision.
 
-    The decision and the pictures made are in the answer's `response_metadata`, as `decision` and `artifacts`.
+    The answer's `response_metadata` holds the decision and generated files, as `decision` and `artifacts`.
     The fields of `Settings` are fields of the model, and LangChain's own parameters are read as those:
-    `ChatOmni(temperature=0, max_tokens=200, route="code")`. `settings=Settings(...)` gives them together.
+    `ChatOmni(temperature=0, max_tokens=200, route="code")`. `settings=Settings(...)` sets all of them.
 
-    Copies share the graph. A pickle holds no token and no live object: the model that comes out of it works with those
-    of its process.
+    Copies share the graph. A pickle holds no token and no live object: a model that is loaded uses those of its
+    process.
 
     Raises:
         AnswerFailed: from every call that ends without an answer.
@@ -39,9 +39,9 @@ class ChatOmni(BaseChatOmni):
     """
 
     # Not in the base class, or type checkers would allow only the names of fields, and no `max_tokens`.
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **parameters: Any) -> None:
         """Take the fields by name, LangChain's parameters, and `settings` in place of the fields of `Settings`."""
-        super().__init__(**read_fields(given, self._own_field_names()))
+        super().__init__(**read_fields(parameters, self._own_field_names()))
 
     def bind_tools(
         self,
@@ -51,19 +51,19 @@ class ChatOmni(BaseChatOmni):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Offer tools to the specialist; only models that take tools are then chosen.
+        """Bind tools for the specialist; only models that take tools are then chosen.
 
         Args:
             tools: anything that LangChain turns into a function in OpenAI's form.
             tool_choice: auto, none, any (or required), the name of a tool, or a function in OpenAI's form.
-            strict: whether arguments have to follow the schema to the letter, where a model knows that.
+            strict: whether arguments have to follow the schema exactly, where a model supports it.
             kwargs: parameters of the call.
 
         Raises:
             InvalidRequest: `tool_choice` names none of the tools.
         """
         functions = openai_tools(tools, strict=strict)
-        choice = tool_choice_of(tool_choice, functions)
+        choice = openai_tool_choice(tool_choice, functions)
         return self.bind(tools=functions, **({"tool_choice": choice} if choice else {}), **kwargs)
 
     def with_structured_output(
@@ -75,19 +75,19 @@ class ChatOmni(BaseChatOmni):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
-        """Answer in a form: by a tool that has to be called, or by the specialist's JSON.
+        """Return a runnable that answers in the form of a schema, by a tool call or by the specialist's JSON.
 
         Args:
             schema: a pydantic class, a TypedDict, a JSON schema, or a function in OpenAI's form.
-            method: function_calling chooses among models that take tools, the others ask for a `response_format`.
-            include_raw: give the message too, and what was wrong with it.
-            strict: whether the answer has to follow the schema to the letter, where a model knows that.
+            method: function_calling chooses among models that take tools, the others send a `response_format`.
+            include_raw: whether to return the message and any parsing error too.
+            strict: whether the answer has to follow the schema exactly, where a model supports it.
             kwargs: parameters of the call.
 
         Raises:
             InvalidRequest: the method is unknown, or there is no schema.
         """
-        return structured(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
+        return structured_output(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
 
     def _generate(
         self,
@@ -96,10 +96,10 @@ class ChatOmni(BaseChatOmni):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        turn = Turn(writer_around())
-        for mode, part in stream_apart(self._run("stream", messages, {**kwargs, "stop": stop}, run_manager)):
-            turn.take(mode, part)
-        return ChatResult(generations=[ChatGeneration(message=turn.message())])
+        generation = Generation(parent_writer())
+        for event in isolated(self._run(stream, messages, {**kwargs, "stop": stop}, run_manager, tokens=False)):
+            generation.add(event)
+        return generation.result()
 
     async def _agenerate(
         self,
@@ -108,10 +108,11 @@ class ChatOmni(BaseChatOmni):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        turn = Turn(writer_around())
-        async for mode, part in astream_apart(self._run("astream", messages, {**kwargs, "stop": stop}, run_manager)):
-            turn.take(mode, part)
-        return ChatResult(generations=[ChatGeneration(message=turn.message())])
+        generation = Generation(parent_writer())
+        run = self._run(astream, messages, {**kwargs, "stop": stop}, run_manager, tokens=False)
+        async for event in aisolated(run):
+            generation.add(event)
+        return generation.result()
 
     def _stream(
         self,
@@ -120,12 +121,11 @@ class ChatOmni(BaseChatOmni):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        turn = Turn(writer_around())
-        run = self._run("stream", messages, {**kwargs, "stop": stop}, run_manager, WITH_TOKENS)
-        for mode, part in stream_apart(run):
-            if piece := turn.take(mode, part):
-                yield piece
-        yield turn.last()
+        generation = Generation(parent_writer())
+        for event in isolated(self._run(stream, messages, {**kwargs, "stop": stop}, run_manager, tokens=True)):
+            if chunk := generation.add(event):
+                yield chunk
+        yield generation.last_chunk()
 
     async def _astream(
         self,
@@ -134,32 +134,34 @@ class ChatOmni(BaseChatOmni):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        turn = Turn(writer_around())
-        run = self._run("astream", messages, {**kwargs, "stop": stop}, run_manager, WITH_TOKENS)
-        async for mode, part in astream_apart(run):
-            if piece := turn.take(mode, part):
-                yield piece
-        yield turn.last()
+        generation = Generation(parent_writer())
+        run = self._run(astream, messages, {**kwargs, "stop": stop}, run_manager, tokens=True)
+        async for event in aisolated(run):
+            if chunk := generation.add(event):
+                yield chunk
+        yield generation.last_chunk()
 
     def _run(
         self,
-        method: Literal["stream", "astream"],
+        run: Callable[..., Events],
         messages: list[BaseMessage],
-        given: Mapping[str, Any],
+        parameters: Mapping[str, Any],
         run_manager: Any,
-        modes: Sequence[str] = WITHOUT_TOKENS,
-    ) -> Callable[[], Any]:
-        """Prepare one run of the graph; what it takes from the run around is taken now."""
+        *,
+        tokens: bool,
+    ) -> Callable[[], Events]:
+        """Prepare one run of the graph, with what it needs from the surrounding run."""
         graph = self._compiled()
-        # There is no thread here whose turns could be kept: a chat model is given all of the conversation each time.
-        graph = graph.copy({"checkpointer": None, "store": graph.store or store_around()})
-        asked = [message.model_copy() for message in messages]  # the graph gives ids to those without
+        # No thread is kept here: a chat model receives the whole conversation each time.
+        graph = graph.copy({"checkpointer": None, "store": graph.store or parent_store()})
+        copies = [message.model_copy() for message in messages]  # the graph adds ids to messages without one
         return partial(
-            getattr(graph, method),
-            {"messages": asked},
-            {"callbacks": tracers(run_manager)},
-            context=self._settings(given),
-            stream_mode=list(modes),
+            run,
+            graph,
+            {"messages": copies},
+            {"callbacks": inner_callbacks(run_manager)},
+            context=self._call_settings(parameters),
+            tokens=tokens,
         )
 
     @property

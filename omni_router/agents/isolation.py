@@ -1,8 +1,8 @@
-"""A run inside another run that takes no part in its stream, its checkpoints and its stop signals.
+"""Run a graph inside another run without taking part in that run's stream, checkpoints and stop signals.
 
-LangGraph takes a graph that is called in a node for a subgraph of that node's graph, and LangChain hands whoever
-listens to a run to all runs inside it. A chat model has to give each token once, in a run of its own, so the graph
-behind it runs in a context that knows nothing of the run around. Tracers are handed on: traces nest.
+LangGraph treats a graph that is called in a node as a subgraph of that node's graph, and LangChain passes the callbacks
+of a run on to all runs inside it. A chat model has to yield each token once, in a run of its own, so the graph behind
+it runs in a context that does not know the surrounding run. Tracers are passed on, so that traces nest.
 """
 
 import asyncio
@@ -22,87 +22,87 @@ from langgraph.constants import TAG_NOSTREAM
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
 
-Part = TypeVar("Part")
+T = TypeVar("T")
 
 _current_run: ContextVar[UUID | None] = ContextVar("omni_router_chat_run", default=None)
 
-# Where in a graph the run around stands, and which model it calls: wrong of a run inside.
-_OF_THE_RUN_AROUND = ("langgraph_", "checkpoint_", "ls_")
+# Metadata of the surrounding run's place in its graph, and of the model that it calls: wrong for an inner run.
+_PARENT_METADATA = ("langgraph_", "checkpoint_", "ls_")
 
 
-class NotesRun(BaseCallbackHandler):
-    """Notes which run of a chat model begins: LangChain does not tell `_stream`, and traces should nest there too."""
+class RunIdRecorder(BaseCallbackHandler):
+    """Records which run of a chat model begins: LangChain does not pass it to `_stream`, where traces have to nest."""
 
-    run_inline = True  # in the caller's context, or the note would be lost
+    run_inline = True  # in the caller's context, or the record would be lost
 
     def on_chat_model_start(self, *_args: Any, run_id: UUID, **_: Any) -> None:
-        """Note the run."""
+        """Record the run."""
         _current_run.set(run_id)
 
 
-def tracers(run: BaseRunManager | None = None) -> CallbackManager:
-    """Give the callbacks of a run inside: the tracers of `run`, else of the run around."""
-    around = run or get_callback_manager_for_config(ensure_config())
-    parent = around.run_id if isinstance(around, BaseRunManager) else _current_run.get() or around.parent_run_id
-    inside = CallbackManager(handlers=[], parent_run_id=parent)
-    inside.set_handlers([handler for handler in around.inheritable_handlers if _traces(handler)])
-    inside.add_tags([tag for tag in around.inheritable_tags if tag != TAG_NOSTREAM])
-    metadata = around.inheritable_metadata
-    inside.add_metadata({key: value for key, value in metadata.items() if not key.startswith(_OF_THE_RUN_AROUND)})
-    return inside
+def inner_callbacks(run: BaseRunManager | None = None) -> CallbackManager:
+    """Return the callbacks of an inner run: the tracers of `run`, else of the surrounding run."""
+    outer = run or get_callback_manager_for_config(ensure_config())
+    parent = outer.run_id if isinstance(outer, BaseRunManager) else _current_run.get() or outer.parent_run_id
+    inner = CallbackManager(handlers=[], parent_run_id=parent)
+    inner.set_handlers([handler for handler in outer.inheritable_handlers if _traces(handler)])
+    inner.add_tags([tag for tag in outer.inheritable_tags if tag != TAG_NOSTREAM])
+    metadata = outer.inheritable_metadata
+    inner.add_metadata({key: value for key, value in metadata.items() if not key.startswith(_PARENT_METADATA)})
+    return inner
 
 
 def _traces(handler: BaseCallbackHandler) -> bool:
-    # Others count calls and tokens, and would count them twice. Those with that method listen to tokens to stream them.
+    # Other handlers count calls and tokens, and would count them twice. Those with `tap_output_iter` stream tokens.
     return isinstance(handler, BaseTracer | AsyncBaseTracer) and not hasattr(handler, "tap_output_iter")
 
 
-def store_around() -> "BaseStore | None":
-    """Find the store of the run around: a history may be kept in it."""
+def parent_store() -> "BaseStore | None":
+    """Return the store of the surrounding run, in which a history may be kept."""
     try:
         return get_store()
-    except (RuntimeError, KeyError):  # there is no run around
+    except (RuntimeError, KeyError):  # there is no surrounding run
         return None
 
 
-def writer_around() -> Callable[[Any], None]:
-    """Find where the run around streams its custom events."""
+def parent_writer() -> Callable[[Any], None]:
+    """Return the function that writes to the custom stream of the surrounding run."""
     try:
         return get_stream_writer()
-    except (RuntimeError, KeyError):  # there is no run around
+    except (RuntimeError, KeyError):  # there is no surrounding run
         return lambda _event: None
 
 
-def stream_apart(parts: Callable[[], Iterator[Part]]) -> Iterator[Part]:
-    """Go through what `parts` gives in a context without a run around."""
+def isolated(iterate: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Call `iterate`, and yield its items, in a context without a surrounding run."""
     with set_config_context(RunnableConfig()) as context:
-        iterator = context.run(parts)
-        done = object()
+        iterator = context.run(iterate)
+        end = object()
         try:
-            while (part := context.run(next, iterator, done)) is not done:
-                yield part  # type: ignore[misc]
+            while (item := context.run(next, iterator, end)) is not end:
+                yield item  # type: ignore[misc]
         finally:
             if hasattr(iterator, "close"):
                 context.run(iterator.close)
 
 
-async def astream_apart(parts: Callable[[], AsyncIterator[Part]]) -> AsyncIterator[Part]:
-    """Go through what `parts` gives in a task whose context has no run around."""
-    arrived: asyncio.Queue[tuple[Part] | None] = asyncio.Queue()
+async def aisolated(iterate: Callable[[], AsyncIterator[T]]) -> AsyncIterator[T]:
+    """Call `iterate`, and yield its items, in a task whose context has no surrounding run."""
+    queue: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
 
     async def collect() -> None:
         try:
-            async for part in parts():
-                arrived.put_nowait((part,))
+            async for item in iterate():
+                queue.put_nowait((item,))
         finally:
-            arrived.put_nowait(None)
+            queue.put_nowait(None)
 
     with set_config_context(RunnableConfig()) as context:
-        task = context.run(asyncio.ensure_future, collect())  # a task keeps the context it is made in
+        task = context.run(asyncio.ensure_future, collect())  # a task keeps the context in which it is created
         try:
-            while (item := await arrived.get()) is not None:
-                yield item[0]
+            while (entry := await queue.get()) is not None:
+                yield entry[0]
             await task
         finally:
-            task.cancel()  # whoever listened is gone; of a task that ended this changes nothing
+            task.cancel()  # nobody reads any more; a task that has ended is not affected
             await asyncio.wait([task])

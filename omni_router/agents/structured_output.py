@@ -1,4 +1,4 @@
-"""What is bound to a chat model: tools, and the form of an answer, both in OpenAI's words."""
+"""Tools and the form of an answer, as they are bound to a chat model: in OpenAI's form."""
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -23,12 +23,12 @@ Tools = Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool]
 
 
 def openai_tools(tools: Tools, *, strict: bool | None) -> list[dict[str, Any]]:
-    """Turn tools into functions in OpenAI's form."""
+    """Return tools as functions in OpenAI's form."""
     return [convert_to_openai_tool(tool, strict=strict) for tool in tools]
 
 
-def tool_choice_of(choice: Any, tools: list[dict[str, Any]]) -> Any:
-    """Read a choice in LangChain's words: any and True want some tool called, a name wants that one.
+def openai_tool_choice(choice: Any, tools: list[dict[str, Any]]) -> Any:
+    """Return LangChain's `tool_choice` in OpenAI's form: any and True require some tool, a name requires that one.
 
     Raises:
         InvalidRequest: it names none of the tools.
@@ -47,10 +47,10 @@ def tool_choice_of(choice: Any, tools: list[dict[str, Any]]) -> Any:
     )
 
 
-def structured(
+def structured_output(
     model: "ChatOmni", schema: Any, *, method: str, include_raw: bool, strict: bool | None, **kwargs: Any
 ) -> Runnable[Any, Any]:
-    """Have `model` answer in the form of a schema, and read that.
+    """Return a runnable that has `model` answer in the form of a schema, and parses the answer.
 
     Raises:
         InvalidRequest: the method is unknown, or there is no schema.
@@ -59,22 +59,26 @@ def structured(
         raise InvalidRequest(f"method is {method!r}; it may be {', '.join(METHODS)}")
     if schema is None and method != "json_mode":
         raise InvalidRequest(f"{method} needs a schema")
-    told = {"ls_structured_output_format": {"kwargs": {"method": method}, "schema": schema}}
+    tracing = {"ls_structured_output_format": {"kwargs": {"method": method}, "schema": schema}}
     parser: Runnable[Any, Any]
     if method == "function_calling":
-        bound = model.bind_tools([schema], tool_choice="any", strict=strict, **told, **kwargs)
+        bound = model.bind_tools([schema], tool_choice="any", strict=strict, **tracing, **kwargs)
         parser = _tool_parser(schema)
     else:
-        form = {"type": "json_object"} if method == "json_mode" else _schema_form(schema, strict=strict)
-        bound = model.bind(response_format=form, **told, **kwargs)
+        response_format: dict[str, Any] = {"type": "json_object"}
+        if method == "json_schema":
+            response_format = _json_schema_format(schema, strict=strict)
+        bound = model.bind(response_format=response_format, **tracing, **kwargs)
         parser = _json_parser(schema)
     return _with_raw(bound, parser) if include_raw else bound | parser
 
 
-def _schema_form(schema: Any, *, strict: bool | None) -> dict[str, Any]:
-    found = convert_to_json_schema(schema)
-    form = {"name": found.get("title", "answer"), "schema": found}
-    return {"type": "json_schema", "json_schema": form if strict is None else {**form, "strict": strict}}
+def _json_schema_format(schema: Any, *, strict: bool | None) -> dict[str, Any]:
+    json_schema = convert_to_json_schema(schema)
+    described = {"name": json_schema.get("title", "answer"), "schema": json_schema}
+    if strict is not None:
+        described["strict"] = strict
+    return {"type": "json_schema", "json_schema": described}
 
 
 def _tool_parser(schema: Any) -> Runnable[Any, Any]:
@@ -91,7 +95,7 @@ def _json_parser(schema: Any) -> BaseOutputParser[Any]:
 
 
 def _with_raw(bound: Runnable[Any, Any], parser: Runnable[Any, Any]) -> Runnable[Any, Any]:
-    """Give message, answer and error, as every chat model of LangChain does."""
+    """Return message, answer and error, as every chat model of LangChain does."""
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=bound) | parsed.with_fallbacks([failed], exception_key="parsing_error")

@@ -8,24 +8,24 @@ from pydantic import BaseModel, Field
 
 from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest
-from omni_router.events import Summary, summarize
 from omni_router.messages import user_message
+from omni_router.run_result import RunResult
 from omni_router.services import lazy
 
 DESCRIPTION = (
-    "Ask a specialist model: to write, explain, translate or calculate something, to draw or paint a picture, or to "
-    "answer a question about a picture. Which model does it is decided for each request. The result is JSON: the text "
-    "in `answer`, the pictures made in `artifacts`, and what went wrong, if anything, in `error`, with a `hint` of "
+    "Ask a specialist model: to write, explain, translate or calculate something, to draw or paint an image, or to "
+    "answer a question about an image. Which model does it is decided for each request. The result is JSON: the text "
+    "in `answer`, generated images in `artifacts`, and what went wrong, if anything, in `error`, with a `hint` of "
     "what to do about it."
 )
 
 
 class Request(BaseModel):
-    """What the tool takes."""
+    """The arguments of the tool."""
 
     prompt: str = Field(description="The whole request, in plain words; the specialist sees nothing else.")
     image: str | None = Field(
-        default=None, description="The http(s) address, or data URL, of a picture that the request is about."
+        default=None, description="The http(s) address, or data URL, of an image that the request is about."
     )
 
 
@@ -36,28 +36,28 @@ def omni_tool(
     name: str = "omni_router",
     description: str = DESCRIPTION,
 ) -> BaseTool:
-    """Make a tool that routes a request and answers with the JSON of its `Summary`, which is its artifact as well.
+    """Return a tool that routes a request and answers with its `RunResult` as JSON, which is its artifact as well.
 
-    A turn that fails is told in the JSON; a request that cannot be answered by anybody is a tool message with status
-    `error`. Stream the agent with `subgraphs=True` to see the specialist's tokens.
+    The JSON says so when a turn fails; a request that nobody can answer is a tool message with status `error`. Stream
+    the agent with `subgraphs=True` to see the specialist's tokens.
 
     Args:
         graph: compiled; by default that of `omni_router.graph`.
-        settings: what holds for each request.
+        settings: the settings of each request.
         name: the tool's name, as the agent's model sees it.
-        description: what the agent's model reads of it.
+        description: what the agent's model reads about the tool.
     """
     compiled = lazy(lambda: graph if graph is not None else _default_graph())
 
-    def ask(prompt: str, image: str | None = None) -> tuple[str, Summary]:
+    def ask(prompt: str, image: str | None = None) -> tuple[str, dict[str, Any]]:
         try:
-            return _told(compiled().invoke(_question(prompt, image), context=settings))
+            return _content_and_artifact(compiled().invoke(_input(prompt, image), context=settings))
         except InvalidRequest as error:
             raise ToolException(str(error)) from error
 
-    async def aask(prompt: str, image: str | None = None) -> tuple[str, Summary]:
+    async def aask(prompt: str, image: str | None = None) -> tuple[str, dict[str, Any]]:
         try:
-            return _told(await compiled().ainvoke(_question(prompt, image), context=settings))
+            return _content_and_artifact(await compiled().ainvoke(_input(prompt, image), context=settings))
         except InvalidRequest as error:
             raise ToolException(str(error)) from error
 
@@ -72,15 +72,15 @@ def omni_tool(
     )
 
 
-def _question(prompt: str, image: str | None) -> dict[str, Any]:
-    address = image.strip() if image else image
-    # A model writes the arguments, and may name a local file.
+def _input(prompt: str, image: str | None) -> dict[str, Any]:
+    # A model writes the arguments, so they must not make this process open a file.
+    address = image.strip() if image is not None else None
     return {"messages": [user_message(prompt, address, local_files=False)]}
 
 
-def _told(result: dict[str, Any]) -> tuple[str, Summary]:
-    summary = summarize(result)
-    return json.dumps(summary, ensure_ascii=False), summary
+def _content_and_artifact(state: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    result = RunResult.from_state(state).as_json()
+    return json.dumps(result, ensure_ascii=False), result
 
 
 def _default_graph() -> Any:

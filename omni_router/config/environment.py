@@ -30,6 +30,7 @@ from omni_router.config.variables import (
     variable,
 )
 from omni_router.errors import ConfigurationError
+from omni_router.simulation import is_simulated
 
 RouterName = Literal["auto", "arch", "semantic", "endpoint", "cascade"]
 RouterPrompt = Literal["json", "trained"]
@@ -124,15 +125,13 @@ class Environment:
         Raises:
             ConfigurationError: a value is not allowed.
         """
-        from omni_router import _sandbox
-
         environment = read_all(cls, variables, flags)
         if environment.router == "endpoint" and environment.router_url is None:
             raise ConfigurationError(
                 "--router endpoint needs the address of an OpenAI-compatible server: set --router-url or "
                 "OMNI_ROUTER_URL"
             )
-        simulated = environment.sandbox or _sandbox.active() is not None
+        simulated = environment.sandbox or is_simulated()
         if simulated and flags.get("route_config") is None:  # simulated models do not belong in a real history
             policy = environment.output_dir / "sandbox" / "route_config.json"
             return replace(environment, route_config=policy)

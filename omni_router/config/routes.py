@@ -10,8 +10,7 @@ from typing import Any, Protocol
 from omni_router.errors import PolicyFileError
 from omni_router.history.protocol import ModelRecord
 from omni_router.history.usage import read_record
-from omni_router.routers.reply import OTHER
-from omni_router.tasks import TASKS, default_task
+from omni_router.tasks import OTHER, TASKS, default_task
 
 DEFAULT_POLICY = Path(__file__).with_name("route_config.json")
 

@@ -111,7 +111,7 @@ def _fault(error: Exception) -> str:
 def _item(given: Any, line: int, known: Mapping[str, Route]) -> Item:
     if not isinstance(given, dict):
         raise _LineError('not an object such as {"text": "...", "route": "..."}')
-    name, takes_pictures = _route(given.get("route"), known)
+    name, takes_images = _route(given.get("route"), known)
     messages = _with_picture(_messages(given), given.get("image"))
     now, anywhere = has_image(messages[-1]), any(has_image(message) for message in messages)
     text, turns = newest_user_text(messages), render_conversation(messages)
@@ -126,7 +126,7 @@ def _item(given: Any, line: int, known: Mapping[str, Route]) -> Item:
         text=text,
         picture_now=now,
         # Without any picture the route could not be on offer; with one further up it competes with all others.
-        picture_before=anywhere or takes_pictures,
+        picture_before=anywhere or takes_images,
         has_picture=anywhere,
     )
 
@@ -140,7 +140,7 @@ def _route(given: Any, known: Mapping[str, Route]) -> tuple[str, bool]:
     route = known.get(given.strip().casefold())
     if route is None:
         raise _UnknownRouteError(f"route {given!r} is not in the policy")
-    return route.name, TASKS[route.task].takes_pictures
+    return route.name, TASKS[route.task].takes_images
 
 
 def _messages(given: Mapping[str, Any]) -> list[Message]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
-from omni_router.routers.reply import OTHER
+from omni_router.tasks import OTHER
 
 BINS = 10
 Z95 = 1.959964  # the normal quantile of 97.5 %

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omni_router import _sandbox
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import PolicyFileError
 from omni_router.history.backlog import Backlog
@@ -17,8 +16,9 @@ from omni_router.history.cooling_file import CoolingFile
 from omni_router.history.protocol import ModelRecord, Use, Verdict
 from omni_router.history.usage import as_entry, fold, fold_verdict, learn, lift_into, read_record
 from omni_router.model_id import is_sandbox_model
-from omni_router.routers.reply import OTHER
+from omni_router.simulation import is_simulated
 from omni_router.storage.files import Pause, signature
+from omni_router.tasks import OTHER
 
 logger = logging.getLogger("omni_router")
 
@@ -76,7 +76,7 @@ class FileHistory:
 
         A sandbox model is refused outside the sandbox: nobody serves it there.
         """
-        if is_sandbox_model(use.model) and not _sandbox.active():
+        if is_sandbox_model(use.model) and not is_simulated():
             return None
         if not use.by_caller:
             self._cooling.note(use)

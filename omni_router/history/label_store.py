@@ -13,11 +13,12 @@ from weakref import WeakKeyDictionary
 
 from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 
-from omni_router import _sandbox
 from omni_router.history.store_items import storable
 from omni_router.history.store_replica import ALL, AT_ONCE
+from omni_router.images import encode_base64
 from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.semantic.vector_cache import pack, unpack
+from omni_router.simulation import is_simulated
 from omni_router.storage.store_link import Link, put
 
 TIDY = 100  # labels over the limit that are tolerated, and then dropped together
@@ -59,7 +60,7 @@ class LangGraphLabelStore:
         Raises:
             ConfigurationError: there is no store, or no encoder.
         """
-        vector = base64.b64encode(pack(label.vector[None])[0]).decode()
+        vector = encode_base64(pack(label.vector[None])[0])
         text = None if label.text is None else storable(label.text)
         value = {"route": storable(label.route), "vector": vector, "at": label.at, "text": text}
         self._write(put(self._space(), uuid4().hex, value))
@@ -77,7 +78,7 @@ class LangGraphLabelStore:
         return self._links.setdefault(store, Link(store))
 
     def _space(self) -> tuple[str, ...]:
-        root = ("omni_router", "sandbox") if _sandbox.active() else ("omni_router",)
+        root = ("omni_router", "sandbox") if is_simulated() else ("omni_router",)
         return (*root, "lessons", hashlib.sha256(self._encoder().encode()).hexdigest()[:16])
 
 

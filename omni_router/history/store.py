@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary, ref
 from langgraph.store.base import BaseStore
 from langgraph.store.base.batch import AsyncBatchedBaseStore
 
-from omni_router import _sandbox
 from omni_router.errors import KINDS, ConfigurationError, HistoryUnreachable
 from omni_router.history.backlog import Backlog
 from omni_router.history.cooldowns import Waits, cooled
@@ -21,6 +20,7 @@ from omni_router.history.store_items import Value, digest, folded, joined, missi
 from omni_router.history.store_replica import News, Replica
 from omni_router.history.usage import MAX_LEARNED_CHARACTERS, as_entry, counted, fold, fold_verdict, lifted, read_record
 from omni_router.model_id import is_sandbox_model
+from omni_router.simulation import is_simulated
 from omni_router.storage.store_link import put
 
 MOST_WAITING = 10_000  # uses between two tries to write them, which are then added up
@@ -45,7 +45,7 @@ class StoreHistory:
     ) -> None:
         self._store, self._place, self._now = store, place, now
         # Simulated models do not belong in a real history.
-        self._root = ("omni_router", "sandbox") if _sandbox.active() else ("omni_router",)
+        self._root = ("omni_router", "sandbox") if is_simulated() else ("omni_router",)
         self._replicas: WeakKeyDictionary[BaseStore, Replica] = WeakKeyDictionary()
         self._last: ref[BaseStore] | None = None
         atexit.register(self._flush_at_exit)
@@ -68,7 +68,7 @@ class StoreHistory:
 
         A sandbox model is refused outside the sandbox: nobody serves it there.
         """
-        if is_sandbox_model(use.model) and not _sandbox.active():
+        if is_sandbox_model(use.model) and not is_simulated():
             return None
         use = replace(use, route=storable(use.route), reason=storable(use.reason))
         replica, news = self._replica(), News(use)

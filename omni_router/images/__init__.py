@@ -16,12 +16,14 @@ from omni_router.images.header import header_of
 
 if TYPE_CHECKING:
     import httpx
+    from PIL.Image import Image
 
     from omni_router.images.fetch import Resolver
 
 MAX_BYTES = 20 * 2**20  # what the large providers accept
 MAX_PIXELS = 50_000_000  # a full-frame camera's; decoded it takes 150 MB
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # a JPEG of a provider may be CMYK
 
 
 def image_type(data: bytes) -> str:
@@ -95,6 +97,13 @@ def file_to_data_url(path: Path) -> str:
         return image_data_url(data)
     except BadImage as error:
         raise BadImage(f"{path}: {error}") from error
+
+
+def to_png(image: "Image") -> bytes:
+    """Return an image as PNG, converted where its colours are of a kind that PNG does not have."""
+    file = io.BytesIO()
+    (image if image.mode in PNG_MODES else image.convert("RGB")).save(file, format="PNG")
+    return file.getvalue()
 
 
 def data_url(data: bytes, mime_type: str) -> str:

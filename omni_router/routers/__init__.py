@@ -6,7 +6,8 @@ a router can be measured on a machine that has only torch and transformers, and 
 """
 
 from omni_router.routers.protocol import BaseRouter, PreparableRouter, Reply, RouteOption, Router, Turn, preparable
-from omni_router.routers.reply import OTHER, Proposal, parse_reply
+from omni_router.routers.reply import Proposal, parse_reply
+from omni_router.tasks import OTHER
 
 __all__ = [
     "OTHER",

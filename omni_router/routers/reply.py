@@ -16,8 +16,6 @@ from itertools import chain
 
 from omni_router.model_id import split_model_id
 
-OTHER = "other"  # the reserved route: none of the policy fits
-
 # A reply has a few hundred characters. Of a longer one only both ends are read, which keeps 5 MB of nonsense cheap.
 _WINDOW = 64 * 1024
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from omni_router.artifacts import ArtifactFolder
 from omni_router.config.environment import Environment
 from omni_router.config.routes import Policy
 from omni_router.config.settings import Settings
@@ -17,10 +18,10 @@ from omni_router.history import History
 from omni_router.routers import Router
 
 if TYPE_CHECKING:  # these import LangChain, the Hub's client or LangGraph
-    from omni_router.artifacts import ArtifactFolder
     from omni_router.decisions.log import DecisionLog
     from omni_router.hub.catalog import Catalog
-    from omni_router.hub.client import Inference, Token
+    from omni_router.hub.client import Inference
+    from omni_router.hub.tokens import Token
     from omni_router.services.container import open_catalog, open_decision_log
     from omni_router.services.history import open_history
     from omni_router.services.router import choose_router
@@ -57,7 +58,7 @@ class Services:
     history: History
     catalog: "Catalog"
     inference: "Inference"
-    artifacts: "ArtifactFolder"
+    artifacts: ArtifactFolder
     decision_log: "DecisionLog | None" = None
     observer: "Observer | None" = None
     defaults: Settings = field(default_factory=Settings)  # what a run's settings leave open is taken from these

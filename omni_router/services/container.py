@@ -3,26 +3,27 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omni_router.artifacts import ArtifactFolder
 from omni_router.config.environment import Environment, read_variable
 from omni_router.config.route_file import RouteFile
 from omni_router.config.settings import Settings, fallback_route
 from omni_router.decisions.log import DecisionLog
 from omni_router.errors import ConfigurationError
+from omni_router.hub.tokens import Token, find_token
 from omni_router.services import Services
+from omni_router.simulation import is_simulated
 
 if TYPE_CHECKING:
     from omni_router.hub.catalog import HubCatalog
-    from omni_router.hub.client import Token
 
 
-def from_environment(environment: Environment, token: "Token") -> Services:
+def from_environment(environment: Environment, token: Token) -> Services:
     """Open the default services; nothing is loaded or asked before it is used.
 
     Raises:
         ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
     """
-    from omni_router.artifacts import ArtifactFolder
-    from omni_router.hub.client import HubInference, find_token
+    from omni_router.hub.client import HubInference
     from omni_router.services.history import open_history
     from omni_router.services.router import choose_router
     from omni_router.services.telemetry import open_observer
@@ -44,15 +45,15 @@ def from_environment(environment: Environment, token: "Token") -> Services:
     )
 
 
-def open_catalog(environment: Environment, token: "Token") -> "HubCatalog":
+def open_catalog(environment: Environment, token: Token) -> "HubCatalog":
     """Open the catalog of an environment, which keeps its answers on disk; install the sandbox if it is to be used."""
-    from omni_router import _sandbox
     from omni_router.hub.catalog import HubCatalog
-    from omni_router.hub.client import find_token
-    from omni_router.hub.disk_cache import DiskCache
+    from omni_router.storage.sqlite import DiskCache
 
-    if environment.sandbox and not _sandbox.active():
-        _sandbox.install()
+    if environment.sandbox and not is_simulated():
+        from omni_router._sandbox import install
+
+        install()
     return HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite"))
 
 

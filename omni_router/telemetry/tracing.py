@@ -14,7 +14,7 @@ from omni_router.config.settings import Settings
 from omni_router.errors import missing_package
 from omni_router.routers import OTHER
 from omni_router.state import State
-from omni_router.tasks import SPECIALISTS
+from omni_router.tasks import Task, task_of
 from omni_router.telemetry.observer import Run
 
 try:
@@ -51,7 +51,7 @@ class Tracing:
         with self._tracer.start_as_current_span(
             _name(node, state),
             context=self._turn(state["turn"]) if alone and node != "route_request" else None,
-            kind=SpanKind.CLIENT if node in SPECIALISTS else SpanKind.INTERNAL,
+            kind=SpanKind.CLIENT if task_of(node) else SpanKind.INTERNAL,
             attributes=_given(node, state, settings),
             record_exception=False,  # its message may hold what somebody wrote
             set_status_on_exception=False,
@@ -81,11 +81,18 @@ class Tracing:
 
 
 def _name(node: str, state: State) -> str:
-    return f"{_operation(node)} {_model(state)}" if node in SPECIALISTS else node
+    task = task_of(node)
+    return f"{_operation(task)} {_model(state)}" if task else node
 
 
-def _operation(node: str) -> str:
-    return "generate_content" if node == "generate_image" else "chat"
+def _operation(task: Task) -> str:
+    return "generate_content" if task.output else "chat"
+
+
+def _output_type(task: Task) -> str:
+    """Return what the conventions call the output of a task."""
+    kind = task.output.mime_type.partition("/")[0] if task.output else "text"
+    return "speech" if kind == "audio" else kind
 
 
 def _model(state: State) -> str | None:
@@ -94,16 +101,17 @@ def _model(state: State) -> str | None:
 
 def _given(node: str, state: State, settings: Settings) -> dict[str, Any]:
     """Give what is known of a call before it is made: what a sampler decides by."""
-    if node not in SPECIALISTS:
+    task = task_of(node)
+    if task is None:
         return {}
     said: dict[str, Any] = {
-        "gen_ai.operation.name": _operation(node),
+        "gen_ai.operation.name": _operation(task),
         "gen_ai.provider.name": PROVIDER,
         "gen_ai.request.model": _model(state),
         "gen_ai.request.seed": settings.seed,
-        "gen_ai.output.type": "image" if node == "generate_image" else "text",
+        "gen_ai.output.type": _output_type(task),
     }
-    if node != "generate_image":
+    if task.output is None:
         said |= {
             "gen_ai.request.max_tokens": settings.max_new_tokens,
             "gen_ai.request.temperature": settings.temperature,
@@ -131,7 +139,7 @@ def _decided(node: str, state: State, update: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answered(node: str, update: dict[str, Any]) -> dict[str, Any]:
-    if node not in SPECIALISTS or "messages" not in update:
+    if task_of(node) is None or "messages" not in update:
         return {}
     message = update["messages"][-1]
     usage, said = message.usage_metadata or {}, message.response_metadata
@@ -146,7 +154,7 @@ def _answered(node: str, update: dict[str, Any]) -> dict[str, Any]:
 
 def _error(node: str, update: dict[str, Any]) -> str | None:
     """Give the kind of error that a call, or at last the turn, ended with."""
-    told = update["attempts"][-1]["error"] if node in SPECIALISTS else update.get("error")
+    told = update["attempts"][-1]["error"] if task_of(node) else update.get("error")
     return str(told["kind"]) if told else None
 
 

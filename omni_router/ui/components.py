@@ -14,6 +14,6 @@ def html(text: str) -> dict[str, Any]:
     return {**shape, "value": text, "props": {**_PROPS, "value": text}}
 
 
-def picture(path: str) -> dict[str, Any]:
-    """Make a part that shows a picture file."""
+def file_part(path: str) -> dict[str, Any]:
+    """Build a part that shows a file; Gradio plays or shows it by its type."""
     return {"path": path}

@@ -14,10 +14,11 @@ from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest, OmniRouterError, hint_for
 from omni_router.hints import SERVER
 from omni_router.messages import user_message
+from omni_router.tasks import media
 from omni_router.ui.backend import Backend, Event
 from omni_router.ui.badge import badge, problem, safe, waiting
 from omni_router.ui.chat import Chat, Turn
-from omni_router.ui.components import html, picture
+from omni_router.ui.components import file_part, html
 
 logger = logging.getLogger("omni_router")
 
@@ -78,12 +79,12 @@ class _Answer:
         )
         parts: list[Any] = [] if self.failure and not self.decision else [html(head)]
         made = (_of_ours(artifact["path"], folder) for artifact in result.get("artifacts") or ())
-        pictures = [path for path in made if path]
+        files = [path for path in made if path]
         if self.text:
             parts.append(self.text)
-        elif result and not result.get("error") and not pictures:
+        elif result and not result.get("error") and not files:
             parts.append(str(result.get("answer") or ""))
-        parts += [picture(path) for path in pictures]
+        parts += map(file_part, files)
         if error := result.get("error"):
             parts.append(html(problem(error["message"], hint_for(error["kind"], SERVER))))
         if self.failure:
@@ -137,7 +138,7 @@ def _said(request: Request, address: str) -> list[Any]:
     """Give the parts of the user's message, as Gradio shows them; an address is not fetched for it."""
     said: list[Any] = [request.text] if request.text.strip() else []
     if request.file:
-        said.append(picture(request.file))
+        said.append(file_part(request.file))
     elif address and address not in request.text:
         said.append(html(f'<span class="omni-address">{safe(address)}</span>'))
     return said
@@ -164,15 +165,17 @@ def image_address(text: str) -> str:
 
 
 def _of_ours(path: str, folder: Path) -> str | None:
-    """Find a picture by its name in our folder: a server may name any path, of its own machine or of this one.
+    """Find a file that a task made by its name in our folder; None where there is none.
 
-    What is shown is a copy under a name that nobody guesses; the folder is not served, since there is more in it.
+    A server may name any path, of its own machine or of this one. What is shown is a copy under a name that nobody
+    guesses; the folder is not served, since there is more in it.
     """
     from gradio.processing_utils import save_file_to_cache
     from gradio.utils import get_upload_folder
 
+    suffixes = [each.suffix for each in media()]  # the policy and the decision log may lie in the folder, too
     found = folder / Path(path).name
-    return save_file_to_cache(found, get_upload_folder()) if found.suffix == ".png" and found.is_file() else None
+    return save_file_to_cache(found, get_upload_folder()) if found.suffix in suffixes and found.is_file() else None
 
 
 def _sentence(error: Exception) -> str:

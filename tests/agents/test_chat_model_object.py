@@ -15,7 +15,7 @@ from langchain_core.runnables import ConfigurableField
 
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import SANDBOX_TOKEN, Sandbox
-from omni_router.agents import lazy_graph
+from omni_router.agents.base_chat_model import GraphSource, LazyGraph
 from omni_router.agents.chat_model import ChatOmni
 from omni_router.agents.profile import MAX_INPUT_TOKENS
 from omni_router.errors import ConfigurationError, InvalidRequest
@@ -318,7 +318,7 @@ def test_anything_else_in_the_place_of_services_is_refused_by_its_type() -> None
 
 
 def test_the_graph_is_compiled_once_by_threads_that_come_together(services: Services) -> None:
-    lazy = lazy_graph.LazyGraph(lazy_graph.Sources(None, services, None))
+    lazy = LazyGraph(GraphSource(None, services, None))
     found: list[Any] = []
     threads = [threading.Thread(target=lambda: found.append(lazy.compiled())) for _ in range(8)]
     for thread in threads:

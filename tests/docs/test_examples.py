@@ -61,7 +61,7 @@ def run(
             "supervisor",
             [
                 "worker: ledger\n  120 are booked to travel.",
-                "route: image_generation, model: sandbox/text-to-image-1\n  The picture is saved as ",
+                "route: image_generation, model: sandbox/text-to-image-1\n  The image is saved as ",
                 "route: question_answering, model: sandbox/text-generation-1",
             ],
         ),
@@ -77,7 +77,7 @@ def test_an_example_tells_what_it_is_about(name: str, told: list[str], run: Call
 def test_a_person_approves_changes_or_refuses_a_decision(run: Callable[[str], str]) -> None:
     fox, tides, rain, pirate = run("human_approval").split("> ")[1:]
     assert "The person" not in fox
-    assert "The picture is saved as " in fox
+    assert "The image is saved as " in fox
     assert "costs up to $0.80 for a million tokens. The person says: approve\n  [sandbox] Simulated answer" in tides
     assert "image_generation? the router is only" in rain
     assert "says: creative_writing\n  creative_writing? sandbox/text-generation-1 costs" in rain

@@ -273,13 +273,19 @@ def test_recall_does_not_grow_with_writers_and_days() -> None:
                 history.record(use(f"acme/m{number}", at=clock.at))
     history = writer(store)
     assert sum(record["uses"] for record in history.models("chat")) == (58 + 2 * 16) * 4
-    times = []
-    for _ in range(200):
-        start = time.perf_counter()
+    calls = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
         history.models("chat")
         history.cooling()
-        times.append(time.perf_counter() - start)
-    assert sorted(times)[100] < 0.0005
+    finally:
+        sys.setprofile(None)
+    assert calls < 500, "there are 90 writers with four models each"
 
 
 _WRITER = """
@@ -620,14 +626,12 @@ def test_a_store_that_lets_items_expire_keeps_these(address: str, postgres: Base
 def test_a_server_that_is_not_there_costs_one_wait_and_no_run(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     where = f"postgresql://user:{SECRET}@/db?host={tmp_path}"
     history = open_history(Environment(Path("x"), Path("y"), history=where), RouteFile(tmp_path / "none.json"))
-    start = time.monotonic()
     assert not history.models("chat")
-    first = time.monotonic() - start
-    start = time.monotonic()
+    tried = len(caplog.records)
     for _ in range(20):
         assert not history.models("chat")
         assert history.record(use()) is None
-    assert time.monotonic() - start < 1 < first + 1
+    assert len(caplog.records) == tried, "nothing was tried again, and nothing told again"
     assert SECRET not in caplog.text
     assert SECRET not in repr(history)
     assert SECRET not in repr(Environment(Path("x"), Path("y"), history=where))
@@ -728,7 +732,7 @@ def requests(route_config: Path, tmp_path: Path, router: ScriptedRouter, monkeyp
     chat = {"name": "chat", "description": "small talk", "examples": ["hi"], "learned": ["of the file"]}
     other = {"name": "other", "examples": ["nonsense"]}
     route_config.write_text(json.dumps([chat, {"name": "code", "description": "programs"}, other]))
-    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token, learning: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, token, learning: router)
     router.choose("chat")
     path = tmp_path / "requests.jsonl"
     path.write_text('{"text": "howdy", "route": "chat"}\n')
@@ -811,7 +815,7 @@ def test_history_moves_from_file_to_store_and_back(
     for _ in range(2):
         assert main(["--history-import", str(moved), "--route-config", str(path), "--history", address]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first == f"5 of 5 models and examples of {moved} were new or had more to tell"
+    assert first == f"5 of 5 models and examples of {moved} were new or had higher counts"
     assert second == f"nothing new: all 5 models and examples of {moved} are already here"
     back = tmp_path / "back.json"
     assert main(["--history-export", str(back), "--route-config", str(path), "--history", address]) == 0
@@ -843,11 +847,11 @@ def test_an_import_says_what_was_new_what_was_here_and_what_has_no_route(
     history.record(use("acme/m1", route="a"))
     assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
     path.write_bytes(before)
-    assert imported(into=path) == [f"1 of 5 models and examples of {moved} were new or had more to tell"]
+    assert imported(into=path) == [f"1 of 5 models and examples of {moved} were new or had higher counts"]
     other.write_text('[{"name": "A", "description": "a", "models": ["acme/named"]}]')
     assert imported(into=other) == [
         f"2 of {moved} were not taken: the policy lacks their route, or it has no room",
-        f"2 of 5 models and examples of {moved} were new or had more to tell",
+        f"2 of 5 models and examples of {moved} were new or had higher counts",
     ]
     other.write_text('[{"name": "d", "description": "d"}]')
     assert imported(into=other)[-1] == f"nothing new: {moved} holds nothing for a route of this policy"

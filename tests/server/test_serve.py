@@ -211,10 +211,8 @@ def test_a_port_in_use_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("flags", [["--port", "65536"], ["--port", "-1"], ["--router", "best"], ["--workers", "2"]])
 def test_a_flag_that_cannot_be_meant_is_status_2(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["serve", *flags])
-    assert ended.value.code == 2
-    assert "usage: omni-router serve" in capsys.readouterr().err
+    assert main(["serve", *flags]) == 2
+    assert "Usage: omni-router serve" in capsys.readouterr().err
 
 
 def test_a_missing_package_is_told_with_the_extra_that_brings_it(
@@ -232,7 +230,6 @@ def test_a_limit_that_is_none_is_status_2(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_help_names_the_variables(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["serve", "--help"])
+    assert main(["serve", "--help"]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in ("OMNI_API_KEY", "OMNI_MAX_BODY", "OMNI_MAX_CONCURRENT", "--host"))

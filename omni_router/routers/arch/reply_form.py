@@ -11,7 +11,7 @@ from omni_router.model_id import is_model_id
 from omni_router.routers.arch.decoding import Choice, Decoder
 from omni_router.routers.prompt import PromptForm
 from omni_router.routers.protocol import Reply, RouteOption
-from omni_router.routers.reply import OTHER
+from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,10 +16,11 @@ from omni_router.errors import ConfigurationError
 from omni_router.routers.cascade.labels import LabelStore, TeacherLabel, weigh_by_age
 from omni_router.routers.conversation import shorten
 from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Router, Turn, preparable
-from omni_router.routers.reply import OTHER, parse_reply
+from omni_router.routers.reply import parse_reply
 from omni_router.routers.semantic.concurrency import single_threaded
 from omni_router.routers.semantic.router import Judgement, SemanticRouter, make_reply
 from omni_router.routers.semantic.training_set import NO_LABELS
+from omni_router.tasks import OTHER
 
 logger = logging.getLogger("omni_router")
 

@@ -13,7 +13,8 @@ from omni_router.routers.budget import fit
 from omni_router.routers.endpoint.client import ChatClient
 from omni_router.routers.prompt import PROMPTS, PromptForm
 from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
-from omni_router.routers.reply import OTHER, parse_reply
+from omni_router.routers.reply import parse_reply
+from omni_router.tasks import OTHER
 
 # Another router stands by for the answer of a late endpoint, and the embedded one needs 20 ms. A 1.5B model on a GPU
 # writes the 60 tokens of a reply well within this time.

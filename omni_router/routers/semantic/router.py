@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from omni_router.messages import IMAGE_MARK
 from omni_router.routers.conversation import ELLIPSIS
 from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
-from omni_router.routers.reply import OTHER
 from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher, single_threaded
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
 from omni_router.routers.semantic.head import Head, Scores
-from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
+from omni_router.routers.semantic.training_set import (
+    NO_LABELS,
+    TeacherLabels,
+    training_set,
+)
+from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
     from torch import Tensor

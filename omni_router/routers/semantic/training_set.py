@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.protocol import RouteOption
-from omni_router.routers.reply import OTHER
+from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,6 +1,5 @@
-"""Between A2A's parts and messages of the graph."""
+"""Convert between the parts of A2A and the messages of the graph."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,24 +7,27 @@ from a2a.helpers import get_message_text, get_text_parts, new_data_part, new_raw
 from a2a.types import Message, Part, Role, Task, TaskState
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
+from omni_router.artifacts import Artifact
 from omni_router.errors import InvalidRequest
-from omni_router.events import Summary, for_the_network
+from omni_router.hints import SERVER
+from omni_router.images import data_url
+from omni_router.run_result import RunResult
 from omni_router.server.graph_access import remote_message
 
 ANSWER = "answer"  # the name, and the id, of a task's artifact
 
 
 async def user_message_of(message: Message) -> HumanMessage:
-    """Make a user's message of text parts and at most one picture, as bytes or by its address.
+    """Build a user's message from text parts and at most one image, as bytes or by its address.
 
     Raises:
-        InvalidRequest: there is neither, or more than one picture.
+        InvalidRequest: there is neither, or more than one image.
         BadImage: the image is not readable.
     """
-    pictures = [address for part in message.parts if (address := _address(part))]
-    if len(pictures) > 1:
-        raise InvalidRequest(f"a message may hold one picture, this one has {len(pictures)}")
-    return await remote_message(get_message_text(message), pictures[0] if pictures else None)
+    addresses = [address for part in message.parts if (address := _address(part))]
+    if len(addresses) > 1:
+        raise InvalidRequest(f"a message may hold one image, this one has {len(addresses)}")
+    return await remote_message(get_message_text(message), addresses[0] if addresses else None)
 
 
 def _address(part: Part) -> str | None:
@@ -33,26 +35,33 @@ def _address(part: Part) -> str | None:
         return str(part.url)
     if not part.HasField("raw"):
         return None
-    return f"data:{part.media_type or 'image/png'};base64,{base64.b64encode(part.raw).decode()}"
+    return data_url(part.raw, part.media_type or "image/png")
 
 
 async def turns_of(tasks: Sequence[Task]) -> list[AnyMessage]:
-    """Read a conversation out of its earlier tasks, oldest first; those without an answer are left out."""
+    """Return a conversation from its earlier tasks, oldest first, without those that have no answer."""
     messages: list[AnyMessage] = []
     for task in tasks:
         if task.status.state != TaskState.TASK_STATE_COMPLETED:
             continue
-        answer = "\n".join(text for a in task.artifacts if a.name == ANSWER for text in get_text_parts(a.parts))
-        messages += [await user_message_of(each) for each in task.history if each.role == Role.ROLE_USER]
-        messages.append(AIMessage(answer))
+        messages += [await user_message_of(message) for message in task.history if message.role == Role.ROLE_USER]
+        texts: list[str] = []
+        for artifact in task.artifacts:
+            if artifact.name == ANSWER:
+                texts += get_text_parts(artifact.parts)
+        messages.append(AIMessage("\n".join(texts)))
     return messages
 
 
-def answer_parts(text: str, summary: Summary) -> list[Part]:
-    """Tell the answer in a text part, the summary in a data part, and each picture in a file part."""
-    pictures = [Path(artifact["path"]) for artifact in summary["artifacts"]]
+def answer_parts(text: str, result: RunResult) -> list[Part]:
+    """Return the answer as a text part, the result as a data part, and each file as a part of its type."""
     return [
         new_text_part(text, media_type="text/plain"),
-        new_data_part(for_the_network(summary), media_type="application/json"),
-        *(new_raw_part(path.read_bytes(), media_type="image/png", filename=path.name) for path in pictures),
+        new_data_part(result.redact_paths().for_audience(SERVER).as_json(), media_type="application/json"),
+        *map(_file_part, result.artifacts),
     ]
+
+
+def _file_part(artifact: Artifact) -> Part:
+    path = Path(artifact["path"])
+    return new_raw_part(path.read_bytes(), media_type=artifact["mime_type"], filename=path.name)

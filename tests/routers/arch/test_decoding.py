@@ -18,7 +18,7 @@ from omni_router.routers.arch.checkpoint import Checkpoint, load_checkpoint
 from omni_router.routers.arch.decoding import Decoder, PrefixCachePool, cache_argument
 from omni_router.routers.arch.reply_form import AFTER_MODEL, AFTER_ROUTE, OPENING
 from omni_router.routers.arch.router import ArchRouter
-from omni_router.routers.reply import OTHER
+from omni_router.tasks import OTHER
 from tests.support.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES
 
 FULL_SHAPE_NEEDS = 6  # GB; the weights in bfloat16 are 3.1
@@ -142,7 +142,7 @@ def test_so_they_are_with_all_layers_of_arch_routers_shape() -> None:
     model, chance = random_model(), random.Random(6)
     reader, compared = Decoder(model), 0
     shared = [chance.randrange(151_936) for _ in range(40)]
-    for _ in range(12):
+    for _ in range(6):
         prompt = [*shared, *(chance.randrange(151_936) for _ in range(chance.randint(2, 12)))]
         options = random_options(chance, 9)
         reader.start(prompt)
@@ -151,7 +151,7 @@ def test_so_they_are_with_all_layers_of_arch_routers_shape() -> None:
             continue
         assert options[chosen.option] == generated(model, prompt, options)
         compared += 1
-    assert compared > 3
+    assert compared > 1
 
 
 def test_two_choices_after_each_other_are_those_of_generate(small: Any) -> None:

