@@ -4,7 +4,7 @@
     ├── AnswerFailed             a turn ended without an answer, told to a caller that takes answers alone
     ├── ConfigurationError       something to fix before a run: a file, a package, a checkpoint
     │   └── PolicyFileError      route_config.json is not what it should be; names path, line and fault
-    ├── EndpointFailed           the router's endpoint gave no usable reply, so that another one answers
+    ├── EndpointFailed           the router's endpoint gave no usable reply, so that another router answers
     ├── HungUp                   the run was cancelled, and with it the call of a specialist; nobody waits to see this
     ├── HistoryUnreachable       the store of the history does not answer; runs go on, what was asked of it has failed
     ├── InvalidRequest           the input cannot be answered by anybody; also a ValueError
@@ -192,6 +192,17 @@ class PolicyFileError(ConfigurationError):
     def __init__(self, path: Path, fault: str, line: int | None = None) -> None:
         self.path, self.fault, self.line = path, fault, line
         super().__init__(f"{path}:{line}: {fault}" if line else f"{path}: {fault}")
+
+
+EndpointFault = Literal["outage", "refused", "setup", "invalid_reply"]
+
+
+class EndpointFailed(OmniRouterError):  # noqa: N818 (says what is the case)
+    """The router's endpoint gave no usable reply; `fault` says whether the next request may succeed."""
+
+    def __init__(self, fault: EndpointFault, reason: str) -> None:
+        self.fault = fault
+        super().__init__(reason)
 
 
 class HistoryUnreachable(OmniRouterError):  # noqa: N818 (says what is the case)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from omni_router.errors import ConfigurationError
-from omni_router.server.allowed_hosts import allowed_hosts, given_hosts
+from omni_router.server.allowed_hosts import allowed_hosts, configured_hosts
 from omni_router.server.langgraph_config import STUDIO, hosts_of_server, key_notice
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
@@ -134,7 +134,7 @@ def test_names_are_read_from_either_variable(variable: str) -> None:
 @pytest.mark.parametrize("value", ["https://agents.example.com", "a b", "*.example.com", "a:b", "a@b", "ä.example"])
 def test_what_cannot_be_a_host_name_is_named(value: str) -> None:
     with pytest.raises(ConfigurationError, match="OMNI_HOSTS holds") as caught:
-        given_hosts({"OMNI_HOSTS": f"agents.example.com,{value}"})
+        configured_hosts({"OMNI_HOSTS": f"agents.example.com,{value}"})
     assert repr(value) in str(caught.value)
 
 

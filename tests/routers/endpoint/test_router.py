@@ -12,9 +12,9 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
+from omni_router.errors import EndpointFailed
 from omni_router.history.label_file import TABLE
 from omni_router.routers import Proposal, Turn, parse_reply
-from omni_router.routers.endpoint.client import EndpointFailed
 from omni_router.routers.endpoint.router import EndpointRouter
 from tests.support.chat_server import transformers_serve
 from tests.support.dev_server import free_port
