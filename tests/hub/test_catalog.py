@@ -17,7 +17,6 @@ import httpx
 import huggingface_hub
 import pytest
 from huggingface_hub.inference._providers import _common
-from huggingface_hub.utils import _http
 
 from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
@@ -27,6 +26,7 @@ from omni_router.hub.cache import KEEP, KEEP_FAILURE, KEEP_STALE
 from omni_router.hub.catalog import CatalogModel, Check, HubCatalog, Offer
 from omni_router.hub.disk_cache import DiskCache
 from omni_router.tasks import TASKS
+from tests.support.hub_client import hub_client
 
 TEXT, PICTURE, VISION = "text-generation", "text-to-image", "image-text-to-text"
 TEXT1, PICTURE1 = "sandbox/text-generation-1", "sandbox/text-to-image-1"
@@ -77,12 +77,8 @@ def _refuse(request: httpx.Request) -> None:
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     hub = Hub()
-    before = _http._GLOBAL_CLIENT_FACTORY
-    huggingface_hub.set_client_factory(
-        lambda: httpx.Client(transport=hub, follow_redirects=True, timeout=None)  # noqa: S113
-    )
-    yield hub
-    huggingface_hub.set_client_factory(before)
+    with hub_client(hub):
+        yield hub
 
 
 @pytest.fixture
