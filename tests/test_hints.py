@@ -12,8 +12,8 @@ from omni_router.cli import main
 from omni_router.errors import ErrorKind, hint_for
 from omni_router.events import explanation, for_the_network, summarize
 from omni_router.hints import COMMAND, HTTP, PYTHON, SERVER, Audience
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 FLAGS_AND_FILES = ("--", "route_config.json", "Settings")
 

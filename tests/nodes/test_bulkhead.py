@@ -14,9 +14,9 @@ from omni_router._sandbox import Sandbox
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.nodes import _threads as threads
 from omni_router.nodes._bulkhead import Bulkheads
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
 from tests.support.hub_client import hub_client
+from tests.support.scripted_router import ScriptedRouter
 from tests.support.silent_model import SilentModel, served_model
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]

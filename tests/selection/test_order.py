@@ -23,8 +23,8 @@ from omni_router.hub.catalog import CatalogModel
 from omni_router.hub.client import HubInference
 from omni_router.selection.order import order_of_choice, untried
 from omni_router.selection.ranking import score
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 TEXT, TEXT2, TEXT3 = (f"sandbox/text-generation-{n}" for n in (1, 2, 3))

@@ -14,9 +14,9 @@ from omni_router import Services
 from omni_router._sandbox import Sandbox
 from omni_router.server.request_log import to_stderr
 from omni_router.server.serve_arguments import serve_parser
-from tests.conftest import ScriptedRouter
 from tests.support.api_server import serving
 from tests.support.openai_server import TEXT, openai_server, wait_for
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
