@@ -24,9 +24,9 @@ from omni_router.ui.history import decisions_frame, routes_table, uses_frame
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.start import check_free, open_server
 from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
-from tests.conftest import ScriptedRouter
 from tests.support.dev_server import free_port
 from tests.support.json_server import json_server
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT = "sandbox/text-generation-1"
 DECISION: dict[str, Any] = {
