@@ -11,7 +11,6 @@ import click
 from rich.measure import Measurement
 from rich.table import Table
 
-from omni_router.simulation import is_simulated
 from omni_router.cli.console import UNLIMITED, console, note, print_wrapped, printable, status
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.route_file import RouteFile
@@ -22,6 +21,7 @@ from omni_router.history.cooldowns import write_time
 from omni_router.hub.catalog import CatalogModel, Check, HubCatalog, Survey
 from omni_router.model_id import is_sandbox_model
 from omni_router.services.history import open_history
+from omni_router.simulation import is_simulated
 from omni_router.tasks import TASKS
 
 SERVED, NONE_SERVED = 0, 1

@@ -7,7 +7,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from omni_router.simulation import is_simulated
 from omni_router.config.routes import Document, Route, parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.evaluation.policy_overlap import overlaps
@@ -15,6 +14,7 @@ from omni_router.history.protocol import ModelRecord
 from omni_router.hub.catalog import Check, HubCatalog
 from omni_router.model_id import is_sandbox_model
 from omni_router.routers.semantic.encoder import Encoder
+from omni_router.simulation import is_simulated
 from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
 
 Progress = Callable[[Iterator[Check], int], Iterable[Check]]
