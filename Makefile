@@ -31,7 +31,7 @@ demo: $(VENV)/.core ## answer eight queries: embedded router, simulated models; 
 	$(BIN)/omni-router --demo --router semantic --sandbox
 
 test: $(VENV)/.test ## run all tests
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lowest: ## run a part of the tests with the lowest versions that pyproject.toml allows, in .venv-lowest
 	PYTHON=$(PYTHON) WORKERS=$(WORKERS) .ci/lowest $(VENV)-lowest

@@ -19,7 +19,7 @@ import torch
 from benchmarks.report import in_turns, ms, ratio, spread, table, write_section
 from benchmarks.shape import LAYERS, SHAPE, random_model
 from omni_router.routers.arch.checkpoint import pick_device, pick_dtype
-from omni_router.routers.arch.decoding import Reader, Shelf
+from omni_router.routers.arch.decoding import Decoder, PrefixCachePool
 
 FIXED, CHANGING, REPLY = 620, 80, 45  # tokens
 ROUTES, MODELS = 11, 3
@@ -39,7 +39,7 @@ class Case:
         self.routes = [[*self.tokens(3), *ending] for _ in range(ROUTES)]
         shared = self.tokens(2)
         self.models = [[*shared, *self.tokens(8)] for _ in range(MODELS)]
-        self.shelf = Shelf(self.model, 4)
+        self.pool = PrefixCachePool(self.model, 4)
 
     def tokens(self, count: int) -> list[int]:
         """Give random tokens."""
@@ -59,24 +59,24 @@ class Case:
                 pad_token_id=0,
             )
 
-    def reader(self, prompt: list[int], *, reuse: bool = True) -> Reader:
+    def reader(self, prompt: list[int], *, reuse: bool = True) -> Decoder:
         """Give a reader that begins with the prompt, of which some may have been read before."""
         if reuse:
-            return self.shelf.take(prompt)
-        reader = Reader(self.model)
+            return self.pool.start(prompt)
+        reader = Decoder(self.model)
         reader.start(prompt)
         return reader
 
     def fill(self, *, reuse: bool = True) -> tuple[int, int]:
         """Fill in a reply: an opening, a route, what follows, a model."""
         reader = self.reader([*self.fixed, *self.tokens(CHANGING), *self.opening], reuse=reuse)
-        route = reader.choose(self.routes).place
+        route = reader.choose(self.routes).option
         reader.append(self.middle)
-        return route, reader.choose(self.models).place
+        return route, reader.choose(self.models).option
 
     def route_only(self) -> int:
         """Fill in a route alone, as in the checkpoint's own form."""
-        return self.reader([*self.fixed, *self.tokens(CHANGING), *self.opening]).choose(self.routes).place
+        return self.reader([*self.fixed, *self.tokens(CHANGING), *self.opening]).choose(self.routes).option
 
 
 def floor(case: Case) -> float:

@@ -17,9 +17,10 @@ from benchmarks import clinc
 from benchmarks.report import IMAGES, table, write_section
 from benchmarks.semantic import Remembering
 from omni_router.routers import OTHER, Reply, RouteOption, Turn, parse_reply
-from omni_router.routers.cascade.router import SIZE, TARGET, CascadeRouter, Lesson
+from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
+from omni_router.routers.cascade.router import TARGET, CascadeRouter
 from omni_router.routers.semantic.encoder import SentenceEncoder
-from omni_router.routers.semantic.router import MANNER, SemanticRouter
+from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 
 RIGHT = 0.93  # of the teacher's answers: what Arch-Router's authors report for it (arXiv 2506.16655)
 LENGTH, WINDOW = 5000, 500
@@ -51,28 +52,28 @@ class Teacher:
         return Reply(json.dumps({"route": said}))
 
 
-class MemoryBook:
-    """Lessons of this process alone, as many as a file keeps."""
+class MemoryLabelStore:
+    """Labels of this process alone, as many as a file keeps."""
 
     def __init__(self) -> None:
-        self._lessons: list[Lesson] = []
+        self._labels: list[TeacherLabel] = []
 
-    def read(self) -> Sequence[Lesson]:
-        """Give the lessons, oldest first."""
-        return list(self._lessons)
+    def read(self) -> Sequence[TeacherLabel]:
+        """Return the labels, oldest first."""
+        return list(self._labels)
 
-    def add(self, lesson: Lesson) -> None:
-        """Keep a lesson, and let the oldest one go."""
-        self._lessons = [*self._lessons, lesson][-SIZE:]
+    def add(self, label: TeacherLabel) -> None:
+        """Keep a label, and drop the oldest one."""
+        self._labels = [*self._labels, label][-MAX_LABELS:]
 
 
-def stream(small: SemanticRouter, queries: Sequence[clinc.Query], seed: int) -> list[Decided]:
+def stream(student: SemanticRouter, queries: Sequence[clinc.Query], seed: int) -> list[Decided]:
     """Send the queries through a cascade that starts with the descriptions alone."""
     chance = random.Random(seed)
     drawn = chance.sample(list(queries), LENGTH)
     routes = clinc.offered([])
     teacher = Teacher([*(route.name for route in routes), OTHER], chance)
-    cascade = CascadeRouter(small, teacher, MemoryBook())
+    cascade = CascadeRouter(student, teacher, MemoryLabelStore())
     decided = []
     for query in tqdm(drawn, desc=f"stream {seed}", unit=" requests", leave=False):
         teacher.truth, teacher.asked = query.domain, False
@@ -104,7 +105,7 @@ def measure(data: Path) -> None:
     if not queries:
         print(f"The cascade was not measured: there is no {data}/clinc150_train.jsonl.")
         return
-    encoder = Remembering(SentenceEncoder(manner=MANNER))
+    encoder = Remembering(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT))
     encoder.encode([query.text for query in queries])  # in one batch, a third of the time
     streams = [stream(SemanticRouter(encoder), queries, seed) for seed in SEEDS]
     parts = [slice(start, start + WINDOW) for start in range(0, LENGTH, WINDOW)]

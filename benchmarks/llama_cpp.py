@@ -26,7 +26,7 @@ from benchmarks.arch import CHANGING, FIXED, REPLY, Case
 from benchmarks.report import in_turns, ratio, spread, table, write_section
 from benchmarks.shape import LAYERS, SHAPE, random_model
 from omni_router.routers.arch.checkpoint import pick_dtype
-from omni_router.routers.arch.decoding import Reader
+from omni_router.routers.arch.decoding import Decoder
 
 REPLIES = 10  # whose choices are compared
 NAMES = {
@@ -80,7 +80,7 @@ def _gguf_name(name: str) -> str:
     return {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}[name]
 
 
-class LlamaReader(Reader):
+class LlamaReader(Decoder):
     """The reader of `arch`, with llama.cpp to read."""
 
     def __init__(self, llama: Any) -> None:
@@ -123,7 +123,7 @@ class LlamaEngine(Engine):
         super().__init__(model)
         self._reader = LlamaReader(llama)
 
-    def reader(self, prompt: list[int], *, reuse: bool = True) -> Reader:
+    def reader(self, prompt: list[int], *, reuse: bool = True) -> Decoder:
         """Give the only reader, which may have to forget what it has read."""
         if not reuse:
             self._reader.start([-1])  # no prompt begins like this

@@ -18,7 +18,7 @@ from omni_router.evaluation.metrics import wilson
 from omni_router.evaluation.run import read
 from omni_router.routers import OTHER
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
-from omni_router.routers.semantic.router import MANNER, SemanticRouter
+from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -162,7 +162,10 @@ def met(line: Line, counts: Sequence[tuple[int, int]]) -> str:
 def accuracy(data: Path) -> None:
     """Ask both routers everything, and write the two tables of how often they are right."""
     runs = all_data(data)
-    encoder, published = Remembering(SentenceEncoder(manner=MANNER)), Remembering(SentenceEncoder())
+    encoder, published = (
+        Remembering(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)),
+        Remembering(SentenceEncoder()),
+    )
     asked: dict[str, Callable[[Run], list[Answer]]] = {OURS: lambda run: ask_ours(encoder, run)}
     if aurelio.installed():
         asked[aurelio.NAME] = lambda run: ask_theirs(published, run, "mean", calibrated=False)

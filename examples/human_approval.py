@@ -48,7 +48,7 @@ def doubts_about(decision: Decision) -> Iterator[str]:
     if sure is not None and sure < SURE:
         yield f"the router is only {sure:.0%} sure"
     for model in services.catalog.models([task])[task]:
-        prices = [offer.output_price for offer in model.offers if offer.output_price is not None]
+        prices = [offer.output_price for offer in model.entries if offer.output_price is not None]
         if model.id == decision["model"] and prices:
             yield f"{model.id} costs up to ${max(prices):.2f} for a million tokens"
 

@@ -4,8 +4,8 @@
     ├── AnswerFailed             a turn ended without an answer, told to a caller that takes answers alone
     ├── ConfigurationError       something to fix before a run: a file, a package, a checkpoint
     │   └── PolicyFileError      route_config.json is not what it should be; names path, line and fault
-    ├── EndpointFailed           the router's endpoint gave no usable reply, so that another one answers
-    ├── HungUp                   the run was cancelled, and with it the call of a specialist; nobody waits to see this
+    ├── EndpointFailed           the router's endpoint gave no usable reply, so that another router answers
+    ├── RunCancelled             the run was cancelled, and with it the call of a specialist; nobody waits to see this
     ├── HistoryUnreachable       the store of the history does not answer; runs go on, what was asked of it has failed
     ├── InvalidRequest           the input cannot be answered by anybody; also a ValueError
     │   └── BadImage             an image is not readable, is too large, or may not be fetched
@@ -194,11 +194,22 @@ class PolicyFileError(ConfigurationError):
         super().__init__(f"{path}:{line}: {fault}" if line else f"{path}: {fault}")
 
 
+EndpointFault = Literal["outage", "refused", "setup", "invalid_reply"]
+
+
+class EndpointFailed(OmniRouterError):  # noqa: N818 (says what is the case)
+    """The router's endpoint gave no usable reply; `fault` says whether the next request may succeed."""
+
+    def __init__(self, fault: EndpointFault, reason: str) -> None:
+        self.fault = fault
+        super().__init__(reason)
+
+
 class HistoryUnreachable(OmniRouterError):  # noqa: N818 (says what is the case)
     """The store of the history does not answer; a run goes on without it, an export or a verdict cannot."""
 
 
-class HungUp(OmniRouterError):  # noqa: N818 (says what is the case)
+class RunCancelled(OmniRouterError):  # noqa: N818 (says what is the case)
     """The run was cancelled while it called a specialist: no failure of the model, and nobody is there to see this."""
 
 

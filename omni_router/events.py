@@ -20,7 +20,7 @@ from omni_router.errors import ErrorInfo, OmniRouterError, for_audience
 from omni_router.hints import SERVER, Audience
 from omni_router.run_result import RunResult
 from omni_router.state import Attempt, Candidate, Decision, Source
-from omni_router.tasks import SPECIALISTS
+from omni_router.tasks import task_of
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -216,7 +216,7 @@ def _events_of_nodes(updates: Mapping[str, Any]) -> Iterator[RunEvent]:
     for node, update in updates.items():
         if node == "route_request" and update:
             yield RouterReplied(update["reply"], update["candidates"])
-        elif node in SPECIALISTS and update and update.get("attempts"):
+        elif task_of(node) and update and update.get("attempts"):
             yield AttemptEnded(update["attempts"][-1])
 
 
@@ -231,7 +231,7 @@ def _custom_event(data: Any) -> RunEvent:
 
 def _tokens(data: Any, metadata: Mapping[str, Any]) -> Iterator[Token]:
     node, message = metadata.get("langgraph_node"), _message(data)
-    if node in SPECIALISTS and isinstance(message, AIMessage):
+    if task_of(node) and isinstance(message, AIMessage):
         yield Token(message, str(node))
 
 

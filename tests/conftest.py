@@ -23,6 +23,24 @@ from omni_router.services.router import choose_router
 from tests.support.processes import cache_folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests that start servers first: they wait for other processes, and take longest."""
+    items.sort(key=lambda item: item.get_closest_marker("loopback") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute whole files, and tests/server, which shares its servers, as one."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return "tests/server" if file.startswith("tests/server/") else file
+
+    return Scheduling(config, log)
+
+
 @dataclass
 class ScriptedRouter:
     """A router that says what a test wants said, and keeps what it was asked."""

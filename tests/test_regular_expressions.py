@@ -21,11 +21,11 @@ from omni_router._sandbox import calls, chat, faults, forms, hub, pictures, want
 from omni_router.evaluation.policy_overlap import _phrases
 from omni_router.hub.errors import scrub
 from omni_router.model_id import is_model_id, split_model_id
-from omni_router.routers.arch.id_pattern import _PART, _WITH_SLASH
+from omni_router.routers.arch.reply_form import _PART, _WITH_SLASH
 from omni_router.routers.conversation import render_conversation
 from omni_router.routers.reply import parse_reply, without_thinking
+from omni_router.routers.semantic.features import words_of
 from omni_router.routers.semantic.training_set import split_phrases
-from omni_router.routers.semantic.vocabulary import _words
 from omni_router.server.allowed_hosts import _NAME
 from omni_router.server.context_check import _PATHS
 from omni_router.server.openai.memory import DecisionMemory
@@ -100,8 +100,8 @@ READERS: dict[str, Reader] = {
     "evaluation/policy_overlap.py _phrases": Reader(_phrases, (";", ".", " ", "a", "!", "\n")),
     "routers/semantic/training_set.py split_phrases": Reader(split_phrases, (";", ".", " ", "a", "and", "or", "\n")),
     "routers/conversation.py _DATA_URL": Reader(_said, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")),
-    "routers/arch/id_pattern.py _PART": Reader(_PART.fullmatch, ("a", ".", "-", "/", " ")),
-    "routers/arch/id_pattern.py _WITH_SLASH": Reader(_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
+    "routers/arch/reply_form.py _PART": Reader(_PART.fullmatch, ("a", ".", "-", "/", " ")),
+    "routers/arch/reply_form.py _WITH_SLASH": Reader(_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/reply.py _THINKING": Reader(without_thinking, ("<think>", "</think>", "<", "a", "\n")),
     "routers/reply.py _CLOSING": Reader(parse_reply, REPLY),
     "routers/reply.py _OBJECT": Reader(parse_reply, REPLY),
@@ -112,7 +112,7 @@ READERS: dict[str, Reader] = {
     "routers/reply.py _AFTER_VALUE": Reader(_reason, REPLY),
     "routers/reply.py _ESCAPE": Reader(_reason, ("\\", "u", "x", "0", "U", "a")),
     "routers/reply.py _NO_NAME": Reader(_route, ("null", "1", "e", "-", ".", "+")),
-    "routers/semantic/vocabulary.py _words": Reader(_words, ("a", " ", ",", "_")),
+    "routers/semantic/features.py words_of": Reader(words_of, ("a", " ", ",", "_")),
     "server/context_check.py _PATHS": Reader(
         _PATHS.fullmatch, ("/threads/", "a", "/runs", "/wait", "/crons/", "/assistants/")
     ),
@@ -143,7 +143,7 @@ READERS: dict[str, Reader] = {
 # What reads only what this package itself wrote.
 OURS = {
     "_version.py _version_of_checkout",  # our own pyproject.toml
-    "routers/arch/id_pattern.py IdPattern",  # the tokens of a checkpoint's vocabulary
+    "routers/arch/reply_form.py IdPattern",  # the tokens of a checkpoint's vocabulary
     "server/langgraph_config.py _compiled",  # the pattern of whoever configures the server, who is trusted with it
 }
 

@@ -18,8 +18,8 @@ from benchmarks.soak.processes import LATENCY, Api, Worker, pause, variables
 from benchmarks.soak.questions import Question
 from omni_router import user_message
 from omni_router.events import summarize
-from omni_router.server.a2a.tasks import LISTED
-from omni_router.server.openai.memory import KEPT
+from omni_router.server.a2a.tasks import MAX_TASKS
+from omni_router.server.openai.memory import MAX_ANSWERS
 from tests.support.dev_server import dev_server
 from tests.support.pictures import DOT
 
@@ -101,7 +101,7 @@ async def chat_completions(folder: Path) -> AsyncIterator[list[Place]]:
         await api.start()
         async with _client() as client:
             ask = ask_api(api, client)
-            yield [Place("/v1", ask, folder / "outputs", lambda: api.pid, api.hang, api.kill, DECISION, KEPT)]
+            yield [Place("/v1", ask, folder / "outputs", lambda: api.pid, api.hang, api.kill, DECISION, MAX_ANSWERS)]
     finally:
         await api.close()
 
@@ -169,7 +169,7 @@ async def langgraph_server(folder: Path) -> AsyncIterator[list[Place]]:
             shared = (folder / "outputs", lambda: pid, lambda seconds: pause(pid, seconds))
             yield [
                 Place("LangGraph server", ask_runs(LangGraphClient(client).runs), *shared),
-                Place("A2A", await ask_a2a(url, client), *shared, None, TASK, LISTED),
+                Place("A2A", await ask_a2a(url, client), *shared, None, TASK, MAX_TASKS),
             ]
 
 

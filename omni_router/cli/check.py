@@ -16,7 +16,7 @@ from omni_router.evaluation.policy_check import AT_ONCE, Finding, check_policy, 
 from omni_router.routers.semantic.encoder import SentenceEncoder
 
 if TYPE_CHECKING:
-    from omni_router.hub.catalog import Check
+    from omni_router.hub.catalog import Availability
 
 NOTES, PROBLEMS = 0, 1
 KEYS = ("level", "route", "model", "finding", "hint")
@@ -45,7 +45,7 @@ def run(ctx: click.Context, *, hf_token: str | None, as_json: bool, **_: Any) ->
     return PROBLEMS if any(finding.level == "problem" for finding in findings) else NOTES
 
 
-def _progress(checks: "Iterator[Check]", total: int) -> "Iterable[Check]":
+def _progress(checks: "Iterator[Availability]", total: int) -> "Iterable[Availability]":
     return progress(checks, "models", total, shown=total > AT_ONCE)  # so few are looked up at once
 
 

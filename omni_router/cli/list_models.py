@@ -18,7 +18,7 @@ from omni_router.config.routes import Route
 from omni_router.errors import ConfigurationError
 from omni_router.history import History
 from omni_router.history.cooldowns import write_time
-from omni_router.hub.catalog import CatalogModel, Check, HubCatalog, Survey
+from omni_router.hub.catalog import Availability, CatalogModel, CatalogSnapshot, HubCatalog
 from omni_router.model_id import is_sandbox_model
 from omni_router.services.history import open_history
 from omni_router.simulation import is_simulated
@@ -42,19 +42,19 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
     task, route = _task_and_route(file, list_models)
     catalog = open_catalog(environment, hf_token)
     status.begin("asking the Hub for models and providers")
-    survey = catalog.survey(task)
-    rows = [_Row(model) for model in survey.models]
+    snapshot = catalog.snapshot(task)
+    rows = [_Row(model) for model in snapshot.models]
     if route:
         rows = _with_history(rows, route, open_history(environment, file), catalog)
     status.end()
     if as_json:
-        as_of = None if survey.at is None else write_time(datetime.fromtimestamp(survey.at, timezone.utc))
-        click.echo(json.dumps([{**row.as_json(), "as_of": as_of, "stale": survey.stale} for row in rows], indent=2))
+        as_of = None if snapshot.at is None else write_time(datetime.fromtimestamp(snapshot.at, timezone.utc))
+        click.echo(json.dumps([{**row.as_json(), "as_of": as_of, "stale": snapshot.stale} for row in rows], indent=2))
     elif rows:
         _print_table(f"route {route.name}, task {task}" if route else f"task {task}", rows)
-    for text in _notes(survey, task):
+    for text in _notes(snapshot, task):
         note(text)
-    return SERVED if survey.models else NONE_SERVED
+    return SERVED if snapshot.models else NONE_SERVED
 
 
 def _task_and_route(file: RouteFile, wanted: str) -> tuple[str, Route | None]:
@@ -76,12 +76,12 @@ class _Row:
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        offers = [asdict(offer) for offer in self.model.offers]
+        offers = [asdict(offer) for offer in self.model.entries]
         return {"id": self.model.id, "providers": offers, "place": self.place, "notes": self.notes}
 
     def cells(self) -> tuple[str, ...]:
         """Return the largest context and the lowest prices, which need not be those of one provider."""
-        offers = self.model.offers
+        offers = self.model.entries
         contexts = [offer.context_length for offer in offers if offer.context_length is not None]
         tools = [offer.tools for offer in offers if offer.tools is not None]
         takes_tools = "yes" if any(tools) else "no"
@@ -108,22 +108,24 @@ def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog:
     records = [r for r in history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])]
     if not records:
         return list(rows)
-    from omni_router.selection.order import cooling_down, order_of_choice
+    from omni_router.selection.order import cooling_down, rank_candidates
 
     served = {row.model.id: row.model for row in rows}
     waits, now = history.cooling(), datetime.now(timezone.utc)
     used = []
-    for place, candidate in enumerate(order_of_choice(records, served.values(), waits=waits, now=now), 1):
+    for place, candidate in enumerate(rank_candidates(records, served.values(), cooldowns=waits, now=now), 1):
         if candidate["source"] != "history":
             continue
         model = served.pop(candidate["model"], None)
-        unlisted = None if model else catalog.check(candidate["model"], candidate["provider"], route.task, patient=True)
+        unlisted = (
+            None if model else catalog.check(candidate["model"], candidate["provider"], route.task, wait_for_fresh=True)
+        )
         notes = (candidate["why"], cooling_down(candidate["model"], waits, now), _standing(unlisted))
         used.append(_Row(model or CatalogModel(candidate["model"], ()), place, tuple(filter(None, notes))))
     return [*used, *(_Row(model) for model in served.values())]
 
 
-def _standing(check: Check | None) -> str | None:
+def _standing(check: Availability | None) -> str | None:
     """Return what the Hub knows of a model that is in none of its lists."""
     if check is None:
         return None
@@ -165,12 +167,12 @@ def _table(cells: Sequence[Sequence[str]], *, with_notes: bool) -> Table:
     return table
 
 
-def _notes(survey: Survey, task: str) -> Iterator[str]:
+def _notes(snapshot: CatalogSnapshot, task: str) -> Iterator[str]:
     """Return what is not as good as it could be."""
-    if survey.stale and survey.at is not None:
-        at = write_time(datetime.fromtimestamp(survey.at, timezone.utc))
+    if snapshot.stale and snapshot.at is not None:
+        at = write_time(datetime.fromtimestamp(snapshot.at, timezone.utc))
         yield f"the Hub did not answer; this list is from {at}"
-    if survey.missing:
-        yield f"could not load {' and '.join(survey.missing)}: check the network connection and the token"
-    elif not survey.models:
+    if snapshot.missing:
+        yield f"could not load {' and '.join(snapshot.missing)}: check the network connection and the token"
+    elif not snapshot.models:
         yield f"no inference provider serves a model for {task} right now"

@@ -13,7 +13,7 @@ from omni_router.history.cooldowns import write_time
 from omni_router.messages import has_image, newest_user_message, newest_user_text
 from omni_router.routers import OTHER, parse_reply
 from omni_router.routers.conversation import render_conversation, shorten
-from omni_router.state import Candidate, Decision, State
+from omni_router.state import Candidate, Decision, RejectedCandidate, State
 
 UNKNOWN_ROUTE = "?"  # in place of what a router named that it was not offered
 MAX_CHARACTERS = 20_000  # of one text: a log that is to stay small is no place for the book that somebody pasted
@@ -31,7 +31,7 @@ def describe_policy(settings: Settings, policy: Policy) -> dict[str, Any]:
 
 
 def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, with_text: bool) -> dict[str, Any]:
-    """Tell all that the state holds of a decision, and what came of it.
+    """Return all that the state holds of a decision, and what came of it.
 
     What was asked is the conversation as the router saw it, or the SHA-256 of the newest request's text alone. Without
     text no word of a router is kept either, but for the names of routes and models: it may repeat the request.
@@ -87,7 +87,7 @@ def _name_of_route(name: str | None, state: State) -> str | None:
 
 
 def _before_the_answer(state: State) -> list[Any]:
-    """Give what the router saw: up to the newest request, since an answer may follow it by now."""
+    """Return what the router saw: up to the newest request, since an answer may follow it by now."""
     messages = state["messages"]
     newest = newest_user_message(messages)
     at = next((i for i, message in enumerate(messages) if message is newest), len(messages) - 1)
@@ -95,13 +95,19 @@ def _before_the_answer(state: State) -> list[Any]:
     return [{**turn, "content": shorten(turn["content"], MAX_CHARACTERS)} for turn in turns]
 
 
-def _ranked_after(decision: Decision, state: State) -> list[dict[str, Any]]:
-    """Say of the route's other candidates what place they had."""
-    line: list[Candidate] = state["candidates"].get(decision["route"] or "", [])
-    told = {decision["model"], *(over["model"] for over in decision["passed_over"])}
-    tried = {made["model"] for made in state["attempts"]}
+def _ranked_after(decision: Decision, state: State) -> list[RejectedCandidate]:
+    """Return the route's other candidates, which came after the model that was called."""
+    candidates: list[Candidate] = state["candidates"].get(decision["route"] or "", [])
+    mentioned = {decision["model"], *(rejection["model"] for rejection in decision["passed_over"])}
+    mentioned |= {attempt["model"] for attempt in state["attempts"]}
     return [
-        {"model": c["model"], "source": c["source"], "kind": None, "why": f"came after: {c['why']}"}
-        for c in line
-        if c["model"] not in told | tried
+        RejectedCandidate(
+            model=candidate["model"],
+            source=candidate["source"],
+            kind=None,
+            rule="ranked_after",
+            why=f"came after: {candidate['why']}",
+        )
+        for candidate in candidates
+        if candidate["model"] not in mentioned
     ]

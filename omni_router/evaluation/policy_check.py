@@ -11,13 +11,13 @@ from omni_router.config.routes import Document, Route, parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.evaluation.policy_overlap import overlaps
 from omni_router.history.protocol import ModelRecord
-from omni_router.hub.catalog import Check, HubCatalog
+from omni_router.hub.catalog import Availability, HubCatalog
 from omni_router.model_id import is_sandbox_model
 from omni_router.routers.semantic.encoder import Encoder
 from omni_router.simulation import is_simulated
 from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
 
-Progress = Callable[[Iterator[Check], int], Iterable[Check]]
+Progress = Callable[[Iterator[Availability], int], Iterable[Availability]]
 
 AT_ONCE = 8  # models looked up: each costs the Hub a request
 
@@ -132,13 +132,15 @@ def _unserved(document: Document, catalog: HubCatalog, progress: Progress) -> It
             yield Finding("note", f"it is now called {check.model}", "Use the new id", route.name, record["id"])
     if away:
         finding = f"{away} of {len(wanted)} models could not be looked up: the Hub could not be reached"
-        yield Finding("note", finding, "Check the network connection and the token, then run this again")
+        yield Finding("note", finding, "Availability the network connection and the token, then run this again")
 
 
-def _looked_up(wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress) -> list[Check]:
-    def look_up(each: tuple[Route, ModelRecord]) -> Check:
+def _looked_up(
+    wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress
+) -> list[Availability]:
+    def look_up(each: tuple[Route, ModelRecord]) -> Availability:
         route, record = each
-        return catalog.check(record["id"], record.get("provider"), route.task, patient=True)
+        return catalog.check(record["id"], record.get("provider"), route.task, wait_for_fresh=True)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(progress(pool.map(look_up, wanted), len(wanted)))

@@ -42,7 +42,7 @@ def evaluate(
 
 def offers(item: Item, document: Document) -> list[RouteOption]:
     """Make what the router is shown for an item: the routes with all their examples, and no models."""
-    offered = eligible_routes(document.routes, picture_now=item.picture_now, picture_before=item.picture_before)
+    offered = eligible_routes(document.routes, image_now=item.picture_now, image_before=item.picture_before)
     return options_of_document(document, offered)
 
 

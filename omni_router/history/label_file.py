@@ -1,54 +1,61 @@
-"""What a large router decided, in one file beside the history: `.<name of the policy>.lessons`, an SQLite database."""
+"""Teacher labels in one file beside the history: `.<name of the policy>.lessons`, an SQLite database."""
 
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from omni_router.routers.cascade.router import SIZE, Lesson
+from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.semantic.vector_cache import pack, unpack
 from omni_router.storage.sqlite import CacheFile
 
-TABLE = "lessons_1"
+TABLE = "lessons_1"  # like the suffix of the file, as in earlier versions
 COLUMNS = "(id INTEGER PRIMARY KEY AUTOINCREMENT, encoder TEXT, route TEXT, vector BLOB, at REAL, text TEXT)"
 
 
-class LessonFile:
-    """Lessons shared by the processes of a machine; without the file each process learns nothing that lasts.
+class FileLabelStore:
+    """Teacher labels shared by the processes of a machine; without the file no process learns anything that lasts.
 
     Args:
-        path: of the file, made for its owner alone.
-        encoder: names the encoder whose vectors these are; those of another one are left alone.
-        size: how many lessons are kept.
+        path: of the file, which only its owner can read.
+        encoder: returns the name of the encoder of the vectors; labels of another encoder are left alone.
+        size: how many labels are kept.
     """
 
-    def __init__(self, path: Path, encoder: Callable[[], str], size: int = SIZE) -> None:
-        self.path, self._encoder, self._size = path, encoder, size
+    def __init__(self, path: Path, encoder: Callable[[], str], size: int = MAX_LABELS) -> None:
+        self.path, self.size = path, size
+        self._encoder = encoder
         instead = "what the large router decides is not learnt"
         self._file = CacheFile(path, f"{TABLE} {COLUMNS}", instead=instead, level=logging.WARNING)
 
-    def read(self) -> Sequence[Lesson] | None:
-        """Give the lessons, oldest first; None where the file cannot be read now."""
+    def read(self) -> Sequence[TeacherLabel] | None:
+        """Return the labels, oldest first; None while the file cannot be read."""
 
-        def read(database: sqlite3.Connection) -> list[Lesson]:
-            wanted = f"SELECT route, vector, at, text FROM {TABLE} WHERE encoder = ? ORDER BY id DESC LIMIT ?"  # noqa: S608
-            rows = database.execute(wanted, (self._encoder(), self._size)).fetchall()[::-1]
-            vectors = unpack([vector for _, vector, _, _ in rows]) if rows else ()
-            return [Lesson(route, vector, at, text) for (route, _, at, text), vector in zip(rows, vectors, strict=True)]
+        def read(database: sqlite3.Connection) -> list[TeacherLabel]:
+            query = f"SELECT route, vector, at, text FROM {TABLE} WHERE encoder = ? ORDER BY id DESC LIMIT ?"  # noqa: S608
+            rows = database.execute(query, (self._encoder(), self.size)).fetchall()
+            if not rows:
+                return []
+            rows.reverse()
+            vectors = unpack([vector for _, vector, _, _ in rows])
+            labels: list[TeacherLabel] = []
+            for (route, _, at, text), vector in zip(rows, vectors, strict=True):
+                labels.append(TeacherLabel(route, vector, at, text))
+            return labels
 
-        if not self.path.exists():  # who only reads leaves no file behind
+        if not self.path.exists():  # reading leaves no file behind
             return []
         return self._file.use(read)
 
-    def add(self, lesson: Lesson) -> None:
-        """Keep a lesson, and let go of the oldest ones when there are too many."""
+    def add(self, label: TeacherLabel) -> None:
+        """Keep a label, and drop the oldest ones when there are too many."""
 
         def write(database: sqlite3.Connection) -> None:
-            text = None if lesson.text is None else lesson.text.encode(errors="replace").decode()
-            row = (self._encoder(), lesson.route, pack(lesson.vector[None])[0], lesson.at, text)
+            text = None if label.text is None else label.text.encode(errors="replace").decode()
+            row = (self._encoder(), label.route, pack(label.vector[None])[0], label.at, text)
             columns = "(encoder, route, vector, at, text)"
             database.execute(f"INSERT INTO {TABLE} {columns} VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608
             oldest = f"SELECT id FROM {TABLE} ORDER BY id DESC LIMIT -1 OFFSET ?"  # noqa: S608
-            database.execute(f"DELETE FROM {TABLE} WHERE id IN ({oldest})", (self._size,))  # noqa: S608
+            database.execute(f"DELETE FROM {TABLE} WHERE id IN ({oldest})", (self.size,))  # noqa: S608
 
         self._file.use(write)

@@ -1,8 +1,8 @@
-"""What a large router decided, in a LangGraph store: for many processes and machines.
+"""Teacher labels in a LangGraph store: for many processes and machines.
 
-    lessons, <encoder>    <lesson>    {"route", "vector", "at", "text"}: the vector in half precision, as base64
+    lessons, <encoder>    <label>    {"route", "vector", "at", "text"}: the vector in half precision, as base64
 
-Every lesson is an item of its own, so that writers cannot lose what another wrote.
+Every label is an item of its own, so that no writer overwrites another. The namespace keeps its first name.
 """
 
 import base64
@@ -16,51 +16,53 @@ from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 from omni_router.history.store_items import storable
 from omni_router.history.store_replica import ALL, AT_ONCE
 from omni_router.images import encode_base64
-from omni_router.routers.cascade.router import SIZE, Lesson
+from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.semantic.vector_cache import pack, unpack
 from omni_router.simulation import is_simulated
 from omni_router.storage.store_link import Link, put
 
-TIDY = 100  # lessons over the bound that are put up with, and then let go together
+TIDY = 100  # labels over the limit that are tolerated, and then dropped together
 
 
-class LessonStore:
-    """Lessons shared by all who use the store.
+class LangGraphLabelStore:
+    """Teacher labels shared by all processes that use the store.
 
     Args:
-        store: gives the store; called for each use, since a host's store is there in its own runs only.
-        encoder: names the encoder whose vectors these are; those of another one are left alone.
-        size: how many lessons are kept, and some more for a while.
+        store: returns the store; called for each use, since a host's store exists in its own runs only.
+        encoder: returns the name of the encoder of the vectors; labels of another encoder are left alone.
+        size: how many labels are kept, and some more for a while.
     """
 
-    def __init__(self, store: Callable[[], BaseStore], encoder: Callable[[], str], size: int = SIZE) -> None:
-        self._store, self._encoder, self._size = store, encoder, size
+    def __init__(self, store: Callable[[], BaseStore], encoder: Callable[[], str], size: int = MAX_LABELS) -> None:
+        self.size = size
+        self._store, self._encoder = store, encoder
         self._links: WeakKeyDictionary[BaseStore, Link] = WeakKeyDictionary()
 
-    def read(self) -> Sequence[Lesson] | None:
-        """Give the lessons, oldest first; None where the store does not answer.
+    def read(self) -> Sequence[TeacherLabel] | None:
+        """Return the labels, oldest first; None while the store does not answer.
 
         Raises:
             ConfigurationError: there is no store, or no encoder.
         """
-        link, space, found = self._link(), self._space(), list[list[Item]]()
-        link.attempt(lambda: found.extend(link.ask([SearchOp(space, limit=ALL, refresh_ttl=False)])))
-        if not found:
+        link, space = self._link(), self._space()
+        results: list[list[Item]] = []
+        link.attempt(lambda: results.extend(link.ask([SearchOp(space, limit=ALL, refresh_ttl=False)])))
+        if not results:
             return None
-        items = sorted(found[0], key=lambda item: float(item.value["at"]))
-        if len(items) > self._size + TIDY:  # here, since a process on the command line writes a single one
-            self._write(*(put(space, item.key, None) for item in items[: -self._size][:AT_ONCE]))
-        return _lessons(items[-self._size :])
+        items = sorted(results[0], key=lambda item: float(item.value["at"]))
+        if len(items) > self.size + TIDY:  # on reading, since a process on the command line writes a single one
+            self._write(*(put(space, item.key, None) for item in items[: -self.size][:AT_ONCE]))
+        return _labels(items[-self.size :])
 
-    def add(self, lesson: Lesson) -> None:
-        """Keep a lesson, unless the store does not answer.
+    def add(self, label: TeacherLabel) -> None:
+        """Keep a label, unless the store does not answer.
 
         Raises:
             ConfigurationError: there is no store, or no encoder.
         """
-        vector = encode_base64(pack(lesson.vector[None])[0])
-        text = None if lesson.text is None else storable(lesson.text)
-        value = {"route": storable(lesson.route), "vector": vector, "at": lesson.at, "text": text}
+        vector = encode_base64(pack(label.vector[None])[0])
+        text = None if label.text is None else storable(label.text)
+        value = {"route": storable(label.route), "vector": vector, "at": label.at, "text": text}
         self._write(put(self._space(), uuid4().hex, value))
 
     def _write(self, *ops: PutOp) -> None:
@@ -80,10 +82,11 @@ class LessonStore:
         return (*root, "lessons", hashlib.sha256(self._encoder().encode()).hexdigest()[:16])
 
 
-def _lessons(items: Sequence[Item]) -> list[Lesson]:
-    vectors = [base64.b64decode(item.value["vector"]) for item in items]
-    rows = unpack(vectors) if vectors else ()
-    return [
-        Lesson(item.value["route"], row, item.value["at"], item.value["text"])
-        for item, row in zip(items, rows, strict=True)
-    ]
+def _labels(items: Sequence[Item]) -> list[TeacherLabel]:
+    if not items:
+        return []
+    vectors = unpack([base64.b64decode(item.value["vector"]) for item in items])
+    labels: list[TeacherLabel] = []
+    for item, vector in zip(items, vectors, strict=True):
+        labels.append(TeacherLabel(item.value["route"], vector, item.value["at"], item.value["text"]))
+    return labels

@@ -10,7 +10,7 @@ from langchain_core.runnables.config import ensure_config, run_in_executor, set_
 from langgraph.runtime import get_runtime
 
 from omni_router.config.settings import Settings, resolve_settings
-from omni_router.hub.cancellation import hung_up_after
+from omni_router.hub.cancellation import cancelled_after
 from omni_router.nodes._bulkhead import Bulkheads, not_called_because
 from omni_router.services import Services
 from omni_router.services.container import thread_count
@@ -50,7 +50,7 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
     async def _on_a_thread(
         self, state: State, config: RunnableConfig | None, pool: Pool, reason: str | None = None
     ) -> dict[str, Any]:
-        with set_config_context(ensure_config(config)) as context, hung_up_after(context):
+        with set_config_context(ensure_config(config)) as context, cancelled_after(context):
             # In a copy: the end of the block enters the context, and a cancelled thread may still be in it.
             return await run_in_executor(_pool(pool), context.copy().run, self._refused_or_called, state, reason)
 

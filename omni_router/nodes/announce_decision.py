@@ -8,6 +8,6 @@ from omni_router.state import State
 
 
 def announce_decision(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Tell whoever streams this run what was decided, before the first token."""
+    """Send the decision to whoever streams this run, before the first token."""
     get_stream_writer()({"event": "decision", "decision": state["decision"]})
     return {"routing_only": settings.skip_specialists}

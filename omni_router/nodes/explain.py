@@ -11,7 +11,7 @@ from omni_router.state import RejectedCandidate, State
 
 
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Say why there is no answer and what to do about it."""
+    """Answer with why there is no answer, and what to do about it."""
     error = _last_error(state)
     log_decision(state, settings, services, error)
     broke_off = "The answer broke off. " if state["attempts"] and state["attempts"][-1]["partial"] else ""
@@ -21,7 +21,7 @@ def explain(state: State, settings: Settings, services: Services) -> dict[str, A
 
 
 def _last_error(state: State) -> ErrorInfo:
-    """Take the error of the last attempt; without any, tell how far the turn got."""
+    """Return the error of the last attempt; without any, that of how far the turn got."""
     decision, attempts = state["decision"], state["attempts"]
     if attempts and (error := attempts[-1]["error"]):
         return error

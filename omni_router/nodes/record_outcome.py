@@ -6,7 +6,7 @@ from langgraph.runtime import get_runtime
 
 from omni_router.config.settings import Settings
 from omni_router.decisions.reason import recorded_reason
-from omni_router.errors import ErrorKind
+from omni_router.errors import ErrorInfo
 from omni_router.history import Use
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
@@ -14,7 +14,7 @@ from omni_router.state import Attempt, State
 
 
 def record_outcome(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Store the decision and how it ended in history, and tell whoever streams this run where.
+    """Store the decision and how it ended in history, and send where to whoever streams this run.
 
     It may run twice for one decision, when a run is killed and resumed; history and log know it by its id.
     """
@@ -32,7 +32,7 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
         called=last is not None,
         seconds=last["seconds"] if last else None,
         retry_after=error["retry_after"] if error else None,
-        by_caller=decision["source"] == "caller" or (error is not None and _hurried(error["kind"], settings)),
+        by_caller=decision["source"] == "caller" or _is_callers_timeout(error, settings),
         decision=decision["id"],
     )
     if place := services.history.record(use):
@@ -42,13 +42,13 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
     return {"models_left": _models_left(attempts, settings)}
 
 
-def _hurried(kind: ErrorKind, settings: Settings) -> bool:
-    """Return whether a model only missed a timeout that the caller of this run had made shorter than it usually is.
+def _is_callers_timeout(error: ErrorInfo | None, settings: Settings) -> bool:
+    """Return whether a model only missed a timeout that the caller of this run had set shorter than the default.
 
     Whoever builds a graph may shorten it for all, and then it is the model that is too slow for that graph.
     """
     by_caller = isinstance(get_runtime().context, Settings)
-    return kind == "timeout" and by_caller and settings.timeout < Settings().timeout
+    return error is not None and error["kind"] == "timeout" and by_caller and settings.timeout < Settings().timeout
 
 
 def _models_left(attempts: list[Attempt], settings: Settings) -> int:

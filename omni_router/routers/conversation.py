@@ -18,15 +18,22 @@ _DATA_URL = re.compile(r"data:[\w/.+;=-]{1,100};base64,[\w+/=-]*")
 
 
 def render_conversation(messages: Sequence[Message]) -> list[Turn]:
-    """Give the newest turns, oldest first; the newest user message is always among them, even if it is empty."""
+    """Return the newest turns, oldest first; the newest user message is always among them, even if it is empty."""
     newest = newest_user_message(messages)
-    said = [message for message in messages if message.type in ROLES and not is_explanation(message)]
-    turns = [(message is newest, _turn(message)) for message in said]
-    turns = [(kept, turn) for kept, turn in turns if kept or turn["content"]]
+    turns: list[Turn] = []
+    request: Turn | None = None
+    for message in messages:
+        if message.type not in ROLES or is_explanation(message):
+            continue
+        turn = _turn(message)
+        if message is newest:
+            request = turn
+        if turn["content"] or message is newest:
+            turns.append(turn)
     recent = turns[-_MOST_TURNS:]
-    if newest is not None and not any(kept for kept, _ in recent):
-        recent = [pair for pair in turns if pair[0]] + recent[1:]
-    return [turn for _, turn in recent]
+    if request is not None and not any(turn is request for turn in recent):
+        recent = [request, *recent[1:]]
+    return recent
 
 
 def shorten(text: str, limit: int) -> str:
@@ -41,4 +48,6 @@ def shorten(text: str, limit: int) -> str:
 def _turn(message: Message) -> Turn:
     role = ROLES[message.type]
     content = _DATA_URL.sub(IMAGE_MARK, text_of(message, mark_images=role == "user"))
-    return Turn(role=role, content=(without_thinking(content) if role == "assistant" else content).strip())
+    if role == "assistant":
+        content = without_thinking(content)
+    return Turn(role=role, content=content.strip())

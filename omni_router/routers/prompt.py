@@ -1,4 +1,4 @@
-"""What a model that routes is asked, in two forms.
+"""The prompt for a model that routes, in two forms.
 
 `json` asks for the whole contract, route, model and reason. `trained` is the input Arch-Router was fine-tuned on; it
 answers with a route only, and the model then comes from the route's candidates.
@@ -12,7 +12,7 @@ from omni_router.routers.protocol import RouteOption, Turn
 
 PromptForm = Literal["json", "trained"]
 
-# The part that does not change from request to request comes first: its computation can be kept between requests.
+# The part that is the same in all requests comes first: its computation can be kept between requests.
 _INSTRUCTION = """\
 You decide which route a request takes. You do not answer the request.
 
@@ -61,22 +61,20 @@ Based on your analysis, provide your response in the following JSON formats if y
 
 
 def json_prompt(conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> str:
-    """Ask for route, model and reason."""
-    offered = ({"name": r.name, "description": r.description, "models": list(r.candidates)} for r in routes)
-    return (
-        _INSTRUCTION
-        + "\n".join(_to_json(route) for route in offered)
-        + _CONVERSATION
-        + "\n".join(_to_json({"role": turn["role"], "content": turn["content"]}) for turn in conversation)
-        + _END
-    )
+    """Write the prompt that asks for route, model and reason."""
+    options: list[str] = []
+    for route in routes:
+        option = {"name": route.name, "description": route.description, "models": list(route.candidates)}
+        options.append(_to_json(option))
+    turns = map(_turn_to_json, conversation)
+    return _INSTRUCTION + "\n".join(options) + _CONVERSATION + "\n".join(turns) + _END
 
 
 def trained_prompt(conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> str:
-    """Ask for the route in the words of the model card, byte for byte."""
-    offered = [{"name": route.name, "description": route.description} for route in routes]
+    """Write the prompt that asks for the route in the words of the model card, byte for byte."""
+    options = [{"name": route.name, "description": route.description} for route in routes]
     turns = [{"role": turn["role"], "content": turn["content"]} for turn in conversation]
-    return _TRAINED_TASK.format(routes=json.dumps(offered), conversation=json.dumps(turns)) + _TRAINED_FORMAT
+    return _TRAINED_TASK.format(routes=json.dumps(options), conversation=json.dumps(turns)) + _TRAINED_FORMAT
 
 
 PROMPTS: dict[PromptForm, Callable[[Sequence[Turn], Sequence[RouteOption]], str]] = {
@@ -85,6 +83,10 @@ PROMPTS: dict[PromptForm, Callable[[Sequence[Turn], Sequence[RouteOption]], str]
 }
 
 
+def _turn_to_json(turn: Turn) -> str:
+    return _to_json({"role": turn["role"], "content": turn["content"]})
+
+
 def _to_json(value: dict[str, Any]) -> str:
-    """Write one line of JSON in which no user text can be taken for a mark of the chat template, such as <|im_end|>."""
+    """Write one line of JSON in which no user text can pass for a mark of the chat template, such as <|im_end|>."""
     return json.dumps(value, ensure_ascii=False).replace("<|", "<\\u007c")

@@ -1,12 +1,14 @@
+"""The contract of a router: what it is shown, what it answers, and what it may do before its first request."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from typing_extensions import TypedDict
 
 
 class Turn(TypedDict):
-    """One message of a conversation as a router sees it: text only, a picture is the words [Image attached]."""
+    """One message of a conversation as a router sees it: text only, an image is the words [Image attached]."""
 
     role: Literal["user", "assistant"]
     content: str
@@ -21,20 +23,24 @@ class RouteOption:
     examples: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()  # model ids, org/name
     counterexamples: tuple[str, ...] = ()  # requests that no route serves, for routers that learn from examples
-    learned: frozenset[str] = frozenset()  # those of the examples that are users' words: a reason does not quote them
+    learned: frozenset[str] = frozenset()  # the examples that are users' words: a reason does not quote them
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a router said: raw text, to be read by `parse_reply`, and how sure it is."""
+    """The answer of a router: raw text, to be read by `parse_reply`, and its confidence."""
 
     text: str
-    confidence: float | None = None  # 0..1; None when the router cannot tell
+    confidence: float | None = None  # 0..1; None when the router has none
     by: str | None = None  # the tier of a cascade that decided; None where one had to stand in for the other
 
 
 class Router(Protocol):
-    """Chooses a route, and a model for it, for the newest request of a conversation."""
+    """Chooses a route, and a model for it, for the newest request of a conversation.
+
+    `reply` is all that a router needs. One that also loads weights, or that learns from the routes, is a
+    `PreparableRouter`.
+    """
 
     def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with the JSON object `{"route", "model", "reason"}`, or route `other` when none fits.
@@ -44,6 +50,54 @@ class Router(Protocol):
             routes: at least one.
 
         Raises:
-            ConfigurationError: the router cannot be loaded. What it raises otherwise counts as no reply.
+            ConfigurationError: the router cannot be loaded. Any other exception counts as no reply.
         """
         ...
+
+
+@runtime_checkable
+class PreparableRouter(Router, Protocol):
+    """A router with work to do before its first request; a process that warms up calls these methods."""
+
+    def load(self) -> None:
+        """Load what every request needs, such as weights.
+
+        Raises:
+            ConfigurationError: it cannot be loaded.
+        """
+        ...
+
+    def prepare(self, routes: Sequence[RouteOption]) -> None:
+        """Compute what requests on these routes need, so that none of them waits for it.
+
+        Raises:
+            ConfigurationError: the router cannot be loaded.
+        """
+        ...
+
+
+class BaseRouter:
+    """The preparation of a router that has nothing to prepare: inherit from it, and override what applies."""
+
+    def load(self) -> None:
+        """Load nothing."""
+
+    def prepare(self, routes: Sequence[RouteOption]) -> None:
+        """Compute nothing."""
+
+
+class _ReplyOnly(BaseRouter):
+    """A router that has `reply` alone, with the preparation that does nothing."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
+        return self._router.reply(conversation, routes)
+
+
+def preparable(router: Router) -> PreparableRouter:
+    """Return the router itself if it can be prepared, else the same router with a preparation that does nothing."""
+    if isinstance(router, PreparableRouter):
+        return router
+    return _ReplyOnly(router)

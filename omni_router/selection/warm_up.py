@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from omni_router.routers import RouteOption, Router, Turn
+from omni_router.routers import RouteOption, Router, Turn, preparable
 from omni_router.selection.routes import options_of_services, usual_sets
 from omni_router.services import Services
 
@@ -33,13 +33,12 @@ def _list_models(services: Services) -> None:
 
 def _load(services: Services) -> None:
     sets = [options_of_services(services, routes) for routes in usual_sets(services.policy.routes())]
-    if load := getattr(services.router, "load", None):  # the large one of a cascade is not asked about an easy request
-        load()
+    router = preparable(services.router)
+    router.load()  # an easy request does not load the teacher of a cascade
     if sets:
         _choose_once(services.router, sets[0])
     for options in sets[1:]:
-        if prepare := getattr(services.router, "prepare", None):  # asking a large router for each would take long
-            prepare(options)
+        router.prepare(options)  # one request for each set would take a large router long
     if load := getattr(services.inference, "load", None):
         load()
 

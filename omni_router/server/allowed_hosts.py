@@ -1,8 +1,8 @@
-"""Which host names a server answers to, and the pages of which origins may call it.
+"""The host names that a server answers to, and the origins whose pages may call it.
 
-A server without a key trusts whoever reaches its port. A page of somewhere else reaches it through the browser of a
-person on this machine: by its address, or by a name of the page's own that resolves to it (DNS rebinding). A browser
-cannot lie about the headers Origin and Host, so one guard that reads both stands before every route.
+A server without a key trusts everybody who can reach its port. A foreign page reaches it through the browser of a user
+on this machine: by its address, or by a name of its own that resolves to it (DNS rebinding). A browser does not let a
+page forge the headers Origin and Host, so one guard that reads both stands before every route.
 """
 
 import ipaddress
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omni_router.config.environment import ServerEnvironment
@@ -21,10 +22,17 @@ from omni_router.errors import ConfigurationError
 from omni_router.server.openai.errors import ApiError
 
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
-POLICY_VIOLATION = 1008  # how a WebSocket is closed for what it may not do
+POLICY_VIOLATION = 1008  # the code with which a forbidden WebSocket is closed
 # The LangGraph server calls its own routes without the network, under this root path, which no client can set.
 IN_PROCESS = "/noauth"
 SHOWN = 100  # characters of a header that a message repeats
+
+CORS_METHODS = ("GET", "POST")
+# The headers of a response that a page may read.
+CORS_EXPOSED = (
+    *("x-omni-route", "x-omni-model", "x-omni-source", "x-omni-confidence", "x-omni-decision", "x-omni-ignored"),
+    *("retry-after", "x-should-retry"),
+)
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 
@@ -33,34 +41,34 @@ _NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 class AllowedHosts:
     """The host names and origins that are served."""
 
-    hosts: frozenset[str] | None  # without ports; None: every name, where a key or a proxy stands before the routes
-    origins: frozenset[str] = frozenset()  # pages of further origins, as browsers write them
+    hosts: frozenset[str] | None  # without ports; None: every name, if a key or a proxy protects the routes
+    origins: frozenset[str] = frozenset()  # further origins, as browsers write them
     origin_pattern: re.Pattern[str] | None = None  # a further one matches it as a whole
     any_origin: bool = False
 
     def serves_host(self, host: str) -> bool:
-        """Check a Host header; the port is not compared, and an address is not a name that could be rebound."""
+        """Check a Host header without its port; an address is always served, since only names can be rebound."""
         name = _name_of(f"//{host}")
         return name is not None and (self.hosts is None or name in self.hosts or _is_address(name))
 
     def serves_origin(self, origin: str, hosts: Collection[str]) -> bool:
-        """Check an Origin header; `hosts` are the request's own, since its own pages may always call a server."""
+        """Check an Origin header; `hosts` are those of the request, since a server's own pages may always call it."""
         if self.any_origin or origin in self.origins:
             return True
         if self.origin_pattern and self.origin_pattern.fullmatch(origin):
             return True
-        scheme, _, place = origin.partition("://")
-        name = _name_of(f"//{place}")
-        if scheme not in ("http", "https") or name is None:  # "null" is what a page says that hides where it is from
+        scheme, _, host = origin.partition("://")
+        name = _name_of(f"//{host}")
+        if scheme not in ("http", "https") or name is None:  # a page that hides its origin sends "null"
             return False
-        return name in THIS_MACHINE or name in (self.hosts or ()) or place in hosts
+        return name in THIS_MACHINE or name in (self.hosts or ()) or host in hosts
 
 
 class HostGuard:
-    """ASGI middleware that refuses requests to other names, and those of pages of other origins.
+    """ASGI middleware that refuses requests to other host names, and from pages of other origins.
 
-    A request without an Origin is not one of a page that could spend anything: curl and SDKs send none. `remedy` is
-    what the owner of the server has to do to let a page in.
+    A request without an Origin does not come from a foreign page's script: curl and SDKs send none. `remedy` says what
+    the owner of the server has to do to allow a page.
     """
 
     def __init__(self, app: ASGIApp, allowed: AllowedHosts, remedy: str) -> None:
@@ -68,8 +76,7 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        from_outside = scope["type"] in ("http", "websocket") and not _is_in_process(scope)
-        refusal = self._refusal(Headers(scope=scope)) if from_outside else None
+        refusal = self._refusal(scope)
         if refusal is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -78,7 +85,10 @@ class HostGuard:
         else:
             await refusal.response()(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> ApiError | None:
+    def _refusal(self, scope: Scope) -> ApiError | None:
+        if scope["type"] not in ("http", "websocket") or _is_in_process(scope):
+            return None
+        headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         for host in hosts:
             if not self._allowed.serves_host(host):
@@ -99,31 +109,51 @@ class HostGuard:
         return None
 
 
+class Cors:
+    """ASGI middleware that answers the preflights of some origins; requests of all others pass unchanged.
+
+    A trusted origin may send any header: OpenAI's client for browsers has a dozen `x-stainless-*` of its own.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        self._app, self._origins = app, frozenset(origins)
+        self._with_cors = CORSMiddleware(
+            app, allow_origins=[*origins], allow_methods=CORS_METHODS, allow_headers=["*"], expose_headers=CORS_EXPOSED
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, with CORS headers if its origin is trusted."""
+        app = self._app
+        if scope["type"] == "http" and Headers(scope=scope).get("origin") in self._origins:
+            app = self._with_cors
+        await app(scope, receive, send)
+
+
 def allowed_hosts(
     variables: Mapping[str, str] = os.environ, *, also: Iterable[str] = (), origins: Iterable[str] = ()
 ) -> AllowedHosts:
-    """Return what OMNI_HOSTS allows (`*`: everything) beside the names of this machine and those in `also`.
+    """Return the hosts in OMNI_HOSTS (`*`: every host), the names of this machine, and those in `also`.
 
     Raises:
-        ConfigurationError: a name in the variable cannot be one.
+        ConfigurationError: the variable holds something that cannot be a host name.
     """
-    given = given_hosts(variables)
-    if "*" in given:
+    configured = configured_hosts(variables)
+    if "*" in configured:
         return AllowedHosts(None, any_origin=True)
-    names = {*THIS_MACHINE, socket.gethostname().lower(), *(name.lower() for name in also), *given}
+    names = {*THIS_MACHINE, socket.gethostname().lower(), *map(str.lower, also), *configured}
     return AllowedHosts(frozenset(names), frozenset(origins))
 
 
-def given_hosts(variables: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """Read the names in OMNI_HOSTS, and in OMNI_MCP_HOSTS, its older name, separated by commas; ports are left out.
+def configured_hosts(variables: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Return the names in OMNI_HOSTS, without ports.
 
     Raises:
         ConfigurationError: one of them cannot be a host name.
     """
-    return frozenset(map(_checked, ServerEnvironment.read(variables).hosts))
+    return frozenset(map(_host_name, ServerEnvironment.read(variables).hosts))
 
 
-def _checked(text: str) -> str:
+def _host_name(text: str) -> str:
     name = _name_of(f"//{text}")
     if text == "*":
         return text
@@ -135,7 +165,7 @@ def _checked(text: str) -> str:
 
 
 def _name_of(address: str) -> str | None:
-    """Take the host out of `//HOST:PORT`, in small letters; None when it is not of that form."""
+    """Return the host in `//HOST:PORT`, in lower case; None for text of another form."""
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018 (raises where it is not a number)

@@ -1,4 +1,4 @@
-"""What `http.app` of langgraph.json mounts into the LangGraph server, beside its own routes."""
+"""The app that `http.app` of langgraph.json mounts into the LangGraph server, beside its own routes."""
 
 import logging
 import os
@@ -26,10 +26,10 @@ REMEDY = "name them under http.cors in langgraph.json"
 def make_app(
     graph: Compiled = default_graph, *, cors: Collection[str] = (), variables: Mapping[str, str] = os.environ
 ) -> Starlette:
-    """Make an app of a compiled graph, such as one with services of its own.
+    """Return the app of a compiled graph, such as one with services of its own.
 
-    Its middleware holds for the LangGraph server's own routes too. `cors` names further origins, such as
-    https://chat.example, whose pages may call it; those under `http.cors` in langgraph.json may anyway.
+    Its middleware holds for the LangGraph server's own routes too. `cors` names origins, such as https://chat.example,
+    whose pages may call it, in addition to those under `http.cors` in langgraph.json.
 
     Raises:
         ConfigurationError: a package is missing, or a variable has a value that is not allowed.

@@ -1,11 +1,10 @@
-"""How the server's handlers call the graph: directly, on its own threads, as the user who asks."""
+"""Access to a compiled graph for the handlers: its services and settings, and the input and config of a run."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from anyio import to_thread
-from langchain_core.messages import AnyMessage, HumanMessage
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 
@@ -15,21 +14,19 @@ from omni_router.graph import OmniGraph
 from omni_router.messages import user_message
 from omni_router.services import Services
 
-# A picture may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
-MAX_BODY = 32 * 2**20  # bytes of one request of MCP and A2A: a picture as base64, and room
+# Bytes of one request of MCP and A2A. An image may have 20 MB, which are 27 in base64; the SDK's own limit is 4.
+MAX_BODY = 32 * 2**20
 
 Compiled = CompiledStateGraph[Any, Any, Any, Any]
-Tell = Callable[[dict[str, Any]], Awaitable[None]]
-TellToken = Callable[[str], Awaitable[None]]
 
 
 def services_of(graph: Compiled) -> Services:
-    """Return the services that a compiled graph works with; they are opened if no run has used them yet."""
+    """Return the services of a compiled graph; they are opened if no run has used them yet."""
     return _uncompiled(graph).services
 
 
 def settings_with(graph: Compiled, **changes: Any) -> Settings:
-    """Return the settings that a graph was built with, some of them changed."""
+    """Return the settings that a graph was built with, with changes."""
     return _uncompiled(graph).settings.model_copy(update=changes)
 
 
@@ -50,43 +47,10 @@ async def remote_message(text: str, image: str | None = None) -> HumanMessage:
 
 
 def identity_of(user: object) -> str:
-    """Name the user of a request, as the server's authentication has it; nobody is the empty text."""
+    """Return the identity of an authenticated user; empty for anybody else."""
     return str(getattr(user, "identity", "")) if getattr(user, "is_authenticated", False) else ""
 
 
 def config_for(identity: str) -> RunnableConfig:
-    """Say who asks, where a run of the LangGraph server has it too, so that one look-up of tokens serves both."""
+    """Return a config that names the user as a run of the LangGraph server does, so that tokens are found alike."""
     return {"configurable": {"langgraph_auth_user_id": identity}} if identity else {}
-
-
-async def call_graph(  # noqa: PLR0913 (the last three by name)
-    graph: Compiled,
-    messages: list[AnyMessage],
-    settings: Settings,
-    *,
-    config: RunnableConfig | None = None,
-    tell: Tell | None = None,
-    tell_token: TellToken | None = None,
-) -> dict[str, Any]:
-    """Run the graph, pass on its events and tokens as they come, and give its output.
-
-    Raises:
-        OmniRouterError: there is nothing to answer, or something to correct first.
-    """
-    result: dict[str, Any] = {}
-    modes: Any = ["custom", "messages", "values"] if tell_token else ["custom", "values"]
-    parts: AsyncIterator[Any] = graph.astream({"messages": messages}, config, context=settings, stream_mode=modes)
-    async for mode, part in parts:
-        if mode == "values":
-            result = part
-        elif mode == "custom" and tell:
-            await tell(part)
-        elif mode == "messages" and tell_token and (token := _token(part)):
-            await tell_token(token)
-    return result
-
-
-def _token(part: Any) -> str | None:
-    """Take the text of a token; a whole message, such as an explanation, is part of the output anyway."""
-    message, _ = part
-    return str(message.text) if message.type == "AIMessageChunk" and message.text else None

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether its router is loaded."""
+"""Routes that report whether the process is alive, and whether its router is loaded."""
 
 import logging
 import threading
@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from omni_router.errors import OmniRouterError
 from omni_router.routers import Router
+from omni_router.routers.auto import AutoRouter
 from omni_router.selection.warm_up import warm_up
 from omni_router.server.graph_access import Compiled, services_of
 from omni_router.simulation import is_simulated
@@ -21,7 +22,7 @@ RETRY = 10.0  # seconds after a failed load: a checkpoint that could not be fetc
 
 
 class Readiness:
-    """Loads a graph's router in the background, and tells how far that is."""
+    """Loads a graph's router in the background, and holds the state of that."""
 
     def __init__(self, graph: Compiled) -> None:
         self._graph = graph
@@ -34,7 +35,7 @@ class Readiness:
         self.fails: str | None = None
 
     def start(self) -> None:
-        """Begin to load, unless that is done, under way, or has just failed."""
+        """Start to load, unless that is done, under way, or has just failed."""
         with self._lock:
             busy = self._thread is not None and self._thread.is_alive()
             failed_lately = self._failed_at is not None and time.monotonic() - self._failed_at < RETRY
@@ -52,19 +53,21 @@ class Readiness:
             self.router = name_of(services.router)
         except OmniRouterError as error:
             self._fail(str(error))
-        except Exception as error:  # a router that fails on one prompt fails no run, but it is not well
+        except Exception as error:  # runs survive a router that fails, but it is not ready
             logger.exception("the router could not be loaded")
             self._fail(f"the router failed with {type(error).__name__}; the log says more")
         else:
             self.ready, self.fails = True, None
 
-    def _fail(self, why: str) -> None:
-        self.fails, self._failed_at = why, time.monotonic()
+    def _fail(self, reason: str) -> None:
+        self.fails, self._failed_at = reason, time.monotonic()
 
 
 def name_of(router: Router) -> str:
-    """Name a router as OMNI_ROUTER does; of `auto`, the one that it chose."""
-    chosen = getattr(router, "chosen", None) or router
+    """Return the name of a router in OMNI_ROUTER; for `auto`, that of the router that it chose."""
+    chosen = router
+    if isinstance(router, AutoRouter) and router.chosen is not None:
+        chosen = router.chosen
     name = type(chosen).__name__.removesuffix("Router").casefold()
     return "endpoint" if name == "fallback" else name
 
@@ -73,9 +76,10 @@ readiness_of = lru_cache(maxsize=16)(Readiness)
 
 
 def health_routes(graph: Compiled) -> list[BaseRoute]:
-    """Give `/omni/health`, which answers while the process lives, and `/omni/ready`: 503 until the router is loaded.
+    """Return `/omni/health`, which answers while the process is alive, and `/omni/ready`, which is 503 at first.
 
-    `readiness_of(graph).start()` begins to load at the start; else the first question does.
+    That is 200 once the router is loaded. Call `readiness_of(graph).start()` to load it at the start; otherwise the
+    first request to `/omni/ready` does.
     """
     readiness = readiness_of(graph)
 

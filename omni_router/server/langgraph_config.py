@@ -1,7 +1,7 @@
-"""What the LangGraph server was configured with, as far as it concerns the routes that are mounted into it.
+"""The configuration of the LangGraph server, as far as it concerns the routes that are mounted into it.
 
-Its command line and its images hand the parts of langgraph.json on as JSON in the variables LANGGRAPH_HTTP and
-LANGGRAPH_AUTH, so that there is one list of origins, and not another one for the guard.
+Its command line and its container images pass the parts of langgraph.json on as JSON in the variables LANGGRAPH_HTTP
+and LANGGRAPH_AUTH, so that the guard uses the same list of origins.
 """
 
 import os
@@ -15,7 +15,7 @@ import orjson
 from omni_router.errors import ConfigurationError
 from omni_router.server.allowed_hosts import AllowedHosts, allowed_hosts
 
-STUDIO = "https://smith.langchain.com"  # where the server's own page is, when langgraph.json names no origins
+STUDIO = "https://smith.langchain.com"  # the origin of the server's own page, when langgraph.json names no origins
 
 
 def hosts_of_server(variables: Mapping[str, str] = os.environ, cors: Iterable[str] = ()) -> AllowedHosts:
@@ -36,7 +36,7 @@ def hosts_of_server(variables: Mapping[str, str] = os.environ, cors: Iterable[st
 
 
 def key_notice(variables: Mapping[str, str] = os.environ) -> str | None:
-    """Return what to say at the start about OMNI_API_KEY, which guards less here than its name promises."""
+    """Return a warning for the start: OMNI_API_KEY guards less in this server than its name promises."""
     if not variables.get("OMNI_API_KEY", "").strip() or variables.get("LANGGRAPH_AUTH"):
         return None
     return (
@@ -47,23 +47,28 @@ def key_notice(variables: Mapping[str, str] = os.environ) -> str | None:
 
 
 def _cors(variables: Mapping[str, str]) -> dict[str, Any]:
-    for variable, key in (("CORS_CONFIG", None), ("LANGGRAPH_HTTP", "cors")):
-        try:
-            found = orjson.loads(variables.get(variable) or "{}")
-        except orjson.JSONDecodeError:
-            continue  # the server itself refuses to start with it
-        cors = found.get(key) if key and isinstance(found, dict) else found
-        if isinstance(cors, dict) and cors:
-            return cors
-    return {}
+    if cors := _json_object(variables, "CORS_CONFIG"):
+        return cors
+    configured = _json_object(variables, "LANGGRAPH_HTTP").get("cors")
+    return configured if isinstance(configured, dict) else {}
+
+
+def _json_object(variables: Mapping[str, str], name: str) -> dict[str, Any]:
+    try:
+        value = orjson.loads(variables.get(name) or "{}")
+    except orjson.JSONDecodeError:
+        return {}  # the server itself refuses to start with it
+    return value if isinstance(value, dict) else {}
 
 
 def _origins(configured: Mapping[str, Any], variables: Mapping[str, str]) -> Sequence[str]:
     if configured.get("allow_origins") is not None:
         return [str(origin) for origin in configured["allow_origins"]]
     listed = variables.get("CORS_ALLOW_ORIGINS", "").split(",")
-    given = [origin.strip() for origin in listed if origin.strip()]
-    return given or ([] if configured else [STUDIO])
+    origins = [origin.strip() for origin in listed if origin.strip()]
+    if origins or configured:
+        return origins
+    return [STUDIO]
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -1,10 +1,17 @@
-"""The graph as tools of an MCP server: `ask`, `route`, `list_routes`."""
+"""The graph as tools of an MCP server: `ask`, `route`, `list_routes`.
 
+MCP's SDK may be 2.x or 1.x: many packages that are installed beside this one take 1.x alone. What the two name
+differently stands at the top of this module.
+"""
+
+from contextlib import aclosing
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from anyio import to_thread
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 from starlette.applications import Starlette
@@ -14,33 +21,47 @@ from typing_extensions import TypedDict
 from omni_router.artifacts import Artifact, artifact_base64, kind_of
 from omni_router.config.settings import Settings
 from omni_router.errors import OmniRouterError
-from omni_router.events import Summary, explanation, for_the_network, summarize
+from omni_router.events import DecisionMade, Finished, astream
+from omni_router.hints import SERVER
+from omni_router.run_result import RunResult
+from omni_router.server.bodies import ShapeLimit
 from omni_router.server.graph_access import (
     MAX_BODY,
     Compiled,
-    call_graph,
     config_for,
     identity_of,
     remote_message,
     services_of,
     settings_with,
 )
-from omni_router.server.json_shape import ShapeLimit
-from omni_router.server.mcp_sdk import MCPServer, ToolContext, ToolError, new_server, stateless_app
+
+IS_1X = version("mcp").startswith("1.")
+
+if TYPE_CHECKING or not IS_1X:
+    from mcp.server.mcpserver import Context, MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    ToolContext = Context[Any, Any]
+else:
+    from mcp.server.fastmcp import Context as ToolContext
+    from mcp.server.fastmcp import FastMCP as MCPServer
+    from mcp.server.fastmcp.exceptions import ToolError
 
 INSTRUCTIONS = (
-    "Ask anything: a router picks the route and a Hugging Face model, calls it, and tells what it chose and why. "
-    "`list_routes` says what there is, `route` only decides, `ask` decides and answers."
+    "Ask anything: a router picks the route and a Hugging Face model, calls it, and reports what it chose and why. "
+    "`list_routes` lists the routes, `route` only decides, `ask` decides and answers."
 )
 
-Prompt = Annotated[str, Field(description="What is asked, or the image that is wanted, in plain words.")]
+Prompt = Annotated[str, Field(description="The question, or a description of the image to generate, in plain words.")]
 Image = Annotated[
     str | None, Field(description="An image that belongs to the prompt: an http(s) address or a data URL.")
 ]
-Route = Annotated[str | None, Field(description="Take this route, by its name in list_routes; nothing is chosen then.")]
+Route = Annotated[
+    str | None, Field(description="Take this route, by its name in list_routes, instead of choosing one.")
+]
 
 
-# What is sent is built by the protocol's own names: the SDK's attributes are named differently in 1.x and 2.x.
+# What is sent is built with the protocol's own names: the SDK's attributes have other names in 1.x and 2.x.
 OPEN_WORLD = ToolAnnotations.model_validate({"readOnlyHint": False, "openWorldHint": True})
 OWN_RECORD = ToolAnnotations.model_validate({"readOnlyHint": False, "openWorldHint": False})
 READ_ONLY = ToolAnnotations.model_validate({"readOnlyHint": True, "openWorldHint": False})
@@ -61,36 +82,48 @@ class Routes(TypedDict):
 
 
 def mcp_server(graph: Compiled) -> MCPServer[Any]:
-    """Make the MCP server of a compiled graph; the host chooses the transport."""
-    server = new_server("omni-router", INSTRUCTIONS)
+    """Return the MCP server of a compiled graph; the host chooses the transport."""
+    title: dict[str, Any] = {} if IS_1X else {"title": "omni-router"}
+    server: MCPServer[Any] = MCPServer("omni-router", instructions=INSTRUCTIONS, **title)
 
     @server.tool(title="Ask", annotations=OPEN_WORLD)
     async def ask(
         prompt: Prompt, ctx: ToolContext, image: Image = None, route: Route = None
-    ) -> Annotated[CallToolResult, Summary]:
-        """Route a prompt, call the model that was chosen, and give its answer; files that it made come beside it."""
+    ) -> Annotated[CallToolResult, RunResult]:
+        """Route a prompt, call the model that was chosen, and return its answer, with generated files beside it."""
         return await _run(graph, ctx, prompt, image, settings_with(graph, **({"route": route} if route else {})))
 
     @server.tool(title="Route", annotations=OWN_RECORD)
-    async def route(prompt: Prompt, ctx: ToolContext, image: Image = None) -> Annotated[CallToolResult, Summary]:
+    async def route(prompt: Prompt, ctx: ToolContext, image: Image = None) -> Annotated[CallToolResult, RunResult]:
         """Decide which route and model a prompt would go to, and why; no model is called."""
         return await _run(graph, ctx, prompt, image, settings_with(graph, skip_specialists=True))
 
     @server.tool(title="List routes", annotations=READ_ONLY)
     def list_routes() -> Routes:
         """List the routes a prompt may take."""
-        found = services_of(graph).policy.routes()
-        return Routes(routes=[RouteInfo(name=r.name, task=r.task, description=r.description) for r in found])
+        routes = services_of(graph).policy.routes()
+        return Routes(routes=[RouteInfo(name=r.name, task=r.task, description=r.description) for r in routes])
 
     return server
 
 
 def mcp_app(graph: Compiled) -> Starlette:
-    """Serve it at `/mcp`, without sessions, so that any worker may answer any request; its lifespan must be entered.
+    """Return an app that serves it at `/mcp`, without sessions, so that any worker may answer; enter its lifespan.
 
-    Host and Origin are checked by the HostGuard of the app that its routes are a part of.
+    `HostGuard` checks Host and Origin for every route alike, so the SDK's own check is off.
     """
-    app = stateless_app(mcp_server(graph), max_body=MAX_BODY)
+    server = mcp_server(graph)
+    options: dict[str, Any] = {
+        "stateless_http": True,
+        "max_request_body_size": MAX_BODY,
+        "transport_security": TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    }
+    if IS_1X:  # takes the options from the server's settings
+        settings: Any = server.settings
+        for name, value in options.items():
+            setattr(settings, name, value)
+        options = {}
+    app = server.streamable_http_app(**options)
     for route in app.routes:
         if isinstance(route, HttpRoute):
             route.app = ShapeLimit(route.app, MAX_BODY)
@@ -98,30 +131,40 @@ def mcp_app(graph: Compiled) -> Starlette:
 
 
 async def _run(graph: Compiled, ctx: ToolContext, prompt: str, image: str | None, settings: Settings) -> CallToolResult:
-    async def tell(event: dict[str, Any]) -> None:
-        if event.get("event") == "decision":
-            decision = event["decision"]
-            await ctx.report_progress(0.5, 1.0, f"{decision['route']}: {decision['model']} ({decision['reason']})")
-
     user = getattr(ctx.request_context.request, "scope", {}).get("user")
+    state: dict[str, Any] = {}
     try:
-        message = await remote_message(prompt, image)
-        result = await call_graph(graph, [message], settings, config=config_for(identity_of(user)), tell=tell)
+        messages = [await remote_message(prompt, image)]
+        config = config_for(identity_of(user))
+        run = astream(graph, {"messages": messages}, config, context=settings, tokens=False)
+        async with aclosing(run) as events:
+            async for event in events:
+                if isinstance(event, DecisionMade):
+                    await ctx.report_progress(
+                        0.5, 1.0, _decision_text(RunResult.from_state({"decision": event.decision}))
+                    )
+                elif isinstance(event, Finished):
+                    state = event.state
     except OmniRouterError as error:
         raise ToolError(str(error)) from error
-    summary = summarize(result)
-    told = for_the_network(summary)
-    content = await to_thread.run_sync(_content, summary, told["answer"] or explanation(told, result))
+    return await to_thread.run_sync(_tool_result, state)
+
+
+def _tool_result(state: dict[str, Any]) -> CallToolResult:
+    """Return the answer, the explanation or the decision as text, with files beside it, and the result as JSON."""
+    result = RunResult.from_state(state)
+    public = result.redact_paths().for_audience(SERVER)
+    text = public.text(state)
+    if not result.attempts and not result.error:  # only routed
+        text = _decision_text(result)
+    content = [{"type": "text", "text": text}, *map(_block, result.artifacts)]
     return CallToolResult.model_validate(
-        {"content": content, "structuredContent": dict(told), "isError": summary["error"] is not None}
+        {"content": content, "structuredContent": public.as_json(), "isError": result.error is not None}
     )
 
 
-def _content(summary: Summary, text: str) -> list[dict[str, Any]]:
-    """Return the answer, the explanation or the decision in words, with the files beside it."""
-    if not summary["attempts"] and not summary["error"]:  # only routed
-        text = f"{summary['route']}: {summary['model']} ({summary['reason']})"
-    return [{"type": "text", "text": text}, *map(_block, summary["artifacts"])]
+def _decision_text(result: RunResult) -> str:
+    return f"{result.route}: {result.model} ({result.reason})"
 
 
 def _block(artifact: Artifact) -> dict[str, Any]:
@@ -129,5 +172,5 @@ def _block(artifact: Artifact) -> dict[str, Any]:
     kind, data, mime_type = kind_of(artifact), artifact_base64(artifact), artifact["mime_type"]
     if kind in ("image", "audio"):
         return {"type": kind, "data": data, "mimeType": mime_type}
-    uri = f"file:///{quote(Path(artifact['path']).name)}"  # its name alone: the folder is the server's affair
+    uri = f"file:///{quote(Path(artifact['path']).name)}"  # its name alone: the folder is not for clients
     return {"type": "resource", "resource": {"uri": uri, "mimeType": mime_type, "blob": data}}

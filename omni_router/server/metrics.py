@@ -1,4 +1,4 @@
-"""Where Prometheus reads the metrics. The path `/metrics` is the LangGraph server's own."""
+"""The route from which Prometheus reads the metrics. The path `/metrics` is the LangGraph server's own."""
 
 import os
 from typing import TYPE_CHECKING
@@ -17,10 +17,10 @@ OFF = "Metrics are off; start the server with OMNI_METRICS=1.\n"
 
 
 def metrics_routes(metrics: "Metrics | None" = None) -> "list[Route]":
-    """Make the routes that an ASGI application mounts.
+    """Return the routes for an ASGI application.
 
     Args:
-        metrics: what to show; by default those of this process. With `OMNI_METRICS` off the path says so, with 404.
+        metrics: the metrics to show; by default those of this process. With `OMNI_METRICS` off, the path answers 404.
 
     Raises:
         ConfigurationError: the environment holds a value that is not allowed, or a package is missing.
@@ -34,17 +34,17 @@ def metrics_routes(metrics: "Metrics | None" = None) -> "list[Route]":
 
     from omni_router.telemetry.metrics import process_metrics
 
-    shown = metrics or process_metrics()
+    source = metrics or process_metrics()
 
-    def show(request: "Request") -> Response:  # not async: on a thread, where files may be read
-        encode, kind = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(_registry(shown)), headers={"content-type": kind})
+    def show(request: "Request") -> Response:  # not async: it runs on a thread, since files may be read
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(_registry(source)), headers={"content-type": content_type})
 
     return [Route(PATH, show, name="omni_metrics")]
 
 
 def _registry(metrics: "Metrics") -> "CollectorRegistry":
-    """Give what one process counted, or, where prometheus_client counts in files, all of them together."""
+    """Return the counts of this process, or, where prometheus_client counts in files, those of all processes."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return metrics.registry
     from prometheus_client import CollectorRegistry

@@ -1,6 +1,6 @@
-"""A line for each request that a server of our own answers: where it went, how it ended, and how long it took."""
+"""A line for each request to a server of our own: its path, its route and model, its status, and how long it took."""
 
-# ruff: noqa: T201 (that is what it is for)
+# ruff: noqa: T201 (printing is its job)
 
 import sys
 import time
@@ -17,15 +17,15 @@ FAILED = 500  # what uvicorn answers when nothing else did
 
 
 def to_stderr(line: str) -> None:
-    """Write a line at once."""
-    with suppress(OSError):  # the disk is full, or the reader of the pipe is gone: requests are answered all the same
+    """Write a line, and flush it."""
+    with suppress(OSError):  # the disk is full, or the pipe has no reader: requests are still answered
         print(line, file=sys.stderr, flush=True)
 
 
 class RequestLog:
     """ASGI middleware that writes a line when an answer, a stream too, has been sent.
 
-    It holds no prompt, no token and no query string. What a client chose, the path, is percent-encoded.
+    A line holds no prompt, no token and no query string. The path, which a client chooses, is percent-encoded.
     """
 
     def __init__(self, app: ASGIApp, write: Callable[[str], None] = to_stderr) -> None:
@@ -38,16 +38,16 @@ class RequestLog:
             return
         started: Message = {"type": "http.response.start", "status": FAILED, "headers": []}
 
-        async def noted(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = message
             await send(message)
 
-        scope.setdefault("state", {})  # where the handlers note a failure that the status does not show
+        scope.setdefault("state", {})  # in which the handlers note a failure that the status does not show
         begun = time.perf_counter()
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_and_note)
         finally:
             self._write(_line(scope, started, time.perf_counter() - begun))
 

@@ -45,15 +45,14 @@ def make_app(
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
-    from omni_router.server.allowed_hosts import HostGuard, allowed_hosts, given_hosts
-    from omni_router.server.cors import Cors
+    from omni_router.server.allowed_hosts import Cors, HostGuard, allowed_hosts, configured_hosts
     from omni_router.server.health import health_routes
     from omni_router.server.metrics import metrics_routes
     from omni_router.server.openai import openai_routes
-    from omni_router.server.root import root_routes
+    from omni_router.server.openai.routes import root_routes
 
     allowed = allowed_hosts(variables, origins=cors)
-    if not only_local and not given_hosts(variables):  # a key guards a server whose names are not known
+    if not only_local and not configured_hosts(variables):  # a key guards a server whose names are not known
         allowed = replace(allowed, hosts=None)
     guards = [Middleware(HostGuard, allowed=allowed, remedy=REMEDY)]
     if cors:

@@ -7,9 +7,9 @@ from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError, missing_package
 from omni_router.history.file import FileHistory
-from omni_router.history.label_file import LessonFile
+from omni_router.history.label_file import FileLabelStore
 from omni_router.history.protocol import History
-from omni_router.routers.cascade.router import LessonBook
+from omni_router.routers.cascade.labels import LabelStore
 
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
@@ -29,12 +29,12 @@ def open_history(environment: Environment, file: RouteFile) -> History:
     return StoreHistory(open_store(environment.history), place)
 
 
-def open_lessons(environment: Environment, encoder: Callable[[], str]) -> LessonBook:
-    """Make the place of what a large router decided: a file of its own, or the store of the history.
+def open_label_store(environment: Environment, encoder: Callable[[], str]) -> LabelStore:
+    """Open the place of teacher labels: a file of its own, or the store of the history.
 
     Args:
-        environment: which history, where the policy is, how many lessons.
-        encoder: names the encoder whose vectors these are.
+        environment: which history, where the policy is, how many labels.
+        encoder: returns the name of the encoder of the vectors.
 
     Raises:
         ConfigurationError: a package is missing, or an address cannot be read.
@@ -42,10 +42,10 @@ def open_lessons(environment: Environment, encoder: Callable[[], str]) -> Lesson
     size, path = environment.cascade_size, environment.cascade_path
     if environment.history == "file" or path:
         policy = environment.route_config
-        return LessonFile(path or policy.with_name(f".{policy.name}.lessons"), encoder, size)
-    from omni_router.history.label_store import LessonStore
+        return FileLabelStore(path or policy.with_name(f".{policy.name}.lessons"), encoder, size)
+    from omni_router.history.label_store import LangGraphLabelStore
 
-    return LessonStore(open_store(environment.history), encoder, size)
+    return LangGraphLabelStore(open_store(environment.history), encoder, size)
 
 
 def open_store(history: str) -> "Callable[[], BaseStore]":

@@ -154,10 +154,10 @@ raise SystemExit(str(heavy) if heavy else status)
 def test_what_was_served_a_while_ago_is_said_to_be_old(
     sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from omni_router.hub.catalog import CatalogModel, HubCatalog, Offer, Survey
+    from omni_router.hub.catalog import CatalogModel, CatalogSnapshot, HubCatalog, ProviderEntry
 
-    old = Survey((CatalogModel("acme/m", (Offer("together"),)),), 0.0, stale=True, missing=())
-    monkeypatch.setattr(HubCatalog, "survey", lambda *_: old)
+    old = CatalogSnapshot((CatalogModel("acme/m", (ProviderEntry("together"),)),), 0.0, stale=True, missing=())
+    monkeypatch.setattr(HubCatalog, "snapshot", lambda *_: old)
     assert main(["--list-models", "text-generation"]) == 0
     captured = capsys.readouterr()
     assert "acme/m" in captured.out
@@ -172,12 +172,14 @@ MANY = ("together", "fireworks-ai", "novita", "nebius", "hf-inference")
 
 def list_long_names(monkeypatch: pytest.MonkeyPatch, columns: int | None) -> None:
     """Show a model with a long id and one with many providers."""
-    from omni_router.hub.catalog import CatalogModel, HubCatalog, Offer, Survey
+    from omni_router.hub.catalog import CatalogModel, CatalogSnapshot, HubCatalog, ProviderEntry
 
-    dear = Offer("together", context_length=1_048_576, input_price=0.1, output_price=0.4, tools=True)
-    many = CatalogModel("acme/short", tuple(Offer(name) for name in MANY))
+    dear = ProviderEntry("together", context_length=1_048_576, input_price=0.1, output_price=0.4, tools=True)
+    many = CatalogModel("acme/short", tuple(ProviderEntry(name) for name in MANY))
     monkeypatch.setattr(
-        HubCatalog, "survey", lambda *_: Survey((CatalogModel(LONG, (dear,)), many), 0.0, stale=False, missing=())
+        HubCatalog,
+        "snapshot",
+        lambda *_: CatalogSnapshot((CatalogModel(LONG, (dear,)), many), 0.0, stale=False, missing=()),
     )
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns is not None:

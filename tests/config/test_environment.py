@@ -9,7 +9,9 @@ import pytest
 from omni_router.config.environment import VARIABLES, Environment, ServerEnvironment, read_variable
 from omni_router.config.variables import Variable
 from omni_router.errors import ConfigurationError
-from omni_router.routers.cascade.router import SIZE, TARGET
+from omni_router.routers.cascade.labels import MAX_LABELS
+from omni_router.routers.cascade.router import TARGET
+from omni_router.routers.endpoint.router import TIMEOUT
 
 READ = {
     "OMNI_ROUTE_CONFIG": ("p.json", Path("p.json")),
@@ -44,7 +46,6 @@ READ = {
 }
 
 REFUSED = {
-    "OMNI_ROUTER": "best",
     "OMNI_ROUTER_PROMPT": "xml",
     "OMNI_ROUTER_NEW_IDS": "perhaps",
     "OMNI_ROUTER_TIMEOUT": "inf",
@@ -97,8 +98,8 @@ def test_a_flag_wins_over_its_variable(flag: dict[str, Any]) -> None:
 
 
 def test_a_flag_is_checked_like_its_variable() -> None:
-    with pytest.raises(ConfigurationError, match=r"OMNI_ROUTER must be one of auto, .*, not 'best'"):
-        Environment.read(router="best", variables={})
+    with pytest.raises(ConfigurationError, match=r"OMNI_ROUTER_PROMPT must be one of json, trained, not 'xml'"):
+        Environment.read(router_prompt="xml", variables={})
 
 
 def test_a_flag_without_a_variable_is_refused() -> None:
@@ -116,9 +117,10 @@ def test_secrets_are_not_shown() -> None:
     assert "s3cret" not in repr(ServerEnvironment.read({"OMNI_API_KEY": "s3cret"}))
 
 
-def test_the_defaults_of_the_cascade_are_those_of_the_router() -> None:
+def test_the_defaults_of_routers_are_those_of_their_modules() -> None:
     environment = Environment.read(variables={})
-    assert (environment.cascade_target, environment.cascade_size) == (TARGET, SIZE)
+    assert (environment.cascade_target, environment.cascade_size) == (TARGET, MAX_LABELS)
+    assert environment.router_timeout == TIMEOUT
 
 
 def test_each_field_is_a_variable() -> None:

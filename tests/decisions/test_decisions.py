@@ -345,6 +345,25 @@ def test_replay_comes_to_what_was_decided(varied: Path, route_config: Path, rout
     assert [entry["model"] for entry in other] == [RENAMED], "that it got a new name was the catalog's word"
 
 
+@pytest.mark.parametrize("age", ["of today", "older"])
+def test_replay_knows_a_cooldown_by_its_rule_and_in_older_logs_by_its_words(
+    age: str, varied: Path, route_config: Path, router: ScriptedRouter
+) -> None:
+    replaying = Replay(RouteFile(route_config), router)
+    cooled = 0
+    for entry in DecisionLog(varied).entries():
+        rejections = [over for over in entry["passed_over"] if over["rule"] == "cooling_down"]
+        cooled += len(rejections)
+        for over in entry["passed_over"]:
+            if age == "older":
+                del over["rule"]
+            else:
+                over["why"] = "in other words"
+        if rejections and entry["model"] != RENAMED:
+            assert decided(entry).same_as(replaying.decide(entry))
+    assert cooled > 0
+
+
 def test_renamed_route_is_shown(varied: Path, route_config: Path, capsys: Capture) -> None:
     new = changed(route_config, lambda by_name: by_name["code"].update(name="programs"))
     status, told = replayed(varied, new, capsys)

@@ -24,7 +24,8 @@ from omni_router.evaluation.metrics import Outcome
 from omni_router.evaluation.run import evaluate, offers, read
 from omni_router.messages import IMAGE_MARK
 from omni_router.routers import Reply, RouteOption, Turn
-from omni_router.routers.cascade.router import CascadeRouter, Lesson
+from omni_router.routers.cascade.labels import TeacherLabel
+from omni_router.routers.cascade.router import CascadeRouter
 from omni_router.routers.semantic.router import Judgement, SemanticRouter
 
 SMOKE = Path(__file__).parents[1] / "data" / "routing_smoke.jsonl"
@@ -563,10 +564,10 @@ class Sometimes(SemanticRouter):
 
 
 class Book:
-    def read(self) -> Sequence[Lesson]:
+    def read(self) -> Sequence[TeacherLabel]:
         return ()
 
-    def add(self, lesson: Lesson) -> None:
+    def add(self, lesson: TeacherLabel) -> None:
         """Keep nothing."""
 
 

@@ -22,14 +22,15 @@ from langgraph.store.memory import InMemoryStore
 from omni_router import Services, build_graph
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
-from omni_router.history import label_store as lesson_store
-from omni_router.history.label_file import TABLE, LessonFile
-from omni_router.history.label_store import LessonStore
+from omni_router.history import label_store
+from omni_router.history.label_file import TABLE, FileLabelStore
+from omni_router.history.label_store import LangGraphLabelStore
 from omni_router.history.postgresql import PostgreSQL
 from omni_router.routers import Reply, RouteOption, Turn
-from omni_router.routers.cascade.router import AT_LEAST, SIZE, CascadeRouter, Lesson, LessonBook
+from omni_router.routers.cascade.labels import MAX_LABELS, LabelStore, ReadOnlyLabelStore, TeacherLabel
+from omni_router.routers.cascade.router import MIN_NEW_LABELS, CascadeRouter
 from omni_router.routers.semantic.router import SemanticRouter
-from omni_router.services.history import open_history, open_lessons
+from omni_router.services.history import open_history, open_label_store
 from tests.support.calls import Compiled, ask
 from tests.support.postgres import postgresql
 
@@ -37,13 +38,13 @@ SECRET = "not-to-be-shown"
 SPACE = ("omni_router", "lessons")
 
 
-def lesson(n: int = 0, route: str = "chat", text: str | None = None) -> Lesson:
+def lesson(n: int = 0, route: str = "chat", text: str | None = None) -> TeacherLabel:
     vector = torch.zeros(6)
     vector[n % 6] = 1.0
-    return Lesson(route, vector, 1000.0 + n, text)
+    return TeacherLabel(route, vector, 1000.0 + n, text)
 
 
-def times(book: LessonBook) -> list[float]:
+def times(book: LabelStore) -> list[float]:
     return [each.at - 1000 for each in book.read() or ()]
 
 
@@ -68,18 +69,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["file", "memory", "PostgreSQL"])
-def make(request: pytest.FixtureRequest, path: Path) -> Callable[..., LessonBook]:
+def make(request: pytest.FixtureRequest, path: Path) -> Callable[..., LabelStore]:
     """Open the same place again, as another process does."""
     if request.param == "file":
-        return lambda encoder="e", size=SIZE: LessonFile(path, lambda: encoder, size)
+        return lambda encoder="e", size=MAX_LABELS: FileLabelStore(path, lambda: encoder, size)
     store: BaseStore = InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
-    return lambda encoder="e", size=SIZE: LessonStore(lambda: store, lambda: encoder, size)
+    return lambda encoder="e", size=MAX_LABELS: LangGraphLabelStore(lambda: store, lambda: encoder, size)
 
 
 # ---- what all of them do
 
 
-def test_lessons_come_back_in_another_process_oldest_first(make: Callable[..., LessonBook]) -> None:
+def test_lessons_come_back_in_another_process_oldest_first(make: Callable[..., LabelStore]) -> None:
     given = [lesson(0), lesson(1, "other", "who is it?"), lesson(2, "K\u00fcche")]
     assert list(make().read() or ()) == []
     for each in given:
@@ -91,21 +92,21 @@ def test_lessons_come_back_in_another_process_oldest_first(make: Callable[..., L
         torch.testing.assert_close(each.vector, want.vector, atol=1e-3, rtol=0)
 
 
-def test_lessons_of_another_encoder_are_left_alone(make: Callable[..., LessonBook]) -> None:
+def test_lessons_of_another_encoder_are_left_alone(make: Callable[..., LabelStore]) -> None:
     make("e").add(lesson(0))
-    make("another").add(Lesson("chat", torch.eye(3)[0], 1001.0))
+    make("another").add(TeacherLabel("chat", torch.eye(3)[0], 1001.0))
     assert times(make("e")) == [0]
     assert [len(each.vector) for each in make("another").read() or ()] == [3]
 
 
-def test_no_more_are_read_than_are_to_be_kept_and_these_are_the_newest(make: Callable[..., LessonBook]) -> None:
+def test_no_more_are_read_than_are_to_be_kept_and_these_are_the_newest(make: Callable[..., LabelStore]) -> None:
     for n in range(7):
         make(size=5).add(lesson(n))
     assert times(make(size=5)) == [2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "half a pair \ud83d", "\U0001f98a " * 500])
-def test_any_text_can_be_kept(text: str, make: Callable[..., LessonBook], caplog: pytest.LogCaptureFixture) -> None:
+def test_any_text_can_be_kept(text: str, make: Callable[..., LabelStore], caplog: pytest.LogCaptureFixture) -> None:
     make().add(lesson(text=text))
     [found] = make().read() or ()
     assert found.text is not None
@@ -113,7 +114,7 @@ def test_any_text_can_be_kept(text: str, make: Callable[..., LessonBook], caplog
     assert caplog.records == []
 
 
-def test_threads_share_a_book(make: Callable[..., LessonBook]) -> None:
+def test_threads_share_a_book(make: Callable[..., LabelStore]) -> None:
     book = make()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(book.add, map(lesson, range(40))))
@@ -124,7 +125,7 @@ def test_threads_share_a_book(make: Callable[..., LessonBook]) -> None:
 
 
 def test_the_file_is_its_owners_and_bounded(path: Path) -> None:
-    book = LessonFile(path, lambda: "e", size=5)
+    book = FileLabelStore(path, lambda: "e", size=5)
     for n in range(12):
         book.add(lesson(n))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -133,22 +134,22 @@ def test_the_file_is_its_owners_and_bounded(path: Path) -> None:
 
 
 def test_who_only_reads_leaves_no_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert list(LessonFile(path, lambda: "e").read() or ()) == []
+    assert list(FileLabelStore(path, lambda: "e").read() or ()) == []
     assert not path.exists()
     assert caplog.records == []
 
 
 def test_without_text_there_is_none_in_the_file(path: Path) -> None:
-    LessonFile(path, lambda: "e").add(lesson(text="a secret"))
+    FileLabelStore(path, lambda: "e").add(lesson(text="a secret"))
     assert b"a secret" in path.read_bytes()
     path.unlink()
-    LessonFile(path, lambda: "e").add(lesson())
+    FileLabelStore(path, lambda: "e").add(lesson())
     assert b"secret" not in path.read_bytes()
 
 
 def test_a_broken_file_is_told_once_and_begun_anew(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_bytes(b"\0garbage" * 1000)
-    book = LessonFile(path, lambda: "e")
+    book = FileLabelStore(path, lambda: "e")
     assert book.read() is None
     for n in range(2):
         book.add(lesson(n))
@@ -159,7 +160,7 @@ def test_a_broken_file_is_told_once_and_begun_anew(path: Path, caplog: pytest.Lo
 
 
 def test_values_that_are_no_lessons_raise_nothing(path: Path) -> None:
-    book = LessonFile(path, lambda: "e")
+    book = FileLabelStore(path, lambda: "e")
     book.add(lesson())
     for value in ("NULL", "'text'", "x'01'", "7"):
         with closing(sqlite3.connect(path)) as database, database:
@@ -169,7 +170,7 @@ def test_values_that_are_no_lessons_raise_nothing(path: Path) -> None:
 
 def test_a_locked_file_cannot_be_read_now_and_can_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("omni_router.storage.sqlite.BUSY", 0.02)
-    book = LessonFile(path, lambda: "e")
+    book = FileLabelStore(path, lambda: "e")
     book.add(lesson(0))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -185,7 +186,7 @@ def test_a_place_that_cannot_be_written_is_told_once(
 ) -> None:
     """Also for root, whom no mode of a folder keeps out."""
     (tmp_path / "a-file").write_text("")
-    book = LessonFile(tmp_path / place, lambda: "e")
+    book = FileLabelStore(tmp_path / place, lambda: "e")
     for n in range(3):
         book.add(lesson(n))
         assert list(book.read() or ()) == []
@@ -195,11 +196,12 @@ def test_a_place_that_cannot_be_written_is_told_once(
 _WRITES = """
 import sys, torch
 from pathlib import Path
-from omni_router.history.label_file import LessonFile
-from omni_router.routers.cascade.router import Lesson
-book = LessonFile(Path(sys.argv[1]), lambda: "e")
+from omni_router.history.label_file import FileLabelStore
+from omni_router.routers.cascade.labels import MAX_LABELS, LabelStore, ReadOnlyLabelStore, TeacherLabel
+from omni_router.routers.cascade.router import MIN_NEW_LABELS, CascadeRouter
+book = FileLabelStore(Path(sys.argv[1]), lambda: "e")
 for n in range(200):
-    book.add(Lesson(sys.argv[2], torch.ones(6), n))
+    book.add(TeacherLabel(sys.argv[2], torch.ones(6), n))
 """
 
 
@@ -208,7 +210,7 @@ def test_two_processes_lose_nothing_of_each_other(path: Path) -> None:
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
     assert [process.communicate(timeout=60)[1] for process in running] == ["", ""]
     assert [process.returncode for process in running] == [0, 0]
-    found = list(LessonFile(path, lambda: "e").read() or ())
+    found = list(FileLabelStore(path, lambda: "e").read() or ())
     for name in ("one", "two"):
         assert [each.at for each in found if each.route == name] == list(range(200))
 
@@ -224,9 +226,9 @@ def store(request: pytest.FixtureRequest) -> BaseStore:
 def test_processes_that_write_one_lesson_each_keep_within_the_bound(
     store: BaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lesson_store, "TIDY", 3)
+    monkeypatch.setattr(label_store, "TIDY", 3)
     for n in range(20):
-        book = LessonStore(lambda: store, lambda: "e", 5)
+        book = LangGraphLabelStore(lambda: store, lambda: "e", 5)
         assert times(book) == list(range(max(0, n - 5), n))
         book.add(lesson(n))
         assert len(store.search(SPACE, limit=1000)) <= 5 + 3 + 1
@@ -247,7 +249,7 @@ def test_a_store_out_of_reach_is_told_once_without_its_address_and_left_alone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Shaky()
-    book = LessonStore(lambda: store, lambda: "e")
+    book = LangGraphLabelStore(lambda: store, lambda: "e")
     book.add(lesson(0))
     store.down, store.asked = True, 0
     for n in range(1, 4):
@@ -266,7 +268,7 @@ def test_a_store_out_of_reach_is_told_once_without_its_address_and_left_alone(
 
 def test_a_server_that_is_not_there_costs_no_request(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     where = f"postgresql://user:{SECRET}@/db?host={tmp_path}"
-    book = open_lessons(Environment(Path("x"), Path("y"), history=where), lambda: "e")
+    book = open_label_store(Environment(Path("x"), Path("y"), history=where), lambda: "e")
     for n in range(5):
         book.add(lesson(n))
         assert book.read() is None
@@ -279,7 +281,7 @@ def test_a_host_that_lets_items_expire_keeps_lessons(address: str, postgres: Bas
     from langgraph.store.postgres import PostgresStore
 
     with PostgresStore.from_conn_string(address, ttl={"default_ttl": 5}) as store:
-        LessonStore(lambda: store, lambda: "e").add(lesson())
+        LangGraphLabelStore(lambda: store, lambda: "e").add(lesson())
     with psycopg.connect(address) as connection:
         found = connection.execute("SELECT count(*), count(expires_at) FROM store WHERE prefix LIKE 'omni%'")
         assert found.fetchone() == (1, 0)
@@ -293,22 +295,22 @@ def test_the_environment_chooses_the_place(tmp_path: Path) -> None:
         read = Environment.read(
             route_config=tmp_path / "policy.json", variables={f"OMNI_{key}": value for key, value in variables.items()}
         )
-        return open_lessons(read, lambda: "e")
+        return open_label_store(read, lambda: "e")
 
     assert place().path == tmp_path / ".policy.json.lessons"
     assert place(CASCADE_PATH="here").path == Path("here")
-    assert isinstance(place(HISTORY="store"), LessonStore)
-    assert isinstance(place(HISTORY="postgresql://h/d"), LessonStore)
+    assert isinstance(place(HISTORY="store"), LangGraphLabelStore)
+    assert isinstance(place(HISTORY="postgresql://h/d"), LangGraphLabelStore)
     assert place(HISTORY="store", CASCADE_PATH="here").path == Path("here")
-    assert (place()._size, place(CASCADE_SIZE="7")._size, place(HISTORY="store", CASCADE_SIZE="7")._size) == (
-        SIZE,
+    assert (place().size, place(CASCADE_SIZE="7").size, place(HISTORY="store", CASCADE_SIZE="7").size) == (
+        MAX_LABELS,
         7,
         7,
     )
 
 
 def test_a_store_of_nobody_is_told() -> None:
-    book = open_lessons(Environment(Path("x"), Path("y"), history="store"), lambda: "e")
+    book = open_label_store(Environment(Path("x"), Path("y"), history="store"), lambda: "e")
     with pytest.raises(ConfigurationError, match=r"compile\(store=...\)"):
         book.read()
 
@@ -337,22 +339,25 @@ def test_lessons_arrive_in_the_store_of_the_graph_and_are_learnt_from_there(
     environment = Environment(Path("x"), Path("y"), history="store")
     large, threads = Large(), list[str]()
 
-    class Watched(LessonStore):
-        def read(self) -> Sequence[Lesson] | None:
+    class Watched(ReadOnlyLabelStore):
+        def read(self) -> Sequence[TeacherLabel] | None:
             threads.append(threading.current_thread().name)
             return super().read()
 
-    opened = open_lessons(environment, lambda: semantic.encoder)
-    assert isinstance(opened, LessonStore)
-    cascade = CascadeRouter(semantic, large, Watched(opened._store, opened._encoder), target=1.0)
+        def add(self, label: TeacherLabel) -> None:
+            opened.add(label)
+
+    opened = open_label_store(environment, lambda: semantic.encoder_name)
+    assert isinstance(opened, LangGraphLabelStore)
+    cascade = CascadeRouter(semantic, large, Watched(opened), target=1.0)
     history = open_history(environment, services.policy)  # type: ignore[arg-type]
     graph: Compiled = build_graph(dataclasses.replace(services, router=cascade, history=history)).compile(store=store)
-    for n in range(AT_LEAST + 1):
+    for n in range(MIN_NEW_LABELS + 1):
         assert graph.invoke(ask(f"Bus {n} to the station?"))["error"] is None
         cascade.settle()
-    assert threads == ["lessons"] * 2
+    assert threads == ["labels"] * 2
     assert store.search(SPACE) == []  # what the sandbox simulates
     items = store.search(("omni_router", "sandbox", "lessons"), limit=1000)
-    assert len(items) == large.asked == AT_LEAST + 1
+    assert len(items) == large.asked == MIN_NEW_LABELS + 1
     assert {item.value["route"] for item in items} == {"question_answering"}
-    assert cascade._state[0] == AT_LEAST
+    assert cascade.labels_in_use == MIN_NEW_LABELS

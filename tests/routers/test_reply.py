@@ -157,13 +157,11 @@ UNITS += ["route: ", "\nroute:", "“route”: “", "route: x y\n", "> ", "-", 
 UNITS += ["“", "{ ", " ", "\n", '{a:" ', "{'a':'b' ", "x", "{'route': 'it's "]
 
 
+@pytest.mark.timeout(60)  # it takes well under a second; in quadratic time it would take hours
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("start", ["", '{"route":"', "{'reason': '"])
-def test_five_megabytes_take_well_under_a_second(unit: str, start: str) -> None:
-    text = start + unit * (5_000_000 // len(unit))
-    began = time.process_time()  # this process alone: the machine may be busy
-    parse_reply(text)
-    assert time.process_time() - began < 1
+def test_five_megabytes_are_read_in_linear_time(unit: str, start: str) -> None:
+    parse_reply(start + unit * (5_000_000 // len(unit)))
 
 
 @pytest.mark.parametrize("blanks", [" ", "\n", "\t", "\u2003"])

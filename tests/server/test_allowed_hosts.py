@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ import httpx
 import pytest
 
 from omni_router.errors import ConfigurationError
-from omni_router.server.allowed_hosts import allowed_hosts, given_hosts
+from omni_router.server.allowed_hosts import allowed_hosts, configured_hosts
 from omni_router.server.langgraph_config import STUDIO, hosts_of_server, key_notice
-from tests.support.dev_server import dev_server
-from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -40,17 +37,6 @@ ROUTES: list[tuple[str, str, Any]] = [
 ]
 PLACES = pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=[path for _, path, _ in ROUTES])
 ACCEPT = {"accept": "application/json, text/event-stream", "a2a-version": "1.0"}
-
-
-@pytest.fixture(scope="module")
-def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A server with a name of its own, an origin added to http.cors, and a key."""
-    folder = tmp_path_factory.mktemp("named")
-    config = json.loads((ROOT / "langgraph.json").read_text())
-    config["http"]["cors"]["allow_origins"].append("https://chat.example")
-    (folder / "langgraph.json").write_text(json.dumps(config))
-    with dev_server(folder, OMNI_HOSTS="agents.example.com", OMNI_API_KEY="s3cret") as url:
-        yield url, folder
 
 
 def asked(url: str, method: str, path: str, body: Any, **headers: str) -> httpx.Response:
@@ -120,15 +106,15 @@ def test_a_page_reads_what_studio_and_openais_clients_need(url: str) -> None:
     assert {name for name in answer.headers if name.startswith("x-omni-")} <= exposed
 
 
-def test_a_server_has_the_names_and_origins_that_it_was_given(named: tuple[str, Path]) -> None:
-    url, folder = named
+def test_a_server_has_the_names_and_origins_that_it_was_given(configured: str, configured_folder: Path) -> None:
+    url = configured
     names = {"host": "agents.example.com"}
     card = httpx.get(f"{url}/.well-known/agent-card.json", headers=names, timeout=30).json()
     assert {each["url"] for each in card["supportedInterfaces"]} == {"http://agents.example.com/a2a"}
     assert httpx.post(f"{url}/threads", json={}, headers={**names, "origin": "https://agents.example.com"}).is_success
     assert httpx.post(f"{url}/threads", json={}, headers={"origin": "https://chat.example"}).is_success
     assert httpx.post(f"{url}/threads", json={}, headers={"origin": EVIL}).status_code == 403
-    assert "OMNI_API_KEY guards /v1 alone" in (folder / "server.log").read_text()
+    assert "OMNI_API_KEY guards /v1 alone" in (configured_folder / "server.log").read_text()
 
 
 @pytest.mark.parametrize("variable", ["OMNI_HOSTS", "OMNI_MCP_HOSTS"])
@@ -148,7 +134,7 @@ def test_names_are_read_from_either_variable(variable: str) -> None:
 @pytest.mark.parametrize("value", ["https://agents.example.com", "a b", "*.example.com", "a:b", "a@b", "ä.example"])
 def test_what_cannot_be_a_host_name_is_named(value: str) -> None:
     with pytest.raises(ConfigurationError, match="OMNI_HOSTS holds") as caught:
-        given_hosts({"OMNI_HOSTS": f"agents.example.com,{value}"})
+        configured_hosts({"OMNI_HOSTS": f"agents.example.com,{value}"})
     assert repr(value) in str(caught.value)
 
 

@@ -8,7 +8,7 @@ import pytest
 from langgraph_sdk.client import SyncLangGraphClient
 
 from omni_router.graph import graph
-from omni_router.server.context_check import ContextCheck, graphs_of_server, wrong_context
+from omni_router.server.context_check import ContextCheck, context_problem, graphs_of_server
 from tests.server.test_runs import asking
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
@@ -91,4 +91,4 @@ def test_a_graph_of_someone_else_has_a_context_of_its_own(graphs: dict[str, Any]
     check = ContextCheck(lambda *_: None, graph, {"LANGSERVE_GRAPHS": json.dumps(graphs)})  # type: ignore[arg-type]
     assert check._is_ours({"assistant_id": asked}) is ours
     assert graphs_of_server({"LANGSERVE_GRAPHS": "nonsense"}) == {}
-    assert wrong_context({"context": None}) is None
+    assert context_problem({"context": None}) is None

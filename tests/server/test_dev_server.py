@@ -1,43 +1,15 @@
 """The LangGraph dev server, started for real and driven with its SDK."""
 
-import asyncio
 import json
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph_sdk import get_client, get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
-from tests.support.dev_server import dev_server
+from tests.server.test_runs import asking
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
-
-LATENCY = 1.0
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("server")
-
-
-@pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[str]:
-    with dev_server(folder, OMNI_SANDBOX_LATENCY=str(LATENCY)) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def sdk(url: str) -> Iterator[SyncLangGraphClient]:
-    with get_sync_client(url=url) as sdk:
-        sdk.runs.wait(None, "omni_router", input=asking("hello there"))  # the router loads now
-        yield sdk
-
-
-def asking(text: str) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": text}]}
 
 
 def test_wait_gives_the_output(sdk: SyncLangGraphClient, folder: Path) -> None:
@@ -117,36 +89,7 @@ def test_stop_iteration_is_retried_once_and_the_server_goes_on(
     assert after["error"] is None
 
 
-def test_ten_one_second_runs_take_about_one_second_of_waiting(url: str, sdk: SyncLangGraphClient) -> None:
-    async def ten() -> float:
-        async with get_client(url=url) as server:
-            start = time.perf_counter()
-            await asyncio.gather(
-                *(
-                    server.runs.wait(None, "omni_router", input=asking(f"Who discovered element {n}?"))
-                    for n in range(10)
-                )
-            )
-            return time.perf_counter() - start
-
-    assert asyncio.run(ten()) < 5 * LATENCY, "one after the other they take ten seconds"
-
-
 def test_no_token_in_what_the_server_keeps(folder: Path) -> None:
     kept = [path for path in folder.rglob("*") if path.is_file()]
     assert any(".langgraph_api" in str(path) for path in kept)
     assert [path for path in kept if b"hf_" in path.read_bytes()] == []
-
-
-def test_history_in_the_servers_own_store(tmp_path: Path) -> None:
-    with dev_server(tmp_path, OMNI_HISTORY="store") as url, get_sync_client(url=url) as server:
-        first: Any = server.runs.wait(None, "omni_router", input=asking("Who discovered penicillin?"))
-        assert first["error"] is None
-        found = server.store.search_items(("omni_router", "sandbox", "history"))["items"]
-        [models] = [item["value"]["models"] for item in found]
-        assert [(model["id"], model["uses"]) for model in models] == [(first["decision"]["model"], 1)]
-        again: Any = server.runs.wait(None, "omni_router", input=asking("Who discovered radium?"))
-        assert again["attempts"][0]["model"] == first["decision"]["model"]
-        [item] = server.store.search_items(("omni_router", "sandbox", "history"))["items"]
-        assert item["value"]["models"][0]["uses"] == 2
-    assert not (tmp_path / "outputs" / "sandbox" / "route_config.json").exists()

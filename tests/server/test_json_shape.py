@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from omni_router import Services
-from omni_router.server import json_shape
-from omni_router.server.json_shape import DEEPEST, MOST_VALUES, TooLarge, check_values, parse_json
+from omni_router.server import bodies
+from omni_router.server.bodies import MAX_DEPTH, MAX_VALUES, TooLarge, check_values, parse_json
 from omni_router.server.openai.errors import ApiError
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.messages import read_messages
@@ -32,21 +32,21 @@ def parsed(body: bytes) -> Any:
 
 
 ABSURD = {
-    "lists": b"[" + b"[]," * MOST_VALUES + b"[]]",
-    "objects": b"[" + b"{}," * MOST_VALUES + b"{}]",
-    "numbers": b"[" + b"1," * (2 * MOST_VALUES) + b"1]",
-    "keys": b"{" + b",".join(b'"%d":1' % i for i in range(MOST_VALUES + 2)) + b"}",
-    "texts": b"[" + b'"",' * MOST_VALUES + b'"a"]',
-    "texts without commas": b'""' * (2 * MOST_VALUES + 2) + b"," * (MOST_VALUES + 1),
-    "lists after a long text": b'["' + b'a, \\" {' * MB + b'",' + b"[]," * MOST_VALUES + b"1]",
-    "messages": json.dumps({"messages": [{"role": "user", "content": "a"}] * MOST_VALUES}).encode(),
+    "lists": b"[" + b"[]," * MAX_VALUES + b"[]]",
+    "objects": b"[" + b"{}," * MAX_VALUES + b"{}]",
+    "numbers": b"[" + b"1," * (2 * MAX_VALUES) + b"1]",
+    "keys": b"{" + b",".join(b'"%d":1' % i for i in range(MAX_VALUES + 2)) + b"}",
+    "texts": b"[" + b'"",' * MAX_VALUES + b'"a"]',
+    "texts without commas": b'""' * (2 * MAX_VALUES + 2) + b"," * (MAX_VALUES + 1),
+    "lists after a long text": b'["' + b'a, \\" {' * MB + b'",' + b"[]," * MAX_VALUES + b"1]",
+    "messages": json.dumps({"messages": [{"role": "user", "content": "a"}] * MAX_VALUES}).encode(),
 }
 
 
 @pytest.mark.parametrize("body", ABSURD.values(), ids=ABSURD)
 def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orjson, "loads", lambda _: pytest.fail("it was parsed"))
-    with pytest.raises(TooLarge, match=f"more than {MOST_VALUES} values"):
+    with pytest.raises(TooLarge, match=f"more than {MAX_VALUES} values"):
         parsed(body)
 
 
@@ -89,7 +89,7 @@ def test_what_stands_within_a_text_is_not_counted(value: Any, most: int) -> None
 
     body = orjson.dumps(value)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_shape, "MOST_VALUES", most)
+        patch.setattr(bodies, "MAX_VALUES", most)
         if values(value) > most:
             with pytest.raises(TooLarge):
                 check_values(body)
@@ -101,7 +101,7 @@ def test_what_stands_within_a_text_is_not_counted(value: Any, most: int) -> None
 @settings(max_examples=500, deadline=None)
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_shape, "MOST_VALUES", 3)
+        patch.setattr(bodies, "MAX_VALUES", 3)
         try:
             parsed(body)
         except (TooLarge, orjson.JSONDecodeError):
@@ -112,9 +112,9 @@ def test_nesting_is_bounded() -> None:
     def nested(depth: int) -> bytes:
         return b"[" * depth + b"]" * depth
 
-    assert parsed(nested(DEEPEST)) is not None
-    with pytest.raises(TooLarge, match=f"more than {DEEPEST} deep"):
-        parsed(nested(DEEPEST + 1))
+    assert parsed(nested(MAX_DEPTH)) is not None
+    with pytest.raises(TooLarge, match=f"more than {MAX_DEPTH} deep"):
+        parsed(nested(MAX_DEPTH + 1))
     with pytest.raises(TooLarge):
         parsed(b'{"a":' * 900 + b"1" + b"}" * 900)
 
@@ -128,13 +128,13 @@ def test_text_is_bounded_by_the_memory_it_takes() -> None:
 
 def test_a_large_body_is_parsed_by_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[threading.Thread] = []
-    real = json_shape._parse
+    real = bodies._parse
 
     def noted(body: bytes) -> Any:
         threads.append(threading.current_thread())
         return real(body)
 
-    monkeypatch.setattr(json_shape, "_parse", noted)
+    monkeypatch.setattr(bodies, "_parse", noted)
     assert len(parsed(b'"' + b"a" * MB + b'"')) == MB
     assert parsed(b"[1]") == [1]
     assert threads[0] is not threading.main_thread()
@@ -160,7 +160,7 @@ def test_the_api_says_what_is_too_large(services: Services, router: ScriptedRout
             told = httpx.post(f"{url}/{path}", content=ABSURD["messages"], headers={"content-type": "application/json"})
             error = told.json()["error"]
             assert (told.status_code, error["code"]) == (413, "request_too_large")
-            assert f"more than {MOST_VALUES} values" in error["message"]
+            assert f"more than {MAX_VALUES} values" in error["message"]
     assert router.asked == []
 
 

@@ -1,18 +1,19 @@
 """What MCP and A2A calls leave in the server's own store, where every worker finds it."""
 
 import asyncio
-from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from a2a.client import ClientConfig, create_client
 from a2a.types import CancelTaskRequest, Task, TaskState
-from langgraph_sdk import get_sync_client
-from langgraph_sdk.client import SyncLangGraphClient
+from langgraph_sdk import get_client, get_sync_client
+from langgraph_sdk.client import LangGraphClient, SyncLangGraphClient
 
 from tests.server.a2a.test_agent import message, task_of
 from tests.server.test_mcp import call
-from tests.support.dev_server import dev_server
+from tests.server.test_runs import asking
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -23,22 +24,38 @@ def test_tasks_are_in_the_servers_store(url: str, sdk: SyncLangGraphClient) -> N
     assert [item["key"] for item in found] == [task.id]
 
 
-@pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server whose models take two seconds, with history in its own store, and metrics."""
-    variables = {"OMNI_HISTORY": "store", "OMNI_METRICS": "1", "OMNI_SANDBOX_LATENCY": "2"}
-    with dev_server(tmp_path_factory.mktemp("slow"), **variables) as url:
-        yield url
-
-
-def test_every_surface_writes_history_in_the_servers_store_and_is_counted(slow: str) -> None:
-    for mode in ("auto", "legacy"):
-        assert not call(slow, "ask", mode, prompt="Who discovered penicillin?").is_error
-    task_of(slow, "Who discovered penicillin?")
-    with get_sync_client(url=slow) as sdk:
-        [item] = sdk.store.search_items(("omni_router", "sandbox", "history"))["items"]
-    assert [model["uses"] for model in item["value"]["models"]] == [3]
+def test_every_surface_writes_history_in_the_servers_store_and_is_counted(slow: str, slow_folder: Path) -> None:
+    question = "Who discovered penicillin?"
+    with get_sync_client(url=slow) as server:
+        first: Any = server.runs.wait(None, "omni_router", input=asking(question))
+        assert first["error"] is None
+        for mode in ("auto", "legacy"):
+            assert not call(slow, "ask", mode, prompt=question).is_error
+        task_of(slow, question)
+        again: Any = server.runs.wait(None, "omni_router", input=asking("Who discovered radium?"))
+        assert again["attempts"][0]["model"] == first["decision"]["model"]
+        [item] = server.store.search_items(("omni_router", "sandbox", "history"))["items"]
+    assert [(model["id"], model["uses"]) for model in item["value"]["models"]] == [(first["decision"]["model"], 5)]
     assert "omni_decisions_total" in httpx.get(f"{slow}/omni/metrics").text
+    assert not (slow_folder / "outputs" / "sandbox" / "route_config.json").exists()
+
+
+def test_runs_wait_for_their_models_at_the_same_time(slow: str) -> None:
+    """One after the other, the first would have ended before the second is decided."""
+    seen: list[str] = []
+
+    async def run(server: LangGraphClient, number: int) -> None:
+        question: Any = asking(f"Who discovered element {number}?")
+        async for part in server.runs.stream(None, "omni_router", input=question, stream_mode="custom"):
+            if part.event == "custom" and part.data["event"] in ("decision", "recorded"):
+                seen.append(part.data["event"])  # noqa: PERF401 (as they come)
+
+    async def ten() -> None:
+        async with get_client(url=slow) as server:
+            await asyncio.gather(*(run(server, number) for number in range(10)))
+
+    asyncio.run(ten())
+    assert seen == ["decision"] * 10 + ["recorded"] * 10
 
 
 def test_a_task_that_is_worked_on_can_be_cancelled(slow: str) -> None:

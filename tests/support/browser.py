@@ -1,10 +1,12 @@
-"""A headless Chromium of our own, and the page in a process of its own, both ended by what started them."""
+"""A headless Chromium of our own, and the page in this process or in one of its own, ended by what started them."""
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,14 +37,14 @@ PATIENCE = 60.0  # seconds for anything to appear: the router loads with the fir
 
 
 def find_browser() -> tuple[str, str]:
-    """Give Chromium and its driver; without them a test is skipped, or fails where OMNI_TEST_BROWSER=required."""
-    found = shutil.which("chromium"), shutil.which("chromedriver")
-    if found[0] is None or found[1] is None:
+    """Return Chromium and its driver; without them a test is skipped, or fails where OMNI_TEST_BROWSER=required."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
         reason = "Chromium is not installed: apt-get install chromium chromium-driver"
         if os.environ.get("OMNI_TEST_BROWSER") == "required":
             pytest.fail(reason)
         pytest.skip(reason)
-    return found[0], found[1]
+    return browser, driver
 
 
 @contextmanager
@@ -69,11 +71,59 @@ def chromium(profile: Path, *, width: int = 1200, height: int = 800, dark: bool 
 
 @contextmanager
 def page_server(folder: Path, *flags: str, **variables: str) -> Iterator[str]:
-    """Serve the page from `folder`, where its pictures and its history go, and give its URL."""
+    """Serve the page from `folder`, where its images and its history go, and yield its URL."""
     port = free_port()
     command = [sys.executable, str(ROOT / "omni_router_dev.py"), "ui", "--port", str(port), *flags]
     with page_process(folder, command, port, **variables):
         yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def page_in_process(folder: Path, *flags: str) -> Iterator[str]:
+    """Serve the page as `omni-router ui` does, from threads of this process, where the router is loaded already."""
+    from omni_router.cli.ui import command, open_page
+
+    others = set(threading.enumerate())
+    with command.make_context("ui", ["--output-dir", str(folder / "outputs"), *flags]) as context:
+        opened = open_page(context, None)
+    for warming_up in set(threading.enumerate()) - others:
+        warming_up.join(PATIENCE)
+    with launched(*opened) as url:
+        yield url
+
+
+@contextmanager
+def launched(backend: Any, banner: str, folder: Path) -> Iterator[str]:
+    """Serve a page from threads of this process, and yield its URL."""
+    from omni_router.ui.page import build_page, launch
+
+    port = free_port()
+    with loops_closed():
+        page = build_page(backend, banner, folder)
+        launch(page, host="127.0.0.1", port=port)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            page.close(verbose=False)
+
+
+@contextmanager
+def loops_closed() -> Iterator[None]:
+    """Close the event loops that Gradio opens for its locks and leaves open."""
+    opened: list[asyncio.AbstractEventLoop] = []
+    new_event_loop = asyncio.new_event_loop
+
+    def remembered() -> asyncio.AbstractEventLoop:
+        opened.append(new_event_loop())
+        return opened[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "new_event_loop", remembered)
+        yield
+    for loop in opened:
+        if not loop.is_running():
+            loop.close()
+    asyncio.set_event_loop(None)
 
 
 @contextmanager
@@ -97,7 +147,7 @@ def page_process(folder: Path, command: list[str], port: int, **variables: str) 
 
 
 def page_environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Give the variables of a page's process: none of the developer's own token, login or settings."""
+    """Return the variables of a page's process."""
     return child_environment(folder, GRADIO_TEMP_DIR=str(folder / "uploads"), **variables)
 
 

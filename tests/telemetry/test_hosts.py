@@ -80,28 +80,28 @@ def watched(name, globals=None, locals=None, fromlist=(), level=0):
 builtins.__import__ = watched
 """
     tell = "print([m for m in ('omni_router.telemetry.tracing', 'prometheus_client') if m in sys.modules])"
-    assert python(watch + TURN + tell).strip() == "[]"
-    assert PATH in python(watch + "from omni_router.server.metrics import metrics_routes; print(metrics_routes())")
+    routes = "\nfrom omni_router.server.metrics import metrics_routes; print(metrics_routes())"
+    loaded, mounted = python(watch + TURN + tell + routes).splitlines()
+    assert loaded == "[]"
+    assert PATH in mounted
 
 
 @pytest.mark.parametrize(
     ("variable", "package", "names"),
     [("OMNI_TRACING", "opentelemetry", "spans"), ("OMNI_METRICS", "prometheus_client", "metrics")],
 )
-def test_a_missing_package_names_the_extra(variable: str, package: str, names: str) -> None:
-    code = f"""
-import sys
-sys.modules["{package}"] = None
-from omni_router import Services
-from omni_router.errors import ConfigurationError
-try:
-    Services.from_environment()
-except ConfigurationError as error:
-    print(error)
-"""
-    told = python(code, **{variable: "1"})
-    assert told.startswith(names)
-    assert 'pip install -e ".[observe]"' in told
+def test_a_missing_package_names_the_extra(
+    variable: str, package: str, names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "tracing" if package == "opentelemetry" else "metrics"
+    monkeypatch.delitem(sys.modules, f"omni_router.telemetry.{module}", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setenv("OMNI_SANDBOX", "1")
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(ConfigurationError, match=rf'^{names}.*pip install -e "\.\[observe\]"'):
+        Services.from_environment()
 
 
 def test_the_environment_switches_each_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,14 +124,18 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 """
-    late = TURN.replace(
-        "assert",
-        "graph = build_graph(services).compile()\n"
-        "trace.set_tracer_provider(TracerProvider())\n"
-        "trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))\nassert",
-    )
-    assert f'"name": "chat {TEXT}"' in python(sdk + late, OMNI_TRACING="1")
-    assert python(TURN, OMNI_TRACING="1") == "", "without an SDK nothing is done and nothing said"
+    late = """
+print("now")
+graph.invoke(given)  # without an SDK nothing is done and nothing said
+print("the SDK")
+trace.set_tracer_provider(TracerProvider())
+trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+graph.invoke(given)
+"""
+    compiled = "graph = build_graph(services).compile()\n"
+    before, after = python(sdk + TURN + compiled + late, OMNI_TRACING="1").split("the SDK\n")
+    assert before == "now\n"
+    assert f'"name": "chat {TEXT}"' in after
 
 
 def test_the_path_tells_how_to_switch_metrics_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,13 +156,12 @@ def test_prometheus_may_ask_for_the_open_form() -> None:
 
 def test_many_processes_are_counted_together(tmp_path: Path) -> None:
     shared = {"OMNI_METRICS": "1", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    for _ in range(2):
-        python(TURN, **shared)
-    show = "from tests.support.observing import scrape; print(scrape().text)"
-    counted = {
-        sample.name: sample.value
-        for sample in parse(python(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{show}", **shared))
-    }
+    python(TURN, **shared)
+    show = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+from tests.support.observing import scrape; print(scrape().text)
+"""
+    counted = {sample.name: sample.value for sample in parse(python(TURN + show, **shared))}
     assert counted["omni_decisions_total"] == 2
     assert counted["omni_router_seconds_count"] == 2
 

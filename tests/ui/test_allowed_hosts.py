@@ -1,12 +1,15 @@
 """The page answers under the names of this machine alone, and no page of elsewhere can use it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.browser import page_server
+from omni_router.cli import main
+from omni_router.ui.remote import ServerBackend
+from tests.support.browser import launched, loops_closed
+from tests.support.dev_server import free_port
+from tests.support.json_server import json_server
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -16,8 +19,10 @@ CALL = {"data": [], "fn_index": 0, "session_hash": "1"}
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with page_server(tmp_path_factory.mktemp("page"), "--sandbox", OMNI_HOSTS="chat.example") as url:
-        yield url
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMNI_HOSTS", "chat.example")
+        with launched(ServerBackend("http://127.0.0.1:9"), "", tmp_path_factory.mktemp("page")) as url:
+            yield url
 
 
 @PATHS
@@ -46,7 +51,10 @@ def test_its_own_page_can(url: str) -> None:
     assert told.status_code not in (403, 421)
 
 
-def test_a_name_that_cannot_be_one_is_told_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="OMNI_HOSTS holds 'http://x'"):  # noqa: SIM117
-        with page_server(tmp_path, "--sandbox", OMNI_HOSTS="http://x"):
-            pass
+def test_a_name_that_cannot_be_one_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNI_HOSTS", "http://x")
+    with json_server({"/ok": {"ok": True}}) as server, loops_closed():
+        assert main(["ui", "--server", server, "--port", str(free_port())]) == 2
+    assert "OMNI_HOSTS holds 'http://x'" in capsys.readouterr().err

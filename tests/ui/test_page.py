@@ -2,18 +2,22 @@
 
 import json
 import signal
-import subprocess
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 from selenium import webdriver
 
-from tests.support.browser import Page, chromium, find_browser, page_environment, page_process, page_server
+from omni_router.cli import main
+from omni_router.routers.semantic.router import SemanticRouter
+from tests.support.browser import Page, chromium, find_browser, page_in_process, page_process, page_server
 from tests.support.dev_server import dev_server, free_port
 from tests.support.json_server import json_server
 from tests.support.processes import ROOT
@@ -44,6 +48,14 @@ def page(browser: webdriver.Chrome, url: str) -> Page:
     page = Page(browser, url)
     page.open()
     return page
+
+
+@pytest.fixture
+def alone(semantic: SemanticRouter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Serve a page for one test from this process, whose router is loaded already."""
+    monkeypatch.setenv("OMNI_ROUTER", "semantic")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    return partial(page_in_process, tmp_path)
 
 
 @pytest.fixture
@@ -191,7 +203,9 @@ def test_what_was_left_empty_or_is_no_picture_is_told_beside_the_field(page: Pag
     assert "uploads" not in told
 
 
-def test_what_comes_from_outside_is_shown_as_text(browser: webdriver.Chrome, tmp_path: Path) -> None:
+def test_what_comes_from_outside_is_shown_as_text(
+    browser: webdriver.Chrome, alone: Callable[..., Any], tmp_path: Path
+) -> None:
     evil = '<img src=x onerror="window.reached=true"> ${window.reached=true}'
     routes = [
         {"name": f"{evil} {task}", "task": task, "description": f"{evil} about {about}"}
@@ -199,7 +213,7 @@ def test_what_comes_from_outside_is_shown_as_text(browser: webdriver.Chrome, tmp
     ]
     policy = tmp_path / "evil.json"
     policy.write_text(json.dumps(routes))
-    with page_server(tmp_path, "--sandbox", "--route-config", str(policy)) as url:
+    with alone("--sandbox", "--route-config", str(policy)) as url:
         page = Page(browser, url)
         page.open()
         page.ask(f"Tell me stories {evil}")
@@ -212,8 +226,11 @@ def test_what_comes_from_outside_is_shown_as_text(browser: webdriver.Chrome, tmp
         assert page.browser.execute_script("return window.reached") is None
 
 
-def test_an_answer_can_be_stopped_and_the_next_one_asked(browser: webdriver.Chrome, tmp_path: Path) -> None:
-    with page_server(tmp_path, "--sandbox", OMNI_SANDBOX_LATENCY="15") as url:
+def test_an_answer_can_be_stopped_and_the_next_one_asked(
+    browser: webdriver.Chrome, alone: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNI_SANDBOX_LATENCY", "15")
+    with alone("--sandbox") as url:
         page = Page(browser, url)
         page.open()
         page.type("Hello! How are you today?")
@@ -247,52 +264,49 @@ def test_the_page_asks_no_other_host_for_anything(page: Page) -> None:
     assert [address for address in asked if not address.startswith(page.url)] == []
 
 
-def test_two_chats_at_once_keep_apart(page: Page, url: str, tmp_path: Path) -> None:
-    with chromium(tmp_path / "other") as other_browser:
-        other = Page(other_browser, url)
-        other.open()
-        page.type("Tell me a joke about computers.")
-        other.type("Tell me a joke about gardens.")
+def test_two_chats_at_once_keep_apart(page: Page, browser: webdriver.Chrome) -> None:
+    first = browser.current_window_handle
+    page.type("Tell me a joke about computers.")
+    browser.switch_to.new_window("window")
+    try:
+        page.open()
+        page.type("Tell me a joke about gardens.")
+        second = browser.current_window_handle
+        browser.switch_to.window(first)
         page.send()
-        other.send()
-        page.one(".bot-row .md", "about computers")
-        other.one(".bot-row .md", "about gardens")
-        assert "gardens" not in page.text()
-        assert "computers" not in other.text()
+        browser.switch_to.window(second)
+        page.send()
+        page.one(".bot-row .md", "about gardens")
+        assert "computers" not in page.text()
+    finally:
+        browser.close()
+        browser.switch_to.window(first)
+    page.one(".bot-row .md", "about computers")
+    assert "gardens" not in page.text()
 
 
-@pytest.fixture
-def command() -> list[str]:
-    return [sys.executable, str(ROOT / "omni_router_dev.py"), "ui"]
+def test_a_port_that_is_taken_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["ui", "--port", str(port)]) == 2
+    errors = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{port}" in errors
+    assert "--port" in errors
 
 
-def test_a_port_that_is_taken_is_told_in_a_sentence(command: list[str], url: str, tmp_path: Path) -> None:
-    port = url.rpartition(":")[2]
-    done = subprocess.run(
-        [*command, "--port", port],
-        cwd=tmp_path,
-        env=page_environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
-    assert "--port" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_ctrl_c_ends_it_at_once(command: list[str], tmp_path: Path) -> None:
-    port = free_port()
+def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
+    command, port = [sys.executable, str(ROOT / "omni_router_dev.py"), "ui"], free_port()
     with page_process(tmp_path, [*command, "--port", str(port)], port) as process:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 130
     assert "Traceback" not in (tmp_path / "page.log").read_text()
 
 
-def test_a_wrong_token_is_told_and_stands_nowhere(browser: webdriver.Chrome, tmp_path: Path) -> None:
+def test_a_wrong_token_is_told_and_stands_nowhere(
+    browser: webdriver.Chrome, alone: Callable[..., Any], tmp_path: Path
+) -> None:
     secret = "hf_wrong"  # the one that the sandbox refuses
-    with page_server(tmp_path, "--sandbox", "--hf-token", secret) as url:
+    with alone("--sandbox", "--hf-token", secret) as url:
         page = Page(browser, url)
         page.open()
         assert "No Hugging Face token" not in page.one(".omni-banner").text
@@ -303,10 +317,10 @@ def test_a_wrong_token_is_told_and_stands_nowhere(browser: webdriver.Chrome, tmp
     assert [path for path in left if secret.encode() in path.read_bytes()] == []
 
 
-def test_a_server_that_goes_away_is_named_in_the_chat(browser: webdriver.Chrome, tmp_path: Path) -> None:
+def test_a_server_that_goes_away_is_named_in_the_chat(browser: webdriver.Chrome, alone: Callable[..., Any]) -> None:
     with ExitStack() as page_alone:
         with json_server({"/ok": {"ok": True}}) as server:
-            url = page_alone.enter_context(page_server(tmp_path, "--server", server))
+            url = page_alone.enter_context(alone("--server", server))
         page = Page(browser, url)
         page.open()
         page.type("Hello!")
@@ -316,20 +330,12 @@ def test_a_server_that_goes_away_is_named_in_the_chat(browser: webdriver.Chrome,
         assert "make serve" in told
 
 
-def test_without_a_server_there_is_no_page(command: list[str], tmp_path: Path) -> None:
+def test_without_a_server_there_is_no_page(capsys: pytest.CaptureFixture[str]) -> None:
     address = f"http://127.0.0.1:{free_port()}"
-    done = subprocess.run(
-        [*command, "--port", str(free_port()), "--server", address],
-        cwd=tmp_path,
-        env=page_environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert f"no LangGraph server answers at {address}" in done.stderr
-    assert "make serve" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert main(["ui", "--port", str(free_port()), "--server", address]) == 2
+    errors = capsys.readouterr().err
+    assert f"no LangGraph server answers at {address}" in errors
+    assert "make serve" in errors
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the dev server needs Python 3.11")

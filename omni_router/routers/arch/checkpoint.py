@@ -1,4 +1,4 @@
-"""Load a checkpoint that routes: tokenizer and weights, on the device and in the numbers that suit the machine."""
+"""Load a checkpoint that routes: tokenizer and weights, on the device and in the number format of the machine."""
 
 import math
 import time
@@ -9,10 +9,10 @@ from typing import Any
 from omni_router.errors import ConfigurationError
 from omni_router.model_id import is_model_id, split_revision
 
-# Asked before a download: the Hub's own client repeats a request for 47 s when there is no network.
+# A request before a download: the Hub's own client repeats a request for 47 s when there is no network.
 _HUB_TIMEOUT = 10
 # How many times as long as in float32 a product in bfloat16 may take, for half the memory. It takes 0.2 with AMX, 1.4
-# with AVX-512 BF16, and where it is emulated 3.7 (AVX-512) or 7.5 (AVX2).
+# with AVX-512 BF16, and 3.7 (AVX-512) or 7.5 (AVX2) where it is emulated.
 _TOO_SLOW = 2
 
 
@@ -37,7 +37,7 @@ def load_checkpoint(name: str, *, device: str | None, dtype: str | None, token: 
 
 
 def pick_device() -> str:
-    """Name the best device of this machine."""
+    """Return the name of the best device of this machine."""
     import torch
 
     if torch.cuda.is_available():
@@ -46,9 +46,9 @@ def pick_device() -> str:
 
 
 def pick_dtype(device: str) -> str:
-    """Name the number format for `device`.
+    """Return the name of the number format for `device`.
 
-    The checkpoint was trained in bfloat16, so it is taken wherever it is fast, a CPU with AMX included. On a CPU that
+    The checkpoint was trained in bfloat16, so that is used wherever it is fast, a CPU with AMX included. On a CPU that
     only emulates it a reply takes half the time in float32, with twice the memory. float16 is never the fastest there.
     The attention stays transformers' default, sdpa: eager is no faster. The figures are in docs/benchmarks.md.
     """
@@ -62,16 +62,17 @@ def pick_dtype(device: str) -> str:
 
 
 def _bfloat16_to_float32() -> float:
-    """Time what a prompt consists of on the CPU, products of matrices: torch does not tell what it emulates."""
+    """Time products of matrices on the CPU, which a prompt consists of: torch does not report what it emulates."""
     import torch
 
     best = {torch.bfloat16: math.inf, torch.float32: math.inf}
-    for _ in range(8):  # the first one prepares, and others may be in the way of some; in turns, so that it is fair
-        for dtype, so_far in best.items():
-            rows, weight = (torch.ones(size, 1536, dtype=dtype) for size in (64, 4096))
+    for _ in range(8):  # the first round warms up; the formats take turns, so that other load meets both
+        for dtype, fastest in best.items():
+            rows = torch.ones(64, 1536, dtype=dtype)
+            weight = torch.ones(4096, 1536, dtype=dtype)
             started = time.perf_counter()
             torch.nn.functional.linear(rows, weight)
-            best[dtype] = min(so_far, time.perf_counter() - started)
+            best[dtype] = min(fastest, time.perf_counter() - started)
     return best[torch.bfloat16] / best[torch.float32]
 
 
@@ -90,29 +91,31 @@ def _load(name: str, device: str | None, dtype: str | None, token: str | None) -
         return _read(model, device, dtype, token, revision=revision, local=False)
 
 
-def _read(  # noqa: PLR0913 (all that the two loaders are given)
+def _read(  # noqa: PLR0913 (all that the two loaders take)
     name: str, device: str | None, dtype: str | None, token: str | None, *, revision: str | None = None, local: bool
 ) -> Checkpoint:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = device or pick_device()
-    numbers = getattr(torch, dtype or pick_dtype(device))
-    given: dict[str, Any] = {"token": token, "local_files_only": local, "revision": revision or "main"}
-    tokenizer = AutoTokenizer.from_pretrained(name, **given)
-    tokenizer.model_max_length = 10**9  # the budget is kept by us; the tokenizer would warn about long texts
+    number_format = getattr(torch, dtype or pick_dtype(device))
+    options: dict[str, Any] = {"token": token, "local_files_only": local, "revision": revision or "main"}
+    tokenizer = AutoTokenizer.from_pretrained(name, **options)
+    tokenizer.model_max_length = 10**9  # the router keeps to its own budget; the tokenizer would warn about long texts
     if not tokenizer.chat_template:
         raise ValueError("its tokenizer has no chat template")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=numbers, **given)
+    model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=number_format, **options)
     return Checkpoint(tokenizer, model.to(device).eval())
 
 
 def _remedy(name: str, error: Exception, token: str | None) -> str:
     cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    if token:
+        cause = cause.replace(token, "***")
     remedy = (
-        f"The router checkpoint {name} could not be loaded ({cause.replace(token, '***') if token else cause}). "
+        f"The router checkpoint {name} could not be loaded ({cause}). "
         f"Use --router semantic, which needs no checkpoint, or name a folder that holds one with --router-model PATH."
     )
     model = name.partition("@")[0]

@@ -1,7 +1,7 @@
-"""Filling in a reply: what is certain is appended unread, and the model decides only where there is a choice.
+"""Constrained decoding: fixed text is appended unread, and the model decides only where there is a choice.
 
-A causal model reads its prompt once; the keys and values of what it has read are kept, so that the next prompt costs
-only what is new in it. Nothing here knows of routes: it works on tokens.
+A causal model reads its prompt once; the keys and values of the prompt are kept, so that the next prompt costs only
+what is new in it. Nothing here knows of routes: it works on tokens.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ Tokens = Sequence[int]
 
 
 class Choice(NamedTuple):
-    """Which of some options the model took, and how sure it was."""
+    """Which of some options the model chose, and how sure it was."""
 
-    place: int  # in the options
+    option: int  # its index in the options
     probability: float  # of this option among all of them
-    runner_up: float  # at most this had the next best
+    runner_up: float  # an upper bound of the probability of the next best
 
 
-class Reader:
+class Decoder:
     """A model and what it has read so far. Not for more than one thread at a time."""
 
     def __init__(self, model: Any) -> None:
@@ -34,24 +34,27 @@ class Reader:
         self._read: list[int] = []
         self._unread: list[int] = []
 
-    def in_common(self, tokens: Tokens) -> int:
-        """Count the tokens at the beginning that have been read already."""
-        most = min(len(tokens), len(self._read))
-        return next((i for i in range(most) if tokens[i] != self._read[i]), most)
+    def shared_prefix(self, tokens: Tokens) -> int:
+        """Count the leading tokens that have been read already."""
+        length = min(len(tokens), len(self._read))
+        for position in range(length):
+            if tokens[position] != self._read[position]:
+                return position
+        return length
 
     def start(self, tokens: Tokens) -> None:
-        """Begin with these tokens; those at the beginning that were read before are not read again."""
-        kept = min(self.in_common(tokens), len(tokens) - 1)  # the last is read anew, for what it says comes next
-        if len(self._read) > kept:
-            self._cache.crop(kept - len(self._read))  # below zero: so many are taken off the end
-        self._read, self._unread = list(tokens[:kept]), list(tokens[kept:])
+        """Begin with these tokens; the leading ones that have been read before are not read again."""
+        cached = min(self.shared_prefix(tokens), len(tokens) - 1)  # the last is read again, for the scores after it
+        if len(self._read) > cached:
+            self._cache.crop(cached - len(self._read))  # a negative number removes so many from the end
+        self._read, self._unread = list(tokens[:cached]), list(tokens[cached:])
 
     def append(self, tokens: Tokens) -> None:
-        """Add what comes next; it is read when something depends on it."""
+        """Add the tokens that come next; they are read when something depends on them."""
         self._unread.extend(tokens)
 
     def next_scores(self) -> "Tensor":
-        """Read what is unread, and give the logits of the token after it, as float32 on the CPU: (vocabulary,)."""
+        """Read what is unread, and return the logits of the token after it, as float32 on the CPU: (vocabulary,)."""
         import torch
 
         with torch.inference_mode():
@@ -63,10 +66,10 @@ class Reader:
         return output.logits[0, -1].float().cpu()  # type: ignore[no-any-return]
 
     def choose(self, options: Sequence[Tokens]) -> Choice:
-        """Let the model take one of several continuations, greedily, and append it.
+        """Let the model choose one of several continuations, greedily, and append it.
 
-        It is asked only where they differ; no option may be the beginning of another. The probability is that of the
-        option when at each fork only what leads to some option is allowed.
+        The model runs only where the options differ; no option may be the beginning of another. The probability is
+        that of the option when at each fork only what leads to some option is allowed.
         """
         live, depth, probability, runner_up = list(range(len(options))), 0, 1.0, 0.0
         while len(live) > 1:
@@ -75,19 +78,19 @@ class Reader:
                 forks.setdefault(options[index][depth], []).append(index)
             token, live = next(iter(forks.items()))
             if len(forks) > 1:
-                shares = self.next_scores()[list(forks)].softmax(0)
-                best = int(shares.argmax())
+                probabilities = self.next_scores()[list(forks)].softmax(0)
+                best = int(probabilities.argmax())
                 token, live = list(forks.items())[best]
-                second = float(shares.topk(2).values[1])
+                second = float(probabilities.topk(2).values[1])
                 runner_up = max(runner_up, probability * second)
-                probability *= float(shares[best])
+                probability *= float(probabilities[best])
             self.append([token])
             depth += 1
         self.append(options[live[0]][depth:])
         return Choice(live[0], probability, runner_up)
 
     def write(self, stops: "Tensor", limit: int) -> list[int]:
-        """Let the model write greedily, up to and with a token of `stops`, a mask over the vocabulary."""
+        """Let the model write greedily, up to and including a token of `stops`, a mask over the vocabulary."""
         written: list[int] = []
         while len(written) < limit:
             token = int(self.next_scores().argmax())
@@ -103,22 +106,31 @@ def cache_argument(model: Any) -> str:
     return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
 
 
-class Shelf:
-    """A few readers of one model, so that alternating prompts do not drive each other out."""
+class PrefixCachePool:
+    """A few decoders of one model, so that alternating prompts do not evict each other."""
 
     def __init__(self, model: Any, size: int) -> None:
         self._model, self._size = model, size
-        self._readers: list[Reader] = []  # used longest ago first
+        self._decoders: list[Decoder] = []  # least recently used first
 
-    def take(self, tokens: Tokens) -> Reader:
-        """Give a reader that begins with these tokens: the one that has read most of them already."""
-        best = max(self._readers, key=lambda reader: reader.in_common(tokens), default=None)
-        if best is None or (best.in_common(tokens) < len(tokens) // 2 and len(self._readers) < self._size):
-            best = Reader(self._model)
-        elif best.in_common(tokens) < len(tokens) // 2:
-            best = self._readers[0]
-        if best in self._readers:
-            self._readers.remove(best)
-        self._readers.append(best)
-        best.start(tokens)
-        return best
+    def __len__(self) -> int:
+        """Return how many prompts are kept."""
+        return len(self._decoders)
+
+    def start(self, tokens: Tokens) -> Decoder:
+        """Return a decoder that begins with these tokens: the one that has read most of them already."""
+        decoder = self._closest(tokens)
+        if decoder in self._decoders:
+            self._decoders.remove(decoder)
+        self._decoders.append(decoder)
+        decoder.start(tokens)
+        return decoder
+
+    def _closest(self, tokens: Tokens) -> Decoder:
+        if self._decoders:
+            best = max(self._decoders, key=lambda decoder: decoder.shared_prefix(tokens))
+            if best.shared_prefix(tokens) >= len(tokens) // 2:
+                return best
+        if len(self._decoders) < self._size:
+            return Decoder(self._model)
+        return self._decoders[0]

@@ -1,7 +1,7 @@
-"""The cascade: the embedded router decides what it is sure of, a large router the rest, whose answers become lessons.
+"""The cascade: the embedded router answers what it is sure of, a teacher the rest, and the student learns from it.
 
-So the share of requests that waits for the large router falls with use. Lessons are trusted less than examples that
-people wrote (see `head.LESSON`), since a large router is wrong as well, and the less the older they are.
+So the share of requests that waits for the teacher falls with use. Teacher labels are trusted less than examples that
+people wrote (see `head.LABEL_TRUST`), since a teacher is wrong as well, and the less the older they are.
 """
 
 import logging
@@ -10,121 +10,90 @@ import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from operator import attrgetter
 
 from omni_router.errors import ConfigurationError
+from omni_router.routers.cascade.labels import LabelStore, TeacherLabel, weigh_by_age
 from omni_router.routers.conversation import shorten
-from omni_router.routers.protocol import Reply, RouteOption, Router, Turn
+from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Router, Turn, preparable
 from omni_router.routers.reply import parse_reply
+from omni_router.routers.semantic.concurrency import single_threaded
 from omni_router.routers.semantic.router import Judgement, SemanticRouter, make_reply
-from omni_router.routers.semantic.single_threaded import one_thread
-from omni_router.routers.semantic.training_set import NO_LESSONS, Lessons
+from omni_router.routers.semantic.training_set import NO_LABELS
 from omni_router.tasks import OTHER
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 logger = logging.getLogger("omni_router")
 
-# From this confidence on the embedded router decides alone. On 5,000 requests of CLINC150, from descriptions only and
-# beside a large router that is right in 93 %, these decisions were right in 97 to 99 %; from 0.85 on in 95 at first.
+# From this confidence on the student decides alone. On 5,000 requests of CLINC150, from descriptions only and beside a
+# teacher that is right in 93 %, these decisions were right in 97 to 99 %; from 0.85 on in 95 at first.
 TARGET = 0.9
-SIZE = 1500  # lessons kept: each weighs on every refit, and the stream above had no use for more
-CHARACTERS = 2000  # of what was asked, where it is kept: what is longer is mostly pasted
-SURE = 0.5  # a large router that tells its confidence teaches from this one on
-HALF_LIFE = 60 * 86_400.0  # seconds until a lesson counts half: routes and what people ask change within months
-OLDEST = 10.0  # half-lives that are told apart: of a weight of next to nothing no head can be fitted
-# A refit takes a second beside the requests: one comes with every tenth part of the lessons new, and at least so many.
-GROWTH, AT_LEAST = 0.1, 20
-LOOK = 60.0  # seconds until the lessons of other processes are looked for
+TEXT_CHARACTERS = 2000  # of a request, where its text is kept: a longer one is mostly pasted
+MIN_TEACHER_CONFIDENCE = 0.5  # of a teacher that states its confidence: an answer below it makes no label
+# A refit takes a second beside the requests: one comes with every tenth part of the labels new, and at least so many.
+GROWTH, MIN_NEW_LABELS = 0.1, 20
+RELOAD_SECONDS = 60.0  # until the labels of other processes are read
 
 
-class LargeRouterAway(Exception):  # noqa: N818 (no fault of anybody's)
-    """The large router is known to be away, which was told already."""
+class TeacherUnavailable(Exception):  # noqa: N818 (nothing has gone wrong in this request)
+    """The teacher is known to be away, which has been logged before."""
 
 
-class Lesson(NamedTuple):
-    """What a large router decided."""
+class NullRouter(BaseRouter):
+    """The second router of an endpoint whose cascade already has a student to stand in."""
 
-    route: str
-    vector: "Tensor"  # of the request, read with what was said before it
-    at: float  # seconds since 1970
-    text: str | None = None  # of the request, if it may be kept
-
-
-class LessonBook(Protocol):
-    """Where lessons are kept, within a bound of its own."""
-
-    def read(self) -> Sequence[Lesson] | None:
-        """Give the lessons, oldest first; None where they are out of reach.
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:  # noqa: ARG002
+        """Answer nothing.
 
         Raises:
-            ConfigurationError: the place of the lessons, or the encoder, is missing.
+            TeacherUnavailable: always.
         """
-        ...
-
-    def add(self, lesson: Lesson) -> None:
-        """Keep a lesson if that can be done, and let go of the oldest ones when there are too many.
-
-        Raises:
-            ConfigurationError: the place of the lessons is missing.
-        """
-        ...
+        raise TeacherUnavailable
 
 
-class ClosedBook:
-    """The lessons of another book, and no new ones."""
-
-    def __init__(self, book: LessonBook) -> None:
-        self._book = book
-
-    def read(self) -> Sequence[Lesson] | None:
-        """Give the lessons, oldest first; None where they are out of reach."""
-        return self._book.read()
-
-    def add(self, lesson: Lesson) -> None:
-        """Keep nothing."""
-
-
-class CascadeRouter:
-    """Asks `large` only where `small` is not sure enough, and teaches `small` what it says.
+class CascadeRouter(BaseRouter):
+    """Asks the teacher only where the student is not sure enough, and has the student learn from its answers.
 
     Args:
-        small: the embedded router.
-        large: any router; when it fails on a request, `small` decides.
-        book: the lessons of this process and of others.
-        target: the confidence from which on `small` decides alone; it is calibrated, so about the share it is right in.
-        keep_text: whether a lesson holds what was asked, and not the embedding alone.
+        student: the embedded router.
+        teacher: any router; when it fails on a request, the student decides.
+        store: the labels of this process and of others.
+        target: the confidence from which on the student decides alone; it is calibrated, so that about this share of
+            its decisions is right.
+        keep_text: whether a label holds the text of the request, and not its embedding alone.
         clock: seconds since 1970.
     """
 
-    def __init__(  # noqa: PLR0913 (three routers' worth of parts, and three settings by name)
+    def __init__(  # noqa: PLR0913 (three parts, and three settings by name)
         self,
-        small: SemanticRouter,
-        large: Router,
-        book: LessonBook,
+        student: SemanticRouter,
+        teacher: Router,
+        store: LabelStore,
         *,
         target: float = TARGET,
         keep_text: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._small, self._large, self._book = small, large, book
-        self._target, self._keep_text, self._clock = target, keep_text, clock
+        self.student, self.teacher, self.store = student, teacher, store
+        self.target, self.keep_text, self._clock = target, keep_text, clock
         self._lock = threading.Lock()
-        self._lessons = NO_LESSONS
-        self._state = (0, 0.0)  # how many these are, and when the last one was learnt
-        self._new = 0  # written since they were read
+        self._labels = NO_LABELS
+        self._learnt = (0, 0.0)  # how many labels these are, and when the last one was made
+        self._new = 0  # written since the labels were read
         self._read_at = float("-inf")
         self._refit: threading.Thread | None = None
 
+    @property
+    def labels_in_use(self) -> int:
+        """The number of teacher labels that the student has learnt from."""
+        return self._learnt[0]
+
     def load(self) -> None:
-        """Load the large router, which a request that is easy does not need.
+        """Load the teacher, which an easy request does not need.
 
         Raises:
             ConfigurationError: it cannot be loaded.
         """
-        if load := getattr(self._large, "load", None):
-            load()
+        preparable(self.teacher).load()
 
     def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with one of the two.
@@ -132,94 +101,100 @@ class CascadeRouter:
         Raises:
             ConfigurationError: one of them cannot be loaded.
         """
-        self._learn(routes)
-        judged = self._small.judge([(conversation, routes)], self._lessons)[0]
-        if judged.confidence >= self._target:
-            return replace(make_reply(judged, routes), by="semantic")
+        self._update_labels(routes)
+        judgement = self.student.judge([(conversation, routes)], self._labels)[0]
+        if judgement.confidence >= self.target:
+            return replace(make_reply(judgement, routes), by="semantic")
         try:
-            reply = self._large.reply(conversation, routes)
+            reply = self.teacher.reply(conversation, routes)
         except ConfigurationError:
             raise
-        except LargeRouterAway:
-            return make_reply(judged, routes)
+        except TeacherUnavailable:
+            return make_reply(judgement, routes)
         except Exception:
             logger.exception("the large router failed on this prompt; semantic decides")
-            return make_reply(judged, routes)
-        self._keep(reply, judged, conversation, routes)
+            return make_reply(judgement, routes)
+        self._keep(reply, judgement, conversation, routes)
         return replace(reply, by="large")
 
     def prepare(self, routes: Sequence[RouteOption]) -> None:
-        """Fit what the embedded router needs for these routes, with the lessons in use.
+        """Fit what the student needs for these routes, with the labels in use.
 
         Raises:
             ConfigurationError: the encoder cannot be loaded.
         """
-        with one_thread():
-            self._small.head(routes, self._lessons)
+        with single_threaded():
+            self.student.head(routes, self._labels)
 
     def settle(self) -> None:
-        """Wait until what was learnt is in use."""
+        """Wait until the labels that have been read are in use."""
         if self._refit:
             self._refit.join()
 
     def _keep(
-        self, reply: Reply, judged: Judgement, conversation: Sequence[Turn], routes: Sequence[RouteOption]
+        self, reply: Reply, judgement: Judgement, conversation: Sequence[Turn], routes: Sequence[RouteOption]
     ) -> None:
-        """Make a lesson of an answer that names a route, unless the large router doubts it itself."""
-        said = (parse_reply(reply.text).route or "").casefold()
-        route = next((name for name in (*(route.name for route in routes), OTHER) if name.casefold() == said), None)
-        if route is None or (reply.confidence is not None and reply.confidence < SURE):
+        """Make a label of an answer that names a route, unless the teacher doubts it itself."""
+        route = _named_route(reply, routes)
+        doubted = reply.confidence is not None and reply.confidence < MIN_TEACHER_CONFIDENCE
+        if route is None or doubted:
             return
-        asked = next((turn["content"] for turn in reversed(conversation) if turn["role"] == "user"), "")
-        text = shorten(asked, CHARACTERS) if self._keep_text else None
-        self._book.add(Lesson(route, judged.vector, self._clock(), text))
+        text: str | None = None
+        if self.keep_text:
+            text = shorten(_newest_request(conversation), TEXT_CHARACTERS)
+        self.store.add(TeacherLabel(route, judgement.vector, self._clock(), text))
         with self._lock:
             self._new += 1
 
-    def _learn(self, routes: Sequence[RouteOption]) -> None:
-        """Take up new lessons: at once in the first request, later beside the requests."""
+    def _update_labels(self, routes: Sequence[RouteOption]) -> None:
+        """Start to use new labels: at once in the first request, later beside the requests."""
         with self._lock:
             first = self._read_at == float("-inf")
-            due = self._new >= max(AT_LEAST, GROWTH * self._state[0]) or self._clock() - self._read_at >= LOOK
-            if not due or (self._refit and self._refit.is_alive()):
+            if not self._is_refit_due() or (self._refit and self._refit.is_alive()):
                 return
             self._read_at, self._new = self._clock(), 0
-            here = copy_context()  # a store of the host's graph is found by the run that asks
-            self._refit = threading.Thread(target=here.run, args=(self._take_up, routes), name="lessons", daemon=True)
+            context = copy_context()  # a store of the host's graph is found through the run that asks
+            self._refit = threading.Thread(target=context.run, args=(self._learn, routes), name="labels", daemon=True)
             self._refit.start()
         if first:
             self._refit.join()
 
-    def _take_up(self, routes: Sequence[RouteOption]) -> None:
+    def _is_refit_due(self) -> bool:
+        if self._new >= max(MIN_NEW_LABELS, GROWTH * self._learnt[0]):
+            return True
+        return self._clock() - self._read_at >= RELOAD_SECONDS
+
+    def _learn(self, routes: Sequence[RouteOption]) -> None:
         try:
-            found = self._book.read()
-            if found is None:  # those that are known stay in use
+            stored = self.store.read()
+            if stored is None:  # the labels in use stay in use
                 return
-            state = (len(found), found[-1].at if found else 0.0)
-            if state == self._state:
+            learnt = (len(stored), stored[-1].at if stored else 0.0)
+            if learnt == self._learnt:
                 return
-            lessons = _by_route(found, self._clock())
-            with one_thread():
-                self._small.head(routes, lessons)  # fitted before anybody needs it
-        except ConfigurationError:  # the request will say so
+            labels = weigh_by_age(stored, self._clock())
+            with single_threaded():
+                self.student.head(routes, labels)  # fitted before any request needs it
+        except ConfigurationError:  # the request raises it, too
             return
         except Exception:
             logger.exception("what the large router decided could not be learnt; going on without it")
             return
-        self._lessons, self._state = lessons, state
+        self._labels, self._learnt = labels, learnt
 
 
-def _by_route(lessons: Sequence[Lesson], now: float) -> Lessons:
-    """Sort lessons by their routes, and weigh them by their age."""
-    import torch
+def _named_route(reply: Reply, routes: Sequence[RouteOption]) -> str | None:
+    """Return the route that a reply names, spelled as in the policy; None when it names none of them."""
+    spelled = (parse_reply(reply.text).route or "").casefold()
+    names: list[str] = [*map(attrgetter("name"), routes), OTHER]
+    for name in names:
+        if name.casefold() == spelled:
+            return name
+    return None
 
-    grouped: dict[str, list[Lesson]] = {}
-    for lesson in lessons:
-        grouped.setdefault(lesson.route, []).append(lesson)
-    return Lessons(
-        {route: torch.stack([lesson.vector for lesson in each]) for route, each in grouped.items()},
-        {
-            route: torch.tensor([0.5 ** min(max(0.0, now - lesson.at) / HALF_LIFE, OLDEST) for lesson in each])
-            for route, each in grouped.items()
-        },
-    )
+
+def _newest_request(conversation: Sequence[Turn]) -> str:
+    for turn in reversed(conversation):
+        if turn["role"] == "user":
+            return turn["content"]
+    return ""

@@ -1,37 +1,27 @@
 """One call of an OpenAI-compatible server: its address, the request, the time limit, and what can go wrong."""
 
 import json
+import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
-from omni_router.errors import ConfigurationError, OmniRouterError
-from omni_router.services import lazy
-
-Fault = Literal["outage", "refused", "setup", "nonsense"]
+from omni_router.errors import ConfigurationError, EndpointFailed
 
 # A reply takes a few kilobytes; a server that sends more than this sends something else.
-_MOST_BYTES = 1_000_000
-# Requests come minutes apart; servers that close earlier are noticed when the connection is taken up again.
-_KEPT_ALIVE = 300.0
-_SETUP = (401, 403, 404)  # the key, or the model's name or path: no later request will fare better
+_MAX_BYTES = 1_000_000
+# Requests come minutes apart; a connection that the server closed earlier is replaced when it is used again.
+_KEEPALIVE_SECONDS = 300.0
+_SETUP = (401, 403, 404)  # the key, or the model's name or path: no later request will succeed either
 _REFUSED = (400, 422)  # something in this request
-_DETAIL = 200  # characters of what the server said, enough for a sentence
+_DETAIL = 200  # characters of the server's message, enough for a sentence
 
 
-class EndpointFailed(OmniRouterError):  # noqa: N818 (says what is the case)
-    """The endpoint gave no usable reply; `fault` tells whether the next request may fare better."""
-
-    def __init__(self, fault: Fault, why: str) -> None:
-        self.fault = fault
-        super().__init__(why)
-
-
-class ChatServer:
-    """Posts chat completions over one client, whose connections are used again."""
+class ChatClient:
+    """Posts chat completions over one HTTP client, whose connections are used again."""
 
     def __init__(
         self, url: str, *, key: str | None, timeout: float, transport: httpx.BaseTransport | None = None
@@ -41,17 +31,11 @@ class ChatServer:
         Raises:
             ConfigurationError: one of them cannot be used; the message shows neither.
         """
-        self.address, self.timeout = _completions(url), timeout
-        headers = {"content-type": "application/json", **_authorization(key)}
-        self._key = key
-
-        def client() -> httpx.Client:
-            limits = httpx.Limits(keepalive_expiry=_KEPT_ALIVE)
-            made = httpx.Client(headers=headers, transport=transport, limits=limits)
-            weakref.finalize(self, made.close)
-            return made
-
-        self._client: Callable[[], httpx.Client] = lazy(client)
+        self.address, self.timeout = _completions_url(url), timeout
+        self._headers = {"content-type": "application/json", **_authorization(key)}
+        self._key, self._transport = key, transport
+        self._opening = threading.Lock()
+        self._opened: httpx.Client | None = None
 
     @property
     def origin(self) -> str:
@@ -59,7 +43,7 @@ class ChatServer:
         return f"{self.address.scheme}://{self.address.netloc.decode()}"
 
     def complete(self, request: Mapping[str, Any], deadline: float) -> str:
-        """Give the content of the first choice.
+        """Return the content of the first choice.
 
         Args:
             request: the body.
@@ -75,47 +59,57 @@ class ChatServer:
         except httpx.HTTPError as error:  # its text may name the address with all that is in it
             raise EndpointFailed("outage", f"no answer came through ({type(error).__name__})") from error
         if status != httpx.codes.OK:
-            raise self._unwanted(status, body)
+            raise self._failed_status(status, body)
         return _content(body)
+
+    def _client(self) -> httpx.Client:
+        """Open the HTTP client with the first request; it is closed with this object."""
+        with self._opening:
+            if self._opened is None:
+                limits = httpx.Limits(keepalive_expiry=_KEEPALIVE_SECONDS)
+                self._opened = httpx.Client(headers=self._headers, transport=self._transport, limits=limits)
+                weakref.finalize(self, self._opened.close)
+            return self._opened
 
     def _post(self, body: bytes, deadline: float) -> tuple[int, bytes]:
         try:
-            return self._once(body, deadline)
-        except httpx.RemoteProtocolError:  # a kept connection that the server was just closing; asking costs nothing
-            return self._once(body, deadline)
+            return self._post_once(body, deadline)
+        except httpx.RemoteProtocolError:  # the server was just closing a kept connection; a second request is safe
+            return self._post_once(body, deadline)
 
-    def _once(self, body: bytes, deadline: float) -> tuple[int, bytes]:
-        left = max(deadline - time.monotonic(), 0.001)
-        with self._client().stream("POST", self.address, content=body, timeout=left) as response:
-            read = bytearray()
+    def _post_once(self, body: bytes, deadline: float) -> tuple[int, bytes]:
+        seconds = max(deadline - time.monotonic(), 0.001)
+        with self._client().stream("POST", self.address, content=body, timeout=seconds) as response:
+            answer = bytearray()
             for chunk in response.iter_bytes():
-                read += chunk
-                if time.monotonic() > deadline:  # a timeout of httpx is for one read, and here come drops
+                answer += chunk
+                if time.monotonic() > deadline:  # a timeout of httpx is for one read, and a server may send drops
                     raise self._late()
-                if len(read) > _MOST_BYTES:
+                if len(answer) > _MAX_BYTES:
                     raise EndpointFailed("outage", "it answered more than a reply can be")
-            return response.status_code, bytes(read)
+            return response.status_code, bytes(answer)
 
     def _late(self) -> EndpointFailed:
         return EndpointFailed("outage", f"it did not answer within {self.timeout:g} s")
 
-    def _unwanted(self, status: int, body: bytes) -> EndpointFailed:
+    def _failed_status(self, status: int, body: bytes) -> EndpointFailed:
         if status in _SETUP:
             detail = " ".join(body.decode(errors="replace").split())
-            detail = detail.replace(self._key, "***") if self._key else detail
+            if self._key:
+                detail = detail.replace(self._key, "***")
             return EndpointFailed("setup", f"it answered HTTP {status}: {detail[:_DETAIL]}")
-        # The body stays out: servers that find fault with a request like to quote it.
+        # The message leaves out the body: servers that reject a request often quote it.
         return EndpointFailed("refused" if status in _REFUSED else "outage", f"it answered HTTP {status}")
 
 
-def _completions(given: str) -> httpx.URL:
-    """Give the address to post to, from a base with or without /v1."""
+def _completions_url(base: str) -> httpx.URL:
+    """Return the address to post to, from a base with or without /v1."""
     try:
-        url = httpx.URL(given.strip())
-        _ = url.host, url.raw_host.decode().encode("idna")  # both fail over names that no look-up takes
+        url = httpx.URL(base.strip())
+        _ = url.host, url.raw_host.decode().encode("idna")  # both fail for names that cannot be looked up
     except (httpx.InvalidURL, UnicodeError):
         url = httpx.URL("")
-    # Not the value: whoever mistypes an address may have put a password into it.
+    # The message leaves out the value: a mistyped address may hold a password.
     if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
         raise ConfigurationError(
             "The address of the router's endpoint is not http(s)://HOST[:PORT][/PATH] (--router-url, OMNI_ROUTER_URL). "
@@ -128,7 +122,7 @@ def _completions(given: str) -> httpx.URL:
 def _authorization(key: str | None) -> dict[str, str]:
     if key is None:
         return {}
-    if not (key.isascii() and key.isprintable()) or " " in key:  # the HTTP client's complaint would quote it
+    if not (key.isascii() and key.isprintable()) or " " in key:  # the HTTP client's error would quote it
         raise ConfigurationError("OMNI_ROUTER_API_KEY holds a character that no key has, such as a line break.")
     return {"authorization": f"Bearer {key}"}
 
@@ -137,7 +131,7 @@ def _content(body: bytes) -> str:
     try:
         content = json.loads(body)["choices"][0]["message"]["content"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise EndpointFailed("outage", "what it answered is no chat completion") from error
+        raise EndpointFailed("outage", "its answer is not a chat completion") from error
     if not isinstance(content, str):
-        raise EndpointFailed("nonsense", "its reply holds no text")
+        raise EndpointFailed("invalid_reply", "its reply holds no text")
     return content

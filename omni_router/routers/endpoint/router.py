@@ -1,20 +1,24 @@
-"""The `endpoint` router: a model behind an OpenAI-compatible server, asked what `arch` asks a local one."""
+"""The `endpoint` router: a model behind an OpenAI-compatible server, with the prompts of `arch`."""
 
 import time
 from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import httpx
 
-from omni_router.config.environment import ROUTER_TIMEOUT
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, EndpointFailed
 from omni_router.routers.budget import fit
-from omni_router.routers.endpoint.client import ChatServer, EndpointFailed
+from omni_router.routers.endpoint.client import ChatClient
 from omni_router.routers.prompt import PROMPTS, PromptForm
-from omni_router.routers.protocol import Reply, RouteOption, Turn
+from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
 from omni_router.routers.reply import parse_reply
 from omni_router.tasks import OTHER
 
+# Another router stands by for the answer of a late endpoint, and the embedded one needs 20 ms. A 1.5B model on a GPU
+# writes the 60 tokens of a reply well within this time.
+TIMEOUT = 2.0  # seconds
 # As in `arch`, but estimated: the server has the tokenizer. English has 4 to 5 bytes a token, code and JSON 3, Chinese
 # 3 to 5, so that the estimate is rather too high.
 MAX_PROMPT_TOKENS = 4096
@@ -22,17 +26,17 @@ _BYTES_A_TOKEN = 3
 MAX_NEW_TOKENS = 128  # as in `arch`: about 60 are needed, and a reply that is cut off is still read
 
 
-class EndpointRouter:
-    """Asks a server for the route, greedily; with a schema for the reply where the server takes one."""
+class EndpointRouter(BaseRouter):
+    """Requests the route from a server, greedily; with a schema for the reply where the server accepts one."""
 
-    def __init__(  # noqa: PLR0913 (each but the first two has a default and is given by name)
+    def __init__(  # noqa: PLR0913 (each but the first two has a default and is passed by name)
         self,
         url: str,
         model: str,
         *,
         prompt: PromptForm = "json",
         key: str | None = None,
-        timeout: float = ROUTER_TIMEOUT,
+        timeout: float = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Keep the arguments; nothing is connected yet.
@@ -40,33 +44,33 @@ class EndpointRouter:
         Args:
             url: of the server, with or without /v1.
             model: its name as the server knows it.
-            prompt: what the model is asked; `trained` is Arch-Router's own form and gets a route only.
+            prompt: the form of the prompt; `trained` is Arch-Router's own form and gets a route only.
             key: sent as a bearer token.
             timeout: seconds for a choice, whatever it takes.
-            transport: another way than the network.
+            transport: sends the requests instead of the network.
         """
         if prompt not in PROMPTS:
             raise ConfigurationError(f"No prompt form is named {prompt!r}; there are {', '.join(PROMPTS)}.")
         self.model, self._form = model, prompt
-        self._server = ChatServer(url, key=key, timeout=timeout, transport=transport)
+        self._client = ChatClient(url, key=key, timeout=timeout, transport=transport)
         self._with_schema = True  # until the server refuses one
 
     @property
     def origin(self) -> str:
         """The server's address as it may be shown."""
-        return self._server.origin
+        return self._client.origin
 
     def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
-        """Give the model's words as they are.
+        """Answer with the text of the model as it is.
 
         Raises:
-            EndpointFailed: the server is late, down, refuses, or names no route that was on offer.
+            EndpointFailed: the server is late, down, refuses, or names no route that may be chosen.
             ConfigurationError: the routes alone fill the prompt.
         """
-        text = self._asked(self._request(conversation, routes), reply_schema(routes, self._form))
-        route = (parse_reply(text).route or "").casefold()
-        if route not in {OTHER, *(offered.name.casefold() for offered in routes)}:
-            raise EndpointFailed("nonsense", "its reply names no route that was on offer")
+        text = self._complete(self._request(conversation, routes), reply_schema(routes, self._form))
+        names = {OTHER, *(route.name.casefold() for route in routes)}
+        if (parse_reply(text).route or "").casefold() not in names:
+            raise EndpointFailed("invalid_reply", "its reply names no route that may be chosen")
         return Reply(text)
 
     def _request(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> dict[str, Any]:
@@ -80,31 +84,32 @@ class EndpointRouter:
             "model": self.model,
             "messages": [{"role": "user", "content": content}],
             "temperature": 0,
-            "frequency_penalty": 0,  # said because checkpoints come with a penalty on the repetition that JSON needs
+            "frequency_penalty": 0,  # checkpoints come with a penalty on the repetition that JSON needs
             "max_tokens": MAX_NEW_TOKENS,
         }
 
-    def _asked(self, request: dict[str, Any], schema: dict[str, Any]) -> str:
-        deadline = time.monotonic() + self._server.timeout
-        if self._with_schema:
-            named = {"name": "choice", "strict": True, "schema": schema}
-            try:
-                response_format = {"type": "json_schema", "json_schema": named}
-                return self._server.complete({**request, "response_format": response_format}, deadline)
-            except EndpointFailed as failed:
-                if failed.fault != "refused":
-                    raise
-            text = self._server.complete(request, deadline)
-            self._with_schema = False  # only now: it was the schema that was refused, and not the request
-            return text
-        return self._server.complete(request, deadline)
+    def _complete(self, request: dict[str, Any], schema: dict[str, Any]) -> str:
+        deadline = time.monotonic() + self._client.timeout
+        if not self._with_schema:
+            return self._client.complete(request, deadline)
+        json_schema = {"name": "choice", "strict": True, "schema": schema}
+        response_format = {"type": "json_schema", "json_schema": json_schema}
+        try:
+            return self._client.complete({**request, "response_format": response_format}, deadline)
+        except EndpointFailed as error:
+            if error.fault != "refused":
+                raise
+        text = self._client.complete(request, deadline)
+        self._with_schema = False  # only now: the server refused the schema, and not the request
+        return text
 
 
 def reply_schema(routes: Sequence[RouteOption], form: PromptForm) -> dict[str, Any]:
-    """Describe the replies the prompt form asks for, with the names that are on offer and no others."""
-    candidates = dict.fromkeys(model for route in routes for model in route.candidates)
-    properties: dict[str, Any] = {"route": {"type": "string", "enum": [*(route.name for route in routes), OTHER]}}
+    """Return the JSON schema of the replies that the prompt form asks for, with the names that may be chosen."""
+    names = [*map(attrgetter("name"), routes), OTHER]
+    properties: dict[str, Any] = {"route": {"type": "string", "enum": names}}
     if form == "json":
+        candidates = dict.fromkeys(chain.from_iterable(map(attrgetter("candidates"), routes)))
         properties["model"] = {"type": ["string", "null"], "enum": [*candidates, None]}
         properties["reason"] = {"type": "string"}
     return {

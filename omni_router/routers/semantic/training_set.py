@@ -1,19 +1,19 @@
-"""What the embedded router knows of each route: phrases, examples, lessons, and beside them what no route serves."""
+"""The training set of the embedded router: what is known of each route, and beside them what no route serves."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.protocol import RouteOption
-from omni_router.routers.semantic.head import Column
 from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST = 3000  # texts a head is fitted on, in about two seconds: beyond, the oldest of the fullest routes are left out
-OTHERS_TO_ONE = 2  # counterexamples to a route's examples: a route of few would be lost among them
+MAX_TEXTS = 3000  # a head is fitted on them in about two seconds; beyond, the oldest of the fullest routes are left out
+COUNTEREXAMPLES_TO_ONE = 2  # for each example of a route: a route with few of them would be lost among more
 NONSENSE = (
     "qwe rty uio|zxcvbnm,./|sdfg hjk|fghfgh|wertz ghjk bnm|mnbvc lkjh|tyui 7823 ghj|xx|b|zzzz zzz|hhhhhhhhh|?!|-----|"
     "0000|@@ ## $$|gnarf wibble zorp|ijklmn opq|vbn vbn vbn|asd|ooo eee aaa"
@@ -21,74 +21,102 @@ NONSENSE = (
 
 
 @dataclass(frozen=True, eq=False)
-class Lessons:
-    """What was learnt elsewhere, by the name of the route."""
+class TeacherLabels:
+    """The requests that a teacher decided, by the name of the route."""
 
     vectors: Mapping[str, "Tensor"] = field(default_factory=dict)  # of requests, (requests, dimensions)
     weights: Mapping[str, "Tensor"] = field(default_factory=dict)  # of each: 1 for a fresh one, less for an old one
 
 
-NO_LESSONS = Lessons()
+NO_LABELS = TeacherLabels()
 
 
-def columns_of(routes: Sequence[RouteOption], lessons: Lessons) -> list[Column]:
-    """Gather what is known of each route, `other` last, within the bound."""
+class ClassData(NamedTuple):
+    """What is known of a route, or of what no route serves."""
 
-    def column(name: str, phrases: Sequence[str], examples: Sequence[str]) -> Column:
-        return Column(phrases, examples, lessons.vectors.get(name), lessons.weights.get(name))
+    phrases: Sequence[str] = ()  # of the description
+    examples: Sequence[str] = ()  # requests as people write them
+    label_vectors: "Tensor | None" = None  # embeddings of requests that a teacher decided, (requests, dimensions)
+    label_weights: "Tensor | None" = None  # of these: 1 for a fresh one, less for an old one
+
+    @property
+    def label_count(self) -> int:
+        """The number of teacher labels."""
+        return 0 if self.label_vectors is None else len(self.label_vectors)
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether requests are known, and not a description alone."""
+        return len(self.examples) > 0 or self.label_count > 0
+
+    def newest(self, limit: int) -> "ClassData":
+        """Return the newest requests up to a limit; labels take no more than half of the room from the examples."""
+        room = max(limit - len(self.examples), limit // 2)
+        labels = min(self.label_count, room)
+        examples = min(len(self.examples), limit - labels)
+        reduced = self._replace(examples=self.examples[len(self.examples) - examples :])
+        if self.label_vectors is not None:
+            reduced = reduced._replace(label_vectors=self.label_vectors[len(self.label_vectors) - labels :])
+        if self.label_weights is not None:
+            reduced = reduced._replace(label_weights=self.label_weights[len(self.label_weights) - labels :])
+        return reduced
+
+
+def training_set(routes: Sequence[RouteOption], labels: TeacherLabels) -> list[ClassData]:
+    """Return what is known of each route, and last of what no route serves, within the limit."""
+
+    def class_data(name: str, phrases: Sequence[str], examples: Sequence[str]) -> ClassData:
+        return ClassData(phrases, examples, labels.vectors.get(name), labels.weights.get(name))
 
     served = [route for route in routes if route.name != OTHER]
-    columns = [column(route.name, _phrases(route), route.examples) for route in served]
-    nonsense, others = NONSENSE.split("|"), _others(routes, columns)
-    if all(map(has_requests, columns)):
-        columns.append(column(OTHER, (), (*nonsense, *others)))
+    classes = [class_data(route.name, _phrases_of(route), route.examples) for route in served]
+    nonsense, counterexamples = NONSENSE.split("|"), _counterexamples(routes, classes)
+    if all(map(attrgetter("has_requests"), classes)):
+        classes.append(class_data(OTHER, (), (*nonsense, *counterexamples)))
+    elif counterexamples:
+        classes.append(class_data(OTHER, (), counterexamples))
     else:  # phrases are no more like requests than nonsense is: it may stand beside them, but take no request
-        columns.append(column(OTHER, () if others else nonsense, others))
-    sizes = [len(column.examples) + (0 if column.lessons is None else len(column.lessons)) for column in columns]
-    most = _fair(sizes, MOST - sum(len(column.phrases) for column in columns))
-    return [_newest(column, most) for column in columns]
+        classes.append(class_data(OTHER, nonsense, ()))
+    sizes: list[int] = []
+    room = MAX_TEXTS
+    for each in classes:
+        sizes.append(len(each.examples) + each.label_count)
+        room -= len(each.phrases)
+    limit = fair_limit(sizes, room)
+    return [each.newest(limit) for each in classes]
 
 
-def has_requests(column: Column) -> bool:
-    """Return whether requests of a route are known, and not its description alone."""
-    return bool(column.examples) or (column.lessons is not None and len(column.lessons) > 0)
-
-
-def _others(routes: Sequence[RouteOption], columns: Sequence[Column]) -> list[str]:
-    """Return the listed requests that no route serves, thinned out evenly where the routes have few texts."""
-    listed = [route.examples if route.name == OTHER else route.counterexamples for route in routes]
-    others = list(dict.fromkeys(text for texts in listed for text in texts))
-    texts = sum(len(column.examples or column.phrases) for column in columns)
-    most = OTHERS_TO_ONE * texts // max(1, len(columns))
-    return [others[i * len(others) // most] for i in range(most)] if most < len(others) else others
-
-
-def _phrases(route: RouteOption) -> tuple[str, ...]:
-    name = route.name.replace("_", " ")
-    return (*split_phrases(route.description), f"{name}: {route.description}" if route.description.strip() else name)
-
-
-def _fair(sizes: Sequence[int], room: int) -> int:
-    """Tell how many each may keep, so that all together have room and the smallest keep theirs."""
-    left = sorted(sizes)
-    while left and left[0] * len(left) <= room:
-        room -= left.pop(0)
-    return max(room, 0) // len(left) if left else max(sizes)
-
-
-def _newest(column: Column, most: int) -> Column:
-    """Keep the newest of a column; lessons take no more than half of the place from its examples."""
-    room = max(most - len(column.examples), most // 2)
-    lessons = 0 if column.lessons is None else min(len(column.lessons), room)
-    examples = min(len(column.examples), most - lessons)
-    return column._replace(
-        examples=column.examples[len(column.examples) - examples :],
-        lessons=None if column.lessons is None else column.lessons[len(column.lessons) - lessons :],
-        weights=None if column.weights is None else column.weights[len(column.weights) - lessons :],
-    )
+def fair_limit(sizes: Sequence[int], room: int) -> int:
+    """Return how many texts each class may keep, so that all have room together and the smallest keep all of theirs."""
+    larger = sorted(sizes)
+    while larger and larger[0] * len(larger) <= room:
+        room -= larger.pop(0)
+    if not larger:
+        return max(sizes)
+    return max(room, 0) // len(larger)
 
 
 def split_phrases(description: str) -> list[str]:
     """Split a description at marks, "and" and "or": what it lists are requests of different kinds."""
     phrases = re.split(r"[;,:\n]|[.!?](?:\s|$)|\b(?:and|or)\b", description)
     return list(dict.fromkeys(filter(None, map(str.strip, phrases))))
+
+
+def _counterexamples(routes: Sequence[RouteOption], classes: Sequence[ClassData]) -> list[str]:
+    """Return the listed requests that no route serves, thinned out evenly where the routes have few texts."""
+    listed: list[str] = []
+    for route in routes:
+        listed += route.examples if route.name == OTHER else route.counterexamples
+    distinct = list(dict.fromkeys(listed))
+    texts = sum(len(each.examples or each.phrases) for each in classes)
+    limit = COUNTEREXAMPLES_TO_ONE * texts // max(1, len(classes))
+    if len(distinct) <= limit:
+        return distinct
+    return [distinct[i * len(distinct) // limit] for i in range(limit)]
+
+
+def _phrases_of(route: RouteOption) -> tuple[str, ...]:
+    name = route.name.replace("_", " ")
+    if route.description.strip():
+        name = f"{name}: {route.description}"
+    return (*split_phrases(route.description), name)

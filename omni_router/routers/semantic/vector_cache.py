@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 20_000  # ten policies of 2,000 texts; 15 to 30 MB
 TABLE = "vectors_1"
-DAY = 86_400  # seconds after which a use is noted again: a process that starts need not write
+DAY = 86_400  # seconds after which a use is recorded again: most processes need not write
 
 
 class NamedEncoder(Encoder, Protocol):
@@ -25,12 +26,12 @@ class NamedEncoder(Encoder, Protocol):
 
     @property
     def name(self) -> str:
-        """What the vectors depend on beside the text."""
+        """Names all that the vectors depend on beside the text."""
         ...
 
 
 class CachedEncoder:
-    """Embeds what is not on disk yet. Neither a text nor a request belongs there: meant for the texts of a policy.
+    """Embeds the texts that are not on disk yet. It is for the texts of a policy, not for requests.
 
     The file holds a digest of encoder and text, and the vector in half precision. Without it every text is embedded.
     """
@@ -47,7 +48,7 @@ class CachedEncoder:
         return self._encoder.name
 
     def encode(self, texts: Sequence[str]) -> "Tensor":
-        """Give a float tensor (texts, dimensions) of rows of length one, the same whether they were stored or not.
+        """Return a float tensor (texts, dimensions) of rows of length one, the same whether they were stored or not.
 
         Raises:
             ConfigurationError: the encoder cannot be loaded.
@@ -56,11 +57,13 @@ class CachedEncoder:
             return self._encoder.encode(texts)
         keys = [hashlib.sha256(f"{self.name}\0{text}".encode(errors="surrogatepass")).hexdigest() for text in texts]
         rows = self._get(keys)
-        if new := {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}:
-            fresh = dict(zip(new, pack(self._encoder.encode(list(new.values()))), strict=True))
-            self._put(fresh)
-            rows |= fresh
-        if len({len(row) for row in rows.values()}) > 1:  # somebody else wrote into the file
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
+        if new:
+            packed = pack(self._encoder.encode(list(new.values())))
+            added = dict(zip(new, packed, strict=True))
+            self._put(added)
+            rows |= added
+        if len(set(map(len, rows.values()))) > 1:  # another program has written into the file
             return unpack(pack(self._encoder.encode(texts)))
         return unpack([rows[key] for key in keys])
 
@@ -68,24 +71,29 @@ class CachedEncoder:
         now = time.time()
 
         def read(database: sqlite3.Connection) -> list[tuple[str, bytes, float]]:
-            wanted = f"SELECT * FROM {TABLE} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
-            return database.execute(wanted, (json.dumps(list(keys)),)).fetchall()
+            query = f"SELECT * FROM {TABLE} WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608
+            return database.execute(query, (json.dumps(list(keys)),)).fetchall()
 
-        def note(database: sqlite3.Connection) -> None:
-            database.executemany(f"UPDATE {TABLE} SET used = ? WHERE key = ?", [(now, key) for key in old])  # noqa: S608
+        def record_use(database: sqlite3.Connection) -> None:
+            database.executemany(f"UPDATE {TABLE} SET used = ? WHERE key = ?", unrecorded)  # noqa: S608
 
-        found = self._file.use(read) or []
-        old = [key for key, _, used in found if not isinstance(used, float) or abs(now - used) > DAY]
-        if old:
-            self._file.use(note)
-        return {key: row for key, row, _ in found if isinstance(row, bytes) and row and len(row) % 2 == 0}
+        rows: dict[str, bytes] = {}
+        unrecorded: list[tuple[float, str]] = []
+        for key, row, used in self._file.use(read) or []:
+            if not isinstance(used, float) or abs(now - used) > DAY:
+                unrecorded.append((now, key))
+            if isinstance(row, bytes) and row and len(row) % 2 == 0:
+                rows[key] = row
+        if unrecorded:
+            self._file.use(record_use)
+        return rows
 
     def _put(self, rows: Mapping[str, bytes]) -> None:
-        """Keep these rows, and let go of those that were not used for longest when there are too many."""
+        """Keep these rows, and drop the least recently used ones when there are too many."""
         now = time.time()
 
         def write(database: sqlite3.Connection) -> None:
-            values = [(key, row, now) for key, row in rows.items()]
+            values = zip(rows.keys(), rows.values(), repeat(now))
             database.executemany(f"INSERT OR REPLACE INTO {TABLE} VALUES (?, ?, ?)", values)  # noqa: S608
             oldest = f"SELECT key FROM {TABLE} ORDER BY used DESC LIMIT -1 OFFSET ?"  # noqa: S608
             database.execute(f"DELETE FROM {TABLE} WHERE key IN ({oldest})", (MAX_ROWS,))  # noqa: S608
@@ -94,12 +102,12 @@ class CachedEncoder:
 
 
 def pack(vectors: "Tensor") -> list[bytes]:
-    """Write each row in half precision."""
+    """Return the bytes of each row in half precision."""
     return [row.tobytes() for row in vectors.half().numpy()]
 
 
 def unpack(rows: Sequence[bytes]) -> "Tensor":
-    """Read such rows, of one length in bytes: (rows, dimensions), each of length one."""
+    """Read rows that `pack` wrote, all of one length in bytes: (rows, dimensions), each of length one."""
     import torch
 
     halves = torch.frombuffer(bytearray(b"".join(rows)), dtype=torch.float16).view(len(rows), -1)

@@ -1,11 +1,12 @@
-"""Bodies of /a2a that cannot be a request: told as JSON-RPC errors, and without a traceback in the log.
+"""Answer bodies of /a2a that cannot be a request with JSON-RPC errors, and without a traceback in the log.
 
-The SDK answers most of them well, but logs each as a crash of the server; JSON that is nested too deep, or holds
-numbers that Python does not read, it answers as a crash too.
+The SDK answers most of them correctly, but logs each as a crash of the server; it also crashes on JSON that is nested
+too deeply, or holds numbers that Python does not parse.
 """
 
 import json
 import logging
+from itertools import chain
 from math import isfinite
 from typing import Any
 
@@ -14,32 +15,32 @@ from a2a.server.request_handlers.response_helpers import build_error_response
 from a2a.utils.errors import InvalidRequestError
 from starlette.responses import JSONResponse
 
-from omni_router.server.json_shape import TooLarge, check_values
+from omni_router.server.bodies import TooLarge, check_values, children
 
-MAX_DEPTH = 24  # levels of lists and objects: each is three messages of protobuf, which reads a hundred at most
+MAX_DEPTH = 24  # levels of lists and objects: each is three messages of protobuf, which parses a hundred at most
 
-# Where the SDK logs what a client got wrong, and with which words.
+# The loggers and messages with which the SDK logs a client's mistake.
 _LOGGERS = ("a2a.server.routes.jsonrpc_dispatcher", "a2a.compat.v0_3.jsonrpc_adapter")
-_CLIENTS_FAULTS = ("Failed to validate base JSON-RPC request", "Failed to parse request params")
+_CLIENT_ERRORS = ("Failed to validate base JSON-RPC request", "Failed to parse request params")
 
 
-class ClientFaults(logging.Filter):
-    """Makes one line of a client's mistake: it is no crash, and its traceback would bury those that are."""
+class ClientErrorFilter(logging.Filter):
+    """Shortens the log of a client's mistake to one line: its traceback would bury those of crashes."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take the traceback off such a record."""
-        if record.exc_info and str(record.msg).startswith(_CLIENTS_FAULTS):
+        """Remove the traceback from such a record."""
+        if record.exc_info and str(record.msg).startswith(_CLIENT_ERRORS):
             record.exc_info = record.exc_text = None
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 
 
-def log_client_faults_in_one_line() -> None:
-    """Set this up for the SDK's loggers; once is enough."""
+def shorten_log_of_client_errors() -> None:
+    """Add the filter to the SDK's loggers; further calls have no effect."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
-        if not any(isinstance(each, ClientFaults) for each in logger.filters):
-            logger.addFilter(ClientFaults())
+        if not any(isinstance(each, ClientErrorFilter) for each in logger.filters):
+            logger.addFilter(ClientErrorFilter())
 
 
 def refusal_of(body: bytes) -> JSONResponse | None:
@@ -52,10 +53,12 @@ def refusal_of(body: bytes) -> JSONResponse | None:
     try:
         value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        return JSONResponse(build_error_response(None, JSONParseError(message=f"The body is not valid JSON: {why}")))
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return JSONResponse(
+            build_error_response(None, JSONParseError(message=f"The body is not valid JSON: {problem}"))
+        )
     if is_deeper_than(MAX_DEPTH, value):
-        message = f"The body is nested too deep; allowed are {MAX_DEPTH} levels of lists and objects"
+        message = f"The body is nested too deeply; allowed are {MAX_DEPTH} levels of lists and objects"
         return JSONResponse(build_error_response(None, InvalidRequestError(message=message)))
     return None
 
@@ -64,16 +67,10 @@ def is_deeper_than(depth: int, value: Any) -> bool:
     """Check for more than `depth` levels of lists and objects, without recursion."""
     level = [value]
     for _ in range(depth + 1):
-        level = [child for parent in level for child in _children(parent)]
+        level = list(chain.from_iterable(map(children, level)))
         if not level:
             return False
     return True
-
-
-def _children(value: Any) -> Any:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _refuse(name: str) -> float:

@@ -1,4 +1,4 @@
-"""Between A2A's parts and messages of the graph."""
+"""Convert between the parts of A2A and the messages of the graph."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +9,9 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
 from omni_router.artifacts import Artifact
 from omni_router.errors import InvalidRequest
-from omni_router.events import Summary, for_the_network
+from omni_router.hints import SERVER
 from omni_router.images import data_url
+from omni_router.run_result import RunResult
 from omni_router.server.graph_access import remote_message
 
 ANSWER = "answer"  # the name, and the id, of a task's artifact
@@ -38,23 +39,26 @@ def _address(part: Part) -> str | None:
 
 
 async def turns_of(tasks: Sequence[Task]) -> list[AnyMessage]:
-    """Read a conversation out of its earlier tasks, oldest first; those without an answer are left out."""
+    """Return a conversation from its earlier tasks, oldest first, without those that have no answer."""
     messages: list[AnyMessage] = []
     for task in tasks:
         if task.status.state != TaskState.TASK_STATE_COMPLETED:
             continue
-        answer = "\n".join(text for a in task.artifacts if a.name == ANSWER for text in get_text_parts(a.parts))
-        messages += [await user_message_of(each) for each in task.history if each.role == Role.ROLE_USER]
-        messages.append(AIMessage(answer))
+        messages += [await user_message_of(message) for message in task.history if message.role == Role.ROLE_USER]
+        texts: list[str] = []
+        for artifact in task.artifacts:
+            if artifact.name == ANSWER:
+                texts += get_text_parts(artifact.parts)
+        messages.append(AIMessage("\n".join(texts)))
     return messages
 
 
-def answer_parts(text: str, summary: Summary) -> list[Part]:
-    """Return the answer as a text part, the summary as a data part, and each file as a part of its type."""
+def answer_parts(text: str, result: RunResult) -> list[Part]:
+    """Return the answer as a text part, the result as a data part, and each file as a part of its type."""
     return [
         new_text_part(text, media_type="text/plain"),
-        new_data_part(for_the_network(summary), media_type="application/json"),
-        *map(_file_part, summary["artifacts"]),
+        new_data_part(result.redact_paths().for_audience(SERVER).as_json(), media_type="application/json"),
+        *map(_file_part, result.artifacts),
     ]
 
 

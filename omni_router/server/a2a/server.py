@@ -1,4 +1,4 @@
-"""The graph as an A2A agent: its card, and where it is served."""
+"""The graph as an A2A agent: its card and its routes."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from omni_router.images import FORMATS
 from omni_router.server.a2a.agent import OmniExecutor
-from omni_router.server.a2a.bodies import log_client_faults_in_one_line, refusal_of
+from omni_router.server.a2a.bodies import refusal_of, shorten_log_of_client_errors
 from omni_router.server.a2a.tasks import HostTasks
 from omni_router.server.graph_access import MAX_BODY, Compiled, identity_of, services_of
 from omni_router.tasks import media
@@ -26,20 +26,20 @@ PATH = "/a2a"
 
 
 class WithIdentity(DefaultServerCallContextBuilder):
-    """Says who asks, by the identity that the server's own authentication found."""
+    """Adds the identity of the user whom the server has authenticated."""
 
     def build(self, request: Request) -> ServerCallContext:
-        """Make the context of one request."""
+        """Return the context of a request."""
         context = super().build(request)
         context.state["identity"] = identity_of(request.scope.get("user"))
         return context
 
 
 def agent_card(url: str, skills: Sequence[AgentSkill]) -> AgentCard:
-    """Describe the agent that answers at `url`."""
+    """Return the card of the agent at `url`."""
     return AgentCard(
         name="omni-router",
-        description="Answers by the Hugging Face model that fits: text, images, questions about images.",
+        description="Answers with the Hugging Face model that fits: text, images, questions about images.",
         version="1",
         supported_interfaces=[
             AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=version) for version in ("1.0", "0.3")
@@ -52,7 +52,7 @@ def agent_card(url: str, skills: Sequence[AgentSkill]) -> AgentCard:
 
 
 def skills_of(graph: Compiled) -> list[AgentSkill]:
-    """Make a skill of each route of the policy, as it is now."""
+    """Return a skill for each route of the current policy."""
     routes = services_of(graph).policy.routes()
     return [
         AgentSkill(id=r.name, name=r.name, description=r.description, tags=[r.task], examples=r.examples[:3])
@@ -61,13 +61,13 @@ def skills_of(graph: Compiled) -> list[AgentSkill]:
 
 
 def a2a_routes(graph: Compiled) -> list[BaseRoute]:
-    """Give `/a2a` (JSON-RPC, A2A 1.0 and 0.3) and the agent's card at its well-known path."""
+    """Return `/a2a` (JSON-RPC, A2A 1.0 and 0.3), and the agent's card at its well-known path."""
     tasks = HostTasks()
     # The handler wants to know what the agent can do before the policy is read and the address is known.
     any_request = AgentSkill(id="ask", name="ask", description="any request", tags=["ask"])
     handler = DefaultRequestHandler(OmniExecutor(graph, tasks), tasks, agent_card(PATH, [any_request]))
     limited = [Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)]
-    log_client_faults_in_one_line()
+    shorten_log_of_client_errors()
     [rpc] = create_jsonrpc_routes(handler, PATH, WithIdentity(), enable_v0_3_compat=True)
 
     async def a2a(request: Request) -> Response:  # the SDK's own has a docstring that the server takes for a schema

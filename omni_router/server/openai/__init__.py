@@ -1,14 +1,12 @@
-"""The graph behind OpenAI's HTTP interface: chat completions, pictures, models, and the decision alone.
+"""The graph behind OpenAI's HTTP interface: chat completions, images, models, and the decision alone.
 
-routes.py    the list of routes, and what guards each     bodies.py    bodies, read and checked
-chat.py      POST /v1/chat/completions                    requests.py  what of them is served
-images.py    POST /v1/images/generations                  messages.py  a client's messages as the graph's
-decision.py  POST /v1/route                               run.py       a run of the graph, and clients that hang up
-models.py    GET /v1/models, and what `model` may be      answers.py   the graph's output as a completion
-guard.py     key, size of the body, how many at once      stream.py    the same in pieces
-errors.py    the table from error kind to status          memory.py    which decision an answer came from
-overrides.py settings of a run by header or body          to_json.py   answers as JSON
-ignored.py   what of a request had no effect
+routes.py    the list of routes, and their middleware     bodies.py    bodies, read and checked; ignored parameters
+chat.py      POST /v1/chat/completions and /v1/route      requests.py  the parameters that are served
+images.py    POST /v1/images/generations                  messages.py  a client's messages as those of the graph
+models.py    GET /v1/models, and values of `model`        run.py       a run of the graph, and clients that disconnect
+guard.py     key, size of the body, how many at once      answers.py   the result of a run as a completion
+errors.py    the table from error kind to status          stream.py    the same as server-sent events
+overrides.py settings of a run by header or body          memory.py    the decisions behind answers
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +23,7 @@ __all__ = ["openai_routes"]
 
 
 def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]", limits: "Limits | None" = None) -> "list[Route]":
-    """Make the routes under /v1 for a compiled graph; without `limits` OMNI_API_KEY, OMNI_MAX_BODY, ... are read.
+    """Return the routes under /v1 for a compiled graph; without `limits` OMNI_API_KEY, OMNI_MAX_BODY, ... are read.
 
     Raises:
         ConfigurationError: a limit in the environment is not allowed, or Starlette is not installed.

@@ -1,4 +1,4 @@
-"""The graph's output as OpenAI's clients read it."""
+"""The result of a run as OpenAI's clients read it."""
 
 import json
 import time
@@ -9,43 +9,49 @@ from urllib.parse import quote
 from langchain_core.messages import AIMessage
 
 from omni_router.artifacts import artifact_data_url, kind_of
-from omni_router.events import for_the_network, summarize
 from omni_router.hints import HTTP
+from omni_router.run_result import RunResult
 from omni_router.server.openai.errors import failed_run
 
 _HEADERS = {"route": "route", "model": "model", "source": "source", "confidence": "confidence", "decision": "id"}
 
 
-def omni_of(result: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the extra field `omni`: the summary of a run, or of what is decided so far, without the answer."""
-    told = {key: value for key, value in for_the_network(summarize(result), HTTP).items() if key != "answer"}
-    return {**told, "ignored": list(ignored)} if ignored else told
+def omni_of(state: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the extra field `omni`: the result of a run, or of the decision so far, without the answer."""
+    omni = RunResult.from_state(state).redact_paths().for_audience(HTTP).as_json()
+    del omni["answer"]
+    if ignored:
+        omni["ignored"] = list(ignored)
+    return omni
 
 
-def headers_of(result: Mapping[str, Any]) -> dict[str, str]:
-    """Give the decision as headers `x-omni-*`, percent-encoded, since a route may have any name."""
-    decision = result.get("decision") or {}
-    told = {name: decision.get(key) for name, key in _HEADERS.items()}
-    return {f"x-omni-{name}": quote(str(value), safe="/:") for name, value in told.items() if value is not None}
+def headers_of(state: Mapping[str, Any]) -> dict[str, str]:
+    """Return the decision as headers `x-omni-*`, percent-encoded, since a route may have any name."""
+    decision = state.get("decision") or {}
+    headers: dict[str, str] = {}
+    for name, key in _HEADERS.items():
+        if decision.get(key) is not None:
+            headers[f"x-omni-{name}"] = quote(str(decision[key]), safe="/:")
+    return headers
 
 
-def answer_of(result: Mapping[str, Any]) -> AIMessage:
-    """Give the message that answers.
+def answer_of(state: Mapping[str, Any]) -> AIMessage:
+    """Return the message that answers.
 
     Raises:
         ApiError: the run ended in an error.
     """
-    if error := result.get("error"):
-        raise failed_run(error, headers=headers_of(result), omni=omni_of(result))
-    answer = result["messages"][-1]
+    if error := state.get("error"):
+        raise failed_run(error, headers=headers_of(state), omni=omni_of(state))
+    answer = state["messages"][-1]
     if not isinstance(answer, AIMessage):
         raise TypeError(type(answer))
     return answer
 
 
-def text_of(result: Mapping[str, Any], answer: AIMessage) -> str:
-    """Return the answer's text; files are put into it as Markdown, which is what chat pages show."""
-    return "\n\n".join(map(_markdown, result.get("artifacts") or [])) or str(answer.text)
+def text_of(state: Mapping[str, Any], answer: AIMessage) -> str:
+    """Return the answer's text; files are embedded as Markdown, which chat pages show."""
+    return "\n\n".join(map(_markdown, state.get("artifacts") or [])) or str(answer.text)
 
 
 def _markdown(artifact: Mapping[str, Any]) -> str:
@@ -54,28 +60,28 @@ def _markdown(artifact: Mapping[str, Any]) -> str:
     return f"!{link}" if kind == "image" else link
 
 
-def completion(result: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
-    """Make a chat completion; `ignored` names what of the request had no effect.
+def completion(state: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a chat completion; `ignored` names the parameters of the request that had no effect.
 
     Raises:
         ApiError: the run ended in an error.
     """
-    answer = answer_of(result)
-    message: dict[str, Any] = {"role": "assistant", "content": text_of(result, answer) or None, "refusal": None}
+    answer = answer_of(state)
+    message: dict[str, Any] = {"role": "assistant", "content": text_of(state, answer) or None, "refusal": None}
     if calls := tool_calls(answer):
         message["tool_calls"] = calls
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(answer)}
     return {
-        **head_of(result, "chat.completion"),
+        **head_of(state, "chat.completion"),
         "choices": [choice],
         "usage": usage_of(answer),
-        "omni": omni_of(result, ignored),
+        "omni": omni_of(state, ignored),
     }
 
 
-def head_of(result: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Give what every completion and every piece of one begins with."""
-    decision = result.get("decision") or {}
+def head_of(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the fields with which every completion and every chunk of one begins."""
+    decision = state.get("decision") or {}
     return {
         "id": f"chatcmpl-{decision.get('id')}",
         "object": kind,
@@ -85,25 +91,26 @@ def head_of(result: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def tool_calls(answer: AIMessage) -> list[dict[str, Any]]:
-    """Give an answer's tool calls in OpenAI's form; arguments that are not valid JSON stay as they came."""
-    valid = [(call["id"], call["name"], json.dumps(call["args"])) for call in answer.tool_calls]
-    broken = [(call["id"], call["name"], call["args"] or "") for call in answer.invalid_tool_calls]
-    return [
-        {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
-        for id_, name, arguments in (*valid, *broken)
-    ]
+    """Return an answer's tool calls in OpenAI's form; arguments that are not valid JSON are passed on unchanged."""
+    calls = [_tool_call(call["id"], call["name"], json.dumps(call["args"])) for call in answer.tool_calls]
+    invalid = [_tool_call(call["id"], call["name"], call["args"] or "") for call in answer.invalid_tool_calls]
+    return calls + invalid
+
+
+def _tool_call(id_: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+    return {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def finish_reason(answer: AIMessage) -> str:
-    """Say why the answer ends."""
-    given = answer.response_metadata.get("finish_reason")
+    """Return why the answer ends."""
     if answer.tool_calls or answer.invalid_tool_calls:
         return "tool_calls"
-    return given if given in ("length", "content_filter") else "stop"
+    reason = answer.response_metadata.get("finish_reason")
+    return reason if reason in ("length", "content_filter") else "stop"
 
 
 def usage_of(answer: AIMessage) -> dict[str, int]:
-    """Count tokens, as far as the provider did."""
+    """Return the numbers of tokens, as far as the provider counts them."""
     usage: Mapping[str, Any] = answer.usage_metadata or {}
-    prompt, said = int(usage.get("input_tokens", 0)), int(usage.get("output_tokens", 0))
-    return {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
+    prompt, completed = int(usage.get("input_tokens", 0)), int(usage.get("output_tokens", 0))
+    return {"prompt_tokens": prompt, "completion_tokens": completed, "total_tokens": prompt + completed}

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions."""
+"""POST /v1/chat/completions, and POST /v1/route, which takes the same body and calls no model."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,63 +10,70 @@ from starlette.responses import Response
 
 from omni_router.config.settings import Settings
 from omni_router.messages import newest_user_text
+from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import services_of
-from omni_router.server.openai.answers import answer_of, completion, headers_of, text_of
-from omni_router.server.openai.bodies import ignored_names, read_as, read_json
-from omni_router.server.openai.ignored import ignored, note_ignored
+from omni_router.server.openai.answers import answer_of, completion, headers_of, omni_of, text_of
+from omni_router.server.openai.bodies import ignored, ignored_names, note_ignored, read_as, read_json
 from omni_router.server.openai.messages import read_messages
-from omni_router.server.openai.models import chosen
+from omni_router.server.openai.models import settings_of_model
 from omni_router.server.openai.overrides import FIELDS, read_overrides
 from omni_router.server.openai.requests import ChatRequest
-from omni_router.server.openai.run import Api, Feed
+from omni_router.server.openai.run import Api, RunStream
 from omni_router.server.openai.stream import stream
-from omni_router.server.openai.to_json import Answer
 
 
-class Prepared(NamedTuple):
-    """A request as it is run."""
+class PreparedRequest(NamedTuple):
+    """A request with the input of its run."""
 
-    asked: ChatRequest
+    chat: ChatRequest
     messages: list[AnyMessage]
     settings: Settings
 
 
 async def chat(api: Api, request: Request) -> Response:
-    """Answer a conversation, at once or in pieces."""
-    found = await read_json(request)
-    asked, messages, settings = await asyncio.to_thread(prepare, api, request, found)
-    if not asked.stream:
+    """Answer a conversation, at once or as a stream."""
+    body = await read_json(request)
+    chat_request, messages, settings = await asyncio.to_thread(_prepare, api, request, body)
+    if not chat_request.stream:
         result = await api.result(request, messages, settings)
-        body = await asyncio.to_thread(_completion, api, request, result)
-        return Answer(body, headers=headers_of(result))
-    usage = asked.stream_options is not None and asked.stream_options.include_usage
-    feed = Feed(request, api.follow(request, messages, settings, pieces=True))
+        answer = await asyncio.to_thread(_completion, api, request, result)
+        return ModelJSONResponse(answer, headers=headers_of(result))
+    options = chat_request.stream_options
+    run = RunStream(request, api.events(request, messages, settings, tokens=True))
     try:
-        return await stream(feed, api.memory, usage=usage)
+        return await stream(run, api.memory, usage=options is not None and options.include_usage)
     except BaseException:
-        await feed.close()
+        await run.close()
         raise
 
 
-def prepare(api: Api, request: Request, found: Mapping[str, Any], **knobs: Any) -> Prepared:
-    """Read a body, in a thread, since pictures are decoded and the policy is read; note what of it is ignored.
+async def route(api: Api, request: Request) -> Response:
+    """Return the decision on a chat; that no route or model fits is a decision too, named in `error`."""
+    body = await read_json(request)
+    _, messages, settings = await asyncio.to_thread(_prepare, api, request, body, skip_specialists=True)
+    result = await api.result(request, messages, settings)
+    return ModelJSONResponse(omni_of(result), headers=headers_of(result))
+
+
+def _prepare(api: Api, request: Request, body: Mapping[str, Any], **settings: Any) -> PreparedRequest:
+    """Read a body, on a thread, since images are decoded and the policy is read; note which parameters are ignored.
 
     Raises:
         ApiError: something in it cannot be served.
         BadImage: an image is not readable.
     """
-    asked = read_as(ChatRequest, found)
+    chat_request = read_as(ChatRequest, body)
     routes = services_of(api.graph).policy.routes()
-    model = chosen(asked.model, routes)
-    overrides = read_overrides(request.headers, found, routes)
-    ignored = [name for name in ignored_names(ChatRequest, found) if name not in FIELDS]
-    if asked.logit_bias and "model" not in model:
-        # Its keys are tokens of one model's vocabulary, which mean others to whichever model the router chooses.
-        asked = asked.model_copy(update={"logit_bias": None})
-        ignored.append("logit_bias")
-    note_ignored(request, ignored)
-    settings = api.settings(**model, **asked.knobs(), **overrides, **knobs)
-    return Prepared(asked, read_messages(asked.messages, api.memory), settings)
+    model = settings_of_model(chat_request.model, routes)
+    overrides = read_overrides(request.headers, body, routes)
+    without_effect = [name for name in ignored_names(ChatRequest, body) if name not in FIELDS]
+    if chat_request.logit_bias and "model" not in model:
+        # Its keys are tokens of one model's vocabulary, and mean others to the model that the router chooses.
+        chat_request = chat_request.model_copy(update={"logit_bias": None})
+        without_effect.append("logit_bias")
+    note_ignored(request, without_effect)
+    run_settings = api.settings(**model, **chat_request.settings(), **overrides, **settings)
+    return PreparedRequest(chat_request, read_messages(chat_request.messages, api.memory), run_settings)
 
 
 def _completion(api: Api, request: Request, result: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What stands before the routes: their key, how large a body may be, and how many requests run at once."""
+"""The middleware of the routes: the key, the largest body, and how many requests run at once."""
 
 import asyncio
 import hmac
@@ -12,17 +12,17 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from omni_router.config.environment import ServerEnvironment
+from omni_router.server.bodies import replayed
 from omni_router.server.openai.errors import ApiError
-from omni_router.server.replay import replayed
 
-BODY_SECONDS = 30.0  # for a whole body: the largest one comes at 5 Mbit/s, and one that never ends is not waited for
+BODY_SECONDS = 30.0  # for a whole body: the largest one needs 5 Mbit/s; one that never ends has to be given up
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the environment says of the routes."""
+    """The limits of the routes, which come from the environment."""
 
-    key: str | None = field(default=None, repr=False)  # None: open to whoever reaches the port
+    key: str | None = field(default=None, repr=False)  # None: open to everybody who can reach the port
     max_body: int = ServerEnvironment.max_body  # bytes
     max_concurrent: int = ServerEnvironment.max_concurrent  # requests
     body_seconds: float = BODY_SECONDS
@@ -38,51 +38,45 @@ class Limits:
         return cls(environment.api_key, environment.max_body, environment.max_concurrent)
 
 
-class Gate:
-    """Lets requests in; one for all the routes, so that they are counted together."""
+class ConcurrencyLimit:
+    """Bounds the requests that run at once, and the bodies that are being read; one object for all routes."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._inside = 0  # requests; changed on the event loop alone
-        self._unread = 0  # bytes of bodies that are still coming
-
-    def check_key(self, headers: Headers) -> None:
-        """Refuse who does not have the key."""
-        if self._limits.key is None:
-            return
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode(), self._limits.key.encode())  # in constant time
-        if scheme.lower() != "bearer" or not same:
-            raise ApiError(
-                "The API key is missing or wrong: send the server's OMNI_API_KEY as `Authorization: Bearer KEY`.",
-                status=401,
-                code="invalid_api_key",
-                headers={"www-authenticate": "Bearer"},
-            )
+        self._running = 0  # requests; changed only on the event loop
+        self._unread = 0  # bytes of bodies that are still being read
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Take one of the places until the answer, a stream too, has been sent."""
-        self.check_place()
-        self._inside += 1
+    def slot(self) -> Iterator[None]:
+        """Hold a slot until the answer, which may be a stream, has been sent.
+
+        Raises:
+            ApiError: all slots are taken.
+        """
+        self.check()
+        self._running += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self._running -= 1
 
-    def check_place(self) -> None:
-        """Refuse at once when all are taken: a client that waits holds its body, and would be the next to time out."""
-        if self._inside >= self._limits.max_concurrent:
+    def check(self) -> None:
+        """Raise at once if all slots are taken: a client that waits holds its body, and may time out.
+
+        Raises:
+            ApiError: all slots are taken.
+        """
+        if self._running >= self._limits.max_concurrent:
             raise self._busy()
 
-    async def body_of(self, headers: Headers, receive: Receive) -> deque[Message]:
-        """Read a whole body, counted as it comes, since a chunked one does not say its length.
+    async def read_body(self, headers: Headers, receive: Receive) -> deque[Message]:
+        """Read a whole body, and count it as it comes, since a chunked body does not announce its length.
 
         Raises:
             ApiError: it is too large, it does not end in time, or too much is being read at once.
         """
-        told = headers.get("content-length", "")
-        if told.isdecimal() and int(told) > self._limits.max_body:
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._limits.max_body:
             raise self._too_large()
         try:
             return await asyncio.wait_for(self._read(receive), self._limits.body_seconds)
@@ -98,22 +92,22 @@ class Gate:
         body = bytearray()
         try:
             while (message := await receive())["type"] == "http.request":
-                piece = message.get("body", b"")
-                body += piece
-                self._unread += len(piece)
+                chunk = message.get("body", b"")
+                body += chunk
+                self._unread += len(chunk)
                 if len(body) > self._limits.max_body:
                     raise self._too_large()
                 if self._unread > self._limits.max_body * self._limits.max_concurrent:
-                    raise self._busy()  # as much as those that run may hold
+                    raise self._busy()  # the running requests may hold as much
                 if not message.get("more_body", False):
                     return deque([{"type": "http.request", "body": bytes(body), "more_body": False}])
-            return deque([message])  # the client hung up
+            return deque([message])  # the client disconnected
         finally:
             self._unread -= len(body)
 
     def _busy(self) -> ApiError:
         return ApiError(
-            f"The server is busy with {self._inside} requests; OMNI_MAX_CONCURRENT allows "
+            f"The server is busy with {self._running} requests; OMNI_MAX_CONCURRENT allows "
             f"{self._limits.max_concurrent}. Ask again in a moment.",
             status=429,
             type="rate_limit_error",
@@ -131,20 +125,33 @@ class Gate:
         )
 
 
-class Guard:
-    """The gate as ASGI middleware of one route, so that it holds alone and within another server."""
+class AuthMiddleware:
+    """ASGI middleware of one route, so that it holds alone and within another server: key first, then the limits."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
-        self._app, self._gate = app, gate
+    def __init__(self, app: ASGIApp, key: str | None, concurrency: ConcurrencyLimit) -> None:
+        self._app, self._key, self._concurrency = app, key, concurrency
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or say why not."""
+        """Pass a request on, or answer why not."""
         headers = Headers(scope=scope)
         try:
-            self._gate.check_key(headers)
-            self._gate.check_place()
-            body = await self._gate.body_of(headers, receive)  # before a place is taken: it may never end
-            with self._gate.place():
+            self._check_key(headers)
+            self._concurrency.check()
+            body = await self._concurrency.read_body(headers, receive)  # before a slot is taken: it may never end
+            with self._concurrency.slot():
                 await self._app(scope, replayed(body, receive), send)
         except ApiError as error:
             await error.response()(scope, receive, send)
+
+    def _check_key(self, headers: Headers) -> None:
+        if self._key is None:
+            return
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(key.strip().encode(), self._key.encode())  # in constant time
+        if scheme.lower() != "bearer" or not same:
+            raise ApiError(
+                "The API key is missing or wrong: send the server's OMNI_API_KEY as `Authorization: Bearer KEY`.",
+                status=401,
+                code="invalid_api_key",
+                headers={"www-authenticate": "Bearer"},
+            )

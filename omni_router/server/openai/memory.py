@@ -1,4 +1,4 @@
-"""Which decision an answer came from: clients of this interface send answers back without what we knew of them."""
+"""Find the decision behind an answer: clients of this interface send answers back without their metadata."""
 
 import hashlib
 import json
@@ -9,26 +9,32 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-KEPT = 10_000  # answers, of about half a kilobyte each; a conversation needs its last
+MAX_ANSWERS = 10_000  # of about half a kilobyte each; a conversation needs its last one
 
 
 class DecisionMemory:
-    """Remembers, for this process, the decisions behind its latest answers.
+    """The decisions behind the latest answers of this process.
 
-    An answer is known again by the request before it and by its tool calls, whole: some providers number them from 0 in
-    each answer, so that the id alone would mix up conversations. One without is known by its text. Only digests are
-    kept.
+    An answer is recognized by the request before it and by its whole tool calls: some providers number these from 0 in
+    each answer, so that the id alone would mix up conversations. An answer without tool calls is recognized by its
+    text. Only digests are stored.
     """
 
-    def __init__(self, size: int = KEPT) -> None:
+    def __init__(self, size: int = MAX_ANSWERS) -> None:
         self._size = size
         self._decisions: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def remember(self, answer: AIMessage, text: str, asked: str) -> None:
-        """Keep the decision that an answer carries; `text` is what the client was given of it, `asked` the request."""
+    def remember(self, answer: AIMessage, text: str, request: str) -> None:
+        """Store the decision of an answer.
+
+        Args:
+            answer: with its decision.
+            text: the answer as it was sent to the client.
+            request: the words that it answers.
+        """
         if decision := answer.response_metadata.get("decision"):
-            key = _digest(answer, text, request_digest(asked))
+            key = _digest(answer, text, request_digest(request))
             with self._lock:  # answers are sent by several threads
                 self._decisions[key] = decision
                 self._decisions.move_to_end(key)
@@ -36,11 +42,11 @@ class DecisionMemory:
                     self._decisions.popitem(last=False)
 
     def recall(self, answer: AIMessage, request: str) -> Mapping[str, Any]:
-        """Return the `response_metadata` of an answer that came back: empty when it is not known here.
+        """Return the `response_metadata` of an answer that came back; empty for an unknown answer.
 
         Args:
             answer: as it came back.
-            request: the `request_digest` of what it answers, which many answers may follow.
+            request: the `request_digest` of the words that it answers, which may be followed by many answers.
         """
         if not self._decisions:
             return {}
@@ -48,9 +54,9 @@ class DecisionMemory:
         return {"decision": decision} if decision else {}
 
 
-def request_digest(asked: str) -> str:
+def request_digest(request: str) -> str:
     """Return a digest of the words of a request."""
-    return hashlib.sha256(asked.encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(request.encode(errors="surrogatepass")).hexdigest()
 
 
 def _digest(answer: AIMessage, text: str, request: str) -> bytes:

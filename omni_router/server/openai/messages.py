@@ -1,4 +1,4 @@
-"""A client's messages as the graph's, and what of them is refused."""
+"""Read a client's messages as those of the graph."""
 
 import json
 import re
@@ -18,34 +18,34 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from omni_router.errors import InvalidRequest
 from omni_router.messages import attachment_mark, newest_user_text, user_message
-from omni_router.server.json_shape import check_values
-from omni_router.server.openai.errors import ApiError, shown
+from omni_router.server.bodies import check_values
+from omni_router.server.openai.errors import ApiError, wrong
 from omni_router.server.openai.memory import DecisionMemory, request_digest
 
-# Files that were made here come back in the text of an answer: megabytes that say nothing to a model.
-# No bracket within the brackets: from each of many "![" the search would go on to the end of the text.
+# Files that were generated here come back in the text of an answer: megabytes that mean nothing to a model.
+# No bracket is allowed within the brackets: from each of many "![" the search would go on to the end of the text.
 _OUR_FILE = re.compile(r"!?\[[^\[\]]*\]\(data:(\w{1,20})/[\w.+-]{1,100};base64,[\w+/=-]*\)")
 
 
-def read_messages(given: Sequence[Any], memory: DecisionMemory) -> list[AnyMessage]:
-    """Read the messages of a request; answers of ours are given the decision they came from.
+def read_messages(raw_messages: Sequence[Any], memory: DecisionMemory) -> list[AnyMessage]:
+    """Read the messages of a request; our own answers among them get back the decision behind them.
 
     Raises:
-        ApiError: a message is not as OpenAI has them, or of a kind that is not served here.
+        ApiError: a message does not have OpenAI's form, or is of a kind that is not served here.
         BadImage: an image is not readable.
     """
-    read = list[AnyMessage]()
+    messages = list[AnyMessage]()
     request = request_digest("")
-    for place, message in enumerate(given):
-        read.append(_message(message, f"messages[{place}]"))
-        newest = read[-1]
+    for index, raw in enumerate(raw_messages):
+        newest = _message(raw, f"messages[{index}]")
+        messages.append(newest)
         if isinstance(newest, HumanMessage):
             request = request_digest(newest_user_text([newest]))  # once, however many answers follow it
         elif isinstance(newest, AIMessage):
             newest.response_metadata.update(memory.recall(newest, request))
-            # After the recall, which knows the text as it was.
+            # After the recall, which knows the original text.
             newest.content = _OUR_FILE.sub(_mark, str(newest.text))
-    return _with_a_request(read)
+    return _with_a_request(messages)
 
 
 def _mark(link: re.Match[str]) -> str:
@@ -53,73 +53,72 @@ def _mark(link: re.Match[str]) -> str:
 
 
 def _with_a_request(messages: list[AnyMessage]) -> list[AnyMessage]:
-    """Take the last of nothing but system messages for the request: clients of one prompt send it like that."""
+    """Return the messages; if all are system messages, as some clients send, the last becomes the request."""
     if messages and all(isinstance(message, SystemMessage) for message in messages):
         return [*messages[:-1], HumanMessage(messages[-1].content)]
     return messages
 
 
-def _message(given: Any, where: str) -> AnyMessage:
-    if not isinstance(given, dict):
-        raise wrong(where, given, "a message is an object with role and content")
-    role = given.get("role")
-    reader = _ROLES.get(role) if isinstance(role, str) else None
-    if reader is None:
+def _message(raw: Any, where: str) -> AnyMessage:
+    if not isinstance(raw, dict):
+        raise wrong(where, raw, "a message is an object with role and content")
+    role = raw.get("role")
+    if not isinstance(role, str) or role not in _ROLES:
         raise wrong(f"{where}.role", role, f"allowed are {', '.join(_ROLES)}")
-    return reader(given, where)
+    return _ROLES[role](raw, where)
 
 
-def _system(given: dict[str, Any], where: str) -> SystemMessage:
-    return SystemMessage(_text(given.get("content"), where))
+def _system(raw: dict[str, Any], where: str) -> SystemMessage:
+    return SystemMessage(_text(raw.get("content"), where))
 
 
-def _user(given: dict[str, Any], where: str) -> HumanMessage:
-    content = given.get("content")
+def _user(raw: dict[str, Any], where: str) -> HumanMessage:
+    content = raw.get("content")
     if not isinstance(content, list):
         return HumanMessage(_text(content, where))
-    return HumanMessage([_part(part, f"{where}.content[{place}]") for place, part in enumerate(content)])
+    return HumanMessage([_part(part, f"{where}.content[{index}]") for index, part in enumerate(content)])
 
 
-def _assistant(given: dict[str, Any], where: str) -> AIMessage:
-    text = "" if given.get("content") is None else _text(given["content"], where)
-    made = given.get("tool_calls") or []
-    if not isinstance(made, list):
-        raise wrong(f"{where}.tool_calls", made, "it is a list of tool calls")
+def _assistant(raw: dict[str, Any], where: str) -> AIMessage:
+    text = ""
+    if raw.get("content") is not None:
+        text = _text(raw["content"], where)
+    raw_calls = raw.get("tool_calls") or []
+    if not isinstance(raw_calls, list):
+        raise wrong(f"{where}.tool_calls", raw_calls, "it is a list of tool calls")
     calls: list[ToolCall] = []
     invalid: list[InvalidToolCall] = []
-    for place, call in enumerate(made):
-        id_, name, arguments = _call(call, f"{where}.tool_calls[{place}]")
-        if (read := _object(arguments)) is not None:
-            calls.append(tool_call(name=name, args=read, id=id_))
+    for index, call in enumerate(raw_calls):
+        id_, name, arguments = _call(call, f"{where}.tool_calls[{index}]")
+        if (parsed := _object(arguments)) is not None:
+            calls.append(tool_call(name=name, args=parsed, id=id_))
         else:
             invalid.append(invalid_tool_call(name=name, args=arguments, id=id_))
     return AIMessage(text, tool_calls=calls, invalid_tool_calls=invalid)
 
 
-def _call(given: Any, where: str) -> tuple[str, str, str]:
-    function = given.get("function") if isinstance(given, dict) else None
-    if isinstance(function, dict):
-        id_, name, arguments = given.get("id"), function.get("name"), function.get("arguments")
-        if isinstance(id_, str) and isinstance(name, str) and isinstance(arguments, str):
+def _call(raw: Any, where: str) -> tuple[str, str, str]:
+    match raw:
+        case {"id": str(id_), "function": {"name": str(name), "arguments": str(arguments)}}:
             return id_, name, arguments
-    raise wrong(where, given, "a tool call has an id, and a function with name and arguments, all of them texts")
+    raise wrong(where, raw, "a tool call has an id, and a function with name and arguments, all of them strings")
 
 
 def _object(arguments: str) -> dict[str, Any] | None:
-    """Read what a model wrote as the arguments of a call; None when it is not a JSON object, or a huge one."""
+    """Parse what a model wrote as the arguments of a call; None when it is not a JSON object, or a huge one."""
     try:
         check_values(arguments.encode(errors="surrogatepass"))
-        read = json.loads(arguments or "{}")
+        value = json.loads(arguments or "{}")
     except (ValueError, RecursionError):  # TooLarge is a ValueError
         return None
-    return read if isinstance(read, dict) else None
+    return value if isinstance(value, dict) else None
 
 
-def _tool(given: dict[str, Any], where: str) -> ToolMessage:
-    call = given.get("tool_call_id")
+def _tool(raw: dict[str, Any], where: str) -> ToolMessage:
+    call = raw.get("tool_call_id")
     if not isinstance(call, str):
-        raise wrong(f"{where}.tool_call_id", call, "it is the id of the tool call that this is the result of")
-    return ToolMessage(_text(given.get("content"), where), tool_call_id=call)
+        raise wrong(f"{where}.tool_call_id", call, "it is the id of the tool call that this result belongs to")
+    return ToolMessage(_text(raw.get("content"), where), tool_call_id=call)
 
 
 _ROLES: dict[str, Callable[[dict[str, Any], str], AnyMessage]] = {
@@ -135,14 +134,14 @@ def _text(content: Any, where: str) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "".join(_text_part(part, f"{where}.content[{place}]") for place, part in enumerate(content))
-    raise wrong(f"{where}.content", content, "it is a text, or a list of parts")
+        return "".join(_text_part(part, f"{where}.content[{index}]") for index, part in enumerate(content))
+    raise wrong(f"{where}.content", content, "it is a string, or a list of parts")
 
 
 def _text_part(part: Any, where: str) -> str:
-    for kind in ("text", "refusal"):
-        if isinstance(part, dict) and part.get("type") == kind and isinstance(part.get(kind), str):
-            return str(part[kind])
+    match part:
+        case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
+            return text
     raise wrong(where, part, "in this message only parts of type text are allowed")
 
 
@@ -161,8 +160,3 @@ def _part(part: Any, where: str) -> dict[str, Any]:
     except InvalidRequest as error:
         raise ApiError(f"{where}.image_url.url: {error}", param=f"{where}.image_url.url", code="bad_image") from error
     return {"type": "image_url", "image_url": {"url": url}}
-
-
-def wrong(param: str, value: object, allowed: str) -> ApiError:
-    """Name a value that cannot be used, and what can."""
-    return ApiError(f"{param} is {shown(value)}: {allowed}", param=param, code="invalid_value")

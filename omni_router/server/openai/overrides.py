@@ -1,4 +1,4 @@
-"""Settings of a run that a request may give: as header `x-omni-NAME`, or as body field `omni_NAME`, which wins."""
+"""Settings of a run in a request: as header `x-omni-NAME`, or as body field `omni_NAME`, which wins."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,30 +8,29 @@ from starlette.datastructures import Headers
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import NO_FALLBACK
-from omni_router.server.openai.errors import ApiError
-from omni_router.server.openai.messages import wrong
+from omni_router.server.openai.errors import ApiError, wrong
 
 HEADER, FIELD = "x-omni-", "omni_"
 
 
-class _Given(NamedTuple):
-    """A value, and where in the request it is."""
+class _Override(NamedTuple):
+    """A value, and the header or field that holds it."""
 
-    where: str
+    param: str
     value: object
 
 
-def _fallback_route(given: _Given, routes: Sequence[Route]) -> str:
+def _fallback_route(override: _Override, routes: Sequence[Route]) -> str:
     names = [NO_FALLBACK, *(route.name for route in routes)]
-    if isinstance(given.value, str):
+    if isinstance(override.value, str):
         for name in names:
-            if name.casefold() == given.value.strip().casefold():
+            if name.casefold() == override.value.strip().casefold():
                 return name
-    raise wrong(given.where, given.value, f"allowed are {', '.join(names)}")
+    raise wrong(override.param, override.value, f"allowed are {', '.join(names)}")
 
 
-# The fields of `Settings` that a request may give, and how each is read. A reader raises ApiError for a wrong value.
-OVERRIDES: dict[str, Callable[[_Given, Sequence[Route]], Any]] = {
+# The fields of `Settings` that a request may set, and how each is read. A reader raises ApiError for a wrong value.
+OVERRIDES: dict[str, Callable[[_Override, Sequence[Route]], Any]] = {
     "fallback_route": _fallback_route,
 }
 HEADERS = {f"{HEADER}{name.replace('_', '-')}": name for name in OVERRIDES}
@@ -39,34 +38,34 @@ FIELDS = {f"{FIELD}{name}": name for name in OVERRIDES}
 
 
 def read_overrides(headers: Headers, body: Mapping[str, Any], routes: Sequence[Route]) -> dict[str, Any]:
-    """Return the fields of `Settings` that a request gives.
+    """Return the fields of `Settings` that a request sets.
 
     Raises:
         ApiError: a name is unknown, or its value is not allowed.
     """
-    given = {**_from_headers(headers), **_from_body(body)}
-    return {name: OVERRIDES[name](value, routes) for name, value in given.items()}
+    overrides = {**_from_headers(headers), **_from_body(body)}
+    return {name: OVERRIDES[name](override, routes) for name, override in overrides.items()}
 
 
-def _from_headers(headers: Headers) -> dict[str, _Given]:
-    given = {}
+def _from_headers(headers: Headers) -> dict[str, _Override]:
+    overrides = {}
     for header in headers:
         if header.startswith(HEADER):
             # Percent-encoded, as in responses: a route may have any name.
-            given[_known(header, HEADERS, "header")] = _Given(header, unquote(headers[header]))
-    return given
+            overrides[_known(header, HEADERS, "header")] = _Override(header, unquote(headers[header]))
+    return overrides
 
 
-def _from_body(body: Mapping[str, Any]) -> dict[str, _Given]:
-    given = {}
+def _from_body(body: Mapping[str, Any]) -> dict[str, _Override]:
+    overrides = {}
     for field, value in body.items():
         if field.startswith(FIELD) and value is not None:
-            given[_known(field, FIELDS, "parameter")] = _Given(field, value)
-    return given
+            overrides[_known(field, FIELDS, "parameter")] = _Override(field, value)
+    return overrides
 
 
 def _known(name: str, table: Mapping[str, str], kind: str) -> str:
-    """Look up a name. One that begins like ours is meant for us: ignoring it would be missed."""
+    """Return the field of a name. A name that begins like ours is meant for us, so an unknown one is an error."""
     if name not in table:
         raise ApiError(f"Unknown {kind}: {name!r}. Allowed are {', '.join(table)}.", param=name,
                        code="unknown_parameter")  # fmt: skip

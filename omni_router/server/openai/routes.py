@@ -1,6 +1,5 @@
-"""The routes under /v1, and what guards each: the same ones alone and within another server."""
+"""The routes under /v1, each with its middleware, so that they behave alike alone and within another server."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -9,39 +8,25 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from omni_router.server.graph_access import Compiled, services_of
-from omni_router.server.openai import models
-from omni_router.server.openai.chat import chat
-from omni_router.server.openai.decision import route
+from omni_router._version import __version__
+from omni_router.server.bodies import ModelJSONResponse
+from omni_router.server.graph_access import Compiled
+from omni_router.server.openai.bodies import ignored_header
+from omni_router.server.openai.chat import chat, route
 from omni_router.server.openai.errors import ApiError, as_api_error
-from omni_router.server.openai.guard import Gate, Guard, Limits
-from omni_router.server.openai.ignored import ignored_header
+from omni_router.server.openai.guard import AuthMiddleware, ConcurrencyLimit, Limits
 from omni_router.server.openai.images import images
 from omni_router.server.openai.memory import DecisionMemory
+from omni_router.server.openai.models import get_model, list_models
 from omni_router.server.openai.run import Api
-from omni_router.server.openai.to_json import Answer
+
+_ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
+OWN_PATHS = ("GET /omni/health", "GET /omni/ready", "GET /omni/metrics")  # of a server of our own
 
 Handler = Callable[[Api, Request], Coroutine[Any, Any, Response]]
 
 
-async def _models(api: Api, _: Request) -> Response:
-    return Answer({"object": "list", "data": await asyncio.to_thread(_listed, api)})
-
-
-async def _model(api: Api, request: Request) -> Response:
-    name = request.path_params["name"]
-    found = next((entry for entry in await asyncio.to_thread(_listed, api) if entry["id"] == name), None)
-    if found is None:
-        raise ApiError(f"The model {name!r} is not listed; GET /v1/models lists them.", status=404, param="model",
-                       code="model_not_found")  # fmt: skip
-    return Answer(found)
-
-
-def _listed(api: Api) -> list[dict[str, object]]:
-    return models.listed(services_of(api.graph), api.started)
-
-
-async def _nothing(_: Api, request: Request) -> Response:
+async def _not_found(_: Api, request: Request) -> Response:
     served = ", ".join(f"{method} {path}" for method, path, _ in SERVED)
     known = any(path == request.url.path for _, path, _ in SERVED)
     raise ApiError(f"{request.method} {request.url.path} is not served here; served are {served}.",
@@ -52,31 +37,33 @@ SERVED: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/v1/chat/completions", chat),
     ("POST", "/v1/images/generations", images),
     ("POST", "/v1/route", route),
-    ("GET", "/v1/models", _models),
+    ("GET", "/v1/models", list_models),
 )
 
 
 def make_routes(graph: Compiled, limits: Limits | None = None) -> list[Route]:
-    """Make them for a compiled graph; without `limits` those of the environment are read.
+    """Return the routes for a compiled graph; without `limits` those of the environment are read.
 
     Raises:
         ConfigurationError: a limit in the environment is not allowed.
     """
-    api, guard = Api(graph, DecisionMemory()), [Middleware(Guard, gate=Gate(limits or Limits.read()))]
+    limits = limits or Limits.read()
+    api = Api(graph, DecisionMemory())
+    middleware = [Middleware(AuthMiddleware, key=limits.key, concurrency=ConcurrencyLimit(limits))]
 
-    def made(path: str, handler: Handler, *methods: str) -> Route:
-        endpoint = _answering(api, handler)
-        return Route(path, endpoint, methods=methods, name=handler.__name__.strip("_"), middleware=guard)
+    def build(path: str, handler: Handler, *methods: str) -> Route:
+        endpoint = _endpoint(api, handler)
+        return Route(path, endpoint, methods=methods, name=handler.__name__.strip("_"), middleware=middleware)
 
     return [
-        *(made(path, handler, method) for method, path, handler in SERVED),
-        made("/v1/models/{name:path}", _model, "GET"),
-        made("/v1/{rest:path}", _nothing, "GET", "POST", "PUT", "PATCH", "DELETE"),
+        *(build(path, handler, method) for method, path, handler in SERVED),
+        build("/v1/models/{name:path}", get_model, "GET"),
+        build("/v1/{rest:path}", _not_found, *_ANY_METHOD),
     ]
 
 
-def _answering(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Answer failures here: another server's own handlers would give them another shape."""
+def _endpoint(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that answers failures itself: another server's handlers would give them another form."""
 
     async def answer(request: Request) -> Response:
         response = await _answered(api, handler, request)
@@ -91,7 +78,37 @@ async def _answered(api: Api, handler: Handler, request: Request) -> Response:
         return await handler(api, request)
     except ClientDisconnect:
         return Response(status_code=499)  # the client does not read it
-    except Exception as error:  # noqa: BLE001 (told to the client, and to the log where it is ours)
+    except Exception as error:  # noqa: BLE001 (reported to the client, and logged if it is the server's)
         failure = as_api_error(error)
         request.state.failed = failure.code
         return failure.response()
+
+
+def root_routes() -> list[Route]:
+    """Return `GET /`, and a last route for every other path: what is served, for a client with a wrong base URL."""
+    return [Route("/", _index, methods=["GET"]), Route("/{rest:path}", _no_such_path, methods=_ANY_METHOD)]
+
+
+async def _index(request: Request) -> Response:
+    return ModelJSONResponse(
+        {
+            "name": "omni-router",
+            "version": __version__,
+            "base_url": _base_url(request),
+            "paths": [*(f"{method} {path}" for method, path, _ in SERVED), *OWN_PATHS],
+            "help": "Give base_url to any client of OpenAI's API, with the model omni. See omni-router serve --help.",
+        }
+    )
+
+
+async def _no_such_path(request: Request) -> Response:
+    return ApiError(
+        f"{request.method} {request.url.path} is not served here: use base_url {_base_url(request)} "
+        "(GET / lists the paths).",
+        status=404,
+        code="unknown_url",
+    ).response()
+
+
+def _base_url(request: Request) -> str:
+    return f"{request.base_url}v1"

@@ -1,29 +1,23 @@
-"""A run of the graph for a request: what it is given, and what it tells while it goes on."""
+"""A run of the graph for a request, which ends when its client disconnects."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage
+from langchain_core.messages import AnyMessage
 from starlette.requests import ClientDisconnect, Request
 
 from omni_router.config.settings import Settings
+from omni_router.events import DecisionMade, Finished, RunEvent, Token, astream
 from omni_router.server.graph_access import Compiled, config_for, identity_of, settings_with
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.tasks import TASKS
 
-# Nodes whose messages are the answer as it comes; the message beside a file says where that lies on the server.
+# Nodes whose messages are the answer as it comes; the message beside a file names its path, which is not for clients.
 _SPEAKING = frozenset(task.node for task in TASKS.values() if task.output is None)
-
-
-class Event(NamedTuple):
-    """What a run tells: its decision (again after a fallback), a piece of the answer, its output at the end."""
-
-    kind: Literal["decision", "piece", "end", "failed", "gone"]
-    value: Any = None
 
 
 @dataclass(frozen=True)
@@ -34,92 +28,78 @@ class Api:
     memory: DecisionMemory
     started: int = field(default_factory=lambda: int(time.time()))  # seconds since 1970
 
-    def settings(self, **knobs: Any) -> Settings:
-        """Make the settings of a run: what the request names, on top of what the graph was built with."""
-        return Settings(**{**settings_with(self.graph).model_dump(), **knobs})
+    def settings(self, **overrides: Any) -> Settings:
+        """Return the settings of a run: those of the request on top of those of the graph."""
+        return Settings(**{**settings_with(self.graph).model_dump(), **overrides})
 
-    async def follow(
-        self, request: Request, messages: Sequence[AnyMessage], settings: Settings, *, pieces: bool = False
-    ) -> AsyncIterator[Event]:
-        """Run the graph as the user who asks, and tell what happens."""
-        result: dict[str, Any] = {}
-        modes: Any = ["custom", "values", *(["messages"] if pieces else [])]
+    async def events(
+        self, request: Request, messages: Sequence[AnyMessage], settings: Settings, *, tokens: bool = False
+    ) -> AsyncGenerator[RunEvent, None]:
+        """Run the graph as the user of the request, and yield decisions, tokens of the answer, and the end."""
         config = config_for(identity_of(request.scope.get("user")))
-        stream: AsyncIterator[Any] = self.graph.astream(
-            {"messages": list(messages)}, config, context=settings, stream_mode=modes
-        )
-        async for mode, part in stream:
-            if mode == "values":
-                result = part
-            elif mode == "custom" and part.get("event") == "decision":
-                yield Event("decision", part["decision"])
-            elif mode == "messages" and _speaks(*part):
-                yield Event("piece", part[0])
-        yield Event("end", result)
+        run = astream(self.graph, {"messages": list(messages)}, config, context=settings, tokens=tokens)
+        async with aclosing(run) as events:
+            async for event in events:
+                if isinstance(event, DecisionMade | Finished) or (isinstance(event, Token) and event.node in _SPEAKING):
+                    yield event
 
     async def result(self, request: Request, messages: Sequence[AnyMessage], settings: Settings) -> dict[str, Any]:
-        """Run the graph, and give its output.
+        """Run the graph, and return its final state.
 
         Raises:
-            ClientDisconnect: the client hung up, and the run was cancelled.
+            ClientDisconnect: the client disconnected, and the run was cancelled.
         """
-        feed = Feed(request, self.follow(request, messages, settings))
+        run = RunStream(request, self.events(request, messages, settings))
         try:
-            while (event := await feed.next()) is None or event.kind != "end":
+            while not isinstance(event := await run.next(), Finished):
                 pass
-            return dict(event.value)
+            return event.state
         finally:
-            await feed.close()
+            await run.close()
 
 
-class Feed:
-    """The events of a run, which is a task of its own and is cancelled when the client hangs up."""
+class RunStream:
+    """The events of a run that is a task of its own, and is cancelled when the client disconnects."""
 
-    def __init__(self, request: Request, events: AsyncIterator[Event]) -> None:
+    def __init__(self, request: Request, events: AsyncGenerator[RunEvent, None]) -> None:
         self.request = request
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._queue: asyncio.Queue[RunEvent | Exception] = asyncio.Queue()
         self._run = asyncio.create_task(self._fill(events))
-        self._watch = asyncio.create_task(self._hang_up(request))
+        self._watch = asyncio.create_task(self._cancel_on_disconnect(request))
 
-    async def next(self, seconds: float | None = None) -> Event | None:
-        """Wait for the next event; None when there is none within that time.
+    async def next(self, seconds: float | None = None) -> RunEvent | None:
+        """Wait for the next event; return None when there is none within that time.
 
         Raises:
-            ClientDisconnect: the client hung up.
-            Exception: the run did.
+            ClientDisconnect: the client disconnected.
+            Exception: the run failed.
         """
         try:
-            event = await asyncio.wait_for(self._events.get(), seconds)
+            event = await asyncio.wait_for(self._queue.get(), seconds)
         except asyncio.TimeoutError:
             return None
-        if event.kind == "gone":
-            raise ClientDisconnect
-        if event.kind == "failed":
-            raise event.value
+        if isinstance(event, Exception):
+            raise event
         return event
 
     async def close(self) -> None:
-        """End the run, if it goes on."""
+        """Cancel the run if it has not ended."""
         for task in (self._run, self._watch):
             task.cancel()
         await asyncio.gather(self._run, self._watch, return_exceptions=True)
 
-    async def _fill(self, events: Any) -> None:
+    async def _fill(self, events: AsyncGenerator[RunEvent, None]) -> None:
         try:
             async with aclosing(events):
                 async for event in events:
-                    self._events.put_nowait(event)
+                    self._queue.put_nowait(event)
         except asyncio.CancelledError:
-            self._events.put_nowait(Event("gone"))
+            self._queue.put_nowait(ClientDisconnect())
             raise
-        except Exception as error:  # noqa: BLE001 (raised to whoever waits for the next event)
-            self._events.put_nowait(Event("failed", error))
+        except Exception as error:  # noqa: BLE001 (raised by `next`)
+            self._queue.put_nowait(error)
 
-    async def _hang_up(self, request: Request) -> None:
+    async def _cancel_on_disconnect(self, request: Request) -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
         self._run.cancel()
-
-
-def _speaks(message: Any, origin: dict[str, Any]) -> bool:
-    return isinstance(message, AIMessage) and origin.get("langgraph_node") in _SPEAKING

@@ -1,4 +1,4 @@
-"""A chat completion in pieces: server-sent events, begun when the decision is made and there is something to say."""
+"""A chat completion as server-sent events, which begin when the decision is made and there is something to send."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -9,7 +9,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from omni_router.events import DecisionMade, Finished, RunEvent, Token
 from omni_router.messages import newest_user_text
+from omni_router.server.bodies import to_json
 from omni_router.server.openai.answers import (
     answer_of,
     finish_reason,
@@ -20,73 +22,72 @@ from omni_router.server.openai.answers import (
     tool_calls,
     usage_of,
 )
+from omni_router.server.openai.bodies import ignored, note_ignored
 from omni_router.server.openai.errors import as_api_error
-from omni_router.server.openai.ignored import ignored, note_ignored
 from omni_router.server.openai.memory import DecisionMemory
-from omni_router.server.openai.run import Event, Feed
-from omni_router.server.openai.to_json import to_json
+from omni_router.server.openai.run import RunStream
 
-QUIET = 15.0  # seconds without a byte: proxies hang up after 30 to 60, and a picture often takes a minute
-PIECE = 16_384  # characters of a picture at once: some clients read events line by line into 64 KB
+KEEP_ALIVE = 15.0  # seconds without a byte: proxies hang up after 30 to 60, and an image often takes a minute
+MAX_DELTA = 16_384  # characters of an image at once: some clients read events line by line into 64 KB
 
-_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # the second keeps nginx from collecting them
+_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # the second stops nginx from buffering
 _WAITING = b": waiting\n\n"  # a comment, which clients skip
 
 
 class EventStream(StreamingResponse):
-    """Sends frames as they come; the feed itself notices a client that hangs up, and ends them."""
+    """A response that sends frames as they come; the run itself notices a client that disconnects, and ends them."""
 
-    def __init__(self, frames: AsyncIterator[bytes], feed: Feed, headers: Mapping[str, str]) -> None:
+    def __init__(self, frames: AsyncIterator[bytes], run: RunStream, headers: Mapping[str, str]) -> None:
         super().__init__(frames, headers={**headers, **_HEADERS}, media_type="text/event-stream")
-        self._feed = feed
+        self._run = run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's)
-        """Send until the run ends, whoever ends it."""
+        """Send until the run ends or is cancelled."""
         try:
             await self.stream_response(send)
-        except OSError:  # of servers that tell so that nobody reads any more
+        except OSError:  # some servers raise it when the client has disconnected
             pass
         finally:
-            await self._feed.close()
+            await self._run.close()
 
 
-async def stream(feed: Feed, memory: DecisionMemory, *, usage: bool) -> EventStream:
-    """Wait until a run has something to say, so that a failure before that still gets a status, and stream it.
+async def stream(run: RunStream, memory: DecisionMemory, *, usage: bool) -> EventStream:
+    """Wait until a run has something to send, so that an earlier failure still has a status, and stream it.
 
     Raises:
         ApiError: the run ended in an error before anything was sent.
     """
-    decision: Mapping[str, Any] | None = None
-    event = await feed.next()  # without a limit: until it is decided, there are no headers to send
-    while event is not None and event.kind == "decision":
-        decision = event.value  # perhaps not the last: a fallback may follow
-        event = await feed.next(QUIET)
-    result = event.value if event and event.kind == "end" else {"decision": decision}
-    if event and event.kind == "end":
+    result: dict[str, Any] = {"decision": None}
+    event = await run.next()  # without a limit: there are no headers to send before a decision
+    while isinstance(event, DecisionMade):
+        result = {"decision": event.decision}  # perhaps not the last: a fallback may follow
+        event = await run.next(KEEP_ALIVE)
+    if isinstance(event, Finished):
+        result = event.state
         answer_of(result)
-    writer = _Writer(feed.request, result, memory, usage=usage)
-    return EventStream(_frames(feed, writer, event), feed, headers_of(result))
+    writer = _Writer(run.request, result, memory, usage=usage)
+    return EventStream(_frames(run, writer, event), run, headers_of(result))
 
 
-async def _frames(feed: Feed, writer: "_Writer", event: Event | None) -> AsyncIterator[bytes]:
+async def _frames(run: RunStream, writer: "_Writer", event: RunEvent | None) -> AsyncIterator[bytes]:
     yield writer.first()
     try:
-        while event is None or event.kind != "end":
-            if event is None:
-                yield _WAITING
-            elif event.kind == "piece":
-                yield writer.piece(event.value)
+        while not isinstance(event, Finished):
+            if isinstance(event, Token):
+                yield writer.delta(event.message)
+            elif isinstance(event, DecisionMade):
+                writer.change_model(event.decision["model"])
             else:
-                writer.decided(event.value)
-            event = await feed.next(QUIET)
-        for frame in await asyncio.to_thread(writer.last, event.value):  # a picture is read from disk
+                yield _WAITING
+            event = await run.next(KEEP_ALIVE)
+        for frame in await asyncio.to_thread(writer.last, event.state):  # an image is read from disk
             yield frame
     except ClientDisconnect:
-        feed.request.state.failed = "the client hung up"
-    except Exception as error:  # noqa: BLE001 (told to the client, and to the log where it is ours)
+        run.request.state.failed = "the client hung up"
+    except Exception as error:  # noqa: BLE001 (reported to the client, and logged if it is the server's)
         failure = as_api_error(error)
-        feed.request.state.failed = failure.code
-        yield _event(failure.body)
+        run.request.state.failed = failure.code
+        yield _sse(failure.body)
 
 
 class _Writer:
@@ -96,30 +97,29 @@ class _Writer:
         self._request = request
         self._head = head_of(result, "chat.completion.chunk")
         self._omni = omni_of({"decision": result.get("decision")})
-        self._memory, self._usage, self._said = memory, usage, False
+        self._memory, self._usage, self._has_content = memory, usage, False
 
     def first(self) -> bytes:
         return self._frame({"role": "assistant", "content": ""}, omni=self._omni)
 
-    def decided(self, decision: Mapping[str, Any]) -> None:
-        """Go on under another decision: the model before has failed without a word."""
-        self._head["model"] = decision["model"]
+    def change_model(self, model: str | None) -> None:
+        """Name another model from now on: the one before failed without a token."""
+        self._head["model"] = model
 
-    def piece(self, message: AIMessage) -> bytes:
+    def delta(self, message: AIMessage) -> bytes:
+        """Return the frame of a token, or nothing if the token has neither text nor tool calls."""
         delta: dict[str, Any] = {}
         if text := str(message.text):
             delta["content"] = text
-        if isinstance(message, AIMessageChunk):
-            calls = [_call_delta(call) for call in message.tool_call_chunks]
-        else:
-            calls = [{"index": place, **call} for place, call in enumerate(tool_calls(message))]
-        if calls:
+        if calls := list(_call_deltas(message)):
             delta["tool_calls"] = calls
-        self._said |= bool(delta)
-        return self._frame(delta) if delta else b""
+        if not delta:
+            return b""
+        self._has_content = True
+        return self._frame(delta)
 
     def last(self, result: Mapping[str, Any]) -> list[bytes]:
-        """Write what is still to be said, why the answer ends, and how it went.
+        """Return the frames of what has not been sent yet, of the finish reason, and of the usage.
 
         Raises:
             ApiError: the run ended in an error.
@@ -127,30 +127,45 @@ class _Writer:
         answer = answer_of(result)
         text = text_of(result, answer)
         self._memory.remember(answer, text, newest_user_text(result["messages"]))
-        rest = [] if self._said else [self._frame({"content": part}) for part in _parts(text)]
+        frames: list[bytes] = []
+        if not self._has_content:
+            frames = [self._frame({"content": part}) for part in _parts(text)]
         note_ignored(self._request, answer.response_metadata.get("ignored", []))  # too late for the header
-        ends = self._frame({}, finish_reason(answer), omni_of(result, ignored(self._request)))
-        counted = [_event({**self._head, "choices": [], "usage": usage_of(answer)})] if self._usage else []
-        return [*rest, ends, *counted, b"data: [DONE]\n\n"]
+        frames.append(self._frame({}, finish_reason(answer), omni_of(result, ignored(self._request))))
+        if self._usage:
+            frames.append(_sse({**self._head, "choices": [], "usage": usage_of(answer)}))
+        return [*frames, b"data: [DONE]\n\n"]
 
     def _frame(
         self, delta: Mapping[str, Any], reason: str | None = None, omni: Mapping[str, Any] | None = None
     ) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-        null_usage = {"usage": None} if self._usage else {}  # as OpenAI does in every piece but the last
-        return _event({**self._head, "choices": [choice], **null_usage, **({"omni": omni} if omni else {})})
+        chunk = {**self._head, "choices": [choice]}
+        if self._usage:
+            chunk["usage"] = None  # as OpenAI does in every chunk but the last
+        if omni:
+            chunk["omni"] = omni
+        return _sse(chunk)
 
 
-def _call_delta(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = {"name": call["name"], "arguments": call["args"]}
-    named = {key: value for key, value in function.items() if value is not None}
-    begins = {"id": call["id"], "type": "function"} if call["id"] else {}
-    return {"index": call["index"] or 0, **begins, "function": named}
+def _call_deltas(message: AIMessage) -> Iterator[dict[str, Any]]:
+    if not isinstance(message, AIMessageChunk):
+        for index, call in enumerate(tool_calls(message)):
+            yield {"index": index, **call}
+        return
+    for chunk in message.tool_call_chunks:
+        function = {
+            key: value for key, value in (("name", chunk["name"]), ("arguments", chunk["args"])) if value is not None
+        }
+        delta: dict[str, Any] = {"index": chunk["index"] or 0}
+        if chunk["id"]:
+            delta |= {"id": chunk["id"], "type": "function"}
+        yield {**delta, "function": function}
 
 
 def _parts(text: str) -> Iterator[str]:
-    return (text[at : at + PIECE] for at in range(0, len(text), PIECE))
+    return (text[start : start + MAX_DELTA] for start in range(0, len(text), MAX_DELTA))
 
 
-def _event(data: Mapping[str, Any]) -> bytes:
+def _sse(data: Mapping[str, Any]) -> bytes:
     return b"data: " + to_json(data) + b"\n\n"

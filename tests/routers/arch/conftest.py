@@ -6,7 +6,7 @@ from tests.support.tiny_checkpoint import build_tiny_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
+def _single_threaded() -> None:
     import torch
 
     torch.set_num_threads(1)  # two layers wait for their threads, for seconds when the machine is busy

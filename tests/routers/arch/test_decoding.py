@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.shape import random_model
 from omni_router.routers import Turn
-from omni_router.routers.arch.checkpoint import load_checkpoint
-from omni_router.routers.arch.decoding import Reader, Shelf, cache_argument
+from omni_router.routers.arch.checkpoint import Checkpoint, load_checkpoint
+from omni_router.routers.arch.decoding import Decoder, PrefixCachePool, cache_argument
 from omni_router.routers.arch.reply_form import AFTER_MODEL, AFTER_ROUTE, OPENING
 from omni_router.routers.arch.router import ArchRouter
 from omni_router.tasks import OTHER
@@ -51,8 +51,13 @@ def small() -> Any:
 
 
 @pytest.fixture(scope="module")
-def tiny_router(tiny_checkpoint: Path) -> ArchRouter:
-    return ArchRouter(str(tiny_checkpoint))
+def checkpoint(tiny_checkpoint: Path) -> Checkpoint:
+    return load_checkpoint(str(tiny_checkpoint), device=None, dtype=None, token=None)
+
+
+@pytest.fixture(scope="module")
+def tiny_router(checkpoint: Checkpoint) -> ArchRouter:
+    return ArchRouter(checkpoint=checkpoint)
 
 
 class Counting:
@@ -61,6 +66,7 @@ class Counting:
     def __init__(self, model: Any) -> None:
         self.model, self.device, self.read = model, model.device, list[int]()
         self.forward = model.forward  # its signature is looked at
+        self.config = model.config
 
     def __call__(self, *, input_ids: Any, **more: Any) -> Any:
         self.read.append(input_ids.shape[1])
@@ -123,39 +129,39 @@ def random_options(chance: random.Random, size: int) -> list[list[int]]:
 
 def test_choices_are_those_of_generate_under_the_same_constraint(small: Any) -> None:
     chance = random.Random(4)
-    reader = Reader(small)
+    reader = Decoder(small)
     for _ in range(40):
         prompt = [chance.randrange(300) for _ in range(chance.randint(2, 30))]
         options = random_options(chance, 9)
         reader.start(prompt)
-        assert options[reader.choose(options).place] == generated(small, prompt, options)
+        assert options[reader.choose(options).option] == generated(small, prompt, options)
 
 
 @pytest.mark.skipif(gigabytes_available() < FULL_SHAPE_NEEDS, reason=f"{FULL_SHAPE_NEEDS} GB of memory are not free")
 def test_so_they_are_with_all_layers_of_arch_routers_shape() -> None:
     model, chance = random_model(), random.Random(6)
-    reader, compared = Reader(model), 0
+    reader, compared = Decoder(model), 0
     shared = [chance.randrange(151_936) for _ in range(40)]
-    for _ in range(12):
+    for _ in range(6):
         prompt = [*shared, *(chance.randrange(151_936) for _ in range(chance.randint(2, 12)))]
         options = random_options(chance, 9)
         reader.start(prompt)
         chosen = reader.choose(options)
         if chosen.probability < CLEAR * chosen.runner_up:
             continue
-        assert options[chosen.place] == generated(model, prompt, options)
+        assert options[chosen.option] == generated(model, prompt, options)
         compared += 1
-    assert compared > 3
+    assert compared > 1
 
 
 def test_two_choices_after_each_other_are_those_of_generate(small: Any) -> None:
     chance = random.Random(5)
     first, second = random_options(chance, 6), random_options(chance, 6)
-    reader = Reader(small)
+    reader = Decoder(small)
     reader.start(PROMPT)
-    one = first[reader.choose(first).place]
+    one = first[reader.choose(first).option]
     reader.append([30, 31])
-    other = second[reader.choose(second).place]
+    other = second[reader.choose(second).option]
     both = [[*a, 30, 31, *b] for a, b in itertools.product(first, second)]
     assert [*one, 30, 31, *other] == generated(small, PROMPT, both)
 
@@ -164,7 +170,7 @@ def test_probabilities_are_those_of_the_options_and_add_up(small: Any) -> None:
     import torch
 
     options = [[20, 40], [21, 41], [22, 42]]
-    reader = Reader(small)
+    reader = Decoder(small)
     reader.start(PROMPT)
     chosen = reader.choose(options)
     with torch.inference_mode():
@@ -175,7 +181,7 @@ def test_probabilities_are_those_of_the_options_and_add_up(small: Any) -> None:
 
 def test_a_single_option_costs_no_step(small: Any) -> None:
     model = Counting(small)
-    reader = Reader(model)
+    reader = Decoder(model)
     reader.start(PROMPT)
     assert reader.choose([[1, 2, 3]]) == (0, 1.0, 0.0)
     assert model.read == []
@@ -183,7 +189,7 @@ def test_a_single_option_costs_no_step(small: Any) -> None:
 
 def test_what_was_read_before_is_not_read_again(small: Any) -> None:
     model = Counting(small)
-    reader = Reader(model)
+    reader = Decoder(model)
     options = [[20, 40, 50], [21, 41, 50]]
     reader.start(PROMPT)
     reader.choose(options)
@@ -200,23 +206,23 @@ def test_what_was_read_before_is_not_read_again(small: Any) -> None:
 def test_the_cache_is_handed_over_under_the_name_that_the_model_takes(
     small: Any, kind: type[BeforeTheRenaming | AfterTheRenaming]
 ) -> None:
-    expected, reader = Reader(small), Reader(kind(small))
+    expected, reader = Decoder(small), Decoder(kind(small))
     for each in (expected, reader):
         each.start(PROMPT)
     options = [[20, 40, 50], [21, 41, 50], [20, 41, 50]]
     assert reader.choose(options) == expected.choose(options)
 
 
-def test_alternating_prompts_keep_a_reader_each_and_there_are_no_more_than_allowed(small: Any) -> None:
+def test_alternating_prompts_keep_a_decoder_each_and_there_are_no_more_than_allowed(small: Any) -> None:
     model = Counting(small)
-    shelf = Shelf(model, size=2)
+    pool = PrefixCachePool(model, size=2)
     prompts = [[n] * 10 for n in (60, 61, 62)]
     for prompt in (prompts[0], prompts[1], prompts[0], prompts[1]):
-        shelf.take(prompt).choose([[20], [21]])
+        pool.start(prompt).choose([[20], [21]])
     assert model.read == [10, 10, 1, 1]
-    shelf.take(prompts[2]).choose([[20], [21]])
-    assert len(shelf._readers) == 2
-    shelf.take(prompts[1]).choose([[20], [21]])
+    pool.start(prompts[2]).choose([[20], [21]])
+    assert len(pool) == 2
+    pool.start(prompts[1]).choose([[20], [21]])
     assert model.read == [10, 10, 1, 1, 10, 1], "the one used longest ago had to go"
 
 
@@ -224,9 +230,11 @@ UNSEEN = ["Hi", "Sort a list in Go", "A watercolour of a lighthouse", "Who is in
 
 
 @pytest.mark.parametrize("prompt", [*TINY_PAIRS, *UNSEEN])
-def test_the_route_is_that_of_generate_on_a_real_checkpoint(tiny_router: ArchRouter, prompt: str) -> None:
+def test_the_route_is_that_of_generate_on_a_real_checkpoint(
+    tiny_router: ArchRouter, checkpoint: Checkpoint, prompt: str
+) -> None:
     offered = [replace(route, candidates=(*route.candidates, "sandbox/another-2")) for route in TINY_ROUTES]
-    checkpoint, turns = tiny_router._loaded(), [Turn(role="user", content=prompt)]
+    turns = [Turn(role="user", content=prompt)]
 
     def encode(text: str) -> list[int]:
         return list(checkpoint.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -237,28 +245,18 @@ def test_the_route_is_that_of_generate_on_a_real_checkpoint(tiny_router: ArchRou
         for model in route.candidates
     }
     replies["other", None] = encode(OTHER + AFTER_ROUTE["json"]) + encode(f" null{AFTER_MODEL}")
-    tokens = [*tiny_router._encoded(checkpoint, turns, offered), *encode(OPENING["json"])]
+    tokens = [*tiny_router.prompt_tokens(turns, offered), *encode(OPENING["json"])]
     written = generated(checkpoint.model, tokens, list(replies.values()))
     found = json.loads(tiny_router.reply(turns, offered).text)
     assert replies[found["route"], found["model"]] == written
 
 
-def test_the_router_reads_its_routes_once(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from omni_router.routers.arch import router as arch
-
-    counting: list[Counting] = []
-
-    def counted(*args: Any, **options: Any) -> Any:
-        checkpoint = load_checkpoint(*args, **options)
-        counting.append(Counting(checkpoint.model))
-        counting[0].config = checkpoint.model.config  # type: ignore[attr-defined]
-        return type(checkpoint)(checkpoint.tokenizer, counting[0])
-
-    monkeypatch.setattr(arch, "load_checkpoint", counted)
-    router = ArchRouter(str(tiny_checkpoint))
+def test_the_router_reads_its_routes_once(checkpoint: Checkpoint) -> None:
+    counting = Counting(checkpoint.model)
+    router = ArchRouter(checkpoint=Checkpoint(checkpoint.tokenizer, counting))
     for prompt in TINY_PAIRS:
         router.reply([Turn(role="user", content=prompt)], TINY_ROUTES)
-    first, *others = counting[0].read
+    first, *others = counting.read
     assert first > 200
     assert max(others) < first / 3
-    assert len(counting[0].read) < 3 * len(TINY_PAIRS), "a step or two a reply, for forty tokens of it"
+    assert len(counting.read) < 3 * len(TINY_PAIRS), "a step or two a reply, for forty tokens of it"

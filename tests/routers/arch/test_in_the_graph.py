@@ -9,10 +9,10 @@ import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
-from omni_router.history.label_file import LessonFile
+from omni_router.history.label_file import FileLabelStore
+from omni_router.routers.semantic.checkpoint_source import packaged_model
 from omni_router.routers.semantic.encoder import SentenceEncoder
-from omni_router.routers.semantic.minilm import packaged_model
-from omni_router.routers.semantic.router import MANNER, SemanticRouter
+from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from tests.support.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint
 
 # What is offered for a prompt without a picture, with the candidates that the sandbox's catalog lists.
@@ -77,7 +77,7 @@ def test_the_cascade_asks_the_checkpoint_and_keeps_what_it_says(
         assert main(["--prompt", prompt, *flags]) == 0
         result = json.loads(capsys.readouterr().out)
         assert (result["route"], result["model"], result["source"]) == (route, model, "router")
-    small = SemanticRouter(SentenceEncoder(manner=MANNER))
-    lessons = LessonFile(policy.with_name(f".{policy.name}.lessons"), lambda: small.encoder).read() or ()
-    assert [lesson.route for lesson in lessons] == [route for route, _, _ in asked.values()]
-    assert [lesson.text for lesson in lessons] == [None] * len(asked)
+    student = SemanticRouter(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT))
+    labels = FileLabelStore(policy.with_name(f".{policy.name}.lessons"), lambda: student.encoder_name).read() or ()
+    assert [label.route for label in labels] == [route for route, _, _ in asked.values()]
+    assert [label.text for label in labels] == [None] * len(asked)

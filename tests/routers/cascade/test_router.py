@@ -1,7 +1,8 @@
-"""The cascade: the real embedded router, a large router that a test stands in for, and what the one learns of it."""
+"""The cascade: the real embedded router, a scripted teacher, and what the student learns from it."""
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,29 +15,31 @@ import torch
 from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
-from omni_router.history.label_file import LessonFile
-from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.history.label_file import FileLabelStore
+from omni_router.routers import BaseRouter, Reply, RouteOption, Turn
 from omni_router.routers.arch.router import ArchRouter
-from omni_router.routers.cascade import router as module
-from omni_router.routers.cascade.router import (
-    AT_LEAST,
-    CHARACTERS,
+from omni_router.routers.auto import AutoRouter
+from omni_router.routers.cascade.labels import (
     HALF_LIFE,
-    LOOK,
-    SIZE,
-    SURE,
+    MAX_LABELS,
+    LabelStore,
+    ReadOnlyLabelStore,
+    TeacherLabel,
+    weigh_by_age,
+)
+from omni_router.routers.cascade.router import (
+    MIN_NEW_LABELS,
+    MIN_TEACHER_CONFIDENCE,
+    RELOAD_SECONDS,
     TARGET,
+    TEXT_CHARACTERS,
     CascadeRouter,
-    ClosedBook,
-    LargeRouterAway,
-    Lesson,
-    LessonBook,
-    _by_route,
+    TeacherUnavailable,
 )
 from omni_router.routers.endpoint.fallback import FallbackRouter
+from omni_router.routers.semantic.concurrency import single_threaded
 from omni_router.routers.semantic.router import SemanticRouter
-from omni_router.routers.semantic.single_threaded import one_thread
-from omni_router.services.router import AutoRouter, choose_router
+from omni_router.services.router import choose_router
 
 ROUTES = [
     RouteOption("gardening", "plants; soil; pruning", candidates=("org/green",)),
@@ -49,14 +52,14 @@ CITIES = (
     *("Madrid", "Lisbon", "Athens", "Berlin", "Warsaw", "Zurich", "Geneva", "Munich", "Milan", "Turin", "Porto"),
     *("Bogota", "Denver", "Austin", "Nairobi", "Lagos", "Nice", "Tunis"),
 )
-# Nothing a description tells: that flights are for gardening is what only the large router says.
+# Nothing a description tells: that flights are for gardening is what only the teacher says.
 FLIGHTS = [f"cheapest flight to {city}" for city in CITIES]
 NOW = 1.8e9
 
 
 @dataclass
-class Large:
-    """The large router of a test: what it says of every request, and which it was asked."""
+class Teacher:
+    """The scripted teacher: its answer to every request, and the requests it got."""
 
     route: str = "gardening"
     confidence: float | None = 0.9
@@ -73,22 +76,22 @@ class Large:
 
 
 @dataclass
-class Book:
-    """Lessons in memory."""
+class Labels:
+    """Labels in memory."""
 
-    lessons: list[Lesson] = field(default_factory=list)
+    labels: list[TeacherLabel] = field(default_factory=list)
     reads: int = 0
     fails: Exception | None = None
     away: bool = False
 
-    def read(self) -> Sequence[Lesson] | None:
+    def read(self) -> Sequence[TeacherLabel] | None:
         self.reads += 1
         if self.fails:
             raise self.fails
-        return None if self.away else list(self.lessons)
+        return None if self.away else list(self.labels)
 
-    def add(self, lesson: Lesson) -> None:
-        self.lessons.append(lesson)
+    def add(self, label: TeacherLabel) -> None:
+        self.labels.append(label)
 
 
 class Clock:
@@ -99,24 +102,24 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():  # what is so small waits for its threads, for seconds when the machine is busy
+def _single_threaded() -> Iterator[None]:
+    with single_threaded():  # such small work waits for its threads, for seconds when the machine is busy
         yield
 
 
 @pytest.fixture
-def small(semantic: SemanticRouter) -> SemanticRouter:
+def student(semantic: SemanticRouter) -> SemanticRouter:
     return semantic
 
 
 @pytest.fixture
-def large() -> Large:
-    return Large()
+def teacher() -> Teacher:
+    return Teacher()
 
 
 @pytest.fixture
-def book() -> Book:
-    return Book()
+def store() -> Labels:
+    return Labels()
 
 
 @pytest.fixture
@@ -125,8 +128,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def cascade(small: SemanticRouter, large: Large, book: Book, clock: Clock) -> CascadeRouter:
-    return CascadeRouter(small, large, book, clock=clock)
+def cascade(student: SemanticRouter, teacher: Teacher, store: Labels, clock: Clock) -> CascadeRouter:
+    return CascadeRouter(student, teacher, store, clock=clock)
 
 
 def talk(*texts: str) -> list[Turn]:
@@ -138,213 +141,229 @@ def ask(cascade: CascadeRouter, text: str, routes: Sequence[RouteOption] = ROUTE
     return answer
 
 
-def vector(small: SemanticRouter, text: str) -> torch.Tensor:
-    return small.judge([(talk(text), ROUTES)])[0].vector
+def vector(student: SemanticRouter, text: str) -> torch.Tensor:
+    return student.judge([(talk(text), ROUTES)])[0].vector
 
 
 # ---- who decides
 
 
-def test_what_the_small_one_is_sure_of_it_decides_alone(
-    cascade: CascadeRouter, small: SemanticRouter, large: Large, book: Book
+def test_what_the_student_is_sure_of_it_decides_alone(
+    cascade: CascadeRouter, student: SemanticRouter, teacher: Teacher, store: Labels
 ) -> None:
     reply = cascade.reply(talk(SAID), ROUTES)
-    assert reply == replace(small.reply(talk(SAID), ROUTES), by="semantic")
+    assert reply == replace(student.reply(talk(SAID), ROUTES), by="semantic")
     assert json.loads(reply.text)["route"] == "weather"
     assert reply.confidence is not None
     assert reply.confidence >= TARGET
-    assert large.asked == []
-    assert book.lessons == []
+    assert teacher.asked == []
+    assert store.labels == []
 
 
-def test_what_it_is_not_sure_of_the_large_one_decides_in_its_own_words(
-    cascade: CascadeRouter, small: SemanticRouter, large: Large, book: Book, clock: Clock
+def test_what_it_is_not_sure_of_the_teacher_decides_in_its_own_words(
+    cascade: CascadeRouter, student: SemanticRouter, teacher: Teacher, store: Labels, clock: Clock
 ) -> None:
-    large.text = 'Well: {"route": "gardening", "model": null, "reason": "odd spacing" }\n'
+    teacher.text = 'Well: {"route": "gardening", "model": null, "reason": "odd spacing" }\n'
     reply = cascade.reply(talk(FLIGHTS[0]), ROUTES)
-    assert reply == Reply(large.text, 0.9, by="large")
-    assert large.asked == [FLIGHTS[0]]
-    [lesson] = book.lessons
-    assert (lesson.route, lesson.at, lesson.text) == ("gardening", clock.now, None)
-    torch.testing.assert_close(lesson.vector, vector(small, FLIGHTS[0]))
+    assert reply == Reply(teacher.text, 0.9, by="large")
+    assert teacher.asked == [FLIGHTS[0]]
+    [label] = store.labels
+    assert (label.route, label.at, label.text) == ("gardening", clock.now, None)
+    torch.testing.assert_close(label.vector, vector(student, FLIGHTS[0]))
 
 
 @pytest.mark.parametrize(("target", "asked"), [(0.0, 0), (1.0, 1)])
 def test_the_target_decides_who_is_asked(
-    target: float, asked: int, small: SemanticRouter, large: Large, book: Book
+    target: float, asked: int, student: SemanticRouter, teacher: Teacher, store: Labels
 ) -> None:
     for text in (SAID, FLIGHTS[0]):
-        large.asked.clear()
-        ask(CascadeRouter(small, large, book, target=target), text)
-        assert len(large.asked) == asked
+        teacher.asked.clear()
+        ask(CascadeRouter(student, teacher, store, target=target), text)
+        assert len(teacher.asked) == asked
 
 
 def test_what_was_taught_it_decides_alone(
-    cascade: CascadeRouter, small: SemanticRouter, large: Large, book: Book
+    cascade: CascadeRouter, student: SemanticRouter, teacher: Teacher, store: Labels
 ) -> None:
-    assert small.judge([(talk("cheapest flight to Geneva"), ROUTES)])[0].confidence < TARGET
+    assert student.judge([(talk("cheapest flight to Geneva"), ROUTES)])[0].confidence < TARGET
     for text in FLIGHTS:
         assert ask(cascade, text)["model"] in ("org/large", "org/green")
         cascade.settle()
-    assert AT_LEAST <= len(large.asked) <= len(FLIGHTS)
-    assert len(book.lessons) == len(large.asked)
+    assert MIN_NEW_LABELS <= len(teacher.asked) <= len(FLIGHTS)
+    assert len(store.labels) == len(teacher.asked)
     ask(cascade, FLIGHTS[0])
     cascade.settle()
-    large.asked.clear()
+    teacher.asked.clear()
     answer = ask(cascade, "the cheapest flight to Naples")
     assert (answer["route"], answer["model"]) == ("gardening", "org/green")
-    assert large.asked == []
+    assert teacher.asked == []
     assert ask(cascade, SAID)["route"] == "weather"  # which is as it was
 
 
-def test_fewer_lessons_than_a_refit_is_worth_wait(cascade: CascadeRouter, book: Book) -> None:
-    for n, text in enumerate(FLIGHTS[:AT_LEAST]):
+def test_fewer_labels_than_a_refit_is_worth_wait(cascade: CascadeRouter, store: Labels) -> None:
+    for n, text in enumerate(FLIGHTS[:MIN_NEW_LABELS]):
         ask(cascade, text)
         cascade.settle()
-        assert (len(book.lessons), book.reads) == (n + 1, 1)
+        assert (len(store.labels), store.reads) == (n + 1, 1)
     ask(cascade, "cheapest flight to Seville")
     cascade.settle()
-    assert book.reads == 2
+    assert store.reads == 2
 
 
-# ---- a large router that does not answer, or nothing useful
+# ---- a teacher that does not answer, or nothing useful
 
 
-def test_when_the_large_one_fails_the_small_one_decides_and_it_is_told(
-    cascade: CascadeRouter, small: SemanticRouter, large: Large, book: Book, caplog: pytest.LogCaptureFixture
+def test_when_the_teacher_fails_the_student_decides_and_it_is_told(
+    cascade: CascadeRouter,
+    student: SemanticRouter,
+    teacher: Teacher,
+    store: Labels,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    large.fails = RuntimeError("out of memory")
-    assert cascade.reply(talk(FLIGHTS[0]), ROUTES) == small.reply(talk(FLIGHTS[0]), ROUTES)
+    teacher.fails = RuntimeError("out of memory")
+    assert cascade.reply(talk(FLIGHTS[0]), ROUTES) == student.reply(talk(FLIGHTS[0]), ROUTES)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "semantic decides" in caplog.text
     assert "out of memory" in caplog.text
-    assert book.lessons == []
+    assert store.labels == []
 
 
 def test_when_it_is_known_to_be_away_nothing_is_told(
-    cascade: CascadeRouter, small: SemanticRouter, large: Large, book: Book, caplog: pytest.LogCaptureFixture
+    cascade: CascadeRouter,
+    student: SemanticRouter,
+    teacher: Teacher,
+    store: Labels,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    large.fails = LargeRouterAway()
-    assert cascade.reply(talk(FLIGHTS[0]), ROUTES) == small.reply(talk(FLIGHTS[0]), ROUTES)
-    assert large.asked
+    teacher.fails = TeacherUnavailable()
+    assert cascade.reply(talk(FLIGHTS[0]), ROUTES) == student.reply(talk(FLIGHTS[0]), ROUTES)
+    assert teacher.asked
     assert caplog.records == []
-    assert book.lessons == []
+    assert store.labels == []
 
 
-def test_when_it_cannot_be_loaded_that_is_raised(cascade: CascadeRouter, large: Large, book: Book) -> None:
-    large.fails = ConfigurationError("no such checkpoint")
+def test_when_it_cannot_be_loaded_that_is_raised(cascade: CascadeRouter, teacher: Teacher, store: Labels) -> None:
+    teacher.fails = ConfigurationError("no such checkpoint")
     with pytest.raises(ConfigurationError, match="no such checkpoint"):
         ask(cascade, FLIGHTS[0])
-    assert book.lessons == []
+    assert store.labels == []
 
 
 @pytest.mark.parametrize("text", ["", "I would say gardening", '{"route": null}', '{"route": "cooking"}', "{"])
 def test_a_reply_that_names_no_route_on_offer_teaches_nothing(
-    text: str, cascade: CascadeRouter, large: Large, book: Book
+    text: str, cascade: CascadeRouter, teacher: Teacher, store: Labels
 ) -> None:
-    large.text = text
+    teacher.text = text
     assert cascade.reply(talk(FLIGHTS[0]), ROUTES).text == text
-    assert book.lessons == []
+    assert store.labels == []
 
 
-@pytest.mark.parametrize(("confidence", "lessons"), [(None, 1), (0.0, 0), (SURE - 0.01, 0), (SURE, 1), (1.0, 1)])
-def test_what_the_large_one_doubts_itself_teaches_nothing(
-    confidence: float | None, lessons: int, cascade: CascadeRouter, large: Large, book: Book
+@pytest.mark.parametrize(
+    ("confidence", "labels"),
+    [(None, 1), (0.0, 0), (MIN_TEACHER_CONFIDENCE - 0.01, 0), (MIN_TEACHER_CONFIDENCE, 1), (1.0, 1)],
+)
+def test_what_the_teacher_doubts_itself_teaches_nothing(
+    confidence: float | None, labels: int, cascade: CascadeRouter, teacher: Teacher, store: Labels
 ) -> None:
-    large.confidence = confidence
+    teacher.confidence = confidence
     assert ask(cascade, FLIGHTS[0])["model"] == "org/large"
-    assert len(book.lessons) == lessons
+    assert len(store.labels) == labels
 
 
 @pytest.mark.parametrize(("said", "route"), [("other", "other"), ("OTHER", "other"), ("Gardening", "gardening")])
-def test_a_lesson_has_the_name_that_the_policy_gives(
-    said: str, route: str, cascade: CascadeRouter, large: Large, book: Book
+def test_a_label_has_the_name_that_the_policy_gives(
+    said: str, route: str, cascade: CascadeRouter, teacher: Teacher, store: Labels
 ) -> None:
-    large.route = said
+    teacher.route = said
     ask(cascade, FLIGHTS[0])
-    assert [lesson.route for lesson in book.lessons] == [route]
+    assert [label.route for label in store.labels] == [route]
 
 
-def test_lessons_of_other_are_learnt(small: SemanticRouter, large: Large, clock: Clock) -> None:
-    lessons = [Lesson("other", vector(small, text), NOW) for text in FLIGHTS]
-    lessons += [Lesson("weather", vector(small, f"will it rain in {city}"), NOW) for city in CITIES]
-    cascade = CascadeRouter(small, large, Book(lessons), clock=clock)
+def test_labels_of_other_are_learnt(student: SemanticRouter, teacher: Teacher, clock: Clock) -> None:
+    labels = [TeacherLabel("other", vector(student, text), NOW) for text in FLIGHTS]
+    labels += [TeacherLabel("weather", vector(student, f"will it rain in {city}"), NOW) for city in CITIES]
+    cascade = CascadeRouter(student, teacher, Labels(labels), clock=clock)
     answer = ask(cascade, "the cheapest flight to Naples")
     assert (answer["route"], answer["model"]) == ("other", None)
-    assert large.asked == []
+    assert teacher.asked == []
 
 
-# ---- what a lesson holds
+# ---- what a label holds
 
 
 @pytest.mark.parametrize(("keep", "text"), [(False, None), (True, FLIGHTS[0])])
 def test_what_was_asked_is_kept_only_where_that_is_wanted(
     keep: bool,  # noqa: FBT001 (by pytest alone)
     text: str | None,
-    small: SemanticRouter,
-    large: Large,
-    book: Book,
+    student: SemanticRouter,
+    teacher: Teacher,
+    store: Labels,
 ) -> None:
-    cascade = CascadeRouter(small, large, book, target=1.0, keep_text=keep)
+    cascade = CascadeRouter(student, teacher, store, target=1.0, keep_text=keep)
     said: list[Turn] = [
         Turn(role="user", content="hello"),
         Turn(role="assistant", content="hi"),
         Turn(role="user", content=FLIGHTS[0]),
     ]
     cascade.reply(said, ROUTES)
-    assert [lesson.text for lesson in book.lessons] == [text]
-    torch.testing.assert_close(book.lessons[0].vector, vector(small, f"hello\n{FLIGHTS[0]}"))
+    assert [label.text for label in store.labels] == [text]
+    torch.testing.assert_close(store.labels[0].vector, vector(student, f"hello\n{FLIGHTS[0]}"))
 
 
-def test_of_a_pasted_book_a_lesson_keeps_a_page(small: SemanticRouter, large: Large, book: Book) -> None:
-    CascadeRouter(small, large, book, target=1.0, keep_text=True).reply(talk("word " * 100_000), ROUTES)
-    assert [len(lesson.text or "") for lesson in book.lessons] == [CHARACTERS]
+def test_of_a_pasted_book_a_label_keeps_a_page(student: SemanticRouter, teacher: Teacher, store: Labels) -> None:
+    CascadeRouter(student, teacher, store, target=1.0, keep_text=True).reply(talk("word " * 100_000), ROUTES)
+    assert [len(label.text or "") for label in store.labels] == [TEXT_CHARACTERS]
 
 
-def test_a_lesson_counts_half_after_its_half_life_and_never_nothing() -> None:
+def test_a_label_counts_half_after_its_half_life_and_never_nothing() -> None:
     row = torch.ones(2)
     ages = {"fresh": 0.0, "half": HALF_LIFE, "quarter": 2 * HALF_LIFE, "ancient": NOW, "of the future": -1e6}
-    lessons = _by_route([Lesson(route, row, NOW - age) for route, age in ages.items()], NOW)
-    found = {route: float(weights) for route, weights in lessons.weights.items()}
+    labels = weigh_by_age([TeacherLabel(route, row, NOW - age) for route, age in ages.items()], NOW)
+    found = {route: float(weights) for route, weights in labels.weights.items()}
     assert found.pop("ancient") == pytest.approx(0.001, rel=0.1)
     assert found == {"fresh": 1.0, "half": 0.5, "quarter": 0.25, "of the future": 1.0}
-    assert _by_route([Lesson("a", row, NOW), Lesson("a", 2 * row, 0)], NOW).vectors["a"].tolist() == [[1, 1], [2, 2]]
+    assert weigh_by_age([TeacherLabel("a", row, NOW), TeacherLabel("a", 2 * row, 0)], NOW).vectors["a"].tolist() == [
+        [1, 1],
+        [2, 2],
+    ]
 
 
-def test_lessons_of_the_year_1970_break_nothing(
-    small: SemanticRouter, large: Large, caplog: pytest.LogCaptureFixture
+def test_labels_of_the_year_1970_break_nothing(
+    student: SemanticRouter, teacher: Teacher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lessons = [Lesson("gardening", vector(small, text), 0.0) for text in FLIGHTS]
-    ask(CascadeRouter(small, large, Book(lessons)), "the cheapest flight to Naples")
+    labels = [TeacherLabel("gardening", vector(student, text), 0.0) for text in FLIGHTS]
+    ask(CascadeRouter(student, teacher, Labels(labels)), "the cheapest flight to Naples")
     assert caplog.records == []
 
 
-def test_lessons_of_a_route_that_was_renamed_lie_unused(small: SemanticRouter, large: Large) -> None:
-    book = Book([Lesson("gardening", vector(small, text), NOW) for text in FLIGHTS])
+def test_labels_of_a_route_that_was_renamed_lie_unused(student: SemanticRouter, teacher: Teacher) -> None:
+    store = Labels([TeacherLabel("gardening", vector(student, text), NOW) for text in FLIGHTS])
     renamed = [replace(ROUTES[0], name="plants"), *ROUTES[1:]]
-    cascade = CascadeRouter(small, large, book, clock=Clock())
+    cascade = CascadeRouter(student, teacher, store, clock=Clock())
     assert ask(cascade, "the cheapest flight to Naples")["route"] == "gardening"
-    assert large.asked == []
-    large.route = "translation"
+    assert teacher.asked == []
+    teacher.route = "translation"
     assert ask(cascade, "the cheapest flight to Naples", renamed)["route"] == "translation"
-    assert len(large.asked) == 1
-    assert book.lessons[-1].route == "translation"
+    assert len(teacher.asked) == 1
+    assert store.labels[-1].route == "translation"
 
 
-# ---- lessons of others, and what goes wrong with them
+# ---- labels of others, and what goes wrong with them
 
 
-def test_two_cascades_on_one_file_learn_of_each_other(small: SemanticRouter, large: Large, tmp_path: Path) -> None:
-    clock, second = Clock(), Large()
+def test_two_cascades_on_one_file_learn_of_each_other(
+    student: SemanticRouter, teacher: Teacher, tmp_path: Path
+) -> None:
+    clock, second = Clock(), Teacher()
     one, two = (
-        CascadeRouter(small, each, LessonFile(tmp_path / ".lessons", lambda: small.encoder), clock=clock)
-        for each in (large, second)
+        CascadeRouter(student, each, FileLabelStore(tmp_path / ".lessons", lambda: student.encoder_name), clock=clock)
+        for each in (teacher, second)
     )
     ask(two, FLIGHTS[0])
     assert second.asked
     for text in FLIGHTS:
         ask(one, text)
-    for seconds, asked in ((LOOK - 1, 1), (1, 0)):
+    for seconds, asked in ((RELOAD_SECONDS - 1, 1), (1, 0)):
         clock.now += seconds
         ask(two, SAID)  # which only lets it look
         two.settle()
@@ -353,75 +372,83 @@ def test_two_cascades_on_one_file_learn_of_each_other(small: SemanticRouter, lar
         assert len(second.asked) == asked
 
 
-def test_the_first_request_of_a_process_knows_the_lessons_of_others(small: SemanticRouter, large: Large) -> None:
-    book = Book([Lesson("gardening", vector(small, text), NOW) for text in FLIGHTS])
+def test_the_first_request_of_a_process_knows_the_labels_of_others(student: SemanticRouter, teacher: Teacher) -> None:
+    store = Labels([TeacherLabel("gardening", vector(student, text), NOW) for text in FLIGHTS])
     assert (
-        ask(CascadeRouter(small, large, book, clock=Clock()), "the cheapest flight to Naples")["route"] == "gardening"
+        ask(CascadeRouter(student, teacher, store, clock=Clock()), "the cheapest flight to Naples")["route"]
+        == "gardening"
     )
-    assert large.asked == []
+    assert teacher.asked == []
 
 
-def test_a_refit_that_fails_is_told_and_the_lessons_before_stay_in_use(
-    small: SemanticRouter, large: Large, clock: Clock, caplog: pytest.LogCaptureFixture
+def test_a_refit_that_fails_is_told_and_the_labels_before_stay_in_use(
+    student: SemanticRouter, teacher: Teacher, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    book = Book([Lesson("gardening", vector(small, text), NOW) for text in FLIGHTS])
-    cascade = CascadeRouter(small, large, book, clock=clock)
+    store = Labels([TeacherLabel("gardening", vector(student, text), NOW) for text in FLIGHTS])
+    cascade = CascadeRouter(student, teacher, store, clock=clock)
     ask(cascade, FLIGHTS[0])
-    for broken in (Book(fails=RuntimeError("no idea")), Book([Lesson("gardening", torch.ones(3), NOW)])):
-        cascade._book = broken
-        clock.now += LOOK
+    for broken in (
+        Labels(fails=RuntimeError("no idea")),
+        Labels([TeacherLabel("gardening", torch.ones(3), NOW)]),
+    ):
+        cascade.store = broken
+        clock.now += RELOAD_SECONDS
         caplog.clear()
         for _ in range(3):
             assert ask(cascade, "the cheapest flight to Naples")["route"] == "gardening"
             cascade.settle()
         assert ["could not be learnt" in record.getMessage() for record in caplog.records] == [True]
         assert broken.reads <= 1
-    assert large.asked == []
+    assert teacher.asked == []
 
 
-def test_lessons_that_are_out_of_reach_for_a_while_stay_in_use(
-    small: SemanticRouter, large: Large, clock: Clock, caplog: pytest.LogCaptureFixture
+def test_labels_that_are_out_of_reach_for_a_while_stay_in_use(
+    student: SemanticRouter, teacher: Teacher, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    book = Book([Lesson("gardening", vector(small, text), NOW) for text in FLIGHTS])
-    cascade = CascadeRouter(small, large, book, clock=clock)
-    for book.away in (False, True, True):
+    store = Labels([TeacherLabel("gardening", vector(student, text), NOW) for text in FLIGHTS])
+    cascade = CascadeRouter(student, teacher, store, clock=clock)
+    for store.away in (False, True, True):
         ask(cascade, FLIGHTS[0])
         cascade.settle()
         assert ask(cascade, "the cheapest flight to Naples")["route"] == "gardening"
-        clock.now += LOOK
-    assert book.reads == 3
-    assert large.asked == []
+        clock.now += RELOAD_SECONDS
+    assert store.reads == 3
+    assert teacher.asked == []
     assert caplog.records == []
 
 
-def test_a_closed_book_is_read_and_nothing_is_written(small: SemanticRouter, large: Large, tmp_path: Path) -> None:
+def test_a_read_only_store_is_read_and_nothing_is_written(
+    student: SemanticRouter, teacher: Teacher, tmp_path: Path
+) -> None:
     path = tmp_path / ".lessons"
-    file = LessonFile(path, lambda: small.encoder)
-    cascade = CascadeRouter(small, large, ClosedBook(file))
-    for text in FLIGHTS[: AT_LEAST + 2]:
+    file = FileLabelStore(path, lambda: student.encoder_name)
+    cascade = CascadeRouter(student, teacher, ReadOnlyLabelStore(file))
+    for text in FLIGHTS[: MIN_NEW_LABELS + 2]:
         ask(cascade, text)
     cascade.settle()
     assert not path.exists()
-    file.add(Lesson("weather", vector(small, "x"), NOW))
+    file.add(TeacherLabel("weather", vector(student, "x"), NOW))
     before = path.read_bytes()
-    assert len(ClosedBook(file).read() or ()) == 1
-    ask(CascadeRouter(small, large, ClosedBook(file)), FLIGHTS[0])
+    assert len(ReadOnlyLabelStore(file).read() or ()) == 1
+    ask(CascadeRouter(student, teacher, ReadOnlyLabelStore(file)), FLIGHTS[0])
     assert path.read_bytes() == before
 
 
 # ---- many at once
 
 
-@pytest.mark.parametrize("make", [lambda _: Book(), lambda path: LessonFile(path, lambda: "e")], ids=["memory", "file"])
+@pytest.mark.parametrize(
+    "make", [lambda _: Labels(), lambda path: FileLabelStore(path, lambda: "e")], ids=["memory", "file"]
+)
 def test_many_threads_share_a_cascade(
-    make: Callable[[Path], LessonBook],
-    small: SemanticRouter,
-    large: Large,
+    make: Callable[[Path], LabelStore],
+    student: SemanticRouter,
+    teacher: Teacher,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    book = make(tmp_path / ".lessons")
-    cascade = CascadeRouter(small, large, book)
+    store = make(tmp_path / ".lessons")
+    cascade = CascadeRouter(student, teacher, store)
     texts = [text for n in range(8) for text in (*FLIGHTS[n : n + 10], SAID, *FLIGHTS[n : n + 10], *[SAID] * 9)]
 
     def work(part: Sequence[str]) -> list[str]:
@@ -432,35 +459,36 @@ def test_many_threads_share_a_cascade(
     cascade.settle()
     assert routes == ["weather" if text == SAID else "gardening" for text in texts]
     assert caplog.records == []
-    assert len(book.read() or ()) == len(large.asked)
-    assert large.asked
-    assert len(large.asked) < sum(text != SAID for text in texts)
+    assert len(store.read() or ()) == len(teacher.asked)
+    assert teacher.asked
+    assert len(teacher.asked) < sum(text != SAID for text in texts)
 
 
-def test_requests_go_on_during_a_refit(
-    small: SemanticRouter, large: Large, book: Book, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import threading
+class SlowStore(Labels):
+    """Labels whose second reading waits until a test lets it go on."""
 
-    cascade = CascadeRouter(small, large, book, clock=clock)
-    ask(cascade, FLIGHTS[0])
     entered, release = threading.Event(), threading.Event()
-    sort = module._by_route
 
-    def slow(*given: Any) -> Any:
-        entered.set()
-        assert release.wait(10)
-        return sort(*given)
+    def read(self) -> Sequence[TeacherLabel] | None:
+        labels = super().read()
+        if self.reads > 1:
+            self.entered.set()
+            assert self.release.wait(10)
+        return labels
 
-    monkeypatch.setattr(module, "_by_route", slow)
-    clock.now += LOOK
+
+def test_requests_go_on_during_a_refit(student: SemanticRouter, teacher: Teacher, clock: Clock) -> None:
+    store = SlowStore()
+    cascade = CascadeRouter(student, teacher, store, clock=clock)
+    ask(cascade, FLIGHTS[0])
+    clock.now += RELOAD_SECONDS
     for text in (FLIGHTS[1], SAID, FLIGHTS[2]):
         ask(cascade, text)
-        assert entered.wait(10)
-    assert len(large.asked) == 3
-    release.set()
+        assert store.entered.wait(10)
+    assert len(teacher.asked) == 3
+    store.release.set()
     cascade.settle()
-    assert cascade._state[0] >= 1
+    assert cascade.labels_in_use >= 1
 
 
 # ---- settings
@@ -472,7 +500,6 @@ def test_requests_go_on_during_a_refit(
         *(("OMNI_CASCADE_TARGET", wrong, "from 0 to 1") for wrong in ("sure", "-0.1", "1.01", "85", "nan")),
         *(("OMNI_CASCADE_SIZE", wrong, "at least 1") for wrong in ("many", "0", "-5", "1.5")),
         ("OMNI_CASCADE_TEXT", "perhaps", "true, yes"),
-        ("OMNI_ROUTER", "waterfall", "cascade"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_told_with_those_that_are(name: str, wrong: str, allowed: str) -> None:
@@ -483,7 +510,7 @@ def test_a_value_that_is_not_allowed_is_told_with_those_that_are(name: str, wron
 def test_the_settings_are_read_and_have_defaults() -> None:
     usual = Environment.read(variables={})
     assert (usual.cascade_target, usual.cascade_size, usual.cascade_path, usual.cascade_text) == (
-        *(TARGET, SIZE, None, False),
+        *(TARGET, MAX_LABELS, None, False),
     )
     given = {"TARGET": "1", "SIZE": "7", "PATH": "here", "TEXT": "yes"}
     read = Environment.read(variables={f"OMNI_CASCADE_{name}": value for name, value in given.items()})
@@ -496,14 +523,14 @@ def test_the_router_has_what_the_settings_say(tmp_path: Path) -> None:
     environment = Environment.read(router="cascade", route_config=tmp_path / "policy.json", variables=given)
     cascade = choose_router(environment)
     assert isinstance(cascade, CascadeRouter)
-    assert isinstance(cascade._large, ArchRouter)
-    assert (cascade._target, cascade._keep_text) == (0.7, True)
-    assert cascade._small is choose_router(replace(environment, router="semantic"))
+    assert isinstance(cascade.teacher, ArchRouter)
+    assert (cascade.target, cascade.keep_text) == (0.7, True)
+    assert cascade.student is choose_router(replace(environment, router="semantic"))
     with pytest.raises(ConfigurationError, match="enc"):
         ask(cascade, SAID)
     closed = choose_router(environment, learning=False)
     assert isinstance(closed, CascadeRouter)
-    assert isinstance(closed._book, ClosedBook)
+    assert isinstance(closed.store, ReadOnlyLabelStore)
 
 
 def test_another_encoder_is_another_second_router_of_the_endpoint() -> None:
@@ -516,28 +543,46 @@ def test_another_encoder_is_another_second_router_of_the_endpoint() -> None:
 
 
 @pytest.mark.parametrize("router", ["auto", "cascade"])
-def test_with_an_address_the_large_router_is_the_endpoint(router: str) -> None:
+def test_with_an_address_the_teacher_is_the_endpoint(router: str) -> None:
     chosen = choose_router(Environment.read(router=router, variables={"OMNI_ROUTER_URL": "http://router.test:8000"}))
     assert isinstance(chosen, CascadeRouter)
-    assert isinstance(chosen._large, FallbackRouter)
+    assert isinstance(chosen.teacher, FallbackRouter)
 
 
-def test_auto_is_the_cascade_where_the_checkpoint_loads_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    def chosen(device: str, error: Exception | None = None) -> object:
-        def load(_: ArchRouter) -> None:
-            if error:
-                raise error
+class Loading(Teacher, BaseRouter):
+    """A teacher whose checkpoint a test may withhold."""
 
-        monkeypatch.setattr(ArchRouter, "load", load)
-        monkeypatch.setattr("omni_router.services.router.pick_device", lambda: device)
-        auto = choose_router(Environment.read(variables={}))
-        assert isinstance(auto, AutoRouter)
-        return type(auto._choose()[0])
+    error: Exception | None = None
 
-    assert chosen("cuda") is CascadeRouter
-    assert chosen("mps") is CascadeRouter
-    assert chosen("cpu") is SemanticRouter
-    assert chosen("cuda", ConfigurationError("not there")) is SemanticRouter
+    def load(self) -> None:
+        if self.error:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("device", "error", "name"),
+    [
+        ("cuda", None, "cascade"),
+        ("mps", None, "cascade"),
+        ("cpu", None, "semantic"),
+        ("cuda", ConfigurationError("not there"), "semantic"),
+    ],
+)
+def test_auto_is_the_cascade_where_the_checkpoint_loads_on_an_accelerator(
+    device: str, error: Exception | None, name: str
+) -> None:
+    teacher, routers = Loading(), {"semantic": Teacher("weather"), "cascade": Teacher("gardening")}
+    teacher.error = error
+    auto = AutoRouter(teacher, routers["semantic"], routers["cascade"], device=lambda: device)
+    reply = auto.reply(talk(SAID), ROUTES)
+    assert auto.chosen is routers[name]
+    assert json.loads(reply.text)["route"] == routers[name].route
+
+
+def test_auto_is_the_router_of_an_environment_without_any() -> None:
+    router = choose_router(Environment.read(variables={}))
+    assert isinstance(router, AutoRouter)
+    assert router.chosen is None
 
 
 def test_help_tells_of_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -553,4 +598,4 @@ def test_help_tells_of_it(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in shown
     assert "--router cascade" in shown
     assert f"({TARGET:g})" in shown
-    assert f"({SIZE})" in shown
+    assert f"({MAX_LABELS})" in shown

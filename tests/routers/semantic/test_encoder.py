@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from omni_router.errors import ConfigurationError
+from omni_router.routers.semantic import checkpoint_source as minilm_module
 from omni_router.routers.semantic import encoder as encoder_module
-from omni_router.routers.semantic import minilm as minilm_module
+from omni_router.routers.semantic.checkpoint_source import packaged_model
+from omni_router.routers.semantic.concurrency import single_threaded
 from omni_router.routers.semantic.encoder import SentenceEncoder
-from omni_router.routers.semantic.minilm import packaged_model
-from omni_router.routers.semantic.pooling import POOLINGS
-from omni_router.routers.semantic.single_threaded import one_thread
+from omni_router.routers.semantic.sentence_checkpoint import POOLINGS
 from tests.support import sentence_checkpoints as made
 
 TEXTS = [
@@ -180,7 +180,7 @@ def test_no_text_is_longer_than_the_positions_of_the_model(
     edit(tmp_path / "st/sentence_bert_config.json", max_seq_length=1000)
     encoder = SentenceEncoder(tmp_path / "st")
     words = "draw " * 30 + "cat " * 900 + "sea " * 30
-    assert encoder._load().max_tokens == made.POSITIONS
+    assert encoder.load().max_tokens == made.POSITIONS
     around = 0 if make is made.phi else 1
     kept = "draw " * (24 - around) + "sea " * (16 - around)
     torch.testing.assert_close(encoder.encode([words]), encoder.encode([kept]), **LIKE)
@@ -192,45 +192,50 @@ def test_the_length_a_checkpoint_names_is_kept(copy: Path) -> None:
     torch.testing.assert_close(SentenceEncoder(copy).encode(["draw " * 50 + "cat " * 9 + "sea " * 4]), kept, **LIKE)
 
 
-# ---- manner
+# ---- the middle layer
 
 
-def test_manner_puts_the_middle_layer_beside_the_embedding(minilm: SentenceEncoder) -> None:
+def test_a_weight_puts_the_middle_layer_beside_the_embedding(minilm: SentenceEncoder) -> None:
     texts = ["write a poem about sorting", "write python code about sorting", ""]
-    vectors = SentenceEncoder(manner=0.36).encode(texts)
+    vectors = SentenceEncoder(middle_layer_weight=0.36).encode(texts)
     torch.testing.assert_close(vectors[:, :384], 0.8 * minilm.encode(texts), **LIKE)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
-    checkpoint = minilm._load()
+    checkpoint = minilm.load()
     with torch.inference_mode():
         inputs = checkpoint.tokenizer(texts[:1], return_tensors="pt")
         middle = checkpoint.model(**inputs, output_hidden_states=True).hidden_states[4].mean(1)
     torch.testing.assert_close(vectors[:1, 384:], 0.6 * torch.nn.functional.normalize(middle, dim=1), **LIKE)
 
 
-def test_manner_goes_with_a_dense_layer(tmp_path: Path) -> None:
+def test_a_middle_layer_goes_with_a_dense_layer(tmp_path: Path) -> None:
     made.build(tmp_path / "st", made.t5, "mean", lambda modules: modules.Dense(16, 8))
-    vectors = SentenceEncoder(tmp_path / "st", manner=0.5).encode(TEXTS)
+    vectors = SentenceEncoder(tmp_path / "st", middle_layer_weight=0.5).encode(TEXTS)
     assert vectors.shape == (len(TEXTS), 8 + 16)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(TEXTS)))
 
 
-@pytest.mark.parametrize("manner", [-0.1, 1.0, float("nan")])
-def test_a_manner_out_of_bounds_is_refused(manner: float) -> None:
-    with pytest.raises(ConfigurationError, match="0 <= manner < 1"):
-        SentenceEncoder(manner=manner)
+@pytest.mark.parametrize("weight", [-0.1, 1.0, float("nan")])
+def test_a_weight_out_of_bounds_is_refused(weight: float) -> None:
+    with pytest.raises(ConfigurationError, match=r"middle_layer_weight must be at least 0 and below 1, not"):
+        SentenceEncoder(middle_layer_weight=weight)
 
 
 # ---- names
 
 
-def test_a_name_tells_checkpoint_and_manner_and_loads_nothing(minilm: SentenceEncoder, copy: Path) -> None:
+def test_a_name_tells_checkpoint_and_weight_and_loads_nothing(minilm: SentenceEncoder, copy: Path) -> None:
     assert minilm.name.startswith(minilm_module.WEIGHTS_SHA256[:16])
-    names = {minilm.name, SentenceEncoder(manner=0.3).name, SentenceEncoder(copy).name, SentenceEncoder(copy).name}
+    names = {
+        minilm.name,
+        SentenceEncoder(middle_layer_weight=0.3).name,
+        SentenceEncoder(copy).name,
+        SentenceEncoder(copy).name,
+    }
     assert len(names) == 3
     edit(copy / "config_sentence_transformers.json", default_prompt_name="query")
     encoder = SentenceEncoder(copy)
     assert encoder.name not in names
-    assert encoder._loaded is None
+    assert not encoder.is_loaded
 
 
 # ---- what cannot be used
@@ -244,7 +249,7 @@ def test_a_name_tells_checkpoint_and_manner_and_loads_nothing(minilm: SentenceEn
         ("sentence_transformers.models.Pooling", "Transformer, Pooling, Pooling"),
     ],
 )
-def test_a_module_that_is_not_understood_is_named(kind: str, names: str, copy: Path) -> None:
+def test_a_module_that_is_not_supported_is_named(kind: str, names: str, copy: Path) -> None:
     modules = json.loads((copy / "modules.json").read_text())
     (copy / "modules.json").write_text(json.dumps([*modules, {**modules[1], "type": kind}]))
     with pytest.raises(ConfigurationError, match=f"{names}.*allowed: Transformer, Pooling, Dense, Normalize"):
@@ -259,7 +264,7 @@ def test_a_module_that_is_not_understood_is_named(kind: str, names: str, copy: P
         ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "fill-mask.*allowed: feature-extraction"),
     ],
 )
-def test_a_setting_that_is_not_understood_is_named(file: str, changes: Any, names: str, copy: Path) -> None:
+def test_a_setting_that_is_not_supported_is_named(file: str, changes: Any, names: str, copy: Path) -> None:
     edit(copy / "config_sentence_transformers.json", prompts={"query": "query: "})
     edit(copy / file, **changes)
     with pytest.raises(ConfigurationError, match=names):
@@ -275,7 +280,7 @@ def test_a_setting_that_is_not_understood_is_named(file: str, changes: Any, name
         ({"module_input_name": "token_embeddings"}, "2_Dense"),
     ],
 )
-def test_a_dense_layer_that_is_not_understood_is_named(changes: Any, names: str, copy: Path) -> None:
+def test_a_dense_layer_that_is_not_supported_is_named(changes: Any, names: str, copy: Path) -> None:
     modules = json.loads((copy / "modules.json").read_text())
     dense = {"path": "2_Dense", "type": "sentence_transformers.models.Dense"}
     (copy / "modules.json").write_text(json.dumps([*modules, dense]))
@@ -285,7 +290,7 @@ def test_a_dense_layer_that_is_not_understood_is_named(changes: Any, names: str,
         SentenceEncoder(copy).encode(["hello"])
 
 
-def test_an_encoder_decoder_that_is_not_understood_is_named(copy: Path) -> None:
+def test_an_encoder_decoder_that_is_not_supported_is_named(copy: Path) -> None:
     edit(copy / "config.json", model_type="bart", is_encoder_decoder=True)
     with pytest.raises(ConfigurationError, match=r"the encoder-decoder 'bart'.*allowed: t5"):
         SentenceEncoder(copy).encode(["hello"])
@@ -408,8 +413,8 @@ def test_a_revision_that_is_not_there_is_named(two_commits: dict[str, str], sour
 
 def test_torch_has_its_threads_back_after_the_outermost_block() -> None:
     usual = torch.get_num_threads()
-    with one_thread():
-        with one_thread():
+    with single_threaded():
+        with single_threaded():
             assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == usual

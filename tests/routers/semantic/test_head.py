@@ -10,19 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omni_router.routers import RouteOption
-from omni_router.routers.semantic import head
-from omni_router.routers.semantic import training_set as columns_module
-from omni_router.routers.semantic.head import Column, Head
-from omni_router.routers.semantic.single_threaded import one_thread
-from omni_router.routers.semantic.training_set import Lessons, _fair, columns_of
+from omni_router.routers.semantic import calibration, head
+from omni_router.routers.semantic import training_set as training_module
+from omni_router.routers.semantic.calibration import fit_in_domain
+from omni_router.routers.semantic.concurrency import single_threaded
+from omni_router.routers.semantic.head import Head
+from omni_router.routers.semantic.training_set import ClassData, TeacherLabels, fair_limit, training_set
 
 SIZE = 8  # dimensions
 COLUMNS = 4  # three routes and what no route serves
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():  # what is so small waits for its threads, for seconds when the machine is busy
+def _single_threaded() -> Iterator[None]:
+    with single_threaded():  # what is so small waits for its threads, for seconds when the machine is busy
         yield
 
 
@@ -37,7 +38,7 @@ def embed(texts: Sequence[str]) -> torch.Tensor:
     return torch.stack([near(text) for text in texts]) if texts else torch.empty(0, SIZE)
 
 
-def fit(columns: Sequence[Column]) -> Head:
+def fit(columns: Sequence[ClassData]) -> Head:
     return Head(columns, embed)
 
 
@@ -45,12 +46,12 @@ def texts(column: int, n: int, start: int = 0) -> list[str]:
     return [f"{column}x{start + i}" for i in range(n)]
 
 
-def taught(n: int = 12) -> list[Column]:
+def taught(n: int = 12) -> list[ClassData]:
     """Phrases, examples and lessons; no text shares a word with another, so that each head has the same words: none."""
     lessons = [embed(texts(column, 3, 700)) for column in range(COLUMNS)]
     weights = torch.tensor([1.0, 0.5, 0.25])
     return [
-        Column(texts(column, 4, 500) if column < COLUMNS - 1 else (), texts(column, n), lessons[column], weights)
+        ClassData(texts(column, 4, 500) if column < COLUMNS - 1 else (), texts(column, n), lessons[column], weights)
         for column in range(COLUMNS)
     ]
 
@@ -68,7 +69,7 @@ class Spied(Head):
 def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
     """A head of `taught`, with the predictions it made without a text, or without a route."""
     kept: dict[str, torch.Tensor] = {}
-    temperature, logistic = head._temperature, head._logistic
+    temperature, logistic = calibration.fit_temperature, fit_in_domain
 
     def spy_on_temperature(scores: torch.Tensor, owners: torch.Tensor, doubt: torch.Tensor) -> float:
         kept.update(left_out=scores, doubt=doubt)
@@ -78,8 +79,8 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
         kept.update(inside=inside, outside=outside)
         return logistic(inside, outside)
 
-    monkeypatch.setattr(head, "_temperature", spy_on_temperature)
-    monkeypatch.setattr(head, "_logistic", spy_on_logistic)
+    monkeypatch.setattr(head, "fit_temperature", spy_on_temperature)
+    monkeypatch.setattr(head, "fit_in_domain", spy_on_logistic)
     found = Spied(taught(), embed)
     monkeypatch.undo()
     found.left_out, found.doubt = kept["left_out"], kept["doubt"]
@@ -87,7 +88,7 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
     return found
 
 
-def without(column: int, number: int) -> list[Column]:
+def without(column: int, number: int) -> list[ClassData]:
     """What `taught` knows but for one request: an example, or one of the lessons, which come after the examples."""
     columns = taught()
     had = columns[column]
@@ -95,9 +96,9 @@ def without(column: int, number: int) -> list[Column]:
         columns[column] = had._replace(examples=[*had.examples[:number], *had.examples[number + 1 :]])
         return columns
     left = [i for i in range(3) if i != number - len(had.examples)]
-    assert had.lessons is not None
-    assert had.weights is not None
-    columns[column] = had._replace(lessons=had.lessons[left], weights=had.weights[left])
+    assert had.label_vectors is not None
+    assert had.label_weights is not None
+    columns[column] = had._replace(label_vectors=had.label_vectors[left], label_weights=had.label_weights[left])
     return columns
 
 
@@ -105,15 +106,17 @@ def requests() -> list[tuple[int, int, torch.Tensor]]:
     """The requests of `taught` in the order of the head: column, number, vector."""
     found = []
     for number, column in enumerate(taught()):
-        assert column.lessons is not None
-        found += [(number, i, vector) for i, vector in enumerate(torch.cat([embed(column.examples), column.lessons]))]
+        assert column.label_vectors is not None
+        found += [
+            (number, i, vector) for i, vector in enumerate(torch.cat([embed(column.examples), column.label_vectors]))
+        ]
     return found
 
 
 def narrow(fitted: Head, vector: torch.Tensor) -> torch.Tensor:
     """What the narrow regression says of a request without a known word, for each column."""
-    likeness = vector[None] @ fitted._vectors.T
-    return (fitted._kernel(likeness, torch.zeros_like(likeness), head.NARROW, head.WORDS_NARROW) @ fitted._narrow)[0]
+    likeness = vector[None] @ fitted.vectors.T
+    return fitted.narrow_scores(likeness, torch.zeros_like(likeness))[0]
 
 
 # ---- left out in closed form, and really
@@ -122,19 +125,19 @@ def narrow(fitted: Head, vector: torch.Tensor) -> torch.Tensor:
 def test_what_is_said_of_a_text_that_is_left_out_is_what_a_head_without_it_says(spied: Spied) -> None:
     for row, (column, number, vector) in enumerate(requests()):
         refitted = fit(without(column, number)).score(vector[None], ["?"])
-        torch.testing.assert_close(spied.left_out[row], refitted.columns[0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(spied.left_out[row], refitted.classes[0], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_it_is_so_for_a_column_of_few_texts(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[torch.Tensor] = []
-    monkeypatch.setattr(head, "_temperature", lambda scores, *_: kept.append(scores) or 0.1)  # type: ignore[func-returns-value]
-    columns = [Column((), texts(0, n)), Column((), texts(1, 6)), Column((), texts(2, 4))]
+    monkeypatch.setattr(head, "fit_temperature", lambda scores, *_: kept.append(scores) or 0.1)  # type: ignore[func-returns-value]
+    columns = [ClassData((), texts(0, n)), ClassData((), texts(1, 6)), ClassData((), texts(2, 4))]
     fit(columns)
     for row in range(n):
         fewer = [columns[0]._replace(examples=[*texts(0, row), *texts(0, n - row - 1, row + 1)]), *columns[1:]]
         refitted = fit(fewer).score(embed([f"0x{row}"]), ["?"])
-        torch.testing.assert_close(kept[0][row], refitted.columns[0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(kept[0][row], refitted.classes[0], atol=1e-4, rtol=1e-4)
 
 
 def test_how_familiar_a_text_that_is_left_out_is_to_the_rest_is_what_a_head_without_it_says(spied: Spied) -> None:
@@ -142,7 +145,7 @@ def test_how_familiar_a_text_that_is_left_out_is_to_the_rest_is_what_a_head_with
     assert len(spied.inside) == len(of_routes)
     for row, (column, number, vector) in enumerate(of_routes):
         refitted = fit(without(column, number)).score(vector[None], ["?"])
-        torch.testing.assert_close(spied.inside[row], refitted.familiar[0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(spied.inside[row], refitted.in_domain_score[0], atol=1e-4, rtol=1e-4)
 
 
 def test_how_familiar_a_route_that_is_left_out_is_to_the_least_like_one_is_what_a_head_without_it_says(
@@ -155,12 +158,12 @@ def test_how_familiar_a_route_that_is_left_out_is_to_the_least_like_one_is_what_
         for vector in (vector for owner, _, vector in requests() if owner == column):
             without_it = fit(columns)
             of_routes = narrow(without_it, vector)[:-1]
-            torch.testing.assert_close(without_it.score(vector[None], ["?"]).familiar[0], of_routes.max())
+            torch.testing.assert_close(without_it.score(vector[None], ["?"]).in_domain_score[0], of_routes.max())
             torch.testing.assert_close(next(found), of_routes.max(), atol=1e-4, rtol=1e-4)
     for column, number, vector in requests():
         if column == COLUMNS - 1:  # and of what no route serves, each text
             refitted = fit(without(column, number)).score(vector[None], ["?"])
-            torch.testing.assert_close(next(found), refitted.familiar[0], atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(next(found), refitted.in_domain_score[0], atol=1e-4, rtol=1e-4)
     assert next(found, None) is None
 
 
@@ -171,91 +174,91 @@ def test_it_tells_columns_apart_and_shares_are_probabilities() -> None:
     fitted = fit(taught())
     for column in range(COLUMNS):
         scores = fitted.score(embed(texts(column, 20, 900)), ["?"] * 20)
-        shares = fitted.shares(scores.columns)
+        shares = fitted.probabilities(scores.classes)
         torch.testing.assert_close(shares.sum(1), torch.ones(20))
         assert (shares.argmax(1) == column).float().mean() > 0.8
 
 
 def test_the_temperature_is_one_of_those_allowed_and_the_likeliest(spied: Spied) -> None:
-    assert spied._temperature in head.TEMPERATURES
+    assert spied.temperature in calibration.TEMPERATURES
     owners = torch.tensor([column for column, _, _ in requests()])
     doubt = spied.doubt
-    assert sorted(set(doubt.tolist())) == [0.0, pytest.approx(head.WRONG)]  # examples, and lessons
+    assert sorted(set(doubt.tolist())) == [0.0, pytest.approx(calibration.LABEL_ERROR_RATE)]  # examples, and lessons
     surprise = []
-    for temperature in head.TEMPERATURES:
+    for temperature in calibration.TEMPERATURES:
         share = (spied.left_out / temperature).softmax(1)[torch.arange(len(owners)), owners]
         surprise.append(-((1 - doubt) * share + doubt * (1 - share) / (spied.left_out.shape[1] - 1)).log().mean())
-    assert head.TEMPERATURES[int(torch.stack(surprise).argmin())] == spied._temperature
+    assert calibration.TEMPERATURES[int(torch.stack(surprise).argmin())] == spied.temperature
 
 
 def test_descriptions_alone_have_the_temperature_for_it() -> None:
-    alone = fit([Column(texts(0, 3)), Column(texts(1, 3)), Column((), texts(2, 40))])
-    assert alone._temperature == head.TEMPERATURE_ALONE
+    alone = fit([ClassData(texts(0, 3)), ClassData(texts(1, 3)), ClassData((), texts(2, 40))])
+    assert alone.temperature == calibration.DESCRIBED_TEMPERATURE
 
 
-@pytest.mark.parametrize("n", [1, 5, head.ENOUGH - 1])
+@pytest.mark.parametrize("n", [1, 5, calibration.MIN_EXAMPLES - 1])
 def test_a_few_requests_make_it_no_surer_than_descriptions_alone(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nonsense is told apart easily, and would make for the lowest temperature."""
-    monkeypatch.setattr(head, "_temperature", lambda *_: head.TEMPERATURES[0])
+    monkeypatch.setattr(head, "fit_temperature", lambda *_: calibration.TEMPERATURES[0])
     lessons = [embed(texts(column, n - n // 2 if column else n // 2, 700)) for column in range(2)]
-    columns = [Column(texts(column, 3), (), lessons[column]) for column in range(2)]
-    other = Column((), texts(2, 40))
-    assert fit([*columns, other])._temperature == head.TEMPERATURE_ALONE
+    columns = [ClassData(texts(column, 3), (), lessons[column]) for column in range(2)]
+    other = ClassData((), texts(2, 40))
+    assert fit([*columns, other]).temperature == calibration.DESCRIBED_TEMPERATURE
     more = [column._replace(examples=texts(i, 20)) for i, column in enumerate(columns)]
-    assert fit([*more, other])._temperature == head.TEMPERATURES[0]
+    assert fit([*more, other]).temperature == calibration.TEMPERATURES[0]
 
 
 def test_requests_for_few_of_the_routes_say_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head, "_temperature", lambda *_: head.TEMPERATURES[0])
-    columns = [Column(texts(column, 3)) for column in range(5)]
-    columns[1] = columns[1]._replace(lessons=embed(texts(1, 60, 700)))
-    other = Column((), texts(6, 40))
+    monkeypatch.setattr(head, "fit_temperature", lambda *_: calibration.TEMPERATURES[0])
+    columns = [ClassData(texts(column, 3)) for column in range(5)]
+    columns[1] = columns[1]._replace(label_vectors=embed(texts(1, 60, 700)))
+    other = ClassData((), texts(6, 40))
     for second in (columns[2], taught()[2]):
         fitted = fit([*columns[:2], second, *columns[3:], other])
-        assert (fitted._temperature, fitted._familiarity) == (head.TEMPERATURE_ALONE, head.PRIOR)
+        assert (fitted.temperature, fitted.in_domain_fit) == (calibration.DESCRIBED_TEMPERATURE, calibration.PRIOR)
     most = fit([columns[0], columns[1], *taught()[2:], columns[4], other])
-    assert most._temperature == head.TEMPERATURES[0]
-    assert most._familiarity != head.PRIOR
+    assert most.temperature == calibration.TEMPERATURES[0]
+    assert most.in_domain_fit != calibration.PRIOR
 
 
 def test_no_lessons_are_as_good_as_none_at_all() -> None:
-    columns = [Column(texts(0, 3), (), torch.empty(0, SIZE), torch.empty(0)), Column(texts(1, 3))]
-    other = Column((), texts(2, 40))
-    without_any = fit([columns[0]._replace(lessons=None, weights=None), columns[1], other])
+    columns = [ClassData(texts(0, 3), (), torch.empty(0, SIZE), torch.empty(0)), ClassData(texts(1, 3))]
+    other = ClassData((), texts(2, 40))
+    without_any = fit([columns[0]._replace(label_vectors=None, label_weights=None), columns[1], other])
     asked = embed(texts(0, 5, 900))
     torch.testing.assert_close(
-        fit([*columns, other]).score(asked, ["?"] * 5).columns, without_any.score(asked, ["?"] * 5).columns
+        fit([*columns, other]).score(asked, ["?"] * 5).classes, without_any.score(asked, ["?"] * 5).classes
     )
 
 
 def test_requests_of_routes_are_known_and_others_are_not() -> None:
     fitted = fit(taught(30))
-    inside = fitted.known(fitted.score(embed(texts(1, 20, 900)), ["?"] * 20).familiar)
-    outside = fitted.known(fitted.score(embed(texts(6, 20, 900)), ["?"] * 20).familiar)
+    inside = fitted.in_domain_probability(fitted.score(embed(texts(1, 20, 900)), ["?"] * 20).in_domain_score)
+    outside = fitted.in_domain_probability(fitted.score(embed(texts(6, 20, 900)), ["?"] * 20).in_domain_score)
     assert inside.mean() > 0.9
     assert outside.mean() < 0.5
 
 
 def test_known_is_the_prior_where_too_little_is_known() -> None:
-    few = fit([Column(texts(0, 2), texts(0, 5)), Column(texts(1, 2), texts(1, 5)), Column((), texts(2, 5))])
-    found = few.known(torch.tensor([0.0, 0.5, 1.0]))
-    torch.testing.assert_close(found, torch.full((3,), 1 - head.OTHERS))
+    few = fit([ClassData(texts(0, 2), texts(0, 5)), ClassData(texts(1, 2), texts(1, 5)), ClassData((), texts(2, 5))])
+    found = few.in_domain_probability(torch.tensor([0.0, 0.5, 1.0]))
+    torch.testing.assert_close(found, torch.full((3,), 1 - calibration.OUT_OF_SCOPE_SHARE))
 
 
 def test_known_is_the_prior_where_nothing_tells_them_apart() -> None:
     same = torch.rand(100, generator=torch.Generator().manual_seed(0))
     for inside, outside in ((same, same), (same / 2, same), (torch.ones(40), torch.ones(40))):
-        slope, offset = head._logistic(inside, outside)
+        slope, offset = fit_in_domain(inside, outside)
         assert slope == 0
-        assert 1 / (1 + math.exp(-offset)) == pytest.approx(1 - head.OTHERS)
+        assert 1 / (1 + math.exp(-offset)) == pytest.approx(1 - calibration.OUT_OF_SCOPE_SHARE)
 
 
 def test_a_column_without_texts_never_wins() -> None:
     columns = taught()
-    columns[1] = Column()
+    columns[1] = ClassData()
     fitted = fit(columns)
     asked = embed([text for column in range(SIZE) for text in texts(column, 20, 900)])
-    scores = fitted.score(asked, ["?"] * len(asked)).columns
+    scores = fitted.score(asked, ["?"] * len(asked)).classes
     assert scores.isfinite().all()
     assert not (scores.argmax(1) == 1).any()
 
@@ -268,18 +271,17 @@ def pull(weight: float | None) -> float:
     there = near("5x1")
     columns = taught()
     asked = torch.nn.functional.normalize(there + 0.2 * near("6x1"), dim=0)[None]
-    assert columns[0].lessons is not None
-    assert columns[0].weights is not None
+    assert columns[0].label_vectors is not None
+    assert columns[0].label_weights is not None
     if weight is None:
         more = columns[0]._replace(examples=[*columns[0].examples, "5x1"])
     else:
         more = columns[0]._replace(
-            lessons=torch.cat([columns[0].lessons, there[None]]),
-            weights=torch.cat([columns[0].weights, torch.tensor([weight])]),
+            label_vectors=torch.cat([columns[0].label_vectors, there[None]]),
+            label_weights=torch.cat([columns[0].label_weights, torch.tensor([weight])]),
         )
     fitted = fit([more, *columns[1:]])
-    kernel = fitted._kernel(asked @ fitted._vectors.T, torch.zeros(1, len(fitted.texts)), head.BROAD, head.WORDS_BROAD)
-    return float((kernel @ fitted._broad)[0, 0])
+    return float(fitted.broad_scores(asked @ fitted.vectors.T, torch.zeros(1, len(fitted.texts)))[0, 0])
 
 
 def test_a_lesson_pulls_less_the_less_it_weighs_and_always_less_than_an_example() -> None:
@@ -293,7 +295,7 @@ def test_a_lesson_pulls_less_the_less_it_weighs_and_always_less_than_an_example(
 
 @given(sizes=st.lists(st.integers(0, 60), min_size=1, max_size=12), room=st.integers(-20, 400))
 def test_a_fair_share_fills_the_room_and_leaves_the_small_ones_whole(sizes: list[int], room: int) -> None:
-    most = _fair(sizes, room)
+    most = fair_limit(sizes, room)
     kept = [min(size, most) for size in sizes]
     assert most >= 0
     assert sum(kept) <= max(room, 0)
@@ -307,9 +309,9 @@ def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_t
     def route(name: str, n: int) -> RouteOption:
         return RouteOption(name, "one; two", tuple(f"{name} {i}" for i in range(n)))
 
-    columns = columns_of([route("big", 6000), route("large", 4000), route("small", 50)], Lessons())
+    columns = training_set([route("big", 6000), route("large", 4000), route("small", 50)], TeacherLabels())
     total = sum(len(column.phrases) + len(column.examples) for column in columns)
-    assert columns_module.MOST - 2 <= total <= columns_module.MOST
+    assert training_module.MAX_TEXTS - 2 <= total <= training_module.MAX_TEXTS
     big, large, small, _ = (list(column.examples) for column in columns)
     assert small == [f"small {i}" for i in range(50)]
     assert len(big) == len(large)
@@ -321,13 +323,17 @@ def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_t
 def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(columns_module, "MOST", 60)
-    monkeypatch.setattr(columns_module, "NONSENSE", "x|y")
+    monkeypatch.setattr(training_module, "MAX_TEXTS", 60)
+    monkeypatch.setattr(training_module, "NONSENSE", "x|y")
     route = RouteOption("a", "", tuple(f"example {i}" for i in range(80)))
     for n, lessons, examples in ((20, 20, 37), (100, 28, 29)):
         vectors, weights = torch.arange(n).float()[:, None], torch.arange(n).float()
-        column = columns_of([route], Lessons({"a": vectors}, {"a": weights}))[0]
-        assert column.lessons is not None
-        assert column.weights is not None
-        assert column.lessons[:, 0].tolist() == column.weights.tolist() == list(map(float, range(n - lessons, n)))
+        column = training_set([route], TeacherLabels({"a": vectors}, {"a": weights}))[0]
+        assert column.label_vectors is not None
+        assert column.label_weights is not None
+        assert (
+            column.label_vectors[:, 0].tolist()
+            == column.label_weights.tolist()
+            == list(map(float, range(n - lessons, n)))
+        )
         assert list(column.examples) == [f"example {i}" for i in range(80 - examples, 80)]

@@ -19,8 +19,8 @@ from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import offers
 from omni_router.routers import RouteOption, Turn, parse_reply
 from omni_router.routers.semantic.encoder import SentenceEncoder
-from omni_router.routers.semantic.router import MANNER, SemanticRouter
-from omni_router.routers.semantic.training_set import NO_LESSONS, NONSENSE, OTHERS_TO_ONE, columns_of
+from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.training_set import COUNTEREXAMPLES_TO_ONE, NO_LABELS, NONSENSE, training_set
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 
 POLICY: list[dict[str, Any]] = json.loads(
@@ -58,7 +58,7 @@ class CountingEncoder:
 
 @pytest.fixture(scope="module")
 def minilm() -> SentenceEncoder:
-    return SentenceEncoder(manner=MANNER)  # as it ships
+    return SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)  # as it ships
 
 
 @pytest.fixture(scope="module")
@@ -261,13 +261,13 @@ def test_only_new_texts_are_embedded(minilm: SentenceEncoder) -> None:
 
 
 def test_caches_are_bounded(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.routers.semantic.router.FITS", 2)
-    monkeypatch.setattr("omni_router.routers.semantic.router.TEXTS", 30)
+    monkeypatch.setattr("omni_router.routers.semantic.router.MAX_HEADS", 2)
+    monkeypatch.setattr("omni_router.routers.semantic.router.MAX_VECTORS", 30)
     router = SemanticRouter(minilm)
     for n in range(5):
         route = RouteOption("a", "", tuple(f"example {n} {i}" for i in range(5)))
         router.reply([Turn(role="user", content="hello")], [route])
-    assert (len(router._heads), len(router._vectors)) == (2, 30)
+    assert (len(router.heads), len(router.vectors)) == (2, 30)
 
 
 def test_the_library_embeds_the_policy_and_the_encoder_what_is_asked(minilm: SentenceEncoder) -> None:
@@ -289,12 +289,12 @@ def test_counterexamples_are_thinned_to_a_routes_examples(minilm: SentenceEncode
             RouteOption(name, "", tuple(f"{name} {n}" for n in range(examples)), counterexamples=others[:50])
             for name in ("a", "b")
         ]
-        return list(columns_of([*routes, *more], NO_LESSONS)[-1].examples[nonsense:])
+        return list(training_set([*routes, *more], NO_LABELS)[-1].examples[nonsense:])
 
     other = RouteOption("other", "", others[40:])
     assert kept(50, other) == list(others)
     assert kept(10, other) == list(others[::5])
-    assert len(kept(10, other)) == OTHERS_TO_ONE * 10
+    assert len(kept(10, other)) == COUNTEREXAMPLES_TO_ONE * 10
     assert kept(0, other) == []
     assert kept(10) == [others[n * 50 // 20] for n in range(20)]
 

@@ -166,7 +166,7 @@ def test_an_encoder_that_cannot_be_loaded_is_told(path: Path, tmp_path: Path) ->
 
 
 def test_half_precision_changes_no_score(path: Path) -> None:
-    encoder = SentenceEncoder(manner=0.3)
+    encoder = SentenceEncoder(middle_layer_weight=0.3)
     policy = json.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
     examples = [(text, i) for i, entry in enumerate(policy) for text in entry["examples"][:12]]
     texts, owners = [text for text, _ in examples], torch.tensor([i for _, i in examples])

@@ -10,7 +10,7 @@ from a2a.server.context import ServerCallContext
 from a2a.types import Artifact, ListTasksRequest, Part, Task, TaskState, TaskStatus
 from a2a.utils.errors import InvalidParamsError
 
-from omni_router.server.a2a.tasks import DAY, SWEPT, HostTasks, Kept
+from omni_router.server.a2a.tasks import DAY, SWEPT, HostTasks, Retention
 
 pytestmark = pytest.mark.enable_socket  # an event loop has a pair of sockets of its own
 
@@ -75,7 +75,7 @@ def test_a_page_that_cannot_be_is_named(tasks: HostTasks) -> None:
 
 
 def test_only_the_newest_of_each_owner_are_kept() -> None:
-    tasks = HostTasks(Kept(tasks=3))
+    tasks = HostTasks(Retention(tasks=3))
     run(tasks.save(a_task(0), BOB))
     for n in range(8):
         run(tasks.save(a_task(n), ALICE))
@@ -85,7 +85,7 @@ def test_only_the_newest_of_each_owner_are_kept() -> None:
 
 
 def test_large_ones_are_fewer_and_the_newest_always_stays() -> None:
-    tasks = HostTasks(Kept(size=2500))
+    tasks = HostTasks(Retention(size=2500))
     for n in range(4):
         run(tasks.save(a_task(n, text="x" * 1000), ALICE))
     assert listed(tasks) == ["t3", "t2"]
@@ -94,7 +94,7 @@ def test_large_ones_are_fewer_and_the_newest_always_stays() -> None:
 
 
 def test_old_ones_go_when_a_new_one_ends() -> None:
-    tasks = HostTasks(Kept(seconds=1800))
+    tasks = HostTasks(Retention(seconds=1800))
     run(tasks.save(a_task(0), ALICE))
     run(tasks.save(a_task(3600, state=TaskState.TASK_STATE_WORKING), ALICE))
     assert listed(tasks) == ["t3600"], "what is too old goes as soon as it is noted"
@@ -103,7 +103,7 @@ def test_old_ones_go_when_a_new_one_ends() -> None:
 
 
 def test_a_task_that_began_and_never_ended_is_bounded_too() -> None:
-    tasks = HostTasks(Kept(tasks=2))
+    tasks = HostTasks(Retention(tasks=2))
     for n in range(0, 10, 2):
         run(tasks.save(a_task(n, state=TaskState.TASK_STATE_SUBMITTED), ALICE))
         run(tasks.save(a_task(n, state=TaskState.TASK_STATE_WORKING), ALICE))
@@ -135,7 +135,7 @@ def alices(n: int) -> Task:
 
 
 def test_tasks_of_an_owner_who_never_returns_go_with_those_of_others() -> None:
-    tasks = HostTasks(Kept(seconds=7 * DAY), clock := Clock())
+    tasks = HostTasks(Retention(seconds=7 * DAY), clock := Clock())
     for n in range(2 * SWEPT + 5):
         run(tasks.save(alices(n), ALICE))
     clock.now += 7 * DAY
@@ -155,7 +155,7 @@ def test_tasks_of_an_owner_who_never_returns_go_with_those_of_others() -> None:
 
 
 def test_a_task_that_went_on_expires_later() -> None:
-    tasks = HostTasks(Kept(seconds=DAY), clock := Clock())
+    tasks = HostTasks(Retention(seconds=DAY), clock := Clock())
     run(tasks.save(alices(0), ALICE))
     clock.now += DAY
     later = alices(DAY)
@@ -173,7 +173,7 @@ def test_a_task_that_went_on_expires_later() -> None:
 
 
 def test_a_task_that_is_pushed_out_leaves_nothing() -> None:
-    tasks = HostTasks(Kept(tasks=2))
+    tasks = HostTasks(Retention(tasks=2))
     for n in range(5):
         run(tasks.save(alices(n), ALICE))
     assert {key: left(tasks).count(key) for key in left(tasks)} == {"alice-3": 3, "alice-4": 3}

@@ -241,7 +241,7 @@ def test_a_slow_model_has_the_stream_begun_and_kept_alive_with_comments(
     services: Services, router: ScriptedRouter, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     router.choose("question_answering", TEXT)
-    monkeypatch.setattr(streaming, "QUIET", 0.1)
+    monkeypatch.setattr(streaming, "KEEP_ALIVE", 0.1)
     sandbox.latency = 1.0
     body: Any = {"model": "omni", "messages": QUESTION, "stream": True}
     with openai_server(services) as url:

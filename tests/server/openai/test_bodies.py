@@ -112,7 +112,7 @@ def test_any_message_is_read_or_refused(message: Any) -> None:
 @settings(max_examples=500, deadline=None)
 def test_any_chat_is_read_or_refused(body: Any) -> None:
     try:
-        Settings(**read_as(ChatRequest, {"messages": [{}], **body}).knobs())
+        Settings(**read_as(ChatRequest, {"messages": [{}], **body}).settings())
         assert set(ignored_names(ChatRequest, body)) <= {"user", "else"}
     except ApiError as refused:
         assert refused.status == 400  # noqa: PT017 (whether it is raised is left open)
@@ -122,6 +122,6 @@ def test_any_chat_is_read_or_refused(body: Any) -> None:
 @settings(max_examples=200, deadline=None)
 def test_any_request_for_a_picture_is_read_or_refused(body: Any) -> None:
     try:
-        read_as(ImageRequest, {"prompt": "a fox", **body}).knobs()
+        read_as(ImageRequest, {"prompt": "a fox", **body}).settings()
     except ApiError as refused:
         assert refused.status == 400  # noqa: PT017

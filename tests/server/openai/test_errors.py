@@ -178,7 +178,7 @@ def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -
         ({"messages": None}, "messages", "valid list"),
         ({"messages": ["hi"]}, "messages[0]", "role and content"),
         ({"messages": [{"role": "robot", "content": "hi"}]}, "messages[0].role", "system, developer, user"),
-        ({"messages": [{"role": "user"}]}, "messages[0].content", "a text, or a list"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content", "a string, or a list"),
         (
             {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
             "messages[0].content[0].type",

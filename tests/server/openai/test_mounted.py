@@ -11,22 +11,19 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.support.dev_server import dev_server
-
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 QUESTION: Any = [{"role": "user", "content": "Who discovered penicillin?"}]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("openai")
+def folder(configured_folder: Path) -> Path:
+    return configured_folder
 
 
 @pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[str]:
-    with dev_server(folder, OMNI_API_KEY="s3cret", OMNI_MAX_BODY="100000", OMNI_SANDBOX_LATENCY="1") as url:
-        yield f"{url}/v1"
+def url(configured: str) -> str:
+    return f"{configured}/v1"
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from omni_router.routers import RouteOption, Turn
-from omni_router.routers.semantic.micro_batcher import Together
+from omni_router.routers.semantic.concurrency import MicroBatcher
 from omni_router.routers.semantic.router import SemanticRouter
 
 
@@ -27,7 +27,7 @@ class Halves:
 
 def served(numbers: Sequence[int], halves: Halves, most: int) -> list[float | Exception]:
     """Have one number served, and all others come meanwhile."""
-    together = Together(halves, most)
+    together = MicroBatcher(halves, most)
 
     def one(number: int) -> float | Exception:
         try:
@@ -65,7 +65,7 @@ def test_whatever_ends_one_leaves_the_others_to_be_served(end: type[BaseExceptio
             raise end
         return list(numbers)
 
-    together = Together(serve, 3)
+    together = MicroBatcher(serve, 3)
     with pytest.raises(end):
         together(1)
     assert together(2) == 2

@@ -1,0 +1,72 @@
+"""Teacher labels: the answers of a cascade's teacher, where they are kept, and what their age makes of them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from omni_router.routers.semantic.training_set import TeacherLabels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_LABELS = 1500  # labels kept: each weighs on every refit, and the stream of `router.TARGET` had no use for more
+HALF_LIFE = 60 * 86_400.0  # seconds until a label counts half: routes and what people ask change within months
+MAX_HALF_LIVES = 10.0  # an older label weighs no less: no head can be fitted to weights of next to nothing
+
+
+class TeacherLabel(NamedTuple):
+    """The route that the teacher chose for one request."""
+
+    route: str
+    vector: "Tensor"  # of the request, read with the earlier ones
+    at: float  # seconds since 1970
+    text: str | None = None  # of the request, if it may be kept
+
+
+class LabelStore(Protocol):
+    """A place for teacher labels, with a limit of its own."""
+
+    def read(self) -> Sequence[TeacherLabel] | None:
+        """Return the labels, oldest first; None while they cannot be read.
+
+        Raises:
+            ConfigurationError: the place of the labels, or the encoder, is missing.
+        """
+        ...
+
+    def add(self, label: TeacherLabel) -> None:
+        """Keep a label if possible, and drop the oldest ones when there are too many.
+
+        Raises:
+            ConfigurationError: the place of the labels is missing.
+        """
+        ...
+
+
+class ReadOnlyLabelStore:
+    """The labels of another store, and no new ones."""
+
+    def __init__(self, store: LabelStore) -> None:
+        self._store = store
+
+    def read(self) -> Sequence[TeacherLabel] | None:
+        """Return the labels, oldest first; None while they cannot be read."""
+        return self._store.read()
+
+    def add(self, label: TeacherLabel) -> None:
+        """Keep nothing."""
+
+
+def weigh_by_age(labels: Sequence[TeacherLabel], now: float) -> TeacherLabels:
+    """Group labels by their routes, and weigh them by their age."""
+    import torch
+
+    vectors: dict[str, list[Tensor]] = {}
+    weights: dict[str, list[float]] = {}
+    for label in labels:
+        half_lives = min(max(0.0, now - label.at) / HALF_LIFE, MAX_HALF_LIVES)
+        vectors.setdefault(label.route, []).append(label.vector)
+        weights.setdefault(label.route, []).append(0.5**half_lives)
+    return TeacherLabels(
+        {route: torch.stack(rows) for route, rows in vectors.items()},
+        {route: torch.tensor(values) for route, values in weights.items()},
+    )

@@ -1,0 +1,62 @@
+"""What the scores of a head mean: the temperature of its probabilities, and the probability of being in domain.
+
+Both are fitted on scores that each text gets as if it had been left out of the training set.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TEMPERATURES = tuple(0.02 * 1.15**i for i in range(24))  # to choose from: 0.02 to 0.5
+DESCRIBED_TEMPERATURE = 0.08  # with descriptions alone
+LABEL_ERROR_RATE = 0.1  # of teacher labels: Arch-Router's authors report 7 % in all, and a teacher gets what is hard
+OUT_OF_SCOPE_SHARE = 0.05  # of requests, before one is seen
+PRIOR = (0.0, math.log((1 - OUT_OF_SCOPE_SHARE) / OUT_OF_SCOPE_SHARE))  # of the logistic function: for every request
+MIN_EXAMPLES = 30  # before the in-domain score is believed
+EPSILON = 1e-6  # lower bound of what a logarithm is taken of
+
+
+def fit_temperature(scores: "Tensor", owners: "Tensor", doubt: "Tensor") -> float:
+    """Choose the temperature under which the right classes are likeliest.
+
+    Args:
+        scores: of requests that were left out, (requests, classes).
+        owners: the class of each request.
+        doubt: the probability that an owner is wrong, and any other class right: else every wrong label, however
+            plainly its neighbours contradict it, would count against confidence.
+    """
+
+    def surprise(temperature: float) -> float:
+        right = (scores / temperature).softmax(1).gather(1, owners[:, None])[:, 0]
+        likelihood = (1 - doubt) * right + doubt * (1 - right) / (scores.shape[1] - 1)
+        return -float(likelihood.clamp(min=EPSILON).log().mean())
+
+    return min(TEMPERATURES, key=surprise)
+
+
+def fit_in_domain(inside: "Tensor", outside: "Tensor") -> tuple[float, float]:
+    """Fit the in-domain probability as a logistic function of the score's logarithm: two normal laws of one width.
+
+    Args:
+        inside: the in-domain scores of requests of the routes.
+        outside: those of requests that no route is for.
+
+    Returns:
+        Slope and offset. With too few scores of either kind, or with no difference between them, these are the
+        prior, which knows only how many requests are in domain.
+    """
+    if min(len(inside), len(outside)) < MIN_EXAMPLES:
+        return PRIOR
+    a, b = inside.clamp(min=EPSILON).log(), outside.clamp(min=EPSILON).log()
+    slope = float((a.mean() - b.mean()) / ((a.var() + b.var()) / 2))
+    if not slope > 0:  # also where it is not a number
+        return PRIOR
+    return slope, PRIOR[1] - slope * float(a.mean() + b.mean()) / 2
+
+
+def in_domain_probability(parameters: tuple[float, float], scores: "Tensor") -> "Tensor":
+    """Return the probability that requests with these in-domain scores are of a kind that the routes are for."""
+    slope, offset = parameters
+    return (slope * scores.clamp(min=EPSILON).log() + offset).sigmoid()

@@ -1,0 +1,117 @@
+"""Share work between the calls of many threads, and keep torch on one thread where that is faster."""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Generic, TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_here = threading.local()  # counts the blocks of `single_threaded` that the thread is in
+
+
+class MicroBatcher(Generic[A, B]):
+    """Batch calls that arrive while the previous batch is running; a lone call does not wait.
+
+    `serve` gets up to `most` calls at once, on one thread of its own. One thread, because each thread that computes
+    keeps memory of its own: on sixty-four of them a router of 0.5 GB grew by 0.3 GB.
+    """
+
+    def __init__(self, serve: Callable[[Sequence[A]], Sequence[B]], most: int) -> None:
+        self._serve, self._most = serve, most
+        self._waiting: deque[tuple[A, Future[B]]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="omni-router batches")
+
+    def __call__(self, call: A) -> B:
+        """Return the result of `serve` for this call, or raise what it raises for this call."""
+        return self.submit(call).result()
+
+    def submit(self, call: A) -> "Future[B]":
+        """Return the future result of a call."""
+        future: Future[B] = Future()
+        self._waiting.append((call, future))
+        self._thread.submit(self._serve_next)  # once for each call; one of an earlier batch finds an empty queue
+        return future
+
+    def _serve_next(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        try:
+            self._answer(batch)
+        except BaseException as error:  # noqa: BLE001 (raised where the result is read)
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+                return
+            for call, future in batch:  # one at a time, so that only the call at fault gets the error
+                try:
+                    self._answer([(call, future)])
+                except BaseException as fault:  # noqa: BLE001, PERF203 (likewise)
+                    future.set_exception(fault)
+
+    def _answer(self, batch: list[tuple[A, "Future[B]"]]) -> None:
+        if not batch:
+            return
+        results = self._serve([call for call, _ in batch])
+        for (_, future), result in zip(batch, results, strict=True):
+            future.set_result(result)
+
+
+class LruCache(Generic[K, V]):
+    """A dictionary of at most `size` entries for many threads; the least recently used entry is dropped first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        """Return the value of a key, which counts as a use; None when there is none."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+            return self._entries.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Keep a value, and drop the least recently used ones when there are too many."""
+        with self._lock:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Keep torch from splitting small work over threads, which would wait for each other.
+
+    On two cores of which one is busy a prompt takes 23 ms on one thread and 70 to 340 ms on two, and fitting a head
+    0.7 s and 12 s; on idle ones the same. Blocks may be nested.
+    """
+    import torch
+
+    usual = _usual_threads()
+    _here.depth = getattr(_here, "depth", 0) + 1
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        _here.depth -= 1
+        if not _here.depth:
+            torch.set_num_threads(usual)
+
+
+@cache
+def _usual_threads() -> int:
+    """Return how many threads torch uses; read once, since later another thread may be in a block."""
+    import torch
+
+    return torch.get_num_threads()

@@ -1,0 +1,44 @@
+"""The table of routers: one entry makes a router available, and each name that a user may give has one."""
+
+import json
+from collections.abc import Sequence
+from typing import get_args
+
+import pytest
+
+from omni_router import Services, build_graph, user_message
+from omni_router._sandbox import Sandbox
+from omni_router.config.environment import Environment, RouterName
+from omni_router.errors import ConfigurationError
+from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.services.router import ROUTERS, choose_router
+
+
+class LongestName:
+    """A router of one module with `reply` alone: it chooses the route with the longest name."""
+
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
+        name = max((route.name for route in routes), key=len)
+        return Reply(json.dumps({"route": name, "model": None, "reason": conversation[-1]["content"]}))
+
+
+def test_a_router_is_one_module_and_one_entry(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROUTERS, "longest", lambda _: LongestName())
+    monkeypatch.setenv("OMNI_ROUTER", "longest")
+    services = Services.from_environment()
+    names = [route.name for route in services.policy.routes() if route.task != "image-text-to-text"]
+    result = build_graph(services).compile().invoke({"messages": [user_message("Hello there")]})
+    assert result["decision"]["route"] == max(names, key=len)
+    assert result["decision"]["reason"] == "Hello there"
+    assert result["error"] is None
+    assert sandbox.requests, "a simulated model has answered"
+
+
+def test_a_name_without_an_entry_is_refused_with_those_that_have_one() -> None:
+    environment = Environment.read(variables={"OMNI_ROUTER": "waterfall"})
+    with pytest.raises(ConfigurationError, match=r"OMNI_ROUTER must be one of auto, .*cascade, not 'waterfall'"):
+        choose_router(environment)
+
+
+def test_the_command_line_offers_the_names_of_the_table() -> None:
+    assert get_args(RouterName) == tuple(ROUTERS)
