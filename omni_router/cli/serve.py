@@ -9,6 +9,7 @@ from omni_router.cli.console import note
 from omni_router.cli.missing_policy import missing_policy
 from omni_router.cli.options import option, read_environment
 from omni_router.cli.parser import Command
+from omni_router.cli.validators import origin
 from omni_router.config.environment import Environment, ServerEnvironment
 from omni_router.config.variables import declared
 from omni_router.errors import ConfigurationError
@@ -58,7 +59,7 @@ exit status: 0 stopped by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something
 @options.all_of(
     options.host,
     options.port(PORT, lowest=0),
-    option("--cors", type=options.origin, multiple=True, section="server", metavar="ORIGIN",
+    option("--cors", type=origin, multiple=True, section="server", metavar="ORIGIN",
            help="let pages of this origin call the server; may be repeated (none)"),
     option("--quiet", is_flag=True, section="server", help="write no line for each request"),
     options.router,
@@ -83,7 +84,7 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
             or a package is missing.
     """
     environment = read_environment(ctx)
-    from omni_router.server.serve import check_packages, is_local, listening, make_app, server_config
+    from omni_router.server.serve import check_packages, listening, make_app, server_config
 
     check_packages()
     from omni_router.server.health import readiness_of
@@ -100,10 +101,7 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
 
     limits = Limits.read()
     key = limits.key
-    if key is None and not is_local(host):
-        raise ConfigurationError(
-            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
-        )
+    _check_host(host, key)
     graph = _build_graph(environment, hf_token)
     app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
     with listening(host, port) as listener:
@@ -115,6 +113,16 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
             server.run(sockets=[listener])
     exit_after(EXIT_SECONDS, SHUT_DOWN)
     return SHUT_DOWN
+
+
+def _check_host(host: str, key: str | None) -> None:
+    """Refuse to serve other machines without a key."""
+    from omni_router.server.serve import is_local
+
+    if key is None and not is_local(host):
+        raise ConfigurationError(
+            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
+        )
 
 
 def _build_graph(environment: Environment, token: str | None) -> "Compiled":
