@@ -139,7 +139,7 @@ def what_next(state: State) -> Literal["recall_model", "explain", "__end__"]:
     if last is None or last["error"] is None:
         return "__end__"
     # An answer that the user has begun to read is not started over by another model.
-    over = last["partial"] or KINDS[last["error"]["kind"]].ends_turn
+    over = last["partial"] or KINDS[last["error"]["kind"]].terminal
     return "recall_model" if not over and state.get("models_left", 0) else "explain"
 
 

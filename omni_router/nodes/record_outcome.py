@@ -7,7 +7,7 @@ from langgraph.runtime import get_runtime
 from omni_router.config.settings import Settings
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
-from omni_router.history import Use
+from omni_router.history import UsageRecord
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import Attempt, State
@@ -23,7 +23,7 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
         raise AssertionError("only a decision with a model is recorded")
     last = attempts[-1] if attempts else None
     error = last["error"] if last else None
-    use = Use(
+    use = UsageRecord(
         route=decision["route"],
         model=decision["model"],
         reason=recorded_reason(state),

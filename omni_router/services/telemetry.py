@@ -1,7 +1,7 @@
 """What watches the runs of an environment: nothing, unless it was switched on."""
 
 from omni_router.config.environment import Environment
-from omni_router.telemetry.observer import Both, Observer
+from omni_router.telemetry.observer import CompositeObserver, Observer
 
 
 def open_observer(environment: Environment) -> Observer | None:
@@ -19,4 +19,4 @@ def open_observer(environment: Environment) -> Observer | None:
         from omni_router.telemetry.metrics import process_metrics
 
         metrics = process_metrics()
-    return Both(tracing, metrics) if tracing and metrics else tracing or metrics
+    return CompositeObserver(tracing, metrics) if tracing and metrics else tracing or metrics
