@@ -64,8 +64,8 @@ class Kind:
 
     message: str  # may use {model}
     hint: str  # may use the fields of an Audience: {to.token}
-    ends_turn: bool = False  # the caller has to act: another model would fail in the same way
-    counts: bool = False  # it speaks against the model, so history keeps it
+    terminal: bool = False  # the caller has to act: another model would fail in the same way
+    penalizes_model: bool = False  # it speaks against the model, so history keeps it
     cooldown: Literal["long", "growing"] | None = None  # how long the model is left alone: history/cooldown.py
 
 
@@ -73,25 +73,25 @@ KINDS: dict[ErrorKind, Kind] = {
     "no_provider": Kind(
         "No inference provider serves {model}.",
         "{to.token} to a token with access to a provider that serves it, or {to.another_model}.",
-        counts=True,
+        penalizes_model=True,
         cooldown="long",
     ),
     "not_found": Kind(
         "{model} is not on the Hub, or not served for this task.",
         "Check the model's name on the Hub, or {to.another_model}.",
-        counts=True,
+        penalizes_model=True,
         cooldown="long",
     ),
     "token": Kind(
         "The Hugging Face token is missing, wrong, or may not use {model}.",
         "{to.token} to a token with the permission to call Inference Providers, and accept the model's terms on its "
         "page if it is gated.",
-        ends_turn=True,
+        terminal=True,
     ),
     "payment": Kind(
         "The Hugging Face account has no credit left for {model}.",
         "Add credit or subscribe at the account's billing settings, or use the token of another account.",
-        ends_turn=True,
+        terminal=True,
     ),
     "rate_limited": Kind(
         "The provider of {model} is limiting the rate of requests.",
@@ -111,7 +111,7 @@ KINDS: dict[ErrorKind, Kind] = {
     "connection": Kind(
         "Hugging Face could not be reached.",
         "{to.network}",
-        ends_turn=True,
+        terminal=True,
     ),
     "bad_request": Kind(
         "{model} does not accept this request.",
@@ -120,18 +120,18 @@ KINDS: dict[ErrorKind, Kind] = {
     "refused": Kind(
         "{model} refused to answer this request on account of its content filter.",
         "Put the request in other words.",
-        ends_turn=True,
+        terminal=True,
     ),
     "malformed_answer": Kind(
         "{model} sent an answer that cannot be read.",
         "Ask again, or {to.another_model}.",
-        counts=True,
+        penalizes_model=True,
         cooldown="growing",
     ),
     "bad_image": Kind(
         "The image cannot be used.",
         "Give a PNG, JPEG, WebP or GIF {to.image}.",
-        ends_turn=True,
+        terminal=True,
     ),
     "no_route": Kind(
         "No route of the policy fits this request.",

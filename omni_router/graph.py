@@ -142,7 +142,7 @@ def what_next(state: State) -> Literal["recall_model", "explain", "__end__"]:
     if last["error"] is None:
         return "__end__"
     # An answer that the user has begun to read is not started over by another model.
-    if last["partial"] or KINDS[last["error"]["kind"]].ends_turn or not state.get("models_left", 0):
+    if last["partial"] or KINDS[last["error"]["kind"]].terminal or not state.get("models_left", 0):
         return "explain"
     return "recall_model"
 

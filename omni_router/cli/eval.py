@@ -168,8 +168,8 @@ def _with_learned_examples(document: Document, environment: Environment) -> Docu
     else:  # by an export, which fails where the store does not answer
         entries = open_history(environment, RouteFile(environment.route_config)).export()
     learned = {entry["name"].strip().casefold(): tuple(entry["learned"]) for entry in entries}
-    others = dict.fromkeys((*document.counterexamples, *learned.get(OTHER, ())))
-    return replace(document, learned=learned, counterexamples=tuple(others))
+    others = dict.fromkeys((*document.out_of_scope_examples, *learned.get(OTHER, ())))
+    return replace(document, learned=learned, out_of_scope_examples=tuple(others))
 
 
 def _print(done: "Evaluation", comparisons: "Sequence[Comparison]", files: Sequence[Path], *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.cli.why import newest_text
 from omni_router.config.route_file import RouteFile
 from omni_router.decisions.feedback import counts, read_verdict
-from omni_router.history import Verdict
+from omni_router.history import Feedback
 from omni_router.messages import IMAGE_MARK
 from omni_router.services import open_decision_log, open_history
 
@@ -32,7 +32,7 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
     verdict = read_verdict(entry, rating, text, file)
     history = open_history(environment, file)
     counted = counts(verdict, history.models(verdict.route))
-    place = history.judge(verdict)
+    place = history.add_feedback(verdict)
     if as_json:
         click.echo(json.dumps(_as_json(entry, verdict, place)))
     else:
@@ -40,24 +40,24 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
     return SAVED if place else NOT_SAVED
 
 
-def _as_json(entry: Mapping[str, Any], verdict: Verdict, place: str | None) -> dict[str, Any]:
+def _as_json(entry: Mapping[str, Any], verdict: Feedback, place: str | None) -> dict[str, Any]:
     return {
         "id": entry["id"],
         "verdict": verdict.verdict,
         "route": verdict.route,
         "model": verdict.model or None,
-        "should_be": verdict.should_be,
+        "should_be": verdict.correct_route,
         "kept_in": place,
         "example_of": _example_of(verdict) if place and verdict.text else None,
     }
 
 
-def _example_of(verdict: Verdict) -> str | None:
+def _example_of(verdict: Feedback) -> str | None:
     """Return the route whose example the request becomes, if its text is known."""
-    return verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+    return verdict.correct_route or (verdict.route if verdict.verdict == "good" else None)
 
 
-def _describe(entry: Mapping[str, Any], verdict: Verdict, place: str | None, *, counted: bool) -> str:
+def _describe(entry: Mapping[str, Any], verdict: Feedback, place: str | None, *, counted: bool) -> str:
     example_of = _example_of(verdict)
     parts = [f"saved in {place}" if place else "nothing was saved"]
     if counted:

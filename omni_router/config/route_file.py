@@ -34,9 +34,9 @@ class RouteFile:
         """Give the routes on offer."""
         return self.document().routes
 
-    def counterexamples(self) -> tuple[str, ...]:
+    def out_of_scope_examples(self) -> tuple[str, ...]:
         """Give the examples of `other`: requests that no route serves."""
-        return self.document().counterexamples
+        return self.document().out_of_scope_examples
 
     def document(self) -> Document:
         """Read the file if it changed; one that broke while the process runs is warned of, and the last good one given.

@@ -34,9 +34,9 @@ class Policy(Protocol):
         ...
 
 
-def counterexamples_of(policy: Policy) -> tuple[str, ...]:
+def out_of_scope_examples_of(policy: Policy) -> tuple[str, ...]:
     """Give the requests that no route serves, by a policy that knows of any."""
-    given = getattr(policy, "counterexamples", None)
+    given = getattr(policy, "out_of_scope_examples", None)
     return tuple(given()) if given else ()
 
 
@@ -48,7 +48,7 @@ class Document:
     routes: tuple[Route, ...]
     models: dict[str, tuple[ModelRecord, ...]]  # by the route's name, case folded
     learned: dict[str, tuple[str, ...]]  # likewise: requests that verdicts have made examples
-    counterexamples: tuple[str, ...]  # the examples of `other`: requests that no route serves
+    out_of_scope_examples: tuple[str, ...]  # the examples of `other`: requests that no route serves
     warnings: tuple[str, ...]
 
 
@@ -68,8 +68,8 @@ def read_entries(entries: list[dict[str, Any]]) -> Document:
     models = {entry["name"].strip().casefold(): _models(entry, warnings) for entry in entries}
     learned = {entry["name"].strip().casefold(): _texts(entry, "learned", warnings) for entry in entries}
     others = (_texts(entry, "examples", warnings) for entry in entries if entry["name"].strip().casefold() == OTHER)
-    counterexamples = (*chain.from_iterable(others), *learned.get(OTHER, ()))
-    return Document(entries, routes, models, learned, counterexamples, tuple(warnings))
+    out_of_scope_examples = (*chain.from_iterable(others), *learned.get(OTHER, ()))
+    return Document(entries, routes, models, learned, out_of_scope_examples, tuple(warnings))
 
 
 def parse_entries(text: str, path: Path) -> list[dict[str, Any]]:

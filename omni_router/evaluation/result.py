@@ -99,7 +99,7 @@ def _milliseconds(outcome: Outcome) -> float | None:
 
 
 def _examples(document: Document) -> set[str]:
-    texts = chain(*(r.examples for r in document.routes), *document.learned.values(), document.counterexamples)
+    texts = chain(*(r.examples for r in document.routes), *document.learned.values(), document.out_of_scope_examples)
     return {text.strip().casefold() for text in texts}
 
 

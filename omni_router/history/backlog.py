@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from omni_router.config.records import read_record
-from omni_router.history.protocol import Use
-from omni_router.history.usage import add, fold
+from omni_router.history.protocol import UsageRecord
+from omni_router.history.usage import add, apply_usage
 
 MOST = 1000  # pairs of a route and a model; of more, those that were used longest ago are let go
 
@@ -47,12 +47,12 @@ class Backlog:
         """Return how many sums there are."""
         return len(self._sums)
 
-    def add(self, use: Use) -> None:
+    def add(self, use: UsageRecord) -> None:
         """Add one more use."""
         key = use.route, use.model
         found = self._sums.pop(key, None) or Sum(use.route, use.model, [{"id": use.model}], [])
-        fold(found.if_known, use)
-        fold(found.if_new, use)
+        apply_usage(found.if_known, use)
+        apply_usage(found.if_new, use)
         self._sums[key] = found
         self.uses += 1
         if len(self._sums) > MOST:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 from omni_router.errors import KINDS
-from omni_router.history.protocol import Cooling, Use
+from omni_router.history.protocol import Cooling, UsageRecord
 
 LONG = timedelta(hours=6)  # nobody serves it: providers change their lists within days, not minutes
 FIRST = timedelta(seconds=15)  # a hiccup: then twice as long each time
@@ -12,10 +12,10 @@ MOST = timedelta(minutes=15)  # an overloaded provider is back by then, or stays
 MOST_ASKED = timedelta(hours=1)  # what a server may ask for: a wrong clock is not to silence a model for days
 FORGET = timedelta(hours=1)  # after a wait is over, failures count as in a row no longer than this
 
-Waits = Mapping[str, Sequence[Cooling]]
+Cooldowns = Mapping[str, Sequence[Cooling]]
 
 
-def cooled(waits: Sequence[Cooling], use: Use) -> list[Cooling]:
+def next_cooldowns(waits: Sequence[Cooling], use: UsageRecord) -> list[Cooling]:
     """Give a model's waits after a use: none after an answer, one more or a longer one after a failure."""
     if use.outcome is None:
         return [] if use.called else list(waits)
@@ -40,13 +40,13 @@ def cooled(waits: Sequence[Cooling], use: Use) -> list[Cooling]:
     return [*(wait for wait in waits if wait["kind"] != use.outcome), entry]
 
 
-def still_cooling(waits: Sequence[Cooling], now: datetime) -> Cooling | None:
+def active_cooldown(waits: Sequence[Cooling], now: datetime) -> Cooling | None:
     """Give the wait that ends last, if it is not over."""
     last = max(waits, key=lambda wait: wait["until"], default=None)
     return last if last and read_time(last["until"]) > now else None
 
 
-def without_forgotten(waits: Waits, now: datetime) -> dict[str, list[Cooling]]:
+def without_forgotten(waits: Cooldowns, now: datetime) -> dict[str, list[Cooling]]:
     """Leave out what no longer matters, so that a store of waits stays small."""
     kept = {model: [w for w in each if read_time(w["until"]) + FORGET > now] for model, each in waits.items()}
     return {model: each for model, each in kept.items() if each}

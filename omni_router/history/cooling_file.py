@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.errors import KINDS
-from omni_router.history.cooldowns import Waits, cooled, without_forgotten
-from omni_router.history.protocol import Cooling, Use
+from omni_router.history.cooldowns import Cooldowns, next_cooldowns, without_forgotten
+from omni_router.history.protocol import Cooling, UsageRecord
 from omni_router.storage.files import Signature, WriteLock, signature, write_whole
 
 logger = logging.getLogger("omni_router")
 
 
 class CoolingFile:
-    """Waits by model, shared by the processes of a machine; what cannot be written holds in this process."""
+    """Cooldowns by model, shared by the processes of a machine; what cannot be written holds in this process."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,7 +27,7 @@ class CoolingFile:
         self._lock = threading.Lock()
         self._writing = WriteLock()
 
-    def waits(self) -> Waits:
+    def waits(self) -> Cooldowns:
         """Give the waits of each model, as last read while another thread is writing: a read waits for nobody."""
         if self._lock.acquire(blocking=False):
             try:
@@ -36,7 +36,7 @@ class CoolingFile:
                 self._lock.release()
         return {**self._waits, **self._unwritten}
 
-    def note(self, use: Use) -> None:
+    def note(self, use: UsageRecord) -> None:
         """Let a use lengthen, or end, the waits of its model."""
         with self._lock:
             self._refresh()
@@ -54,21 +54,21 @@ class CoolingFile:
     def _of(self, model: str) -> list[Cooling]:
         return self._unwritten.get(model, self._waits.get(model, []))
 
-    def _write(self, use: Use) -> None:
+    def _write(self, use: UsageRecord) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._writing.held(self.path.with_name(f"{self.path.name}.lock"), of=self.path):
             self._refresh()
-            waits = {**self._waits, **self._unwritten, use.model: cooled(self._of(use.model), use)}
+            waits = {**self._waits, **self._unwritten, use.model: next_cooldowns(self._of(use.model), use)}
             waits = without_forgotten(waits, datetime.now(timezone.utc))
             write_whole(self.path, json.dumps(waits, indent=1) + "\n")
             self._waits, self._unwritten, self._read = waits, {}, signature(self.path)
             self._warned = False
 
-    def _keep(self, use: Use) -> None:
+    def _keep(self, use: UsageRecord) -> None:
         """Let a use hold here, whatever the file says of its model."""
         ended = {model: waits for model, waits in self._unwritten.items() if not waits}
         lasting = without_forgotten(self._unwritten, datetime.now(timezone.utc))
-        self._unwritten = {**ended, **lasting, use.model: cooled(self._of(use.model), use)}
+        self._unwritten = {**ended, **lasting, use.model: next_cooldowns(self._of(use.model), use)}
 
     def _refresh(self) -> None:
         found = signature(self.path)

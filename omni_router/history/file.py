@@ -11,10 +11,10 @@ from typing import Any
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import PolicyFileError
 from omni_router.history.backlog import Backlog
-from omni_router.history.cooldowns import Waits
+from omni_router.history.cooldowns import Cooldowns
 from omni_router.history.cooling_file import CoolingFile
-from omni_router.history.protocol import ModelRecord, Use, Verdict
-from omni_router.history.usage import as_entry, fold, fold_verdict, learn, lift_into, read_record
+from omni_router.history.protocol import Feedback, ModelRecord, UsageRecord
+from omni_router.history.usage import apply_feedback, apply_usage, as_entry, import_record, learn, read_record
 from omni_router.model_id import is_sandbox_model
 from omni_router.simulation import is_simulated
 from omni_router.storage.files import Pause, signature
@@ -27,12 +27,12 @@ logger = logging.getLogger("omni_router")
 class _Waiting:
     """A use on its way to the file."""
 
-    use: Use
+    use: UsageRecord
     stored: bool = False
 
     def fold_into(self, models: list[Any]) -> bool:
         """Fold it into the raw `models` list of its route."""
-        return fold(models, self.use)
+        return apply_usage(models, self.use)
 
 
 class FileHistory:
@@ -63,7 +63,7 @@ class FileHistory:
                 self._lock.release()
         return self._file.document().models.get(route.casefold(), ())
 
-    def cooling(self) -> Waits:
+    def cooling(self) -> Cooldowns:
         """Give the models that failed lately, on any route, each with its waits."""
         return self._cooling.waits()
 
@@ -71,7 +71,7 @@ class FileHistory:
         """Give the requests that verdicts have made examples of a route."""
         return self._file.document().learned.get(route.casefold(), ())
 
-    def record(self, use: Use) -> str | None:
+    def record(self, use: UsageRecord) -> str | None:
         """Store a use; the file it went to, or None when there was nothing to store or it has to wait.
 
         A sandbox model is refused outside the sandbox: nobody serves it there.
@@ -133,25 +133,25 @@ class FileHistory:
         models = self._list(entry, "models")
         return models is not None and fold(models)
 
-    def judge(self, verdict: Verdict) -> str | None:
+    def add_feedback(self, feedback: Feedback) -> str | None:
         """Store a verdict; the file it went to, or None when its model and route are not known here.
 
         Raises:
             PolicyFileError: the file is unusable; it is left untouched.
             OSError: it cannot be written.
         """
-        learns = verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+        learns = feedback.correct_route or (feedback.route if feedback.verdict == "good" else None)
 
         def change(entries: list[dict[str, Any]]) -> bool:
             changed = False
-            if verdict.text and verdict.text.strip() and learns:
+            if feedback.text and feedback.text.strip() and learns:
                 _have_other(entries, learns)
             for name, entry in _by_name(entries).items():
-                judged = verdict.model and name == verdict.route.casefold()
+                judged = feedback.model and name == feedback.route.casefold()
                 models = self._list(entry, "models") if judged else None
-                changed |= models is not None and fold_verdict(models, verdict)
-                if verdict.text and learns:
-                    changed |= self._learn(entry, verdict.text, here=name == learns.casefold())
+                changed |= models is not None and apply_feedback(models, feedback)
+                if feedback.text and learns:
+                    changed |= self._learn(entry, feedback.text, here=name == learns.casefold())
             return changed
 
         return str(self._file.path) if self._changed(change) else None
@@ -167,7 +167,7 @@ class FileHistory:
             if models or learned
         ]
 
-    def lift(self, entries: Sequence[Mapping[str, Any]]) -> int:
+    def import_(self, entries: Sequence[Mapping[str, Any]]) -> int:
         """Take in what `export` gave: of each count the higher one holds. Routes that the policy lacks are passed over.
 
         Raises:
@@ -190,7 +190,7 @@ class FileHistory:
                     continue
                 records = [record for model in given.get("models", []) if (record := read_record(model))]
                 models = self._list(entry, "models") if records else None
-                changes += sum(models is not None and lift_into(models, record) for record in records)
+                changes += sum(models is not None and import_record(models, record) for record in records)
                 changes += sum(self._learn(entry, text, here=True) for text in given.get("learned", []))
             return changes > 0
 

@@ -44,7 +44,7 @@ class Cooling(TypedDict):
 
 
 @dataclass(frozen=True)
-class Use:
+class UsageRecord:
     """An accepted decision and what came of it."""
 
     route: str
@@ -60,17 +60,17 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Feedback:
     """What a user or an evaluator says of a decision afterwards.
 
-    `good` and `bad` are about the model; a `should_be` is about the route. With its text a good decision, or one whose
-    right route is told, becomes an example of that route.
+    `good` and `bad` rate the model; `should_be` names the correct route instead. If its text is known, the request of a
+    good decision, or of one with a correct route, becomes an example of that route.
     """
 
     route: str  # the one decided
     model: str
     verdict: Literal["good", "bad", "should_be"]
-    should_be: str | None = None  # a route, or `other`
+    correct_route: str | None = None  # a route, or `other`
     text: str | None = None  # of the request, if it may be kept
 
 
@@ -89,11 +89,11 @@ class History(Protocol):
         """Give the requests that verdicts have made examples of a route, or of `other`."""
         ...
 
-    def record(self, use: Use) -> str | None:
+    def record(self, use: UsageRecord) -> str | None:
         """Store a use and name the place; None when there was nothing to store, or it has to wait."""
         ...
 
-    def judge(self, verdict: Verdict) -> str | None:
+    def add_feedback(self, feedback: Feedback) -> str | None:
         """Store a verdict and name the place; None when there was nothing to store."""
         ...
 
@@ -101,7 +101,7 @@ class History(Protocol):
         """Give everything as entries of a route_config.json: name, models, learned."""
         ...
 
-    def lift(self, entries: Sequence[Mapping[str, Any]]) -> int:
+    def import_(self, entries: Sequence[Mapping[str, Any]]) -> int:
         """Take in what `export` gave, and say how many models and examples changed.
 
         Of each count the higher one holds, so that the same entries may be taken in twice, or come back.

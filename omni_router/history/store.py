@@ -14,11 +14,19 @@ from langgraph.store.base.batch import AsyncBatchedBaseStore
 
 from omni_router.errors import KINDS, ConfigurationError, HistoryUnreachable
 from omni_router.history.backlog import Backlog
-from omni_router.history.cooldowns import Waits, cooled
-from omni_router.history.protocol import ModelRecord, Use, Verdict
+from omni_router.history.cooldowns import Cooldowns, next_cooldowns
+from omni_router.history.protocol import Feedback, ModelRecord, UsageRecord
 from omni_router.history.store_items import Value, digest, folded, joined, missing, storable
 from omni_router.history.store_replica import News, Replica
-from omni_router.history.usage import MAX_LEARNED_CHARACTERS, as_entry, counted, fold, fold_verdict, lifted, read_record
+from omni_router.history.usage import (
+    MAX_LEARNED_CHARACTERS,
+    apply_feedback,
+    apply_usage,
+    as_entry,
+    counted,
+    merge_max,
+    read_record,
+)
 from omni_router.model_id import is_sandbox_model
 from omni_router.simulation import is_simulated
 from omni_router.storage.store_link import put
@@ -54,7 +62,7 @@ class StoreHistory:
         """Give the models of a route as all writers know them."""
         return self._replica().fresh().models.get(folded(route), ())
 
-    def cooling(self) -> Waits:
+    def cooling(self) -> Cooldowns:
         """Give the models that failed lately, on any route and machine, each with its waits."""
         replica = self._replica()
         return {**replica.fresh().cooling, **replica.unwritten}
@@ -63,7 +71,7 @@ class StoreHistory:
         """Give the requests that verdicts have made examples of a route."""
         return self._replica().fresh().examples.get(folded(route), ())
 
-    def record(self, use: Use) -> str | None:
+    def record(self, use: UsageRecord) -> str | None:
         """Store a use; None when there was nothing to store, or the store does not answer and it has to wait.
 
         A sandbox model is refused outside the sandbox: nobody serves it there.
@@ -78,19 +86,19 @@ class StoreHistory:
         replica.link.attempt(lambda: _flush(replica))  # another thread's may have taken it along
         return self._place if news.stored else None
 
-    def judge(self, verdict: Verdict) -> str | None:
+    def add_feedback(self, feedback: Feedback) -> str | None:
         """Store a verdict; None when its model is not known here and no example was learnt.
 
         Raises:
             HistoryUnreachable: the store does not answer.
         """
         replica = self._replica()
-        learns = verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+        learns = feedback.correct_route or (feedback.route if feedback.verdict == "good" else None)
         with replica.talking():
             drafts: dict[str, Value] = {}
-            changed = fold_verdict(_models(replica, drafts, verdict.route, verdict.model), verdict)
+            changed = apply_feedback(_models(replica, drafts, feedback.route, feedback.model), feedback)
             known = replica.view.examples.get(folded(learns), ()) if learns else ()
-            lesson = _lesson(learns, verdict.text, known, self._now()) if learns and verdict.text else []
+            lesson = _lesson(learns, feedback.text, known, self._now()) if learns and feedback.text else []
             replica.write(drafts if changed else {}, *(put(replica.examples, *each) for each in lesson))
             replica.read()
         return self._place if changed or lesson else None
@@ -112,7 +120,7 @@ class StoreHistory:
             if models or learned
         ]
 
-    def lift(self, entries: Sequence[Mapping[str, Any]]) -> int:
+    def import_(self, entries: Sequence[Mapping[str, Any]]) -> int:
         """Take in what `export` gave: of each count the higher one holds.
 
         An example that the store has already stays with its route. Two who lift at once may count twice.
@@ -182,11 +190,11 @@ def _flush(replica: Replica) -> None:
         news.stored = done
 
 
-def _fold(replica: Replica, drafts: dict[str, Value], use: Use) -> bool:
+def _fold(replica: Replica, drafts: dict[str, Value], use: UsageRecord) -> bool:
     known = next((r for r in replica.view.models.get(folded(use.route), ()) if r["id"] == use.model), None)
     if known and counted(known, use):  # by this writer, or by one that was killed since
         return True
-    return fold(_models(replica, drafts, use.route, use.model), use)
+    return apply_usage(_models(replica, drafts, use.route, use.model), use)
 
 
 def _models(replica: Replica, drafts: dict[str, Value], route: str, model: str) -> list[Any]:
@@ -198,12 +206,12 @@ def _models(replica: Replica, drafts: dict[str, Value], route: str, model: str) 
     return models
 
 
-def _cool(replica: Replica, use: Use) -> None:
+def _cool(replica: Replica, use: UsageRecord) -> None:
     """Let a use lengthen, or end, the waits of its model; they hold here even if they cannot be written."""
     before = replica.unwritten.get(use.model, replica.fresh().cooling.get(use.model, ()))
     ends = use.outcome is None and use.called and before
     if ends or (use.outcome is not None and KINDS[use.outcome].cooldown is not None):
-        replica.unwritten[use.model] = cooled(before, use)
+        replica.unwritten[use.model] = next_cooldowns(before, use)
 
 
 def _lesson(route: str, text: str, known: Container[str], at: datetime) -> list[tuple[str, dict[str, Any]]]:
@@ -220,7 +228,7 @@ def _lift(replica: Replica, drafts: dict[str, Value], entry: Mapping[str, Any]) 
     known = {record["id"]: record for record in replica.view.models.get(folded(route), ())}
     for given in filter(None, map(read_record, entry.get("models", []))):
         before = known.get(given["id"])
-        wanted = lifted(before, given)
+        wanted = merge_max(before, given)
         if wanted != before:
             models = replica.draft(drafts, route)
             own = filter(None, map(read_record, models))

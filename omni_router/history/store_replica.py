@@ -15,8 +15,8 @@ from uuid import uuid4
 from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 
 from omni_router.history.backlog import Backlog
-from omni_router.history.cooldowns import Waits, without_forgotten
-from omni_router.history.protocol import Cooling, ModelRecord, Use
+from omni_router.history.cooldowns import Cooldowns, without_forgotten
+from omni_router.history.protocol import Cooling, ModelRecord, UsageRecord
 from omni_router.history.store_items import (
     KEEP,
     Group,
@@ -47,7 +47,7 @@ AT_ONCE = 1000  # items changed in one statement, which may have some ten thousa
 class News:
     """A use on its way into the store."""
 
-    use: Use
+    use: UsageRecord
     stored: bool = False
 
 
@@ -58,7 +58,7 @@ class View:
     names: Mapping[str, str] = field(default_factory=dict)  # as they were written
     models: Mapping[str, Sequence[ModelRecord]] = field(default_factory=dict)
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    cooling: Waits = field(default_factory=dict)
+    cooling: Cooldowns = field(default_factory=dict)
 
 
 class Replica:

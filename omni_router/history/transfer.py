@@ -31,7 +31,7 @@ def write_export(history: History, path: Path) -> list[dict[str, Any]]:
 
 def import_entries(history: History, entries: list[dict[str, Any]]) -> "Outcome":
     """Add the entries of an export to a history; of each count the higher one holds."""
-    changes = history.lift(entries)
+    changes = history.import_(entries)
     return _outcome(entries, history.export(), changes)
 
 

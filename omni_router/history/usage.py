@@ -16,20 +16,20 @@ from omni_router.config.records import (
     without_provider,
 )
 from omni_router.errors import KINDS
-from omni_router.history.protocol import LastFailure, ModelRecord, Use, Verdict
+from omni_router.history.protocol import Feedback, LastFailure, ModelRecord, UsageRecord
 
 __all__ = [
     "COUNTS",
     "RECENT",
     "add",
+    "apply_feedback",
+    "apply_usage",
     "as_entry",
     "counted",
-    "fold",
-    "fold_verdict",
+    "import_record",
     "learn",
-    "lift_into",
-    "lifted",
     "merge",
+    "merge_max",
     "read_record",
 ]
 
@@ -39,7 +39,7 @@ MAX_LEARNED = 200  # examples kept of a route: past some hundred more of them te
 MAX_LEARNED_CHARACTERS = 2000  # of one example: what is longer is mostly pasted material
 
 
-def fold(models: list[Any], use: Use) -> bool:
+def apply_usage(models: list[Any], use: UsageRecord) -> bool:
     """Fold a use into the raw `models` list of its route, in place; tell whether anything changed.
 
     A failure never adds a model, and neither does a use that the caller settled. A decision that was counted already
@@ -56,13 +56,13 @@ def fold(models: list[Any], use: Use) -> bool:
     return True
 
 
-def fold_verdict(models: list[Any], verdict: Verdict) -> bool:
+def apply_feedback(models: list[Any], feedback: Feedback) -> bool:
     """Count a verdict on a model in the raw `models` list of its route, in place; tell whether anything changed."""
-    at = _find(models, verdict.model)
-    if verdict.verdict == "should_be" or at is None:  # the route was wrong, which is not the model's fault
+    at = _find(models, feedback.model)
+    if feedback.verdict == "should_be" or at is None:  # the route was wrong, which is not the model's fault
         return False
-    record = read_record(models[at]) or ModelRecord(id=verdict.model)
-    record[verdict.verdict] = record.get(verdict.verdict, 0) + 1
+    record = read_record(models[at]) or ModelRecord(id=feedback.model)
+    record[feedback.verdict] = record.get(feedback.verdict, 0) + 1
     _put(models, at, record)
     return True
 
@@ -86,7 +86,7 @@ def merge(records: Iterable[ModelRecord]) -> list[ModelRecord]:
     return list(joined.values())
 
 
-def lifted(known: ModelRecord | None, given: ModelRecord) -> ModelRecord:
+def merge_max(known: ModelRecord | None, given: ModelRecord) -> ModelRecord:
     """Join two copies of one history: of each count the higher one holds."""
     if known is None:
         return given
@@ -94,11 +94,11 @@ def lifted(known: ModelRecord | None, given: ModelRecord) -> ModelRecord:
     return _joined(older, newer, max)
 
 
-def lift_into(models: list[Any], given: ModelRecord) -> bool:
+def import_record(models: list[Any], given: ModelRecord) -> bool:
     """Join a record of another copy into the raw `models` list of its route, in place; tell whether it changed."""
     at = _find(models, given["id"])
     known = None if at is None else read_record(models[at])
-    joined = lifted(known, given)
+    joined = merge_max(known, given)
     if joined == known:
         return False
     _put(models, _add(models) if at is None else at, joined)
@@ -135,8 +135,8 @@ def _joined(older: ModelRecord, newer: ModelRecord, join: Callable[[int, int], i
     return record
 
 
-def _folded(record: ModelRecord, use: Use) -> ModelRecord:
-    speaks_against = use.outcome is not None and KINDS[use.outcome].counts
+def _folded(record: ModelRecord, use: UsageRecord) -> ModelRecord:
+    speaks_against = use.outcome is not None and KINDS[use.outcome].penalizes_model
     folded: ModelRecord = {
         **_noted(record, use),
         "first_seen": record.get("first_seen", use.at),
@@ -157,20 +157,20 @@ def _folded(record: ModelRecord, use: Use) -> ModelRecord:
     return folded
 
 
-def _settled(record: ModelRecord, use: Use) -> ModelRecord:
+def _settled(record: ModelRecord, use: UsageRecord) -> ModelRecord:
     """Count a use that the caller settled, in nothing that ranks."""
     noted = _noted(record, use)
     return {**noted, "by_callers": noted.get("by_callers", 0) + 1}
 
 
-def _noted(record: ModelRecord, use: Use) -> ModelRecord:
+def _noted(record: ModelRecord, use: UsageRecord) -> ModelRecord:
     """Keep the id of a use's decision."""
     if use.decision is None:
         return {**record}
     return {**record, **with_decisions((*record.get("decisions", ()), f"{use.at} {use.decision}"))}
 
 
-def counted(record: ModelRecord, use: Use) -> bool:
+def counted(record: ModelRecord, use: UsageRecord) -> bool:
     """Tell whether a use's decision is among those counted last."""
     return use.decision is not None and any(use.decision == line.split()[-1] for line in record.get("decisions", ()))
 

@@ -65,7 +65,7 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
         if services.observer is None:
             return self.node(state, settings, services)
         run = partial(self.node, state, settings, services)
-        return services.observer.around(self.node.__name__, state, settings, run)
+        return services.observer.wrap_node(self.node.__name__, state, settings, run)
 
 
 @cache

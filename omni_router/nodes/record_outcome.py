@@ -9,7 +9,7 @@ from omni_router.config.settings import Settings
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
 from omni_router.events import Recorded
-from omni_router.history import Use
+from omni_router.history import UsageRecord
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import Attempt, State, models_in
@@ -24,7 +24,7 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
     if decision is None or decision["route"] is None or decision["model"] is None:
         raise AssertionError("only a decision with a model is recorded")
     error = attempts[-1]["error"] if attempts else None
-    use = Use(
+    use = UsageRecord(
         route=decision["route"],
         model=decision["model"],
         reason=recorded_reason(state),

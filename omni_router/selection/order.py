@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
-from omni_router.history.cooldowns import Waits, still_cooling
+from omni_router.history.cooldowns import Cooldowns, active_cooldown
 from omni_router.history.protocol import Cooling, ModelRecord
 from omni_router.hub.catalog import CatalogModel
 from omni_router.selection.ranking import by_rank, score
@@ -75,7 +75,7 @@ class Situation:
     """What the order depends on, beside a route's candidates."""
 
     now: datetime
-    cooldowns: Waits = field(default_factory=dict)
+    cooldowns: Cooldowns = field(default_factory=dict)
     previous: str | None = None  # the model that this thread used last for the route
     caller: Candidate | None = None  # the model of `Settings.model`
     tool_loop: Candidate | None = None  # the model that waits for the results of its tools
@@ -83,7 +83,7 @@ class Situation:
 
     def cooldown(self, model: str) -> Cooling | None:
         """Return the cooldown of a model that ends last; None if the model is not cooling down."""
-        return still_cooling(self.cooldowns.get(model, ()), self.now)
+        return active_cooldown(self.cooldowns.get(model, ()), self.now)
 
 
 class Choice(NamedTuple):
@@ -132,7 +132,7 @@ def rank_candidates(
     listed: Iterable[CatalogModel],
     *,
     previous: str | None = None,
-    cooldowns: Waits,
+    cooldowns: Cooldowns,
     now: datetime,
 ) -> list[Candidate]:
     """Return a route's models, best first, each once: what a router is shown, and what follows the first choice.
@@ -158,9 +158,9 @@ def rank_candidates(
     return [choice.candidate for choice in order_of_choice(candidates, situation)]
 
 
-def cooling_down(model: str, cooldowns: Waits, now: datetime) -> str | None:
+def cooling_down(model: str, cooldowns: Cooldowns, now: datetime) -> str | None:
     """Return why a model is not called for the moment, and until when; None if it may be called."""
-    cooldown = still_cooling(cooldowns.get(model, ()), now)
+    cooldown = active_cooldown(cooldowns.get(model, ()), now)
     if cooldown is None:
         return None
     return f"cooling down after {cooldown['kind']} until {cooldown['until']}"

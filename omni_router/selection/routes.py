@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from omni_router.config.routes import Document, Route, counterexamples_of
+from omni_router.config.routes import Document, Route, out_of_scope_examples_of
 from omni_router.config.settings import Settings, fallback_route
 from omni_router.errors import ConfigurationError
 from omni_router.routers import OTHER, Proposal, Reply, RouteOption, Router, Turn
@@ -54,7 +54,7 @@ def usual_sets(routes: Sequence[Route]) -> list[list[Route]]:
 def route_options(
     routes: Iterable[Route],
     learned: Callable[[str], Iterable[str]],
-    counterexamples: Iterable[str],
+    out_of_scope_examples: Iterable[str],
     candidates: Mapping[str, Iterable["Candidate"]] | None = None,
 ) -> list[RouteOption]:
     """Return what a router is shown of the routes.
@@ -62,10 +62,10 @@ def route_options(
     Args:
         routes: the eligible ones.
         learned: returns the requests that verdicts have made examples of a route, or of `other`.
-        counterexamples: the requests that no route serves, as the policy lists them.
+        out_of_scope_examples: the requests that no route serves, as the policy lists them.
         candidates: the models of each route, best first; absent: no models are named.
     """
-    others = tuple(dict.fromkeys((*counterexamples, *learned(OTHER))))
+    others = tuple(dict.fromkeys((*out_of_scope_examples, *learned(OTHER))))
     models = candidates or {}
     return [_option(route, tuple(learned(route.name)), others, models.get(route.name, ())) for route in routes]
 
@@ -74,7 +74,7 @@ def options_of_services(
     services: Services, routes: Iterable[Route], candidates: Mapping[str, Iterable["Candidate"]] | None = None
 ) -> list[RouteOption]:
     """Return what a router is shown of the routes in a run with these services."""
-    return route_options(routes, services.history.examples, counterexamples_of(services.policy), candidates)
+    return route_options(routes, services.history.examples, out_of_scope_examples_of(services.policy), candidates)
 
 
 def options_of_document(
@@ -85,7 +85,7 @@ def options_of_document(
     def learned(name: str) -> Iterable[str]:
         return document.learned.get(name.casefold(), ())
 
-    return route_options(routes, learned, document.counterexamples, candidates)
+    return route_options(routes, learned, document.out_of_scope_examples, candidates)
 
 
 def ask_router(router: Router, conversation: Sequence[Turn], options: Sequence[RouteOption]) -> Reply | None:
@@ -111,7 +111,7 @@ def _option(
         route.description,
         examples=(*route.examples, *learned),
         candidates=tuple(map(_model_name, candidates)),
-        counterexamples=others,
+        out_of_scope_examples=others,
         learned=frozenset(learned) - frozenset(route.examples),
     )
 

@@ -3,7 +3,7 @@
 from functools import reduce
 
 from omni_router.config.environment import Environment
-from omni_router.telemetry.observer import Both, Observer
+from omni_router.telemetry.observer import CompositeObserver, Observer
 
 
 def open_observer(environment: Environment) -> Observer | None:
@@ -21,4 +21,4 @@ def open_observer(environment: Environment) -> Observer | None:
         from omni_router.telemetry.metrics import process_metrics
 
         observers.append(process_metrics())
-    return reduce(Both, observers) if observers else None
+    return reduce(CompositeObserver, observers) if observers else None

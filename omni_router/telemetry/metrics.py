@@ -76,7 +76,7 @@ class Metrics:
             "omni_specialist_seconds", "How long calls of specialists took.", SPECIALIST_SECONDS, "task", "outcome"
         )
 
-    def around(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:  # noqa: ARG002
+    def wrap_node(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:  # noqa: ARG002
         """Run a node and count what came of it."""
         started = perf_counter()
         try:

@@ -14,17 +14,17 @@ Run = Callable[[], dict[str, Any]]
 class Observer(Protocol):
     """Stands around every node of a run. It sees what goes in and what comes out, and changes neither."""
 
-    def around(self, node: str, state: "State", settings: "Settings", run: Run) -> dict[str, Any]:
+    def wrap_node(self, node: str, state: "State", settings: "Settings", run: Run) -> dict[str, Any]:
         """Call `run` once, on this thread, and give what it gives; what it raises is raised."""
         ...
 
 
-class Both:
+class CompositeObserver:
     """Two observers, one around the other."""
 
     def __init__(self, outer: Observer, inner: Observer) -> None:
         self.outer, self.inner = outer, inner
 
-    def around(self, node: str, state: "State", settings: "Settings", run: Run) -> dict[str, Any]:
+    def wrap_node(self, node: str, state: "State", settings: "Settings", run: Run) -> dict[str, Any]:
         """Have both watch."""
-        return self.outer.around(node, state, settings, partial(self.inner.around, node, state, settings, run))
+        return self.outer.wrap_node(node, state, settings, partial(self.inner.wrap_node, node, state, settings, run))

@@ -43,7 +43,7 @@ class Tracing:
         self._turns: dict[str, trace.SpanContext] = {}
         self._lock = threading.Lock()
 
-    def around(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:
+    def wrap_node(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:
         """Run a node within its span."""
         if node in SILENT:
             return run()

@@ -504,7 +504,7 @@ def test_other_teaches_what_no_route_serves(
     assert json.loads(route_config.read_text())[-1] == {"name": "other", "learned": ["Open the garage"]}
     assert not {"good", "bad"} & set(record_of(route_config, "chat", TEXT)), "the route was wrong, not the model"
     turn("code", TEXT2, text="Open the garage")
-    assert {route.counterexamples for route in router.asked[-1][1]} == {("Open the garage",)}
+    assert {route.out_of_scope_examples for route in router.asked[-1][1]} == {("Open the garage",)}
     assert "other" not in {route.name for route in router.asked[-1][1]}
     assert judge("code") == 0
     assert learned(route_config) == {"code": ["Open the garage"]}, "it is no longer one of other"
@@ -531,7 +531,7 @@ def test_a_listed_other_learns_beside_its_examples(
     assert judge("other") == 0
     assert json.loads(route_config.read_text())[-1] == {**listed, "learned": ["Open the garage"]}
     turn("chat", TEXT)
-    assert {route.counterexamples for route in router.asked[-1][1]} == {("Lock the door", "Open the garage")}
+    assert {route.out_of_scope_examples for route in router.asked[-1][1]} == {("Lock the door", "Open the garage")}
 
 
 def test_without_kept_words_other_learns_nothing_and_is_not_listed(

@@ -145,7 +145,7 @@ def test_what_a_run_shows_a_router_is_what_an_evaluation_and_a_replay_show_it(
     assert shown == options_of_document(document, routes, candidates)
     assert shown[0].candidates == ("a/b:novita",)
     assert shown[1].examples == ("sort a list",)
-    assert {option.counterexamples for option in shown} == {("turn off the lights", "play some jazz")}
+    assert {option.out_of_scope_examples for option in shown} == {("turn off the lights", "play some jazz")}
 
 
 def test_ready_says_what_fails_and_tries_again(

@@ -114,7 +114,7 @@ class SemanticRouter(BaseRouter):
 
     def head(self, routes: Sequence[RouteOption], labels: TeacherLabels = NO_LABELS) -> Head:
         """Return the head for these routes; fit it unless there is one."""
-        key = (labels, *map(attrgetter("name", "description", "examples", "counterexamples"), routes))
+        key = (labels, *map(attrgetter("name", "description", "examples", "out_of_scope_examples"), routes))
         head = self.heads.get(key)
         if head is not None:
             return head
