@@ -61,5 +61,5 @@ def task_of(node: str | None) -> Task | None:
 
 def media() -> tuple[Media, ...]:
     """Return the types of files that the tasks make."""
-    outputs = (task.output for task in TASKS.values())
-    return tuple(dict.fromkeys(output for output in outputs if output))
+    outputs = [task.output for task in TASKS.values() if task.output]
+    return tuple(dict.fromkeys(outputs))  # each once

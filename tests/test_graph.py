@@ -16,8 +16,8 @@ from omni_router._sandbox import sandbox as fresh_sandbox
 from omni_router.errors import ConfigurationError, InvalidRequest, SpecialistError
 from omni_router.graph import SPECIALISTS
 from omni_router.tasks import TASKS, Task
-from tests.conftest import ScriptedRouter
 from tests.support.calls import FORMS, Call, Compiled, ask, path
+from tests.support.scripted_router import ScriptedRouter
 
 ROOT = Path(__file__).parents[1]
 TEXT, IMAGE, VISION = "sandbox/text-generation-1", "sandbox/text-to-image-1", "sandbox/image-text-to-text-1"

@@ -38,8 +38,8 @@ from omni_router.tasks import TASKS, Media, Task
 from omni_router.ui.chat import Chat
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.turn import Request, take_turn
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 VOICE = "acme/voice"
 PROMPT = "Read this aloud: the tide is coming in"

@@ -8,6 +8,7 @@ from langgraph.runtime import get_runtime
 from omni_router.config.settings import Settings
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
+from omni_router.events import Recorded
 from omni_router.history import Use
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
@@ -37,7 +38,7 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
     if error:
         use = replace(use, outcome=error["kind"], retry_after=error["retry_after"])
     if place := services.history.record(use):
-        get_stream_writer()({"event": "recorded", "route": use.route, "model": use.model, "file": place})
+        get_stream_writer()(Recorded(use.route, use.model, place).as_custom())
     if error is None:  # the turn is over; one that goes on, or ends in an explanation, is logged when it does
         log_decision(state, settings, services)
     return {"models_left": _models_left(attempts, settings)}

@@ -12,8 +12,8 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.cli.console import StreamedField, print_field
-from tests.conftest import ScriptedRouter
 from tests.support.cli_process import SECONDS, Seen, command, environment, on_terminal, piped, shown_on_terminal
+from tests.support.scripted_router import ScriptedRouter
 
 ESC = "\x1b"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
