@@ -74,9 +74,9 @@ class DecisionLog:
         """
         files = [self._old(number) for number in range(OLD_FILES, 0, -1)]
         try:
-            for path in [*(file for file in files if file.exists()), self.path]:
+            for path in [*filter(Path.exists, files), self.path]:
                 with path.open("rb") as file:
-                    yield from (entry for line in file if (entry := _read(line)) is not None)
+                    yield from filter(None, map(_read, file))
         except OSError as error:
             raise ConfigurationError(f"the decision log {error.filename} cannot be read: {error.strerror}") from error
 

@@ -173,8 +173,8 @@ class Replay:
             if "first_seen" not in record or route.name not in entry["candidates"]:
                 why = "named in the policy"
                 added.append(Candidate(model=model, provider=record.get("provider"), source="history", why=why))
-        from_catalog = [place for place, candidate in enumerate(listed) if candidate["source"] == "catalog"]
-        place = from_catalog[0] if from_catalog else len(listed)
+        from_catalog = [candidate for candidate in listed if candidate["source"] == "catalog"]
+        place = listed.index(from_catalog[0]) if from_catalog else len(listed)
         return [*listed[:place], *added, *listed[place:]]
 
     def _reply(self, entry: dict[str, Any], routes: list[Route], shown: dict[str, list[Candidate]]) -> str | None:
@@ -187,8 +187,8 @@ class Replay:
 
 def _settings(entry: dict[str, Any]) -> Settings:
     by_policy = entry.get("fallback_by_policy", False)  # older logs: policies had no fallback, None refused
-    fallback = None if by_policy else entry["fallback_route"] or NO_FALLBACK
-    return Settings(fallback_route=fallback, min_confidence=entry.get("min_confidence", 0.0))
+    fallback = entry["fallback_route"] or NO_FALLBACK
+    return Settings(fallback_route=None if by_policy else fallback, min_confidence=entry.get("min_confidence", 0.0))
 
 
 def _logged_candidates(entry: dict[str, Any], route: str) -> list[Candidate]:

@@ -61,12 +61,14 @@ class Bulkheads:
     def under_way(self, model: str) -> int:
         """Return how many calls of a model hold a slot."""
         with self._lock:
-            return self._models[model].in_flight if model in self._models else 0
+            state = self._models.get(model, _Model())
+            return state.in_flight
 
     def waiting(self, model: str) -> int:
         """Return how many calls of a model wait for a slot."""
         with self._lock:
-            return len(self._models[model].waiters) if model in self._models else 0
+            state = self._models.get(model, _Model())
+            return len(state.waiters)
 
     async def _enter(self, model: str) -> bool:
         loop = asyncio.get_running_loop()

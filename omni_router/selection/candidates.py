@@ -96,8 +96,8 @@ def verify_first_choice(
     if first.place > Place.PICK:
         return decision
     verified = verify_candidate(decision, first.candidate, catalog, needs)
-    has_thread_model = any(choice.place is Place.THREAD for choice in choices)
-    if first.place is Place.NEW_ID and verified["verified"] is False and has_thread_model:
+    is_before_thread = first.place is Place.NEW_ID and len(choices) > 1 and choices[1].place is Place.THREAD
+    if is_before_thread and verified["verified"] is False:
         why = "it could not be verified, and this thread has a model for the route"
         decision["passed_over"].append(rejected(first.candidate, "unverified", why))
         return verify_candidate(decision, choices[1].candidate, catalog, needs)
