@@ -28,7 +28,7 @@ from omni_router.cli.demo import Query
 from omni_router.config.environment import Environment
 from omni_router.errors import for_audience
 from omni_router.hints import COMMAND
-from omni_router.tasks import SPECIALISTS
+from omni_router.tasks import task_of
 
 
 class Transcript:
@@ -117,7 +117,7 @@ class Transcript:
     def show_token(self, message: Any, metadata: dict[str, Any]) -> None:
         """Show a piece of an answer; an explanation is shown as the error that it explains."""
         text = str(message.text)
-        if metadata.get("langgraph_node") not in SPECIALISTS or not text:
+        if task_of(metadata.get("langgraph_node")) is None or not text:
             return
         status.end()
         if self._answer is None:
