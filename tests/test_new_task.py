@@ -42,9 +42,9 @@ from omni_router.telemetry.tracing import Tracing
 from omni_router.ui.chat import Chat
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.turn import Request, take_turn
-from tests.conftest import ScriptedRouter
 from tests.support.observing import Spans
 from tests.support.openai_server import openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 VOICE = "acme/voice"
 PROMPT = "Read this aloud: the tide is coming in"

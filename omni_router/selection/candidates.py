@@ -15,11 +15,10 @@ from omni_router.selection.order import (
     cooling_down,
     order_of_choice,
     rank_candidates,
-    rejected,
 )
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
-from omni_router.state import Candidate, Decision, Previous, RejectedCandidate
+from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected
 
 
 def candidates_by_route(
@@ -48,7 +47,9 @@ def candidates_by_route(
 
 def thread_model(previous: Previous | None, route: str | None) -> str | None:
     """Return the model that a thread used last for a route."""
-    return previous["model"] if previous and previous["route"] == route else None
+    if previous is None or previous["route"] != route:
+        return None
+    return previous["model"]
 
 
 def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Capabilities = ()) -> Decision:
@@ -67,7 +68,7 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
             "verified": None,
             "passed_over": rejections,
         }
-    reasons = [candidate["why"]] if candidate["why"] else []
+    reasons = [candidate["why"]]
     if check.model != candidate["model"]:
         reasons.append(f"{candidate['model']} is now called {check.model}")
     if not check.verified:
@@ -76,7 +77,7 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
         **decision,
         "model": check.model,
         "provider": check.provider,
-        "reason": "; ".join(reasons),
+        "reason": "; ".join(filter(None, reasons)),
         "source": candidate["source"],
         "verified": check.verified,
     }

@@ -37,9 +37,9 @@ from omni_router.history.store_items import KEEP, MERGED, Key
 from omni_router.history.usage import MAX_MODELS
 from omni_router.services.history import open_history
 from omni_router.storage.store_link import Link
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
 from tests.support.postgres import hanging, postgresql
+from tests.support.scripted_router import ScriptedRouter
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 TEXT = "sandbox/text-generation-1"

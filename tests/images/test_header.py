@@ -23,8 +23,8 @@ from omni_router.errors import BadImage
 from omni_router.images import FORMATS, image_type, load_image
 from omni_router.images.header import header_of
 from omni_router.messages import user_message
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import EYES, openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 
 def encoded(name: str, size: tuple[int, int] = (40, 30), mode: str = "RGB", **options: Any) -> bytes:

@@ -11,7 +11,7 @@ import omni_router.routers
 from omni_router import Services
 from omni_router.routers import BaseRouter, PreparableRouter, Reply, RouteOption, Turn, preparable
 from omni_router.selection.warm_up import warm_up
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 ROUTE = RouteOption("chat", "small talk")
 TALK = [Turn(role="user", content="hi")]

@@ -26,7 +26,7 @@ from omni_router.server import health
 from omni_router.server.health import health_routes, name_of, readiness_of
 from omni_router.services import Services
 from omni_router.state import Candidate
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 PICTURE = "https://example.com/flower.png"
 

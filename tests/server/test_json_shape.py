@@ -20,9 +20,9 @@ from omni_router.server.bodies import MAX_DEPTH, MAX_VALUES, TooLarge, check_val
 from omni_router.server.openai.errors import ApiError
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.messages import read_messages
-from tests.conftest import ScriptedRouter
 from tests.support.api_server import serving
 from tests.support.openai_server import openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 MB = 1_000_000
 

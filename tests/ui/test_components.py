@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
 from omni_router.cli import main
 from omni_router.cli.root import parse
@@ -14,9 +14,9 @@ from omni_router.cli.ui import open_page
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
+from omni_router.events import DecisionMade, Finished, RunEvent, Token
 from omni_router.history.protocol import ModelRecord, Use
 from omni_router.services import Services
-from omni_router.ui.backend import Event
 from omni_router.ui.badge import badge, problem, safe
 from omni_router.ui.chat import Chat, Turn
 from omni_router.ui.feedback import judge
@@ -24,9 +24,9 @@ from omni_router.ui.history import decisions_frame, routes_table, uses_frame
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.start import check_free, open_server
 from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
-from tests.conftest import ScriptedRouter
 from tests.support.dev_server import free_port
 from tests.support.json_server import json_server
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT = "sandbox/text-generation-1"
 DECISION: dict[str, Any] = {
@@ -35,15 +35,22 @@ DECISION: dict[str, Any] = {
 }  # fmt: skip
 
 
+decision: Any = DECISION
+
+
+def token(text: str) -> Token:
+    return Token(AIMessageChunk(content=text), "generate_text")
+
+
 class Told:
     """A backend that tells what a test wants told."""
 
     keeps_feedback = True
 
-    def __init__(self, *events: Event, failing: Exception | None = None) -> None:
+    def __init__(self, *events: RunEvent, failing: Exception | None = None) -> None:
         self.events, self.failing = events, failing
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
+    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
         for event in self.events:
             yield event
         if self.failing:
@@ -102,14 +109,8 @@ def test_nothing_but_what_is_known_is_in_a_badge() -> None:
 
 
 def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
-    result: dict[str, Any] = {
-        "decision": DECISION,
-        "attempts": [],
-        "artifacts": [],
-        "error": None,
-        "answer": "Hi there",
-    }
-    backend = Told(Event("decision", DECISION), Event("token", "Hi "), Event("token", "there"), Event("result", result))
+    state: dict[str, Any] = {"decision": DECISION, "attempts": [], "artifacts": [], "error": None}
+    backend = Told(DecisionMade(decision), token("Hi "), token("there"), Finished(state))
     chat, views = turn(backend, Request("Hello"), tmp_path)
     assert [view.taken for view in views] == [True] * len(views)
     assert views[-1].ended
@@ -136,7 +137,7 @@ def test_a_run_that_cannot_be_made_tells_why(tmp_path: Path) -> None:
     ("request_", "told"),
     [
         (Request("  "), "prompt is empty"),
-        (Request("What is this?", address="garden.jpg"), "http:// or https://"),
+        (Request("What is this?", address="garden.jpg"), "http(s) address"),
         (Request("What is this?", address="ftp://example.com/a.png"), "not the address of an image"),
     ],
 )
@@ -153,15 +154,17 @@ def test_no_file_but_a_picture_of_the_folder_is_shown(path: str, tmp_path: Path)
     folder.mkdir()
     (tmp_path / "secret.png").write_bytes(b"not ours")
     artifacts = [{"path": path, "mime_type": "image/png", "width": 1, "height": 1}]
-    result = {"decision": DECISION, "attempts": [], "artifacts": artifacts, "error": None, "answer": "saved"}
-    chat, _ = turn(Told(Event("result", result)), Request("Paint"), folder)
+    attempts = [{"model": "acme/painter", "outcome": "answered", "seconds": 1.0}]
+    state = {"decision": DECISION, "attempts": attempts, "artifacts": artifacts, "error": None}
+    chat, _ = turn(Told(Finished({**state, "messages": [AIMessage("saved")]})), Request("Paint"), folder)
     assert parts_of(chat)[1:] == ["saved"]
 
 
 def test_a_thread_goes_on_and_is_forgotten(services: Services, router: ScriptedRouter) -> None:
     async def ask(text: str) -> dict[str, Any]:
         *_, last = [event async for event in backend.stream("t", HumanMessage(text), Settings())]
-        return dict(last.data)
+        assert isinstance(last, Finished)
+        return last.state
 
     router.choose("question_answering")
     backend = LocalBackend(services)
@@ -178,7 +181,8 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
 
     async def run() -> dict[str, Any]:
         *_, last = [event async for event in backend.stream("t", HumanMessage("Who was it?"), Settings())]
-        return dict(last.data)
+        assert isinstance(last, Finished)
+        return last.state
 
     result = asyncio.run(run())
     assert result["decision"]["model"] in routes_table(backend)

@@ -21,7 +21,7 @@ from omni_router.routers.endpoint.fallback import FallbackRouter
 from omni_router.routers.endpoint.router import EndpointRouter, estimated_tokens, reply_schema
 from omni_router.routers.prompt import json_prompt, trained_prompt
 from omni_router.services.router import choose_router
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 from tests.support.tiny_checkpoint import TINY_ROUTES
 
 KEY = "secret-0123456789"

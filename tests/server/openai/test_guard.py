@@ -15,8 +15,8 @@ from omni_router import Services
 from omni_router._sandbox import Sandbox
 from omni_router.errors import ConfigurationError
 from omni_router.server.openai.guard import Limits
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import TEXT, openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
