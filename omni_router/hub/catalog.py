@@ -201,7 +201,7 @@ class _Lists:
 
     @classmethod
     def of(cls, task: str, values: dict[Query, CachedValue | None]) -> "_Lists":
-        """Tell the lists apart by the service that they came from."""
+        """Return the lists of a task, each by the service that it came from."""
         by_service = {query.service: value for query, value in values.items()}
         return cls(task, by_service[HUB], by_service.get(ROUTER))
 

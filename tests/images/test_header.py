@@ -57,14 +57,14 @@ TABLE = 13 + 3 * 256  # bytes of a GIF before its first block
 # ---- a phone's photograph
 
 
-def test_a_photograph_with_a_second_picture_is_a_jpeg() -> None:
+def test_a_photograph_with_a_second_image_is_a_jpeg() -> None:
     photograph = phone_photograph()
     assert Image.open(io.BytesIO(photograph)).format == "MPO"
     assert image_type(photograph) == "image/jpeg"
     assert load_image(data_url(photograph)) == photograph
 
 
-def test_only_the_first_picture_counts() -> None:
+def test_only_the_first_image_counts() -> None:
     huge = io.BytesIO()
     Image.new("RGB", (8, 8)).save(huge, "MPO", save_all=True, append_images=[Image.new("L", (9000, 9000))])
     assert image_type(huge.getvalue()) == "image/jpeg"
