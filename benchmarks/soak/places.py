@@ -29,7 +29,7 @@ LIMIT = 300.0  # seconds until a run that has not ended counts as stuck: a route
 FOR_WORKER = 8  # each eighth question about the graph goes to the worker
 # Bytes of what is kept on purpose, as Python's objects.
 TASK = 40_000  # of A2A, in the store of the dev server: a list of candidates, for some an image
-DECISION = 4_000  # behind an answer of /v1
+DECISION = 1_500  # behind an answer of /v1, 1.2 KB measured, and its digest
 
 Trouble = Callable[[float], Awaitable[None]]  # takes seconds
 
