@@ -100,8 +100,8 @@ def launched(backend: Any, banner: str, folder: Path) -> Iterator[str]:
     port = free_port()
     with loops_closed():
         page = build_page(backend, banner, folder)
-        launch(page, host="127.0.0.1", port=port)
         try:
+            launch(page, host="127.0.0.1", port=port)
             yield f"http://127.0.0.1:{port}"
         finally:
             page.close(verbose=False)
@@ -109,7 +109,7 @@ def launched(backend: Any, banner: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def loops_closed() -> Iterator[None]:
-    """Close the event loops that Gradio opens for its locks and leaves open."""
+    """Close the event loops that Gradio opens for its locks and leaves open, and let it start on a busy machine."""
     opened: list[asyncio.AbstractEventLoop] = []
     new_event_loop = asyncio.new_event_loop
 
@@ -117,13 +117,18 @@ def loops_closed() -> Iterator[None]:
         opened.append(new_event_loop())
         return opened[-1]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio, "new_event_loop", remembered)
-        yield
-    for loop in opened:
-        if not loop.is_running():
-            loop.close()
-    asyncio.set_event_loop(None)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio, "new_event_loop", remembered)
+            patch.setattr(
+                "gradio.networking.url_ok", lambda _: True
+            )  # it waits three seconds; a busy machine takes longer
+            yield
+    finally:
+        for loop in opened:
+            if not loop.is_running():
+                loop.close()
+        asyncio.set_event_loop(None)
 
 
 @contextmanager
