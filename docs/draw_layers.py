@@ -25,13 +25,13 @@ IMPORTS_SVG = DOCS / "images" / "imports.svg"
 # boxes to its left. The facts may import each other.
 LAYERS = (
     ("Surfaces", "render events", ("evaluation", "agents", "server", "ui", "cli")),
-    ("The graph", "which model is called, and calls it", ("selection", "nodes", "edges", "graph")),
+    ("The graph", "which model is called, and calls it", ("selection", "nodes", "graph")),
     ("Composition", "the only place that reads variables and opens things", ("services",)),
     ("Parts", "know facts, never the environment", ("hub", "routers", "history", "decisions")),
     (
         "Facts",
         "import only each other",
-        ("config", "_sandbox", "telemetry", "storage", "events", "run_result", "artifacts"),
+        ("config", "_sandbox", "simulation", "telemetry", "storage", "events", "run_result", "artifacts"),
     ),
     ("", "", ("images", "messages", "model_id", "tasks", "hints", "errors", "state", "_version")),
 )

@@ -5,22 +5,21 @@ A page includes one with a line such as `<!-- from the code: settings -->`; the 
 `fields of PLACE` for a class of plain fields.
 """
 
-import io
-import os
 import re
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from importlib import import_module
 from inspect import cleandoc, getsource
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
-from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, whatever else is installed
 
-from omni_router.arguments import SUBCOMMANDS, parse_arguments
+from omni_router.cli.help import SHARED_VARIABLES, describe_variables
+from omni_router.cli.parser import PROGRAM, WIDTH
+from omni_router.cli.root import COMMANDS, root
+from omni_router.config.environment import VARIABLES
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, OmniRouterError, hint_for
 
@@ -77,15 +76,14 @@ def _fields(place: str) -> str:
 
 
 def help_text(*subcommand: str) -> str:
-    """Give what `omni-router [SUBCOMMAND] --help` prints on a terminal of 110 columns."""
-    printed = io.StringIO()
-    with patch.dict(os.environ, {"COLUMNS": "110", "NO_COLOR": "1"}), redirect_stdout(printed):
-        try:
-            parse_arguments([*subcommand, "--help"])
-        except SystemExit as end:
-            if end.code:
-                raise
-    return printed.getvalue()
+    """Return what `omni-router [SUBCOMMAND] --help` prints on a terminal of 100 columns."""
+    ctx = root.make_context(PROGRAM, [], resilient_parsing=True, terminal_width=WIDTH)
+    for name in subcommand:
+        command = root.get_command(ctx, name)
+        if command is None:
+            raise LookupError(f"there is no command {name!r}; there are {', '.join(COMMANDS)}")
+        ctx = command.make_context(name, [], parent=ctx, resilient_parsing=True, terminal_width=WIDTH)
+    return ctx.get_help()
 
 
 def _help() -> str:
@@ -93,15 +91,14 @@ def _help() -> str:
 
 
 def _subcommands() -> str:
-    return "\n".join(f"## omni-router {name}\n\n{_block(help_text(name))}" for name in SUBCOMMANDS)
+    return "\n".join(f"## omni-router {name}\n\n{_block(help_text(name))}" for name in COMMANDS)
 
 
 def _environment() -> str:
-    """Take the part of --help that names the variables, and let it end where the next one begins."""
-    found = re.search(r"^environment \(a flag wins\):\n(.*?)^\S", help_text(), re.DOTALL | re.MULTILINE)
-    if not found:
-        raise LookupError("`omni-router --help` has no part that begins with `environment (a flag wins):`")
-    return _block(found[1])
+    rows = ["| variable | what |", "| --- | --- |"]
+    for name, what in (*SHARED_VARIABLES, *describe_variables(*VARIABLES)):
+        rows.append(f"| `{name}` | {what.replace('|', chr(92) + '|')} |")
+    return "\n".join(rows)
 
 
 def _settings() -> str:

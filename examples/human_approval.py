@@ -14,7 +14,7 @@ from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
 from omni_router import Decision, Services, Settings, build_graph, user_message
-from omni_router.events import summarize
+from omni_router.run_result import RunResult
 
 SURE = 0.8  # below this confidence of the router a person decides
 
@@ -48,7 +48,7 @@ def doubts_about(decision: Decision) -> Iterator[str]:
     if sure is not None and sure < SURE:
         yield f"the router is only {sure:.0%} sure"
     for model in services.catalog.models([task])[task]:
-        prices = [offer.output_price for offer in model.offers if offer.output_price is not None]
+        prices = [offer.output_price for offer in model.entries if offer.output_price is not None]
         if model.id == decision["model"] and prices:
             yield f"{model.id} costs up to ${max(prices):.2f} for a million tokens"
 
@@ -70,9 +70,8 @@ def answer(case: Case) -> Case:
     decision = case["decision"]
     model = decision["model"] if decision["provider"] is None else f"{decision['model']}:{decision['provider']}"
     approved = Settings(route=decision["route"], model=model)
-    result = omni.invoke({"messages": [user_message(case["question"])]}, context=approved)
-    summary = summarize(result)
-    return {"answer": summary["answer"] or result["messages"][-1].text}
+    state = omni.invoke({"messages": [user_message(case["question"])]}, context=approved)
+    return {"answer": RunResult.from_state(state).text(state)}
 
 
 graph = StateGraph(Case)

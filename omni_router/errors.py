@@ -5,7 +5,7 @@
     ├── ConfigurationError       something to fix before a run: a file, a package, a checkpoint
     │   └── PolicyFileError      route_config.json is not what it should be; names path, line and fault
     ├── EndpointFailed           the router's endpoint gave no usable reply, so that another router answers
-    ├── HungUp                   the run was cancelled, and with it the call of a specialist; nobody waits to see this
+    ├── RunCancelled             the run was cancelled, and with it the call of a specialist; nobody waits to see this
     ├── HistoryUnreachable       the store of the history does not answer; runs go on, what was asked of it has failed
     ├── InvalidRequest           the input cannot be answered by anybody; also a ValueError
     │   └── BadImage             an image is not readable, is too large, or may not be fetched
@@ -209,7 +209,7 @@ class HistoryUnreachable(OmniRouterError):  # noqa: N818 (says what is the case)
     """The store of the history does not answer; a run goes on without it, an export or a verdict cannot."""
 
 
-class HungUp(OmniRouterError):  # noqa: N818 (says what is the case)
+class RunCancelled(OmniRouterError):  # noqa: N818 (says what is the case)
     """The run was cancelled while it called a specialist: no failure of the model, and nobody is there to see this."""
 
 

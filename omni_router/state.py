@@ -1,8 +1,9 @@
 """What travels through the graph: plain JSON-able values, so that any checkpointer can store them.
 
-No base64 is put here by the graph: pictures it makes are files, named in `artifacts`.
+The graph puts no base64 here: the images that it makes are files, named in `artifacts`.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AnyMessage
@@ -13,10 +14,14 @@ from omni_router.artifacts import Artifact
 from omni_router.errors import ErrorInfo, ErrorKind
 
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
+Outcome = Literal["answered"] | ErrorKind
+# Why a model was rejected, for programs: its call would have failed, it is cooling down, the thread goes on with its
+# own model, nobody could verify it, or another one was taken before it.
+Rejection = Literal["refused", "cooling_down", "thread_model", "unverified", "ranked_after"]
 
 
 class Candidate(TypedDict):
-    """A model on offer for a route."""
+    """A model that may be called for a route."""
 
     model: str  # org/name
     provider: str | None  # None: let the client choose
@@ -25,16 +30,22 @@ class Candidate(TypedDict):
 
 
 class RejectedCandidate(TypedDict):
-    """A model that was not taken, and why."""
+    """A model that was not called, and why."""
 
     model: str
     source: Source
     kind: ErrorKind | None  # of the error its call would have ended in; None when it was only less preferred
-    why: str
+    rule: Rejection
+    why: str  # the same for people
+
+
+def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
+    """Return a candidate as one that is not called."""
+    return RejectedCandidate(model=candidate["model"], source=candidate["source"], kind=kind, rule=rule, why=why)
 
 
 class Decision(TypedDict):
-    """What the graph acts on. `model` is None when there is none (yet), `route` when no reply could be read."""
+    """What the graph acts on. `model` is None if there is none (yet), `route` if no reply could be read."""
 
     id: str  # of the turn: what --why and --feedback take
     route: str | None
@@ -54,14 +65,19 @@ class Attempt(TypedDict):
 
     model: str
     provider: str | None
-    outcome: str  # "answered", or the kind of error
+    outcome: Outcome
     seconds: float
     error: ErrorInfo | None
     partial: bool  # the answer broke off after its first token; what had arrived is kept
 
 
+def models_in(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the models that candidates, rejections or attempts name."""
+    return {entry["model"] for entry in entries}
+
+
 class Previous(TypedDict):
-    """What is kept of the last turn's decision."""
+    """What a thread remembers of the last turn's decision."""
 
     route: str | None
     model: str | None
@@ -69,13 +85,13 @@ class Previous(TypedDict):
 
 
 class Input(TypedDict):
-    """What a caller gives."""
+    """What a run takes."""
 
     messages: Annotated[list[AnyMessage], add_messages]
 
 
 class Output(TypedDict, total=False):
-    """What a caller gets."""
+    """What a run returns."""
 
     messages: Annotated[list[AnyMessage], add_messages]
     decision: Decision | None
@@ -91,7 +107,7 @@ class State(Output, total=False):
     reply: str | None  # the router's raw reply; None when it was not asked, or failed: route_request -> CLI, logs
     proposal: dict[str, Any] | None  # routers.Proposal as a dict: route_request -> validate_choice
     confidence: float | None  # the router's: route_request -> validate_choice
-    candidates: dict[str, list[Candidate]]  # per offered route, best first: route_request -> validate_choice
+    candidates: dict[str, list[Candidate]]  # of each eligible route, best first: route_request -> validate_choice
     previous: Previous | None  # route_request -> the next turn
     routing_only: bool  # no specialist is called: announce_decision -> its edge
     models_left: int  # how many other models may still be tried: record_outcome -> its edge

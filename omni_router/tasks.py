@@ -1,4 +1,4 @@
-"""The one table of tasks. To add a task: one entry here, one node, and one method of the Hub client.
+"""The one table of tasks. To add a task: one entry here, one node that graph.py names, one method of the Hub client.
 
 Everything else, from the catalog to the last surface, is read from the entry: `tests/test_new_task.py` adds one.
 """
@@ -23,7 +23,7 @@ PNG = Media("image/png", ".png")
 class Task:
     """What a specialist does, under the Hub's own name for it."""
 
-    node: str  # the specialist node: a function and its file in omni_router.nodes
+    node: str  # the specialist node: a function and its file in omni_router.nodes, named in graph.py
     served_as: tuple[str, ...]  # what inference providers call it
     takes_tools: bool = False  # its models may call functions, or answer in a form that is asked for
     takes_images: bool = False  # eligible when the request holds an image, and only in a thread that has one
@@ -61,5 +61,5 @@ def task_of(node: str | None) -> Task | None:
 
 def media() -> tuple[Media, ...]:
     """Return the types of files that the tasks make."""
-    outputs = (task.output for task in TASKS.values())
-    return tuple(dict.fromkeys(output for output in outputs if output))
+    outputs = [task.output for task in TASKS.values() if task.output]
+    return tuple(dict.fromkeys(outputs))  # each once

@@ -78,8 +78,8 @@ def generate_speech(state: State, settings: Settings, services: Services) -> dic
 
 @pytest.fixture(autouse=True)
 def task(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, router: ScriptedRouter, route_config: Path) -> None:
-    monkeypatch.setitem(SPECIALISTS, "generate_speech", generate_speech)
     monkeypatch.setitem(TASKS, "text-to-speech", Task("generate_speech", ("text-to-speech",), output=WAV))
+    monkeypatch.setitem(SPECIALISTS, "generate_speech", generate_speech)  # where graph.py names the node's function
     monkeypatch.setattr(HubInference, "text_to_speech", text_to_speech, raising=False)
     sandbox.set_mapping(VOICE, ["fal-ai"], "text-to-speech")
     speech = {"name": "speech", "description": "read a text aloud", "task": "text-to-speech", "models": [VOICE]}

@@ -1,45 +1,50 @@
 """Feedback: what a user or an evaluator says of a decision afterwards."""
 
-import argparse
-import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, Protocol
 
-from omni_router.config.environment import Environment
-from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import Policy
-from omni_router.decisions.why import open_log
 from omni_router.errors import InvalidRequest
 from omni_router.history import History, Verdict
 from omni_router.history.protocol import ModelRecord
-from omni_router.messages import IMAGE_MARK, newest_user_text
+from omni_router.messages import newest_user_text
 from omni_router.routers import OTHER
-from omni_router.services.history import open_history
 
-if TYPE_CHECKING:  # LangGraph and the Hub's client come with it, and a verdict needs neither
-    from omni_router.services import Services
+
+class FeedbackServices(Protocol):
+    """The part of `Services` that a verdict needs."""
+
+    @property
+    def history(self) -> History:
+        """Where verdicts are kept."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """The routes that a verdict may name."""
+        ...
 
 
 def give_feedback(
-    result: Mapping[str, Any], verdict: str, *, services: "Services", text: str | None = None
+    result: Mapping[str, Any], verdict: str, *, services: FeedbackServices, text: str | None = None
 ) -> str | None:
-    """Judge a decision: `good`, `bad`, the name of the route it should have been, or `other` where none fits.
+    """Rate a decision: `good`, `bad`, the name of the route it should have been, or `other` if no route fits.
 
-    It counts when models are ranked, unless the caller had named the model. A good decision, or one whose right route
-    is told, becomes an example of that route, when the request's text is known; routers are shown those of `other` as
-    what no route serves.
+    It counts when models are ranked, unless the caller had named the model. The request of a good decision, or
+    of one whose right route is named, becomes an example of that route if its text is known; routers are shown the
+    examples of `other` as requests that no route serves.
 
     Args:
-        result: what the graph gave, or its decision alone.
+        result: what the graph returned, or its decision alone.
         verdict: `good`, `bad`, a route of the policy, or `other`.
-        services: the ones the graph worked with.
+        services: those of the graph, of which the history and the policy are used.
         text: the request; by default the newest user message of the result.
 
     Returns:
-        Where it was kept; None when there was nothing to keep.
+        Where it was saved; None if there was nothing to save.
 
     Raises:
-        InvalidRequest: the verdict is none of these, or nothing was decided.
+        InvalidRequest: the verdict is not one of these, or nothing was decided.
     """
     decision = result.get("decision", result)
     if text is None and "messages" in result:
@@ -48,73 +53,29 @@ def give_feedback(
 
 
 def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, policy: Policy) -> Verdict:
-    """Read what was said of a decision.
+    """Parse a verdict on a decision.
 
     Raises:
-        InvalidRequest: it is none of the words and routes that are allowed, or nothing was decided.
+        InvalidRequest: it is not one of the words and routes that are allowed, or nothing was decided.
     """
     routes = {**{route.name.casefold(): route.name for route in policy.routes()}, OTHER: OTHER}
-    said = verdict.strip().casefold()
-    should_be = routes.get(said)
-    if said not in ("good", "bad") and should_be is None:
+    rating = verdict.strip().casefold()
+    should_be = routes.get(rating)
+    if rating not in ("good", "bad") and should_be is None:
         raise InvalidRequest(f"a verdict must be good, bad or a route ({', '.join(routes.values())}), not {verdict!r}")
     route, model = decision.get("route"), decision.get("model")
     if should_be is None and (not route or not model):
         raise InvalidRequest("no model was chosen, so the verdict can only be the route that would have been right")
-    if should_be is not None and should_be == route and model:  # without one there is nothing to be good but the route
-        should_be, said = None, "good"
-    by_caller = decision.get("source") == "caller"  # what is said of that model is said of the caller's own choice
-    return Verdict(
-        route=str(route or ""),
-        model="" if by_caller else str(model or ""),
-        verdict="should_be" if should_be else "good" if said == "good" else "bad",
-        should_be=should_be,
-        text=text or None,
-    )
-
-
-def take_feedback(environment: Environment, args: argparse.Namespace) -> int:
-    """Judge a decision of the log."""
-    start, said = args.feedback
-    entry = open_log(environment).find(start)
-    file = RouteFile(environment.route_config)
-    turns = entry["asked"].get("conversation", [])
-    asked = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
-    text = asked.replace(IMAGE_MARK, "").strip()  # an example is words
-    verdict = read_verdict(entry, said, text, file)
-    history: History = open_history(environment, file)
-    counted = counts(verdict, history.models(verdict.route))
-    place = history.judge(verdict)
-    if args.json:
-        kept = {"id": entry["id"], "verdict": verdict.verdict, "route": verdict.route, "model": verdict.model or None}
-        example = _learns(verdict) if place and verdict.text else None
-        print(json.dumps({**kept, "should_be": verdict.should_be, "kept_in": place, "example_of": example}))
-    else:
-        print(f"{entry['id']}: {_told(entry, verdict, place, counted=counted)}")
-    return 0 if place else 1
-
-
-def _learns(verdict: Verdict) -> str | None:
-    """Give the route whose example the request becomes, if its text is known."""
-    return verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+    if should_be is not None and should_be == route and model:  # without a model only the route can be right
+        should_be, rating = None, "good"
+    kind: Literal["good", "bad", "should_be"] = "should_be"
+    if should_be is None:
+        kind = "good" if rating == "good" else "bad"
+    if decision.get("source") == "caller":  # a verdict on that model is one on the caller's own choice
+        model = None
+    return Verdict(str(route or ""), str(model or ""), kind, should_be, text or None)
 
 
 def counts(verdict: Verdict, models: Iterable[ModelRecord]) -> bool:
-    """Tell whether a verdict says something of its model, which has a record on the route for it to be counted in."""
+    """Return whether a verdict is about its model, and the model has a record on the route for it to be counted in."""
     return verdict.verdict != "should_be" and any(record["id"] == verdict.model for record in models)
-
-
-def _told(entry: Mapping[str, Any], verdict: Verdict, place: str | None, *, counted: bool) -> str:
-    learns = _learns(verdict)
-    parts = [f"saved in {place}" if place else "nothing was saved"]
-    if counted:
-        parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
-    elif verdict.verdict != "should_be" and verdict.model:
-        parts.append(f"{verdict.model} has no record on {verdict.route}")
-    elif verdict.verdict != "should_be" and entry["model"]:
-        parts.append(f"the caller named {entry['model']}, so the verdict does not rank it")
-    if learns and verdict.text:
-        parts.append(f"the request is now an example of {learns}")
-    elif learns:
-        parts.append("the request is not an example, since its text was not logged (--log-text keeps it)")
-    return "; ".join(parts)

@@ -1,37 +1,29 @@
 """`--replay`: what a changed policy would have decided.
 
 With the text in the log the router is asked again, with the new policy's routes; without, its old reply is read again.
-Candidates are those of then, less what the new policy no longer lists and with what it newly names, so that a policy
-that did not change shows no difference, however history has moved on. The catalog is not asked: what it refused then
-is refused again, and what else it did then (it gave a model its new name, say) cannot be told from the log. Where a
-replay comes out otherwise, it is compared with one under the logged policy too, and only what differs from both counts.
+The candidates are the logged ones, less those that the new policy no longer lists and with those that it newly names,
+so that a policy that did not change shows no difference, however history has moved on. The catalog is not asked: what
+it refused is refused again, and what else it did (it may have given a model its new name) is not in the log. If a
+replay comes to another choice, it is compared with one under the logged policy too: only what differs from both counts.
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import Policy, Route
 from omni_router.config.settings import NO_FALLBACK, Settings
-from omni_router.console import field
-from omni_router.decisions.log import DecisionLog
-from omni_router.decisions.why import asked_words
 from omni_router.errors import ConfigurationError
 from omni_router.history import Cooling
-from omni_router.hub.capabilities import Needs
-from omni_router.hub.catalog import Check, Listing
-from omni_router.nodes.route_request import ask
+from omni_router.hub.capabilities import Capabilities
+from omni_router.hub.catalog import Availability, Listing
 from omni_router.nodes.validate_choice import validate_choice
 from omni_router.routers import Router, parse_reply
-from omni_router.selection.order import MAX_CANDIDATES, eligible_routes, untried
-from omni_router.selection.routes import options_of_document
+from omni_router.selection.order import MAX_CANDIDATES, untried
+from omni_router.selection.routes import ask_router, eligible_routes, options_of_document
 from omni_router.services import Services
-from omni_router.state import Candidate
+from omni_router.state import Candidate, Decision, models_in
 
 NEVER = "9999-12-31T23:59:59Z"
 
@@ -49,120 +41,147 @@ class Choice:
         return f"{self.route or 'no route'} -> {self.model or 'no model'} ({self.task or 'no task'})"
 
     def same_as(self, other: "Choice") -> bool:
-        """Tell whether both would have done the same; reasons may be put in other words."""
+        """Return whether both lead to the same call; reasons may be put in other words."""
         return (self.route, self.task, self.model) == (other.route, other.task, other.model)
 
 
-class Then:
+class LoggedServices:
     """History and catalog as a decision of the log met them."""
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
-        over = entry["passed_over"]
-        self._refused = {each["model"]: each for each in over if each["kind"]}
-        # What was called first and failed cools down only since.
-        tried = {each["model"] for each in entry["attempts"]}
-        self._cooling = {each["model"] for each in over if each["why"].startswith("cooling down")} - tried
+        """Read what the entry says of models that were rejected."""
+        self._refused: dict[str, Any] = {}
+        cooling: set[str] = set()
+        for rejection in entry["passed_over"]:
+            if rejection["kind"]:
+                self._refused[rejection["model"]] = rejection
+            if _was_cooling_down(rejection):
+                cooling.add(rejection["model"])
+        # A model that was called and failed has been cooling down only since.
+        self._cooling = cooling - models_in(entry["attempts"])
 
     def cooling(self) -> Mapping[str, Sequence[Cooling]]:
-        """Give what was cooling down."""
-        return {model: [Cooling(kind="then", until=NEVER, times=1)] for model in self._cooling}
+        """Return what was cooling down."""
+        return {model: [Cooling(kind="overloaded", until=NEVER, times=1)] for model in self._cooling}
 
-    def check(self, model: str, provider: str | None, task: str, needs: Needs = ()) -> Check:  # noqa: ARG002 (as the catalog)
+    def check(self, model: str, provider: str | None, task: str, needs: Capabilities = ()) -> Availability:  # noqa: ARG002 (as the catalog)
         """Refuse what was refused."""
-        if over := self._refused.get(model):
-            return Check(model, None, verified=True, refused=over["kind"], why=over["why"])
-        return Check(model, provider, verified=True)
+        if rejection := self._refused.get(model):
+            return Availability(model, None, verified=True, refused=rejection["kind"], why=rejection["why"])
+        return Availability(model, provider, verified=True)
 
     def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
-        """Give nothing: the candidates of then are in the log."""
+        """Return no models: the candidates are in the log."""
         return dict.fromkeys(tasks, ())
+
+
+def _was_cooling_down(rejection: Mapping[str, Any]) -> bool:
+    """Return whether a model was rejected because it was cooling down; older logs only have the words."""
+    if "rule" in rejection:
+        return bool(rejection["rule"] == "cooling_down")
+    return str(rejection["why"]).startswith("cooling down")
 
 
 @dataclass(frozen=True)
 class LoggedPolicy:
-    """The routes of then, as far as the log has them."""
+    """The routes at the time of a decision, as far as the log has them."""
 
     tasks: Mapping[str, str]
     fallback: str | None
 
     def routes(self) -> list[Route]:
-        """Return the routes of then."""
+        """Return the logged routes."""
         return [Route(name, task, description="", fallback=name == self.fallback) for name, task in self.tasks.items()]
 
 
 class Replay:
-    """Decides entries of a log anew under a policy."""
+    """Decides entries of a log again under a policy."""
 
     def __init__(self, file: RouteFile, router: Router) -> None:
         self._file, self._router = file, router
 
     def decide(self, entry: dict[str, Any]) -> Choice:
-        """Decide one entry anew."""
-        routes = self._file.routes()
-        lines = {route.name: self._line(route, entry) for route in routes}
-        offered = eligible_routes(
-            routes, picture_now=entry["picture"]["now"], picture_before=entry["picture"]["before"]
-        )
-        return self._choice(entry, self._file, lines, {r.name for r in offered}, self._reply(entry, offered, lines))
+        """Decide an entry again."""
+        routes, image = self._file.routes(), entry["picture"]
+        candidates = {route.name: self._candidates(route, entry) for route in routes}
+        eligible = eligible_routes(routes, image_now=image["now"], image_before=image["before"])
+        shown = {route.name: candidates[route.name][:MAX_CANDIDATES] for route in eligible}
+        return self._choose(entry, self._file, candidates, shown, self._reply(entry, eligible, shown))
 
     def as_logged(self, entry: dict[str, Any]) -> Choice:
-        """Decide one entry anew under the policy of then."""
-        lines = {name: _remembered(entry, name) for name in entry["tasks"]}
+        """Decide an entry again under the logged policy."""
+        candidates = {name: _logged_candidates(entry, name) for name in entry["tasks"]}
+        shown = {name: candidates[name][:MAX_CANDIDATES] for name in entry["candidates"] if name in candidates}
         policy = LoggedPolicy(entry["tasks"], entry["fallback_route"])
-        return self._choice(entry, policy, lines, set(entry["candidates"]), entry["reply"])
+        return self._choose(entry, policy, candidates, shown, entry["reply"])
 
-    def _choice(
+    def _choose(
         self,
         entry: dict[str, Any],
         policy: Policy,
-        lines: dict[str, list[Candidate]],
-        offered: set[str],
+        candidates: dict[str, list[Candidate]],
+        shown: dict[str, list[Candidate]],
         reply: str | None,
     ) -> Choice:
+        logged: Any = LoggedServices(entry)
+        decision = self._validate(entry, policy, shown, reply, logged)
+        if isinstance(decision, Choice):
+            return decision
+        if decision["route"] is None or decision["model"] or decision["task"] is None:
+            return Choice(decision["route"], decision["task"], decision["model"], decision["reason"])
+        for candidate in untried(candidates[decision["route"]], [], decision["passed_over"]):
+            if not logged.check(candidate["model"], None, "").refused:
+                return Choice(decision["route"], decision["task"], candidate["model"], candidate["why"])
+        return Choice(decision["route"], decision["task"], None, "no model is left for the route")
+
+    def _validate(
+        self,
+        entry: dict[str, Any],
+        policy: Policy,
+        shown: dict[str, list[Candidate]],
+        reply: str | None,
+        logged: Any,
+    ) -> Decision | Choice:
+        """Return what validate_choice decides, or the choice of no route if the fallback route is gone."""
         state: Any = {
             "turn": entry["id"],
             "proposal": None if reply is None else asdict(parse_reply(reply)),
-            "candidates": {name: line[:MAX_CANDIDATES] for name, line in lines.items() if name in offered},
+            "candidates": shown,
             "confidence": entry["confidence"],
             "previous": entry["previous"],
         }
-        then: Any = Then(entry)
-        nothing: Any = None  # nothing is called, and nothing saved
-        services = Services(self._router, policy, history=then, catalog=then, inference=nothing, artifacts=nothing)
+        unused: Any = None  # nothing is called, and nothing saved
+        services = Services(self._router, policy, history=logged, catalog=logged, inference=unused, artifacts=unused)
         try:
-            decision = validate_choice(state, _settings(entry), services)["decision"]
-        except ConfigurationError as error:  # the fallback route is gone
+            decision: Decision = validate_choice(state, _settings(entry), services)["decision"]
+        except ConfigurationError as error:
             return Choice(None, None, None, str(error))
-        if decision["model"] or decision["task"] is None:
-            return Choice(decision["route"], decision["task"], decision["model"], decision["reason"])
-        left = untried(lines[decision["route"]], [], decision["passed_over"])
-        served = [candidate for candidate in left if not then.check(candidate["model"], None, "").refused]
-        model, why = (served[0]["model"], served[0]["why"]) if served else (None, "no model is left for the route")
-        return Choice(decision["route"], decision["task"], model, why)
+        return decision
 
-    def _line(self, route: Route, entry: dict[str, Any]) -> list[Candidate]:
-        """Give the candidates of then, as the new policy would have them."""
-        records = self._file.document().models.get(route.name.casefold(), ())
-        then = _remembered(entry, route.name)
-        if entry["tasks"].get(route.name, route.task) != route.task:  # the old ones do something else
-            then = [candidate for candidate in then if candidate["source"] == "history"]
-        known = {record["id"] for record in records}
-        kept = [c for c in then if c["source"] in ("catalog", "caller") or c["model"] in known]
-        named = {candidate["model"] for candidate in kept}
-        new = [
-            Candidate(model=r["id"], provider=r.get("provider"), source="history", why="named in the policy")
-            for r in records
-            if r["id"] not in named and ("first_seen" not in r or route.name not in entry["candidates"])
-        ]
-        at = next((i for i, c in enumerate(kept) if c["source"] == "catalog"), len(kept))
-        return [*kept[:at], *new, *kept[at:]]
+    def _candidates(self, route: Route, entry: dict[str, Any]) -> list[Candidate]:
+        """Return the logged candidates of a route, as the new policy would have them."""
+        records = {record["id"]: record for record in self._file.document().models.get(route.name.casefold(), ())}
+        logged = _logged_candidates(entry, route.name)
+        if entry["tasks"].get(route.name, route.task) != route.task:  # the models of the catalog do something else
+            logged = [candidate for candidate in logged if candidate["source"] == "history"]
+        listed = [c for c in logged if c["source"] in ("catalog", "caller") or c["model"] in records]
+        for candidate in listed:
+            records.pop(candidate["model"], None)
+        added: list[Candidate] = []
+        for model, record in records.items():
+            # A model that was first used after the decision is in the file's history, not in the policy.
+            if "first_seen" not in record or route.name not in entry["candidates"]:
+                why = "named in the policy"
+                added.append(Candidate(model=model, provider=record.get("provider"), source="history", why=why))
+        from_catalog = [place for place, candidate in enumerate(listed) if candidate["source"] == "catalog"]
+        place = from_catalog[0] if from_catalog else len(listed)
+        return [*listed[:place], *added, *listed[place:]]
 
-    def _reply(self, entry: dict[str, Any], routes: list[Route], lines: dict[str, list[Candidate]]) -> str | None:
+    def _reply(self, entry: dict[str, Any], routes: list[Route], shown: dict[str, list[Candidate]]) -> str | None:
         if "conversation" not in entry["asked"] or not routes:
             return cast("str | None", entry["reply"])
-        shown = {name: line[:MAX_CANDIDATES] for name, line in lines.items()}
         options = options_of_document(self._file.document(), routes, shown)
-        reply = ask(self._router, entry["asked"]["conversation"], options)
+        reply = ask_router(self._router, entry["asked"]["conversation"], options)
         return reply.text if reply else None
 
 
@@ -172,61 +191,28 @@ def _settings(entry: dict[str, Any]) -> Settings:
     return Settings(fallback_route=fallback, min_confidence=entry.get("min_confidence", 0.0))
 
 
-def _remembered(entry: dict[str, Any], route: str) -> list[Candidate]:
-    """Give the candidates of then; of a fallback route, which no router was offered, what was taken of it."""
+def _logged_candidates(entry: dict[str, Any], route: str) -> list[Candidate]:
+    """Return the candidates in the log; of a fallback route, which no router was shown, the model that was called."""
     first = decided(entry)
     if route in entry["candidates"] or route != first.route or first.model is None:
         return list(entry["candidates"].get(route, []))
     return [Candidate(model=first.model, provider=None, source=entry["source"], why=entry["reason"])]
 
 
-def replay(environment: Environment, args: argparse.Namespace) -> int:
-    """Decide a log's requests anew under the policy of the environment; 1 when something would differ."""
-    from tqdm import tqdm
+def differences(
+    entries: Iterable[dict[str, Any]], replay: Replay
+) -> Iterator[tuple[dict[str, Any], Choice, Choice] | None]:
+    """Yield for each entry how it was decided and how it would be now, or None where that is the same.
 
-    from omni_router.hub.tokens import find_token
-    from omni_router.services.router import choose_router
-
-    file = RouteFile(environment.route_config)
-    if not file.path.exists():  # else the packaged policy would be compared, which nobody meant
-        raise ConfigurationError(f"{file.path} does not exist; name the policy to replay with: --route-config PATH")
-    file.document()
-    deciding = Replay(file, choose_router(environment, token=lambda: find_token(args.hf_token), learning=False))
-    # What a caller or a tool loop had settled is no matter of the policy.
-    entries = [entry for entry in DecisionLog(args.replay).entries() if not entry.get("settled")]
-    if not entries:
-        raise ConfigurationError(f"{args.replay} holds no decisions made by a router")
-    asked_again = sum("conversation" in entry["asked"] for entry in entries)
-    differing = []
-    for entry in tqdm(entries, desc="replay", unit=" decisions", disable=not sys.stderr.isatty(), leave=False):
-        before, after = decided(entry), deciding.decide(entry)
-        if not (before.same_as(after) or deciding.as_logged(entry).same_as(after)):
-            differing.append((entry, before, after))
-    if args.json:
-        print(
-            json.dumps({"n": len(entries), "asked_again": asked_again, "differing": [_as_json(*d) for d in differing]})
-        )
-    else:
-        for difference in differing:
-            _show(*difference)
-        how = f"{asked_again} decided by the router again, {len(entries) - asked_again} from its logged reply; "
-        how += "the catalog was not used"
-        print(f"{len(differing)} of {len(entries)} decisions would differ under {environment.route_config} ({how})")
-    return 1 if differing else 0
+    What differs under the logged policy too is not a matter of the policy.
+    """
+    for entry in entries:
+        before, after = decided(entry), replay.decide(entry)
+        same = before.same_as(after) or replay.as_logged(entry).same_as(after)
+        yield None if same else (entry, before, after)
 
 
 def decided(entry: dict[str, Any]) -> Choice:
-    """Give what was chosen then; what came after the first choice was a matter of failures, not of policy."""
+    """Return what was chosen first; what followed was a matter of failures, not of the policy."""
     model = entry["attempts"][0]["model"] if entry["attempts"] else entry["model"]
     return Choice(entry["route"], entry["task"], model, entry["reason"])
-
-
-def _as_json(entry: dict[str, Any], before: Choice, after: Choice) -> dict[str, Any]:
-    return {"id": entry["id"], "before": asdict(before), "after": asdict(after)}
-
-
-def _show(entry: dict[str, Any], before: Choice, after: Choice) -> None:
-    print(f"{entry['id']}  {entry['time']}")
-    field("asked", " ".join(asked_words(entry).split())[:100])
-    field("then", str(before))
-    field("now", f"{after}: {after.reason}")

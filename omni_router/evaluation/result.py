@@ -104,5 +104,5 @@ def _examples(document: Document) -> set[str]:
 
 
 def _reachable(item: Item, routes: Sequence[Route]) -> bool:
-    offered = eligible_routes(routes, picture_now=item.picture_now, picture_before=item.picture_before)
+    offered = eligible_routes(routes, image_now=item.picture_now, image_before=item.picture_before)
     return item.route == OTHER or item.route in (route.name for route in offered)

@@ -1,9 +1,8 @@
 """Ask a router for each request, on the routes that are on offer for it."""
 
 import logging
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from omni_router.config.routes import Document
@@ -20,31 +19,30 @@ BATCH = 64  # of the others, where a router takes many at once; 256 are no faste
 NO_ROUTE = Reply(f'{{"route": "{OTHER}"}}')  # the graph does not ask a router where nothing is on offer
 
 
-def evaluate(router: Router, items: Sequence[Item], document: Document, name: str = "router") -> list[Outcome]:
-    """Ask the router for each item, and read what it says; a bar on a terminal shows how far it is.
+def evaluate(
+    router: Router, items: Sequence[Item], document: Document, advance: Callable[[int], object] = lambda _: None
+) -> list[Outcome]:
+    """Ask the router for each item, and read what it says; `advance` is called with how many were asked.
 
     A router with a method `replies` is asked in batches once it is known how long a live request takes.
 
     Raises:
         ConfigurationError: the router cannot be loaded.
     """
-    from tqdm import tqdm
-
     outcomes: list[Outcome] = []
-    with tqdm(total=len(items), desc=name, unit=" prompts", disable=not sys.stderr.isatty(), leave=False) as bar:
-        while (at := len(outcomes)) < len(items):
-            if at < LIVE or not hasattr(router, "replies"):
-                some = [_one(router, items[at], document)]
-            else:
-                some = _together(router, items[at : at + BATCH], document)
-            outcomes += some
-            bar.update(len(some))
+    while (at := len(outcomes)) < len(items):
+        if at < LIVE or not hasattr(router, "replies"):
+            some = [_one(router, items[at], document)]
+        else:
+            some = _together(router, items[at : at + BATCH], document)
+        outcomes += some
+        advance(len(some))
     return outcomes
 
 
 def offers(item: Item, document: Document) -> list[RouteOption]:
     """Make what the router is shown for an item: the routes with all their examples, and no models."""
-    offered = eligible_routes(document.routes, picture_now=item.picture_now, picture_before=item.picture_before)
+    offered = eligible_routes(document.routes, image_now=item.picture_now, image_before=item.picture_before)
     return options_of_document(document, offered)
 
 

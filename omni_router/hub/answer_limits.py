@@ -1,4 +1,4 @@
-"""How much an answer of the Hub or of a provider may hold: whoever sends more sends what nobody asked for."""
+"""Limit how much an answer of the Hub or of a provider may hold: a longer one is not what was asked for."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ _UNPACKED = 64 * 1024  # bytes at once: a KB may unpack to a MB
 
 
 def chat_limit(max_new_tokens: int | None) -> AnswerLimit:
-    """Return how much a chat may answer that was asked for so many tokens; None asks for as many as the model has."""
+    """Return the limit of a chat answer of so many tokens at most; None for as many as the model writes."""
     if max_new_tokens is None:
         return AnswerLimit(_CHAT_BODY, _CHAT_STREAM, _CHAT_EVENTS)
     events = _MORE_EVENTS + _EVENTS_A_TOKEN * max_new_tokens
@@ -41,44 +41,48 @@ def chat_limit(max_new_tokens: int | None) -> AnswerLimit:
 
 
 class AnswerTooLong(httpx.DecodingError):
-    """An answer holds more than anybody asked for."""
+    """An answer holds more than its limit."""
 
 
 class Meter:
-    """Counts an answer as it comes."""
+    """Counts an answer as it arrives."""
 
     def __init__(self, limit: AnswerLimit, *, is_stream: bool) -> None:
         self._limit = limit
-        self._most = limit.stream if is_stream and limit.stream else limit.body
+        self._max_bytes = limit.stream if is_stream and limit.stream else limit.body
         self._counts_events = is_stream and bool(limit.events)
         self._bytes = self._line = self._events = 0
 
-    def count(self, piece: bytes) -> None:
-        """Count one piece.
+    def count(self, chunk: bytes) -> None:
+        """Count one chunk.
 
         Raises:
-            AnswerTooLong: with it there is more than the limit.
+            AnswerTooLong: it exceeds the limit.
         """
-        self._bytes += len(piece)
-        end = piece.rfind(b"\n")
-        self._line = self._line + len(piece) if end < 0 else len(piece) - end - 1
-        self._events += piece.count(b"data:") if self._counts_events else 0
-        if self._bytes > self._most or self._line > self._limit.body:
-            raise AnswerTooLong(f"the answer has more than {min(self._most, self._bytes)} bytes")
-        if self._counts_events and self._events > self._limit.events:
+        self._bytes += len(chunk)
+        newline = chunk.rfind(b"\n")
+        if newline >= 0:
+            self._line = 0
+        self._line += len(chunk) - newline - 1
+        if self._bytes > self._max_bytes or self._line > self._limit.body:
+            raise AnswerTooLong(f"the answer has more than {min(self._max_bytes, self._bytes)} bytes")
+        if not self._counts_events:
+            return
+        self._events += chunk.count(b"data:")
+        if self._events > self._limit.events:
             raise AnswerTooLong(f"the answer has more than {self._limit.events} events")
 
 
-def unpack(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Unpack gzip in pieces that are never much larger than they came.
+def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Unpack gzip in chunks that are never much larger than they arrived.
 
     Raises:
         httpx.DecodingError: it is not gzip.
     """
     reader = zlib.decompressobj(wbits=31)
     try:
-        for piece in pieces:
-            rest = piece
+        for chunk in chunks:
+            rest = chunk
             while rest:
                 yield reader.decompress(rest, _UNPACKED)
                 rest = reader.unconsumed_tail

@@ -1,7 +1,7 @@
-"""Answers of a slow place, kept: fresh ones are given at once, stale ones too while they are asked for again.
+"""A stale-while-revalidate cache: fresh values are returned at once, stale ones too while they are fetched again.
 
-One flight a key, whoever asks. A place that is down is left alone for a minute: an outage costs one wait a minute, not
-one a message or a question.
+A key is fetched once at a time, however many callers want it. A service that is down is left alone for a minute: an
+outage costs one wait a minute, not one for each message or query.
 """
 
 import logging
@@ -13,184 +13,204 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from omni_router.hub.disk_cache import DiskCache
 from omni_router.hub.session import HUB_TIMEOUT, is_outage
+from omni_router.storage.sqlite import DiskCache
 
 logger = logging.getLogger("omni_router")
 
 TIMEOUT = HUB_TIMEOUT
 KEEP = 600.0  # seconds: what providers serve changes within days
-KEEP_FAILURE = 60.0  # seconds: soon enough back, and an outage costs a wait once a minute, not once a message
-KEEP_STALE = 7 * 24 * 3600.0  # seconds: better an old list than none; what changed shows when a model is called
+KEEP_FAILURE = 60.0  # seconds: short enough to come back soon, and an outage costs one wait a minute
+KEEP_STALE = 7 * 24 * 3600.0  # seconds: an old list is better than none; what changed shows when a model is called
 MAX_ENTRIES = 1000  # in memory, of some hundred bytes each but for a few lists
 
 
-class Kept(NamedTuple):
-    """An answer and when it was given; a `stale` one is being asked for again, or could not be."""
+class CachedValue(NamedTuple):
+    """A value and when it was fetched; a `stale` one is being fetched again, or could not be."""
 
     value: Any
     at: float
     stale: bool = False
 
 
-@dataclass(frozen=True)
-class Question:
-    """Something to ask: what it is called, the call that asks it, and whose business the answer is."""
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What to fetch: its name, the call that fetches it, and who may share the value."""
 
     name: str
-    ask: Callable[[], Any]
-    place: str  # what is asked; one that is down is not asked about anything else
-    scope: Hashable = None  # the world it is asked in; of any but the real one, None, nothing goes to disk
-    asker: Hashable = None  # whose own the answer is, if it is not everybody's
-    is_everybodys: Callable[[Any], bool] = lambda _answer: True
-    may_be_stale: Callable[[Any], bool] = lambda _answer: True
+    fetch: Callable[[], Any]
+    service: str  # what is called; one that is down gets no other query either
+    scope: Hashable = None  # a simulation has values of its own; only those of the real Hub, None, go to disk
+    owner: Hashable = None  # who alone may see the value, unless it is shared
+    is_shared: Callable[[Any], bool] = lambda _value: True
+    may_be_stale: Callable[[Any], bool] = lambda _value: True
 
     @property
     def own_key(self) -> Hashable:
-        """The key of an answer that is this asker's alone."""
-        return (self.name, self.scope, self.asker)
+        """The key of a value that only the owner may see."""
+        return (self.name, self.scope, self.owner)
 
     @property
     def shared_key(self) -> Hashable:
-        """The key of an answer that is everybody's."""
+        """The key of a value that everyone may see."""
         return (self.name, self.scope, None)
 
+    @property
+    def service_key(self) -> Hashable:
+        """The key of the failures of the service."""
+        return (self.service, self.scope)
 
-class Memory:
-    """Answers by question, in memory and, where they are everybody's, on disk."""
+
+class _Fetch(NamedTuple):
+    """A call under way, or one that has just returned."""
+
+    future: "Future[CachedValue]"
+    deadline: float  # until when callers wait, by time.monotonic()
+
+
+class SwrCache:
+    """Values by query, in memory and, if everyone may see them, on disk."""
 
     def __init__(self, disk: DiskCache | None, clock: Callable[[], float]) -> None:
         self._disk, self._clock = disk, clock
-        self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
-        self._flights: dict[Hashable, tuple[Future[Kept], float]] = {}
-        self._failed: OrderedDict[Hashable, float] = OrderedDict()
+        self._values: OrderedDict[Hashable, CachedValue] = OrderedDict()
+        self._fetches: dict[Hashable, _Fetch] = {}
+        self._failures: OrderedDict[Hashable, float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def ask(self, *questions: Question, patient: bool = False) -> list[Kept | None]:
-        """Answer the questions, all at once; None for one that could not be answered within `TIMEOUT`.
+    def get(self, *queries: Query, wait_for_fresh: bool = False) -> dict[Query, CachedValue | None]:
+        """Return the value of each query; None if there is none within `TIMEOUT`.
 
-        Who is patient waits for a fresh answer also where a stale one is at hand.
+        Args:
+            queries: all are fetched at the same time.
+            wait_for_fresh: whether to wait for a fresh value also where a stale one is at hand.
         """
-        known = [self._known(question) for question in questions]
-        flights = [
-            self._flight(question) if answer is None or answer.stale else None
-            for question, answer in zip(questions, known, strict=True)
-        ]
-        return [
-            (self._landed(question, *flight) or answer) if flight and (answer is None or patient) else answer
-            for question, answer, flight in zip(questions, known, flights, strict=True)
-        ]
+        lookups = [(query, *self._look_up(query)) for query in queries]  # starts every fetch before awaiting one
+        values: dict[Query, CachedValue | None] = {}
+        for query, cached, fetch in lookups:
+            values[query] = cached
+            if fetch and (cached is None or wait_for_fresh):
+                values[query] = self._await(query, fetch) or cached
+        return values
 
-    def is_down(self, place: str, scope: Hashable) -> bool:
-        """Return whether a place did not answer a moment ago."""
-        return self._failed_lately((place, scope))
+    def is_down(self, service: str, scope: Hashable) -> bool:
+        """Return whether a service did not answer a moment ago."""
+        return self._failed_lately((service, scope))
 
-    def note_down(self, place: str, scope: Hashable) -> None:
-        """Note that a place did not answer: it is left alone for `KEEP_FAILURE`."""
+    def note_down(self, service: str, scope: Hashable) -> None:
+        """Note that a service did not answer: it is left alone for `KEEP_FAILURE`."""
         with self._lock:
-            self._failed[place, scope] = self._clock()
-            _drop_oldest(self._failed)
+            self._failures[service, scope] = self._clock()
+            _drop_oldest(self._failures)
 
-    def _known(self, question: Question) -> Kept | None:
-        """Give the newest answer there is, if it may still be used."""
-        found = self._remembered(question)
-        if self._disk and question.scope is None and not (found and self._is_fresh(found)):
-            stored = self._disk.get(question.name)  # perhaps of another process, and newer
-            # One of the future was left by a clock that was wrong.
-            if stored and stored.at <= self._clock() and (found is None or stored.at > found.at):
-                found = Kept(*stored)
-                self._remember(question.shared_key, found)
-        if found is None or self._is_fresh(found):
-            return found
-        usable = self._clock() - found.at < KEEP_STALE and question.may_be_stale(found.value)
-        return found._replace(stale=True) if usable else None
+    def _look_up(self, query: Query) -> tuple[CachedValue | None, _Fetch | None]:
+        """Return the newest value that may be used, and the fetch of a better one."""
+        cached = self._in_memory(query)
+        if self._disk and query.scope is None and not (cached and self._is_fresh(cached)):
+            cached = self._newer_on_disk(self._disk, query, cached)
+        if cached and self._is_fresh(cached):
+            return cached, None
+        fetch = self._join_or_start(query)
+        if cached and self._clock() - cached.at < KEEP_STALE and query.may_be_stale(cached.value):
+            return cached._replace(stale=True), fetch
+        return None, fetch
 
-    def _remembered(self, question: Question) -> Kept | None:
+    def _in_memory(self, query: Query) -> CachedValue | None:
         with self._lock:
-            for key in (question.own_key, question.shared_key):
-                if key in self._kept:
-                    self._kept.move_to_end(key)
-            return self._newest(question)
+            for key in (query.own_key, query.shared_key):
+                if key in self._values:
+                    self._values.move_to_end(key)
+            return self._newest(query)
 
-    def _newest(self, question: Question) -> Kept | None:
-        found = [self._kept[key] for key in (question.own_key, question.shared_key) if key in self._kept]
-        return max(found, key=lambda kept: kept.at, default=None)
+    def _newest(self, query: Query) -> CachedValue | None:
+        values = [self._values[key] for key in (query.own_key, query.shared_key) if key in self._values]
+        return max(values, key=lambda value: value.at, default=None)
 
-    def _is_fresh(self, kept: Kept) -> bool:
-        return 0 <= self._clock() - kept.at < KEEP  # a clock may be set back
+    def _newer_on_disk(self, disk: DiskCache, query: Query, cached: CachedValue | None) -> CachedValue | None:
+        stored = disk.get(query.name)  # perhaps written by another process
+        # A time in the future was written by a clock that was wrong.
+        if not stored or stored.at > self._clock() or (cached and stored.at <= cached.at):
+            return cached
+        value = CachedValue(*stored)
+        self._store(query.shared_key, value)
+        return value
 
-    def _remember(self, key: Hashable, kept: Kept) -> None:
+    def _is_fresh(self, value: CachedValue) -> bool:
+        return 0 <= self._clock() - value.at < KEEP  # a clock may be set back
+
+    def _store(self, key: Hashable, value: CachedValue) -> None:
         with self._lock:
-            self._kept[key] = kept
-            self._kept.move_to_end(key)
-            _drop_oldest(self._kept)
+            self._values[key] = value
+            self._values.move_to_end(key)
+            _drop_oldest(self._values)
 
-    def _flight(self, question: Question) -> tuple[Future[Kept], float] | None:
+    def _join_or_start(self, query: Query) -> _Fetch | None:
         """Join the call under way, or start one unless the last failed a moment ago."""
-        future: Future[Kept] = Future()
+        future: Future[CachedValue] = Future()
         with self._lock:
-            if flight := self._flights.get(question.own_key):
-                return flight
-            if (landed := self._newest(question)) and self._is_fresh(landed):  # since this thread looked
-                future.set_result(landed)
-                return future, 0.0
-            if self._has_failed(question):
+            if fetch := self._fetches.get(query.own_key):
+                return fetch
+            newest = self._newest(query)
+            if newest and self._is_fresh(newest):  # it came since this thread looked
+                future.set_result(newest)
+                return _Fetch(future, 0.0)
+            if self._has_failed(query):
                 return None
-            flight = self._flights[question.own_key] = future, time.monotonic()
-        # A daemon, so that a Hub that never answers does not hold the process at its end.
-        name = f"catalog {question.name}"
-        threading.Thread(target=self._fly, args=(question, future), name=name, daemon=True).start()
-        return flight
+            fetch = self._fetches[query.own_key] = _Fetch(future, time.monotonic() + TIMEOUT)
+        # A daemon, so that a Hub that never answers does not keep the process alive.
+        name = f"catalog {query.name}"
+        threading.Thread(target=self._fetch, args=(query, future), name=name, daemon=True).start()
+        return fetch
 
-    def _fly(self, question: Question, future: "Future[Kept]") -> None:
+    def _fetch(self, query: Query, future: "Future[CachedValue]") -> None:
         try:
-            kept = Kept(question.ask(), self._clock())
-            shared = question.is_everybodys(kept.value)
-        except Exception as error:  # noqa: BLE001 (told here, and whoever waits gets None)
-            logger.warning("the Hub could not be asked for %s: %s", question.name, type(error).__name__)
-            self._end(question, failed=True, outage=is_outage(error))
+            value = CachedValue(query.fetch(), self._clock())
+            shared = query.is_shared(value.value)
+        except Exception as error:  # noqa: BLE001 (logged here, and callers that wait get None)
+            logger.warning("the Hub could not be asked for %s: %s", query.name, type(error).__name__)
+            self._end(query, failed=True, outage=is_outage(error))
             future.set_exception(error)
             return
-        self._remember(question.shared_key if shared else question.own_key, kept)
-        self._end(question, failed=False)
-        if self._disk and shared and question.scope is None:
-            self._disk.put(question.name, kept.value, kept.at)
-        future.set_result(kept)  # now: who waited may end the process
+        self._store(query.shared_key if shared else query.own_key, value)
+        self._end(query, failed=False)
+        if self._disk and shared and query.scope is None:
+            self._disk.put(query.name, value.value, value.at)
+        future.set_result(value)  # last: a caller that waits may end the process
 
-    def _end(self, question: Question, *, failed: bool, outage: bool = False) -> None:
+    def _end(self, query: Query, *, failed: bool, outage: bool = False) -> None:
         with self._lock:
-            del self._flights[question.own_key]
-            self._note(question, failed=failed, outage=outage or not failed)
+            del self._fetches[query.own_key]
+            self._note(query, failed=failed, outage=outage or not failed)
 
-    def _landed(self, question: Question, future: "Future[Kept]", started: float) -> Kept | None:
-        patience = max(0.0, started + TIMEOUT - time.monotonic())
-        wait([future], patience)
-        if future.done():
-            return None if future.exception() else future.result()
-        if patience:  # who comes later does not wait, and need not be told again
-            logger.warning("the Hub did not answer for %s within %g s", question.name, TIMEOUT)
+    def _await(self, query: Query, fetch: _Fetch) -> CachedValue | None:
+        seconds = max(0.0, fetch.deadline - time.monotonic())
+        wait([fetch.future], seconds)
+        if fetch.future.done():
+            failed = fetch.future.exception() is not None
+            return None if failed else fetch.future.result()
+        if seconds:  # later callers do not wait, and do not log it again
+            logger.warning("the Hub did not answer for %s within %g s", query.name, TIMEOUT)
             with self._lock:
-                self._note(question, failed=True, outage=True)
+                self._note(query, failed=True, outage=True)
         return None
 
-    def _note(self, question: Question, *, failed: bool, outage: bool) -> None:
-        """Keep, or forget, the time at which a question failed, and the place of the question with it."""
-        for what in (question.own_key, _place(question)) if outage else (question.own_key,):
-            self._failed.pop(what, None)
+    def _note(self, query: Query, *, failed: bool, outage: bool) -> None:
+        """Keep, or forget, when a query failed, and in an outage its service with it."""
+        keys = [query.own_key]
+        if outage:
+            keys.append(query.service_key)
+        for key in keys:
+            self._failures.pop(key, None)
             if failed:
-                self._failed[what] = self._clock()
-        _drop_oldest(self._failed)
+                self._failures[key] = self._clock()
+        _drop_oldest(self._failures)
 
-    def _has_failed(self, question: Question) -> bool:
-        return self._failed_lately(question.own_key) or self._failed_lately(_place(question))
+    def _has_failed(self, query: Query) -> bool:
+        return self._failed_lately(query.own_key) or self._failed_lately(query.service_key)
 
-    def _failed_lately(self, what: Hashable) -> bool:
-        at = self._failed.get(what)
+    def _failed_lately(self, key: Hashable) -> bool:
+        at = self._failures.get(key)
         return at is not None and 0 <= self._clock() - at < KEEP_FAILURE
-
-
-def _place(question: Question) -> Hashable:
-    return (question.place, question.scope)
 
 
 def _drop_oldest(entries: OrderedDict[Hashable, Any]) -> None:

@@ -1,6 +1,9 @@
-"""What the Hub's entries say about a task: who offers a model for it, and why it may not be called. Pure functions."""
+"""What the Hub's entries say about a task: who serves a model for it, and why one may not be called.
 
-from collections.abc import Iterable, Mapping
+Pure functions on what `listing` has read.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -10,15 +13,15 @@ from omni_router.errors import ErrorKind
 from omni_router.hub.listing import CHAT, LIMIT, ModelEntry
 from omni_router.tasks import TASKS
 
-Need = Literal["tools", "structured_output"]  # what a turn may ask of a model: a field of `Offer`
-Needs = tuple[Need, ...]
+Capability = Literal["tools", "structured_output"]  # beyond its task, what a run may require: a field of ProviderEntry
+Capabilities = tuple[Capability, ...]
 
-TEXT_ONLY = "text-generation"  # the Hub's tag of models that chat without pictures
+TEXT_ONLY = "text-generation"  # the Hub's tag of models that chat without images
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What one provider offers of a model; None where the Hub does not say."""
+class ProviderEntry:
+    """One provider of a model, and on what terms; None where the Hub does not say."""
 
     provider: str
     task: str = CHAT  # in the providers' words
@@ -28,9 +31,9 @@ class Offer:
     tools: bool | None = None  # whether it takes tools
     structured_output: bool | None = None  # whether it keeps to a JSON schema
 
-    def meets(self, needs: Needs) -> bool:
-        """Tell whether the provider is known to offer all that a turn needs."""
-        return all(getattr(self, need) for need in needs)
+    def supports(self, required: Capabilities) -> bool:
+        """Return whether the provider is known to support all that is required."""
+        return all(getattr(self, capability) for capability in required)
 
 
 @dataclass(frozen=True)
@@ -38,85 +41,173 @@ class CatalogModel:
     """A model on the Hub and the inference providers that serve it live."""
 
     id: str
-    offers: tuple[Offer, ...]
+    entries: tuple[ProviderEntry, ...]
     created: int | None = field(default=None, compare=False)  # seconds since 1970
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Name the providers, in the Hub's order."""
-        return tuple(offer.provider for offer in self.offers)
+        """The names of the providers, in the Hub's order."""
+        return tuple(entry.provider for entry in self.entries)
 
-    def meets(self, needs: Needs) -> bool:
-        """Tell whether some provider of it is known to offer all that a turn needs."""
-        return any(offer.meets(needs) for offer in self.offers)
+    def supports(self, required: Capabilities) -> bool:
+        """Return whether some provider of it is known to support all that is required."""
+        return any(entry.supports(required) for entry in self.entries)
 
 
 Listing = tuple[CatalogModel, ...]
-Cards = Mapping[str, ModelEntry]  # what the router's own list says of chat models, by id
+RouterModels = Mapping[str, ModelEntry]  # the chat models in the list of the router of Inference Providers, by id
 
 
-class Refusal(NamedTuple):
+class Unavailable(NamedTuple):
     """Why a model is not to be called: the kind of error that the call would end in, and the reason."""
 
     kind: ErrorKind
     why: str
 
 
-def needs_of(settings: Settings) -> Needs:
-    """Tell what a run asks of its model beside the task."""
-    schema = settings.response_format is not None and settings.response_format.get("type") != "text"
-    wanted: dict[Need, bool] = {"tools": bool(settings.tools), "structured_output": schema}
-    return tuple(need for need, asked in wanted.items() if asked)
+def required_capabilities(settings: Settings) -> Capabilities:
+    """Return what a run requires of its model beyond the task."""
+    required: list[Capability] = []
+    if settings.tools:
+        required.append("tools")
+    if settings.response_format is not None and settings.response_format.get("type") != "text":
+        required.append("structured_output")
+    return tuple(required)
 
 
 def served_as(task: str) -> tuple[str, ...]:
-    """Give what providers call a task."""
-    return TASKS[task].served_as if task in TASKS else (task,)
+    """Return what providers call a task."""
+    if task in TASKS:
+        return TASKS[task].served_as
+    return (task,)  # the catalog lists tasks of the Hub that have no entry here, too
 
 
-def chats(task: str) -> bool:
-    """Tell whether models of the task may be chat models, which the router has a list of."""
+def is_chat(task: str) -> bool:
+    """Return whether models of the task may be chat models, of which the router has a list."""
     return CHAT in served_as(task)
 
 
-def listing(task: str, entries: Iterable[ModelEntry], cards: Cards, limit: int = LIMIT) -> Listing:
-    """Read the entries of a list, with what the router's list has to add; what is not for the task is left out."""
-    models = (CatalogModel(str(entry["id"]), offers_for(task, entry, cards), entry.get("created")) for entry in entries)
-    return tuple(islice((model for model in models if model.offers), limit))
+def read_listing(
+    task: str, entries: Iterable[ModelEntry], router_models: RouterModels, limit: int | None = LIMIT
+) -> Listing:
+    """Return the first models of a list that are served for the task, with the details that the router's list adds."""
+    return tuple(islice(_served_models(task, entries, router_models), limit))
 
 
-def offers_for(task: str, entry: ModelEntry, cards: Cards) -> tuple[Offer, ...]:
-    """Give the offers of a model that are for the task."""
-    card = cards.get(entry["id"] or "")
-    if not _sees_enough(task, entry, card):
+def _served_models(task: str, entries: Iterable[ModelEntry], router_models: RouterModels) -> Iterator[CatalogModel]:
+    for entry in entries:
+        if providers := provider_entries(task, entry, router_models):
+            yield CatalogModel(str(entry["id"]), providers, entry.get("created"))
+
+
+def provider_entries(task: str, entry: ModelEntry, router_models: RouterModels) -> tuple[ProviderEntry, ...]:
+    """Return the providers of a model that serve it for the task."""
+    on_router = router_models.get(entry["id"] or "")
+    if _needs_images(task) and not _takes_images(entry, on_router):
         return ()
-    details: dict[str, Any] = {offer["provider"]: offer for offer in card["offers"]} if card else {}
-    wanted: list[Any] = [offer for offer in entry["offers"] if offer["task"] in served_as(task)]
-    return tuple(Offer(**{**details.get(offer["provider"], {}), **offer}) for offer in wanted)
+    return tuple(_with_details(entry["providers"], served_as(task), on_router))
 
 
-def refusal(task: str, entry: ModelEntry, cards: Cards, provider: str | None, needs: Needs = ()) -> Refusal | None:
-    """Say why what the Hub says of a model speaks against calling it; None when it does not."""
+def _with_details(
+    providers: Iterable[Any], tasks: Collection[str], on_router: ModelEntry | None
+) -> Iterator[ProviderEntry]:
+    details: dict[str, Any] = {}
+    if on_router:
+        details = {each["provider"]: each for each in on_router["providers"]}
+    for each in providers:
+        if each["task"] in tasks:
+            yield ProviderEntry(**{**details.get(each["provider"], {}), **each})
+
+
+def _supporting(entries: Iterable[ProviderEntry], required: Capabilities) -> tuple[str, ...]:
+    return tuple(entry.provider for entry in entries if entry.supports(required))
+
+
+def why_unavailable(
+    task: str,
+    entry: ModelEntry,
+    router_models: RouterModels,
+    provider: str | None = None,
+    required: Capabilities = (),
+) -> Unavailable | None:
+    """Return why a model cannot be called for the task, by `provider` if one is named; None when it can."""
     if entry["id"] is None:
-        return Refusal("not_found", "not on the Hub, or not for this token")
+        return Unavailable("not_found", "not on the Hub, or not for this token")
     if entry["gated"]:
-        return Refusal("not_found", "gated, and this token has no access: accept its terms on its page")
-    offers = offers_for(task, entry, cards)
-    live = [offer.provider for offer in offers if offer.meets(needs)]
-    for_task = " with ".join((task, *(need.replace("_", " ") for need in needs)))
-    if not live:
-        if offers:
-            return Refusal("no_provider", f"no inference provider is known to serve it for {for_task}")
-        other = f"its task is {entry.get('task')}" if entry["offers"] else "no provider has it"
-        return Refusal("no_provider", f"no inference provider serves it for {task}: {other}")
-    if provider and provider not in live:
-        return Refusal("no_provider", f"{provider} does not serve it for {for_task}; {', '.join(live)} would")
-    return None
+        return Unavailable("not_found", "gated, and this token has no access: accept its terms on its page")
+    entries = provider_entries(task, entry, router_models)
+    suitable = _supporting(entries, required)
+    purpose = " with ".join((task, *required)).replace("_", " ")
+    if provider in suitable or (suitable and not provider):
+        return None
+    if suitable:
+        why = f"{provider} does not serve it for {purpose}; {', '.join(suitable)} would"
+    elif entries:
+        why = f"no inference provider is known to serve it for {purpose}"
+    elif entry["providers"]:
+        why = f"no inference provider serves it for {task}: its task is {entry.get('task')}"
+    else:
+        why = f"no inference provider serves it for {task}: no provider has it"
+    return Unavailable("no_provider", why)
 
 
-def _sees_enough(task: str, entry: ModelEntry, card: ModelEntry | None) -> bool:
-    """Tell whether a model can be shown pictures, if the task has some."""
-    if task not in TASKS or not TASKS[task].takes_images:
-        return True
-    sees = card.get("sees") if card else None
-    return sees if sees is not None else entry.get("task", TEXT_ONLY) != TEXT_ONLY
+@dataclass(frozen=True)
+class Availability:
+    """Whether a model is served for a task.
+
+    `refused` is the kind of error that a call would end in, None when it may be called. `model` is its present id: the
+    Hub gives renamed models a new one. `provider` is a live one to pass on, None to let the client choose.
+    """
+
+    model: str
+    provider: str | None
+    verified: bool
+    refused: ErrorKind | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What a model is checked for."""
+
+    task: str
+    provider: str | None
+    required: Capabilities
+    router_models: RouterModels
+
+    def is_met(self, entry: ModelEntry) -> bool:
+        """Return whether a model may be called."""
+        return why_unavailable(self.task, entry, self.router_models, self.provider, self.required) is None
+
+    def availability(self, model: str, entry: ModelEntry, *, stale: bool) -> Availability:
+        """Return what the Hub's own entry of a model says."""
+        if unavailable := why_unavailable(self.task, entry, self.router_models, self.provider, self.required):
+            name = entry["id"] or model
+            return Availability(name, None, verified=True, refused=unavailable.kind, why=unavailable.why)
+        return self.available(entry, stale=stale)
+
+    def available(self, entry: ModelEntry, *, stale: bool) -> Availability:
+        """Return that a model may be called, and by whom.
+
+        The router itself chooses the provider of a chat, on the server, unless one is named or not all will do. For
+        other tasks the client would choose from a list of its own, in which not all are live, so one is named. A stale
+        entry is no better than that list: then the client asks anew.
+        """
+        entries = provider_entries(self.task, entry, self.router_models)
+        suitable = _supporting(entries, self.required)
+        client_chooses = stale or any(each.task == CHAT for each in entries)
+        provider = self.provider
+        if not provider and not (client_chooses and len(suitable) == len(entries)):
+            provider = suitable[0]
+        return Availability(str(entry["id"]), provider, verified=True)
+
+
+def _needs_images(task: str) -> bool:
+    return task in TASKS and TASKS[task].takes_images
+
+
+def _takes_images(entry: ModelEntry, on_router: ModelEntry | None) -> bool:
+    """Return whether a model takes images: as the router says, else by its task on the Hub."""
+    if on_router and (takes_images := on_router.get("takes_images")) is not None:
+        return takes_images
+    return entry.get("task", TEXT_ONLY) != TEXT_ONLY

@@ -3,76 +3,59 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
-from omni_router.errors import ErrorKind
-from omni_router.hub import listing as hub_listing
-from omni_router.hub.cache import TIMEOUT, Kept, Memory, Question
+from omni_router.hub.cache import TIMEOUT, CachedValue, Query, SwrCache
 from omni_router.hub.capabilities import (
-    Cards,
+    Availability,
+    Capabilities,
     CatalogModel,
+    Criteria,
     Listing,
-    Needs,
-    Offer,
-    chats,
-    listing,
-    offers_for,
-    refusal,
+    ProviderEntry,
+    RouterModels,
+    is_chat,
+    read_listing,
 )
-from omni_router.hub.disk_cache import DiskCache
 from omni_router.hub.http import check_hub_version
-from omni_router.hub.listing import CHAT, ModelEntry
+from omni_router.hub.listing import ModelEntry, chat_models, look_up_model, served_models
 from omni_router.simulation import active_simulation
+from omni_router.storage.sqlite import DiskCache
 
-__all__ = ["Catalog", "CatalogModel", "Check", "HubCatalog", "Listing", "Offer", "Survey"]
+__all__ = ["Availability", "Catalog", "CatalogModel", "CatalogSnapshot", "HubCatalog", "Listing", "ProviderEntry"]
 
-HUB, ROUTER = "hub", "router"  # the two places that are asked; each may be down without the other
-
-
-@dataclass(frozen=True)
-class Check:
-    """Whether a model is served for a task.
-
-    `refused` is the kind of error that a call would end in, None when it may be called. `model` is its present id: the
-    Hub gives renamed models a new one. `provider` is a live one to pass on, None to let the client choose.
-    """
-
-    model: str
-    provider: str | None
-    verified: bool
-    refused: ErrorKind | None = None
-    why: str = ""
+HUB, ROUTER = "hub", "router"  # the two services that are asked; each may be down without the other
 
 
-class Survey(NamedTuple):
-    """All that is known to be served for a task, and how good that knowledge is."""
+class CatalogSnapshot(NamedTuple):
+    """All models that are known to be served for a task, and how good that knowledge is."""
 
     models: Listing
-    at: float | None  # when the oldest of the lists was given; None when there is none
-    stale: bool  # it was to be asked for again, and could not be
-    missing: tuple[str, ...]  # lists that could not be had
+    at: float | None  # when the oldest of the lists was fetched; None when there is none
+    stale: bool  # a list was to be fetched again, and could not be
+    missing: tuple[str, ...]  # the names of lists that could not be fetched
 
 
 class Catalog(Protocol):
-    """Where models for a route without history come from, and the word on whether one is served."""
+    """Lists models for routes without history, and checks whether a model is served."""
 
     def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
-        """Give the served models of each task, best first; none for a task that cannot be listed now."""
+        """Return the served models of each task, best first; none for a task that cannot be listed now."""
         ...
 
-    def check(self, model: str, provider: str | None, task: str, needs: Needs = ()) -> Check:
-        """Tell whether `model` is served for `task` with what the turn needs, by `provider` if one is named."""
+    def check(self, model: str, provider: str | None, task: str, required: Capabilities = ()) -> Availability:
+        """Check whether `model` is served for `task` with what a run requires, by `provider` if one is named."""
         ...
 
 
 class HubCatalog:
-    """Asks the Hub, and for chats the router of Inference Providers; keeps the answers in memory and on disk.
+    """Asks the Hub, and for chats the router of Inference Providers; caches the answers in memory and on disk.
 
     Args:
-        token: gives the token of the run that asks.
-        disk: where answers that are everybody's are kept for other processes.
-        clock: gives the time, in seconds since 1970, since other processes read it.
+        token: returns the token of the run that asks.
+        disk: caches answers that everyone may see for other processes.
+        clock: returns the time, in seconds since 1970, since other processes read it.
 
     Raises:
         ConfigurationError: the installed huggingface_hub is not one that this package works with.
@@ -86,125 +69,162 @@ class HubCatalog:
     ) -> None:
         check_hub_version()
         self._token = token
-        self._memory = Memory(disk, clock)
+        self._cache = SwrCache(disk, clock)
 
     def is_down(self) -> bool:
         """Return whether the Hub did not answer a moment ago."""
-        return self._memory.is_down(HUB, active_simulation())
+        return self._cache.is_down(HUB, active_simulation())
 
     def note_down(self) -> None:
-        """Note that the Hub did not answer somebody else: it is left alone for a while."""
-        self._memory.note_down(HUB, active_simulation())
+        """Note that the Hub did not answer another caller: it is left alone for a while."""
+        self._cache.note_down(HUB, active_simulation())
 
     def models(self, tasks: Iterable[str]) -> dict[str, Listing]:
-        """Give the served models of each task, trending first; all tasks are asked at once, within `TIMEOUT`."""
-        tasks = list(tasks)
-        questions = [self._listing(task) for task in tasks]
-        if any(map(chats, tasks)):
-            questions.append(self._chat_models())
-        answers = self._memory.ask(*questions)
-        router = answers[len(tasks)] if len(answers) > len(tasks) else None
-        return {task: _listed(task, kept, router) for task, kept in zip(tasks, answers, strict=False)}
+        """Return the served models of each task, trending first; all lists are fetched at once, within `TIMEOUT`."""
+        on_hub = {task: self._hub_list(task) for task in tasks}
+        on_router = self._router_list()
+        queries = list(on_hub.values())
+        if any(map(is_chat, on_hub)):
+            queries.append(on_router)
+        values = self._cache.get(*queries)
+        return {task: _Lists(task, values[query], values.get(on_router)).served() for task, query in on_hub.items()}
 
-    def survey(self, task: str) -> Survey:
-        """Give every model that is known to be served for a task: the trending ones, then the rest of the router's.
+    def snapshot(self, task: str) -> CatalogSnapshot:
+        """Return every model that is known to be served for a task: the trending ones, then the rest of the router's.
 
-        For a person who asks what is there now: unlike the other methods it waits for fresh answers.
+        For a person who wants to know what there is now: unlike `models` it waits for fresh answers.
         """
-        questions = self._lists(task)
-        answers = self._memory.ask(*questions, patient=True)
-        found = [kept for kept in answers if kept]
-        first = _listed(task, answers[0], answers[-1] if chats(task) else None)
-        known = {model.id for model in first}
-        cards = _cards(answers[-1]) if chats(task) else {}
-        rest = listing(task, (card for name, card in cards.items() if name not in known), cards, limit=len(cards))
-        return Survey(
-            models=(*first, *rest),
-            at=min((kept.at for kept in found), default=None),
-            stale=any(kept.stale for kept in found),
-            missing=tuple(q.name for q, kept in zip(questions, answers, strict=True) if kept is None),
+        values = self._cache.get(*self._queries(task), wait_for_fresh=True)
+        lists = _Lists.of(task, values)
+        cached = list(filter(None, values.values()))
+        return CatalogSnapshot(
+            models=(*lists.served(), *lists.others()),
+            at=min((value.at for value in cached), default=None),
+            stale=any(value.stale for value in cached),
+            missing=tuple(query.name for query, value in values.items() if value is None),
         )
 
-    def check(self, model: str, provider: str | None, task: str, needs: Needs = (), *, patient: bool = False) -> Check:
-        """Tell whether `model` is served for `task`; unverified when the Hub cannot be asked.
+    def check(
+        self,
+        model: str,
+        provider: str | None,
+        task: str,
+        required: Capabilities = (),
+        *,
+        wait_for_fresh: bool = False,
+    ) -> Availability:
+        """Check whether `model` is served for `task`; unverified when the Hub cannot be asked.
 
-        A list can only speak for a model. What speaks against one is in the Hub's own entry of it; but who takes tools
-        stands in the router's list alone, and a model that is not known to does not. Who is patient waits for a fresh
-        answer also where a stale one is at hand.
+        A list can only show that a model is served. Whether it is not is up to the Hub's own entry of the model. Tool
+        support is only known from the router's list; unknown counts as no. `wait_for_fresh` waits for a fresh answer
+        also where a stale one is at hand.
         """
-        needs = needs if chats(task) else ()
-        hubs, *others = self._memory.ask(*self._lists(task), patient=patient)
-        cards = _cards(others[0]) if others else {}
-        if needs and not cards:
-            check = self.check(model, provider, task, patient=patient)
-            why = f"the Hub could not be asked for {' and '.join(needs)}".replace("_", " ")
-            return check if check.refused else replace(check, verified=False, why=why)
-        trending = next((entry for entry in hubs.value if entry["id"] == model), None) if hubs else None
-        if hubs and trending and not refusal(task, trending, cards, provider, needs):
-            return _served(model, offers_for(task, trending, cards), provider, needs, stale=hubs.stale)
-        question = self._model(model, lambda entry: not refusal(task, entry, cards, provider, needs))
-        [kept] = self._memory.ask(question, patient=patient)
-        if kept:
-            entry: ModelEntry = kept.value
-            if no := refusal(task, entry, cards, provider, needs):
-                return Check(entry["id"] or model, None, verified=True, refused=no.kind, why=no.why)
-            offers = offers_for(task, entry, cards)
-            return _served(entry["id"] or model, offers, provider, needs, stale=kept.stale)
-        if (card := cards.get(model)) and not refusal(task, card, cards, provider, needs):
-            return _served(model, offers_for(task, card, cards), provider, needs, stale=True)
-        return Check(model, provider, verified=False, why="the Hub could not be asked whether it is served")
+        if not is_chat(task):
+            required = ()
+        lists = _Lists.of(task, self._cache.get(*self._queries(task), wait_for_fresh=wait_for_fresh))
+        if required and not lists.router_models:
+            return self._check_task_alone(model, provider, task, required, wait_for_fresh=wait_for_fresh)
+        criteria = Criteria(task, provider, required, lists.router_models)
+        if (entry := lists.hub_entry(model)) and criteria.is_met(entry):
+            return criteria.available(entry, stale=lists.hub is not None and lists.hub.stale)
+        query = self._model_query(model, criteria.is_met)
+        if value := self._cache.get(query, wait_for_fresh=wait_for_fresh)[query]:
+            return criteria.availability(model, value.value, stale=value.stale)
+        if (entry := lists.router_models.get(model)) and criteria.is_met(entry):
+            return criteria.available(entry, stale=True)
+        return Availability(model, provider, verified=False, why="the Hub could not be asked whether it is served")
 
-    def _lists(self, task: str) -> list[Question]:
-        """Name the lists a model of the task may stand in, the Hub's first."""
-        return [self._listing(task), *([self._chat_models()] if chats(task) else [])]
+    def _check_task_alone(
+        self, model: str, provider: str | None, task: str, required: Capabilities, *, wait_for_fresh: bool
+    ) -> Availability:
+        availability = self.check(model, provider, task, wait_for_fresh=wait_for_fresh)
+        if availability.refused:
+            return availability
+        why = f"the Hub could not be asked for {' and '.join(required)}".replace("_", " ")
+        return replace(availability, verified=False, why=why)
 
-    def _listing(self, task: str) -> Question:
-        return self._question(f"models of {task}", HUB, partial(hub_listing.served_models, task), anonymous=True)
+    def _queries(self, task: str) -> list[Query]:
+        """Return the queries of the lists that a model of the task may be in."""
+        queries = [self._hub_list(task)]
+        if is_chat(task):
+            queries.append(self._router_list())
+        return queries
 
-    def _chat_models(self) -> Question:
-        return self._question("chat models", ROUTER, hub_listing.chat_models, anonymous=True)
+    def _hub_list(self, task: str) -> Query:
+        return self._query(f"models of {task}", HUB, partial(served_models, task), token=None)
 
-    def _model(self, model: str, good: Callable[[ModelEntry], bool]) -> Question:
-        """Ask for the Hub's entry of a model; of old ones only those will do that speak for calling it."""
-        return self._question(
+    def _router_list(self) -> Query:
+        return self._query("chat models", ROUTER, chat_models, token=None)
+
+    def _model_query(self, model: str, is_met: Callable[[ModelEntry], bool]) -> Query:
+        """Return the query of the Hub's entry of a model; a stale one will do only if the model may be called."""
+        token = self._token()
+        return self._query(
             f"model {model}",
             HUB,
-            partial(hub_listing.look_up, model),
-            asker=hash(self._token()),
-            is_everybodys=lambda entry: bool(entry["public"]),
-            may_be_stale=good,
+            partial(look_up_model, model),
+            token=token,
+            owner=hash(token),
+            is_shared=lambda entry: bool(entry["public"]),
+            may_be_stale=is_met,
         )
 
-    def _question(
-        self, name: str, place: str, ask: Callable[[str | None, float], Any], *, anonymous: bool = False, **more: Any
-    ) -> Question:
-        # Both are looked up here: the thread that asks is another one, and may come to it later. What is kept for all
-        # is asked for without a token: no user's private models are in it, and no user's bad token keeps it away.
-        token, box = None if anonymous else self._token(), active_simulation()
+    def _query(
+        self,
+        name: str,
+        service: str,
+        fetch: Callable[[str | None, float], Any],
+        *,
+        token: str | None,
+        **rules: Any,
+    ) -> Query:
+        # Token and simulation are those of this thread now: another thread fetches, perhaps later. Shared lists are
+        # fetched without a token: no user's private models are in them, and no user's bad token keeps them away.
+        simulation = active_simulation()
 
-        def asked() -> Any:
-            answer = ask(token, TIMEOUT)
-            if active_simulation() is not box:  # what a sandbox lists is served nowhere else
-                raise RuntimeError("a sandbox came or went while the Hub was asked")
-            return answer
+        def fetch_now() -> Any:
+            value = fetch(token, TIMEOUT)
+            if active_simulation() is not simulation:  # simulated models are served nowhere else
+                raise RuntimeError("a simulation began or ended while the Hub was asked")
+            return value
 
-        return Question(name, asked, place, scope=box, **more)
-
-
-def _listed(task: str, hubs: Kept | None, router: Kept | None) -> Listing:
-    """Read the Hub's list of a task, else the router's, which is of chat models alone."""
-    cards = _cards(router) if chats(task) else {}
-    return listing(task, hubs.value if hubs else cards.values(), cards)
-
-
-def _cards(router: Kept | None) -> Cards:
-    return {card["id"]: card for card in router.value} if router else {}
+        return Query(name, fetch_now, service, scope=simulation, **rules)
 
 
-def _served(model: str, offers: tuple[Offer, ...], provider: str | None, needs: Needs, *, stale: bool) -> Check:
-    meeting = [offer for offer in offers if offer.meets(needs)]
-    # Chats are given a provider by the router itself, on the server, unless one is named or not all will do; elsewhere
-    # the client would choose from a list of its own, in which not all are live. An old answer is no better: then the
-    # client asks anew.
-    leave = len(meeting) == len(offers) and (stale or any(offer.task == CHAT for offer in offers))
-    return Check(model, provider or (None if leave else meeting[0].provider), verified=True)
+@dataclass(frozen=True)
+class _Lists:
+    """The cached lists that a model of a task may be in."""
+
+    task: str
+    hub: CachedValue | None
+    router: CachedValue | None  # chat models alone
+
+    @classmethod
+    def of(cls, task: str, values: dict[Query, CachedValue | None]) -> "_Lists":
+        """Tell the lists apart by the service that they came from."""
+        by_service = {query.service: value for query, value in values.items()}
+        return cls(task, by_service[HUB], by_service.get(ROUTER))
+
+    @cached_property
+    def router_models(self) -> RouterModels:
+        """The router's models by id; none for a task that is not a chat."""
+        if self.router is None or not is_chat(self.task):
+            return {}
+        return {entry["id"]: entry for entry in self.router.value}
+
+    def hub_entry(self, model: str) -> ModelEntry | None:
+        """Return the model's entry in the Hub's list."""
+        entries: list[ModelEntry] = self.hub.value if self.hub else []
+        return next((entry for entry in entries if entry["id"] == model), None)
+
+    def served(self) -> Listing:
+        """Return the Hub's list, else the router's."""
+        entries = self.hub.value if self.hub else self.router_models.values()
+        return read_listing(self.task, entries, self.router_models)
+
+    def others(self) -> Listing:
+        """Return the models of the router's list that `served` leaves out."""
+        others = dict(self.router_models)
+        for model in self.served():
+            others.pop(model.id, None)
+        return read_listing(self.task, others.values(), self.router_models, limit=None)

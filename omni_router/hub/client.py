@@ -1,4 +1,4 @@
-"""Calls of specialists through Hugging Face Inference Providers."""
+"""Call specialists through Hugging Face Inference Providers: one method a task."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from omni_router.errors import SpecialistError
 from omni_router.hub.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limit
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
-from omni_router.hub.session import HubHealth, forget_providers, hub_call
+from omni_router.hub.session import HubHealth, forget_providers, hub_session
 from omni_router.hub.tokens import Token, find_token
 from omni_router.images import MAX_PIXELS, load_image
 from omni_router.images.fetch import Resolver
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Inference(Protocol):
-    """Where specialists are called; every method raises `SpecialistError` when a call fails."""
+    """Calls specialists; every method raises `SpecialistError` when a call fails."""
 
     def token(self) -> str | None:
-        """Give the token of this run; asked for each call, so that each user can have their own."""
+        """Return the token of this run; called anew for each call, so that each user can have their own."""
         ...
 
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
@@ -37,49 +37,48 @@ class Inference(Protocol):
         ...
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
-        """Make a picture."""
+        """Make an image from a description."""
         ...
 
     def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
-        """Describe the picture at an http(s) address or in a data URL."""
+        """Describe the image at an http(s) address or in a data URL."""
         ...
 
 
 class Arrived(BaseCallbackHandler):
-    """Keeps the pieces of a streamed answer, so that one that breaks off is not lost."""
+    """Collects the chunks of a streamed answer, so that one that breaks off is not lost."""
 
     def __init__(self) -> None:
-        self._pieces: list[AIMessageChunk] = []
+        self._chunks: list[AIMessageChunk] = []
 
     def on_llm_new_token(self, token: object, *, chunk: object = None, **_: Any) -> None:  # noqa: ARG002 (LangChain's)
-        """Keep one piece."""
+        """Keep one chunk."""
         if isinstance(message := getattr(chunk, "message", None), AIMessageChunk):
-            self._pieces.append(message)
+            self._chunks.append(message)
 
     def message(self) -> AIMessage | None:
-        """Give what has arrived, marked as partial; None when that is nothing to read."""
-        if not self._pieces:
+        """Return what has arrived, marked as partial; None when there is no text in it."""
+        if not self._chunks:
             return None
-        joined = message_chunk_to_message(
-            self._pieces[0] + self._pieces[1:]
-        )  # at once: by twos it takes quadratic time
+        # At once: in pairs it would take quadratic time.
+        joined = message_chunk_to_message(self._chunks[0] + self._chunks[1:])
         if not isinstance(joined, AIMessage) or not joined.text:
             return None
         return joined.model_copy(update={"response_metadata": {**joined.response_metadata, "omni_router": "partial"}})
 
 
-def _answered(message: AIMessage, model: str, settings: Settings) -> AIMessage:
-    ended = message.response_metadata.get("finish_reason")
-    if ended == "content_filter":
+def _check_answer(message: AIMessage, model: str, settings: Settings) -> None:
+    """Raise unless the answer holds something, or the caller's own limits may have left nothing of it."""
+    reason = message.response_metadata.get("finish_reason")
+    if reason == "content_filter":
         raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
-    as_asked = ended == "length" or (ended == "stop" and settings.stop)  # the caller's own limits leave no word of it
-    if not (message.content or message.tool_calls or message.invalid_tool_calls or as_asked):
+    cut_short = reason == "length" or (reason == "stop" and settings.stop)
+    if not (message.content or message.tool_calls or message.invalid_tool_calls or cut_short):
         raise SpecialistError("malformed_answer", model=model, cause="no content")
-    return message
 
 
-def _asked(settings: Settings) -> dict[str, Any]:
-    """Return the parameters that are only sent when they are asked for."""
+def _explicit_parameters(settings: Settings) -> dict[str, Any]:
+    """Return the parameters that are only sent when they are set."""
     parameters = {
         "top_p": settings.top_p,  # ChatHuggingFace has fields for this and the seed, and does not send them
         "seed": settings.seed,
@@ -87,21 +86,25 @@ def _asked(settings: Settings) -> dict[str, Any]:
         "tool_choice": settings.tool_choice,
         "response_format": settings.response_format,
     }
-    return {name: value for name, value in parameters.items() if value is not None}
+    return _without_none(parameters)
 
 
-def _optional(settings: Settings) -> dict[str, Any]:
-    """Return the parameters that an answer is better without than not given at all."""
+def _droppable_parameters(settings: Settings) -> dict[str, Any]:
+    """Return the parameters that are left out rather than failing, if a provider refuses them."""
     parameters = {
         "frequency_penalty": settings.frequency_penalty,
         "presence_penalty": settings.presence_penalty,
         "extra_body": settings.extra_body or None,
     }
+    return _without_none(parameters)
+
+
+def _names(parameters: Mapping[str, Any]) -> list[str]:
+    return [*(name for name in parameters if name != "extra_body"), *parameters.get("extra_body", {})]
+
+
+def _without_none(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _names(optional: Mapping[str, Any]) -> list[str]:
-    return [*(name for name in optional if name != "extra_body"), *optional.get("extra_body", {})]
 
 
 class HubInference:
@@ -115,9 +118,13 @@ class HubInference:
         transport: "httpx.BaseTransport | None" = None,
         hub: HubHealth | None = None,
     ) -> None:
-        """Take a token, and, for pictures that are fetched here, another name look-up and transport than the usual.
+        """Create a client.
 
-        `hub` knows whether the Hub answers, which the client asks who serves a model of pictures.
+        Args:
+            token: of all runs, or a function that returns that of the run under way.
+            resolve: looks up the names in addresses of images that are fetched here.
+            transport: fetches these images.
+            hub: knows whether the Hub answers, which the client asks who serves a model.
 
         Raises:
             ConfigurationError: the installed huggingface_hub is not one that this package works with.
@@ -127,15 +134,15 @@ class HubInference:
         self._hub = hub
 
     def load(self) -> None:
-        """Import what calls of models need, which takes a fraction of a second."""
+        """Import what calls of models need; it takes a fraction of a second."""
         import_module("langchain_huggingface")
 
     def token(self) -> str | None:
-        """Give the token of this run."""
+        """Return the token of this run."""
         return find_token(self._token)
 
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
-        """Answer a conversation; tokens stream to whoever listens to this run.
+        """Answer a conversation; tokens stream to the callbacks of this run.
 
         A provider that refuses a request with penalties or extra parameters is asked once more without them; the
         answer's `response_metadata["ignored"]` then names them.
@@ -143,16 +150,15 @@ class HubInference:
         Raises:
             SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
         """
-        optional = _optional(settings)
+        droppable = _droppable_parameters(settings)
         try:
-            return self._chat(model, provider, messages, settings, optional)
+            return self._chat(model, provider, messages, settings, droppable)
         except SpecialistError as failure:
-            if failure.kind != "bad_request" or failure.partial or not optional:
+            if failure.kind != "bad_request" or failure.partial or not droppable:
                 raise
         answer = self._chat(model, provider, messages, settings, {})
-        return answer.model_copy(
-            update={"response_metadata": {**answer.response_metadata, "ignored": _names(optional)}}
-        )
+        metadata = {**answer.response_metadata, "ignored": _names(droppable)}
+        return answer.model_copy(update={"response_metadata": metadata})
 
     def _chat(
         self,
@@ -160,7 +166,7 @@ class HubInference:
         provider: str | None,
         messages: Sequence[AnyMessage],
         settings: Settings,
-        optional: Mapping[str, Any],
+        droppable: Mapping[str, Any],
     ) -> AIMessage:
         from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
 
@@ -171,7 +177,7 @@ class HubInference:
                 endpoint = HuggingFaceEndpoint(
                     model=f"{model}:{provider}" if provider else model, task="conversational"
                 )
-                # Not as a parameter: LangChain hands an object's repr to every tracer, and the token would be in it.
+                # Not as a parameter: LangChain passes an object's repr to every tracer, and the token would be in it.
                 endpoint.client = client
                 chat = ChatHuggingFace(
                     llm=endpoint,
@@ -180,43 +186,42 @@ class HubInference:
                     callbacks=[arrived],
                 )
                 chat.max_tokens = settings.max_new_tokens  # not above, where None becomes the endpoint's 512
-                parameters = {**_asked(settings), **optional}
+                parameters = {**_explicit_parameters(settings), **droppable}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
-            return _answered(message, model, settings)
+            _check_answer(message, model, settings)
+            return message  # noqa: TRY300 (a failed check keeps what had arrived, too)
         except SpecialistError as failure:
             failure.partial = arrived.message()
             raise
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
-        """Make a picture, and read it whole, so that a broken one fails here."""
+        """Make an image, and decode all of it, so that a broken one fails here."""
+        parameters = {"width": settings.width, "height": settings.height, "seed": settings.seed}
         with self._client(model, provider, settings, IMAGE) as client:
-            size = {"width": settings.width, "height": settings.height, "seed": settings.seed}
-            given = {name: value for name, value in size.items() if value is not None}
-            image: Image = client.text_to_image(prompt, model=model, **given)
+            image: Image = client.text_to_image(prompt, model=model, **_without_none(parameters))
             if image.width * image.height > MAX_PIXELS:
                 raise SpecialistError("malformed_answer", model=model, cause=f"{image.width} x {image.height} pixels")
             try:
                 image.load()
-            except Exception as error:  # Pillow's decoders raise whatever they stumble over
+            except Exception as error:  # Pillow's decoders raise all kinds of exceptions
                 raise SpecialistError("malformed_answer", model=model, cause=type(error).__name__) from error
             return image
 
     def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
-        """Describe a picture with a model that takes no question; the picture is fetched and checked here."""
+        """Describe an image with a model that takes no question; the image is fetched and checked here."""
         with self._client(model, provider, settings, CAPTION) as client:
-            box = active_simulation()
-            picture = load_image(
-                url,
-                resolve=box.resolve if box else self._resolve,
-                transport=box.transport if box else self._transport,
-            )
-            text = client.image_to_text(picture, model=model).generated_text
+            text = client.image_to_text(self._load_image(url), model=model).generated_text
         if not text:
             raise SpecialistError("malformed_answer", model=model, cause="no content")
         return str(text)
 
+    def _load_image(self, url: str) -> bytes:
+        if simulation := active_simulation():
+            return load_image(url, resolve=simulation.resolve, transport=simulation.transport)
+        return load_image(url, resolve=self._resolve, transport=self._transport)
+
     @contextmanager
-    def _client(self, model: str, provider: str | None, settings: Settings, most: AnswerLimit) -> Iterator[Any]:
+    def _client(self, model: str, provider: str | None, settings: Settings, limit: AnswerLimit) -> Iterator[Any]:
         from huggingface_hub import InferenceClient
 
         token = self.token()
@@ -229,7 +234,7 @@ class HubInference:
                 cause="no token of the Hub",
                 detail="a token of the Hub starts with hf_, this one does not",
             )
-        with specialist_errors(model, token), hub_call(token, settings.timeout, most, health=self._hub):
+        with specialist_errors(model, token), hub_session(token, settings.timeout, limit, health=self._hub):
             client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
             try:
                 with client:

@@ -1,20 +1,23 @@
-"""What the Hub says about models: plain JSON, as it can be kept on disk. One function for each question."""
+"""What the Hub answers about models: plain JSON, as it can be cached on disk. One function for each question."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import NotRequired, TypedDict
 
-from omni_router.hub.session import INFERENCE_ROUTER, forget_providers, hub_call
+from omni_router.hub.session import INFERENCE_ROUTER, forget_providers, hub_session
 
-CHAT = "conversational"  # what providers call both kinds of chat, with pictures and without
-_ABSURD = 10**12  # no price and no number of tokens; JSON's numbers may have any number of digits
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
+
+CHAT = "conversational"  # what providers call both kinds of chat, with images and without
 LIMIT = 20  # models a task: several times what a turn can try
+_ABSURD = 10**12  # no price and no number of tokens; JSON's numbers may have any number of digits
 
 
-class OfferEntry(TypedDict):
-    """What one provider offers of a model; only the router's list of chat models has the details."""
+class ProviderJson(TypedDict):
+    """One provider of a model; only the router's list of chat models has the details."""
 
     provider: str
     task: str  # in the providers' words
@@ -26,75 +29,72 @@ class OfferEntry(TypedDict):
 
 
 class ModelEntry(TypedDict):
-    """A model and who serves it live."""
+    """A model and who serves it live. A change of its keys needs another number in `storage.sqlite.TABLE`."""
 
     id: str | None  # the present one; None when this token cannot see the model
-    offers: list[OfferEntry]
-    gated: bool | None  # whether terms stand between this token and the model; None where nobody said
+    providers: list[ProviderJson]
+    gated: bool | None  # whether terms stand between this token and the model; None where the list does not say
     task: NotRequired[str | None]  # the Hub's pipeline tag
-    sees: NotRequired[bool | None]  # whether it can be shown pictures; None where nobody said
-    created: NotRequired[int | None]  # seconds since 1970; None where nobody said
-    public: NotRequired[bool]  # whether everyone is told the same
+    takes_images: NotRequired[bool | None]  # None where the list does not say
+    created: NotRequired[int | None]  # seconds since 1970; None where the list does not say
+    public: NotRequired[bool]  # whether everyone gets the same answer
 
 
 def served_models(task: str, token: str | None, timeout: float) -> list[ModelEntry]:
     """List the models of a task that some inference provider serves, trending first."""
     from huggingface_hub import HfApi
 
-    with hub_call(token, timeout):
-        found = HfApi(token=token or False).list_models(
+    with hub_session(token, timeout):
+        models = HfApi(token=token or False).list_models(
             inference_provider="all",
             pipeline_tag=task,
             sort="trending_score",
             expand=["inferenceProviderMapping", "gated", "createdAt"],
             limit=LIMIT,
         )
-        entries = [
-            ModelEntry(
-                id=info.id,
-                offers=_live(info.inference_provider_mapping),
-                gated=bool(info.gated),
-                task=task,
-                created=int(info.created_at.timestamp()) if info.created_at else None,
-            )
-            for info in islice(found, LIMIT)
-        ]
+        entries = [_read_listed_model(info, task) for info in islice(models, LIMIT)]
     forget_providers()
     return entries
+
+
+def _read_listed_model(info: "ModelInfo", task: str) -> ModelEntry:
+    created = int(info.created_at.timestamp()) if info.created_at else None
+    providers = _live_providers(info.inference_provider_mapping)
+    return ModelEntry(id=info.id, providers=providers, gated=bool(info.gated), task=task, created=created)
 
 
 def chat_models(token: str | None, timeout: float) -> list[ModelEntry]:
     """List the models that the router of Inference Providers chats with: providers, prices, context lengths.
 
     Raises:
-        ValueError: the answer is no such list.
+        ValueError: the answer is not such a list.
     """
     from huggingface_hub import get_session
 
-    with hub_call(token, timeout):
+    with hub_session(token, timeout):
         response = get_session().get(f"https://{INFERENCE_ROUTER}/v1/models", timeout=timeout)
         response.raise_for_status()
         body = response.json()
-    cards = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(cards, list):
+    models = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(models, list):
         raise ValueError("the list of chat models has another shape than expected")  # noqa: TRY004 (of no type of ours)
-    return [_card(card) for card in _dicts(cards) if isinstance(card.get("id"), str)]
+    return [read_chat_model(model) for model in _dicts(models) if isinstance(model.get("id"), str)]
 
 
-def look_up(model: str, token: str | None, timeout: float) -> ModelEntry:
-    """Tell what the Hub knows of one model: its present id, its task, who serves it, and whether this token may use it.
+def look_up_model(model: str, token: str | None, timeout: float) -> ModelEntry:
+    """Return what the Hub knows of one model: its present id, task, providers, and whether this token may use it.
 
-    `public` says that everyone is told the same.
+    `public` says that everyone gets the same answer.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RepositoryNotFoundError
 
     api, expand = HfApi(token=token or False), ["inferenceProviderMapping", "pipeline_tag", "gated", "private"]
     gated = False
-    with hub_call(token, timeout):
+    with hub_session(token, timeout):
         try:
             info = api.model_info(model, expand=expand, timeout=timeout)  # type: ignore[arg-type]
-            if info.id != model:  # renamed; whether a redirect keeps the query is the server's affair
+            if info.id != model:  # renamed; whether a redirect keeps the query is up to the server
                 info = api.model_info(info.id, expand=expand, timeout=timeout)  # type: ignore[arg-type]
             if info.gated:
                 try:
@@ -102,43 +102,46 @@ def look_up(model: str, token: str | None, timeout: float) -> ModelEntry:
                 except GatedRepoError:
                     gated = True
         except (RepositoryNotFoundError, DisabledRepoError):
-            return ModelEntry(id=None, offers=[], gated=None, public=False)
+            return ModelEntry(id=None, providers=[], gated=None, public=False)
     forget_providers()
     return ModelEntry(
         id=info.id,
-        offers=_live(info.inference_provider_mapping),
+        providers=_live_providers(info.inference_provider_mapping),
         gated=gated,
         task=info.pipeline_tag,
         public=not info.gated and not info.private,
     )
 
 
-def _live(mapping: object) -> list[OfferEntry]:
-    """Give the offers of a mapping that are live, one a provider, in the mapping's order."""
-    live: dict[str, OfferEntry] = {}
-    for entry in mapping if isinstance(mapping, list) else []:
-        if entry.status == "live":
-            live.setdefault(entry.provider, OfferEntry(provider=entry.provider, task=entry.task))
+def read_chat_model(model: dict[str, Any]) -> ModelEntry:
+    """Read one model of the router's list, without what is not of the expected type."""
+    modalities = _dict(model.get("architecture")).get("input_modalities")
+    takes_images: bool | None = None
+    if isinstance(modalities, list):
+        takes_images = "image" in modalities
+    created = model.get("created")
+    if not isinstance(created, int) or created <= 0:  # some list 0 for what they do not know
+        created = None
+    live = [_read_provider(each) for each in _dicts(model.get("providers")) if each.get("status") == "live"]
+    return ModelEntry(id=model["id"], providers=live, gated=None, takes_images=takes_images, created=created)
+
+
+def _live_providers(mapping: object) -> list[ProviderJson]:
+    """Return the live providers of a mapping, each once, in the mapping's order."""
+    live: dict[str, ProviderJson] = {}
+    if isinstance(mapping, list):
+        for entry in mapping:
+            if entry.status == "live":
+                live.setdefault(entry.provider, ProviderJson(provider=entry.provider, task=entry.task))
     return list(live.values())
 
 
-def _card(card: dict[str, Any]) -> ModelEntry:
-    architecture = card.get("architecture")
-    modalities = architecture.get("input_modalities") if isinstance(architecture, dict) else None
-    offers = [_offer(each) for each in _dicts(card.get("providers")) if each.get("status") == "live"]
-    sees = "image" in modalities if isinstance(modalities, list) else None
-    created = card.get("created")
-    known = isinstance(created, int) and created > 0  # some list 0 for what they do not know
-    return ModelEntry(id=card["id"], offers=offers, gated=None, sees=sees, created=created if known else None)
-
-
-def _offer(provider: dict[str, Any]) -> OfferEntry:
-    prices, context = provider.get("pricing"), provider.get("context_length")
-    prices = prices if isinstance(prices, dict) else {}
-    return OfferEntry(
+def _read_provider(provider: dict[str, Any]) -> ProviderJson:
+    prices = _dict(provider.get("pricing"))
+    return ProviderJson(
         provider=str(provider.get("provider")),
         task=CHAT,
-        context_length=context if type(context) is int and 0 < context < _ABSURD else None,
+        context_length=_count(provider.get("context_length")),
         input_price=_price(prices.get("input")),
         output_price=_price(prices.get("output")),
         tools=_yes_or_no(provider.get("supports_tools")),
@@ -146,15 +149,24 @@ def _offer(provider: dict[str, Any]) -> OfferEntry:
     )
 
 
-def _yes_or_no(found: object) -> bool | None:
-    return found if isinstance(found, bool) else None
+def _yes_or_no(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
-def _price(found: object) -> float | None:
-    if isinstance(found, bool) or not isinstance(found, int | float):
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 < value < _ABSURD else None
+
+
+def _price(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _ABSURD:
         return None
-    return float(found) if 0 <= found < _ABSURD else None
+    return float(value)
 
 
-def _dicts(found: object) -> Iterable[dict[str, Any]]:
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(values: object) -> Iterator[dict[str, Any]]:
+    if isinstance(values, list):
+        yield from (each for each in values if isinstance(each, dict))

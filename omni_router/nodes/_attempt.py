@@ -1,4 +1,4 @@
-"""One call of a specialist: timed, its failure caught, and both told in one Attempt."""
+"""One call of a specialist: timed, its failure caught, and both described by one Attempt."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -9,14 +9,14 @@ from langchain_core.messages import AIMessage
 from omni_router.artifacts import Artifact
 from omni_router.errors import ErrorInfo, SpecialistError
 from omni_router.nodes import _bulkhead as bulkhead
-from omni_router.selection.overrides import carried
+from omni_router.selection.overrides import decision_metadata
 from omni_router.state import Attempt, State
 
 Answer = tuple[AIMessage, list[Artifact]]
 
 
 def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str, Any]:
-    """Run `call(model, provider)` for the decision, and give what the specialist node changes."""
+    """Run `call(model, provider)` for the decision, and return what the specialist node changes."""
     decision = state["decision"]
     if decision is None or decision["model"] is None:
         raise AssertionError("a specialist node is reached only with a model")
@@ -30,7 +30,7 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
     except SpecialistError as failure:
         error = failure.info
         answer = (failure.partial, []) if failure.partial else None
-    made = Attempt(
+    this_attempt = Attempt(
         model=model,
         provider=provider,
         outcome=error["kind"] if error else "answered",
@@ -38,9 +38,11 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
         error=error,
         partial=error is not None and answer is not None,
     )
-    update: dict[str, Any] = {"attempts": [*state["attempts"], made]}
+    update: dict[str, Any] = {"attempts": [*state["attempts"], this_attempt]}
     if answer:
         message, artifacts = answer
-        message.response_metadata["decision"] = carried(decision)  # the message itself: a copy would be streamed again
+        message.response_metadata["decision"] = decision_metadata(
+            decision
+        )  # the message itself: a copy would be streamed again
         update |= {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}
     return update

@@ -10,7 +10,7 @@ from langchain_core.runnables.config import ensure_config, run_in_executor, set_
 from langgraph.runtime import get_runtime
 
 from omni_router.config.settings import Settings, resolve_settings
-from omni_router.hub.cancellation import hung_up_after
+from omni_router.hub.cancellation import cancelled_after
 from omni_router.nodes._bulkhead import Bulkheads, not_called_because
 from omni_router.services import Services
 from omni_router.services.container import thread_count
@@ -44,13 +44,14 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
         if self.pool == "others" or decision is None or decision["model"] is None:
             return await self._on_a_thread(input, config, self.pool)
         async with _bulkheads().slot(decision["model"]) as reason:
-            # A call that is refused ends at once, and needs none of the threads that may all be waiting.
-            return await self._on_a_thread(input, config, "others" if reason else self.pool, reason)
+            if reason:  # the call is refused at once, and needs none of the threads that may all be waiting
+                return await self._on_a_thread(input, config, "others", reason)
+            return await self._on_a_thread(input, config, self.pool)
 
     async def _on_a_thread(
         self, state: State, config: RunnableConfig | None, pool: Pool, reason: str | None = None
     ) -> dict[str, Any]:
-        with set_config_context(ensure_config(config)) as context, hung_up_after(context):
+        with set_config_context(ensure_config(config)) as context, cancelled_after(context):
             # In a copy: the end of the block enters the context, and a cancelled thread may still be in it.
             return await run_in_executor(_pool(pool), context.copy().run, self._refused_or_called, state, reason)
 

@@ -12,7 +12,7 @@ from omni_router.tasks import PNG
 
 
 def generate_image(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Make an image from the newest request, save it, and answer with its path."""
+    """Generate an image from the newest request, save it, and answer with its path."""
 
     def call(model: str, provider: str | None) -> Answer:
         services.artifacts.prepare()

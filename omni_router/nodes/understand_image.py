@@ -11,7 +11,7 @@ from omni_router.state import State
 
 
 def understand_image(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Answer a request about a picture: by vision chat, or by `image_to_text` for a model served only so."""
+    """Answer a request about an image: by vision chat, or by `image_to_text` for a model served only so."""
 
     def call(model: str, provider: str | None) -> Answer:
         conversation = for_specialist(state["messages"], images=True)
@@ -20,7 +20,7 @@ def understand_image(state: State, settings: Settings, services: Services) -> di
         except SpecialistError as failure:
             if failure.kind not in ("not_found", "no_provider"):
                 raise
-        # No provider chats with this model; it may still be served as a describer of pictures, which takes no question.
+        # No provider chats with this model; it may still be served as a describer of images, which takes no question.
         url = newest_image(state["messages"])
         return AIMessage(services.inference.image_to_text(model, provider, url, settings)), []
 

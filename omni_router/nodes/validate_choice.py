@@ -1,16 +1,18 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from omni_router.config.routes import Route
-from omni_router.config.settings import Settings, fallback_route
-from omni_router.hub.capabilities import Needs, needs_of
+from omni_router.config.settings import Settings
+from omni_router.hub.capabilities import required_capabilities
 from omni_router.routers import OTHER, Proposal
-from omni_router.selection.order import cooling_down, rejected
-from omni_router.selection.overrides import named_model, tool_loop
-from omni_router.selection.verify import decide_for
+from omni_router.selection.candidates import thread_model, verify_first_choice
+from omni_router.selection.order import Situation
+from omni_router.selection.overrides import callers_model, tool_loops_model
+from omni_router.selection.routes import RouteChoice, choose_route
 from omni_router.services import Services
-from omni_router.state import Candidate, Decision, RejectedCandidate, State
+from omni_router.state import Candidate, Decision, State
 
 
 def validate_choice(state: State, settings: Settings, services: Services) -> dict[str, Any]:
@@ -19,111 +21,61 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     Raises:
         ConfigurationError: the settings name a fallback route that the policy does not have.
     """
-    proposal = Proposal(**state["proposal"]) if state["proposal"] else Proposal(None, None, "the router gave no reply")
-    routes = {route.name.casefold(): route for route in services.policy.routes()}
-    fallback = fallback_route(settings, [*routes.values()])
-    route = routes.get(proposal.route.casefold()) if proposal.route else None
-    sure = state["confidence"]
-    unsure = fallback is not None and sure is not None and sure < settings.min_confidence
-    if route is not None and route.name in state["candidates"] and not unsure:
-        decision = _undecided(route, proposal.reason, state)
-    elif (taken := _substitute(settings, fallback, routes, state)) is not None:
-        why = f"the router was only {sure:.0%} sure of {proposal.route}" if unsure else _refusal(proposal, sure)
-        reason = f"{'fallback route' if taken == fallback else 'first route that can serve this'}: {why}"
-        decision = {**_undecided(taken, reason, state), "proposed_route": proposal.route}
-        proposal = replace(proposal, model=None)  # it was for another route
-    else:
-        return {"decision": _no_decision(proposal, state)}
-    needs = needs_of(settings)
-    if settled := _settled_model(settings, state, decision, services):
-        return {"decision": decide_for(decision, settled, services.catalog, needs)}
-    named = proposal.model is not None and proposal.model.casefold() not in routes  # a route's name is no model
-    return {"decision": _with_model(decision, proposal, state, services, needs) if named else decision}
+    proposal = Proposal(None, None, "the router gave no reply")
+    if state["proposal"]:
+        proposal = Proposal(**state["proposal"])
+    routes = services.policy.routes()
+    choice = choose_route(proposal, state["confidence"], settings, routes, state["candidates"])
+    decision = _decision(choice, proposal, state)
+    if choice.route is None:
+        return {"decision": decision}
+    situation = Situation(
+        datetime.now(timezone.utc),
+        services.history.cooling(),
+        thread_model(state["previous"], choice.route.name),
+        callers_model(settings),
+    )
+    if situation.caller is None:
+        loop = tool_loops_model(state.get("messages", []), decision, services)
+        situation = replace(situation, tool_loop=loop)
+    if choice.is_proposed and not (situation.caller or situation.tool_loop):
+        situation = replace(situation, proposed=_proposed(proposal, routes))
+    if not (situation.caller or situation.tool_loop or situation.proposed):
+        return {"decision": decision}  # history and catalog choose the model, in recall_model
+    candidates = state["candidates"].get(choice.route.name, [])
+    return {
+        "decision": verify_first_choice(
+            decision, candidates, situation, services.catalog, required_capabilities(settings)
+        )
+    }
 
 
-def _settled_model(settings: Settings, state: State, decision: Decision, services: Services) -> Candidate | None:
-    """Give the model that is called whatever history says of it: the caller's, or that of a tool loop.
-
-    What a loop's messages say may have been written by anybody: a model that the route does not offer is the caller's.
-    """
-    if settings.model is not None:
-        model, provider = named_model(settings.model)
-        return Candidate(model=model, provider=provider, source="caller", why="the caller named the model")
-    loop = tool_loop(state.get("messages", []))
-    if loop and loop.route == decision["route"]:
-        source = loop.source if _offers(decision, loop.model, services) else "caller"
-        return Candidate(model=loop.model, provider=loop.provider, source=source, why=decision["reason"])
-    return None
+def _proposed(proposal: Proposal, routes: Sequence[Route]) -> Candidate | None:
+    """Return the model that the router named; some routers name a route in its place."""
+    if proposal.model is None or proposal.model.casefold() in {route.name.casefold() for route in routes}:
+        return None
+    return Candidate(model=proposal.model, provider=proposal.provider, source="router", why=proposal.reason)
 
 
-def _offers(decision: Decision, model: str, services: Services) -> bool:
-    """Return whether history or catalog has a model for the route of a decision."""
-    route, task = str(decision["route"]), str(decision["task"])
-    known = {record["id"] for record in services.history.models(route)}
-    return model in known or any(model == listed.id for listed in services.catalog.models([task])[task])
-
-
-def _with_model(decision: Decision, proposal: Proposal, state: State, services: Services, needs: Needs) -> Decision:
-    """Decide between the model that the router named and the one that this thread used last for the route."""
-    line = state["candidates"][str(decision["route"])]
-    named = Candidate(model=str(proposal.model), provider=proposal.provider, source="router", why=proposal.reason)
-    wanted, over = named, list[RejectedCandidate]()
-    previous = state["previous"]
-    last = (previous["route"], previous["model"]) if previous else None
-    kept = line[0] if line and last == (decision["route"], line[0]["model"]) else None
-    # A proposal that is only picked from the list gives way; an id of the router's own is a wish for another model.
-    if kept and kept["model"] != named["model"] and any(named["model"] == candidate["model"] for candidate in line):
-        over.append(rejected(named, "this thread goes on with its model for the route"))
-        wanted = kept
-    if cooling := cooling_down(wanted["model"], services.history.cooling(), datetime.now(timezone.utc)):
-        return {**decision, "passed_over": [*over, rejected(wanted, cooling)]}
-    decided = decide_for({**decision, "passed_over": over}, wanted, services.catalog, needs)
-    if kept and wanted is named and decided["verified"] is False and kept["model"] != named["model"]:
-        over.append(rejected(named, "it could not be verified, and this thread has a model for the route"))
-        return decide_for({**decision, "passed_over": over}, kept, services.catalog, needs)
-    return decided
-
-
-def _substitute(settings: Settings, fallback: Route | None, routes: dict[str, Route], state: State) -> Route | None:
-    """Return the route taken in place of the router's choice; None when the request is refused.
-
-    That is the fallback route. Where it cannot serve the request (it takes no picture, or no tools), or there is none
-    and the caller gave a model or tools, which are to be used whatever the route, it is the first eligible route.
-    """
-    names = [name.casefold() for name in state["candidates"]]
-    eligible = [routes[name] for name in names if name in routes]  # the policy may have been edited meanwhile
-    if fallback in eligible or not eligible:
-        return fallback
-    wanted = fallback is not None or settings.model is not None or bool(settings.tools)
-    return eligible[0] if wanted else None
-
-
-def _undecided(route: Route | None, reason: str, state: State) -> Decision:
-    return Decision(
+def _decision(choice: RouteChoice, proposal: Proposal, state: State) -> Decision:
+    """Return a decision for a route, without a model yet, or for no route."""
+    decision = Decision(
         id=state["turn"],
-        route=route.name if route else None,
-        task=route.task if route else None,
+        route=None,
+        task=None,
         model=None,
         provider=None,
-        reason=reason,
+        reason=choice.reason,
         source=None,
         confidence=state["confidence"],
         verified=None,
         passed_over=[],
         proposed_route=None,
     )
-
-
-def _no_decision(proposal: Proposal, state: State) -> Decision:
-    reason = proposal.reason if (proposal.route or OTHER).casefold() == OTHER else _refusal(proposal, None)
-    return {**_undecided(None, reason, state), "route": OTHER if proposal.route else None}
-
-
-def _refusal(proposal: Proposal, sure: float | None) -> str:
-    """Say why the router's choice is not taken."""
-    if proposal.route is None:
-        return "the router gave no readable route"
-    if proposal.route.casefold() == OTHER:
-        confidence = "" if sure is None else f" (confidence {sure:.2f})"
-        return f"the router found no route that fits: other{confidence}"
-    return f"the router named {proposal.route!r}, which is not one of the routes it could choose from"
+    if choice.route is not None:
+        decision["route"], decision["task"] = choice.route.name, choice.route.task
+        if not choice.is_proposed:
+            decision["proposed_route"] = proposal.route
+    elif proposal.route:
+        decision["route"] = OTHER
+    return decision

@@ -1,41 +1,123 @@
-"""What the services know of a route's models, brought together and put in order."""
+"""The candidates of a route: gathered from history and catalog, and verified with the catalog before a call."""
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
 from omni_router.config.routes import Route
-from omni_router.hub.capabilities import Needs
-from omni_router.hub.catalog import Listing
+from omni_router.history import History, ModelRecord
+from omni_router.hub.capabilities import Capabilities
+from omni_router.hub.catalog import Catalog
 from omni_router.model_id import is_sandbox_model
-from omni_router.selection.order import order_of_choice
+from omni_router.selection.order import (
+    Choice,
+    Place,
+    Situation,
+    cooling_down,
+    order_of_choice,
+    rank_candidates,
+)
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
-from omni_router.state import Candidate, Previous
+from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected
 
 
-def line_up(
-    services: Services, routes: Iterable[Route], previous: Previous | None, needs: Needs = ()
+def candidates_by_route(
+    services: Services, routes: Iterable[Route], previous: Previous | None, needs: Capabilities = ()
 ) -> dict[str, list[Candidate]]:
-    """Give the candidates of each route, best first; sandbox models that a file holds are left out of real runs."""
+    """Return the candidates of each route, best first; sandbox models that a file holds are left out of real runs."""
     routes = list(routes)
-    listed: dict[str, Listing] = services.catalog.models(dict.fromkeys(route.task for route in routes))
-    waits, now = services.history.cooling(), datetime.now(timezone.utc)
-    sandboxed = is_simulated()
-    lines = {
-        route.name: order_of_choice(
-            [r for r in services.history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])],
-            [model for model in listed[route.task] if model.meets(needs)] or listed[route.task],
-            previous=previous["model"] if previous and previous["route"] == route.name else None,
-            waits=waits,
+    listings = services.catalog.models(dict.fromkeys(route.task for route in routes))
+    cooldowns, now = services.history.cooling(), datetime.now(timezone.utc)
+    candidates: dict[str, list[Candidate]] = {}
+    for route in routes:
+        listing = listings[route.task]
+        candidates[route.name] = rank_candidates(
+            _records(services.history, route.name),
+            [entry for entry in listing if entry.supports(needs)] or listing,
+            previous=thread_model(previous, route.name),
+            cooldowns=cooldowns,
             now=now,
         )
-        for route in routes
+    if previous and previous.get("by_caller"):
+        for candidate in candidates.get(previous["route"] or "", []):
+            if candidate["model"] == previous["model"]:
+                candidate["source"] = "caller"
+    return candidates
+
+
+def thread_model(previous: Previous | None, route: str | None) -> str | None:
+    """Return the model that a thread used last for a route."""
+    if previous is None or previous["route"] != route:
+        return None
+    return previous["model"]
+
+
+def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Capabilities = ()) -> Decision:
+    """Put a candidate into the decision if it is served for the task, or if the catalog is unavailable.
+
+    Otherwise the decision has no model, and `passed_over` says why.
+    """
+    check = catalog.check(candidate["model"], candidate["provider"], str(decision["task"]), needs)
+    if check.refused:
+        rejections = [*decision["passed_over"], rejected(candidate, "refused", check.why, check.refused)]
+        return {
+            **decision,
+            "model": None,
+            "provider": None,
+            "source": None,
+            "verified": None,
+            "passed_over": rejections,
+        }
+    reasons = [candidate["why"]]
+    if check.model != candidate["model"]:
+        reasons.append(f"{candidate['model']} is now called {check.model}")
+    if not check.verified:
+        reasons.append(f"unverified: {check.why}")
+    return {
+        **decision,
+        "model": check.model,
+        "provider": check.provider,
+        "reason": "; ".join(filter(None, reasons)),
+        "source": candidate["source"],
+        "verified": check.verified,
     }
-    if previous and previous["route"] in lines and previous.get("by_caller"):
-        lines[previous["route"]] = [_as_callers(each, previous) for each in lines[previous["route"]]]
-    return lines
 
 
-def _as_callers(candidate: Candidate, previous: Previous) -> Candidate:
-    """Return a candidate with the caller as its source if the thread had it from there."""
-    return {**candidate, "source": "caller"} if candidate["model"] == previous["model"] else candidate
+def verify_first_choice(
+    decision: Decision, candidates: list[Candidate], situation: Situation, catalog: Catalog, needs: Capabilities = ()
+) -> Decision:
+    """Put the first choice into the decision if the caller, a tool loop, the router or the thread named it.
+
+    Otherwise, or if it may not be called, the decision has no model: history and catalog follow, in recall_model.
+    """
+    choices = order_of_choice(candidates, situation)
+    first = choices[0]
+    decision = {**decision, "passed_over": _proposal_rejected(choices, situation)}
+    if first.place > Place.PICK:
+        return decision
+    verified = verify_candidate(decision, first.candidate, catalog, needs)
+    has_thread_model = any(choice.place is Place.THREAD for choice in choices)
+    if first.place is Place.NEW_ID and verified["verified"] is False and has_thread_model:
+        why = "it could not be verified, and this thread has a model for the route"
+        decision["passed_over"].append(rejected(first.candidate, "unverified", why))
+        return verify_candidate(decision, choices[1].candidate, catalog, needs)
+    return verified
+
+
+def _records(history: History, route: str) -> list[ModelRecord]:
+    records = history.models(route)
+    if is_simulated():
+        return list(records)
+    return [record for record in records if not is_sandbox_model(record["id"])]
+
+
+def _proposal_rejected(choices: list[Choice], situation: Situation) -> list[RejectedCandidate]:
+    """Return why the router's proposal is not the first choice; nothing if it is."""
+    proposed, first = situation.proposed, choices[0]
+    if proposed is None:
+        return []
+    if cooling := cooling_down(proposed["model"], situation.cooldowns, situation.now):
+        return [rejected(proposed, "cooling_down", cooling)]
+    if first.place is Place.THREAD and first.candidate["model"] != proposed["model"]:
+        return [rejected(proposed, "thread_model", "this thread goes on with its model for the route")]
+    return []

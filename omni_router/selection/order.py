@@ -1,80 +1,211 @@
-"""Which models are on offer for a route, and in which order. Pure functions; docs/order-of-choice.md has the table."""
+"""The order of choice: which of a route's models is called first, and which after it.
 
-from collections.abc import Iterable, Mapping, Sequence
+`place_of` is the table that docs/order-of-choice.md shows, row by row, and `order_of_choice` puts candidates into that
+order. Both are pure functions: whether a model is served is verified before it is called (candidates.py).
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
+from enum import IntEnum
+from typing import NamedTuple
 
-from omni_router.errors import ErrorKind
 from omni_router.history.cooldowns import Waits, still_cooling
-from omni_router.history.protocol import ModelRecord
+from omni_router.history.protocol import Cooling, ModelRecord
 from omni_router.hub.catalog import CatalogModel
 from omni_router.selection.ranking import by_rank, score
-from omni_router.selection.routes import eligible_routes
-from omni_router.state import Candidate, RejectedCandidate
-
-__all__ = ["MAX_CANDIDATES", "cooling_down", "eligible_routes", "order_of_choice", "rejected", "untried"]
+from omni_router.state import Candidate, models_in
 
 # Enough to choose from; a 1.5B router reads every one of them in its prompt, for every route.
 MAX_CANDIDATES = 5
 
 
-def order_of_choice(
+class Place(IntEnum):
+    """The rows of the table, the first choice first."""
+
+    CALLER = 0
+    TOOL_LOOP = 1
+    NEW_ID = 2
+    THREAD = 3
+    PICK = 4
+    HISTORY = 5
+    CATALOG = 6
+    COOLING_DOWN = 7
+
+
+class Row(NamedTuple):
+    """What the published table says of a place."""
+
+    model: str
+    source: str
+    condition: str
+
+
+TABLE: dict[Place, Row] = {
+    Place.CALLER: Row("the model of `Settings.model`; no other is called after it", "`caller`", "the same checks"),
+    Place.TOOL_LOOP: Row(
+        "in a tool loop, the model that called the tools",
+        "that of the call; `caller` if neither history nor catalog has the model for the route",
+        "the turn takes the route of the call; also while the model is cooling down",
+    ),
+    Place.NEW_ID: Row(
+        "an id that the router named itself, which was not on its list",
+        "`router`",
+        "the catalog says it is served for the task; if the catalog is unavailable, only in a thread that has no "
+        "model for the route",
+    ),
+    Place.THREAD: Row(
+        "the model that this thread used last for the same route",
+        "`history` or `catalog`, or `caller` if the caller had named it",
+        "also before a proposal that is merely picked from the list, so that follow-ups stay",
+    ),
+    Place.PICK: Row("the router's pick from the list", "`router`", "the thread has no other model for this route"),
+    Place.HISTORY: Row("the route's history, by score", "`history`", "see below"),
+    Place.CATALOG: Row("what the catalog lists for the task, trending first", "`catalog`", ""),
+    Place.COOLING_DOWN: Row(
+        "whatever is cooling down, the shortest remaining time first",
+        "as above",
+        "so that a route with a single model still answers",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the order depends on, beside a route's candidates."""
+
+    now: datetime
+    cooldowns: Waits = field(default_factory=dict)
+    previous: str | None = None  # the model that this thread used last for the route
+    caller: Candidate | None = None  # the model of `Settings.model`
+    tool_loop: Candidate | None = None  # the model that waits for the results of its tools
+    proposed: Candidate | None = None  # the model that the router named
+
+    def cooldown(self, model: str) -> Cooling | None:
+        """Return the cooldown of a model that ends last; None if the model is not cooling down."""
+        return still_cooling(self.cooldowns.get(model, ()), self.now)
+
+
+class Choice(NamedTuple):
+    """A candidate and the place that it has."""
+
+    candidate: Candidate
+    place: Place
+
+
+def place_of(candidate: Candidate, listed: Collection[str], situation: Situation) -> Place:
+    """Return the row of the table for a candidate; `listed` are the models that the router could pick from."""
+    model = candidate["model"]
+    is_proposed = _names(situation.proposed, model)
+    conditions = {
+        Place.CALLER: _names(situation.caller, model),
+        Place.TOOL_LOOP: _names(situation.tool_loop, model),
+        Place.COOLING_DOWN: situation.cooldown(model) is not None,
+        Place.NEW_ID: is_proposed and model not in listed,
+        Place.THREAD: model == situation.previous,
+        Place.PICK: is_proposed and not _thread_goes_on(listed, situation),
+        Place.HISTORY: candidate["source"] != "catalog",
+        Place.CATALOG: True,
+    }
+    return next(place for place, is_met in conditions.items() if is_met)
+
+
+def order_of_choice(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
+    """Put a route's candidates, and those that the situation adds, into the order of the table, each model once.
+
+    Candidates of the same place stay in the order that they come in, but those that are cooling down, of which the one
+    with the shortest remaining time comes first.
+    """
+    if situation.caller:
+        return [Choice(situation.caller, Place.CALLER)]
+    unique: dict[str, Candidate] = {}
+    for candidate in (situation.tool_loop, situation.proposed, *candidates):
+        if candidate:
+            unique.setdefault(candidate["model"], candidate)
+    listed = models_in(candidates)
+    choices = [Choice(candidate, place_of(candidate, listed, situation)) for candidate in unique.values()]
+    return sorted(choices, key=lambda choice: (choice.place, _remaining(choice, situation)))
+
+
+def rank_candidates(
     records: Iterable[ModelRecord],
     listed: Iterable[CatalogModel],
     *,
     previous: str | None = None,
-    waits: Waits,
+    cooldowns: Waits,
     now: datetime,
 ) -> list[Candidate]:
-    """Line up a route's models, best first, each once.
+    """Return a route's models, best first, each once: what a router is shown, and what follows the first choice.
 
-    First `previous`, the model that this thread used last for this route; then history by `score`; then what the
-    catalog lists, in its order. Models that are cooling down come after all others, those that wait shortest first.
+    Args:
+        records: the models of the route's history.
+        listed: the models that the catalog lists for the task, in its order.
+        previous: the model that this thread used last for the route.
+        cooldowns: the models that failed lately.
+        now: the time at which cooldowns are read and scores computed.
     """
-    line = [
-        Candidate(model=record["id"], provider=record.get("provider"), source="history", why=_told(record, now))
-        for record in by_rank(records, now)
-    ]
-    line += [
-        Candidate(model=model.id, provider=None, source="catalog", why=f"number {place} in the catalog")
-        for place, model in enumerate(listed, 1)
-    ]
-    unique: dict[str, Candidate] = {}
-    for candidate in line:
-        unique.setdefault(candidate["model"], candidate)
-    if previous in unique:
-        kept: Candidate = {**unique.pop(previous), "why": "this thread's model for the route"}
-        unique = {previous: kept, **unique}
-    line = list(unique.values())
-    ends = {c["model"]: wait["until"] for c in line if (wait := still_cooling(waits.get(c["model"], ()), now))}
-    return sorted(line, key=lambda candidate: ends.get(candidate["model"], ""))
+    candidates: list[Candidate] = []
+    for record in by_rank(records, now):
+        provider, why = record.get("provider"), _history(record, now)
+        candidates.append(Candidate(model=record["id"], provider=provider, source="history", why=why))
+    for number, model in enumerate(listed, 1):
+        why = f"number {number} in the catalog"
+        candidates.append(Candidate(model=model.id, provider=None, source="catalog", why=why))
+    for candidate in candidates:
+        if candidate["model"] == previous:
+            candidate["why"] = "this thread's model for the route"
+    situation = Situation(now, cooldowns, previous)
+    return [choice.candidate for choice in order_of_choice(candidates, situation)]
 
 
-def rejected(candidate: Candidate, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
-    """Say why a candidate was not taken; `kind` is that of the error its call would have ended in."""
-    return RejectedCandidate(model=candidate["model"], source=candidate["source"], kind=kind, why=why)
-
-
-def cooling_down(model: str, waits: Waits, now: datetime) -> str | None:
-    """Say why and how long a model is left alone; None when it is not."""
-    wait = still_cooling(waits.get(model, ()), now)
-    return f"cooling down after {wait['kind']} until {wait['until']}" if wait else None
+def cooling_down(model: str, cooldowns: Waits, now: datetime) -> str | None:
+    """Return why a model is not called for the moment, and until when; None if it may be called."""
+    cooldown = still_cooling(cooldowns.get(model, ()), now)
+    if cooldown is None:
+        return None
+    return f"cooling down after {cooldown['kind']} until {cooldown['until']}"
 
 
 def untried(
-    line: Iterable[Candidate], attempts: Iterable[Mapping[str, object]], over: Sequence[RejectedCandidate]
+    candidates: Iterable[Candidate],
+    attempts: Iterable[Mapping[str, object]],
+    rejections: Iterable[Mapping[str, object]],
 ) -> list[Candidate]:
-    """Leave out what was called in this turn, or refused without a call."""
-    out = {each["model"] for each in chain(attempts, (one for one in over if one["kind"]))}
-    return [candidate for candidate in line if candidate["model"] not in out]
+    """Leave out the models that were called in this turn, or refused without a call."""
+    refused = [rejection for rejection in rejections if rejection["kind"]]
+    tried = models_in(attempts) | models_in(refused)
+    return [candidate for candidate in candidates if candidate["model"] not in tried]
 
 
-def _told(record: ModelRecord, now: datetime) -> str:
-    failures = sum(record.get("failures", {}).values())
-    calls = record.get("successes", 0) + failures
+def _names(candidate: Candidate | None, model: str) -> bool:
+    return candidate is not None and candidate["model"] == model
+
+
+def _thread_goes_on(listed: Collection[str], situation: Situation) -> bool:
+    """Return whether the thread has a model for the route that is still to be had."""
+    previous = situation.previous
+    return previous is not None and previous in listed and not situation.cooldown(previous)
+
+
+def _remaining(choice: Choice, situation: Situation) -> str:
+    """Return when a candidate's cooldown ends; the times sort as texts."""
+    cooldown = situation.cooldown(choice.candidate["model"])
+    if cooldown is None or choice.place is not Place.COOLING_DOWN:
+        return ""
+    return cooldown["until"]
+
+
+def _history(record: ModelRecord, now: datetime) -> str:
+    """Describe what the history has of a model."""
+    successes = record.get("successes", 0)
+    calls = successes + sum(record.get("failures", {}).values())
     if not calls and not record.get("uses"):
         return "named in the policy, not used yet"
-    answered = f"{record.get('successes', 0)} of {calls} answered" if calls else "not called yet"
-    verdicts = "".join(f", {record[key]} {key}" for key in ("good", "bad") if record.get(key))
-    speed = f", {record['median_seconds']:g} s" if "median_seconds" in record else ""
-    return f"history: {answered}{verdicts}{speed}, score {score(record, now):.2f}"
+    parts = [f"{successes} of {calls} answered" if calls else "not called yet"]
+    if good := record.get("good"):
+        parts.append(f"{good} good")
+    if bad := record.get("bad"):
+        parts.append(f"{bad} bad")
+    if "median_seconds" in record:
+        parts.append(f"{record['median_seconds']:g} s")
+    return f"history: {', '.join(parts)}, score {score(record, now):.2f}"

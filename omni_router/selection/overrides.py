@@ -1,4 +1,4 @@
-"""What is settled before a router is asked: by the caller's settings, or by a tool loop that is under way."""
+"""What overrides a router: the caller's settings, or a tool loop that is under way."""
 
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
@@ -13,12 +13,14 @@ from omni_router.hub.catalog import Catalog
 from omni_router.model_id import split_model_id
 from omni_router.routers import Proposal
 from omni_router.selection.routes import routes_with_tools
-from omni_router.state import Source
+from omni_router.services import Services
+from omni_router.state import Candidate, Decision, Source
 
 SOURCES = get_args(Source)
+CARRIED = ("id", "route", "task", "model", "provider", "reason", "source", "confidence")
 
 
-class Answered(NamedTuple):
+class DecisionMetadata(NamedTuple):
     """The decision behind an answer, as its message carries it."""
 
     route: str
@@ -27,51 +29,93 @@ class Answered(NamedTuple):
     source: Source
 
 
-def answered_by(message: AnyMessage | None) -> Answered | None:
-    """Read the decision off an answer; None for a message that carries none, or one that a client made up badly."""
-    told = message.response_metadata.get("decision") if isinstance(message, AIMessage) else None
-    if not isinstance(told, Mapping) or not isinstance(told.get("route"), str) or told.get("source") not in SOURCES:
+def decision_metadata(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an answer's message carries of its decision, in `response_metadata["decision"]`."""
+    return {key: decision[key] for key in CARRIED}
+
+
+def decision_of(message: AnyMessage | None) -> DecisionMetadata | None:
+    """Read the decision off an answer; None if there is none, or one that a client made up badly."""
+    if not isinstance(message, AIMessage):
         return None
-    model, _ = split_model_id(str(told.get("model")))
-    _, provider = split_model_id(f"{model}:{told['provider']}") if told.get("provider") else (None, None)
-    return Answered(told["route"], model, provider, told["source"]) if model else None
+    metadata = message.response_metadata.get("decision")
+    if not isinstance(metadata, Mapping) or not isinstance(metadata.get("route"), str):
+        return None
+    if metadata.get("source") not in SOURCES:
+        return None
+    model, _ = split_model_id(str(metadata.get("model")))
+    if model is None:
+        return None
+    provider = None
+    if metadata.get("provider"):
+        _, provider = split_model_id(f"{model}:{metadata['provider']}")
+    return DecisionMetadata(metadata["route"], model, provider, metadata["source"])
 
 
-def tool_loop(messages: Sequence[AnyMessage]) -> Answered | None:
-    """Give the decision behind the tool calls that the newest messages are the results of; None outside such a loop."""
+def tool_loop(messages: Sequence[AnyMessage]) -> DecisionMetadata | None:
+    """Return the decision behind the tool calls that the newest messages answer; None outside of such a loop."""
     if not messages or messages[-1].type != "tool":
         return None
-    return answered_by(next(dropwhile(lambda message: message.type == "tool", reversed(messages)), None))
+    return decision_of(next(dropwhile(lambda message: message.type == "tool", reversed(messages)), None))
 
 
-def settle(settings: Settings, messages: Sequence[AnyMessage], routes: Sequence[Route]) -> Proposal | None:
-    """Propose what is settled already, so that the router need not be asked; None when it is to choose."""
+def explicit_choice(settings: Settings, messages: Sequence[AnyMessage], routes: Sequence[Route]) -> Proposal | None:
+    """Return what the caller or a tool loop has chosen; None if the router is to choose."""
     loop = tool_loop(messages)
     if loop and any(route.name == loop.route for route in routes):
         return Proposal(loop.route, loop.model, "the tool loop stays with its model", loop.provider)
-    return Proposal(routes[0].name, None, "the caller named the route") if settings.route is not None else None
+    if settings.route is None:
+        return None
+    return Proposal(routes[0].name, None, "the caller named the route")
 
 
-def routes_for(settings: Settings, offered: Sequence[Route], known: Sequence[Route], catalog: Catalog) -> list[Route]:
-    """Leave the routes that the caller's settings allow: the one named, or those that their tools and model can serve.
+def callers_model(settings: Settings) -> Candidate | None:
+    """Return the model that the caller named: it is called whatever the history says of it, and no other.
+
+    Raises:
+        InvalidRequest: it is neither `org/name` nor `org/name:provider`.
+    """
+    if settings.model is None:
+        return None
+    model, provider = named_model(settings.model)
+    return Candidate(model=model, provider=provider, source="caller", why="the caller named the model")
+
+
+def tool_loops_model(messages: Sequence[AnyMessage], decision: Decision, services: Services) -> Candidate | None:
+    """Return the model of a tool loop on the decision's route: it is called whatever the history says of it.
+
+    Anybody may have written the messages: a model that the route does not have counts as the caller's.
+    """
+    loop = tool_loop(messages)
+    if loop is None or loop.route != decision["route"]:
+        return None
+    candidate = Candidate(model=loop.model, provider=loop.provider, source="caller", why=decision["reason"])
+    if _has_model(decision, loop.model, services):
+        candidate["source"] = loop.source
+    return candidate
+
+
+def routes_for(settings: Settings, eligible: Sequence[Route], known: Sequence[Route], catalog: Catalog) -> list[Route]:
+    """Return the routes that the caller's settings allow: the one named, or those that their tools and model can serve.
 
     Raises:
         InvalidRequest: the policy has no route of that name, or the model is not `org/name`.
     """
     if settings.route is not None:
-        return [_named(settings.route, known)]
-    routes = routes_with_tools(offered) if settings.tools else list(offered)
+        return [_named_route(settings.route, known)]
+    routes = routes_with_tools(eligible) if settings.tools else list(eligible)
     if settings.model is None:
         return routes
     model, provider = named_model(settings.model)
-    catalog.models({route.task for route in routes})  # the lists of all tasks are asked for at once, and remembered
-    refused = {task: catalog.check(model, provider, task).refused for task in {route.task for route in routes}}
-    # When no task is left, any route will do to be told why the model cannot be called.
-    return [route for route in routes if not refused[route.task]] or routes
+    tasks = {route.task for route in routes}
+    catalog.models(tasks)  # the lists of all tasks are asked for at once, and remembered
+    refused = {task for task in tasks if catalog.check(model, provider, task).refused}
+    # When no task is left, any route will do to report why the model cannot be called.
+    return [route for route in routes if route.task not in refused] or routes
 
 
 def named_model(text: str) -> tuple[str, str | None]:
-    """Read a model that the caller names, as model and provider.
+    """Parse a model that the caller names, as model and provider.
 
     Raises:
         InvalidRequest: it is neither `org/name` nor `org/name:provider`.
@@ -82,15 +126,16 @@ def named_model(text: str) -> tuple[str, str | None]:
     return model, provider
 
 
-def _named(name: str, known: Sequence[Route]) -> Route:
-    route = next((route for route in known if route.name.casefold() == name.casefold()), None)
-    if route is None:
-        raise InvalidRequest(f"the route is {name!r}; the policy has {', '.join(route.name for route in known)}")
-    return route
+def _named_route(name: str, known: Sequence[Route]) -> Route:
+    for route in known:
+        if route.name.casefold() == name.casefold():
+            return route
+    raise InvalidRequest(f"the route is {name!r}; the policy has {', '.join(route.name for route in known)}")
 
 
-def carried(decision: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what an answer's message carries of its decision, in `response_metadata["decision"]`."""
-    return {
-        key: decision[key] for key in ("id", "route", "task", "model", "provider", "reason", "source", "confidence")
-    }
+def _has_model(decision: Decision, model: str, services: Services) -> bool:
+    """Return whether history or catalog has a model for the route of a decision."""
+    route, task = str(decision["route"]), str(decision["task"])
+    if any(record["id"] == model for record in services.history.models(route)):
+        return True
+    return any(entry.id == model for entry in services.catalog.models([task])[task])

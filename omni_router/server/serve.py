@@ -1,22 +1,15 @@
-"""`omni-router serve`: the OpenAI-compatible routes in a server of their own."""
+"""The OpenAI-compatible routes in a server of their own: its app, and its address."""
 
-# ruff: noqa: T201 (a command says where it listens)
-
-import argparse
 import ipaddress
 import os
 import socket
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from omni_router.arguments import read_environment
-from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError, missing_package
-from omni_router.missing_policy import missing_policy
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -25,47 +18,13 @@ if TYPE_CHECKING:
     from omni_router.server.graph_access import Compiled
     from omni_router.server.openai.guard import Limits
 
-SHUT_DOWN = 0
 MAX_HEAD = 64 * 1024  # bytes of a request's line and headers: a decision and a key are a few hundred
 REMEDY = "name their origin with --cors"
 
 
-def serve(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C or SIGTERM.
-
-    Raises:
-        ConfigurationError: the environment or the policy cannot be used, the address is taken or open without a key,
-            or a package is missing.
-    """
-    environment = read_environment(args)
-    _uvicorn()
-    from omni_router.server.health import readiness_of
-    from omni_router.server.openai.guard import Limits
-    from omni_router.server.request_log import RequestLog
-    from omni_router.server.shutdown import GRACE, CutOff, Server, ending_well, leave_soon
-
-    limits = Limits.read()
-    key = limits.key
-    if key is None and not _is_local(args.host):
-        raise ConfigurationError(
-            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {args.host}"
-        )
-    graph = _graph(environment, args.hf_token)
-    app: ASGIApp = CutOff(make_app(graph, only_local=key is None, cors=args.cors, limits=limits))
-    with _listening(args.host, args.port) as listener:
-        readiness_of(graph).start()  # or whoever asks first waits for the router to load
-        _tell(environment, args, listener.getsockname()[1], with_key=key is not None)
-        app = app if args.quiet else RequestLog(app)
-        server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
-        with ending_well():
-            server.run(sockets=[listener])
-    leave_soon(SHUT_DOWN)
-    return SHUT_DOWN
-
-
 def server_config(app: "ASGIApp", **more: Any) -> Any:
     """Return uvicorn's configuration for an app: by h11, since the faster parser takes headers of any size."""
-    return _uvicorn().Config(
+    return check_packages().Config(
         app, http="h11", h11_max_incomplete_event_size=MAX_HEAD, log_level="warning", server_header=False, **more
     )
 
@@ -102,7 +61,12 @@ def make_app(
     return Starlette(routes=routes, middleware=guards)
 
 
-def _uvicorn() -> Any:
+def check_packages() -> Any:
+    """Return the module uvicorn.
+
+    Raises:
+        ConfigurationError: it is not installed, or Starlette is not.
+    """
     try:
         import_module("starlette")
         return import_module("uvicorn")
@@ -110,14 +74,8 @@ def _uvicorn() -> Any:
         raise missing_package(f"the package {error.name} is missing", "api") from error
 
 
-def _graph(environment: Environment, token: str | None) -> "Compiled":
-    from omni_router.graph import build_graph
-    from omni_router.services import Services
-
-    return build_graph(Services.from_environment(environment, token=token)).compile(name="omni_router")
-
-
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Return whether an address is reached from this machine alone."""
     if host == "localhost":
         return True
     try:
@@ -127,8 +85,12 @@ def _is_local(host: str) -> bool:
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the port before anything else is printed."""
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Take the port before anything else is printed.
+
+    Raises:
+        ConfigurationError: it is taken, or the address is not one of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
@@ -138,24 +100,3 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         ) from error
     with listener:
         yield listener
-
-
-def _tell(environment: Environment, args: argparse.Namespace, port: int, *, with_key: bool) -> None:
-    from omni_router.hub.tokens import find_token
-
-    host = f"[{args.host}]" if ":" in args.host else args.host
-    reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 (compared, not bound)
-    header = " -H 'Authorization: Bearer '$OMNI_API_KEY" if with_key else ""
-    body = '{"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}'
-    print(f"omni-router listens on http://{host}:{port}/v1  (Ctrl-C ends it)")
-    print("clients have to send a key: OMNI_API_KEY" if with_key else "open without a key, to this machine only")
-    print(f"\n  curl http://{reached}:{port}/v1/chat/completions{header} \\\n"
-          f"    -H 'Content-Type: application/json' -d '{body}'\n", flush=True)  # fmt: skip
-    if note := missing_policy(environment, records=True):
-        print(f"omni-router: {note}", file=sys.stderr)
-    if environment.sandbox:
-        print("omni-router: sandbox: answers and pictures are simulated on this machine; routing is real",
-              file=sys.stderr)  # fmt: skip
-    elif not find_token(args.hf_token):
-        print("omni-router: no Hugging Face token: only /v1/route and /v1/models will work. Set HF_TOKEN, or try "
-              "--sandbox.", file=sys.stderr)  # fmt: skip

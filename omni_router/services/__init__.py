@@ -18,7 +18,6 @@ from omni_router.history import History
 from omni_router.routers import Router
 
 if TYPE_CHECKING:  # these import LangChain, the Hub's client or LangGraph
-    from omni_router.artifacts import ArtifactFolder
     from omni_router.decisions.log import DecisionLog
     from omni_router.hub.catalog import Catalog
     from omni_router.hub.client import Inference
@@ -59,7 +58,7 @@ class Services:
     history: History
     catalog: "Catalog"
     inference: "Inference"
-    artifacts: "ArtifactFolder"
+    artifacts: ArtifactFolder
     decision_log: "DecisionLog | None" = None
     observer: "Observer | None" = None
     defaults: Settings = field(default_factory=Settings)  # what a run's settings leave open is taken from these

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omni_router.artifacts import ArtifactFolder
 from omni_router.config.environment import Environment, read_variable
 from omni_router.config.route_file import RouteFile
 from omni_router.config.settings import Settings, fallback_route
@@ -22,7 +23,6 @@ def from_environment(environment: Environment, token: Token) -> Services:
     Raises:
         ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
     """
-    from omni_router.artifacts import ArtifactFolder
     from omni_router.hub.client import HubInference
     from omni_router.services.history import open_history
     from omni_router.services.router import choose_router
@@ -48,7 +48,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
 def open_catalog(environment: Environment, token: Token) -> "HubCatalog":
     """Open the catalog of an environment, which keeps its answers on disk; install the sandbox if it is to be used."""
     from omni_router.hub.catalog import HubCatalog
-    from omni_router.hub.disk_cache import DiskCache
+    from omni_router.storage.sqlite import DiskCache
 
     if environment.sandbox and not is_simulated():
         from omni_router._sandbox import install

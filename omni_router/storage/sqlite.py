@@ -1,15 +1,20 @@
-"""An SQLite file of things that may be lost: whatever is wrong with it, nothing is raised."""
+"""SQLite files of values that may be lost: whatever is wrong with one, nothing is raised."""
 
+import json
 import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 logger = logging.getLogger("omni_router")
 
 BUSY = 1.0  # seconds to wait for another process's write, which takes milliseconds
+MAX_ENTRIES = (
+    1000  # of a DiskCache, a few MB: a model's entry has some hundred bytes, the longest list a hundred thousand
+)
+TABLE = "answers_2"  # of a DiskCache
 T = TypeVar("T")
 
 
@@ -54,3 +59,39 @@ class CacheFile:
         # other out. What a power cut damages is begun anew.
         database.execute("PRAGMA synchronous = OFF")
         return database
+
+
+class Stored(NamedTuple):
+    """A JSON value, and when it was fetched."""
+
+    value: Any
+    at: float
+
+
+class DiskCache:
+    """JSON values by key in an SQLite file, shared by all processes of a user, bounded in number."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        table, instead = f"{TABLE} (key TEXT PRIMARY KEY, value TEXT, at REAL)", "what the Hub says is kept in memory"
+        self._file = CacheFile(path, table, instead=instead, level=logging.INFO)
+
+    def get(self, key: str) -> Stored | None:
+        """Return a value and its time; None when there is none."""
+
+        def read(database: sqlite3.Connection) -> Stored | None:
+            row = database.execute(f"SELECT value, at FROM {TABLE} WHERE key = ?", (key,)).fetchone()  # noqa: S608
+            return Stored(json.loads(row[0]), float(row[1])) if row else None
+
+        return self._file.use(read)
+
+    def put(self, key: str, value: Any, at: float) -> None:
+        """Store a value, and delete the oldest ones when there are too many."""
+
+        def write(database: sqlite3.Connection) -> None:
+            row = (key, json.dumps(value), at)
+            database.execute(f"INSERT OR REPLACE INTO {TABLE} VALUES (?, ?, ?)", row)  # noqa: S608
+            oldest = f"SELECT key FROM {TABLE} ORDER BY at DESC LIMIT -1 OFFSET ?"  # noqa: S608
+            database.execute(f"DELETE FROM {TABLE} WHERE key IN ({oldest})", (MAX_ENTRIES,))  # noqa: S608
+
+        self._file.use(write)

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from omni_router.config.settings import Settings
 from omni_router.errors import missing_package
 from omni_router.state import Attempt, Decision, Source, State
-from omni_router.tasks import SPECIALISTS
+from omni_router.tasks import task_of
 from omni_router.telemetry.observer import Run
 
 try:
@@ -88,7 +88,7 @@ class Metrics:
             self._router.observe(perf_counter() - started)
         elif node == "announce_decision":
             self._announced(state["decision"], state["attempts"])
-        elif node in SPECIALISTS:
+        elif task_of(node):
             self._called(state, update)
         elif node == "explain":
             if not state["attempts"]:

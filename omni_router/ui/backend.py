@@ -1,27 +1,14 @@
 """What the page asks of a graph, wherever that runs."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from langchain_core.messages import HumanMessage
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
+from omni_router.events import RunEvent
 from omni_router.history.protocol import ModelRecord
-
-EventKind = Literal["candidates", "decision", "token", "recorded", "result"]
-
-
-class Event(NamedTuple):
-    """Something that happened in a run.
-
-    `candidates`: what was on offer, by route. `decision`: a Decision, again after a fallback. `token`: a piece of text.
-    `recorded`: where a use was stored. `result`: the last event, a dict of decision, attempts, artifacts, error and
-    answer (the text of the last message).
-    """
-
-    kind: EventKind
-    data: Any
 
 
 class Backend(Protocol):
@@ -29,8 +16,8 @@ class Backend(Protocol):
 
     keeps_feedback: bool  # whether `judge` can be called, and routes have a history to show
 
-    def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
-        """Run one turn of a thread, which is made when it is new.
+    def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
+        """Run one turn of a thread, which is created when it is new, and yield its events; the last is `Finished`.
 
         Raises:
             OmniRouterError: the run could not be made; the text says why.

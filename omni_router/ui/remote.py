@@ -1,10 +1,10 @@
 """The graph on a LangGraph server, by its SDK."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from langchain_core.messages import HumanMessage
@@ -12,13 +12,15 @@ from langchain_core.messages import HumanMessage
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, OmniRouterError
+from omni_router.events import SERVER_MODES, Finished, RouterReplied, RunEvent, from_server
 from omni_router.history.protocol import ModelRecord
-from omni_router.ui.backend import Event
+
+if TYPE_CHECKING:
+    from langgraph_sdk.client import LangGraphClient
 
 ASSISTANT = "omni_router"
 CONNECT = 5.0  # seconds to reach a server; a run may then take as long as its models do
-MODES: list[Any] = ["custom", "messages-tuple", "values"]
-PATIENT = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
+READ_TIMEOUTS = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
 
 
 KNOWN_WITHIN = 10.0  # seconds for a server that has just started to say whether its models are simulated
@@ -69,7 +71,7 @@ class ServerBackend:
     def __init__(self, url: str) -> None:
         self._url = url  # asked without a key: the SDK would send one of the environment to any address
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
+    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
         """Run one turn of a thread.
 
         Raises:
@@ -77,29 +79,25 @@ class ServerBackend:
         """
         from langgraph_sdk import get_client
 
-        result: dict[str, Any] = {}
-        given: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
+        question: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
         try:
-            async with get_client(url=self._url, api_key=None, timeout=PATIENT) as client:
-                async for part in client.runs.stream(
+            async with get_client(url=self._url, api_key=None, timeout=READ_TIMEOUTS) as client:
+                parts = client.runs.stream(
                     thread,
                     ASSISTANT,
-                    input=given,
+                    input=question,
                     context=settings.model_dump(exclude_defaults=True),
-                    stream_mode=MODES,
+                    stream_mode=SERVER_MODES,
                     if_not_exists="create",
                     on_disconnect="cancel",
-                ):
-                    if part.event == "values":
-                        result = dict(part.data)
-                    elif event := _event(part.event, part.data):
+                )
+                async with aclosing(from_server((part.event, part.data) async for part in parts)) as events:
+                    async for event in events:
+                        if isinstance(event, Finished):
+                            yield await _router_replied(client, thread)
                         yield event
-                # What was on offer is no output of the graph, so it is in no stream of the server.
-                state: Mapping[str, Any] = await client.threads.get_state(thread)
-                yield Event("candidates", state["values"].get("candidates") or {})
         except httpx.HTTPError as error:
             raise OmniRouterError(_unreachable(self._url, error)) from error
-        yield Event("result", {**result, "answer": _text((result.get("messages") or [{}])[-1])})
 
     def forget(self, thread: str) -> None:
         """Drop a thread, if the server is still there; does not wait for it, since a page's event loop asks."""
@@ -128,21 +126,10 @@ class ServerBackend:
         raise OmniRouterError("the server keeps the history, and takes no verdict from this page")
 
 
-def _event(name: str, data: Any) -> Event | None:
-    """Build an event from a part of the stream; None when there is nothing to show."""
-    if name == "error":
-        raise OmniRouterError(str(data.get("message") or data) if isinstance(data, Mapping) else str(data))
-    if name == "custom":
-        return Event(data["event"], data.get("decision") or data)
-    if name == "messages" and data[0].get("type") == "AIMessageChunk" and (text := _text(data[0])):
-        return Event("token", text)
-    return None
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    content = message.get("content") or ""
-    blocks = [content] if isinstance(content, str) else content
-    return "".join(block if isinstance(block, str) else str(block.get("text") or "") for block in blocks)
+async def _router_replied(client: "LangGraphClient", thread: str) -> RouterReplied:
+    """Return what the router replied: it is not an output of the graph, so a server does not stream it."""
+    state: Any = (await client.threads.get_state(thread))["values"]
+    return RouterReplied(state.get("reply"), state.get("candidates") or {})
 
 
 def _unreachable(url: str, error: httpx.HTTPError) -> str:

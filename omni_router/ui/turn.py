@@ -8,14 +8,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessageChunk, HumanMessage
 
 from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest, OmniRouterError, hint_for
+from omni_router.events import DecisionMade, Finished, RouterReplied, RunEvent, Token
 from omni_router.hints import SERVER
 from omni_router.messages import user_message
 from omni_router.tasks import media
-from omni_router.ui.backend import Backend, Event
+from omni_router.ui.backend import Backend
 from omni_router.ui.badge import badge, problem, safe, waiting
 from omni_router.ui.chat import Chat, Turn
 from omni_router.ui.components import file_part, html
@@ -55,25 +56,26 @@ class _Answer:
     candidates: dict[str, Any] = field(default_factory=dict)
     decision: dict[str, Any] | None = None
     text: str = ""
-    result: dict[str, Any] | None = None
+    finished: Finished | None = None
     failure: str = ""
 
-    def take(self, event: Event) -> None:
-        """Fold in what happened."""
-        if event.kind == "candidates":
-            self.candidates = event.data
-        elif event.kind == "decision":
-            self.decision, self.text = event.data, ""
-        elif event.kind == "token":
-            self.text += event.data
-        elif event.kind == "result":
-            self.result = event.data
-            self.decision = event.data.get("decision") or self.decision
+    def add(self, event: RunEvent) -> None:
+        """Add an event to what is known."""
+        match event:
+            case RouterReplied():
+                self.candidates = event.candidates
+            case DecisionMade():
+                self.decision, self.text = dict(event.decision), ""
+            case Token(message=AIMessageChunk()):
+                self.text += event.text
+            case Finished():
+                self.finished = event
+                self.decision = event.state.get("decision") or self.decision
 
     def content(self, folder: Path) -> list[Any]:
         """Give the parts of the message, as Gradio shows them."""
-        result = self.result or {}
-        seconds = perf_counter() - self.started if self.result else None
+        result = self.finished.state if self.finished else {}
+        seconds = perf_counter() - self.started if self.finished else None
         head = (
             badge(self.decision, self.candidates, result.get("attempts") or (), seconds) if self.decision else WAITING
         )
@@ -82,8 +84,8 @@ class _Answer:
         files = [path for path in made if path]
         if self.text:
             parts.append(self.text)
-        elif result and not result.get("error") and not files:
-            parts.append(str(result.get("answer") or ""))
+        elif self.finished and not result.get("error") and not files:
+            parts.append(self.finished.result.answer or "")
         parts += map(file_part, files)
         if error := result.get("error"):
             parts.append(html(problem(error["message"], hint_for(error["kind"], SERVER))))
@@ -109,8 +111,8 @@ async def take_turn(
     try:
         last = 0.0
         async for event in backend.stream(chat.thread, message, settings):
-            answer.take(event)
-            if event.kind != "token" or perf_counter() - last >= FRAME:
+            answer.add(event)
+            if not isinstance(event, Token) or perf_counter() - last >= FRAME:
                 last = perf_counter()
                 chat.shown[-1]["content"] = answer.content(folder)
                 yield View(chat, taken=True)
@@ -121,8 +123,8 @@ async def take_turn(
         answer.failure = UNEXPECTED
     chat.shown[-1]["content"] = answer.content(folder)
     chat.running = False
-    if answer.result and answer.decision:
-        chat.turns.append(Turn(request.text.strip(), answer.result))
+    if answer.finished and answer.decision:
+        chat.turns.append(Turn(request.text.strip(), answer.finished.state))
     yield View(chat, taken=True, ended=True)
 
 

@@ -1,5 +1,6 @@
 """What the command line says of flags and words that it does not know, and what it says of itself."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -7,12 +8,17 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import NoReturn
 
+import click
 import pytest
 
 import omni_router
 from omni_router import _version
-from omni_router.arguments import ACTIONS, SUBCOMMANDS
 from omni_router.cli import main
+from omni_router.cli.options import read_environment, read_settings
+from omni_router.cli.parser import Option
+from omni_router.cli.root import ACTION_COMMANDS, COMMANDS, parse, root
+from omni_router.config.environment import Environment
+from omni_router.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,43 +26,43 @@ Capture = pytest.CaptureFixture[str]
 
 
 def refused(capsys: Capture, *args: str) -> str:
-    """Give the line that says what is wrong, which one line of usage follows."""
-    with pytest.raises(SystemExit) as ended:
-        main(args)
-    assert ended.value.code == 2
+    """Return the line with what is wrong, which one line of usage follows."""
+    assert main(args) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     fault, usage = captured.err.splitlines()
-    assert usage.startswith("usage: omni-router")
+    assert usage.startswith("Usage: omni-router")
     assert "--help" in usage
     return fault
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "program", "meant"),
     [
-        (("--promt", "x"), "omni-router: there is no flag --promt; did you mean --prompt?"),
-        (("--promt=write a haiku",), "omni-router: there is no flag --promt; did you mean --prompt?"),
-        (("-p", "x"), "omni-router: there is no flag -p; did you mean --prompt?"),
-        (("-prompt", "x"), "omni-router: there is no flag -prompt; did you mean --prompt?"),
-        (("--prompt", "x", "--max_tokens", "3"), "omni-router: there is no flag --max_tokens; did you mean --max-new-"),
-        (("--list",), "omni-router: there is no flag --list; did you mean --list-routes or --list-models?"),
-        (("--prompt", "x", "--qqq"), "omni-router: there is no flag --qqq"),
-        (
-            ("eval", "x.jsonl", "--min-acuracy", "1"),
-            "omni-router eval: there is no flag --min-acuracy; did you mean --m",
-        ),
-        (("serve", "--prot", "9000"), "omni-router serve: there is no flag --prot; did you mean --port?"),
-        (("ui", "--sand"), "omni-router ui: there is no flag --sand; did you mean --sandbox?"),
-        (("completion", "bash", "--hlp"), "omni-router completion: there is no flag --hlp; did you mean --help?"),
+        (("--promt", "x"), "omni-router", "--prompt"),
+        (("--promt=write a haiku",), "omni-router", "--prompt"),
+        (("--prompt", "x", "--max_tokens", "3"), "omni-router", "--max-new-tokens"),
+        (("--list",), "omni-router", "--list-routes"),
+        (("--list-r",), "omni-router", "--list-routes"),  # flags are not abbreviated
+        (("eval", "x.jsonl", "--min-acuracy", "1"), "omni-router eval", "--min-accuracy"),
+        (("serve", "--prot", "9000"), "omni-router serve", "--port"),
+        (("ui", "--sand"), "omni-router ui", "--sandbox"),
+        (("completion", "bash", "--hlp"), "omni-router completion", "--help"),
     ],
 )
-def test_an_unknown_flag_is_named_with_the_nearest(args: tuple[str, ...], told: str, capsys: Capture) -> None:
-    assert refused(capsys, *args).startswith(told)
+def test_an_unknown_flag_is_named_with_the_nearest(
+    args: tuple[str, ...], program: str, meant: str, capsys: Capture
+) -> None:
+    flag = next(word for word in args if word.startswith("--") and word != "--prompt").partition("=")[0]
+    message, _, suggestions = refused(capsys, *args).partition("Did you mean")
+    assert message.removesuffix("(") == f"{program}: No such option '{flag}'. "
+    assert f"'{meant}'" in suggestions
 
 
-def test_flags_are_not_abbreviated(capsys: Capture) -> None:
-    assert "there is no flag --list-r; did you mean --list-routes?" in refused(capsys, "--list-r")
+@pytest.mark.parametrize("args", [("-p", "x"), ("--prompt", "x", "--qqq")])
+def test_an_unknown_flag_that_is_like_no_other_is_named_alone(args: tuple[str, ...], capsys: Capture) -> None:
+    flag = next(word for word in args if word in ("-p", "--qqq"))
+    assert refused(capsys, *args) == f"omni-router: No such option '{flag}'."
 
 
 @pytest.mark.parametrize("prompt", ["-x=3, solve for y", "--is this a flag = no?", "- a list", "-5"])
@@ -67,12 +73,12 @@ def test_a_prompt_may_look_like_a_flag(prompt: str, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("evla",), "there is no command 'evla'; did you mean eval?"),
-        (("serv", "--port", "9000"), "there is no command 'serv'; did you mean serve?"),
-        (("demo",), "there is no command 'demo'; did you mean --demo?"),
+        (("evla",), "No such command 'evla'. Did you mean 'eval'?"),
+        (("serv", "--port", "9000"), "No such command 'serv'. Did you mean 'serve'?"),
+        (("demo",), "No such command 'demo'. Did you mean '--demo'?"),
         (
             ("Write a haiku",),
-            "there is no command 'Write a haiku'; a prompt goes after --prompt, and the commands are eval, ",
+            "No such command 'Write a haiku'. A prompt goes after --prompt, and the commands are eval, ",
         ),
         (("--json", "eval"), "the command comes first: omni-router eval"),
         (("--prompt", "write", "a", "haiku"), "unexpected 'a'; put quotes around a prompt of several words"),
@@ -87,7 +93,7 @@ def test_a_word_that_is_no_command_is_answered_with_what_was_meant(
 def test_without_an_action_all_are_named(capsys: Capture) -> None:
     told = refused(capsys)
     assert told.endswith(" is required")
-    assert all(f"--{action.replace('_', '-')}" in told for action in ACTIONS)
+    assert all(f"--{action.replace('_', '-')}" in told for action in ACTION_COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -104,32 +110,82 @@ def test_actions_that_exclude_each_other_are_the_only_ones_named(
 
 
 def test_help_wins_over_an_unknown_flag(capsys: Capture) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--promt", "--help"])
-    assert ended.value.code == 0
+    assert main(["--promt", "--help"]) == 0
     assert "--prompt TEXT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "args", [("--prompt", "--json"), ("--list-models", "--json"), ("--prompt", "x", "--model", "--json")]
+)
+def test_a_flag_whose_value_was_forgotten_takes_no_other_flag_for_it(args: tuple[str, ...], capsys: Capture) -> None:
+    assert "requires an argument" in refused(capsys, *args)
+
+
+# ---- how flags reach the environment and the settings
+
+
+def test_every_flag_that_sets_a_field_is_named_as_the_field() -> None:
+    fields = {
+        "environment": {field.name for field in dataclasses.fields(Environment)},
+        "settings": set(Settings.model_fields),
+    }
+    commands = [root, *(root.get_command(click.Context(root), name) for name in COMMANDS)]
+    params = [param for command in commands if command for param in command.params if isinstance(param, Option)]
+    targets = [(param.sets, param.name) for param in params if param.sets]
+    assert len({target for target, _ in targets}) == 2
+    assert [name for target, name in targets if name not in fields[target]] == []
+
+
+def test_a_flag_reaches_the_settings_by_its_one_line() -> None:
+    given = [
+        "--timeout",
+        "7",
+        "--temperature",
+        "0.5",
+        "--route",
+        "translation",
+        "--model",
+        "acme/m",
+        "--skip-specialists",
+    ]
+    expected = Settings(timeout=7, temperature=0.5, route="translation", model="acme/m", skip_specialists=True)
+    assert read_settings(parse(["--prompt", "x", *given])) == expected
+    assert read_settings(parse(["--prompt", "x"])) == Settings()
+
+
+@pytest.mark.parametrize("command", ["serve", "ui"])
+def test_flags_reach_the_environment_by_every_command(command: str) -> None:
+    given = ["--max-new-tokens", "9", "--fallback-route", "none", "--route-config", "mine.json", "--sandbox"]
+    environment = read_environment(parse([command, *given]))
+    assert (environment.max_new_tokens, environment.fallback_route) == (9, "none")
+    assert (environment.route_config, environment.sandbox) == (Path("mine.json"), True)
+
+
+@pytest.mark.parametrize("value", ["3", "nan", "-1"])
+def test_what_is_allowed_is_said_by_the_field_of_the_settings(value: str, capsys: Capture) -> None:
+    told = refused(capsys, "--prompt", "x", "--temperature", value)
+    assert "'--temperature' / '--specialist-temperature': Input should be" in told
+    assert f"not {float(value)}" in told
 
 
 # ---- help
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in SUBCOMMANDS)])
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help_fits_100_columns(command: tuple[str, ...], capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    with pytest.raises(SystemExit):
-        main([*command, "--help"])
+    assert main([*command, "--help"]) == 0
     shown = capsys.readouterr().out
     assert [line for line in shown.splitlines() if len(line) > 100] == []
 
 
 def test_help_has_the_version_every_command_and_a_short_usage(capsys: Capture) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
+    assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     usage, _, rest = shown.partition("\n\n")
     assert len(usage.splitlines()) <= 3
     assert "  --version " in rest
-    assert all(name in usage and f"\n  {name} " in rest for name in SUBCOMMANDS)
+    assert all(name in usage and f"\n  {name} " in rest for name in COMMANDS)
 
 
 # ---- version
@@ -147,8 +203,7 @@ def test_version_is_printed_by_every_way_to_the_command(tmp_path: Path) -> None:
 
 def test_version_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom omni_router.cli import main\n"
-        "try: main(['--version'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom omni_router.cli import main\nmain(['--version'])\n"
         "heavy = {'torch', 'transformers', 'langgraph', 'huggingface_hub', 'pydantic', 'PIL', 'httpx'}\n"
         "raise SystemExit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )

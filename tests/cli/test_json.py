@@ -18,10 +18,8 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRouter]:
     """Nothing is loaded; colours are forced, so that JSON has to stay free of them by itself."""
-    # In this order: the module that is imported by it must not come by the other one's stand-in.
-    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda *_, **__: router)
     monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
-    monkeypatch.setattr("omni_router.policy_check.overlaps", lambda *_: [])
+    monkeypatch.setattr("omni_router.evaluation.policy_check.overlaps", lambda *_: [])
     monkeypatch.setenv("FORCE_COLOR", "1")
     router.choose("question_answering")
     with _sandbox.sandbox():

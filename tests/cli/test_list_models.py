@@ -2,10 +2,8 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,11 +13,8 @@ import pytest
 
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
-from omni_router.config.environment import Environment
 from omni_router.history.cooldowns import write_time
-from omni_router.model_list import list_models
-from omni_router.model_table import Row, format_table
-from tests.cli.test_terminal import COLOUR
+from tests.cli.test_terminal import COLOUR, STATUS
 from tests.support.cli_process import command, shown_on_terminal
 
 TEXT1, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
@@ -145,11 +140,8 @@ def test_a_task_that_nobody_serves_is_told_and_fails(sandbox: Sandbox, capsys: C
 def test_the_sandbox_is_put_in_place_when_it_is_asked_for_and_what_it_says_is_kept_nowhere() -> None:
     program = """
 import sys
-from argparse import Namespace
-from omni_router.config.environment import Environment
-from omni_router.model_list import list_models
-args = Namespace(list_models="summarization", hf_token=None, json=False)
-status = list_models(Environment.read(sandbox=True), args)
+from omni_router.cli import main
+status = main(["--list-models", "summarization", "--sandbox"])
 heavy = {"torch", "transformers", "langgraph"} & set(sys.modules)
 raise SystemExit(str(heavy) if heavy else status)
 """
@@ -162,12 +154,11 @@ raise SystemExit(str(heavy) if heavy else status)
 def test_what_was_served_a_while_ago_is_said_to_be_old(
     sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from omni_router.hub.catalog import CatalogModel, HubCatalog, Offer, Survey
+    from omni_router.hub.catalog import CatalogModel, CatalogSnapshot, HubCatalog, ProviderEntry
 
-    old = Survey((CatalogModel("acme/m", (Offer("together"),)),), 0.0, stale=True, missing=())
-    monkeypatch.setattr(HubCatalog, "survey", lambda *_: old)
-    args = Namespace(list_models="text-generation", hf_token=None, json=False)
-    assert list_models(Environment.read(), args) == 0
+    old = CatalogSnapshot((CatalogModel("acme/m", (ProviderEntry("together"),)),), 0.0, stale=True, missing=())
+    monkeypatch.setattr(HubCatalog, "snapshot", lambda *_: old)
+    assert main(["--list-models", "text-generation"]) == 0
     captured = capsys.readouterr()
     assert "acme/m" in captured.out
     assert "this list is from 1970-01-01T00:00:00Z" in captured.err
@@ -179,36 +170,41 @@ LONG = "an-organization/a-model-with-a-long-name-17b-128e-instruct-fp8"
 MANY = ("together", "fireworks-ai", "novita", "nebius", "hf-inference")
 
 
-def wide_rows() -> list[Row]:
-    facts = ("1,048,576", "0.10", "0.40", "yes")
-    notes = f"number 1; history: 4 of 4 answered; cooling down after overloaded until 2026-01-01T00:00:00Z, {'x ' * 9}"
-    return [Row("acme/short", MANY, facts, notes), Row(LONG, MANY[:1], facts, ""), Row("acme/gone", (), ("",) * 4, "")]
+def list_long_names(monkeypatch: pytest.MonkeyPatch, columns: int | None) -> None:
+    """Show a model with a long id and one with many providers."""
+    from omni_router.hub.catalog import CatalogModel, CatalogSnapshot, HubCatalog, ProviderEntry
+
+    dear = ProviderEntry("together", context_length=1_048_576, input_price=0.1, output_price=0.4, tools=True)
+    many = CatalogModel("acme/short", tuple(ProviderEntry(name) for name in MANY))
+    monkeypatch.setattr(
+        HubCatalog,
+        "snapshot",
+        lambda *_: CatalogSnapshot((CatalogModel(LONG, (dear,)), many), 0.0, stale=False, missing=()),
+    )
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["--list-models", "text-generation"]) == 0
 
 
-@pytest.mark.parametrize("width", [64, 80, 100, 120])
-def test_a_narrow_table_keeps_ids_whole_and_every_fact(width: int) -> None:
-    lines = format_table(wide_rows(), width)
-    assert max(map(len, lines)) <= width
-    text = "\n".join(lines)
-    assert LONG in text
-    assert "together" in text
-    assert text.count("1,048,576") == 2
-    assert "until 2026-01-01T00:00:00Z" in " ".join(text.split())
+@pytest.mark.parametrize("columns", [64, 80, 100, 120])
+def test_a_narrow_table_keeps_ids_and_figures_whole(
+    columns: int, sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_long_names(monkeypatch, columns)
+    table = capsys.readouterr().out
+    assert row_of(table, LONG).split() == [LONG, "together", "1,048,576", "0.10", "0.40", "yes"]
+    assert all(f"{name}" in table for name in MANY)
+    assert len([line for line in table.splitlines() if "hf-inference" in line]) == 1
+    if columns >= 112:
+        assert max(map(len, table.splitlines())) <= columns
 
 
-def test_providers_that_find_no_room_are_counted() -> None:
-    head, short, notes, *_ = format_table(wide_rows(), 80)
-    assert head.split() == ["model", "providers", "context", "$", "in", "$", "out", "tools"]
-    assert short.startswith("acme/short ")
-    assert "  together +4 " in short
-    assert notes.startswith("    number 1; history")
-
-
-def test_a_table_without_a_limit_has_one_line_a_model() -> None:
-    head, *lines = format_table(wide_rows())
-    assert head.endswith("tools  order of choice")
-    assert len(lines) == 3
-    assert ", ".join(MANY) in lines[0]
+def test_a_table_on_a_pipe_has_one_line_a_model(
+    sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_long_names(monkeypatch, None)
+    assert ", ".join(MANY) in row_of(capsys.readouterr().out, "acme/short")
 
 
 def test_a_table_fits_the_columns_that_are_asked_for(
@@ -229,8 +225,7 @@ def test_a_table_fits_the_columns_that_are_asked_for(
 def test_a_table_fits_the_terminal(tmp_path: Path, write_policy: Callable[..., Path]) -> None:
     used = {"id": TEXT1, "uses": 4, "successes": 4, "last_used": "2026-01-01T00:00:00Z"}
     argv = command("--list-models", "chat", "--route-config", str(write_policy(chat=[used])))
-    shown = re.sub(r"[^\n]*\r\x1b\[K", "", shown_on_terminal(argv, tmp_path, columns=80))  # what is waited for
+    shown = STATUS.sub("", shown_on_terminal(argv, tmp_path, columns=80))
     lines = COLOUR.sub("", shown).split("\n")
     assert max(map(len, lines)) <= 80
-    at = next(number for number, line in enumerate(lines) if line.startswith(TEXT1))
-    assert lines[at + 1].startswith("    number 1; history: 4 of 4 answered")
+    assert f"{TEXT1}: number 1; history: 4 of 4 answered" in " ".join(lines)

@@ -20,9 +20,8 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda *_, **__: router)
     monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
-    monkeypatch.setattr("omni_router.policy_check.overlaps", lambda *_: [])
+    monkeypatch.setattr("omni_router.evaluation.policy_check.overlaps", lambda *_: [])
     router.choose("question_answering")
     with _sandbox.sandbox():
         yield
@@ -100,8 +99,8 @@ def test_nothing_is_said_of_the_usual_place(args: tuple[str, ...], capsys: Captu
 
 
 def test_history_elsewhere_copies_no_policy(capsys: Capture) -> None:
+    from omni_router.cli.missing_policy import missing_policy
     from omni_router.config.environment import Environment
-    from omni_router.missing_policy import missing_policy
 
     environment = Environment(route_config=Path(TYPO), output_dir=Path("outputs"), history="postgresql://x@y/z")
     assert missing_policy(environment, records=True) == INSTEAD.removeprefix("omni-router: ")

@@ -42,7 +42,7 @@ def encoder() -> SentenceEncoder:
 
 @pytest.fixture(autouse=True)
 def loaded_once(encoder: SentenceEncoder, monkeypatch: Patch) -> None:
-    monkeypatch.setattr("omni_router.policy_check.SentenceEncoder", lambda: encoder)
+    monkeypatch.setattr("omni_router.cli.check.SentenceEncoder", lambda: encoder)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_an_encoder_that_cannot_be_loaded_is_a_note(report: Callable[..., Report
         def encode(self, _texts: Any) -> Any:
             raise ConfigurationError("Install it.")
 
-    monkeypatch.setattr("omni_router.policy_check.SentenceEncoder", Missing)
+    monkeypatch.setattr("omni_router.cli.check.SentenceEncoder", Missing)
     [found] = report(COOKING, SPACE, status=0)
     assert (found["level"], found["hint"]) == ("note", "Install it")
 
@@ -226,11 +226,11 @@ def test_many_models_are_counted_on_a_terminal(
 ) -> None:
     shown: list[bool] = []
 
-    def bar(each: Any, *, disable: bool, **_: Any) -> Any:
+    def bar(each: Any, *_: object, disable: bool, **__: object) -> Any:
         shown.append(not disable)
         return each
 
-    monkeypatch.setattr("tqdm.tqdm", bar)
+    monkeypatch.setattr("rich.progress.track", bar)
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal, raising=False)
     report({**COOKING, "models": [f"acme/m{number}" for number in range(30)]}, status=1)
     report({**COOKING, "models": [TEXT1]}, status=0)

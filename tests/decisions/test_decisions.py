@@ -345,6 +345,25 @@ def test_replay_comes_to_what_was_decided(varied: Path, route_config: Path, rout
     assert [entry["model"] for entry in other] == [RENAMED], "that it got a new name was the catalog's word"
 
 
+@pytest.mark.parametrize("age", ["of today", "older"])
+def test_replay_knows_a_cooldown_by_its_rule_and_in_older_logs_by_its_words(
+    age: str, varied: Path, route_config: Path, router: ScriptedRouter
+) -> None:
+    replaying = Replay(RouteFile(route_config), router)
+    cooled = 0
+    for entry in DecisionLog(varied).entries():
+        rejections = [over for over in entry["passed_over"] if over["rule"] == "cooling_down"]
+        cooled += len(rejections)
+        for over in entry["passed_over"]:
+            if age == "older":
+                del over["rule"]
+            else:
+                over["why"] = "in other words"
+        if rejections and entry["model"] != RENAMED:
+            assert decided(entry).same_as(replaying.decide(entry))
+    assert cooled > 0
+
+
 def test_renamed_route_is_shown(varied: Path, route_config: Path, capsys: Capture) -> None:
     new = changed(route_config, lambda by_name: by_name["code"].update(name="programs"))
     status, told = replayed(varied, new, capsys)
@@ -587,14 +606,12 @@ def test_a_model_without_a_record_is_not_said_to_count(
 def test_feedback_needs_neither_langgraph_nor_torch(turn: Turn, log: DecisionLog, route_config: Path) -> None:
     turn("chat", TEXT)
     code = (
-        "import sys; from argparse import Namespace; from pathlib import Path\n"
-        "from omni_router.config.environment import Environment\n"
-        "from omni_router.decisions.feedback import take_feedback\n"
-        "environment = Environment.read(decision_log=Path(sys.argv[1]), route_config=Path(sys.argv[2]))\n"
-        "assert take_feedback(environment, Namespace(feedback=['', 'good'], json=False)) == 0\n"
+        "import sys; from omni_router.cli import main\n"
+        "where = ['--decision-log', sys.argv[1], '--route-config', sys.argv[2]]\n"
+        "assert main(['--feedback', sys.argv[3], 'good', *where]) == 0\n"
         "assert not {'langgraph', 'langchain_core', 'torch', 'huggingface_hub'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code, str(log.path), str(route_config)], check=True)
+    subprocess.run([sys.executable, "-c", code, str(log.path), str(route_config), last(log)["id"]], check=True)
     assert record_of(route_config, "chat", TEXT)["good"] == 1
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import click
 import pytest
 
 import omni_router
-from omni_router.arguments import parse_arguments
+from omni_router.cli.root import parse
 from omni_router.config.settings import Settings
 from omni_router.routers.semantic.router import SemanticRouter
 
@@ -128,10 +129,11 @@ GIVEN = {(told(page), shlex.join(command)) for page in LEARNING for command in c
 
 def parses(words: list[str], where: str) -> None:
     try:
-        parse_arguments(words)
-    except SystemExit as end:
-        if end.code:  # --help ends with 0
-            pytest.fail(where)
+        parse(words)
+    except click.UsageError as error:
+        pytest.fail(f"{where}: {error.format_message()}")
+    except click.exceptions.Exit:  # --help
+        pass
 
 
 @pytest.mark.parametrize(("page", "command"), sorted(GIVEN))

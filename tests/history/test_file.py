@@ -30,7 +30,7 @@ from omni_router.history.backlog import Backlog
 from omni_router.history.file import FileHistory
 from omni_router.history.usage import MAX_MODELS, RECENT, fold, fold_verdict, learn, lifted, merge, read_record
 from omni_router.model_id import is_model_id
-from omni_router.selection.order import order_of_choice
+from omni_router.selection.order import rank_candidates
 from omni_router.storage.files import _acquire, write_whole
 
 ROUTE = {"name": "chat", "description": "small talk"}
@@ -150,7 +150,7 @@ def test_nothing_in_a_file_makes_reading_folding_or_ranking_raise(models: list[A
         fold(models, one)
     records = [record for entry in models if (record := read_record(entry))]
     now = datetime.now(timezone.utc)
-    line = order_of_choice(records, (), waits={}, now=now)
+    line = rank_candidates(records, (), cooldowns={}, now=now)
     assert sorted(candidate["model"] for candidate in line) == sorted({record["id"] for record in records})
     assert all(is_model_id(record["id"]) for record in records)
     json.dumps(models)

@@ -732,7 +732,7 @@ def requests(route_config: Path, tmp_path: Path, router: ScriptedRouter, monkeyp
     chat = {"name": "chat", "description": "small talk", "examples": ["hi"], "learned": ["of the file"]}
     other = {"name": "other", "examples": ["nonsense"]}
     route_config.write_text(json.dumps([chat, {"name": "code", "description": "programs"}, other]))
-    monkeypatch.setattr("omni_router.evaluation.command.choose_router", lambda _environment, token, learning: router)
+    monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, token, learning: router)
     router.choose("chat")
     path = tmp_path / "requests.jsonl"
     path.write_text('{"text": "howdy", "route": "chat"}\n')
@@ -815,7 +815,7 @@ def test_history_moves_from_file_to_store_and_back(
     for _ in range(2):
         assert main(["--history-import", str(moved), "--route-config", str(path), "--history", address]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first == f"5 of 5 models and examples of {moved} were new or had more to tell"
+    assert first == f"5 of 5 models and examples of {moved} were new or had higher counts"
     assert second == f"nothing new: all 5 models and examples of {moved} are already here"
     back = tmp_path / "back.json"
     assert main(["--history-export", str(back), "--route-config", str(path), "--history", address]) == 0
@@ -847,11 +847,11 @@ def test_an_import_says_what_was_new_what_was_here_and_what_has_no_route(
     history.record(use("acme/m1", route="a"))
     assert main(["--history-export", str(moved), "--route-config", str(path)]) == 0
     path.write_bytes(before)
-    assert imported(into=path) == [f"1 of 5 models and examples of {moved} were new or had more to tell"]
+    assert imported(into=path) == [f"1 of 5 models and examples of {moved} were new or had higher counts"]
     other.write_text('[{"name": "A", "description": "a", "models": ["acme/named"]}]')
     assert imported(into=other) == [
         f"2 of {moved} were not taken: the policy lacks their route, or it has no room",
-        f"2 of 5 models and examples of {moved} were new or had more to tell",
+        f"2 of 5 models and examples of {moved} were new or had higher counts",
     ]
     other.write_text('[{"name": "d", "description": "d"}]')
     assert imported(into=other)[-1] == f"nothing new: {moved} holds nothing for a route of this policy"

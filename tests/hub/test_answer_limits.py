@@ -17,8 +17,7 @@ from typing_extensions import TypedDict
 from omni_router._sandbox import Sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
-from omni_router.hub import answer_limits
-from omni_router.hub import listing as hub_listing
+from omni_router.hub import answer_limits, listing
 from omni_router.hub.answer_limits import CAPTION, IMAGE, LISTING, AnswerTooLong, chat_limit
 from omni_router.hub.client import HubInference
 from tests.support.foreign_model import Foreign, Sent, foreign_model
@@ -150,7 +149,7 @@ def test_a_list_without_end_is_not_taken_whole(foreign: Foreign) -> None:
     body = Sent(repeat(b"x" * MB, 400))
     foreign.listing = lambda: httpx.Response(200, stream=body)
     with pytest.raises(AnswerTooLong):
-        hub_listing.chat_models(None, 3)
+        listing.chat_models(None, 3)
     assert body.bytes < LISTING.body + 2 * MB
 
 

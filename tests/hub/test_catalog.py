@@ -20,11 +20,11 @@ from huggingface_hub.inference._providers import _common
 
 from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
-from omni_router.hub import cache as memory
-from omni_router.hub import disk_cache
+from omni_router.hub import cache
 from omni_router.hub.cache import KEEP, KEEP_FAILURE, KEEP_STALE
-from omni_router.hub.catalog import CatalogModel, Check, HubCatalog, Offer
-from omni_router.hub.disk_cache import DiskCache
+from omni_router.hub.catalog import Availability, CatalogModel, HubCatalog, ProviderEntry
+from omni_router.storage import sqlite
+from omni_router.storage.sqlite import DiskCache
 from omni_router.tasks import TASKS
 from tests.support.hub_client import hub_client
 
@@ -120,8 +120,10 @@ def test_every_task_is_listed_with_one_request_each(sandbox: Sandbox) -> None:
 def test_chat_models_come_with_the_routers_prices_and_sizes(sandbox: Sandbox) -> None:
     first = HubCatalog().models([TEXT])[TEXT][0]
     assert first.providers == ("together", "fireworks-ai")
-    assert first.offers[0] == Offer("together", "conversational", 131_072, 0.1, 0.4, tools=True, structured_output=True)
-    assert HubCatalog().models([PICTURE])[PICTURE][0].offers == (Offer("hf-inference", "text-to-image"),)
+    assert first.entries[0] == ProviderEntry(
+        "together", "conversational", 131_072, 0.1, 0.4, tools=True, structured_output=True
+    )
+    assert HubCatalog().models([PICTURE])[PICTURE][0].entries == (ProviderEntry("hf-inference", "text-to-image"),)
 
 
 def test_the_request_asks_for_served_trending_models_with_their_mapping(sandbox: Sandbox) -> None:
@@ -162,7 +164,9 @@ def test_without_the_hubs_list_the_routers_has_the_chat_models(hub: Hub) -> None
 @pytest.mark.parametrize("answer", [[], {}, {"data": None}, {"data": [1, {"id": 2}, {"id": "a/b", "providers": 3}]}])
 def test_a_router_that_says_something_else_costs_its_details_alone(hub: Hub, answer: Any) -> None:
     hub.bend = lambda request, body: answer if request.url.host == ROUTER else body
-    assert catalog().models([TEXT])[TEXT][0] == CatalogModel(TEXT1, (Offer("together"), Offer("fireworks-ai")))
+    assert catalog().models([TEXT])[TEXT][0] == CatalogModel(
+        TEXT1, (ProviderEntry("together"), ProviderEntry("fireworks-ai"))
+    )
 
 
 def test_details_of_another_type_are_left_out(hub: Hub) -> None:
@@ -178,7 +182,7 @@ def test_details_of_another_type_are_left_out(hub: Hub) -> None:
         return body
 
     hub.bend = bend
-    assert catalog().models([TEXT])[TEXT][0].offers[0] == Offer("together")
+    assert catalog().models([TEXT])[TEXT][0].entries[0] == ProviderEntry("together")
 
 
 # ---- kept, stale, asked for again
@@ -205,16 +209,16 @@ def test_who_is_patient_waits_for_the_fresh_answer_and_has_the_old_one_in_need(h
     asked.models([PICTURE])
     hub.box.set_mapping(PICTURE1, ["replicate"])
     clock.now += KEEP
-    assert asked.check(PICTURE1, None, PICTURE, patient=True).provider == "replicate"
+    assert asked.check(PICTURE1, None, PICTURE, wait_for_fresh=True).provider == "replicate"
     hub.box.set_mapping(PICTURE1, ["together"])
     clock.now += KEEP
-    assert asked.survey(PICTURE).models[0].providers == ("together",)
+    assert asked.snapshot(PICTURE).models[0].providers == ("together",)
     hub.down()
     clock.now += KEEP
-    survey = asked.survey(PICTURE)
-    assert survey.models[0].providers == ("together",)
-    assert survey.stale
-    assert survey.at == clock.now - KEEP
+    snapshot = asked.snapshot(PICTURE)
+    assert snapshot.models[0].providers == ("together",)
+    assert snapshot.stale
+    assert snapshot.at == clock.now - KEEP
 
 
 def test_an_old_answer_serves_a_week_of_outage(hub: Hub) -> None:
@@ -247,7 +251,7 @@ def test_an_empty_answer_is_an_answer(hub: Hub) -> None:
 
 
 def test_what_is_kept_in_memory_is_bounded(hub: Hub, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(memory, "MAX_ENTRIES", 2)
+    monkeypatch.setattr(cache, "MAX_ENTRIES", 2)
     asked = catalog()
     for task in ("a", "b", "a", "c", "a", "b"):
         asked.models([task])
@@ -305,8 +309,8 @@ def test_a_question_that_the_hub_cannot_read_leaves_the_others(hub: Hub) -> None
 
 
 def test_a_hub_that_hangs_costs_one_limit_for_all_questions_together(hub: Hub, monkeypatch: Patch) -> None:
-    assert memory.TIMEOUT == 3
-    monkeypatch.setattr(memory, "TIMEOUT", 0.4)
+    assert cache.TIMEOUT == 3
+    monkeypatch.setattr(cache, "TIMEOUT", 0.4)
     release = threading.Event()
     hub.before = lambda _request: release.wait(20)
     asked, seconds = catalog(), list[float]()
@@ -329,7 +333,7 @@ def test_a_hub_that_hangs_costs_one_limit_for_all_questions_together(hub: Hub, m
 
 
 def test_a_late_answer_is_kept_like_any_other_and_ends_the_outage(hub: Hub, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(memory, "TIMEOUT", 0.2)
+    monkeypatch.setattr(cache, "TIMEOUT", 0.2)
     release = threading.Event()
     hub.before = lambda _request: release.wait(20)
     asked = catalog()
@@ -359,9 +363,9 @@ def test_twenty_threads_share_one_request(hub: Hub) -> None:
 
 def test_a_listed_model_is_served_without_another_request(hub: Hub) -> None:
     asked = catalog()
-    assert asked.check(TEXT1, None, TEXT) == Check(TEXT1, None, verified=True)
-    assert asked.check(TEXT1, "together", TEXT) == Check(TEXT1, "together", verified=True)
-    assert asked.check(PICTURE1, None, PICTURE) == Check(PICTURE1, "hf-inference", verified=True)
+    assert asked.check(TEXT1, None, TEXT) == Availability(TEXT1, None, verified=True)
+    assert asked.check(TEXT1, "together", TEXT) == Availability(TEXT1, "together", verified=True)
+    assert asked.check(PICTURE1, None, PICTURE) == Availability(PICTURE1, "hf-inference", verified=True)
     assert hub.asked(TEXT1) == hub.asked(PICTURE1) == 0
 
 
@@ -398,7 +402,7 @@ def test_what_cannot_be_called_is_refused_with_its_reason(case: str, hub: Hub) -
 
 def test_a_chat_model_that_sees_serves_both_kinds_of_chat(hub: Hub) -> None:
     assert catalog().check("sandbox/image-text-to-text-1", None, TEXT).refused is None
-    assert catalog().check("sandbox/image-text-to-text-1", None, VISION) == Check(
+    assert catalog().check("sandbox/image-text-to-text-1", None, VISION) == Availability(
         "sandbox/image-text-to-text-1", None, verified=True
     )
 
@@ -422,7 +426,7 @@ def test_a_describer_of_pictures_is_named_its_provider(hub: Hub) -> None:
 def test_a_renamed_model_gets_its_new_id(hub: Hub) -> None:
     hub.box.set_mapping("acme/old", ["replicate"], PICTURE)
     hub.box.rename("acme/old", "acme/new")
-    assert catalog().check("acme/old", None, PICTURE) == Check("acme/new", "replicate", verified=True)
+    assert catalog().check("acme/old", None, PICTURE) == Availability("acme/new", "replicate", verified=True)
     hub.box.set_mapping("acme/new", [])
     check = catalog().check("acme/old", None, PICTURE)
     assert (check.model, check.refused) == ("acme/new", "no_provider")
@@ -464,7 +468,7 @@ def test_an_old_answer_names_no_provider_and_a_refusal_does_not_grow_old(hub: Hu
     hub.down()
     clock.now += KEEP + 1
     for model in (PICTURE1, "sandbox/text-to-image-4"):
-        assert asked.check(model, None, PICTURE) == Check(model, None, verified=True)
+        assert asked.check(model, None, PICTURE) == Availability(model, None, verified=True)
     assert asked.check(PICTURE1, "fal-ai", PICTURE).verified is False, "the old list does not say no"
     assert asked.check("sandbox/text-to-image-9", None, PICTURE).verified is False
 
@@ -544,7 +548,7 @@ def test_an_outage_outside_is_none_in_the_sandbox(hub: Hub) -> None:
 
 
 def test_an_answer_is_dropped_when_a_sandbox_came_meanwhile(hub: Hub, disk: DiskCache, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(memory, "TIMEOUT", 0.1)
+    monkeypatch.setattr(cache, "TIMEOUT", 0.1)
     release = threading.Event()
     hub.before = lambda _request: release.wait(20)
     asked = catalog(disk)
@@ -574,7 +578,7 @@ def test_another_process_reads_the_disk_without_asking(hub: Hub, disk: DiskCache
     program = f"""
 import pathlib, sys, huggingface_hub
 from omni_router.hub.catalog import HubCatalog
-from omni_router.hub.disk_cache import DiskCache
+from omni_router.storage.sqlite import DiskCache
 huggingface_hub.set_client_factory(lambda: sys.exit("asked"))
 catalog = HubCatalog(disk=DiskCache(pathlib.Path({str(disk.path)!r})))
 print(*[model.id for model in catalog.models([{PICTURE!r}])[{PICTURE!r}]])
@@ -589,7 +593,7 @@ def test_what_another_process_learnt_since_is_taken_from_disk(hub: Hub, disk: Di
     ours.models([PICTURE])
     clock.now += KEEP
     hub.box.set_mapping(PICTURE1, ["replicate"])
-    theirs.survey(PICTURE)
+    theirs.snapshot(PICTURE)
     assert ours.models([PICTURE])[PICTURE][0].providers == ("replicate",)
     assert len(listings(hub.box)) == 2
 
@@ -603,7 +607,7 @@ def test_the_disk_serves_while_the_hub_is_down(hub: Hub, disk: DiskCache) -> Non
 
 
 def test_the_disk_is_bounded_and_the_oldest_go(disk: DiskCache, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(disk_cache, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(sqlite, "MAX_ENTRIES", 3)
     for number in range(10):
         disk.put(f"key {number}", number, float(number))
     assert [disk.get(f"key {number}") is not None for number in range(10)] == [False] * 7 + [True] * 3
@@ -625,12 +629,12 @@ def _folder(path: Path) -> None:
 
 def _other_table(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
-        database.executescript(f"DROP TABLE {disk_cache.TABLE}; CREATE TABLE {disk_cache.TABLE} (a TEXT)")
+        database.executescript(f"DROP TABLE {sqlite.TABLE}; CREATE TABLE {sqlite.TABLE} (a TEXT)")
 
 
 def _no_json(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute(f"UPDATE {disk_cache.TABLE} SET value = 'no json', at = 'never'")  # noqa: S608
+        database.execute(f"UPDATE {sqlite.TABLE} SET value = 'no json', at = 'never'")  # noqa: S608
 
 
 @pytest.mark.parametrize("damage", [_garbage, _cut, _folder, _other_table, _no_json])
@@ -671,20 +675,20 @@ def test_a_place_that_cannot_be_written_is_told_once(hub: Hub, tmp_path: Path, c
     assert caplog.text.count("kept in memory") == 1
 
 
-# ---- a survey
+# ---- a snapshot
 
 
 def test_a_survey_gives_the_rest_of_the_routers_list_too(hub: Hub) -> None:
-    survey = catalog().survey(TEXT)
-    assert [model.id for model in survey.models[:3]] == [f"sandbox/text-generation-{n}" for n in (1, 2, 3)]
-    assert "sandbox/image-text-to-text-1" in [model.id for model in survey.models[3:]]
-    assert (survey.stale, survey.missing) == (False, ())
-    assert all(model.id.startswith("sandbox/image-text") for model in catalog().survey(VISION).models)
+    snapshot = catalog().snapshot(TEXT)
+    assert [model.id for model in snapshot.models[:3]] == [f"sandbox/text-generation-{n}" for n in (1, 2, 3)]
+    assert "sandbox/image-text-to-text-1" in [model.id for model in snapshot.models[3:]]
+    assert (snapshot.stale, snapshot.missing) == (False, ())
+    assert all(model.id.startswith("sandbox/image-text") for model in catalog().snapshot(VISION).models)
 
 
 def test_a_survey_names_the_lists_that_could_not_be_had(hub: Hub) -> None:
     hub.before = lambda request: _refuse(request) if request.url.host == ROUTER else None
-    assert catalog().survey(TEXT).missing == ("chat models",)
+    assert catalog().snapshot(TEXT).missing == ("chat models",)
     hub.down()
-    survey = catalog().survey(PICTURE)
-    assert (survey.models, survey.at, survey.missing) == ((), None, ("models of text-to-image",))
+    snapshot = catalog().snapshot(PICTURE)
+    assert (snapshot.models, snapshot.at, snapshot.missing) == ((), None, ("models of text-to-image",))

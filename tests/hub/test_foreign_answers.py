@@ -18,9 +18,9 @@ from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, SpecialistError
 from omni_router.history.cooldowns import cooled
 from omni_router.history.protocol import Use
-from omni_router.hub import listing as hub_listing
 from omni_router.hub.client import HubInference
 from omni_router.hub.errors import LONGEST_WAIT, specialist_errors
+from omni_router.hub.listing import read_chat_model
 from tests.support.foreign_model import Foreign, foreign_model
 
 SETTINGS = Settings(timeout=5)
@@ -189,6 +189,6 @@ def test_a_wait_is_read_from_seconds_dates_and_limits() -> None:
 def test_any_card_of_a_chat_model_is_read(card: dict[str, Any]) -> None:
     if not isinstance(card.get("id"), str):
         return
-    for offer in hub_listing._card(card)["offers"]:
+    for offer in read_chat_model(card)["providers"]:
         for number in (offer["context_length"], offer["input_price"], offer["output_price"]):
             assert number is None or (0 <= number < 10**12 and not isinstance(number, bool))

@@ -12,10 +12,10 @@ from huggingface_hub import InferenceClient, get_session
 from omni_router._sandbox import SANDBOX_TOKEN, Sandbox, sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
-from omni_router.hub import session as hub_calls
+from omni_router.hub import session
 from omni_router.hub.catalog import HubCatalog
 from omni_router.hub.client import HubInference
-from omni_router.hub.session import forget_providers, hub_call
+from omni_router.hub.session import forget_providers, hub_session
 from omni_router.hub.tokens import find_token
 from tests.support.hub_client import hub_client
 
@@ -87,9 +87,9 @@ def test_only_an_address_that_a_proxy_is_asked_for_goes_unchecked(
         monkeypatch.delenv(name.lower(), raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(hub_calls, "look_up", lambda host: [host])
+    monkeypatch.setattr(session, "look_up", lambda host: [host])
     with pytest.raises(httpx.InvalidURL):
-        hub_calls._pin(httpx.Request("GET", "https://10.0.0.1/picture.png"))
+        session._pin(httpx.Request("GET", "https://10.0.0.1/picture.png"))
 
 
 def test_the_token_goes_to_no_other_host_than_hub_and_router(sandbox: Sandbox) -> None:
@@ -112,7 +112,7 @@ def test_the_token_goes_to_no_other_host_than_hub_and_router(sandbox: Sandbox) -
 def test_an_address_that_only_resembles_the_hub_gets_no_token(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("omni_router.hub.session.look_up", lambda _host: [PUBLIC])
     seen: list[httpx.Request] = []
-    with answering(seen), hub_call(MINE, 3):
+    with answering(seen), hub_session(MINE, 3):
         get_session().get(url)
     assert [request.headers.get("authorization") for request in seen] == [None]
 
@@ -122,7 +122,7 @@ def test_a_redirect_away_from_the_hub_loses_the_token_and_goes_to_the_checked_ad
 ) -> None:
     monkeypatch.setattr("omni_router.hub.session.look_up", lambda _host: [PUBLIC])
     seen: list[httpx.Request] = []
-    with answering(seen), hub_call(MINE, 3):
+    with answering(seen), hub_session(MINE, 3):
         get_session().get("https://huggingface.co/away")
     assert [(request.url.host, request.headers.get("authorization")) for request in seen] == [
         (HUB, f"Bearer {MINE}"),
@@ -138,14 +138,14 @@ def test_a_picture_that_a_provider_left_at_a_private_address_is_not_fetched(
 ) -> None:
     monkeypatch.setattr("omni_router.hub.session.look_up", lambda _host: [address])
     seen: list[httpx.Request] = []
-    with answering(seen), hub_call(MINE, 3), pytest.raises(httpx.InvalidURL, match="not a public address"):
+    with answering(seen), hub_session(MINE, 3), pytest.raises(httpx.InvalidURL, match="not a public address"):
         get_session().get("https://pictures.example/x.png")
     assert seen == []
 
 
 def test_polling_for_a_picture_that_never_comes_ends() -> None:
     seen: list[httpx.Request] = []
-    with answering(seen), hub_call(MINE, 0.2):
+    with answering(seen), hub_session(MINE, 0.2):
         get_session().get("https://router.huggingface.co/status")
         time.sleep(0.25)
         with pytest.raises(httpx.ReadTimeout, match=r"within 0\.2 s"):
@@ -155,7 +155,7 @@ def test_polling_for_a_picture_that_never_comes_ends() -> None:
 
 def test_the_limit_is_set_where_the_client_sets_none_and_its_own_is_kept() -> None:
     seen: list[httpx.Request] = []
-    with answering(seen), hub_call(MINE, 3):
+    with answering(seen), hub_session(MINE, 3):
         get_session().get("https://huggingface.co/x")
         get_session().get("https://huggingface.co/x", timeout=1.5)
     assert [request.extensions["timeout"]["read"] for request in seen] == [3, 1.5]
@@ -165,7 +165,7 @@ def test_the_limit_is_set_where_the_client_sets_none_and_its_own_is_kept() -> No
 def test_outside_the_block_nothing_is_changed() -> None:
     seen: list[httpx.Request] = []
     with answering(seen):
-        with hub_call(MINE, 3):
+        with hub_session(MINE, 3):
             get_session().get("https://huggingface.co/x")
         get_session().get("https://huggingface.co/x")
     assert [request.headers.get("authorization") for request in seen] == [f"Bearer {MINE}", None]
@@ -177,7 +177,7 @@ def test_blocks_in_different_threads_do_not_mix() -> None:
     together = threading.Barrier(8)
 
     def ask(token: str) -> None:
-        with hub_call(token, 3):
+        with hub_session(token, 3):
             together.wait(timeout=10)
             get_session().get(f"https://huggingface.co/{token}")
             together.wait(timeout=10)
@@ -195,7 +195,7 @@ def test_blocks_in_different_threads_do_not_mix() -> None:
 def test_a_new_session_of_the_client_is_hooked_too() -> None:
     for token in ("hf_one", "hf_two"):
         seen: list[httpx.Request] = []
-        with answering(seen), hub_call(token, 3):
+        with answering(seen), hub_session(token, 3):
             get_session().get("https://huggingface.co/x")
             get_session().get("https://huggingface.co/x")
         assert [request.headers["authorization"] for request in seen] == [f"Bearer {token}"] * 2

@@ -9,8 +9,7 @@ import pytest
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.errors import SpecialistError
-from omni_router.hub import cache as memory
-from omni_router.hub import session as hub_call
+from omni_router.hub import cache, session
 from omni_router.hub.catalog import HubCatalog
 from omni_router.hub.client import HubInference
 from omni_router.hub.session import forget_providers
@@ -28,8 +27,8 @@ TINY_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwAD
 @pytest.fixture
 def hung(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[SilentHub]:
     """A Hub that takes every question and never answers; models are served by the sandbox."""
-    monkeypatch.setattr(hub_call, "HUB_TIMEOUT", 0.3)
-    monkeypatch.setattr(memory, "TIMEOUT", 0.3)
+    monkeypatch.setattr(session, "HUB_TIMEOUT", 0.3)
+    monkeypatch.setattr(cache, "TIMEOUT", 0.3)
     forget_providers()
     with silent_hub(sandbox) as hub:
         yield hub
@@ -75,6 +74,6 @@ def test_the_catalog_gives_the_hub_another_chance_after_a_while(sandbox: Sandbox
     catalog.note_down()
     assert catalog.is_down()
     assert catalog.models([PICTURE_TASK]) == {PICTURE_TASK: ()}, "nothing is asked"
-    now[0] += memory.KEEP_FAILURE
+    now[0] += cache.KEEP_FAILURE
     assert not catalog.is_down()
     assert catalog.models([PICTURE_TASK])[PICTURE_TASK]

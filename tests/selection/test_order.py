@@ -21,8 +21,17 @@ from omni_router.history.cooldowns import FIRST, LONG, MOST, MOST_ASKED, cooled,
 from omni_router.history.file import FileHistory
 from omni_router.hub.catalog import CatalogModel
 from omni_router.hub.client import HubInference
-from omni_router.selection.order import order_of_choice, untried
+from omni_router.selection.order import (
+    TABLE,
+    Choice,
+    Place,
+    Situation,
+    order_of_choice,
+    rank_candidates,
+    untried,
+)
 from omni_router.selection.ranking import score
+from omni_router.state import Candidate, Source
 from tests.support.calls import Compiled, ask
 from tests.support.scripted_router import ScriptedRouter
 
@@ -41,7 +50,7 @@ def record(model: str, answers: int = 0, failures: int = 0, days: float = 1, **m
 
 def line(*records: ModelRecord, listed: tuple[str, ...] = (), **more: Any) -> list[str]:
     models = [CatalogModel(model, ()) for model in listed]
-    order = order_of_choice(records, models, **{"waits": {}, "now": NOW, **more})
+    order = rank_candidates(records, models, **{"cooldowns": {}, "now": NOW, **more})
     return [candidate["model"] for candidate in order]
 
 
@@ -85,14 +94,14 @@ def test_the_threads_model_comes_first_whatever_its_rank_but_not_while_it_cools_
     records = (record("a/best", 9), record("a/mine", 1, failures=3))
     assert line(*records, previous="a/mine") == ["a/mine", "a/best"]
     assert line(*records, listed=("b/mine",), previous="b/mine") == ["b/mine", "a/best", "a/mine"]
-    assert line(*records, previous="a/mine", waits={"a/mine": [wait()]}) == ["a/best", "a/mine"]
+    assert line(*records, previous="a/mine", cooldowns={"a/mine": [wait()]}) == ["a/best", "a/mine"]
     assert line(*records, previous="a/gone") == ["a/best", "a/mine"]
 
 
 def test_what_cools_down_comes_last_the_shortest_wait_first_and_comes_back_when_it_is_over() -> None:
     records = (record("a/one", 9), record("a/two", 8))
     waits = {"a/one": [wait(minutes=9)], "b/listed": [wait(minutes=3)], "a/two": [wait(minutes=-1)]}
-    assert line(*records, listed=("b/listed", "b/free"), waits=waits) == ["a/two", "b/free", "b/listed", "a/one"]
+    assert line(*records, listed=("b/listed", "b/free"), cooldowns=waits) == ["a/two", "b/free", "b/listed", "a/one"]
 
 
 ids = st.integers(0, 4).map("a/m{}".format)
@@ -107,7 +116,7 @@ waits_of = st.dictionaries(ids, st.lists(st.builds(wait, minutes=st.floats(-60, 
 def test_any_line_holds_each_model_once_and_keeps_its_rules(
     records: list[ModelRecord], listed: list[str], previous: str | None, waits: dict[str, list[Cooling]]
 ) -> None:
-    order = line(*records, listed=tuple(listed), previous=previous, waits=waits)
+    order = line(*records, listed=tuple(listed), previous=previous, cooldowns=waits)
     known = {one["id"] for one in records} | set(listed)
     assert sorted(order) == sorted(known)
     cooling = [still_cooling(waits.get(model, ()), NOW) is not None for model in order]
@@ -118,9 +127,113 @@ def test_any_line_holds_each_model_once_and_keeps_its_rules(
 
 
 def test_untried_leaves_out_what_was_called_or_refused_but_not_what_only_came_after_another() -> None:
-    order = order_of_choice([], [CatalogModel(f"a/m{n}", ()) for n in range(4)], waits={}, now=NOW)
+    order = rank_candidates([], [CatalogModel(f"a/m{n}", ()) for n in range(4)], cooldowns={}, now=NOW)
     over: Any = [{"model": "a/m1", "kind": "not_found"}, {"model": "a/m2", "kind": None}]
     assert [c["model"] for c in untried(order, [{"model": "a/m0"}], over)] == ["a/m2", "a/m3"]
+
+
+# ---- the published table, row by row
+
+
+def candidate(model: str, source: Source = "history") -> Candidate:
+    return Candidate(model=model, provider=None, source=source, why="")
+
+
+LISTED = [candidate("a/history"), candidate("a/other"), candidate("b/catalog", "catalog")]
+
+# For each place: the situation in which the candidate has it, the candidate, and what comes right before it.
+PLACES: dict[str, tuple[Place, Situation, str, list[str]]] = {
+    "the caller's model": (
+        Place.CALLER,
+        Situation(NOW, {"a/caller": [wait()]}, "a/history", caller=candidate("a/caller", "caller")),
+        "a/caller",
+        [],
+    ),
+    "the model of a tool loop, though it cools down": (
+        Place.TOOL_LOOP,
+        Situation(NOW, {"a/loop": [wait()]}, "a/history", tool_loop=candidate("a/loop", "catalog")),
+        "a/loop",
+        [],
+    ),
+    "an id of the router's own, before the thread's model": (
+        Place.NEW_ID,
+        Situation(NOW, previous="a/other", proposed=candidate("c/new", "router")),
+        "c/new",
+        [],
+    ),
+    "the thread's model after it": (
+        Place.THREAD,
+        Situation(NOW, previous="a/other", proposed=candidate("c/new", "router")),
+        "a/other",
+        ["c/new"],
+    ),
+    "the thread's model before a pick from the list": (
+        Place.THREAD,
+        Situation(NOW, previous="a/other", proposed=candidate("b/catalog", "router")),
+        "a/other",
+        [],
+    ),
+    "the thread's model, though the router picks it": (
+        Place.THREAD,
+        Situation(NOW, previous="a/other", proposed=candidate("a/other", "router")),
+        "a/other",
+        [],
+    ),
+    "the router's pick where the thread has no model": (
+        Place.PICK,
+        Situation(NOW, proposed=candidate("b/catalog", "router")),
+        "b/catalog",
+        [],
+    ),
+    "the router's pick where the thread's model cools down": (
+        Place.PICK,
+        Situation(NOW, {"a/other": [wait()]}, "a/other", proposed=candidate("b/catalog", "router")),
+        "b/catalog",
+        [],
+    ),
+    "history": (Place.HISTORY, Situation(NOW, previous="a/other"), "a/history", ["a/other"]),
+    "a pick that gave way is one of the history again": (
+        Place.HISTORY,
+        Situation(NOW, previous="a/other", proposed=candidate("a/history", "router")),
+        "a/history",
+        ["a/other"],
+    ),
+    "the catalog": (Place.CATALOG, Situation(NOW), "b/catalog", ["a/history", "a/other"]),
+    "whatever cools down, the shortest time first": (
+        Place.COOLING_DOWN,
+        Situation(NOW, {"a/history": [wait(minutes=9)], "a/other": [wait(minutes=3)]}),
+        "a/history",
+        ["b/catalog", "a/other"],
+    ),
+    "an id of the router's own that cools down": (
+        Place.COOLING_DOWN,
+        Situation(NOW, {"c/new": [wait()]}, proposed=candidate("c/new", "router")),
+        "c/new",
+        ["a/history", "a/other", "b/catalog"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_every_row_of_the_table_has_its_place(case: str) -> None:
+    place, situation, model, before = PLACES[case]
+    order = order_of_choice(LISTED, situation)
+    assert [choice.candidate["model"] for choice in order][: len(before) + 1] == [*before, model]
+    assert order[len(before)].place is place
+    assert [choice.place for choice in order] == sorted(choice.place for choice in order)
+
+
+def test_the_rows_above_are_all_rows_and_after_the_callers_model_there_is_none() -> None:
+    assert {place for place, *_ in PLACES.values()} == set(Place) == set(TABLE)
+    caller = candidate("a/other", "caller")
+    assert order_of_choice(LISTED, Situation(NOW, caller=caller)) == [Choice(caller, Place.CALLER)]
+
+
+def test_the_documentation_shows_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "order-of-choice.md").read_text(encoding="utf-8")
+    names = {place: str(int(place)) for place in Place} | {Place.COOLING_DOWN: "last"}
+    rows = [f"| {' | '.join((names[place], *TABLE[place]))} |".replace("|  |", "| |") for place in Place]
+    assert "\n".join(rows) in page
 
 
 # ---- cooldown

@@ -22,7 +22,7 @@ from openai import OpenAI
 from pydantic import BaseModel
 
 from omni_router.cli import main
-from omni_router.server.shutdown import CutOff
+from omni_router.server.shutdown import ShutdownMiddleware
 from tests.support.api_server import serving
 from tests.support.openai_server import wait_for
 
@@ -175,7 +175,7 @@ def test_an_answer_that_takes_longer_than_the_grace_is_cut_off_and_told_so() -> 
         raise AssertionError("nothing more is read")
 
     async def cut() -> None:
-        task = asyncio.create_task(CutOff(slow)({"type": "http", "headers": []}, nothing, keep))
+        task = asyncio.create_task(ShutdownMiddleware(slow)({"type": "http", "headers": []}, nothing, keep))
         await asyncio.sleep(0)
         task.cancel()
         await task
@@ -227,10 +227,8 @@ def test_a_port_in_use_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("flags", [["--port", "65536"], ["--port", "-1"], ["--router", "best"], ["--workers", "2"]])
 def test_a_flag_that_cannot_be_meant_is_status_2(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["serve", *flags])
-    assert ended.value.code == 2
-    assert "usage: omni-router serve" in capsys.readouterr().err
+    assert main(["serve", *flags]) == 2
+    assert "Usage: omni-router serve" in capsys.readouterr().err
 
 
 def test_a_missing_package_is_told_with_the_extra_that_brings_it(
@@ -248,7 +246,6 @@ def test_a_limit_that_is_none_is_status_2(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_help_names_the_variables(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["serve", "--help"])
+    assert main(["serve", "--help"]) == 0
     told = capsys.readouterr().out
     assert all(name in told for name in ("OMNI_API_KEY", "OMNI_MAX_BODY", "OMNI_MAX_CONCURRENT", "--host"))

@@ -1,6 +1,5 @@
 """What `omni-router serve` does around /v1: a line for each request, `GET /`, other paths, pages of other origins."""
 
-import argparse
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +11,9 @@ from openai import OpenAI
 
 from omni_router import Services
 from omni_router._sandbox import Sandbox
+from omni_router.cli import main
+from omni_router.cli.root import parse
 from omni_router.server.request_log import to_stderr
-from omni_router.server.serve_arguments import serve_parser
 from tests.support.openai_server import TEXT, openai_server, wait_for
 from tests.support.scripted_router import ScriptedRouter
 
@@ -188,15 +188,13 @@ def test_without_the_flag_no_page_may_call(services: Services) -> None:
     ],
 )
 def test_an_origin_is_written_as_browsers_do(given: str, origin: str) -> None:
-    args: argparse.Namespace = serve_parser().parse_args(["--cors", given, "--cors", "http://127.0.0.1:1"])
-    assert args.cors == [origin, "http://127.0.0.1:1"]
+    ctx = parse(["serve", "--cors", given, "--cors", "http://127.0.0.1:1"])
+    assert ctx.params["cors"] == (origin, "http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
     "given", ["*", "null", "", "chat.example", "ftp://a", "https://a/b", "https://a?b", "https://u@a", "https://a:x"]
 )
 def test_what_cannot_be_an_origin_is_named(given: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        serve_parser().parse_args(["--cors", given])
-    assert ended.value.code == 2
+    assert main(["serve", "--cors", given]) == 2
     assert f"{given!r} is not an origin, such as https://chat.example" in capsys.readouterr().err

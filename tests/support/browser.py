@@ -18,7 +18,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from omni_router.arguments import parse_arguments
 from tests.support.dev_server import free_port, wait_until_up
 from tests.support.processes import ROOT, child_environment
 
@@ -82,10 +81,11 @@ def page_server(folder: Path, *flags: str, **variables: str) -> Iterator[str]:
 @contextmanager
 def page_in_process(folder: Path, *flags: str) -> Iterator[str]:
     """Serve the page as `omni-router ui` does, from threads of this process, where the router is loaded already."""
-    from omni_router.ui.command import open_backend
+    from omni_router.cli.ui import command, open_page
 
     others = set(threading.enumerate())
-    opened = open_backend(parse_arguments(["ui", "--output-dir", str(folder / "outputs"), *flags]))
+    with command.make_context("ui", ["--output-dir", str(folder / "outputs"), *flags]) as context:
+        opened = open_page(context, None)
     for warming_up in set(threading.enumerate()) - others:
         warming_up.join(PATIENCE)
     with launched(*opened) as url:

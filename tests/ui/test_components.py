@@ -1,27 +1,28 @@
 """The parts of the page that need no browser."""
 
-import argparse
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
+from omni_router.cli import main
+from omni_router.cli.root import parse
+from omni_router.cli.ui import open_page
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
+from omni_router.events import DecisionMade, Finished, RunEvent, Token
 from omni_router.history.protocol import ModelRecord, Use
 from omni_router.services import Services
-from omni_router.ui.arguments import ui_parser
-from omni_router.ui.backend import Event
 from omni_router.ui.badge import badge, problem, safe
 from omni_router.ui.chat import Chat, Turn
-from omni_router.ui.command import check_free, open_backend, serve_page
 from omni_router.ui.feedback import judge
 from omni_router.ui.history import decisions_frame, routes_table, uses_frame
 from omni_router.ui.local import LocalBackend
+from omni_router.ui.start import check_free, open_server
 from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
 from tests.support.dev_server import free_port
 from tests.support.json_server import json_server
@@ -34,15 +35,22 @@ DECISION: dict[str, Any] = {
 }  # fmt: skip
 
 
+decision: Any = DECISION
+
+
+def token(text: str) -> Token:
+    return Token(AIMessageChunk(content=text), "generate_text")
+
+
 class Told:
     """A backend that tells what a test wants told."""
 
     keeps_feedback = True
 
-    def __init__(self, *events: Event, failing: Exception | None = None) -> None:
+    def __init__(self, *events: RunEvent, failing: Exception | None = None) -> None:
         self.events, self.failing = events, failing
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
+    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
         for event in self.events:
             yield event
         if self.failing:
@@ -101,14 +109,8 @@ def test_nothing_but_what_is_known_is_in_a_badge() -> None:
 
 
 def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
-    result: dict[str, Any] = {
-        "decision": DECISION,
-        "attempts": [],
-        "artifacts": [],
-        "error": None,
-        "answer": "Hi there",
-    }
-    backend = Told(Event("decision", DECISION), Event("token", "Hi "), Event("token", "there"), Event("result", result))
+    state: dict[str, Any] = {"decision": DECISION, "attempts": [], "artifacts": [], "error": None}
+    backend = Told(DecisionMade(decision), token("Hi "), token("there"), Finished(state))
     chat, views = turn(backend, Request("Hello"), tmp_path)
     assert [view.taken for view in views] == [True] * len(views)
     assert views[-1].ended
@@ -135,7 +137,7 @@ def test_a_run_that_cannot_be_made_tells_why(tmp_path: Path) -> None:
     ("request_", "told"),
     [
         (Request("  "), "prompt is empty"),
-        (Request("What is this?", address="garden.jpg"), "http:// or https://"),
+        (Request("What is this?", address="garden.jpg"), "http(s) address"),
         (Request("What is this?", address="ftp://example.com/a.png"), "not the address of an image"),
     ],
 )
@@ -152,15 +154,17 @@ def test_no_file_but_a_picture_of_the_folder_is_shown(path: str, tmp_path: Path)
     folder.mkdir()
     (tmp_path / "secret.png").write_bytes(b"not ours")
     artifacts = [{"path": path, "mime_type": "image/png", "width": 1, "height": 1}]
-    result = {"decision": DECISION, "attempts": [], "artifacts": artifacts, "error": None, "answer": "saved"}
-    chat, _ = turn(Told(Event("result", result)), Request("Paint"), folder)
+    attempts = [{"model": "acme/painter", "outcome": "answered", "seconds": 1.0}]
+    state = {"decision": DECISION, "attempts": attempts, "artifacts": artifacts, "error": None}
+    chat, _ = turn(Told(Finished({**state, "messages": [AIMessage("saved")]})), Request("Paint"), folder)
     assert parts_of(chat)[1:] == ["saved"]
 
 
 def test_a_thread_goes_on_and_is_forgotten(services: Services, router: ScriptedRouter) -> None:
     async def ask(text: str) -> dict[str, Any]:
         *_, last = [event async for event in backend.stream("t", HumanMessage(text), Settings())]
-        return dict(last.data)
+        assert isinstance(last, Finished)
+        return last.state
 
     router.choose("question_answering")
     backend = LocalBackend(services)
@@ -177,7 +181,8 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
 
     async def run() -> dict[str, Any]:
         *_, last = [event async for event in backend.stream("t", HumanMessage("Who was it?"), Settings())]
-        return dict(last.data)
+        assert isinstance(last, Finished)
+        return last.state
 
     result = asyncio.run(run())
     assert result["decision"]["model"] in routes_table(backend)
@@ -223,21 +228,15 @@ def test_warming_up_asks_the_router_about_a_request_of_nobody(services: Services
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        (["--port", "0"], "not a port"),
-        (["--port", "http"], "not a port"),
+        (["--port", "0"], "'--port': 0 is not in the range 1<=x<=65535"),
+        (["--port", "http"], "'--port': 'http' is not a valid integer"),
+        (["--server", "http://127.0.0.1:1", "--sandbox"], "--sandbox cannot be given with --server"),
         (["--server", "localhost"], "not the address of a server"),
     ],
 )
 def test_flags_that_cannot_be_meant_are_told(flags: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        ui_parser().parse_args(flags)
-    assert ended.value.code == 2
+    assert main(["ui", *flags]) == 2
     assert told in capsys.readouterr().err
-
-
-def test_what_is_the_servers_own_business_is_not_given_to_the_page() -> None:
-    with pytest.raises(ConfigurationError, match="cannot be given with --server"):
-        serve_page(ui_parser().parse_args(["--server", "http://127.0.0.1:1", "--sandbox"]))
 
 
 @pytest.mark.enable_socket
@@ -250,8 +249,7 @@ def test_with_a_token_models_are_real_and_no_banner_says_otherwise(monkeypatch: 
     monkeypatch.setenv("HF_TOKEN", "hf_real")
     monkeypatch.setenv("OMNI_ROUTER", "semantic")
     monkeypatch.setattr(LocalBackend, "warm_up", lambda _: None)
-    args: argparse.Namespace = ui_parser().parse_args([])
-    _, banner, folder = open_backend(args)
+    _, banner, folder = open_page(parse(["ui"]), None)
     assert banner == ""
     assert folder == Path("outputs")
 
@@ -270,7 +268,7 @@ def test_with_a_token_models_are_real_and_no_banner_says_otherwise(monkeypatch: 
 )
 def test_the_page_says_whether_its_server_simulates_models(ready: Any, *, sandbox: bool) -> None:
     with json_server({"/ok": {"ok": True}, "/omni/ready": ready}) as server:
-        _, banner, _ = open_backend(ui_parser().parse_args(["--server", server]))
+        _, banner, _ = open_server(server, Path())
     assert server in banner
     assert ("simulated" in banner) is sandbox
 
@@ -279,7 +277,7 @@ def test_the_page_says_whether_its_server_simulates_models(ready: Any, *, sandbo
 @pytest.mark.loopback
 def test_a_server_of_another_kind_is_named_before_the_page_opens() -> None:
     with json_server({"/": {}}) as server, pytest.raises(ConfigurationError, match="is not a LangGraph server") as told:
-        open_backend(ui_parser().parse_args(["--server", server]))
+        open_server(server, Path())
     assert server in str(told.value)
 
 
@@ -288,4 +286,4 @@ def test_a_server_of_another_kind_is_named_before_the_page_opens() -> None:
 def test_a_server_that_is_down_is_named_before_the_page_opens() -> None:
     server = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(ConfigurationError, match=f"no LangGraph server answers at {server}.*make serve"):
-        open_backend(ui_parser().parse_args(["--server", server]))
+        open_server(server, Path())

@@ -35,13 +35,14 @@ def embed(checkpoint: SentenceCheckpoint, ids: list[list[int]], middle_layer_wei
     With a middle layer the dimensions are those of the sentence embedding and those of the model.
     """
     import torch
-    from tqdm import tqdm
+    from rich.console import Console
+    from rich.progress import track
 
     by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # neighbours of like length need little padding
     rows = [ids[i] for i in by_length]
     batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    hidden = len(batches) < LONG or not sys.stderr.isatty()
-    bar = tqdm(batches, desc="embedding", unit=f" x {BATCH} texts", leave=False, disable=hidden)
+    shown = len(batches) >= LONG and sys.stderr.isatty()
+    bar = track(batches, f"embedding {BATCH} texts at a time", console=Console(stderr=True), disable=not shown)
     with single_threaded(), torch.inference_mode():
         vectors = torch.cat([_embed_batch(checkpoint, batch, middle_layer_weight) for batch in bar])
     return vectors[torch.tensor(by_length).argsort()]

@@ -1,28 +1,23 @@
-"""`--check`: what is wrong with a policy, before a run stumbles over it."""
+"""What is wrong with a policy, before a run stumbles over it."""
 
-import argparse
-import json
-import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from omni_router.config.environment import Environment
-from omni_router.config.routes import DEFAULT_POLICY, Document, Route, parse_document
+from omni_router.config.routes import Document, Route, parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.evaluation.policy_overlap import overlaps
 from omni_router.history.protocol import ModelRecord
-from omni_router.hub.catalog import Check, HubCatalog
+from omni_router.hub.catalog import Availability, HubCatalog
 from omni_router.model_id import is_sandbox_model
-from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
+from omni_router.routers.semantic.encoder import Encoder
 from omni_router.simulation import is_simulated
 from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
-from omni_router.terminal import paint
-from omni_router.waiting import waiting
+
+Progress = Callable[[Iterator[Availability], int], Iterable[Availability]]
 
 AT_ONCE = 8  # models looked up: each costs the Hub a request
 
@@ -42,57 +37,43 @@ class Finding:
         return f"{self.level:<8} {where}{': ' if where else ''}{self.finding}. {self.hint}."
 
 
-def check_policy(environment: Environment, args: argparse.Namespace) -> int:
-    """Report what is wrong with the policy; 1 when there is a problem in it, 0 when there are notes at most.
+def check_policy(
+    document: Document,
+    path: Path,
+    *,
+    catalog: HubCatalog,
+    encoder: Encoder,
+    progress: Progress = lambda checks, _: checks,
+) -> list[Finding]:
+    """Return what is wrong with a policy, and what is to know about it.
+
+    Args:
+        document: the policy.
+        path: where it is.
+        catalog: knows which models are served.
+        encoder: compares the descriptions of routes.
+        progress: shows how many models have been looked up; it is given the answers, and how many there will be.
+    """
+    return [
+        *_warned(document, path),
+        *_incomplete(document),
+        *_same_examples(document.routes),
+        *_overlapping(document.routes, encoder),
+        *_unserved(document, catalog, progress),
+        *_unused(document),
+    ]
+
+
+def read_policy(path: Path) -> Document:
+    """Read a policy file.
 
     Raises:
         PolicyFileError: the file is unusable.
     """
-    from omni_router.services import open_catalog
-
-    path = environment.route_config if environment.route_config.exists() else DEFAULT_POLICY
-    document = _read(path)
-    waiting.begin("comparing the routes, and asking the Hub about their models")
-    found = [
-        *_warned(document, path),
-        *_incomplete(document),
-        *_same_examples(document.routes),
-        *_overlapping(document.routes, SentenceEncoder()),
-        *_unserved(document, open_catalog(environment, args.hf_token)),
-        *_unused(document),
-    ]
-    waiting.end()
-    if args.json:
-        keys = ("level", "route", "model", "finding", "hint")
-        print(json.dumps([{key: asdict(finding)[key] for key in keys} for finding in found], indent=2))
-    else:
-        print(*map(_painted, found), sep="\n", end="\n" if found else "")
-        print(_summary(found, document, path))
-    return int(any(finding.level == "problem" for finding in found))
-
-
-def _painted(finding: Finding) -> str:
-    return f"{paint(finding.level, 'bad' if finding.level == 'problem' else 'dim')}{str(finding)[len(finding.level) :]}"
-
-
-def _read(path: Path) -> Document:
     try:
         return parse_document(path.read_text(encoding="utf-8-sig"), path)
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyFileError(path, f"cannot be read: {error}") from error
-
-
-def _summary(found: Sequence[Finding], document: Document, path: Path) -> str:
-    models = len({record["id"] for records in document.models.values() for record in records})
-    of = f"{path}: {_count(len(document.routes), 'route')}, {_count(models, 'model')}"
-    if not found:
-        return f"No problems found in {of}"
-    levels = Counter(finding.level for finding in found)
-    return f"{', '.join(_count(number, level) for level, number in levels.items())} in {of}"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _warned(document: Document, path: Path) -> Iterator[Finding]:
@@ -133,7 +114,7 @@ def _overlapping(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]
         yield Finding("problem", finding, "Merge the two, or describe what distinguishes them", one)
 
 
-def _unserved(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
+def _unserved(document: Document, catalog: HubCatalog, progress: Progress) -> Iterator[Finding]:
     """Look up each model of the file; those of a sandbox are served nowhere, and left out of real runs anyway."""
     sandboxed = is_simulated()
     wanted = [
@@ -143,7 +124,7 @@ def _unserved(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
         if sandboxed or not is_sandbox_model(record["id"])
     ]
     away = 0
-    for (route, record), check in zip(wanted, _looked_up(wanted, catalog), strict=True):
+    for (route, record), check in zip(wanted, _looked_up(wanted, catalog, progress), strict=True):
         away += not check.verified
         if check.refused:
             yield Finding("problem", check.why, "Remove it, or name another model", route.name, record["id"])
@@ -151,19 +132,18 @@ def _unserved(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
             yield Finding("note", f"it is now called {check.model}", "Use the new id", route.name, record["id"])
     if away:
         finding = f"{away} of {len(wanted)} models could not be looked up: the Hub could not be reached"
-        yield Finding("note", finding, "Check the network connection and the token, then run this again")
+        yield Finding("note", finding, "Availability the network connection and the token, then run this again")
 
 
-def _looked_up(wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog) -> list[Check]:
-    from tqdm import tqdm
-
-    def look_up(each: tuple[Route, ModelRecord]) -> Check:
+def _looked_up(
+    wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress
+) -> list[Availability]:
+    def look_up(each: tuple[Route, ModelRecord]) -> Availability:
         route, record = each
-        return catalog.check(record["id"], record.get("provider"), route.task, patient=True)
+        return catalog.check(record["id"], record.get("provider"), route.task, wait_for_fresh=True)
 
-    hidden = not sys.stderr.isatty() or len(wanted) <= AT_ONCE  # so few are there at once
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(tqdm(pool.map(look_up, wanted), total=len(wanted), desc="models", disable=hidden, leave=False))
+        return list(progress(pool.map(look_up, wanted), len(wanted)))
 
 
 def _unused(document: Document) -> Iterator[Finding]:

@@ -1,12 +1,28 @@
-"""What is said of a policy file that was named and does not exist, since its name may be mistyped."""
+"""The note about a policy file that was named and does not exist, since its name may be mistyped."""
 
 from pathlib import Path
 
+import click
+
+from omni_router.cli.console import note
+from omni_router.cli.options import read_environment
 from omni_router.config.environment import Environment
 
 
+def read_environment_and_warn(ctx: click.Context, *, records: bool = False) -> Environment:
+    """Return the environment of a command, after a note about a policy that was named and does not exist.
+
+    Raises:
+        ConfigurationError: a value is not one of those allowed.
+    """
+    environment = read_environment(ctx)
+    if text := missing_policy(environment, records=records):
+        note(text)
+    return environment
+
+
 def missing_policy(environment: Environment, *, records: bool) -> str | None:
-    """Return a sentence about a policy that was named and is not there; None where there is nothing to say.
+    """Return a sentence about a policy that was named and does not exist; None where there is no need for one.
 
     At the usual places it is normal that no file exists before the first record.
 

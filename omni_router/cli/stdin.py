@@ -1,45 +1,50 @@
-"""What a `-` among the arguments stands for: the text, or the picture, that comes on stdin.
+"""What a `-` among the arguments stands for: the text, or the image, that comes on stdin.
 
-Stdin is never read without one. A command that reads it whenever it is no terminal waits for ever where it inherits a
-pipe that nobody closes (CI, cron, a supervisor), and in `while read line; do omni-router ...; done < file` it takes the
-lines that were meant for the loop.
+Stdin is never read without one. A command that reads it whenever it is not a terminal waits for ever where it inherits
+a pipe that nobody closes (CI, cron, a supervisor), and in `while read line; do omni-router ...; done < file` it takes
+the lines that were meant for the loop.
 """
 
-import argparse
 import os
 import stat
 import struct
 import sys
 
-from omni_router.arguments import STDIN
-from omni_router.demo import Query
+from omni_router.cli.console import note
+from omni_router.cli.demo import Query
+from omni_router.cli.options import STDIN
 from omni_router.errors import BadImage, InvalidRequest
 
 MAX_TEXT = 2**20  # bytes: 250,000 tokens, more than what most models take
 
 
-def asked(args: argparse.Namespace) -> Query:
-    """Give what is asked, with what comes on stdin where a `-` says so.
+def read_query(prompt: str, image: str | None, *, appends: bool) -> Query:
+    """Return what to ask, with what comes on stdin where a `-` stands for it.
+
+    Args:
+        prompt: the prompt, or `-`.
+        image: an address, a path, or `-`.
+        appends: whether stdin goes below the prompt.
 
     Raises:
-        InvalidRequest: stdin holds nothing, too much, or no text.
-        BadImage: it does not hold an image.
+        InvalidRequest: stdin is empty, too long, or not text.
+        BadImage: stdin is not an image.
     """
-    prompt, image = args.prompt, args.image_url
     if prompt == STDIN:
-        prompt = _text()
+        prompt = _read_text()
         if not prompt.strip():
             raise InvalidRequest("stdin is empty, and --prompt - reads the prompt from it")
-    elif args.stdin:
-        below = _text()
-        prompt = f"{prompt}\n\n{below}" if below.strip() else prompt
-        if not below.strip():
-            _tell("stdin is empty; only the prompt is sent")
-    return Query(prompt, _image() if image == STDIN else image)
+    elif appends:
+        below = _read_text()
+        if below.strip():
+            prompt = f"{prompt}\n\n{below}"
+        else:
+            note("stdin is empty; only the prompt is sent")
+    return Query(prompt, _read_image() if image == STDIN else image)
 
 
-def lies_unread() -> bool:
-    """Tell whether something was piped in that no `-` asked for; does not wait for it."""
+def has_unread_stdin() -> bool:
+    """Return whether something was piped in that no `-` asked for, without waiting for it."""
     try:
         import fcntl
         import termios
@@ -52,9 +57,9 @@ def lies_unread() -> bool:
     return bool(struct.unpack("i", waits)[0])
 
 
-def _text() -> str:
+def _read_text() -> str:
     if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
-        _tell("reading from the terminal; end with Ctrl-D")
+        note("reading from the terminal; end with Ctrl-D")
     data = _read(MAX_TEXT)
     if len(data) > MAX_TEXT:
         raise InvalidRequest(f"stdin holds more than {MAX_TEXT:,} bytes, which is the limit; send less")
@@ -65,7 +70,7 @@ def _text() -> str:
         raise InvalidRequest(f"stdin is not valid UTF-8: {wrong}; convert it, for example with iconv") from error
 
 
-def _image() -> str:
+def _read_image() -> str:
     from omni_router.images import MAX_BYTES, image_data_url
 
     data = _read(MAX_BYTES)
@@ -76,12 +81,8 @@ def _image() -> str:
 
 
 def _read(most: int) -> bytes:
-    """Read what comes, and one byte more than `most` where there is more."""
+    """Read stdin, at most one byte more than `most`, which shows that there is more."""
     try:
         return sys.stdin.buffer.read(most + 1)
     except (AttributeError, OSError, ValueError) as error:  # there is none, or it is closed
         raise InvalidRequest("stdin is closed, and - reads from it") from error
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"omni-router: {text}\n")

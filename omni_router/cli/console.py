@@ -1,0 +1,214 @@
+"""What is printed: by rich, which knows about colours and widths; text of others never as markup or control characters.
+
+NO_COLOR, FORCE_COLOR, TERM and COLUMNS mean the same to many programs. On a pipe nothing is wrapped or cut, unless
+COLUMNS says how wide a line may be.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TextIO, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+T = TypeVar("T")
+Style = Literal["bold", "dim", "green", "red"]
+Part = str | tuple[str, Style]
+
+WIDTH = 100  # characters; longer lines are hard to read
+UNLIMITED = 2**16  # characters of a line on a pipe
+INDENT = 11  # of the text beside a label
+
+# A model may answer anything: a sequence that renames the window, hides text or moves the cursor is shown, not obeyed.
+_CONTROLS: dict[int, str | None] = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0))}
+_CONTROLS |= {ord("\n"): "\n", ord("\t"): "\t", ord("\r"): None}
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a person is looking, at something that can move its cursor."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def printable(text: str) -> str:
+    """Return the text with its control characters shown; line breaks and tabs stay."""
+    return text.translate(_CONTROLS)
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Return the console of stdout or stderr as it is now."""
+    from rich.console import Console
+
+    fits = is_terminal(sys.stderr if stderr else sys.stdout) or os.environ.get("COLUMNS")
+    return Console(
+        stderr=stderr,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        width=None if fits else UNLIMITED,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def styled(*parts: Part) -> "Text":
+    """Return text from strings, and from pairs of a string and its style."""
+    from rich.text import Text
+
+    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text.assemble(*((printable(text), style) for text, style in pairs))
+
+
+def print_line(*parts: Part) -> None:
+    """Print a line, which is not broken."""
+    status.end()
+    console().print(styled(*parts), soft_wrap=True)
+
+
+def _label(name: str) -> "Text":
+    return styled("  ", (f"{name:<8}", "dim"), " ")
+
+
+def print_field(name: str, *parts: Part) -> None:
+    """Print one fact beside its label, its further lines below its first."""
+    status.end()
+    out = console()
+    width = out.width if out.width == UNLIMITED else min(out.width, WIDTH)
+    out.print(_label(name), _wrapped(styled(*parts), INDENT, width), sep="", soft_wrap=True)
+
+
+def print_wrapped(text: str, *, width: int, indent: int = 0) -> None:
+    """Print a paragraph."""
+    console().print(" " * indent, _wrapped(styled(text), indent, width), sep="", soft_wrap=True)
+
+
+def _wrapped(text: "Text", indent: int, width: int) -> "Text":
+    """Return the text wrapped at words, with its further lines indented."""
+    from rich.text import Text
+
+    lines = text.wrap(console(), max(width - indent, 1))
+    for line in lines:
+        line.rstrip()
+    return Text(f"\n{' ' * indent}").join(lines)
+
+
+def print_path(name: str, path: str, after: str) -> None:
+    """Print a file, which terminals that can open it by a click."""
+    from rich.style import Style as RichStyle
+    from rich.text import Text
+
+    out = console()
+    link = RichStyle(link=Path(path).resolve().as_uri()) if is_terminal(sys.stdout) else ""
+    out.print(_label(name), Text(printable(path), link), styled(after), sep="", soft_wrap=True)
+
+
+class StreamedField:
+    """A field whose text comes piece by piece; the terminal breaks its lines."""
+
+    def __init__(self, name: str) -> None:
+        self._console = console()
+        self._held = ""  # line breaks that would otherwise end the text
+        self._empty = True
+        self._print(_label(name))
+
+    def write(self, piece: str) -> None:
+        """Print a piece; further lines stand below the first."""
+        text = self._held + printable(piece)
+        if self._empty:
+            text = text.lstrip("\n")
+        body = text.rstrip("\n")
+        self._held = text[len(body) :]
+        self._empty &= not body
+        first, *others = body.split("\n")
+        indented = [f"{' ' * INDENT}{line}" if line else "" for line in others]
+        self._print(styled("\n".join([first, *indented])))
+
+    def close(self) -> None:
+        """End the line."""
+        self._print(styled("\n"))
+
+    def _print(self, text: "Text") -> None:
+        self._console.print(text, end="", soft_wrap=True)
+        sys.stdout.flush()
+
+
+class Status:
+    """The one line on stderr that names what takes long, on a terminal, erased when it is over.
+
+    It stands still: what loads a model has progress bars of its own, which a moving line would write into.
+    """
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self._live: Live | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether the line is on the screen."""
+        return self._live is not None
+
+    def begin(self, what: str) -> None:
+        """Show the line."""
+        self.end()
+        if self.quiet or not is_terminal(sys.stderr):
+            return
+        from rich.live import Live
+        from rich.text import Text
+
+        text = Text(f"{printable(what)} ...", no_wrap=True, overflow="ellipsis")
+        self._live = Live(
+            text,
+            console=console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start(refresh=True)
+
+    def end(self) -> None:
+        """Erase the line; to be called before anything else is shown."""
+        live, self._live = self._live, None
+        if live:
+            live.stop()
+
+
+status = Status()
+
+
+def note(text: str) -> None:
+    """Print a note on stderr."""
+    status.end()
+    click.echo(f"omni-router: {printable(text)}", err=True)
+
+
+def log_note(text: str) -> None:
+    """Print a note on stderr, as a run logs it."""
+    status.end()
+    click.echo(f"[router] {text}", err=True)
+
+
+def progress(items: Iterable[T], what: str, total: int, *, shown: bool = True) -> Iterable[T]:
+    """Return the items, with a bar on stderr that shows how many have come."""
+    from rich.progress import track
+
+    status.end()
+    hidden = not (shown and is_terminal(sys.stderr))
+    return track(items, what, total, console=console(stderr=True), transient=True, disable=hidden)
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> "Iterator[Callable[[int], None]]":
+    """Show a bar on stderr that is moved on by the function returned."""
+    from rich.progress import Progress
+
+    status.end()
+    hidden = not is_terminal(sys.stderr)
+    with Progress(console=console(stderr=True), transient=True, disable=hidden) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,73 @@
+"""`--feedback`: rate a decision of the log."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from omni_router.cli.missing_policy import read_environment_and_warn
+from omni_router.cli.why import newest_text
+from omni_router.config.route_file import RouteFile
+from omni_router.decisions.feedback import counts, read_verdict
+from omni_router.history import Verdict
+from omni_router.messages import IMAGE_MARK
+from omni_router.services import open_decision_log, open_history
+
+SAVED, NOT_SAVED = 0, 1
+
+
+def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: Any) -> int:
+    """Rate a decision; 1 when the rating could not be saved.
+
+    Raises:
+        OmniRouterError: there is no such decision, or the rating is not one of those allowed.
+    """
+    environment = read_environment_and_warn(ctx, records=True)
+    start, rating = feedback
+    entry = open_decision_log(environment).find(start)
+    file = RouteFile(environment.route_config)
+    # An example is words.
+    text = newest_text(entry["asked"].get("conversation", [])).replace(IMAGE_MARK, "").strip()
+    verdict = read_verdict(entry, rating, text, file)
+    history = open_history(environment, file)
+    counted = counts(verdict, history.models(verdict.route))
+    place = history.judge(verdict)
+    if as_json:
+        click.echo(json.dumps(_as_json(entry, verdict, place)))
+    else:
+        click.echo(f"{entry['id']}: {_describe(entry, verdict, place, counted=counted)}")
+    return SAVED if place else NOT_SAVED
+
+
+def _as_json(entry: Mapping[str, Any], verdict: Verdict, place: str | None) -> dict[str, Any]:
+    return {
+        "id": entry["id"],
+        "verdict": verdict.verdict,
+        "route": verdict.route,
+        "model": verdict.model or None,
+        "should_be": verdict.should_be,
+        "kept_in": place,
+        "example_of": _example_of(verdict) if place and verdict.text else None,
+    }
+
+
+def _example_of(verdict: Verdict) -> str | None:
+    """Return the route whose example the request becomes, if its text is known."""
+    return verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
+
+
+def _describe(entry: Mapping[str, Any], verdict: Verdict, place: str | None, *, counted: bool) -> str:
+    example_of = _example_of(verdict)
+    parts = [f"saved in {place}" if place else "nothing was saved"]
+    if counted:
+        parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
+    elif verdict.verdict != "should_be" and verdict.model:
+        parts.append(f"{verdict.model} has no record on {verdict.route}")
+    elif verdict.verdict != "should_be" and entry["model"]:
+        parts.append(f"the caller named {entry['model']}, so the verdict does not rank it")
+    if example_of and verdict.text:
+        parts.append(f"the request is now an example of {example_of}")
+    elif example_of:
+        parts.append("the request is not an example, since its text was not logged (--log-text keeps it)")
+    return "; ".join(parts)

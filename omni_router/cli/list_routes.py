@@ -1,0 +1,76 @@
+"""`--list-routes`. Nothing heavy is imported here: it answers in a fraction of a second."""
+
+import json
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from omni_router.cli.console import WIDTH, console, note, print_line, print_wrapped
+from omni_router.cli.missing_policy import read_environment_and_warn
+from omni_router.config.route_file import RouteFile
+from omni_router.history.protocol import ModelRecord
+from omni_router.selection.ranking import by_rank
+
+CORE_PACKAGES = ("langgraph", "langchain-huggingface", "torch", "transformers", "huggingface_hub", "Pillow")
+KEYS = ("id", "first_seen", "last_used", "last_reason", "uses")
+
+LISTED, MISSING = 0, 2
+
+
+def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
+    """Show the routes, their models and the versions of packages; 2 when a package is missing.
+
+    Raises:
+        PolicyFileError: the policy is unusable.
+    """
+    file = RouteFile(read_environment_and_warn(ctx).route_config)
+    versions = {name: _version(name) for name in CORE_PACKAGES}
+    missing = [name for name, version in versions.items() if version is None]
+    packages = ", ".join(f"{name} {version or 'MISSING'}" for name, version in versions.items())
+    if as_json:
+        click.echo(json.dumps([_as_json(file, route) for route in file.routes()], indent=2))
+    else:
+        _print_routes(file)
+    click.echo(f"\nPackages: {packages}", err=as_json)
+    if missing:
+        note(f"install what is missing: pip install {' '.join(missing)}")
+    return MISSING if missing else LISTED
+
+
+def _print_routes(file: RouteFile) -> None:
+    routes = file.routes()  # first: it reports an unusable path
+    where = str(file.path) if file.path.exists() else f"the packaged default ({file.path} does not exist yet)"
+    print_line(f"Routes of {where}\n")
+    width = min(console().width, WIDTH)
+    for route in routes:
+        fallback = ", the fallback" if route.fallback else ""
+        print_line((route.name, "bold"), f"  [{route.task}{fallback}]")
+        print_wrapped(route.description, indent=4, width=width)
+        for model in _models(file, route.name):
+            print_line(f"    - {_describe(model)}")
+        if not _models(file, route.name):
+            print_line("    - no model used yet")
+
+
+def _as_json(file: RouteFile, route: Any) -> dict[str, Any]:
+    models = [{key: model.get(key) for key in KEYS} for model in _models(file, route.name)]
+    return {"name": route.name, "task": route.task, "description": route.description, "models": models}
+
+
+def _models(file: RouteFile, route: str) -> list[ModelRecord]:
+    return by_rank(file.document().models.get(route.casefold(), ()), datetime.now(timezone.utc))
+
+
+def _describe(model: ModelRecord) -> str:
+    used = f"last used {model['last_used']}, {model['uses']} in all" if "last_used" in model else "not used yet"
+    failure = f"; last failed {f['at']}: {f['kind']}" if (f := model.get("last_failure")) else ""
+    return f"{model['id']}  ({used}{failure})"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,113 @@
+"""The way into the command line: it maps what happens to an exit status, and ends at once on Ctrl-C."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from typing import TextIO
+
+import click
+
+from omni_router.cli.console import is_terminal, status
+from omni_router.cli.parser import PROGRAM
+from omni_router.cli.root import root
+from omni_router.errors import OmniRouterError
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+# The terminal's own colours, an empty line, and the cursor, which a status line hides.
+RESTORE = "\x1b[0m\r\x1b[K\x1b[?25h"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, and return the exit status."""
+    _write_any_script()
+    try:
+        with _ending_at_once(), _logging_to_stderr():
+            result: int = root.main(argv, PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return result  # noqa: TRY300 (the flush belongs to what may fail)
+    except click.UsageError as error:
+        return _misused(error)
+    except OmniRouterError as error:  # what can go wrong in a turn is in its result; this is to be corrected first
+        click.echo(f"{PROGRAM}: {error}", err=True)
+        return MISUSED
+    except click.Abort:
+        return _interrupted()
+    except ModuleNotFoundError as error:
+        missing = f"the package {error.name} is not installed; the README says how to install it"
+        click.echo(f"{PROGRAM}: {missing}", err=True)
+        return MISUSED
+    except OSError as error:  # of stdout: a full disk, or whoever read it has gone
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"{PROGRAM}: {error}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
+        return FAILED
+
+
+def _write_any_script() -> None:
+    """Have stdout and stderr write what they cannot encode as escapes: answers come in any script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _misused(error: click.UsageError) -> int:
+    """Print what is wrong, and one line of usage."""
+    ctx = error.ctx or click.Context(root, info_name=PROGRAM)
+    usage = ctx.get_usage().splitlines()[0]
+    click.echo(f"{ctx.command_path}: {error.format_message()}", err=True)
+    click.echo(f"{usage}  ({ctx.command_path} --help explains)", err=True)
+    return MISUSED
+
+
+def _interrupted() -> int:
+    """Print that the run was interrupted, below what is on the screen.
+
+    It goes past Python's buffers, since what was interrupted may have been writing to them.
+    """
+    before = RESTORE if status.shown else "\x1b[0m\n"
+    with suppress(OSError):  # whoever read it has gone
+        os.write(2, f"{before if is_terminal(sys.stderr) else ''}{PROGRAM}: interrupted\n".encode())
+    return INTERRUPTED
+
+
+@contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """End the process on Ctrl-C: Python would wait for the thread in which a model is called, for minutes perhaps.
+
+    Nothing is lost by it: history is written whole or not at all.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(_interrupted()))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Erases the status line before a line is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one line."""
+        status.end()
+        super().emit(record)
+
+
+@contextmanager
+def _logging_to_stderr() -> Iterator[None]:
+    handler = _Handler(sys.stderr)
+    handler.setFormatter(logging.Formatter("[router] %(message)s"))
+    logger = logging.getLogger("omni_router")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        status.end()

@@ -1,0 +1,208 @@
+"""Every option of more than one command, and how options reach environment and settings.
+
+A `variable` wins over the environment variable of its field, and a `setting` is a field of the run's `Settings`. Each
+has the name of its field, so that a new one is one line.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import click
+
+from omni_router.cli.console import status
+from omni_router.cli.parser import Option, Target
+from omni_router.cli.validators import FOLDER, PATH, text
+from omni_router.config.environment import Environment, RouterName
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from omni_router.config.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+ROUTERS = get_args(RouterName)
+MAX_PORT = 65_535
+STDIN = "-"
+NO_FALLBACK = "none"
+
+ACTIONS, ROUTING, CALLING, OUTPUT = "what to do (one of these)", "routing", "calling models", "output"
+
+
+# ---- completion
+
+
+def complete_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Return the routes of the policy at hand, after the other words that the option takes."""
+    from click.shell_completion import CompletionItem
+
+    from omni_router.config.route_file import RouteFile
+    from omni_router.errors import OmniRouterError
+    from omni_router.routers import OTHER
+    from omni_router.tasks import TASKS
+
+    words = {"list_models": tuple(TASKS), "feedback": ("good", "bad", OTHER), "fallback_route": (NO_FALLBACK,)}
+    others = words.get(param.name or "", ())
+    try:
+        routes = [route.name for route in RouteFile(read_environment(ctx).route_config).routes()]
+    except OmniRouterError:
+        return []
+    return [CompletionItem(name) for name in (*others, *routes) if name.startswith(incomplete)]
+
+
+def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Let the shell complete files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+# ---- options
+
+
+def _set_quiet(_ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 (click's own form)
+    status.quiet = value
+    return value
+
+
+def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 (likewise)
+    logging.getLogger("omni_router").setLevel(logging.DEBUG if value else logging.INFO)
+    return value
+
+
+def option(*names: str, section: str, sets: Target | None = None, **more: Any) -> Decorator[Any]:
+    """Return the decorator that adds an option to a command."""
+    return click.option(*names, cls=Option, section=section, sets=sets, **more)
+
+
+def variable(*names: str, section: str = ROUTING, **more: Any) -> Decorator[Any]:
+    """Return the decorator of an option that wins over an environment variable."""
+    return option(*names, section=section, sets="environment", **more)
+
+
+def setting(*names: str, section: str = CALLING, **more: Any) -> Decorator[Any]:
+    """Return the decorator of an option that is a field of the run's Settings."""
+    return option(*names, section=section, sets="settings", **more)
+
+
+def all_of(*decorators: Decorator[Any]) -> Decorator[Any]:
+    """Return one decorator that adds several options, which help lists in this order."""
+
+    def decorate(command: F) -> F:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+router = variable(
+    "--router",
+    type=click.Choice(ROUTERS),
+    help="the router engine (auto); cascade: semantic, which asks a server or arch where it is unsure, and learns "
+    "from them",
+)
+router_model = variable(
+    "--router-model",
+    type=text,
+    metavar="ID|PATH",
+    help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder; with a server, the name of "
+    "its model",
+)
+router_url = variable(
+    "--router-url", type=text, metavar="URL", help="an OpenAI-compatible server, for --router endpoint or cascade"
+)
+route_config = variable("--route-config", type=PATH, metavar="PATH", help="policy and history (./route_config.json)")
+history = variable(
+    "--history", type=text, metavar="WHERE", help="file (beside the policy), or postgresql://USER@HOST/DATABASE"
+)
+fallback_route = variable(
+    "--fallback-route",
+    type=text,
+    metavar="ROUTE|none",
+    shell_complete=complete_routes,
+    help="the route that answers what no route is for; none refuses it (the policy's)",
+)
+hf_token = option(
+    "--hf-token",
+    type=text,
+    section=CALLING,
+    metavar="T",
+    help="Hugging Face token (HF_TOKEN keeps it out of the shell history)",
+)
+sandbox = variable("--sandbox", is_flag=True, section=CALLING, help="simulated models: no token, no network, no cost")
+max_new_tokens = variable(
+    "--max-new-tokens",
+    "--specialist-max-new-tokens",
+    type=click.IntRange(min=1),
+    section=CALLING,
+    metavar="N",
+    help="length limit of a text answer, in tokens (the provider's own)",
+)
+decision_log = variable(
+    "--decision-log", type=PATH, section=OUTPUT, metavar="PATH", help="append every decision to this file"
+)
+log_text = variable(
+    "--log-text",
+    "decision_log_text",
+    is_flag=True,
+    section=OUTPUT,
+    help="keep the text of requests in the log, not only its hash",
+)
+output_dir = variable(
+    "--output-dir", type=FOLDER, section=OUTPUT, metavar="DIR", help="the folder for generated images (./outputs)"
+)
+debug_router = option(
+    "--debug-router",
+    is_flag=True,
+    callback=_set_debug,
+    section=ROUTING,
+    help="show the router's raw reply and the candidates",
+)
+host = option("--host", default="127.0.0.1", section="server", metavar="ADDRESS", help="where to listen (127.0.0.1)")
+
+
+def port(default: int, *, lowest: int = 1) -> Decorator[Any]:
+    """Return the decorator that adds --port."""
+    what = f"the port ({default})" if lowest else f"the port ({default}); 0: any free one"
+    kind = click.IntRange(lowest, MAX_PORT)
+    return option("--port", default=default, type=kind, section="server", metavar="N", help=what)
+
+
+def json_output(what: str) -> Decorator[Any]:
+    """Return the decorator that adds --json."""
+    return option("--json", "as_json", is_flag=True, callback=_set_quiet, section=OUTPUT, help=what)
+
+
+# ---- what was given
+
+
+def values_for(ctx: click.Context, target: Target) -> dict[str, Any]:
+    """Return the values that were given for fields of `target`, by field."""
+    names = [param.name for param in ctx.command.params if isinstance(param, Option) and param.sets == target]
+    return {name: value for name in names if name and (value := ctx.params.get(name)) not in (None, False)}
+
+
+def read_environment(ctx: click.Context, **more: Any) -> Environment:
+    """Return the environment, in which the options of a command win.
+
+    Raises:
+        ConfigurationError: a value is not one of those allowed.
+    """
+    return Environment.read(**{**values_for(ctx, "environment"), **more})
+
+
+def read_settings(ctx: click.Context) -> "Settings":
+    """Return the settings of a run; what is allowed is said by their fields alone."""
+    from pydantic import ValidationError
+
+    from omni_router.config.settings import Settings
+
+    try:
+        return Settings(**values_for(ctx, "settings"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        param = next(param for param in ctx.command.params if param.name == first["loc"][0])
+        raise click.BadParameter(f"{first['msg']}, not {first['input']!r}", ctx, param) from None

@@ -1,0 +1,128 @@
+"""Options, commands and the group, as click has them, with help in sections and subcommands that load when used."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Literal
+
+import click
+
+from omni_router.cli.help import describe_variables
+from omni_router.config.variables import Variable
+
+PROGRAM = "omni-router"
+WIDTH = 100  # characters of a line of help; longer ones are hard to read
+
+Target = Literal["environment", "settings"]
+
+
+class Option(click.Option):
+    """An option of a section of --help, which may set a field of `Environment` or of `Settings`."""
+
+    def __init__(self, *names: Any, section: str = "options", sets: Target | None = None, **more: Any) -> None:
+        super().__init__(*names, **more)
+        self.section, self.sets = section, sets
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Refuse a flag of this command as a value: the real value was forgotten."""
+        flags = {flag for param in ctx.command.params for flag in param.opts}
+        words = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(word, str) and word in flags for word in words):
+            raise click.BadOptionUsage(self.opts[0], f"Option {self.opts[0]!r} requires an argument.", ctx)
+        return super().type_cast_value(ctx, value)
+
+
+class Command(click.Command):
+    """A command whose help lists its options in sections, and keeps the lines of its epilog."""
+
+    def __init__(self, name: str | None, *, variables: Sequence[Variable] = (), **more: Any) -> None:
+        self._variables = variables
+        settings = {"help_option_names": ["-h", "--help"], "max_content_width": WIDTH + 2}
+        super().__init__(name, **{"options_metavar": "[FLAG ...]", "context_settings": settings, **more})
+
+    def make_context(self, info_name: str | None, args: list[str], *parent: Any, **more: Any) -> click.Context:
+        """Parse the arguments; --help shows the help even where something else is wrong."""
+        asks_for_help = not {"-h", "--help"}.isdisjoint(args)
+        try:
+            return super().make_context(info_name, args, *parent, **more)
+        except click.UsageError as error:
+            if not asks_for_help or error.ctx is None:
+                raise
+            click.echo(error.ctx.get_help())
+            raise click.exceptions.Exit from error
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in their sections, in the order in which they were added."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                sections.setdefault(getattr(param, "section", "options"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the epilog as it is, then the variables of this command."""
+        formatter.write(f"\n{self.epilog}" if self.epilog else "")
+        if self._variables:
+            with formatter.section("environment (in addition to that of omni-router --help; a flag wins)"):
+                formatter.write_dl(describe_variables(*self._variables))
+
+
+class LazyGroup(Command, click.Group):
+    """Options that say what to do, beside subcommands, which are imported when one is used.
+
+    Args:
+        subcommands: the place of each subcommand, as module:object.
+        check: raises a UsageError where words and options do not go together.
+    """
+
+    def __init__(
+        self, name: str | None, *, subcommands: Mapping[str, str], check: Callable[[click.Context], None], **more: Any
+    ) -> None:
+        super().__init__(name, **more)
+        self._places, self._check = subcommands, check
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return the names of the subcommands."""
+        return list(self._places)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        """Import a subcommand."""
+        return load(self._places[name]) if name in self._places else None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options of a subcommand only behind its name; without one, words are left in `ctx.args`."""
+        word = args[0] if args else ""
+        if word in self._places:
+            ctx.allow_interspersed_args = False
+            return super().parse_args(ctx, args)
+        if word and not word.startswith("-") and not ctx.resilient_parsing:
+            raise self.no_such_command(ctx, word)
+        ctx.allow_interspersed_args = True
+        words = click.Command.parse_args(self, ctx, args)
+        if not ctx.resilient_parsing:
+            self._check(ctx)
+        return words
+
+    def no_such_command(self, ctx: click.Context, word: str) -> click.UsageError:
+        """Return the error for a word that is not a command, with what was probably meant."""
+        if any(f"--{word}" in param.opts for param in self.params):
+            return click.UsageError(f"No such command {word!r}. Did you mean '--{word}'?", ctx)
+        error = click.NoSuchCommand(word, possibilities=self._places, ctx=ctx)
+        if error.possibilities:
+            return error
+        known = f"A prompt goes after --prompt, and the commands are {', '.join(self._places)}."
+        return click.UsageError(f"{error.message} {known}", ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the subcommands."""
+        Command.format_options(self, ctx, formatter)
+        commands = [(name, self.get_command(ctx, name)) for name in self._places]
+        with formatter.section(f"commands ({PROGRAM} NAME --help has their flags)"):
+            formatter.write_dl([(name, command.help or "") for name, command in commands if command])
+
+
+def load(place: str) -> Any:
+    """Import what stands at module:name."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)

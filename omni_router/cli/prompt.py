@@ -1,0 +1,122 @@
+"""`--prompt` and `--demo`: route requests, and answer them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from omni_router.cli.console import log_note
+from omni_router.cli.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
+from omni_router.cli.missing_policy import missing_policy
+from omni_router.cli.options import read_environment, read_settings
+from omni_router.cli.stdin import has_unread_stdin, read_query
+from omni_router.cli.transcript import Transcript
+from omni_router.config.environment import Environment
+
+if TYPE_CHECKING:
+    from langchain_core.messages import HumanMessage
+
+    from omni_router.events import Finished
+
+ANSWERED, FAILED = 0, 1
+
+
+def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flags: Any) -> int:
+    """Answer a prompt, or those of the demo; 1 when one of them has no answer.
+
+    Raises:
+        OmniRouterError: something is to be corrected first.
+    """
+    environment, settings = read_environment(ctx), read_settings(ctx)
+    from omni_router import Services, build_graph, user_message
+
+    if prompt is None:
+        queries = list(DEFAULT_MULTI_MODAL_QUERIES)
+    else:
+        queries = [read_query(prompt, image_url, appends=bool(ctx.args))]
+    transcript = Transcript(as_json=flags["as_json"], debug=flags["debug_router"], policy=environment.route_config)
+    if text := missing_policy(environment, records=True):
+        log_note(text)
+    if not settings.skip_specialists and _lacks_token(environment, flags["hf_token"]):
+        settings = settings.model_copy(update={"skip_specialists": True})
+    if environment.sandbox:
+        _introduce_sandbox(environment.route_config, names_models=flags["demo"] and flags["route_config"] is None)
+    transcript.wait("starting")
+    messages = [user_message(query.prompt, query.image) for query in queries]
+    graph = build_graph(Services.from_environment(environment, token=flags["hf_token"]), settings).compile()
+    transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
+    turns = list(zip(queries, messages, strict=True))
+    answered = _answer(graph, turns, transcript, only_route=settings.skip_specialists)
+    if flags["demo"]:
+        transcript.close(environment)
+    return ANSWERED if answered else FAILED
+
+
+def _lacks_token(environment: Environment, token: str | None) -> bool:
+    """Return whether no model can be called, and print what to set."""
+    from omni_router.hub.tokens import find_token
+
+    if environment.sandbox or find_token(token):
+        return False
+    log_note("no Hugging Face token: routing only. Set HF_TOKEN (or --hf-token) for answers, "
+             "or use --sandbox for simulated ones.")  # fmt: skip
+    return True
+
+
+def _introduce_sandbox(policy: Path, *, names_models: bool) -> None:
+    log_note("sandbox: answers and images are simulated on this machine; routing is real.")
+    log_note(f"policy and history: {policy}")
+    if names_models:
+        _name_models_of_the_demo(policy)
+
+
+def _name_models_of_the_demo(policy: Path) -> None:
+    from omni_router._sandbox.demo_policy import name_models
+    from omni_router.config.route_file import RouteFile
+
+    try:
+        name_models(RouteFile(policy))
+    except OSError as error:
+        log_note(f"{policy} cannot be written: {error}")
+    else:
+        log_note(
+            'in it, each route names a model of the sandbox, as yours may name real ones ("models": ["org/name"]); '
+            "how they differ: omni-router --list-models text-generation --sandbox"
+        )
+
+
+def _answer(
+    graph: Any, turns: "Sequence[tuple[Query, HumanMessage]]", transcript: Transcript, *, only_route: bool
+) -> bool:
+    """Run the graph for each query, and show what happens; return whether each was answered, or else routed."""
+    answered = True
+    for number, (query, message) in enumerate(turns, 1):
+        transcript.begin(query, number, len(turns))
+        finished = _follow(graph, message, transcript)
+        transcript.end(query, finished)
+        result = finished.result
+        answered &= result.error is None and (result.model is not None or not only_route)
+    return answered
+
+
+def _follow(graph: Any, message: "HumanMessage", transcript: Transcript) -> "Finished":
+    """Run the graph, show its events as they come, and return the last one."""
+    from omni_router.events import AttemptEnded, DecisionMade, Finished, Recorded, RouterReplied, Token, stream
+
+    finished = Finished({})
+    for event in stream(graph, {"messages": [message]}, tokens=transcript.shows_tokens):
+        match event:
+            case RouterReplied():
+                transcript.show_router(event)
+            case DecisionMade():
+                transcript.show_decision(event)
+            case Token():
+                transcript.show_token(event)
+            case AttemptEnded():
+                transcript.show_attempt(event)
+            case Recorded():
+                transcript.show_record(event)
+            case Finished():
+                finished = event
+    return finished
