@@ -122,7 +122,7 @@ def loops_closed() -> Iterator[None]:
             patch.setattr(asyncio, "new_event_loop", remembered)
             patch.setattr(
                 "gradio.networking.url_ok", lambda _: True
-            )  # it waits three seconds; a busy machine takes longer
+            )  # for three seconds
             yield
     finally:
         for loop in opened:
