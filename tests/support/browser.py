@@ -61,7 +61,8 @@ def chromium(profile: Path, *, width: int = 1200, height: int = 800, dark: bool 
     browser = webdriver.Chrome(options=options, service=Service(driver))
     try:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}  # what moves takes a processor
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [*scheme, still]})
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         yield browser
@@ -120,9 +121,7 @@ def loops_closed() -> Iterator[None]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(asyncio, "new_event_loop", remembered)
-            patch.setattr(
-                "gradio.networking.url_ok", lambda _: True
-            )  # for three seconds
+            patch.setattr("gradio.networking.url_ok", lambda _: True)  # for three seconds
             yield
     finally:
         for loop in opened:
@@ -185,7 +184,7 @@ class Page:
 
         try:
             waiting = WebDriverWait(
-                self.browser, PATIENCE, poll_frequency=0.1, ignored_exceptions=[StaleElementReferenceException]
+                self.browser, PATIENCE, poll_frequency=0.2, ignored_exceptions=[StaleElementReferenceException]
             )
             return waiting.until(lambda _: happens())
         except TimeoutException:
