@@ -37,7 +37,7 @@ from omni_router.server.openai.messages import read_messages
 from omni_router.state import State
 from omni_router.tasks import TASKS, Media, Task
 from omni_router.telemetry.metrics import Metrics
-from omni_router.telemetry.observer import Both
+from omni_router.telemetry.observer import CompositeObserver
 from omni_router.telemetry.tracing import Tracing
 from omni_router.ui.chat import Chat
 from omni_router.ui.local import LocalBackend
@@ -108,7 +108,7 @@ def test_the_graph_leaves_an_artifact(services: Services) -> None:
 
 def test_a_span_of_the_call_names_the_model_and_the_kind_of_output(services: Services) -> None:
     spans, metrics = Spans(), Metrics()
-    watched = replace(services, observer=Both(Tracing(spans.provider), metrics))
+    watched = replace(services, observer=CompositeObserver(Tracing(spans.provider), metrics))
     build_graph(watched).compile().invoke({"messages": [user_message(PROMPT)]})
     found = spans.attributes(f"generate_content {VOICE}")
     assert (found["gen_ai.output.type"], found["omni.task"]) == ("speech", "text-to-speech")

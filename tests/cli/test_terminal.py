@@ -179,7 +179,7 @@ def test_an_answer_cannot_steer_the_terminal(scripted: ScriptedRouter, capsys: C
 def test_an_answer_that_does_not_stream_is_shown_too(
     scripted: ScriptedRouter, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.events.task_of", lambda _node: None)  # as of a node of a host's own
+    monkeypatch.setattr("omni_router.events._tokens", lambda *_: ())
     assert main(["--prompt", QUESTION]) == 0
     assert capsys.readouterr().out.count("No model was run for it.") == 1
 

@@ -55,11 +55,11 @@ def test_a_router_that_can_be_prepared_is_returned_as_it_is() -> None:
     assert preparable(router) is router
 
 
-def test_a_warm_up_loads_tries_and_prepares_once_for_each_set_of_routes(services: Services) -> None:
+def test_a_warm_up_loads_tries_one_set_of_routes_and_prepares_the_others(services: Services) -> None:
     router = Recording()
     warm_up(replace(services, router=router))
     assert router.calls[0] == "load"
-    assert [call.split()[0] for call in router.calls[1:]] == ["reply", "prepare"]
+    assert [call.split()[0] for call in router.calls[1:]] == ["reply", "prepare", "prepare"]
 
 
 def test_a_warm_up_needs_no_more_than_reply(services: Services, router: ScriptedRouter) -> None:
