@@ -186,8 +186,9 @@ class SwrCache:
         seconds = max(0.0, fetch.deadline - time.monotonic())
         wait([fetch.future], seconds)
         if fetch.future.done():
-            failed = fetch.future.exception() is not None
-            return None if failed else fetch.future.result()
+            if fetch.future.exception():
+                return None
+            return fetch.future.result()
         if seconds:  # later callers do not wait, and do not log it again
             logger.warning("the Hub did not answer for %s within %g s", query.name, TIMEOUT)
             with self._lock:
