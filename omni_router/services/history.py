@@ -49,7 +49,7 @@ def open_label_store(environment: Environment, encoder: Callable[[], str]) -> La
 
 
 def open_store(history: str) -> "Callable[[], BaseStore]":
-    """Tell how to get at the store that a history is kept in."""
+    """Return a function that returns the store of a history."""
     if history == "store":
         return _store_of_the_host
     database = _postgresql(history)
