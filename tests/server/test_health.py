@@ -17,7 +17,7 @@ from omni_router import Settings, _sandbox, build_graph, user_message
 from omni_router._sandbox import Sandbox
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
-from omni_router.routers import BaseRouter
+from omni_router.routers import BaseRouter, RouteOption, Turn
 from omni_router.routers.auto import AutoRouter
 from omni_router.routers.semantic.head import Head
 from omni_router.routers.semantic.router import SemanticRouter
@@ -169,11 +169,10 @@ def test_the_same_graph_is_loaded_once_for_all_its_apps(services: Services) -> N
     assert readiness_of(graph) is readiness_of(graph)
 
 
-def test_of_auto_the_router_that_it_chose_is_named(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.services.router.pick_device", lambda: "cpu")
-    auto = AutoRouter(None, router, None)  # type: ignore[arg-type]
+def test_of_auto_the_router_that_it_chose_is_named(router: ScriptedRouter) -> None:
+    auto = AutoRouter(ScriptedRouter(), router, ScriptedRouter(), device=lambda: "cpu")
     assert name_of(auto) == "auto"
-    auto.reply([], [])
+    auto.reply([Turn(role="user", content="hi")], [RouteOption("chat", "small talk")])
     assert name_of(auto) == "scripted"
 
 
