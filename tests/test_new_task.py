@@ -35,9 +35,9 @@ from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.messages import read_messages
 from omni_router.state import State
 from omni_router.tasks import TASKS, Media, Task
-from omni_router.ui.chat import Chat
+from omni_router.ui.chat import Chat, Request
 from omni_router.ui.local import LocalBackend
-from omni_router.ui.turn import Request, take_turn
+from omni_router.ui.turn import take_turn
 from tests.conftest import ScriptedRouter
 from tests.support.openai_server import openai_server
 
@@ -185,7 +185,7 @@ def test_the_page_shows_a_file_that_gradio_plays(services: Services) -> None:
             pass
         return chat
 
-    shown = asyncio.run(ask()).shown[-1]["content"]
+    shown = asyncio.run(ask()).messages[-1]["content"]
     [audio] = [Path(part["path"]) for part in shown if isinstance(part, dict) and "path" in part]
     assert audio.suffix == ".wav"
     assert audio.read_bytes() == spoken(PROMPT)
