@@ -39,9 +39,9 @@ from omni_router.tasks import TASKS, Media, Task
 from omni_router.telemetry.metrics import Metrics
 from omni_router.telemetry.observer import CompositeObserver
 from omni_router.telemetry.tracing import Tracing
-from omni_router.ui.chat import Chat
+from omni_router.ui.chat import Chat, Request
 from omni_router.ui.local import LocalBackend
-from omni_router.ui.turn import Request, take_turn
+from omni_router.ui.turn import take_turn
 from tests.support.observing import Spans
 from tests.support.openai_server import openai_server
 from tests.support.scripted_router import ScriptedRouter
@@ -198,7 +198,7 @@ def test_the_page_shows_a_file_that_gradio_plays(services: Services) -> None:
             pass
         return chat
 
-    shown = asyncio.run(ask()).shown[-1]["content"]
+    shown = asyncio.run(ask()).messages[-1]["content"]
     [audio] = [Path(part["path"]) for part in shown if isinstance(part, dict) and "path" in part]
     assert audio.suffix == ".wav"
     assert audio.read_bytes() == spoken(PROMPT)

@@ -30,7 +30,7 @@ from omni_router.server.allowed_hosts import _NAME
 from omni_router.server.context_check import _PATHS
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.messages import read_messages
-from omni_router.ui.turn import image_address
+from omni_router.ui.chat import image_address
 
 PACKAGE = Path(omni_router.__file__).parent
 SMALL, LARGE = 4096, 65_536
@@ -121,8 +121,8 @@ READERS: dict[str, Reader] = {
     "server/openai/messages.py _OUR_FILE": Reader(
         _answered, ("![", "[", "]", "(", ")", "data:image/", "png", ";base64,", "a", "![](data:image/")
     ),
-    "ui/turn.py _ADDRESS": Reader(image_address, ("https://", "http", "a", ".", ".png", "?", "/", " ", '"')),
-    "ui/turn.py _IMAGE_ADDRESS": Reader(image_address, ("https://", "a", ".", ".png", ".jpg", "?", "?.gif", "/")),
+    "ui/chat.py _ADDRESS": Reader(image_address, ("https://", "http", "a", ".", ".png", "?", "/", " ", '"')),
+    "ui/chat.py _IMAGE_ADDRESS": Reader(image_address, ("https://", "a", ".", ".png", ".jpg", "?", "?.gif", "/")),
     "_sandbox/calls.py _PATHS": Reader(
         lambda text: [pattern.fullmatch(text) for pattern in calls._PATHS],
         ("/hf-inference/models/", "/fal-ai/", "/replicate/v1/models/", "/predictions", "a", "/"),

@@ -1,7 +1,7 @@
 """The graph in this process."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timezone
 from typing import Any
@@ -23,7 +23,7 @@ logger = logging.getLogger("omni_router")
 
 
 class LocalBackend:
-    """Runs the graph with services that are made once; threads live in memory, as long as their page is open."""
+    """Runs the graph with one set of services; threads live in memory, as long as their page is open."""
 
     keeps_feedback = True
 
@@ -33,7 +33,7 @@ class LocalBackend:
         self._threads: dict[str, list[AnyMessage]] = {}  # no checkpointer, which would keep every turn's copy
 
     def warm_up(self) -> None:
-        """Load what the first request needs; what fails is told to whoever sends it."""
+        """Load what the first request needs; if that fails, the first request will say why."""
         try:
             warm_up(self._services)
         except Exception as error:  # noqa: BLE001 (a router that fails on one prompt fails no run)
@@ -54,17 +54,17 @@ class LocalBackend:
         self._threads.pop(thread, None)
 
     def routes(self) -> Sequence[Route]:
-        """Give the routes of the policy, read anew when its file changed."""
+        """Return the routes of the policy, which is read again when its file has changed."""
         return self._services.policy.routes()
 
     def models(self, route: str) -> Sequence[ModelRecord]:
-        """Give the history of a route, best model first."""
+        """Return the history of a route, best model first."""
         return by_rank(self._services.history.models(route), datetime.now(timezone.utc))
 
     def examples(self, route: Route) -> int:
         """Count the examples of a route."""
-        return len(dict.fromkeys((*route.examples, *self._services.history.examples(route.name))))
+        return len({*route.examples, *self._services.history.examples(route.name)})
 
-    def judge(self, decision: dict[str, Any], verdict: str, text: str) -> str | None:
-        """Keep a verdict in the history."""
-        return give_feedback({"decision": decision}, verdict, services=self._services, text=text)
+    def add_feedback(self, decision: Mapping[str, Any], feedback: str, text: str) -> str | None:
+        """Save feedback in the history."""
+        return give_feedback({"decision": decision}, feedback, services=self._services, text=text)

@@ -1,7 +1,7 @@
 """The graph on a LangGraph server, by its SDK."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
 ASSISTANT = "omni_router"
 CONNECT = 5.0  # seconds to reach a server; a run may then take as long as its models do
-READ_TIMEOUTS = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
-
-
-KNOWN_WITHIN = 10.0  # seconds for a server that has just started to say whether its models are simulated
-AGAIN = 0.2  # seconds between two looks
+RUN_TIMEOUTS = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
+READY_WITHIN = 10.0  # seconds for a server that has just started to say whether its models are simulated
+POLL_INTERVAL = 0.2  # seconds between two requests for that
 
 
 def runs_sandbox(url: str) -> bool:
-    """Look for a LangGraph server, and return whether its models are simulated.
+    """Check that a LangGraph server answers, and return whether its models are simulated.
 
     Raises:
         ConfigurationError: no LangGraph server answers there.
@@ -40,7 +38,7 @@ def runs_sandbox(url: str) -> bool:
                     f"{url} answers, but is not a LangGraph server (it has no /ok): give --server the address of one, "
                     "which make serve starts on http://127.0.0.1:2024"
                 )
-            return _says_sandbox(client)
+            return _poll_sandbox(client)
         except httpx.HTTPError as error:
             raise ConfigurationError(
                 f"no LangGraph server answers at {url} ({type(error).__name__}): start one with make serve, or open "
@@ -48,19 +46,19 @@ def runs_sandbox(url: str) -> bool:
             ) from error
 
 
-def _says_sandbox(client: httpx.Client) -> bool:
-    """Ask until it is known; a server without /omni/ready, or that asks for a key, is taken for a real one."""
-    deadline = time.monotonic() + KNOWN_WITHIN
+def _poll_sandbox(client: httpx.Client) -> bool:
+    """Ask until it is known; a server without /omni/ready, or one that requires a key, counts as real."""
+    deadline = time.monotonic() + READY_WITHIN
     while True:
         try:
-            state = client.get("/omni/ready").json()
+            report = client.get("/omni/ready").json()
         except ValueError:
             return False
-        if not isinstance(state, dict) or "sandbox" not in state:
+        if not isinstance(report, dict) or "sandbox" not in report:
             return False
-        if state["sandbox"] is not None or state.get("fails") or time.monotonic() > deadline:
-            return state["sandbox"] is True
-        time.sleep(AGAIN)
+        if report["sandbox"] is not None or report.get("fails") or time.monotonic() > deadline:
+            return report["sandbox"] is True
+        time.sleep(POLL_INTERVAL)
 
 
 class ServerBackend:
@@ -69,7 +67,7 @@ class ServerBackend:
     keeps_feedback = False
 
     def __init__(self, url: str) -> None:
-        self._url = url  # asked without a key: the SDK would send one of the environment to any address
+        self._url = url  # called without a key: the SDK would send one from the environment to any address
 
     async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
         """Run one turn of a thread.
@@ -81,7 +79,7 @@ class ServerBackend:
 
         question: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
         try:
-            async with get_client(url=self._url, api_key=None, timeout=READ_TIMEOUTS) as client:
+            async with get_client(url=self._url, api_key=None, timeout=RUN_TIMEOUTS) as client:
                 parts = client.runs.stream(
                     thread,
                     ASSISTANT,
@@ -100,7 +98,7 @@ class ServerBackend:
             raise OmniRouterError(_unreachable(self._url, error)) from error
 
     def forget(self, thread: str) -> None:
-        """Drop a thread, if the server is still there; does not wait for it, since a page's event loop asks."""
+        """Drop a thread, if the server is still there, without blocking the page's event loop."""
         Thread(target=self._forget, args=(thread,), daemon=True).start()
 
     def _forget(self, thread: str) -> None:
@@ -110,20 +108,24 @@ class ServerBackend:
             client.threads.delete(thread)
 
     def routes(self) -> Sequence[Route]:
-        """Give none: the policy is the server's."""
+        """Return none: the policy is on the server."""
         return ()
 
-    def models(self, route: str) -> Sequence[ModelRecord]:  # noqa: ARG002 (of every route)
-        """Give none: the history is the server's."""
+    def models(self, route: str) -> Sequence[ModelRecord]:  # noqa: ARG002 (the protocol)
+        """Return none: the history is on the server."""
         return ()
 
     def examples(self, route: Route) -> int:
         """Count the examples of a route; the server's are not known."""
         return len(route.examples)
 
-    def judge(self, decision: dict[str, Any], verdict: str, text: str) -> str | None:  # noqa: ARG002 (none is kept)
-        """Refuse: the history that a verdict belongs to is the server's."""
-        raise OmniRouterError("the server keeps the history, and takes no verdict from this page")
+    def add_feedback(self, decision: Mapping[str, Any], feedback: str, text: str) -> str | None:  # noqa: ARG002 (the protocol)
+        """Refuse: the history that feedback belongs to is on the server.
+
+        Raises:
+            OmniRouterError: always.
+        """
+        raise OmniRouterError("the history is on the server, which takes no feedback from this page")
 
 
 async def _router_replied(client: "LangGraphClient", thread: str) -> RouterReplied:
