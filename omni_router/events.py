@@ -15,11 +15,10 @@ from langchain_core.messages import AIMessage, AnyMessage
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from omni_router.artifacts import Artifact
 from omni_router.errors import ErrorInfo, OmniRouterError, for_audience
 from omni_router.hints import SERVER, Audience
 from omni_router.run_result import RunResult
-from omni_router.state import Attempt, Candidate, Decision, Source
+from omni_router.state import Artifact, Attempt, Candidate, Decision, Source
 from omni_router.tasks import task_of
 
 if TYPE_CHECKING:
