@@ -5,24 +5,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from typing_extensions import TypedDict
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from omni_router.errors import ConfigurationError
 from omni_router.images import data_url, encode_base64
 from omni_router.tasks import Media
 
+if TYPE_CHECKING:  # LangChain comes with it
+    from omni_router.state import Artifact
+
 NAME_CHARS = 50  # of a route; most file systems stop at 255 bytes, and a character may take four
-
-
-class Artifact(TypedDict):
-    """A file on disk."""
-
-    path: str
-    mime_type: str
-    width: int | None  # pixels; None where the file is not an image
-    height: int | None
 
 
 class ArtifactFolder:
@@ -33,7 +25,7 @@ class ArtifactFolder:
 
     def save(
         self, data: bytes, route: str, media: Media, *, width: int | None = None, height: int | None = None
-    ) -> Artifact:
+    ) -> "Artifact":
         """Write `data` as `<UTC yyyymmdd_hhmmss>_<route>[_n]<suffix>`.
 
         Raises:
@@ -45,7 +37,7 @@ class ArtifactFolder:
                 file.write(data)
         except OSError as error:
             raise self._unusable(error) from error
-        return Artifact(path=file.name, mime_type=media.mime_type, width=width, height=height)
+        return {"path": file.name, "mime_type": media.mime_type, "width": width, "height": height}
 
     def prepare(self) -> None:
         """Check that the folder can be written, before a file is paid for.

@@ -5,11 +5,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from omni_router.artifacts import Artifact
 from omni_router.errors import ErrorInfo
 from omni_router.errors import for_audience as error_for_audience
 from omni_router.hints import Audience
-from omni_router.state import Attempt, Source
+from omni_router.state import Artifact, Attempt, Source
 
 
 @dataclass(frozen=True)

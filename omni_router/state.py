@@ -10,14 +10,22 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 from typing_extensions import NotRequired, TypedDict
 
-from omni_router.artifacts import Artifact
-from omni_router.errors import ErrorInfo, ErrorKind
+from omni_router.error_kinds import ErrorInfo, ErrorKind
 
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
 Outcome = Literal["answered"] | ErrorKind
 # Why a model was rejected, for programs: its call would have failed, it is cooling down, the thread goes on with its
 # own model, nobody could verify it, or another one was taken before it.
 Rejection = Literal["refused", "cooling_down", "thread_model", "unverified", "ranked_after"]
+
+
+class Artifact(TypedDict):
+    """A file on disk."""
+
+    path: str
+    mime_type: str
+    width: int | None  # pixels; None where the file is not an image
+    height: int | None
 
 
 class Candidate(TypedDict):

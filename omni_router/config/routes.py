@@ -7,9 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
+from omni_router.config.records import ModelRecord, read_record
 from omni_router.errors import PolicyFileError
-from omni_router.history.protocol import ModelRecord
-from omni_router.history.usage import read_record
 from omni_router.tasks import OTHER, TASKS, default_task
 
 DEFAULT_POLICY = Path(__file__).with_name("route_config.json")

@@ -51,7 +51,9 @@ class FileLabelStore:
         """Keep a label, and drop the oldest ones when there are too many."""
 
         def write(database: sqlite3.Connection) -> None:
-            text = None if label.text is None else label.text.encode(errors="replace").decode()
+            text = label.text
+            if text is not None:
+                text = text.encode(errors="replace").decode()
             row = (self._encoder(), label.route, pack(label.vector[None])[0], label.at, text)
             columns = "(encoder, route, vector, at, text)"
             database.execute(f"INSERT INTO {TABLE} {columns} VALUES (?, ?, ?, ?, ?)", row)  # noqa: S608

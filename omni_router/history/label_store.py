@@ -50,8 +50,9 @@ class LangGraphLabelStore:
         if not results:
             return None
         items = sorted(results[0], key=lambda item: float(item.value["at"]))
-        if len(items) > self.size + TIDY:  # on reading, since a process on the command line writes a single one
-            self._write(*(put(space, item.key, None) for item in items[: -self.size][:AT_ONCE]))
+        if len(items) > self.size + TIDY:  # on reading, since a process of the command line writes only one
+            oldest = items[: -self.size][:AT_ONCE]
+            self._write(*[put(space, item.key, None) for item in oldest])
         return _labels(items[-self.size :])
 
     def add(self, label: TeacherLabel) -> None:
@@ -61,9 +62,8 @@ class LangGraphLabelStore:
             ConfigurationError: there is no store, or no encoder.
         """
         vector = encode_base64(pack(label.vector[None])[0])
-        text = None if label.text is None else storable(label.text)
-        value = {"route": storable(label.route), "vector": vector, "at": label.at, "text": text}
-        self._write(put(self._space(), uuid4().hex, value))
+        value = {"route": label.route, "vector": vector, "at": label.at, "text": label.text}
+        self._write(put(self._space(), uuid4().hex, storable(value)))
 
     def _write(self, *ops: PutOp) -> None:
         link = self._link()

@@ -6,11 +6,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from omni_router.artifacts import Artifact
 from omni_router.errors import ErrorInfo, SpecialistError
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.selection.overrides import decision_metadata
-from omni_router.state import Attempt, State
+from omni_router.state import Artifact, Attempt, State
 
 Answer = tuple[AIMessage, list[Artifact]]
 

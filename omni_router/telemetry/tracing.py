@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from omni_router import __version__
 from omni_router.config.settings import Settings
 from omni_router.errors import missing_package
-from omni_router.routers import OTHER
 from omni_router.state import State
-from omni_router.tasks import Task, task_of
+from omni_router.tasks import OTHER, Task, task_of
 from omni_router.telemetry.observer import Run
 
 try:

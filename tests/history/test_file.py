@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omni_router._sandbox import Sandbox
+from omni_router.config.records import RECENT, read_record
 from omni_router.config.route_file import RouteFile, _as_text
 from omni_router.decisions.log import DecisionLog
 from omni_router.errors import KINDS, ErrorKind
@@ -30,13 +31,11 @@ from omni_router.history.backlog import Backlog
 from omni_router.history.file import FileHistory
 from omni_router.history.usage import (
     MAX_MODELS,
-    RECENT,
     apply_feedback,
     apply_usage,
     learn,
     merge,
     merge_max,
-    read_record,
 )
 from omni_router.model_id import is_model_id
 from omni_router.selection.order import rank_candidates
@@ -632,7 +631,7 @@ def test_cooldowns_are_read_while_another_thread_writes_them(tmp_path: Path, mon
         assert may_end.wait(30)
         return write_whole(target, text)
 
-    monkeypatch.setattr("omni_router.history.cooling_file.write_whole", slowly)
+    monkeypatch.setattr("omni_router.history.cooldowns.write_whole", slowly)
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(history.record, use(outcome="overloaded"))
         assert began.wait(30)
@@ -667,7 +666,7 @@ def test_on_a_full_disk_what_waits_stays_small_and_is_written_whole_afterwards(
         assert history.record(one) is None
         list(history.models("chat"))
     assert len(full_disk) < 20, "pauses grow"
-    assert len(pickle.dumps(history._waiting)) + len(pickle.dumps(history._backlog)) < 20_000
+    assert len(pickle.dumps(history._pending)) + len(pickle.dumps(history._backlog)) < 20_000
     assert len([text for text in warned(caplog) if "No space left" in text]) == 1
     monkeypatch.undo()
     history.flush()
@@ -691,7 +690,7 @@ def test_what_waited_adds_up_to_what_would_have_been_written(
         apply_usage(at_once, one)
         backlog.add(one)
     for each in backlog:
-        each.add_to(later)
+        each.apply_to(later)
     wanted, found = read(at_once), read(later)
     assert found.keys() == wanted.keys()
     for name, record in wanted.items():

@@ -582,7 +582,7 @@ def test_what_waits_for_a_store_is_added_up(monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(200):
         history.record(use("acme/new" if number % 2 else "acme/known", "not_found" if number % 10 == 0 else None))
     replica = history._replica()
-    assert (len(replica.waiting), len(replica.backlog)) == (0, 2)
+    assert (len(replica.pending), len(replica.backlog)) == (0, 2)
     store.down = False
     assert history.record(use())
     records = seen(store)

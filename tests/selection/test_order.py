@@ -63,7 +63,7 @@ def line(*records: ModelRecord, listed: tuple[str, ...] = (), **more: Any) -> li
     return [candidate["model"] for candidate in order]
 
 
-def wait(kind: str = "overloaded", minutes: float = 5, times: int = 1) -> Cooling:
+def wait(kind: ErrorKind = "overloaded", minutes: float = 5, times: int = 1) -> Cooling:
     return Cooling(kind=kind, until=write_time(NOW + timedelta(minutes=minutes)), times=times)
 
 

@@ -7,12 +7,12 @@ from a2a.helpers import get_message_text, get_text_parts, new_data_part, new_raw
 from a2a.types import Message, Part, Role, Task, TaskState
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from omni_router.artifacts import Artifact
 from omni_router.errors import InvalidRequest
 from omni_router.hints import SERVER
 from omni_router.images import data_url
 from omni_router.run_result import RunResult
 from omni_router.server.graph_access import remote_message
+from omni_router.state import Artifact
 
 ANSWER = "answer"  # the name, and the id, of a task's artifact
 
