@@ -22,7 +22,8 @@ from tests.support.dev_server import dev_server, free_port
 from tests.support.json_server import json_server
 from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
+# Gradio runs in this process, and what it warns of is its own matter.
+pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback, pytest.mark.filterwarnings("default")]
 
 
 @pytest.fixture(scope="module")
@@ -348,7 +349,7 @@ def test_the_page_talks_to_a_langgraph_server(browser: webdriver.Chrome, tmp_pat
         page = Page(browser, url)
         page.open()
         assert server in page.one(".omni-banner").text
-        assert "Sandbox: answers and pictures are simulated" in page.one(".omni-banner").text
+        assert "Sandbox: answers and images are simulated" in page.one(".omni-banner").text
         page.ask("Who was the first woman to win a Nobel Prize in Physics?")
         page.one(".bot-row .md", "you wrote “Who was the first woman")
         page.click("details.omni-badge summary")
