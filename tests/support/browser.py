@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,12 +82,14 @@ def page_server(folder: Path, *flags: str, **variables: str) -> Iterator[str]:
 def page_in_process(folder: Path, *flags: str) -> Iterator[str]:
     """Serve the page as `omni-router ui` does, from threads of this process, where the router is loaded already."""
     from omni_router.cli.ui import command, open_page
+    from omni_router.ui.local import LocalBackend
+    from omni_router.ui.start import open_server
 
-    others = set(threading.enumerate())
     with command.make_context("ui", ["--output-dir", str(folder / "outputs"), *flags]) as context:
-        opened = open_page(context, None)
-    for warming_up in set(threading.enumerate()) - others:
-        warming_up.join(PATIENCE)
+        server, token = context.params["server"], context.params["hf_token"]
+        opened = open_server(server, folder / "outputs") if server else open_page(context, token)
+    if isinstance(opened[0], LocalBackend):
+        opened[0].warm_up()  # a thread of the page does so too, and may outlast the test
     with launched(*opened) as url:
         yield url
 
