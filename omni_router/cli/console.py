@@ -136,10 +136,12 @@ class StreamedField:
         self._held = text[len(body) :]
         self._empty &= not body
         first, *others = body.split("\n")
-        lines = [first]
+        text = first
         for line in others:
-            lines.append(f"{' ' * INDENT}{line}" if line else "")
-        self._print(styled("\n".join(lines)))
+            text += "\n"
+            if line:
+                text += " " * INDENT + line
+        self._print(styled(text))
 
     def close(self) -> None:
         """End the line."""

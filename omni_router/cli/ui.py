@@ -74,10 +74,7 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
 
     check_free(host, port)
     check_gradio()
-    if server:
-        opened = open_server(server, read_environment(ctx).output_dir)
-    else:
-        opened = open_page(ctx, hf_token)
+    opened = open_server(server, read_environment(ctx).output_dir) if server else open_page(ctx, hf_token)
     serve_page(opened, host=host, port=port, in_browser=flags["in_browser"])
     return 0
 
