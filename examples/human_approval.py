@@ -14,7 +14,7 @@ from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
 from omni_router import Decision, Services, Settings, build_graph, user_message
-from omni_router.events import summarize
+from omni_router.run_result import RunResult
 
 SURE = 0.8  # below this confidence of the router a person decides
 
@@ -70,9 +70,8 @@ def answer(case: Case) -> Case:
     decision = case["decision"]
     model = decision["model"] if decision["provider"] is None else f"{decision['model']}:{decision['provider']}"
     approved = Settings(route=decision["route"], model=model)
-    result = omni.invoke({"messages": [user_message(case["question"])]}, context=approved)
-    summary = summarize(result)
-    return {"answer": summary["answer"] or result["messages"][-1].text}
+    state = omni.invoke({"messages": [user_message(case["question"])]}, context=approved)
+    return {"answer": RunResult.from_state(state).text(state)}
 
 
 graph = StateGraph(Case)

@@ -74,8 +74,10 @@ def user_message(text: str, image: str | Path | None = None, *, local_files: boo
     if image is None:
         return HumanMessage(text)
     url = _checked_url(str(image), local_files=local_files)
-    blocks: list[str | dict[object, object]] = [{"type": "text", "text": text}] if text.strip() else []
-    return HumanMessage([*blocks, {"type": "image_url", "image_url": {"url": url}}])
+    blocks: list[str | dict[object, object]] = [{"type": "image_url", "image_url": {"url": url}}]
+    if text.strip():
+        blocks.insert(0, {"type": "text", "text": text})
+    return HumanMessage(blocks)
 
 
 def _checked_url(image: str, *, local_files: bool) -> str:
@@ -100,7 +102,9 @@ def newest_user_message(messages: Sequence[MessageT]) -> MessageT | None:
 def newest_user_text(messages: Sequence[Message]) -> str:
     """Return the text of the newest request, without marks for its images."""
     newest = newest_user_message(messages)
-    return text_of(newest).strip() if newest is not None else ""
+    if newest is None:
+        return ""
+    return text_of(newest).strip()
 
 
 def newest_image(messages: Iterable[Message]) -> str:
@@ -136,10 +140,12 @@ def image_url(block: Any) -> str | None:
     if not is_image(block):
         return None
     if block["type"] == "image_url":
-        url = block.get("image_url")
+        url: Any = block.get("image_url")
         return url.get("url") if isinstance(url, dict) else url
-    data = block.get("base64") or block.get("data")
-    return f"data:{block.get('mime_type', 'image/png')};base64,{data}" if data else block.get("url")
+    if data := block.get("base64") or block.get("data"):
+        return f"data:{block.get('mime_type', 'image/png')};base64,{data}"
+    address: str | None = block.get("url")
+    return address
 
 
 def is_explanation(message: Message) -> bool:
@@ -184,5 +190,6 @@ def _lines(message: Message, *, mark_images: bool) -> Iterator[str]:
 
 
 def _blocks(message: Message) -> Sequence[Any]:
-    content = message.content
-    return [content] if isinstance(content, str) else content or []
+    if isinstance(message.content, str):
+        return [message.content]
+    return message.content or []

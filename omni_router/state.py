@@ -3,6 +3,7 @@
 There is no base64 here: generated images are files, named in `artifacts`.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AnyMessage
@@ -46,6 +47,11 @@ class RejectedCandidate(TypedDict):
     why: str  # the same, for people
 
 
+def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
+    """Return a candidate as one that is not called."""
+    return RejectedCandidate(model=candidate["model"], source=candidate["source"], kind=kind, rule=rule, why=why)
+
+
 class Decision(TypedDict):
     """What the graph acts on. `model` is None if there is none (yet), `route` if no reply could be read."""
 
@@ -71,6 +77,11 @@ class Attempt(TypedDict):
     seconds: float
     error: ErrorInfo | None
     partial: bool  # the answer broke off after its first token; what had arrived is kept
+
+
+def models_in(entries: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the models that candidates, rejections or attempts name."""
+    return {entry["model"] for entry in entries}
 
 
 class Previous(TypedDict):

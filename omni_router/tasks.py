@@ -46,20 +46,17 @@ TASKS: dict[str, Task] = {
 }
 
 
-SPECIALISTS = frozenset(task.node for task in TASKS.values())  # each time one of these nodes runs is one attempt
-
-
 def default_task(route: str) -> str:
     """Return the task of a route whose entry names none."""
     return next((name for name, task in TASKS.items() if task.default_for == route), DEFAULT_TASK)
 
 
 def task_of(node: str | None) -> Task | None:
-    """Return the task that a node does; None where it is not a specialist."""
+    """Return the task that a node does, once an attempt; None if it is not a specialist."""
     return next((task for task in TASKS.values() if task.node == node), None)
 
 
 def media() -> tuple[Media, ...]:
     """Return the types of files that the tasks make."""
-    outputs = (task.output for task in TASKS.values())
-    return tuple(dict.fromkeys(output for output in outputs if output))
+    outputs = [task.output for task in TASKS.values() if task.output]
+    return tuple(dict.fromkeys(outputs))  # each once

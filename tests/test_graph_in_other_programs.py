@@ -15,8 +15,8 @@ from typing_extensions import TypedDict
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.nodes import _threads as threads
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT = "sandbox/text-generation-1"
 

@@ -10,10 +10,10 @@ import pytest
 from omni_router import Services, Settings, build_graph
 from omni_router.cli import main
 from omni_router.errors import ErrorKind, hint_for
-from omni_router.events import explanation, for_the_network, summarize
 from omni_router.hints import COMMAND, HTTP, PYTHON, SERVER, Audience
-from tests.conftest import ScriptedRouter
+from omni_router.run_result import RunResult
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 FLAGS_AND_FILES = ("--", "route_config.json", "Settings")
 
@@ -55,9 +55,9 @@ def test_the_command_names_the_file_it_was_given(capsys: pytest.CaptureFixture[s
 def test_the_explanation_has_the_words_of_the_summary(services: Services, router: ScriptedRouter) -> None:
     router.says = '{"route": "other"}'
     result = build_graph(services).compile().invoke(ask("hm"), context=Settings(fallback_route="none"))
-    told = for_the_network(summarize(result))
+    told = RunResult.from_state(result).redact_paths().for_audience(SERVER)
     assert "Settings" in result["messages"][-1].text
-    assert explanation(told, result) == (
+    assert told.text(result) == (
         "No route of the policy fits this request. Put it in other words, describe a route for it in the server's "
         "policy, or set OMNI_FALLBACK_ROUTE on the server."
     )

@@ -60,3 +60,12 @@ def test_facts_and_tokens_are_imported_without_langchain_pillow_or_the_client(mo
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_langgraphs_stream_is_read_in_one_place_and_asked_of_a_server_in_another() -> None:
+    asking = {
+        file
+        for file, tree in sources()
+        if any(isinstance(node, ast.keyword) and node.arg == "stream_mode" for node in ast.walk(tree))
+    }
+    assert asking == {"events.py", "ui/remote.py"}

@@ -17,7 +17,8 @@ from benchmarks.soak.answers import Ask, CutOffError, Events, Summary, WrongShap
 from benchmarks.soak.processes import LATENCY, Api, Worker, pause, variables
 from benchmarks.soak.questions import Question
 from omni_router import user_message
-from omni_router.events import summarize
+from omni_router.events import Finished, Token, astream
+from omni_router.run_result import RunResult
 from omni_router.server.a2a.tasks import MAX_TASKS
 from omni_router.server.openai.memory import MAX_ANSWERS
 from tests.support.dev_server import dev_server
@@ -28,7 +29,7 @@ LIMIT = 300.0  # seconds until a run that has not ended counts as stuck: a route
 FOR_WORKER = 8  # each eighth question about the graph goes to the worker
 # Bytes of what is kept on purpose, as Python's objects.
 TASK = 40_000  # of A2A, in the store of the dev server: a list of candidates, for some an image
-DECISION = 4_000  # behind an answer of /v1
+DECISION = 1_500  # behind an answer of /v1, 1.2 KB measured, and its digest
 
 Trouble = Callable[[float], Awaitable[None]]  # takes seconds
 
@@ -79,16 +80,14 @@ def ask_graph(compiled: Any, worker: Worker) -> Ask:
             return
         given = {"messages": [user_message(question.text, DOT if question.picture else None)]}
         if not question.stream:
-            yield summarize(await compiled.ainvoke(given))
+            yield RunResult.from_state(await compiled.ainvoke(given)).as_json()
             return
-        result: dict[str, Any] = {}
-        async with aclosing(compiled.astream(given, stream_mode=["messages", "values"])) as parts:
-            async for mode, part in parts:
-                if mode == "values":
-                    result = part
-                else:
+        async with aclosing(astream(compiled, given)) as events:
+            async for event in events:
+                if isinstance(event, Token):
                     yield None
-        yield summarize(result)
+                elif isinstance(event, Finished):
+                    yield event.result.as_json()
 
     return ask
 

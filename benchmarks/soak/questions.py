@@ -1,7 +1,7 @@
 """What the soak test asks: a request, what is to go wrong with it, how its client behaves, and how it may end."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from omni_router._sandbox import FAULTS
@@ -77,6 +77,14 @@ def make_question(seed: int, place: str, number: int) -> Question:
         leaves=leaves,
         patience=chance.uniform(0, PATIENCE),
     )
+
+
+def make_image_question(seed: int, place: str, number: int) -> Question:
+    """Make a question that draws an image, or looks at one, without a fault."""
+    drawn = number % 2 == 0
+    asked = make_question(seed, place, number)
+    text = (DRAWN if drawn else SEEN).format(number)
+    return replace(asked, text=text, picture=not drawn, fault=None, leaves="stays")
 
 
 def _specialist_faults() -> list[str]:

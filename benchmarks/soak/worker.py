@@ -5,7 +5,7 @@ import logging
 import sys
 
 from omni_router import build_graph, user_message
-from omni_router.events import summarize
+from omni_router.run_result import RunResult
 from tests.support.pictures import DOT
 
 
@@ -17,7 +17,7 @@ def main() -> None:
         asked = json.loads(line)
         message = user_message(asked["text"], DOT if asked["picture"] else None)
         result = graph.invoke({"messages": [message]})
-        print(json.dumps({"number": asked["number"], "summary": summarize(result)}), flush=True)
+        print(json.dumps({"number": asked["number"], "summary": RunResult.from_state(result).as_json()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from omni_router import build_graph, user_message
-from omni_router.events import summarize
+from omni_router.run_result import RunResult
 
 
 async def make_tables(address: str) -> None:
@@ -25,7 +25,7 @@ async def turn(address: str, thread: str, text: str) -> None:
     async with AsyncPostgresSaver.from_conn_string(address) as saver:
         graph = build_graph().compile(checkpointer=saver)
         result = await graph.ainvoke({"messages": [user_message(text)]}, {"configurable": {"thread_id": thread}})
-        print(json.dumps({"messages": len(result["messages"]), **summarize(result)}))
+        print(json.dumps({"messages": len(result["messages"]), **RunResult.from_state(result).as_json()}))
 
 
 if __name__ == "__main__":

@@ -73,9 +73,9 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
         self.lazy_graph = self.lazy_graph or LazyGraph(self._source())
         if isinstance(self.callbacks, BaseCallbackManager):
             self.callbacks = self.callbacks.copy()
-            if not any(isinstance(handler, RunIdRecorder) for handler in self.callbacks.handlers):
+            if not _has_recorder(self.callbacks.handlers):
                 self.callbacks.add_handler(RunIdRecorder(), inherit=False)
-        elif not any(isinstance(handler, RunIdRecorder) for handler in self.callbacks or []):
+        elif not _has_recorder(self.callbacks or []):
             self.callbacks = [*(self.callbacks or []), RunIdRecorder()]
 
     @property
@@ -90,19 +90,21 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
             ConfigurationError: `skip_specialists` is set.
             InvalidRequest: a parameter is unknown, or not allowed.
         """
-        changes = dict(update or {})
-        parameters = {} if "settings" in changes else dict(self.settings)
+        parameters = dict(update or {})
+        if "settings" not in parameters:
+            parameters = {**dict(self.settings), **parameters}
         source = deepcopy(self) if deep else self
-        fields = read_fields({**parameters, **changes}, self._own_field_names())
+        fields = read_fields(parameters, self._own_field_names())
         copied = super(BaseChatOmni, source).model_copy(update=fields)
         copied.model_post_init(None)  # the callbacks may be among the changes
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Return a deep copy that shares live objects."""
-        memo = {} if memo is None else memo
-        live = (self.graph, self.services, self.callbacks, self.cache, self.rate_limiter)
-        memo.update((id(each), each) for each in live)
+        if memo is None:
+            memo = {}
+        for shared in (self.graph, self.services, self.callbacks, self.cache, self.rate_limiter):
+            memo[id(shared)] = shared
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:
@@ -151,7 +153,9 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
 
     def get_num_tokens(self, text: str) -> int:
         """Return about how many tokens a text has; with `custom_get_token_ids`, exactly."""
-        return estimate_tokens(text) if self.custom_get_token_ids is None else len(self.get_token_ids(text))
+        if self.custom_get_token_ids is None:
+            return estimate_tokens(text)
+        return len(self.get_token_ids(text))
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Return about how many tokens messages have, with images, tool calls and the schemas of tools."""
@@ -171,3 +175,7 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
 
     def _source(self) -> GraphSource:
         return GraphSource(self.graph, self.services, self.api_key)
+
+
+def _has_recorder(handlers: Sequence[Any]) -> bool:
+    return any(isinstance(handler, RunIdRecorder) for handler in handlers)

@@ -21,9 +21,10 @@ def read_fields(parameters: Mapping[str, Any], own: Collection[str]) -> dict[str
         ConfigurationError: `skip_specialists` is set.
         InvalidRequest: a name is unknown, or a value is not allowed.
     """
-    fields = {name: value for name, value in parameters.items() if name in own}
-    others = {name: value for name, value in parameters.items() if name not in own and name != "settings"}
-    settings = update_settings(Settings.model_validate(parameters.get("settings") or {}), others)
+    others = dict(parameters)
+    settings = Settings.model_validate(others.pop("settings", None) or {})
+    fields = {name: others.pop(name) for name in own if name in others}
+    settings = update_settings(settings, others)
     refuse_routing_only(settings)
     return {**fields, **dict(settings)}
 

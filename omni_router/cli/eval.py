@@ -11,8 +11,9 @@ import click
 from omni_router.cli import options
 from omni_router.cli.console import note, progress_bar
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import FOLDER, OUTPUT, PATH, ROUTERS, ROUTING, Share, option, read_environment, variable
+from omni_router.cli.options import OUTPUT, ROUTERS, ROUTING, option, read_environment, variable
 from omni_router.cli.parser import Command
+from omni_router.cli.validators import FOLDER, PATH, Share
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY, Document

@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from omni_router.cli.missing_policy import read_environment_and_warn
-from omni_router.cli.why import newest_text, open_log
+from omni_router.cli.why import newest_text
 from omni_router.config.route_file import RouteFile
 from omni_router.decisions.feedback import counts, read_verdict
 from omni_router.history import Feedback
 from omni_router.messages import IMAGE_MARK
-from omni_router.services.history import open_history
+from omni_router.services import open_decision_log, open_history
 
 SAVED, NOT_SAVED = 0, 1
 
@@ -25,7 +25,7 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
     """
     environment = read_environment_and_warn(ctx, records=True)
     start, rating = feedback
-    entry = open_log(environment).find(start)
+    entry = open_decision_log(environment).find(start)
     file = RouteFile(environment.route_config)
     # An example is words.
     text = newest_text(entry["asked"].get("conversation", [])).replace(IMAGE_MARK, "").strip()

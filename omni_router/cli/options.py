@@ -1,4 +1,4 @@
-"""Every option of more than one command, each with its validator, and how options reach environment and settings.
+"""Every option of more than one command, and how options reach environment and settings.
 
 A `variable` wins over the environment variable of its field, and a `setting` is a field of the run's `Settings`. Each
 has the name of its field, so that a new one is one line.
@@ -6,14 +6,13 @@ has the name of its field, so that a new one is one line.
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
-from urllib.parse import urlsplit
 
 import click
 
 from omni_router.cli.console import status
 from omni_router.cli.parser import Option, Target
+from omni_router.cli.validators import FOLDER, PATH, text
 from omni_router.config.environment import Environment, RouterName
 
 if TYPE_CHECKING:
@@ -26,72 +25,10 @@ Decorator = Callable[[F], F]
 
 ROUTERS = get_args(RouterName)
 MAX_PORT = 65_535
-PORTS = {"http": 80, "https": 443}  # which browsers leave out of an origin
 STDIN = "-"
 NO_FALLBACK = "none"
 
 ACTIONS, ROUTING, CALLING, OUTPUT = "what to do (one of these)", "routing", "calling models", "output"
-
-
-# ---- validators
-
-
-def text(value: str) -> str:
-    """Refuse an empty text."""
-    if not value.strip():
-        raise click.BadParameter("must not be empty")
-    return value
-
-
-class PathType(click.Path):
-    """A path, which shells complete."""
-
-    def __init__(self, *, folder: bool = False) -> None:
-        super().__init__(file_okay=not folder, readable=False, path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a Path."""
-        return super().convert(text(str(value)), param, ctx)
-
-
-PATH, FOLDER = PathType(), PathType(folder=True)
-
-
-class Share(click.FloatRange):
-    """A number from 0 to 1."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 1)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, which is not nan either."""
-        share: float = super().convert(value, param, ctx)
-        if share != share:  # noqa: PLR0124 (nan is not equal to itself)
-            self.fail(f"{value!r} is not a number from 0 to 1.", param, ctx)
-        return share
-
-
-def origin(value: str) -> str:
-    """Return an origin as browsers write it: in small letters, without the scheme's usual port."""
-    wrong = click.BadParameter(f"{value!r} is not an origin, such as https://chat.example or http://localhost:5173")
-    try:
-        parts = urlsplit(value.strip().lower())
-        port = parts.port
-    except ValueError:
-        raise wrong from None
-    bare = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
-    if parts.scheme not in PORTS or not parts.hostname or not bare:
-        raise wrong
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" if port in (None, PORTS[parts.scheme]) else f"{parts.scheme}://{host}:{port}"
-
-
-def server_url(value: str) -> str:
-    """Refuse what is not the address of a server."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.BadParameter(f"{value!r} is not the address of a server, such as http://127.0.0.1:2024")
-    return value.rstrip("/")
 
 
 # ---- completion

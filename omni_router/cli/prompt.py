@@ -17,6 +17,8 @@ from omni_router.config.environment import Environment
 if TYPE_CHECKING:
     from langchain_core.messages import HumanMessage
 
+    from omni_router.events import Finished
+
 ANSWERED, FAILED = 0, 1
 
 
@@ -39,10 +41,7 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     if not settings.skip_specialists and _lacks_token(environment, flags["hf_token"]):
         settings = settings.model_copy(update={"skip_specialists": True})
     if environment.sandbox:
-        log_note("sandbox: answers and images are simulated on this machine; routing is real.")
-        log_note(f"policy and history: {environment.route_config}")
-        if flags["demo"] and flags["route_config"] is None:
-            _name_models_of_the_demo(environment.route_config)
+        _introduce_sandbox(environment.route_config, names_models=flags["demo"] and flags["route_config"] is None)
     transcript.wait("starting")
     messages = [user_message(query.prompt, query.image) for query in queries]
     graph = build_graph(Services.from_environment(environment, token=flags["hf_token"]), settings).compile()
@@ -63,6 +62,13 @@ def _lacks_token(environment: Environment, token: str | None) -> bool:
     log_note("no Hugging Face token: routing only. Set HF_TOKEN (or --hf-token) for answers, "
              "or use --sandbox for simulated ones.")  # fmt: skip
     return True
+
+
+def _introduce_sandbox(policy: Path, *, names_models: bool) -> None:
+    log_note("sandbox: answers and images are simulated on this machine; routing is real.")
+    log_note(f"policy and history: {policy}")
+    if names_models:
+        _name_models_of_the_demo(policy)
 
 
 def _name_models_of_the_demo(policy: Path) -> None:
@@ -87,28 +93,30 @@ def _answer(
     answered = True
     for number, (query, message) in enumerate(turns, 1):
         transcript.begin(query, number, len(turns))
-        result = _follow(graph, message, transcript)
-        transcript.end(query, result)
-        has_model = bool(result.get("decision") and result["decision"]["model"])
-        answered &= not result.get("error") and (has_model or not only_route)
+        finished = _follow(graph, message, transcript)
+        transcript.end(query, finished)
+        result = finished.result
+        answered &= result.error is None and (result.model is not None or not only_route)
     return answered
 
 
-def _follow(graph: Any, message: "HumanMessage", transcript: Transcript) -> dict[str, Any]:
-    """Run the graph, show its events as they come, and return its final state.
+def _follow(graph: Any, message: "HumanMessage", transcript: Transcript) -> "Finished":
+    """Run the graph, show its events as they come, and return the last one."""
+    from omni_router.events import AttemptEnded, DecisionMade, Finished, Recorded, RouterReplied, Token, stream
 
-    This is the only place of the command line that knows the stream modes of LangGraph.
-    """
-    result: dict[str, Any] = {}
-    modes = ["custom", "values", *transcript.more_modes]
-    for mode, chunk in graph.stream({"messages": [message]}, stream_mode=modes):
-        if mode == "custom":
-            transcript.show_event(chunk)
-        elif mode == "messages":
-            transcript.show_token(*chunk)
-        elif mode == "values":
-            result = chunk
-            transcript.show_attempts(chunk.get("attempts") or [])
-        elif "route_request" in chunk:
-            transcript.show_router(chunk["route_request"])
-    return result
+    finished = Finished({})
+    for event in stream(graph, {"messages": [message]}, tokens=transcript.shows_tokens):
+        match event:
+            case RouterReplied():
+                transcript.show_router(event)
+            case DecisionMade():
+                transcript.show_decision(event)
+            case Token():
+                transcript.show_token(event)
+            case AttemptEnded():
+                transcript.show_attempt(event)
+            case Recorded():
+                transcript.show_record(event)
+            case Finished():
+                finished = event
+    return finished

@@ -6,8 +6,9 @@ import click
 
 from omni_router.cli import options
 from omni_router.cli.help import EXAMPLES, EXIT_STATUS, SHARED_VARIABLES, describe_variables
-from omni_router.cli.options import ACTIONS, CALLING, PATH, ROUTING, STDIN, option, setting, text
+from omni_router.cli.options import ACTIONS, CALLING, ROUTING, STDIN, option, setting
 from omni_router.cli.parser import PROGRAM, Command, LazyGroup, load
+from omni_router.cli.validators import PATH, text
 from omni_router.config.environment import VARIABLES
 
 COMMANDS = {

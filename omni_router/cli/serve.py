@@ -9,6 +9,7 @@ from omni_router.cli.console import note
 from omni_router.cli.missing_policy import missing_policy
 from omni_router.cli.options import option, read_environment
 from omni_router.cli.parser import Command
+from omni_router.cli.validators import origin
 from omni_router.config.environment import Environment, ServerEnvironment
 from omni_router.config.variables import declared
 from omni_router.errors import ConfigurationError
@@ -58,7 +59,7 @@ exit status: 0 stopped by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something
 @options.all_of(
     options.host,
     options.port(PORT, lowest=0),
-    option("--cors", type=options.origin, multiple=True, section="server", metavar="ORIGIN",
+    option("--cors", type=origin, multiple=True, section="server", metavar="ORIGIN",
            help="let pages of this origin call the server; may be repeated (none)"),
     option("--quiet", is_flag=True, section="server", help="write no line for each request"),
     options.router,
@@ -83,31 +84,45 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
             or a package is missing.
     """
     environment = read_environment(ctx)
-    from omni_router.server.serve import check_packages, is_local, listening, make_app, server_config
+    from omni_router.server.serve import check_packages, listening, make_app, server_config
 
     check_packages()
     from omni_router.server.health import readiness_of
     from omni_router.server.openai.guard import Limits
     from omni_router.server.request_log import RequestLog
-    from omni_router.server.shutdown import GRACE, CutOff, Server, ending_well, leave_soon
+    from omni_router.server.shutdown import (
+        EXIT_SECONDS,
+        GRACE,
+        Server,
+        ShutdownMiddleware,
+        exit_after,
+        graceful_shutdown,
+    )
 
     limits = Limits.read()
     key = limits.key
-    if key is None and not is_local(host):
-        raise ConfigurationError(
-            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
-        )
+    _check_host(host, key)
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = CutOff(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
+    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
     with listening(host, port) as listener:
         readiness_of(graph).start()  # or the first request waits for the router to load
         _print_address(host, listener.getsockname()[1], with_key=key is not None)
         _print_notes(environment, hf_token)
         server = Server(server_config(app if flags["quiet"] else RequestLog(app), timeout_graceful_shutdown=GRACE))
-        with ending_well():
+        with graceful_shutdown():
             server.run(sockets=[listener])
-    leave_soon(SHUT_DOWN)
+    exit_after(EXIT_SECONDS, SHUT_DOWN)
     return SHUT_DOWN
+
+
+def _check_host(host: str, key: str | None) -> None:
+    """Refuse to serve other machines without a key."""
+    from omni_router.server.serve import is_local
+
+    if key is None and not is_local(host):
+        raise ConfigurationError(
+            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
+        )
 
 
 def _build_graph(environment: Environment, token: str | None) -> "Compiled":

@@ -3,10 +3,9 @@
 import json
 import sys
 import textwrap
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,9 +25,11 @@ from omni_router.cli.console import (
 )
 from omni_router.cli.demo import Query
 from omni_router.config.environment import Environment
-from omni_router.errors import for_audience
 from omni_router.hints import COMMAND
-from omni_router.tasks import SPECIALISTS
+
+if TYPE_CHECKING:  # LangGraph comes with these
+    from omni_router.events import AttemptEnded, DecisionMade, Finished, Recorded, RouterReplied, Token
+    from omni_router.state import Decision
 
 
 class Transcript:
@@ -38,12 +39,12 @@ class Transcript:
         self._json, self._debug = as_json, debug
         self._audience = replace(COMMAND, policy=str(policy))
         self._answer: StreamedField | None = None  # the one that is being written
-        self._attempts = self._answers = 0  # shown of this query
+        self._answers = 0  # shown of this query
 
     @property
-    def more_modes(self) -> list[str]:
-        """The stream modes needed for tokens and for the router's reply."""
-        return [*([] if self._json else ["messages"]), *(["updates"] if self._debug else [])]
+    def shows_tokens(self) -> bool:
+        """Whether an answer is shown as it comes."""
+        return not self._json
 
     def wait(self, what: str) -> None:
         """Name what takes long."""
@@ -57,7 +58,7 @@ class Transcript:
     def begin(self, query: Query, number: int, count: int) -> None:
         """Show the query before anything slow happens."""
         status.end()
-        self._attempts = self._answers = 0
+        self._answers = 0
         if self._json:
             return
         title = textwrap.shorten(printable(query.prompt), min(console().width, WIDTH))
@@ -68,28 +69,25 @@ class Transcript:
         sys.stdout.flush()
         self.wait("loading the router, choosing a route and a model")
 
-    def end(self, query: Query, result: dict[str, Any]) -> None:
+    def end(self, query: Query, finished: "Finished") -> None:
         """Show what is only known at the end of a query."""
-        from omni_router.events import summarize  # LangGraph comes with it
-
         status.end()
-        summary = summarize(result)
-        if summary["error"]:
-            summary["error"] = for_audience(summary["error"], self._audience)
+        result = finished.result.for_audience(self._audience)
         if self._json:
-            click.echo(json.dumps({"prompt": query.prompt, **summary}))  # ASCII: whatever stdout can write
+            click.echo(json.dumps({"prompt": query.prompt, **result.as_json()}))  # ASCII: whatever stdout can write
             return
-        if result["decision"] and not result["decision"]["model"]:
-            _show_decision(result["decision"])
-        if error := summary["error"]:
-            print_field("error", (error["kind"], "red"), f": {error['message']}")
-            print_field("to do", error["hint"])
-        elif summary["answer"] and not self._answers:  # whatever answered did not stream
-            print_field("answer", summary["answer"])
-        for artifact in result["artifacts"]:
+        decision = finished.state["decision"]
+        if decision and not result.model:
+            _show_decision(decision)
+        if result.error:
+            print_field("error", (result.error["kind"], "red"), f": {result.error['message']}")
+            print_field("to do", result.error["hint"])
+        elif result.answer and not self._answers:  # the specialist did not stream
+            print_field("answer", result.answer)
+        for artifact in result.artifacts:
             print_path("saved", artifact["path"], f" ({describe(artifact)})")
-        if result["decision"]:
-            print_field("id", result["decision"]["id"])
+        if result.id:
+            print_field("id", result.id)
         sys.stdout.flush()  # notes go to stderr, and are to come after
 
     def close(self, environment: Environment) -> None:
@@ -99,48 +97,51 @@ class Transcript:
             log_note("simulated: the model list of the Hub, its providers, and therefore all answers and images.")
         log_note(f"history: {environment.route_config}   images: {environment.output_dir}")
 
-    def show_event(self, event: dict[str, Any]) -> None:
-        """Show a decision, or a record in the history."""
-        status.end()
-        if event["event"] == "decision" and not self._json:
-            _show_decision(event["decision"])
-            self.wait(f"waiting for {event['decision']['model']}")
-        elif event["event"] == "recorded":
-            self._end_answer()
-            line = f"[router] recorded model '{event['model']}' for route '{event['route']}' in {event['file']}"
-            if self._json:
-                click.echo(line, err=True)
-            else:
-                print_line((line, "dim"))
-                sys.stdout.flush()
+    def show_router(self, event: "RouterReplied") -> None:
+        """Show the router's raw reply, and the candidates of each route, when debugging."""
+        if not self._debug:
+            return
+        log_note(f"raw reply: {event.reply!r}")
+        for route, candidates in event.candidates.items():
+            log_note(f"candidates for {route}: {', '.join(each['model'] for each in candidates) or 'none'}")
 
-    def show_token(self, message: Any, metadata: dict[str, Any]) -> None:
-        """Show a piece of an answer; an explanation is shown as the error that it explains."""
-        text = str(message.text)
-        if metadata.get("langgraph_node") not in SPECIALISTS or not text:
+    def show_decision(self, event: "DecisionMade") -> None:
+        """Show a decision, and that its model is called."""
+        status.end()
+        if not self._json:
+            _show_decision(event.decision)
+            self.wait(f"waiting for {event.decision['model']}")
+
+    def show_token(self, event: "Token") -> None:
+        """Show a part of an answer."""
+        if not event.text:
             return
         status.end()
         if self._answer is None:
             self._answer = StreamedField("answer")
             self._answers += 1
-        self._answer.write(text)
+        self._answer.write(event.text)
 
-    def show_attempts(self, attempts: Sequence[dict[str, Any]]) -> None:
-        """Show the attempts that are new."""
+    def show_attempt(self, event: "AttemptEnded") -> None:
+        """Show how a call of a model ended."""
         if self._json:
             return
-        for attempt in attempts[self._attempts :]:
-            self._end_answer()
-            outcome: Part = (attempt["outcome"], "green" if attempt["outcome"] == "answered" else "red")
-            print_field("attempt", f"{attempt['model']}: ", outcome, f" after {attempt['seconds']:.2f} s")
-            sys.stdout.flush()
-        self._attempts = len(attempts)
+        self._end_answer()
+        attempt = event.attempt
+        outcome: Part = (attempt["outcome"], "green" if attempt["outcome"] == "answered" else "red")
+        print_field("attempt", f"{attempt['model']}: ", outcome, f" after {attempt['seconds']:.2f} s")
+        sys.stdout.flush()
 
-    def show_router(self, update: dict[str, Any]) -> None:
-        """Show the router's raw reply, and the candidates of each route."""
-        log_note(f"raw reply: {update['reply']!r}")
-        for route, line in update["candidates"].items():
-            log_note(f"candidates for {route}: {', '.join(candidate['model'] for candidate in line) or 'none'}")
+    def show_record(self, event: "Recorded") -> None:
+        """Show where the use of a model was stored."""
+        status.end()
+        self._end_answer()
+        line = f"[router] recorded model '{event.model}' for route '{event.route}' in {event.file}"
+        if self._json:
+            click.echo(line, err=True)
+        else:
+            print_line((line, "dim"))
+            sys.stdout.flush()
 
     def _end_answer(self) -> None:
         if self._answer is not None:
@@ -148,7 +149,7 @@ class Transcript:
         self._answer = None
 
 
-def _show_decision(decision: dict[str, Any]) -> None:
+def _show_decision(decision: "Decision") -> None:
     sure = "" if decision["confidence"] is None else f" (confidence {decision['confidence']:.2f})"
     print_field("route", (decision["route"] or "none", "bold"), sure)
     source = f" (from {decision['source']})" if decision["source"] else ""

@@ -8,9 +8,7 @@ import click
 
 from omni_router.cli.console import print_field, print_line
 from omni_router.cli.missing_policy import read_environment_and_warn
-from omni_router.config.environment import Environment
-from omni_router.decisions.log import DecisionLog
-from omni_router.errors import ConfigurationError
+from omni_router.services import open_decision_log
 
 
 def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
@@ -19,7 +17,7 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
     Raises:
         ConfigurationError: there is no log, or not one such decision in it.
     """
-    entry = open_log(read_environment_and_warn(ctx)).find(why)
+    entry = open_decision_log(read_environment_and_warn(ctx)).find(why)
     if as_json:
         click.echo(json.dumps(entry))
         return 0
@@ -29,19 +27,6 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
     for name, text in _facts(entry):
         print_field(name, text)
     return 0
-
-
-def open_log(environment: Environment) -> DecisionLog:
-    """Return the log of an environment.
-
-    Raises:
-        ConfigurationError: no log is kept.
-    """
-    if environment.decision_log is None:
-        raise ConfigurationError(
-            "there is no decision log: --decision-log PATH or OMNI_DECISION_LOG keeps one of all later decisions"
-        )
-    return DecisionLog(environment.decision_log)
 
 
 def newest_request(entry: dict[str, Any]) -> str:

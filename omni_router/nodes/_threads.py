@@ -44,8 +44,9 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
         if self.pool == "others" or decision is None or decision["model"] is None:
             return await self._on_a_thread(input, config, self.pool)
         async with _bulkheads().slot(decision["model"]) as reason:
-            # A call that is refused ends at once, and needs none of the threads that may all be waiting.
-            return await self._on_a_thread(input, config, "others" if reason else self.pool, reason)
+            if reason:  # the call is refused at once, and needs none of the threads that may all be waiting
+                return await self._on_a_thread(input, config, "others", reason)
+            return await self._on_a_thread(input, config, self.pool)
 
     async def _on_a_thread(
         self, state: State, config: RunnableConfig | None, pool: Pool, reason: str | None = None

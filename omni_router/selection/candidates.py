@@ -15,11 +15,10 @@ from omni_router.selection.order import (
     cooling_down,
     order_of_choice,
     rank_candidates,
-    rejected,
 )
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
-from omni_router.state import Candidate, Decision, Previous, RejectedCandidate
+from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected
 
 
 def candidates_by_route(
@@ -48,7 +47,9 @@ def candidates_by_route(
 
 def thread_model(previous: Previous | None, route: str | None) -> str | None:
     """Return the model that a thread used last for a route."""
-    return previous["model"] if previous and previous["route"] == route else None
+    if previous is None or previous["route"] != route:
+        return None
+    return previous["model"]
 
 
 def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Capabilities = ()) -> Decision:
@@ -67,7 +68,7 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
             "verified": None,
             "passed_over": rejections,
         }
-    reasons = [candidate["why"]] if candidate["why"] else []
+    reasons = [candidate["why"]]
     if check.model != candidate["model"]:
         reasons.append(f"{candidate['model']} is now called {check.model}")
     if not check.verified:
@@ -76,7 +77,7 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
         **decision,
         "model": check.model,
         "provider": check.provider,
-        "reason": "; ".join(reasons),
+        "reason": "; ".join(filter(None, reasons)),
         "source": candidate["source"],
         "verified": check.verified,
     }
@@ -95,8 +96,8 @@ def verify_first_choice(
     if first.place > Place.PICK:
         return decision
     verified = verify_candidate(decision, first.candidate, catalog, needs)
-    has_thread_model = any(choice.place is Place.THREAD for choice in choices)
-    if first.place is Place.NEW_ID and verified["verified"] is False and has_thread_model:
+    is_before_thread = first.place is Place.NEW_ID and len(choices) > 1 and choices[1].place is Place.THREAD
+    if is_before_thread and verified["verified"] is False:
         why = "it could not be verified, and this thread has a model for the route"
         decision["passed_over"].append(rejected(first.candidate, "unverified", why))
         return verify_candidate(decision, choices[1].candidate, catalog, needs)

@@ -1,4 +1,4 @@
-"""What is settled before a router is asked: by the caller's settings, or by a tool loop that is under way."""
+"""What overrides a router: the caller's settings, or a tool loop that is under way."""
 
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
@@ -17,6 +17,7 @@ from omni_router.services import Services
 from omni_router.state import Candidate, Decision, Source
 
 SOURCES = get_args(Source)
+CARRIED = ("id", "route", "task", "model", "provider", "reason", "source", "confidence")
 
 
 class DecisionMetadata(NamedTuple):
@@ -30,14 +31,14 @@ class DecisionMetadata(NamedTuple):
 
 def decision_metadata(decision: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an answer's message carries of its decision, in `response_metadata["decision"]`."""
-    return {
-        key: decision[key] for key in ("id", "route", "task", "model", "provider", "reason", "source", "confidence")
-    }
+    return {key: decision[key] for key in CARRIED}
 
 
 def decision_of(message: AnyMessage | None) -> DecisionMetadata | None:
-    """Read the decision off an answer; None if a message carries none, or one that a client made up badly."""
-    metadata = message.response_metadata.get("decision") if isinstance(message, AIMessage) else None
+    """Read the decision off an answer; None if there is none, or one that a client made up badly."""
+    if not isinstance(message, AIMessage):
+        return None
+    metadata = message.response_metadata.get("decision")
     if not isinstance(metadata, Mapping) or not isinstance(metadata.get("route"), str):
         return None
     if metadata.get("source") not in SOURCES:
@@ -59,11 +60,13 @@ def tool_loop(messages: Sequence[AnyMessage]) -> DecisionMetadata | None:
 
 
 def explicit_choice(settings: Settings, messages: Sequence[AnyMessage], routes: Sequence[Route]) -> Proposal | None:
-    """Return what caller or tool loop have chosen, so that the router need not be asked; None if it is to choose."""
+    """Return what the caller or a tool loop has chosen; None if the router is to choose."""
     loop = tool_loop(messages)
     if loop and any(route.name == loop.route for route in routes):
         return Proposal(loop.route, loop.model, "the tool loop stays with its model", loop.provider)
-    return Proposal(routes[0].name, None, "the caller named the route") if settings.route is not None else None
+    if settings.route is None:
+        return None
+    return Proposal(routes[0].name, None, "the caller named the route")
 
 
 def callers_model(settings: Settings) -> Candidate | None:
@@ -86,8 +89,10 @@ def tool_loops_model(messages: Sequence[AnyMessage], decision: Decision, service
     loop = tool_loop(messages)
     if loop is None or loop.route != decision["route"]:
         return None
-    source: Source = loop.source if _has_model(decision, loop.model, services) else "caller"
-    return Candidate(model=loop.model, provider=loop.provider, source=source, why=decision["reason"])
+    candidate = Candidate(model=loop.model, provider=loop.provider, source="caller", why=decision["reason"])
+    if _has_model(decision, loop.model, services):
+        candidate["source"] = loop.source
+    return candidate
 
 
 def routes_for(settings: Settings, eligible: Sequence[Route], known: Sequence[Route], catalog: Catalog) -> list[Route]:

@@ -1,7 +1,7 @@
 """Which routes a request may take, what a router is shown of them, and which route its reply leads to.
 
-Nothing here imports LangGraph, so that a router can be measured without it. Whoever asks a router, or warms one up,
-builds its options here: a router that learns from its routes is fitted anew for every other set of them.
+Nothing here imports LangGraph, so that a router can be measured without it. All who ask a router, or warm one up,
+build its options here: a router that learns from its routes is fitted anew for every other set of them.
 """
 
 import logging
@@ -117,7 +117,9 @@ def _option(
 
 
 def _model_name(candidate: "Candidate") -> str:
-    return f"{candidate['model']}:{candidate['provider']}" if candidate["provider"] else candidate["model"]
+    if candidate["provider"] is None:
+        return candidate["model"]
+    return f"{candidate['model']}:{candidate['provider']}"
 
 
 # ---- which route a reply leads to
@@ -162,8 +164,9 @@ def choose_route(
         return RouteChoice(proposed, proposal.reason, is_proposed=True)
     route = _substitute(settings, fallback, allowed)
     if route is None:
-        is_other = (proposal.route or OTHER).casefold() == OTHER
-        return RouteChoice(None, proposal.reason if is_other else _why_not(proposal, None), is_proposed=False)
+        if (proposal.route or OTHER).casefold() == OTHER:
+            return RouteChoice(None, proposal.reason, is_proposed=False)
+        return RouteChoice(None, _why_not(proposal, None), is_proposed=False)
     label = "fallback route" if route == fallback else "first route that can serve this"
     return RouteChoice(route, f"{label}: {unsure or _why_not(proposal, confidence)}", is_proposed=False)
 
@@ -176,8 +179,9 @@ def _substitute(settings: Settings, fallback: Route | None, eligible: Sequence[R
     """
     if fallback in eligible or not eligible:
         return fallback
-    is_needed = fallback is not None or settings.model is not None or bool(settings.tools)
-    return eligible[0] if is_needed else None
+    if fallback is None and settings.model is None and not settings.tools:
+        return None
+    return eligible[0]
 
 
 def _why_not(proposal: Proposal, confidence: float | None) -> str:
@@ -185,6 +189,6 @@ def _why_not(proposal: Proposal, confidence: float | None) -> str:
     if proposal.route is None:
         return "the router gave no readable route"
     if proposal.route.casefold() == OTHER:
-        suffix = "" if confidence is None else f" (confidence {confidence:.2f})"
-        return f"the router found no route that fits: other{suffix}"
+        reason = "the router found no route that fits: other"
+        return reason if confidence is None else f"{reason} (confidence {confidence:.2f})"
     return f"the router named {proposal.route!r}, which is not one of the routes it could choose from"

@@ -1,4 +1,4 @@
-"""Getting a process ready, so that its first request costs no more than the others."""
+"""Get a process ready, so that its first request costs no more than the others."""
 
 import logging
 import threading
@@ -27,7 +27,7 @@ def _list_models(services: Services) -> None:
     """Have the catalog ask the Hub, which the client precedes with a question of its own once a day."""
     try:
         services.catalog.models(dict.fromkeys(route.task for route in services.policy.routes()))
-    except Exception as error:  # noqa: BLE001 (a policy that cannot be read is told by who loads the router)
+    except Exception as error:  # noqa: BLE001 (a policy that cannot be read is reported where the router is loaded)
         logger.info("the models of the routes could not be listed: %s", type(error).__name__)
 
 

@@ -48,9 +48,13 @@ async def remote_message(text: str, image: str | None = None) -> HumanMessage:
 
 def identity_of(user: object) -> str:
     """Return the identity of an authenticated user; empty for anybody else."""
-    return str(getattr(user, "identity", "")) if getattr(user, "is_authenticated", False) else ""
+    if not getattr(user, "is_authenticated", False):
+        return ""
+    return str(getattr(user, "identity", ""))
 
 
 def config_for(identity: str) -> RunnableConfig:
     """Return a config that names the user as a run of the LangGraph server does, so that tokens are found alike."""
-    return {"configurable": {"langgraph_auth_user_id": identity}} if identity else {}
+    if not identity:
+        return {}
+    return {"configurable": {"langgraph_auth_user_id": identity}}

@@ -31,7 +31,7 @@ def hosts_of_server(variables: Mapping[str, str] = os.environ, cors: Iterable[st
     return replace(
         allowed,
         any_origin=allowed.any_origin or "*" in origins,
-        origin_pattern=_compiled(pattern) if pattern else None,
+        origin_pattern=_compiled(pattern),
     )
 
 
@@ -71,7 +71,9 @@ def _origins(configured: Mapping[str, Any], variables: Mapping[str, str]) -> Seq
     return [STUDIO]
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    if not pattern:
+        return None
     try:
         return re.compile(pattern)
     except re.error as error:

@@ -92,7 +92,10 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
         prompt: Prompt, ctx: ToolContext, image: Image = None, route: Route = None
     ) -> Annotated[CallToolResult, RunResult]:
         """Route a prompt, call the model that was chosen, and return its answer, with generated files beside it."""
-        return await _run(graph, ctx, prompt, image, settings_with(graph, **({"route": route} if route else {})))
+        overrides: dict[str, Any] = {}
+        if route:
+            overrides["route"] = route
+        return await _run(graph, ctx, prompt, image, settings_with(graph, **overrides))
 
     @server.tool(title="Route", annotations=OWN_RECORD)
     async def route(prompt: Prompt, ctx: ToolContext, image: Image = None) -> Annotated[CallToolResult, RunResult]:

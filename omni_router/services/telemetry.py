@@ -1,22 +1,24 @@
-"""What watches the runs of an environment: nothing, unless it was switched on."""
+"""Open what watches the runs of an environment: nothing, unless it was switched on."""
+
+from functools import reduce
 
 from omni_router.config.environment import Environment
 from omni_router.telemetry.observer import CompositeObserver, Observer
 
 
 def open_observer(environment: Environment) -> Observer | None:
-    """Make what `OMNI_TRACING` and `OMNI_METRICS` ask for.
+    """Open what `OMNI_TRACING` and `OMNI_METRICS` ask for.
 
     Raises:
         ConfigurationError: a package is missing.
     """
-    tracing = metrics = None
+    observers: list[Observer] = []
     if environment.tracing:
         from omni_router.telemetry.tracing import Tracing
 
-        tracing = Tracing()
+        observers.append(Tracing())
     if environment.metrics:
         from omni_router.telemetry.metrics import process_metrics
 
-        metrics = process_metrics()
-    return CompositeObserver(tracing, metrics) if tracing and metrics else tracing or metrics
+        observers.append(process_metrics())
+    return reduce(CompositeObserver, observers) if observers else None

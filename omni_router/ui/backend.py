@@ -1,39 +1,26 @@
 """What the page asks of a graph, wherever that runs."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from langchain_core.messages import HumanMessage
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
+from omni_router.events import RunEvent
 from omni_router.history.protocol import ModelRecord
-
-EventKind = Literal["candidates", "decision", "token", "recorded", "result"]
-
-
-class Event(NamedTuple):
-    """Something that happened in a run.
-
-    `candidates`: what was on offer, by route. `decision`: a Decision, again after a fallback. `token`: a piece of text.
-    `recorded`: where a use was stored. `result`: the last event, a dict of decision, attempts, artifacts, error and
-    answer (the text of the last message).
-    """
-
-    kind: EventKind
-    data: Any
 
 
 class Backend(Protocol):
     """A graph with threads, and what the page shows of its routes."""
 
-    keeps_feedback: bool  # whether `judge` can be called, and routes have a history to show
+    keeps_feedback: bool  # whether `add_feedback` can be called, and routes have a history to show
 
-    def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
-        """Run one turn of a thread, which is made when it is new.
+    def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
+        """Run one turn of a thread, which is created when it is new, and yield its events; the last is `Finished`.
 
         Raises:
-            OmniRouterError: the run could not be made; the text says why.
+            OmniRouterError: the run could not be started; the text says why.
         """
         ...
 
@@ -42,21 +29,26 @@ class Backend(Protocol):
         ...
 
     def routes(self) -> Sequence[Route]:
-        """Give the routes of the policy; none where they are not known here."""
+        """Return the routes of the policy; none where they are not known here."""
         ...
 
     def models(self, route: str) -> Sequence[ModelRecord]:
-        """Give the history of a route, best model first."""
+        """Return the history of a route, best model first."""
         ...
 
     def examples(self, route: Route) -> int:
-        """Count the examples of a route: its own, and those that verdicts have made."""
+        """Count the examples of a route: its own, and those learned from feedback."""
         ...
 
-    def judge(self, decision: dict[str, Any], verdict: str, text: str) -> str | None:
-        """Keep a verdict (good, bad, a route, other) on a decision, and say where; None when nothing was to keep.
+    def add_feedback(self, decision: Mapping[str, Any], feedback: str, text: str) -> str | None:
+        """Save feedback on a decision, and return where; None if there was nothing to save.
+
+        Args:
+            decision: the newest of a chat.
+            feedback: `good`, `bad`, the name of the correct route, or `other`.
+            text: the request, which becomes an example of the correct route.
 
         Raises:
-            OmniRouterError: the verdict cannot be kept.
+            OmniRouterError: the feedback cannot be saved.
         """
         ...

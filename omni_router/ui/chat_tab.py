@@ -1,4 +1,4 @@
-"""The first tab: the conversation, the field to ask in, and the verdict on the newest answer."""
+"""The first tab: the conversation, the field to ask in, and feedback on the newest answer."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,9 +9,10 @@ import gradio as gr
 from omni_router.config.settings import Settings
 from omni_router.routers import OTHER
 from omni_router.ui.backend import Backend
-from omni_router.ui.chat import Chat
-from omni_router.ui.feedback import BAD, GOOD, judge
-from omni_router.ui.turn import Request, View, stop, take_turn
+from omni_router.ui.chat import Chat, Request
+from omni_router.ui.components import feedback_note
+from omni_router.ui.feedback import BAD, GOOD, add_feedback
+from omni_router.ui.turn import View, stop, take_turn
 
 GARDEN = Path(__file__).with_name("garden.png")
 EXAMPLES: tuple[tuple[str, list[str]], ...] = (
@@ -23,117 +24,123 @@ EXAMPLES: tuple[tuple[str, list[str]], ...] = (
 TYPES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 READY: dict[str, Any] = {"submit_btn": True, "stop_btn": False}
 RUNNING: dict[str, Any] = {"submit_btn": False, "stop_btn": True}
-RUNS = 16  # turns at once; the others wait in line
-LONG = 100_000  # characters: Gradio makes a file of a pasted text that is longer, and no file but a picture is taken
-NO_VERDICT = "The server keeps the history: judge its decisions there, with <code>omni-router --feedback</code>."
+CONCURRENT_TURNS = 16  # the others wait in a queue
+MAX_PASTE = 100_000  # characters: Gradio turns a longer pasted text into a file, and only images are accepted
+NO_FEEDBACK = feedback_note(
+    "The server keeps the history: rate its decisions there, with <code>omni-router --feedback</code>."
+)
 START = (
-    '<div class="omni-start"><h2>What would you like?</h2><p>Every answer says which route and which model it took, '
-    "and why. Tell it when that was wrong: it learns.</p></div>"
+    '<div class="omni-start"><h2>What would you like?</h2><p>Every answer shows which route and which model were '
+    "chosen, and why. Say when that was wrong: the router learns from it.</p></div>"
 )
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 class Parts(NamedTuple):
-    """What of the tab changes, in the order of `_shown`, and what is only pressed."""
+    """The components of the tab that change, in the order of `_outputs`."""
 
-    shown: gr.Chatbot
+    messages: gr.Chatbot
     chat: gr.State
     field: gr.MultimodalTextbox
     address: gr.Textbox
     notice: gr.HTML
-    bar: gr.Column
+    feedback: gr.Column
     route: gr.Radio
-    kept: gr.HTML
+    effect: gr.HTML
 
     def outputs(self) -> list[Any]:
-        """Give them as Gradio takes them."""
+        """Return them as Gradio takes them."""
         return list(self)
 
 
 def chat_tab(chat: gr.State, backend: Backend, folder: Path) -> None:
     """Lay out the tab and wire it."""
-    shown = gr.Chatbot(
+    messages = gr.Chatbot(
         elem_id="omni-chat", show_label=False, placeholder=START, layout="bubble", height="100%", min_height=200,
         buttons=["copy"], allow_tags=False, feedback_options=None, group_consecutive_messages=False,
         examples=[{"text": text, "files": [*files]} for text, files in EXAMPLES],
     )  # fmt: skip
-    with gr.Column(visible=False, elem_id="omni-verdict") as bar:
+    with gr.Column(visible=False, elem_id="omni-verdict") as feedback:
         with gr.Row(elem_id="omni-verdict-row", visible=backend.keeps_feedback):
             gr.HTML('<span class="omni-ask">Was this right?</span>')
             good = gr.Button("Good", size="sm", elem_id="omni-good")
             bad = gr.Button("Bad", size="sm", elem_id="omni-bad")
-            gr.HTML('<span class="omni-ask">or it should have been</span>')
+            gr.HTML('<span class="omni-ask">or the right route:</span>')
             route = gr.Radio([], label="The right route", show_label=False, container=False, elem_id="omni-route")
-        kept = gr.HTML(elem_id="omni-kept")
+        effect = gr.HTML(elem_id="omni-kept")
     notice = gr.HTML(elem_id="omni-notice")
     field = gr.MultimodalTextbox(
         elem_id="omni-field", label="Your request", show_label=False, placeholder="Ask for anything …",
-        file_types=[*TYPES], file_count="single", sources=["upload"], max_plain_text_length=LONG, autofocus=True,
+        file_types=[*TYPES], file_count="single", sources=["upload"], max_plain_text_length=MAX_PASTE, autofocus=True,
     )  # fmt: skip
     with gr.Row(elem_id="omni-below"):
         address = gr.Textbox(
-            elem_id="omni-address", label="Address of a picture", show_label=False, container=False, scale=4,
-            max_lines=1, placeholder="Address of a picture (optional): https://…",
+            elem_id="omni-address", label="Address of an image", show_label=False, container=False, scale=4,
+            max_lines=1, placeholder="Address of an image (optional): https://…",
         )  # fmt: skip
         clear = gr.Button("New chat", size="sm", scale=1, elem_id="omni-clear")
-    parts = Parts(shown, chat, field, address, notice, bar, route, kept)
+    parts = Parts(messages, chat, field, address, notice, feedback, route, effect)
     _wire_turns(parts, clear, backend, folder)
-    _wire_verdicts(parts, good, bad, backend)
+    _wire_feedback(parts, good, bad, backend)
 
 
 def _wire_turns(parts: Parts, clear: gr.Button, backend: Backend, folder: Path) -> None:
-    async def answer(given: dict[str, Any], url: str, chat: Chat | None) -> AsyncIterator[tuple[Any, ...]]:
-        request = Request(given["text"] or "", next(iter(given["files"]), None), url or "")
+    async def answer(typed: dict[str, Any], address: str, chat: Chat | None) -> AsyncIterator[tuple[Any, ...]]:
+        files = typed["files"] or [None]
+        request = Request(typed["text"] or "", files[0], address or "")
         async for view in take_turn(chat or Chat(), request, backend, folder, Settings()):
-            yield _shown(view, backend)
+            yield _outputs(view, backend)
 
-    def begin_anew(chat: Chat | None) -> tuple[Any, ...]:
+    def start_over(chat: Chat | None) -> tuple[Any, ...]:
         if chat:
             backend.forget(chat.thread)
-        return ([], Chat(), gr.update(value=None, **READY), "", "", *_bar(Chat(), backend, ended=False))
+        empty = Chat()
+        return ([], empty, gr.update(value=None, **READY), "", "", *_feedback(empty, backend, ended=False))
 
     def end(chat: Chat | None) -> tuple[Any, ...]:
         chat = chat or Chat()
         stop(chat)
-        return chat.shown, chat, gr.update(**READY)
+        return chat.messages, chat, gr.update(**READY)
 
     outputs = parts.outputs()
-    given = [parts.field, parts.address, parts.chat]
-    running = parts.field.submit(answer, given, outputs, concurrency_limit=RUNS, **QUIET)
-    ended = [parts.shown, parts.chat, parts.field]
-    parts.field.stop(end, parts.chat, ended, cancels=[running], **QUIET)
-    parts.shown.example_select(_filled, None, parts.field, queue=False, **QUIET)
-    clear.click(begin_anew, parts.chat, outputs, cancels=[running], **QUIET)
+    inputs = [parts.field, parts.address, parts.chat]
+    running = parts.field.submit(answer, inputs, outputs, concurrency_limit=CONCURRENT_TURNS, **QUIET)
+    parts.field.stop(end, parts.chat, [parts.messages, parts.chat, parts.field], cancels=[running], **QUIET)
+    parts.messages.example_select(_example, None, parts.field, queue=False, **QUIET)
+    clear.click(start_over, parts.chat, outputs, cancels=[running], **QUIET)
 
 
-def _wire_verdicts(parts: Parts, good: gr.Button, bad: gr.Button, backend: Backend) -> None:
-    def say(verdict: str, chat: Chat | None) -> str:
-        return judge(chat or Chat(), verdict, backend)
+def _wire_feedback(parts: Parts, good: gr.Button, bad: gr.Button, backend: Backend) -> None:
+    def add(feedback: str, chat: Chat | None) -> str:
+        return add_feedback(chat or Chat(), feedback, backend)
 
-    good.click(lambda chat: say(GOOD, chat), parts.chat, parts.kept, **QUIET)
-    bad.click(lambda chat: say(BAD, chat), parts.chat, parts.kept, **QUIET)
-    parts.route.input(say, [parts.route, parts.chat], parts.kept, **QUIET)
+    good.click(lambda chat: add(GOOD, chat), parts.chat, parts.effect, **QUIET)
+    bad.click(lambda chat: add(BAD, chat), parts.chat, parts.effect, **QUIET)
+    parts.route.input(add, [parts.route, parts.chat], parts.effect, **QUIET)
 
 
-def _filled(chosen: gr.SelectData) -> dict[str, Any]:
-    text, files = EXAMPLES[chosen.index]
+def _example(selection: gr.SelectData) -> dict[str, Any]:
+    text, files = EXAMPLES[selection.index]
     return {"text": text, "files": [*files]}
 
 
-def _shown(view: View, backend: Backend) -> tuple[Any, ...]:
-    """Give the outputs of a view, in the order of `Parts`."""
-    emptied = {"value": None} if view.taken and not view.ended else {}
-    field = gr.update(**(READY if view.ended else RUNNING), **emptied)
-    address = gr.update(value="") if emptied else gr.update()
-    return (view.chat.shown, view.chat, field, address, view.notice, *_bar(view.chat, backend, ended=view.ended))
+def _outputs(view: View, backend: Backend) -> tuple[Any, ...]:
+    """Return the outputs of a view, in the order of `Parts`."""
+    field, address = gr.update(**READY), gr.update()
+    if not view.ended:
+        field = gr.update(**RUNNING)
+        if view.accepted:
+            field, address = gr.update(value=None, **RUNNING), gr.update(value="")
+    feedback = _feedback(view.chat, backend, ended=view.ended)
+    return (view.chat.messages, view.chat, field, address, view.notice, *feedback)
 
 
-def _bar(chat: Chat, backend: Backend, *, ended: bool) -> tuple[Any, ...]:
-    """Offer verdicts on the newest answer once it is complete: bar, routes, what came of the last one."""
+def _feedback(chat: Chat, backend: Backend, *, ended: bool) -> tuple[Any, ...]:
+    """Offer feedback on the newest answer once it is complete: the bar, the routes, what the last feedback did."""
     if not ended or not chat.turns:
         return gr.update(visible=False), gr.update(), ""
     if not backend.keeps_feedback:
-        return gr.update(visible=True), gr.update(choices=[]), f'<div class="omni-kept">{NO_VERDICT}</div>'
-    taken = chat.turns[-1].result["decision"]["route"]
-    names = [route.name for route in backend.routes() if route.name != taken]
+        return gr.update(visible=True), gr.update(choices=[]), NO_FEEDBACK
+    chosen = chat.turns[-1].decision["route"]
+    names = [route.name for route in backend.routes() if route.name != chosen]
     return gr.update(visible=True), gr.update(choices=[*names, OTHER], value=None), ""

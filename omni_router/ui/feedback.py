@@ -1,45 +1,53 @@
-"""What a person says of an answer, and what the page says came of it."""
+"""Feedback on an answer, and what the page says came of it."""
 
 from omni_router.errors import OmniRouterError
 from omni_router.ui.backend import Backend
-from omni_router.ui.badge import problem, safe
-from omni_router.ui.chat import Chat
+from omni_router.ui.chat import Chat, Turn
+from omni_router.ui.components import code, feedback_note, problem, safe
 
 GOOD, BAD = "good", "bad"
 
 
-def judge(chat: Chat, verdict: str, backend: Backend) -> str:
-    """Keep a verdict on the newest answer, and tell in HTML what it did."""
+def add_feedback(chat: Chat, feedback: str, backend: Backend) -> str:
+    """Save feedback (good, bad, or the correct route) on the newest answer, and return in HTML what it did."""
     if not chat.turns:
-        return problem("There is no answer to judge yet.")
+        return problem("There is no answer to rate yet.")
     turn = chat.turns[-1]
-    decision = turn.result["decision"]
     try:
-        place = backend.judge(decision, verdict, turn.text)
+        place = backend.add_feedback(turn.decision, feedback, turn.text)
     except OmniRouterError as error:
-        return problem(f"The verdict was not kept: {error}.")
-    counted = any(record["id"] == decision["model"] for record in backend.models(decision["route"] or ""))
-    told = _told(decision, verdict, turn.text, counted=counted) if place else _nothing(decision, verdict, turn.text)
-    return f'<div class="omni-kept">{told}{f" <small>Kept in {safe(place)}.</small>" if place else ""}</div>'
+        return problem(f"The feedback was not saved: {error}.")
+    if place is None:
+        return feedback_note(_reason_nothing_was_saved(turn, feedback))
+    effect = _effect(turn, feedback, rated=_has_record(turn, backend))
+    return feedback_note(f"{effect} <small>Saved in {safe(place)}.</small>")
 
 
-def _told(decision: dict[str, str], verdict: str, text: str, *, counted: bool) -> str:
-    route, model = f"<b>{safe(decision['route'])}</b>", f"<code>{safe(decision['model'])}</code>"
-    right = verdict in (GOOD, decision["route"])
-    parts = []
-    if right and counted:
-        parts.append(f"{model} counts as good for {route}.")
-    elif verdict == BAD:
-        parts.append(f"{model} counts as bad for {route}: others are tried before it sooner.")
-    if verdict != BAD and text:
-        learned = route if right else f"<b>{safe(verdict)}</b>"
-        parts.append(f"The request is an example of {learned} from now on: the router learns from it.")
-    return " ".join(parts)
+def _has_record(turn: Turn, backend: Backend) -> bool:
+    """Check whether the model of a turn has a history on its route, which a rating counts in."""
+    model, route = turn.decision["model"], turn.decision["route"] or ""
+    return any(record["id"] == model for record in backend.models(route))
 
 
-def _nothing(decision: dict[str, str], verdict: str, text: str) -> str:
-    if verdict != BAD and not text:
-        return "Nothing was kept: a request without words makes no example."
-    if verdict in (GOOD, BAD):
-        return f"Nothing was kept: <code>{safe(decision['model'])}</code> has no record on {safe(decision['route'])}."
-    return "Nothing new was kept: this is known already."
+def _effect(turn: Turn, feedback: str, *, rated: bool) -> str:
+    """Describe what saved feedback changes."""
+    route, model = f"<b>{safe(turn.decision['route'])}</b>", code(turn.decision["model"])
+    route_was_right = feedback in (GOOD, turn.decision["route"])
+    sentences = []
+    if route_was_right and rated:
+        sentences.append(f"{model} is now rated good for {route}.")
+    elif feedback == BAD:
+        sentences.append(f"{model} is now rated bad for {route}: other models are preferred sooner.")
+    if feedback != BAD and turn.text:
+        correct_route = route if route_was_right else f"<b>{safe(feedback)}</b>"
+        sentences.append(f"The request is now an example of {correct_route}, and the router learns from it.")
+    return " ".join(sentences)
+
+
+def _reason_nothing_was_saved(turn: Turn, feedback: str) -> str:
+    if feedback != BAD and not turn.text:
+        return "Nothing was saved: a request without text cannot be an example."
+    if feedback in (GOOD, BAD):
+        model, route = code(turn.decision["model"]), safe(turn.decision["route"])
+        return f"Nothing was saved: {model} has no history on {route}."
+    return "Nothing was saved: the request is already an example of this route."

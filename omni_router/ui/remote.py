@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from langchain_core.messages import HumanMessage
@@ -12,21 +12,21 @@ from langchain_core.messages import HumanMessage
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, OmniRouterError
+from omni_router.events import SERVER_MODES, Finished, RouterReplied, RunEvent, from_server
 from omni_router.history.protocol import ModelRecord
-from omni_router.ui.backend import Event
+
+if TYPE_CHECKING:
+    from langgraph_sdk.client import LangGraphClient
 
 ASSISTANT = "omni_router"
 CONNECT = 5.0  # seconds to reach a server; a run may then take as long as its models do
-MODES: list[Any] = ["custom", "messages-tuple", "values"]
-PATIENT = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
-
-
-KNOWN_WITHIN = 10.0  # seconds for a server that has just started to say whether its models are simulated
-AGAIN = 0.2  # seconds between two looks
+RUN_TIMEOUTS = (CONNECT, None, None, None)  # to connect, read, write, and wait for a connection
+READY_WITHIN = 10.0  # seconds for a server that has just started to say whether its models are simulated
+POLL_INTERVAL = 0.2  # seconds between two requests for that
 
 
 def runs_sandbox(url: str) -> bool:
-    """Look for a LangGraph server, and return whether its models are simulated.
+    """Check that a LangGraph server answers, and return whether its models are simulated.
 
     Raises:
         ConfigurationError: no LangGraph server answers there.
@@ -38,7 +38,7 @@ def runs_sandbox(url: str) -> bool:
                     f"{url} answers, but is not a LangGraph server (it has no /ok): give --server the address of one, "
                     "which make serve starts on http://127.0.0.1:2024"
                 )
-            return _says_sandbox(client)
+            return _poll_sandbox(client)
         except httpx.HTTPError as error:
             raise ConfigurationError(
                 f"no LangGraph server answers at {url} ({type(error).__name__}): start one with make serve, or open "
@@ -46,19 +46,19 @@ def runs_sandbox(url: str) -> bool:
             ) from error
 
 
-def _says_sandbox(client: httpx.Client) -> bool:
-    """Ask until it is known; a server without /omni/ready, or that asks for a key, is taken for a real one."""
-    deadline = time.monotonic() + KNOWN_WITHIN
+def _poll_sandbox(client: httpx.Client) -> bool:
+    """Ask until it is known; a server without /omni/ready, or one that requires a key, counts as real."""
+    deadline = time.monotonic() + READY_WITHIN
     while True:
         try:
-            state = client.get("/omni/ready").json()
+            report = client.get("/omni/ready").json()
         except ValueError:
             return False
-        if not isinstance(state, dict) or "sandbox" not in state:
+        if not isinstance(report, dict) or "sandbox" not in report:
             return False
-        if state["sandbox"] is not None or state.get("fails") or time.monotonic() > deadline:
-            return state["sandbox"] is True
-        time.sleep(AGAIN)
+        if report["sandbox"] is not None or report.get("fails") or time.monotonic() > deadline:
+            return report["sandbox"] is True
+        time.sleep(POLL_INTERVAL)
 
 
 class ServerBackend:
@@ -67,9 +67,9 @@ class ServerBackend:
     keeps_feedback = False
 
     def __init__(self, url: str) -> None:
-        self._url = url  # asked without a key: the SDK would send one of the environment to any address
+        self._url = url  # called without a key: the SDK would send one from the environment to any address
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
+    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
         """Run one turn of a thread.
 
         Raises:
@@ -77,32 +77,28 @@ class ServerBackend:
         """
         from langgraph_sdk import get_client
 
-        result: dict[str, Any] = {}
-        given: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
+        question: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
         try:
-            async with get_client(url=self._url, api_key=None, timeout=PATIENT) as client:
-                async for part in client.runs.stream(
+            async with get_client(url=self._url, api_key=None, timeout=RUN_TIMEOUTS) as client:
+                parts = client.runs.stream(
                     thread,
                     ASSISTANT,
-                    input=given,
+                    input=question,
                     context=settings.model_dump(exclude_defaults=True),
-                    stream_mode=MODES,
+                    stream_mode=SERVER_MODES,
                     if_not_exists="create",
                     on_disconnect="cancel",
-                ):
-                    if part.event == "values":
-                        result = dict(part.data)
-                    elif event := _event(part.event, part.data):
+                )
+                async with aclosing(from_server((part.event, part.data) async for part in parts)) as events:
+                    async for event in events:
+                        if isinstance(event, Finished):
+                            yield await _router_replied(client, thread)
                         yield event
-                # What was on offer is no output of the graph, so it is in no stream of the server.
-                state: Mapping[str, Any] = await client.threads.get_state(thread)
-                yield Event("candidates", state["values"].get("candidates") or {})
         except httpx.HTTPError as error:
             raise OmniRouterError(_unreachable(self._url, error)) from error
-        yield Event("result", {**result, "answer": _text((result.get("messages") or [{}])[-1])})
 
     def forget(self, thread: str) -> None:
-        """Drop a thread, if the server is still there; does not wait for it, since a page's event loop asks."""
+        """Drop a thread, if the server is still there, without blocking the page's event loop."""
         Thread(target=self._forget, args=(thread,), daemon=True).start()
 
     def _forget(self, thread: str) -> None:
@@ -112,37 +108,30 @@ class ServerBackend:
             client.threads.delete(thread)
 
     def routes(self) -> Sequence[Route]:
-        """Give none: the policy is the server's."""
+        """Return none: the policy is on the server."""
         return ()
 
-    def models(self, route: str) -> Sequence[ModelRecord]:  # noqa: ARG002 (of every route)
-        """Give none: the history is the server's."""
+    def models(self, route: str) -> Sequence[ModelRecord]:  # noqa: ARG002 (the protocol)
+        """Return none: the history is on the server."""
         return ()
 
     def examples(self, route: Route) -> int:
         """Count the examples of a route; the server's are not known."""
         return len(route.examples)
 
-    def judge(self, decision: dict[str, Any], verdict: str, text: str) -> str | None:  # noqa: ARG002 (none is kept)
-        """Refuse: the history that a verdict belongs to is the server's."""
-        raise OmniRouterError("the server keeps the history, and takes no verdict from this page")
+    def add_feedback(self, decision: Mapping[str, Any], feedback: str, text: str) -> str | None:  # noqa: ARG002 (the protocol)
+        """Refuse: the history that feedback belongs to is on the server.
+
+        Raises:
+            OmniRouterError: always.
+        """
+        raise OmniRouterError("the history is on the server, which takes no feedback from this page")
 
 
-def _event(name: str, data: Any) -> Event | None:
-    """Build an event from a part of the stream; None when there is nothing to show."""
-    if name == "error":
-        raise OmniRouterError(str(data.get("message") or data) if isinstance(data, Mapping) else str(data))
-    if name == "custom":
-        return Event(data["event"], data.get("decision") or data)
-    if name == "messages" and data[0].get("type") == "AIMessageChunk" and (text := _text(data[0])):
-        return Event("token", text)
-    return None
-
-
-def _text(message: Mapping[str, Any]) -> str:
-    content = message.get("content") or ""
-    blocks = [content] if isinstance(content, str) else content
-    return "".join(block if isinstance(block, str) else str(block.get("text") or "") for block in blocks)
+async def _router_replied(client: "LangGraphClient", thread: str) -> RouterReplied:
+    """Return what the router replied: it is not an output of the graph, so a server does not stream it."""
+    state: Any = (await client.threads.get_state(thread))["values"]
+    return RouterReplied(state.get("reply"), state.get("candidates") or {})
 
 
 def _unreachable(url: str, error: httpx.HTTPError) -> str:

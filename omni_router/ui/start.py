@@ -1,4 +1,4 @@
-"""The page as a server: the graph it talks to, its address, and what it says of simulated models."""
+"""The page as a server: the graph it talks to, its address, and its banner when models are simulated."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ SANDBOX_PACE = 0.02
 
 
 class Opened(NamedTuple):
-    """A graph to talk to, what the page says of it, and the folder that images are shown from."""
+    """A graph to talk to, a banner about it, and the folder that images are shown from."""
 
     backend: "Backend"
     banner: str
@@ -33,12 +33,12 @@ def serve_page(opened: Opened, *, host: str, port: int, in_browser: bool) -> Non
     from omni_router.ui.page import build_page, launch
 
     launch(build_page(*opened), host=host, port=port, in_browser=in_browser)
-    logger.info("the page is at http://%s:%d (Ctrl-C ends it)", _shown(host), port)
+    logger.info("the page is at http://%s:%d (Ctrl-C ends it)", _host_in_url(host), port)
     threading.Event().wait()
 
 
 def check_gradio() -> None:
-    """Import Gradio, which reads at once that it must not report anything to its makers.
+    """Check that Gradio can be imported, with its analytics off: it reads that setting at its import.
 
     Raises:
         ConfigurationError: it is not installed.
@@ -64,7 +64,7 @@ def open_server(url: str, folder: Path) -> Opened:
 
 
 def open_local(environment: Environment, token: str | None, *, token_missing: bool = False) -> Opened:
-    """Return a graph of this process, whose router is loaded meanwhile.
+    """Return a graph of this process, whose router is loaded in the background.
 
     Raises:
         ConfigurationError: the environment is not usable.
@@ -74,9 +74,11 @@ def open_local(environment: Environment, token: str | None, *, token_missing: bo
     from omni_router.ui.local import LocalBackend
 
     services = Services.from_environment(environment, token=token)
-    services.history.examples(OTHER)  # a history that only a host's graph has fails now, not at the first request
+    services.history.examples(
+        OTHER
+    )  # OMNI_HISTORY=store, which needs a host's graph, fails now and not at the first request
     backend = LocalBackend(services)
-    threading.Thread(target=backend.warm_up, daemon=True).start()  # it takes seconds, in which nobody need wait
+    threading.Thread(target=backend.warm_up, daemon=True).start()  # it takes seconds
     if simulation := active_simulation():
         simulation.chunk_delay = SANDBOX_PACE
     return Opened(backend, banner_of(environment, missing=token_missing), environment.output_dir)
@@ -84,12 +86,14 @@ def open_local(environment: Environment, token: str | None, *, token_missing: bo
 
 def server_banner(url: str, *, sandbox: bool) -> str:
     """Return which server the page talks to, and whether its models are simulated."""
-    talks = f"Talking to the LangGraph server at {url}."
-    return f"{talks} Sandbox: answers and images are simulated there; the routing is real." if sandbox else talks
+    banner = f"Talking to the LangGraph server at {url}."
+    if sandbox:
+        banner += " Sandbox: answers and images are simulated there; the routing is real."
+    return banner
 
 
 def banner_of(environment: Environment, *, missing: bool) -> str:
-    """Return what is simulated; empty when nothing is."""
+    """Return a banner that says what is simulated; empty when nothing is."""
     if not environment.sandbox:
         return ""
     if missing:
@@ -117,5 +121,9 @@ def check_free(host: str, port: int) -> None:
             ) from error
 
 
-def _shown(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104 (compared)
+def _host_in_url(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared)
+        return "127.0.0.1"
+    if ":" in host:
+        return f"[{host}]"
+    return host

@@ -20,7 +20,7 @@ from benchmarks.soak.answers import Events
 from benchmarks.soak.held import Held
 from benchmarks.soak.places import Place
 from benchmarks.soak.processes import Killable, hold, pause, variables
-from benchmarks.soak.questions import Question, make_question
+from benchmarks.soak.questions import Question, make_image_question, make_question
 from omni_router._sandbox import FAULTS
 from omni_router.decisions.log import SHAPE, DecisionLog
 
@@ -248,6 +248,12 @@ def test_too_few_runs_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_the_same_seed_asks_the_same() -> None:
     asked = [[make_question(seed, "graph", number) for number in range(50)] for seed in (1, 1, 2)]
     assert asked[0] == asked[1] != asked[2]
+
+
+def test_a_question_about_an_image_has_an_answer() -> None:
+    asked = [make_image_question(1, "graph", number) for number in range(4)]
+    assert [question.picture for question in asked] == [False, True, False, True]
+    assert {(question.fault, question.leaves) for question in asked} == {(None, "stays")}
 
 
 def test_every_fault_that_a_prompt_can_ask_for_comes() -> None:

@@ -13,8 +13,8 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.cli.stdin import MAX_TEXT
-from tests.conftest import ScriptedRouter
 from tests.support.cli_process import SECONDS, command, environment, on_terminal
+from tests.support.scripted_router import ScriptedRouter
 
 Capture = pytest.CaptureFixture[str]
 Put = Callable[[bytes], None]

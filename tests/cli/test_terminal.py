@@ -12,8 +12,8 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.cli.console import StreamedField, print_field
-from tests.conftest import ScriptedRouter
 from tests.support.cli_process import SECONDS, Seen, command, environment, on_terminal, piped, shown_on_terminal
+from tests.support.scripted_router import ScriptedRouter
 
 ESC = "\x1b"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -179,7 +179,7 @@ def test_an_answer_cannot_steer_the_terminal(scripted: ScriptedRouter, capsys: C
 def test_an_answer_that_does_not_stream_is_shown_too(
     scripted: ScriptedRouter, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.cli.transcript.SPECIALISTS", {"one of a host's own"})
+    monkeypatch.setattr("omni_router.events._tokens", lambda *_: ())
     assert main(["--prompt", QUESTION]) == 0
     assert capsys.readouterr().out.count("No model was run for it.") == 1
 

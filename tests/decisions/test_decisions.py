@@ -27,8 +27,8 @@ from omni_router.errors import InvalidRequest
 from omni_router.evaluation.replay import Replay, decided
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.selection.ranking import score
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT, TEXT2, TEXT3 = (f"sandbox/text-generation-{n}" for n in (1, 2, 3))
 IMAGE, NOBODYS, RENAMED = "sandbox/text-to-image-1", "sandbox/text-generation-9", "sandbox/text-generation-33"

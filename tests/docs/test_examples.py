@@ -11,8 +11,8 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 
 from omni_router import Services, build_graph
 from omni_router.routers.semantic.router import SemanticRouter
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -18,8 +18,8 @@ from omni_router.decisions.log import DecisionLog
 from omni_router.history import UsageRecord
 from omni_router.history.store import StoreHistory
 from omni_router.selection.ranking import by_rank
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 FIRST, SECOND, THIRD = (f"sandbox/text-generation-{number}" for number in (1, 2, 3))
 ROUTE = "question_answering"

@@ -15,9 +15,9 @@ from langgraph_sdk import get_client, get_sync_client
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.nodes import _threads as threads
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
 from tests.support.dev_server import dev_server
+from tests.support.scripted_router import ScriptedRouter
 from tests.support.silent_model import Silence, SilentModel, own_certificate, served_model, silent_model
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]

@@ -41,8 +41,8 @@ from omni_router.selection.order import (
 )
 from omni_router.selection.ranking import score
 from omni_router.state import Candidate, Source
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 TEXT, TEXT2, TEXT3 = (f"sandbox/text-generation-{n}" for n in (1, 2, 3))

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from omni_router import Services, Settings, build_graph, errors, user_message
 from omni_router._sandbox import Sandbox
 from omni_router.history import UsageRecord
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 FIRST, SECOND, THIRD = (f"sandbox/text-generation-{number}" for number in (1, 2, 3))
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}

@@ -1,12 +1,18 @@
 """Runs on the dev server: every stream mode, assistants with settings of their own, threads with pictures."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
+from langchain_core.messages import HumanMessage
 from langgraph_sdk.client import SyncLangGraphClient
 
+from omni_router import Settings
+from omni_router.events import DecisionMade, Finished, Recorded, RouterReplied, RunEvent, Token
+from omni_router.ui.remote import ServerBackend
 from tests.support.pictures import DOT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
@@ -34,6 +40,21 @@ def test_every_stream_mode_streams(sdk: SyncLangGraphClient, mode: str) -> None:
     expected = {"messages-tuple": "messages", "messages": "messages/partial"}.get(mode, mode)
     assert expected in events
     assert "error" not in events
+
+
+def test_the_page_reads_the_same_events_from_a_server(url: str) -> None:
+    async def turn() -> list[RunEvent]:
+        thread = str(uuid4())
+        return [event async for event in ServerBackend(url).stream(thread, HumanMessage(QUESTION), Settings())]
+
+    events = asyncio.run(turn())
+    kinds = list(dict.fromkeys(type(event) for event in events))
+    assert kinds == [DecisionMade, Token, Recorded, RouterReplied, Finished]
+    *_, replied, finished = events
+    assert isinstance(replied, RouterReplied)
+    assert isinstance(finished, Finished)
+    assert finished.result.route in replied.candidates
+    assert finished.result.answer == "".join(event.text for event in events if isinstance(event, Token))
 
 
 def test_the_decision_comes_before_any_token(sdk: SyncLangGraphClient) -> None:

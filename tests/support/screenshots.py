@@ -64,16 +64,16 @@ def chat(page: Page) -> None:
     take(page, "routes")
 
 
-def pictures(page: Page) -> None:
-    """Take a question about a picture, and a picture."""
+def images(page: Page) -> None:
+    """Take a question about an image, and a generated image."""
     page.click("#omni-chat .example", "flower")
     page.one("#omni-field .thumbnail-item")
     page.send()
     page.one("#omni-verdict")
-    take(page, "picture-question")
+    take(page, "image-question")
     page.ask("Paint a picture of a lighthouse at dusk, in watercolour.")
     page.one(".bot-row img")
-    take(page, "picture-dark")
+    take(page, "image-dark")
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
             with opened(url, place / "light") as page:
                 chat(page)
             with opened(url, place / "dark", dark=True) as page:
-                pictures(page)
+                images(page)
         with (
             page_server(place, "--sandbox", "--hf-token", "hf_wrong") as url,
             opened(url, place / "wrong") as page,

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import httpx
 import huggingface_hub
-from huggingface_hub.utils import _http
 
 from omni_router._sandbox import Sandbox
+from tests.support.hub_client import hub_client
 
 Silence = Literal["before the answer", "within the answer", "never", "drops", "comments"]
 
@@ -126,13 +126,8 @@ def served_model(tls: ssl.SSLContext | None = None) -> Iterator[SilentModel]:
 @contextmanager
 def silent_model(box: Sandbox, tls: ssl.SSLContext | None = None) -> Iterator[SilentModel]:
     """Let the client of this process call such a model."""
-    with served_model(tls) as model:
-        before = _http._GLOBAL_CLIENT_FACTORY
-        lead_to(model.url, box)
-        try:
-            yield model
-        finally:
-            huggingface_hub.set_client_factory(before)
+    with served_model(tls) as model, hub_client(_There(model.url, box)):
+        yield model
 
 
 def own_certificate(folder: Path) -> ssl.SSLContext:

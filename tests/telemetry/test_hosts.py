@@ -26,9 +26,9 @@ from omni_router.services.telemetry import open_observer
 from omni_router.telemetry.metrics import Metrics, process_metrics
 from omni_router.telemetry.observer import CompositeObserver
 from omni_router.telemetry.tracing import Tracing
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask, invoke
 from tests.support.observing import parse, scrape
+from tests.support.scripted_router import ScriptedRouter
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "omni_router" / "telemetry" / "grafana.json").read_text())

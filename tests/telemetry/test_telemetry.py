@@ -13,9 +13,9 @@ from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.telemetry.metrics import MAX_MODELS, OTHERS, Metrics, ModelNames
 from omni_router.telemetry.observer import CompositeObserver
 from omni_router.telemetry.tracing import MAX_TURNS, Tracing
-from tests.conftest import ScriptedRouter
 from tests.support.calls import FORMS, Call, Compiled, ask, invoke
 from tests.support.observing import Spans, parse, scrape, value
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT, PICTURE = "sandbox/text-generation-1", "sandbox/text-to-image-1"
 ROUTE = "question_answering"

@@ -1,12 +1,12 @@
 """The parts of the page that need no browser."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 
 from omni_router.cli import main
 from omni_router.cli.root import parse
@@ -14,19 +14,20 @@ from omni_router.cli.ui import open_page
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
+from omni_router.events import DecisionMade, Finished, RunEvent, Token
 from omni_router.history.protocol import ModelRecord, UsageRecord
 from omni_router.services import Services
-from omni_router.ui.backend import Event
-from omni_router.ui.badge import badge, problem, safe
-from omni_router.ui.chat import Chat, Turn
-from omni_router.ui.feedback import judge
-from omni_router.ui.history import decisions_frame, routes_table, uses_frame
+from omni_router.ui.badge import badge
+from omni_router.ui.chat import Chat, Request, Turn
+from omni_router.ui.components import problem, safe
+from omni_router.ui.feedback import add_feedback
 from omni_router.ui.local import LocalBackend
+from omni_router.ui.routes_tab import decisions_frame, routes_table, uses_frame
 from omni_router.ui.start import check_free, open_server
-from omni_router.ui.turn import UNEXPECTED, Request, View, take_turn
-from tests.conftest import ScriptedRouter
+from omni_router.ui.turn import UNEXPECTED, View, take_turn
 from tests.support.dev_server import free_port
 from tests.support.json_server import json_server
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT = "sandbox/text-generation-1"
 DECISION: dict[str, Any] = {
@@ -35,15 +36,22 @@ DECISION: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Told:
-    """A backend that tells what a test wants told."""
+decision: Any = DECISION
+
+
+def token(text: str) -> Token:
+    return Token(AIMessageChunk(content=text), "generate_text")
+
+
+class ScriptedBackend:
+    """A backend whose runs a test scripts."""
 
     keeps_feedback = True
 
-    def __init__(self, *events: Event, failing: Exception | None = None) -> None:
+    def __init__(self, *events: RunEvent, failing: Exception | None = None) -> None:
         self.events, self.failing = events, failing
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[Event]:
+    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
         for event in self.events:
             yield event
         if self.failing:
@@ -61,7 +69,7 @@ class Told:
     def examples(self, route: Route) -> int:
         return 0
 
-    def judge(self, decision: dict[str, Any], verdict: str, text: str) -> str | None:
+    def add_feedback(self, decision: Mapping[str, Any], feedback: str, text: str) -> str | None:
         raise OmniRouterError("the store does not answer")
 
 
@@ -74,7 +82,9 @@ def turn(backend: Any, request: Request, folder: Path) -> tuple[Chat, list[View]
 
 
 def parts_of(chat: Chat) -> list[str]:
-    return [part if isinstance(part, str) else part.get("value") or part["path"] for part in chat.shown[-1]["content"]]
+    return [
+        part if isinstance(part, str) else part.get("value") or part["path"] for part in chat.messages[-1]["content"]
+    ]
 
 
 @pytest.mark.parametrize("text", ["<b>", '" onclick="x', "${x}", "{{x}}", "a\n\nb", "&amp;"])
@@ -102,16 +112,10 @@ def test_nothing_but_what_is_known_is_in_a_badge() -> None:
 
 
 def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
-    result: dict[str, Any] = {
-        "decision": DECISION,
-        "attempts": [],
-        "artifacts": [],
-        "error": None,
-        "answer": "Hi there",
-    }
-    backend = Told(Event("decision", DECISION), Event("token", "Hi "), Event("token", "there"), Event("result", result))
+    state: dict[str, Any] = {"decision": DECISION, "attempts": [], "artifacts": [], "error": None}
+    backend = ScriptedBackend(DecisionMade(decision), token("Hi "), token("there"), Finished(state))
     chat, views = turn(backend, Request("Hello"), tmp_path)
-    assert [view.taken for view in views] == [True] * len(views)
+    assert [view.accepted for view in views] == [True] * len(views)
     assert views[-1].ended
     head, text = parts_of(chat)
     assert "acme/coder" in head
@@ -120,14 +124,14 @@ def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
 
 
 def test_an_unexpected_failure_is_a_sentence_without_its_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    chat, views = turn(Told(failing=KeyError("secret")), Request("Hello"), tmp_path)
+    chat, views = turn(ScriptedBackend(failing=KeyError("secret")), Request("Hello"), tmp_path)
     assert parts_of(chat) == [problem(UNEXPECTED)]
     assert views[-1].ended
     assert "secret" in caplog.text
 
 
 def test_a_run_that_cannot_be_made_tells_why(tmp_path: Path) -> None:
-    chat, _ = turn(Told(failing=OmniRouterError("the server is away")), Request("Hello"), tmp_path)
+    chat, _ = turn(ScriptedBackend(failing=OmniRouterError("the server is away")), Request("Hello"), tmp_path)
     assert parts_of(chat) == [problem("The server is away")]
     assert chat.turns == []
 
@@ -136,32 +140,34 @@ def test_a_run_that_cannot_be_made_tells_why(tmp_path: Path) -> None:
     ("request_", "told"),
     [
         (Request("  "), "prompt is empty"),
-        (Request("What is this?", address="garden.jpg"), "http:// or https://"),
+        (Request("What is this?", address="garden.jpg"), "http(s) address"),
         (Request("What is this?", address="ftp://example.com/a.png"), "not the address of an image"),
     ],
 )
 def test_what_cannot_be_sent_is_told_and_stays_in_the_field(request_: Request, told: str, tmp_path: Path) -> None:
-    chat, [view] = turn(Told(), request_, tmp_path)
+    chat, [view] = turn(ScriptedBackend(), request_, tmp_path)
     assert told in view.notice
-    assert not view.taken
-    assert chat.shown == []
+    assert not view.accepted
+    assert chat.messages == []
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../notes.txt", "outputs/none.png", "/elsewhere/secret.png"])
-def test_no_file_but_a_picture_of_the_folder_is_shown(path: str, tmp_path: Path) -> None:
+def test_no_file_but_an_image_of_the_folder_is_shown(path: str, tmp_path: Path) -> None:
     folder = tmp_path / "outputs"
     folder.mkdir()
     (tmp_path / "secret.png").write_bytes(b"not ours")
     artifacts = [{"path": path, "mime_type": "image/png", "width": 1, "height": 1}]
-    result = {"decision": DECISION, "attempts": [], "artifacts": artifacts, "error": None, "answer": "saved"}
-    chat, _ = turn(Told(Event("result", result)), Request("Paint"), folder)
+    attempts = [{"model": "acme/painter", "outcome": "answered", "seconds": 1.0}]
+    state = {"decision": DECISION, "attempts": attempts, "artifacts": artifacts, "error": None}
+    chat, _ = turn(ScriptedBackend(Finished({**state, "messages": [AIMessage("saved")]})), Request("Paint"), folder)
     assert parts_of(chat)[1:] == ["saved"]
 
 
 def test_a_thread_goes_on_and_is_forgotten(services: Services, router: ScriptedRouter) -> None:
     async def ask(text: str) -> dict[str, Any]:
         *_, last = [event async for event in backend.stream("t", HumanMessage(text), Settings())]
-        return dict(last.data)
+        assert isinstance(last, Finished)
+        return last.state
 
     router.choose("question_answering")
     backend = LocalBackend(services)
@@ -178,14 +184,15 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
 
     async def run() -> dict[str, Any]:
         *_, last = [event async for event in backend.stream("t", HumanMessage("Who was it?"), Settings())]
-        return dict(last.data)
+        assert isinstance(last, Finished)
+        return last.state
 
     result = asyncio.run(run())
     assert result["decision"]["model"] in routes_table(backend)
     assert uses_frame(backend).to_dict("records") == [{"route": "question_answering", "outcome": "answered", "uses": 1}]
     chat = Chat(turns=[Turn("Who was it?", result)])
     assert list(decisions_frame(chat)["decision"]) == ["1  question_answering"]
-    told = judge(chat, "translation", backend)
+    told = add_feedback(chat, "translation", backend)
     assert "example of <b>translation</b>" in told
     assert services.history.examples("translation") == ("Who was it?",)
 
@@ -207,9 +214,10 @@ def test_what_was_only_routed_or_failed_elsewhere_is_no_failure_in_the_plot(serv
     ]
 
 
-def test_a_verdict_that_cannot_be_kept_is_told() -> None:
-    assert "store does not answer" in judge(Chat(turns=[Turn("x", {"decision": DECISION})]), "good", Told())
-    assert "no answer to judge" in judge(Chat(), "good", Told())
+def test_feedback_that_cannot_be_saved_is_an_error_on_the_page() -> None:
+    chat, backend = Chat(turns=[Turn("x", {"decision": DECISION})]), ScriptedBackend()
+    assert "store does not answer" in add_feedback(chat, "good", backend)
+    assert "no answer to rate" in add_feedback(Chat(), "good", ScriptedBackend())
 
 
 def test_warming_up_asks_the_router_about_a_request_of_nobody(services: Services, router: ScriptedRouter) -> None:

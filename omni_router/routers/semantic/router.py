@@ -144,9 +144,8 @@ class SemanticRouter(BaseRouter):
         scores = head.score(torch.stack([vectors[text] for text in request.texts]), request.texts)
         likely, credible = _probabilities(head, scores, has_image=request.has_image)
         order: list[int] = likely.argsort(descending=True).tolist()
-        first = order[0]
-        if head.complete and float(credible[0]) < 0.5:  # noqa: PLR2004 (the same for all: less likely than not)
-            first = other
+        refused = head.complete and float(credible[0]) < 0.5  # noqa: PLR2004 (the same for all: less likely than not)
+        first = other if refused else order[0]
         probability = torch.cat([credible * likely[:-1], torch.zeros(1)])
         probability[-1] = 1 - probability.sum()
         closest: str | None = None

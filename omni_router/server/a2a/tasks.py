@@ -49,7 +49,9 @@ class HostTasks(TaskStore):
     async def save(self, task: Task, context: ServerCallContext) -> None:
         """Store a task in place of its former state; the owner's oldest may be deleted for a new one."""
         store, owner = self._store(), _owner_key(context)
-        lifetime: dict[str, Any] = {"ttl": self._retention.seconds / 60} if store.supports_ttl else {}
+        lifetime: dict[str, Any] = {}
+        if store.supports_ttl:
+            lifetime["ttl"] = self._retention.seconds / 60
         value = {"context_id": task.context_id, "task": MessageToDict(task)}
         await store.aput(_place(owner), task.id, value, index=False, **lifetime)
         if task.status.state == TaskState.TASK_STATE_WORKING:
@@ -75,16 +77,21 @@ class HostTasks(TaskStore):
         """Delete some of the tasks, of any owner, that expired on the earliest day with tasks left."""
         today = int(self._clock() // DAY)
         swept = await store.aget(SWEEP, "day")
-        day = int(swept.value["day"]) if swept else today
-        expired = await store.asearch(_expiring(day), limit=SWEPT) if day < today else []
+        if swept is None:
+            await store.aput(SWEEP, "day", {"day": today}, index=False)
+            return
+        day = int(swept.value["day"])
+        if day >= today:
+            return
+        expired = await store.asearch(_expiring(day), limit=SWEPT)
         for entry in expired:
             owner = entry.value["owner"]
             note = await store.aget(_notes(owner), entry.key)
             if note is None or note.value["at"] < self._oldest_kept():  # else it has continued since, and expires later
                 await _delete(store, owner, entry.key)
             await store.adelete(_expiring(day), entry.key)
-        if not swept or (day < today and not expired):
-            await store.aput(SWEEP, "day", {"day": min(day + 1, today)}, index=False)
+        if not expired:
+            await store.aput(SWEEP, "day", {"day": day + 1}, index=False)
 
     def _oldest_kept(self) -> int:
         return int((self._clock() - self._retention.seconds) * SECOND)
@@ -98,15 +105,20 @@ class HostTasks(TaskStore):
         """Return the tasks of the user, newest first."""
         if params.page_token and not params.page_token.isdecimal():
             raise InvalidParamsError(f"there is no page {params.page_token!r}")
-        filters = {"context_id": params.context_id} if params.context_id else None
-        items = await self._store().asearch(_place(_owner_key(context)), filter=filters, limit=MAX_TASKS)
+        filters: dict[str, Any] = {}
+        if params.context_id:
+            filters["context_id"] = params.context_id
+        items = await self._store().asearch(_place(_owner_key(context)), filter=filters or None, limit=MAX_TASKS)
         tasks = sorted(_matching(params, items), key=_time_of_json, reverse=True)
         start, size = int(params.page_token or 0), params.page_size or PAGE_SIZE
+        next_page = ""
+        if start + size < len(tasks):
+            next_page = str(start + size)
         return ListTasksResponse(
             tasks=[ParseDict(task, Task()) for task in tasks[start : start + size]],
             total_size=len(tasks),
             page_size=size,
-            next_page_token=str(start + size) if start + size < len(tasks) else "",
+            next_page_token=next_page,
         )
 
     async def delete(self, task_id: str, context: ServerCallContext) -> None:

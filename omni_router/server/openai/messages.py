@@ -146,17 +146,25 @@ def _text_part(part: Any, where: str) -> str:
 
 
 def _part(part: Any, where: str) -> dict[str, Any]:
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind == "text":
-        return {"type": "text", "text": _text_part(part, where)}
-    if kind != "image_url":
-        raise wrong(f"{where}.type", kind, "allowed are text and image_url")
-    image = part.get("image_url")
-    url = image.get("url") if isinstance(image, dict) else None
-    if not isinstance(url, str):
-        raise wrong(f"{where}.image_url", image, 'it is {"url": "https://..." or "data:image/...;base64,..."}')
+    match part:
+        case {"type": "text"}:
+            return {"type": "text", "text": _text_part(part, where)}
+        case {"type": "image_url", "image_url": {"url": str(url)}}:
+            return _image(url, f"{where}.image_url.url")
+        case {"type": "image_url"}:
+            raise wrong(
+                f"{where}.image_url",
+                part.get("image_url"),
+                'it is {"url": "https://..." or "data:image/...;base64,..."}',
+            )
+        case {"type": kind}:
+            raise wrong(f"{where}.type", kind, "allowed are text and image_url")
+    raise wrong(f"{where}.type", None, "allowed are text and image_url")
+
+
+def _image(url: str, where: str) -> dict[str, Any]:
     try:
         user_message("", image=url, local_files=False)
     except InvalidRequest as error:
-        raise ApiError(f"{where}.image_url.url: {error}", param=f"{where}.image_url.url", code="bad_image") from error
+        raise ApiError(f"{where}: {error}", param=where, code="bad_image") from error
     return {"type": "image_url", "image_url": {"url": url}}
