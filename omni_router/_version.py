@@ -22,8 +22,8 @@ def _version_of_checkout() -> str:
         text = PROJECT.read_text(encoding="utf-8")
     except OSError:
         return UNKNOWN
-    found = re.search(r'^name = "omni-router"\nversion = "(.+)"$', text, re.MULTILINE)
-    return found[1] if found else UNKNOWN
+    match = re.search(r'^name = "omni-router"\nversion = "(.+)"$', text, re.MULTILINE)
+    return match[1] if match else UNKNOWN
 
 
 __version__ = read_version()

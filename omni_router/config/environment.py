@@ -175,4 +175,7 @@ def read_variable(name: str, variables: Mapping[str, str] = os.environ) -> Any:
     Raises:
         ConfigurationError: the value is not allowed.
     """
-    return read_one(next(each for each in VARIABLES if each.name == name), variables)
+    for each in VARIABLES:
+        if each.name == name:
+            return read_one(each, variables)
+    raise KeyError(name)

@@ -1,3 +1,5 @@
+"""What can be set for one run."""
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,13 +10,13 @@ from omni_router.errors import ConfigurationError
 if TYPE_CHECKING:  # whoever lists the routes need not import pydantic
     from omni_router.config.routes import Route
 
-# What a call of a model already has: `extra_body` is merged into its body last, and would replace it unseen.
+# Parameters that every call sets: `extra_body` is merged into the body last, and would silently replace them.
 RESERVED = (
     *("messages", "model", "stream", "stream_options", "tools", "tool_choice", "response_format", "stop", "n"),
     *("max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"),
 )
 
-NO_FALLBACK = "none"  # as `fallback_route`: what no route is for is refused
+NO_FALLBACK = "none"  # as `fallback_route`: requests that fit no route are refused
 
 
 class SettingsFields(BaseModel):
@@ -80,31 +82,38 @@ class SettingsFields(BaseModel):
     @field_validator("extra_body")
     @classmethod
     def _check_extra_body(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        taken = [name for name in value or {} if name in RESERVED]
-        if taken:
-            raise ValueError(f"extra_body must not hold {', '.join(taken)}: Settings has fields for what can be set")
+        reserved = [name for name in value or {} if name in RESERVED]
+        if reserved:
+            raise ValueError(f"extra_body must not contain {', '.join(reserved)}: use the fields of Settings instead")
         return value
 
 
 class Settings(SettingsFields):
-    """The knobs of one run, given as `context`; they hold no path and no token."""
+    """What can be set for one run, passed as `context`; it holds no path and no token."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def filled_from(self, defaults: "Settings") -> "Settings":
         """Return these settings, with what they leave open (None) taken from `defaults`."""
-        open_fields = {name for name in type(self).model_fields if getattr(self, name) is None}
-        changes = {name: getattr(defaults, name) for name in open_fields if getattr(defaults, name) is not None}
-        return self.model_copy(update=changes) if changes else self
+        changes: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            default = getattr(defaults, name)
+            if getattr(self, name) is None and default is not None:
+                changes[name] = default
+        if not changes:
+            return self
+        return self.model_copy(update=changes)
 
 
 def resolve_settings(context: object, default: Settings) -> Settings:
     """Return the settings of a run; an embedded graph receives its parent's context, which may be anything."""
-    return context if isinstance(context, Settings) else default
+    if isinstance(context, Settings):
+        return context
+    return default
 
 
 def fallback_route(settings: Settings, routes: "Sequence[Route]") -> "Route | None":
-    """Return the route of requests that no route is for: that of the settings, else the policy's; None refuses them.
+    """Return the route of requests that fit no route: that of the settings, else the policy's; None refuses them.
 
     Raises:
         ConfigurationError: the settings name a route that the policy does not have.
@@ -117,5 +126,5 @@ def fallback_route(settings: Settings, routes: "Sequence[Route]") -> "Route | No
     for route in routes:
         if route.name.casefold() == name:
             return route
-    allowed = ", ".join([*(route.name for route in routes), NO_FALLBACK])
+    allowed = ", ".join([route.name for route in routes] + [NO_FALLBACK])
     raise ConfigurationError(f"fallback_route is {settings.fallback_route!r}; allowed are {allowed}")

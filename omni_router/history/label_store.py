@@ -19,7 +19,7 @@ from omni_router.images import encode_base64
 from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.semantic.vector_cache import pack, unpack
 from omni_router.simulation import is_simulated
-from omni_router.storage.store_link import Link, put
+from omni_router.storage.store_link import Link, put, put_all
 
 TIDY = 100  # labels over the limit that are tolerated, and then dropped together
 
@@ -51,8 +51,8 @@ class LangGraphLabelStore:
             return None
         items = sorted(results[0], key=lambda item: float(item.value["at"]))
         if len(items) > self.size + TIDY:  # on reading, since a process of the command line writes only one
-            oldest = items[: -self.size][:AT_ONCE]
-            self._write(*[put(space, item.key, None) for item in oldest])
+            oldest = [item.key for item in items[: -self.size]][:AT_ONCE]
+            self._write(*put_all(space, dict.fromkeys(oldest)))
         return _labels(items[-self.size :])
 
     def add(self, label: TeacherLabel) -> None:
