@@ -101,7 +101,7 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
     from omni_router.evaluation.compare import check_same_data, read_report
     from omni_router.evaluation.compare import compare as compare_with
     from omni_router.evaluation.data import read_items
-    from omni_router.evaluation.folder import make_folder, write_report
+    from omni_router.evaluation.report_files import make_folder, write_report
     from omni_router.evaluation.result import Evaluation
     from omni_router.evaluation.run import evaluate
 
@@ -180,13 +180,12 @@ def _with_learned_examples(document: Document, environment: Environment) -> Docu
 
 
 def _print(done: "Evaluation", comparisons: "Sequence[Comparison]", files: Sequence[Path], *, as_json: bool) -> None:
-    from omni_router.evaluation.folder import comparisons_as_json
     from omni_router.evaluation.report import summary
-    from omni_router.evaluation.result import as_json as measures_as_json
+    from omni_router.evaluation.report_files import as_json as report_as_json
 
     if as_json:
-        paths = list(map(str, files))
-        click.echo(json.dumps({**measures_as_json(done), **comparisons_as_json(comparisons), "files": paths}))
+        paths = [str(path) for path in files]
+        click.echo(json.dumps({**report_as_json(done, comparisons), "files": paths}))
         return
     parts = [summary(done, router) for router in done.outcomes]
     parts += [comparison.text() for comparison in comparisons]

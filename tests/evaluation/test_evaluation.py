@@ -21,7 +21,7 @@ from omni_router.evaluation import metrics
 from omni_router.evaluation.compare import mcnemar
 from omni_router.evaluation.data import Item, read_items
 from omni_router.evaluation.metrics import Outcome
-from omni_router.evaluation.run import evaluate, offers, read
+from omni_router.evaluation.run import evaluate, read_route, route_options
 from omni_router.messages import IMAGE_MARK
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.cascade.labels import TeacherLabel
@@ -242,19 +242,19 @@ def test_every_form_of_a_line_is_read(write: Write) -> None:
             "route": "image_understanding",
         },
     )
-    first, talk, picture, earlier, blocks = read_items(path, POLICY.routes)
+    first, talk, image, earlier, blocks = read_items(path, POLICY.routes)
     assert (first.route, first.line, talk.line) == ("casual_conversation", 1, 3)
     assert [turn["content"] for turn in talk.conversation] == ["hi", "yes?", "bye"]
     assert [item.follow_up for item in (first, talk)] == [False, True]
-    assert picture.conversation[-1]["content"] == f"what is it?\n{IMAGE_MARK}"
-    assert (blocks.picture_now, blocks.text) == (True, "look")
-    assert names(picture) == ["image_understanding"]
+    assert image.conversation[-1]["content"] == f"what is it?\n{IMAGE_MARK}"
+    assert (blocks.image_now, blocks.text) == (True, "look")
+    assert names(image) == ["image_understanding"]
     assert names(earlier) == [route.name for route in POLICY.routes]
     assert names(first) == [route.name for route in POLICY.routes[:-1]]
 
 
 def names(item: Item) -> list[str]:
-    offered = offers(item, POLICY)
+    offered = route_options(item, POLICY)
     assert all(route.examples and not route.candidates for route in offered)
     return [route.name for route in offered]
 
@@ -356,7 +356,7 @@ def test_help_teaches(capsys: Capture) -> None:
     ],
 )
 def test_replies_are_read_like_in_the_graph(reply: Reply | None, expected: tuple[str | None, str | None]) -> None:
-    assert read(reply, [RouteOption("a", "about a")]) == expected
+    assert read_route(reply, [RouteOption("a", "about a")]) == expected
 
 
 def test_json_is_one_object_with_what_scripts_need(four: Path, capsys: Capture) -> None:
