@@ -120,9 +120,7 @@ def stream(
     tokens: bool = True,
     **options: Any,
 ) -> Generator[RunEvent, None, None]:
-    """Run a graph, and yield what happens.
-
-    Closing the iterator ends the run.
+    """Run a graph, and yield what happens; closing the iterator ends the run.
 
     Args:
         graph: what `build_graph` returns, compiled.
@@ -202,12 +200,11 @@ class _Parser:
 
     def finished(self) -> Finished:
         """Return the last event."""
-        state = self._state
-        if "messages" in state:
-            state["messages"] = list(map(_message, state["messages"]))
+        if "messages" in self._state:
+            self._state["messages"] = list(map(_message, self._state["messages"]))
         if self._interrupts:
-            state[_INTERRUPT] = self._interrupts
-        return Finished(state)
+            self._state[_INTERRUPT] = self._interrupts
+        return Finished(self._state)
 
 
 def _events_of_nodes(updates: Mapping[str, Any]) -> Iterator[RunEvent]:
@@ -219,13 +216,11 @@ def _events_of_nodes(updates: Mapping[str, Any]) -> Iterator[RunEvent]:
 
 
 def _custom_event(data: Any) -> RunEvent:
-    if not isinstance(data, Mapping):
-        return Custom(data)
-    kind = data.get("event")
-    if kind == "decision":
-        return DecisionMade(data["decision"])
-    if kind == "recorded":
-        return Recorded(data["route"], data["model"], data["file"])
+    match data:
+        case {"event": "decision"}:
+            return DecisionMade(data["decision"])
+        case {"event": "recorded"}:
+            return Recorded(data["route"], data["model"], data["file"])
     return Custom(data)
 
 

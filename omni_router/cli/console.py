@@ -1,4 +1,4 @@
-"""What is printed: by rich, which knows about colours and widths; text of others never as markup or control characters.
+"""Print with rich, which knows colours and widths; foreign text never becomes markup or control characters.
 
 NO_COLOR, FORCE_COLOR, TERM and COLUMNS mean the same to many programs. On a pipe nothing is wrapped or cut, unless
 COLUMNS says how wide a line may be.

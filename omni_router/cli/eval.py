@@ -21,6 +21,7 @@ from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from omni_router.evaluation.compare import Comparison
+    from omni_router.evaluation.data import Item
     from omni_router.evaluation.result import Evaluation
     from omni_router.routers import Router
 
@@ -98,7 +99,6 @@ def _routers(value: str) -> tuple[str, ...]:
 @click.pass_context
 def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: int | None, **flags: Any) -> int:
     """Evaluate the routers on the data; 1 when one is below the accuracy that is required."""
-    from omni_router.evaluation.compare import check_same_data, read_report
     from omni_router.evaluation.compare import compare as compare_with
     from omni_router.evaluation.data import read_items
     from omni_router.evaluation.report_files import make_folder, write_report
@@ -112,10 +112,7 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
     folder = flags["output_dir"] or environment.output_dir / "eval"
     document, policy = _read_policy(environment, must_exist=flags["route_config"] is not None)
     items = read_items(data, document.routes, limit)
-    old: dict[str, Any] = {}
-    if compare:
-        old = read_report(compare)
-        check_same_data(items, old, compare)
+    old = _read_old_report(compare, items)
     document = _with_learned_examples(document, environment)
     make_folder(folder)
     outcomes = {}
@@ -124,13 +121,24 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
             outcomes[name] = evaluate(router, items, document, advance)
     done = Evaluation(data, policy, document, items, outcomes)
     comparisons: list[Comparison] = []
-    if compare:
+    if compare and old:
         comparisons = compare_with(done, old, compare)
     files, missing = write_report(done, comparisons, folder)
     if missing:
         note(missing)
     _print(done, comparisons, files, as_json=flags["as_json"])
     return _status(done, flags["min_accuracy"])
+
+
+def _read_old_report(path: Path | None, items: "Sequence[Item]") -> dict[str, Any] | None:
+    """Read the report to compare with, if one is named, and check that it is about the same data."""
+    from omni_router.evaluation.compare import check_same_data, read_report
+
+    if path is None:
+        return None
+    old = read_report(path)
+    check_same_data(items, old, path)
+    return old
 
 
 def _open_routers(ctx: click.Context, names: Sequence[str], token: str | None) -> "dict[str, Router]":

@@ -9,7 +9,7 @@ import click
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.cli.why import newest_text
 from omni_router.config.route_file import RouteFile
-from omni_router.decisions.feedback import counts, read_verdict
+from omni_router.decisions.feedback import counts_for_model, read_verdict
 from omni_router.history import Feedback
 from omni_router.messages import IMAGE_MARK
 from omni_router.services import open_decision_log, open_history
@@ -31,7 +31,7 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
     text = newest_text(entry["asked"].get("conversation", [])).replace(IMAGE_MARK, "").strip()
     verdict = read_verdict(entry, rating, text, file)
     history = open_history(environment, file)
-    counted = counts(verdict, history.models(verdict.route))
+    counted = counts_for_model(verdict, history.models(verdict.route))
     place = history.add_feedback(verdict)
     if as_json:
         click.echo(json.dumps(_as_json(entry, verdict, place)))

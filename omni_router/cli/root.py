@@ -1,4 +1,4 @@
-"""The command itself: flags that say what to do, beside subcommands, and the two tables by which each is found."""
+"""The command itself: flags that name an action, beside subcommands, and the tables of both."""
 
 from typing import Any
 

@@ -100,15 +100,14 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     )
 
     limits = Limits.read()
-    key = limits.key
-    _check_host(host, key)
+    _check_host(host, limits.key)
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
+    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=limits.key is None, cors=flags["cors"], limits=limits))
     if not flags["quiet"]:
         app = RequestLog(app)
     with listening(host, port) as listener:
         readiness_of(graph).start()  # or the first request waits for the router to load
-        _print_address(host, listener.getsockname()[1], with_key=key is not None)
+        _print_address(host, listener.getsockname()[1], with_key=limits.key is not None)
         _print_notes(environment, hf_token)
         server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
         with graceful_shutdown():

@@ -80,7 +80,7 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     return Feedback(str(route or ""), str(model or ""), kind, correct_route, text or None)
 
 
-def counts(verdict: Feedback, models: Iterable[ModelRecord]) -> bool:
+def counts_for_model(verdict: Feedback, models: Iterable[ModelRecord]) -> bool:
     """Return whether a verdict is about its model, and the model has a record on the route for it to be counted in."""
     if verdict.verdict == "should_be":
         return False

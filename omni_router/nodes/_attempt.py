@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 from omni_router.errors import ErrorInfo, SpecialistError
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.selection.overrides import decision_metadata
-from omni_router.state import Artifact, Attempt, Outcome, State
+from omni_router.state import Artifact, Attempt, Decision, Outcome, State
 
 Answer = tuple[AIMessage, list[Artifact]]
 
@@ -42,8 +42,12 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
     )
     update: dict[str, Any] = {"attempts": [*state["attempts"], this_attempt]}
     if answer:
-        message, artifacts = answer
-        # The message itself: a copy would be streamed again.
-        message.response_metadata["decision"] = decision_metadata(decision)
-        update |= {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}
+        update |= _answer_update(state, decision, answer)
     return update
+
+
+def _answer_update(state: State, decision: Decision, answer: Answer) -> dict[str, Any]:
+    message, artifacts = answer
+    # The message itself: a copy would be streamed again.
+    message.response_metadata["decision"] = decision_metadata(decision)
+    return {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}

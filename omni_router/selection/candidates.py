@@ -12,8 +12,8 @@ from omni_router.selection.order import (
     Choice,
     Place,
     Situation,
+    choices_in_order,
     cooling_down,
-    order_of_choice,
     rank_candidates,
 )
 from omni_router.selection.routes import tasks_of
@@ -92,7 +92,7 @@ def verify_first_choice(
 
     Otherwise, or if it may not be called, the decision has no model: history and catalog follow, in recall_model.
     """
-    choices = order_of_choice(candidates, situation)
+    choices = choices_in_order(candidates, situation)
     first = choices[0]
     decision = {**decision, "passed_over": _proposal_rejected(choices, situation)}
     if first.place > Place.PICK:

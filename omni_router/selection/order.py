@@ -1,6 +1,6 @@
 """The order of choice: which of a route's models is called first, and which after it.
 
-`place_of` is the table that docs/order-of-choice.md shows, row by row, and `order_of_choice` puts candidates into that
+`place_of` is the table that docs/order-of-choice.md shows, row by row, and `choices_in_order` puts candidates into that
 order. Both are pure functions: whether a model is served is verified before it is called (candidates.py).
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from omni_router.history.cooldowns import Cooldowns, active_cooldown
 from omni_router.history.protocol import Cooling, ModelRecord
 from omni_router.hub.catalog import CatalogModel
-from omni_router.selection.ranking import by_rank, score
+from omni_router.selection.ranking import by_rank, describe_record
 from omni_router.state import Candidate, models_in
 
 # Enough to choose from; a 1.5B router reads every one of them in its prompt, for every route.
@@ -113,7 +113,7 @@ def place_of(candidate: Candidate, listed: Collection[str], situation: Situation
     raise AssertionError("the last condition is always met")
 
 
-def order_of_choice(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
+def choices_in_order(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
     """Put a route's candidates, and those that the situation adds, into the order of the table, each model once.
 
     Candidates of the same place stay in the order that they come in, but those that are cooling down, of which the one
@@ -149,7 +149,7 @@ def rank_candidates(
     """
     candidates: list[Candidate] = []
     for record in by_rank(records, now):
-        provider, why = record.get("provider"), _history(record, now)
+        provider, why = record.get("provider"), describe_record(record, now)
         candidates.append(Candidate(model=record["id"], provider=provider, source="history", why=why))
     for number, model in enumerate(listed, 1):
         why = f"number {number} in the catalog"
@@ -158,7 +158,7 @@ def rank_candidates(
         if candidate["model"] == previous:
             candidate["why"] = "this thread's model for the route"
     situation = Situation(now, cooldowns, previous)
-    return [choice.candidate for choice in order_of_choice(candidates, situation)]
+    return [choice.candidate for choice in choices_in_order(candidates, situation)]
 
 
 def cooling_down(model: str, cooldowns: Cooldowns, now: datetime) -> str | None:
@@ -174,7 +174,7 @@ def untried(
     attempts: Iterable[Mapping[str, object]],
     rejections: Iterable[Mapping[str, object]],
 ) -> list[Candidate]:
-    """Leave out the models that were called in this turn, or refused without a call."""
+    """Return the candidates that were neither called in this turn nor refused without a call."""
     excluded = models_in(attempts)
     for rejection in rejections:
         if rejection["kind"]:
@@ -198,21 +198,3 @@ def _remaining(choice: Choice, situation: Situation) -> str:
     if cooldown is None or choice.place is not Place.COOLING_DOWN:
         return ""
     return cooldown["until"]
-
-
-def _history(record: ModelRecord, now: datetime) -> str:
-    """Describe what the history has of a model."""
-    successes = record.get("successes", 0)
-    calls = successes + sum(record.get("failures", {}).values())
-    if not calls and not record.get("uses"):
-        return "named in the policy, not used yet"
-    parts = ["not called yet"]
-    if calls:
-        parts = [f"{successes} of {calls} answered"]
-    if good := record.get("good"):
-        parts.append(f"{good} good")
-    if bad := record.get("bad"):
-        parts.append(f"{bad} bad")
-    if "median_seconds" in record:
-        parts.append(f"{record['median_seconds']:g} s")
-    return f"history: {', '.join(parts)}, score {score(record, now):.2f}"

@@ -119,7 +119,10 @@ def _routes_of_model(text: str, routes: Sequence[Route], catalog: Catalog) -> li
     model, provider = named_model(text)
     tasks = tasks_of(routes)
     catalog.models(tasks)  # the lists of all tasks are asked for at once, and remembered
-    refused = {task for task in tasks if catalog.check(model, provider, task).refused}
+    refused: set[str] = set()
+    for task in tasks:
+        if catalog.check(model, provider, task).refused:
+            refused.add(task)
     return [route for route in routes if route.task not in refused]
 
 

@@ -22,7 +22,7 @@ logger = logging.getLogger("omni_router")
 
 
 def eligible_routes(routes: Iterable[Route], *, image_now: bool, image_before: bool) -> list[Route]:
-    """Leave out the routes that cannot apply.
+    """Return the routes that can apply.
 
     An image in the newest request needs a route that takes images; without any image in the thread none of those can be
     meant; with an image in an earlier message any route can.
@@ -66,7 +66,7 @@ def route_options(
 
     Args:
         routes: the eligible ones.
-        learned: returns the requests that verdicts have made examples of a route, or of `other`.
+        learned: returns the requests that feedback has added to the examples of a route, or of `other`.
         out_of_scope_examples: the requests that no route serves, as the policy lists them.
         candidates: the models of each route, best first; absent: no models are named.
     """
@@ -85,7 +85,7 @@ def options_of_services(
 def options_of_document(
     document: Document, routes: Iterable[Route], candidates: Mapping[str, Iterable["Candidate"]] | None = None
 ) -> list[RouteOption]:
-    """Return what a router is shown of the routes of a policy file, whatever history is kept elsewhere."""
+    """Return what a router is shown of the routes of a policy file, without any history outside of it."""
 
     def learned(name: str) -> Iterable[str]:
         return document.learned.get(name.casefold(), ())
@@ -94,7 +94,7 @@ def options_of_document(
 
 
 def ask_router(router: Router, conversation: Sequence[Turn], options: Sequence[RouteOption]) -> Reply | None:
-    """Have the router choose; None if it fails on this prompt.
+    """Return the reply of the router; None if it fails on this prompt.
 
     Raises:
         ConfigurationError: the router cannot be loaded.
@@ -131,7 +131,7 @@ def _model_name(candidate: "Candidate") -> str:
 
 
 class RouteChoice(NamedTuple):
-    """The route that is taken, or why none is."""
+    """The route of a request, or the reason why it has none."""
 
     route: Route | None
     reason: str

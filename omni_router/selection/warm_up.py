@@ -1,4 +1,4 @@
-"""Get a process ready, so that its first request costs no more than the others."""
+"""Prepare a process, so that its first request takes no longer than the others."""
 
 import logging
 import threading

@@ -92,7 +92,7 @@ class CachedEncoder:
         return rows
 
     def _put(self, rows: Mapping[str, bytes]) -> None:
-        """Keep these rows, and drop the least recently used ones when there are too many."""
+        """Store these rows, and drop the least recently used ones when there are too many."""
         now = time.time()
 
         def write(database: sqlite3.Connection) -> None:
