@@ -139,7 +139,7 @@ def test_a_run_is_routed_while_all_threads_for_specialists_are_taken(
     services: Services, router: ScriptedRouter, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pools = {name: ThreadPoolExecutor(1) for name in ("specialists", "others")}
-    monkeypatch.setattr(threads, "_pool", pools.__getitem__)
+    monkeypatch.setattr(threads, "thread_pool", pools.__getitem__)
     router.choose("question_answering", TEXT)
     graph = build_graph(services).compile()
     sandbox.latency = 3

@@ -31,7 +31,7 @@ PATIENT = Settings(timeout=60)  # no timeout may be taken for a hang-up
 def only_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadPoolExecutor]:
     """One thread for all nodes: a run that goes on after it was cancelled holds up the next."""
     with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(threads, "_pool", lambda _: pool)
+        monkeypatch.setattr(threads, "thread_pool", lambda _: pool)
         yield pool
 
 
@@ -161,7 +161,7 @@ def test_only_the_cancelled_one_of_two_is_hung_up(
     graph: Compiled, model: SilentModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = ThreadPoolExecutor(2)
-    monkeypatch.setattr(threads, "_pool", lambda _: pool)
+    monkeypatch.setattr(threads, "thread_pool", lambda _: pool)
 
     async def two() -> None:
         first, second = (asyncio.create_task(graph.ainvoke(ask("why?"), context=PATIENT)) for _ in range(2))

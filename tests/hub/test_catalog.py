@@ -269,7 +269,7 @@ def test_a_failure_is_kept_one_minute_and_said(sandbox: Sandbox, fault: str, cap
     assert asked.models([TEXT]) == {TEXT: ()}
     assert TEXT in caplog.text
     assert any(record.levelno == logging.WARNING for record in caplog.records)
-    sandbox._planned.clear()
+    sandbox.recover()
     before = len(sandbox.requests)
     clock.now += KEEP_FAILURE - 1
     assert asked.models([TEXT]) == {TEXT: ()}

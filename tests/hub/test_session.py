@@ -88,8 +88,10 @@ def test_only_an_address_that_a_proxy_is_asked_for_goes_unchecked(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(session, "look_up", lambda host: [host])
-    with pytest.raises(httpx.InvalidURL):
-        session._pin(httpx.Request("GET", "https://10.0.0.1/picture.png"))
+    requests: list[httpx.Request] = []
+    with answering(requests), hub_session(MINE, 7), pytest.raises(httpx.InvalidURL):
+        get_session().get("https://10.0.0.1/image.png")
+    assert requests == []
 
 
 def test_the_token_goes_to_no_other_host_than_hub_and_router(sandbox: Sandbox) -> None:

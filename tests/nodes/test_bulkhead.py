@@ -52,8 +52,8 @@ def bulkheads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bulkheads]:
     heads = Bulkheads(LIMIT)
     with ThreadPoolExecutor(2 * LIMIT) as specialists, ThreadPoolExecutor(8) as others:
         pools = {"specialists": specialists, "others": others}
-        monkeypatch.setattr(threads, "_pool", pools.__getitem__)
-        monkeypatch.setattr(threads, "_bulkheads", lambda: heads)
+        monkeypatch.setattr(threads, "thread_pool", pools.__getitem__)
+        monkeypatch.setattr(threads, "bulkheads", lambda: heads)
         yield heads
 
 
@@ -179,8 +179,8 @@ def test_a_model_gets_seven_eighths_of_the_threads_and_at_least_one(
     given: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMNI_THREADS", given)
-    threads._bulkheads.cache_clear()
+    threads.bulkheads.cache_clear()
     try:
-        assert threads._bulkheads().limit == limit
+        assert threads.bulkheads().limit == limit
     finally:
-        threads._bulkheads.cache_clear()
+        threads.bulkheads.cache_clear()

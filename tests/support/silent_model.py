@@ -31,7 +31,7 @@ class SilentModel(socketserver.ThreadingTCPServer):
         self.silent: Silence = "before the answer"
         self.connections = 0
         self.asked: queue.Queue[dict[str, Any]] = queue.Queue()  # the body of each request
-        self.hung_up: queue.Queue[float] = queue.Queue()  # when, by time.monotonic
+        self.hung_up: queue.Queue[None] = queue.Queue()  # an item for each connection
 
     def get_request(self) -> tuple[Any, Any]:
         connected, address = super().get_request()
@@ -56,7 +56,7 @@ class _Talk(socketserver.StreamRequestHandler):
             if self.server.silent != "never":
                 self.rfile.read(1)  # nothing comes but the end
                 break
-        self.server.hung_up.put(time.monotonic())
+        self.server.hung_up.put(None)
 
     def _read(self) -> dict[str, Any] | None:
         length = 0

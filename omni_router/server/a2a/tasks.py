@@ -42,9 +42,16 @@ class Retention:
 class HostTasks(TaskStore):
     """Tasks in the store of the LangGraph server, or in memory where there is none."""
 
-    def __init__(self, retention: Retention = Retention(), clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        retention: Retention = Retention(),
+        clock: Callable[[], float] = time.time,
+        *,
+        fallback: BaseStore | None = None,
+    ) -> None:
+        """Create the store of tasks; `fallback` holds them where no server has a store."""
         self._retention, self._clock = retention, clock
-        self._memory = InMemoryStore()
+        self._fallback = InMemoryStore() if fallback is None else fallback
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
         """Store a task in place of its former state; the owner's oldest may be deleted for a new one."""
@@ -132,7 +139,7 @@ class HostTasks(TaskStore):
         with suppress(RuntimeError, KeyError):  # there is none outside of a server
             if store := get_store():
                 return store
-        return self._memory
+        return self._fallback
 
 
 def owner_of(context: ServerCallContext) -> str:
