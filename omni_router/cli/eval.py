@@ -60,7 +60,7 @@ exit status: 0 evaluated, 1 less accurate than --min-accuracy, 2 something to co
 
 
 def _routers(value: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+    names = tuple(dict.fromkeys(map(str.strip, value.split(","))))
     for name in names:
         if name not in ROUTERS:
             raise click.BadParameter(f"there is no router {name!r}; choose from {', '.join(ROUTERS)}")
@@ -106,12 +106,15 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
     from omni_router.evaluation.run import evaluate
 
     routers: Sequence[str] = flags["routers"] or ()
-    environment = read_environment(ctx, **({"router": routers[0]} if routers else {}))
+    environment = read_environment(ctx)
+    if routers:
+        environment = read_environment(ctx, router=routers[0])
     folder = flags["output_dir"] or environment.output_dir / "eval"
     document, policy = _read_policy(environment, must_exist=flags["route_config"] is not None)
     items = read_items(data, document.routes, limit)
-    old = read_report(compare) if compare else None
-    if old and compare:
+    old: dict[str, Any] = {}
+    if compare:
+        old = read_report(compare)
         check_same_data(items, old, compare)
     document = _with_learned_examples(document, environment)
     make_folder(folder)
@@ -120,7 +123,9 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
         with progress_bar(name, len(items)) as advance:
             outcomes[name] = evaluate(router, items, document, advance)
     done = Evaluation(data, policy, document, items, outcomes)
-    comparisons = compare_with(done, old, compare) if old and compare else []
+    comparisons: list[Comparison] = []
+    if compare:
+        comparisons = compare_with(done, old, compare)
     files, missing = write_report(done, comparisons, folder)
     if missing:
         note(missing)
@@ -129,7 +134,7 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
 
 
 def _open_routers(ctx: click.Context, names: Sequence[str], token: str | None) -> "dict[str, Router]":
-    """Open the routers to evaluate; a checkpoint that is given for several is not the encoder of `semantic`."""
+    """Open the routers to evaluate; a checkpoint named for several routers is not the encoder of `semantic`."""
     from omni_router.hub.tokens import find_token
     from omni_router.services.router import choose_router
 
@@ -152,11 +157,13 @@ def _read_policy(environment: Environment, *, must_exist: bool) -> tuple[Documen
     document = RouteFile(path).document()
     if not document.routes:
         raise ConfigurationError(f"{path}: it has no routes to choose from")
-    return document, path if path.exists() else DEFAULT_POLICY
+    if not path.exists():
+        return document, DEFAULT_POLICY
+    return document, path
 
 
 def _with_learned_examples(document: Document, environment: Environment) -> Document:
-    """Take the examples that ratings have made from the history, which need not be the policy's file."""
+    """Return the document with the examples learned from feedback, which the history may keep elsewhere."""
     from omni_router.routers import OTHER
     from omni_router.services.history import open_history
 
@@ -178,18 +185,22 @@ def _print(done: "Evaluation", comparisons: "Sequence[Comparison]", files: Seque
     from omni_router.evaluation.result import as_json as measures_as_json
 
     if as_json:
-        paths = [str(path) for path in files]
+        paths = list(map(str, files))
         click.echo(json.dumps({**measures_as_json(done), **comparisons_as_json(comparisons), "files": paths}))
         return
     parts = [summary(done, router) for router in done.outcomes]
-    click.echo("\n\n".join([*parts, *(comparison.text() for comparison in comparisons)]))
-    click.echo(f"\nFull report: {files[0]}; in the same folder: {', '.join(path.name for path in files[1:])}")
+    parts += [comparison.text() for comparison in comparisons]
+    click.echo("\n\n".join(parts))
+    report, *others = files
+    names = [path.name for path in others]
+    click.echo(f"\nFull report: {report}; in the same folder: {', '.join(names)}")
 
 
 def _status(done: "Evaluation", required: float | None) -> int:
     """Return 1 where a router is below the required accuracy, after a note on each."""
-    accuracies = {router: measures["accuracy"] for router, measures in done.measures.items()}
-    below = [router for router, accuracy in accuracies.items() if required is not None and accuracy < required]
-    for router in below:
-        note(f"the accuracy of {router} is {accuracies[router]:.3f}, below {required}")
-    return BELOW if below else REACHED
+    status = REACHED
+    for router, measures in done.measures.items():
+        if required is not None and measures["accuracy"] < required:
+            note(f"the accuracy of {router} is {measures['accuracy']:.3f}, below {required}")
+            status = BELOW
+    return status

@@ -37,10 +37,15 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
         click.echo(json.dumps(_as_json(entry, verdict, place)))
     else:
         click.echo(f"{entry['id']}: {_describe(entry, verdict, place, counted=counted)}")
-    return SAVED if place else NOT_SAVED
+    if place is None:
+        return NOT_SAVED
+    return SAVED
 
 
 def _as_json(entry: Mapping[str, Any], verdict: Feedback, place: str | None) -> dict[str, Any]:
+    example_of: str | None = None
+    if place and verdict.text:
+        example_of = _example_of(verdict)
     return {
         "id": entry["id"],
         "verdict": verdict.verdict,
@@ -48,18 +53,22 @@ def _as_json(entry: Mapping[str, Any], verdict: Feedback, place: str | None) -> 
         "model": verdict.model or None,
         "should_be": verdict.correct_route,
         "kept_in": place,
-        "example_of": _example_of(verdict) if place and verdict.text else None,
+        "example_of": example_of,
     }
 
 
 def _example_of(verdict: Feedback) -> str | None:
     """Return the route whose example the request becomes, if its text is known."""
-    return verdict.correct_route or (verdict.route if verdict.verdict == "good" else None)
+    if verdict.verdict == "good":
+        return verdict.route
+    return verdict.correct_route
 
 
 def _describe(entry: Mapping[str, Any], verdict: Feedback, place: str | None, *, counted: bool) -> str:
     example_of = _example_of(verdict)
-    parts = [f"saved in {place}" if place else "nothing was saved"]
+    parts = ["nothing was saved"]
+    if place:
+        parts = [f"saved in {place}"]
     if counted:
         parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
     elif verdict.verdict != "should_be" and verdict.model:

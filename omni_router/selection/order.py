@@ -107,7 +107,10 @@ def place_of(candidate: Candidate, listed: Collection[str], situation: Situation
         Place.HISTORY: candidate["source"] != "catalog",
         Place.CATALOG: True,
     }
-    return next(place for place, is_met in conditions.items() if is_met)
+    for place, is_met in conditions.items():
+        if is_met:
+            return place
+    raise AssertionError("the last condition is always met")
 
 
 def order_of_choice(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
@@ -172,9 +175,11 @@ def untried(
     rejections: Iterable[Mapping[str, object]],
 ) -> list[Candidate]:
     """Leave out the models that were called in this turn, or refused without a call."""
-    refused = [rejection for rejection in rejections if rejection["kind"]]
-    tried = models_in(attempts) | models_in(refused)
-    return [candidate for candidate in candidates if candidate["model"] not in tried]
+    excluded = models_in(attempts)
+    for rejection in rejections:
+        if rejection["kind"]:
+            excluded.add(str(rejection["model"]))
+    return [candidate for candidate in candidates if candidate["model"] not in excluded]
 
 
 def _names(candidate: Candidate | None, model: str) -> bool:
@@ -201,7 +206,9 @@ def _history(record: ModelRecord, now: datetime) -> str:
     calls = successes + sum(record.get("failures", {}).values())
     if not calls and not record.get("uses"):
         return "named in the policy, not used yet"
-    parts = [f"{successes} of {calls} answered" if calls else "not called yet"]
+    parts = ["not called yet"]
+    if calls:
+        parts = [f"{successes} of {calls} answered"]
     if good := record.get("good"):
         parts.append(f"{good} good")
     if bad := record.get("bad"):

@@ -29,5 +29,5 @@ def score(record: ModelRecord, now: datetime) -> float:
 
 
 def by_rank(records: Iterable[ModelRecord], now: datetime) -> list[ModelRecord]:
-    """Order by score, and equals by their last use: the bonus for being in use fades until it tells nothing."""
+    """Order by score, and equals by their last use, since the bonus for being in use fades to nothing."""
     return sorted(records, key=lambda record: (round(score(record, now), 6), record.get("last_used", "")), reverse=True)

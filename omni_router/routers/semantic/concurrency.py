@@ -40,7 +40,9 @@ class MicroBatcher(Generic[A, B]):
         return future
 
     def _serve_next(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        batch: list[tuple[A, Future[B]]] = []
+        while self._waiting and len(batch) < self._most:
+            batch.append(self._waiting.popleft())
         try:
             self._answer(batch)
         except BaseException as error:  # noqa: BLE001 (raised where the result is read)
