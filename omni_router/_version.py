@@ -1,4 +1,4 @@
-"""The version of the package, read when it is first asked for."""
+"""The version of the package, read on first use."""
 
 import re
 from importlib.metadata import PackageNotFoundError, version

@@ -76,7 +76,7 @@ class Attempt(TypedDict):
     outcome: Outcome
     seconds: float
     error: ErrorInfo | None
-    partial: bool  # the answer broke off after its first token; what had arrived is kept
+    partial: bool  # the answer broke off after its first token; the part that had arrived is in `messages`
 
 
 def models_in(entries: Iterable[Mapping[str, Any]]) -> set[str]:

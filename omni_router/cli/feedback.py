@@ -45,7 +45,7 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
 def _as_json(entry: Mapping[str, Any], verdict: Feedback, place: str | None) -> dict[str, Any]:
     example_of: str | None = None
     if place and verdict.text:
-        example_of = _example_of(verdict)
+        example_of = verdict.example_of
     return {
         "id": entry["id"],
         "verdict": verdict.verdict,
@@ -57,15 +57,8 @@ def _as_json(entry: Mapping[str, Any], verdict: Feedback, place: str | None) -> 
     }
 
 
-def _example_of(verdict: Feedback) -> str | None:
-    """Return the route whose example the request becomes, if its text is known."""
-    if verdict.verdict == "good":
-        return verdict.route
-    return verdict.correct_route
-
-
 def _describe(entry: Mapping[str, Any], verdict: Feedback, place: str | None, *, counted: bool) -> str:
-    example_of = _example_of(verdict)
+    example_of = verdict.example_of
     parts = ["nothing was saved"]
     if place:
         parts = [f"saved in {place}"]

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from omni_router.errors import ConfigurationError
 
-if TYPE_CHECKING:  # whoever lists the routes need not import pydantic
+if TYPE_CHECKING:  # listing the routes does not import pydantic
     from omni_router.config.routes import Route
 
 # Parameters that every call sets: `extra_body` is merged into the body last, and would silently replace them.
@@ -20,30 +20,30 @@ NO_FALLBACK = "none"  # as `fallback_route`: requests that fit no route are refu
 
 
 class SettingsFields(BaseModel):
-    """The fields of `Settings`, for a class that takes them beside fields of its own."""
+    """The fields of `Settings`, for classes that have further fields."""
 
-    route: str | None = Field(default=None, description="Take this route; the router is not asked.")
+    route: str | None = Field(default=None, description="Use this route; the router is not called.")
     model: str | None = Field(
         default=None,
         description="Call this model and no other: org/name, or org/name:provider. The route is still chosen.",
     )
     fallback_route: str | None = Field(
         default=None,
-        description="The route taken when none fits or the router gives no readable choice; `none`: such a request is "
-        "refused. Left out, it is that of OMNI_FALLBACK_ROUTE, else the route with `fallback` in the policy.",
+        description="The route used when none fits or the router returns no readable choice; `none` refuses such "
+        "requests. By default that of OMNI_FALLBACK_ROUTE, else the route with `fallback` in the policy.",
     )
     min_confidence: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="Below this confidence of the router, the fallback route is taken, if there is one.",
+        description="Below this confidence of the router, the fallback route is used, if there is one.",
     )
     skip_specialists: bool = Field(default=False, description="Only route: record the decision and call no model.")
     max_models: int = Field(default=3, ge=1, le=10, description="How many different models a turn may try.")
     max_new_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="Length limit of a text answer, in tokens. Left out, it is that of OMNI_MAX_NEW_TOKENS, else the "
+        description="Length limit of a text answer, in tokens. By default that of OMNI_MAX_NEW_TOKENS, else the "
         "provider's own.",
     )
     temperature: float = Field(default=0.7, ge=0, le=2, description="Sampling temperature of a text answer.")
@@ -56,10 +56,10 @@ class SettingsFields(BaseModel):
     )
     extra_body: dict[str, Any] | None = Field(
         default=None,
-        description="Further parameters of a text answer, sent to the provider as they are, such as top_k. A provider "
-        "that refuses them, or a penalty, is asked once more without.",
+        description="Further parameters of a text answer, sent to the provider as they are, such as top_k. If a "
+        "provider refuses them, or a penalty, the call is repeated once without them.",
     )
-    seed: int | None = Field(default=None, description="Seed of a text answer or a picture, where the model has one.")
+    seed: int | None = Field(default=None, description="Seed of a text answer or an image, for models that take one.")
     stop: tuple[str, ...] = Field(default=(), description="Texts at which a text answer ends.")
     tools: tuple[dict[str, Any], ...] = Field(
         default=(),
@@ -71,12 +71,12 @@ class SettingsFields(BaseModel):
     response_format: dict[str, Any] | None = Field(
         default=None, description="The form of a text answer, such as a JSON schema, in OpenAI's form."
     )
-    width: int | None = Field(default=None, ge=1, description="Width of a picture in pixels, where the model has one.")
-    height: int | None = Field(default=None, ge=1, description="Height of a picture in pixels.")
+    width: int | None = Field(default=None, ge=1, description="Width of an image in pixels, for models that take one.")
+    height: int | None = Field(default=None, ge=1, description="Height of an image in pixels, likewise.")
     timeout: float = Field(
         default=120.0,
         gt=0,
-        description="Seconds a model may stay silent, or be polled for a picture; pictures often take a minute.",
+        description="Seconds a model may stay silent, or be polled for an image; images often take a minute.",
     )
 
     @field_validator("extra_body")
@@ -94,7 +94,7 @@ class Settings(SettingsFields):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def filled_from(self, defaults: "Settings") -> "Settings":
-        """Return these settings, with what they leave open (None) taken from `defaults`."""
+        """Return these settings, with unset fields (None) filled from `defaults`."""
         changes: dict[str, Any] = {}
         for name in type(self).model_fields:
             default = getattr(defaults, name)

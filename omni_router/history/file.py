@@ -207,7 +207,7 @@ class FileHistory:
         return changes
 
     def _learn(self, entry: dict[str, Any], text: str) -> bool:
-        """Make a text an example of a route; return whether anything changed."""
+        """Add a text to the examples of a route; return whether anything changed."""
         learned = self._list(entry, "learned")
         return learned is not None and learn(learned, text)
 

@@ -30,7 +30,7 @@ class LangGraphLabelStore:
     Args:
         store: returns the store; called for each use, since a host's store exists in its own runs only.
         encoder: returns the name of the encoder of the vectors; labels of another encoder are left alone.
-        size: how many labels are kept, and some more for a while.
+        size: how many labels are stored; for a while there may be some more.
     """
 
     def __init__(self, store: Callable[[], BaseStore], encoder: Callable[[], str], size: int = MAX_LABELS) -> None:
@@ -56,7 +56,7 @@ class LangGraphLabelStore:
         return _labels(items[-self.size :])
 
     def add(self, label: TeacherLabel) -> None:
-        """Keep a label, unless the store does not answer.
+        """Store a label, unless the store does not answer.
 
         Raises:
             ConfigurationError: there is no store, or no encoder.

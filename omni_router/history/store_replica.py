@@ -183,7 +183,7 @@ class Replica:
         self.view = replace(self.view, names=names, models=models)
 
     def _update_examples(self, items: Iterable[Item]) -> None:
-        """Take the newest examples of each route, oldest first."""
+        """Set the newest examples of each route, oldest first."""
         names = dict(self.view.names)
         by_route: dict[str, list[tuple[str, str]]] = {}
         for item in items:
@@ -220,7 +220,7 @@ class Replica:
         texts = set(chain.from_iterable(self.view.examples.values()))
         unused = [item.key for item in fetched.examples if item.value.get("text") not in texts]
         deletes += put_all(self._examples, dict.fromkeys(unused))
-        for ops in (puts, deletes):  # whoever reads in between sees the whole day twice, and takes the merged item
+        for ops in (puts, deletes):  # a reader in between sees the day twice, and uses the merged item
             for start in range(0, len(ops), AT_ONCE):
                 self.link.ask(ops[start : start + AT_ONCE])
 

@@ -1,4 +1,4 @@
-"""The one seam between the graph and whoever watches it."""
+"""Observers: what is notified around every node of a run."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,7 @@
 """Spans of a run, through the OpenTelemetry API: the host brings the SDK, and without one they cost next to nothing.
 
 The names beginning with `gen_ai.` are those of the semantic conventions for generative AI. They are written out here
-because the package that holds them marks each as moved to a repository of its own, from which no package is made yet.
+because the package that holds them marks each as moved to another repository, which has not published a package yet.
 Nothing that a person or a model wrote goes into a span: no prompt, answer, reason or error message, and no token.
 """
 
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from omni_router import __version__
+from omni_router._version import __version__
 from omni_router.config.settings import Settings
 from omni_router.errors import missing_package
 from omni_router.state import Decision, State
@@ -120,7 +120,7 @@ def _model(state: State) -> str | None:
 
 
 def _request_attributes(task: Task | None, state: State, settings: Settings) -> dict[str, Any]:
-    """Return what is known of a call before it is made, which samplers decide by."""
+    """Return what is known before the call; samplers decide by it."""
     if task is None:
         return {}
     attributes: dict[str, Any] = {
