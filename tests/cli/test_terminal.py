@@ -56,7 +56,8 @@ class Pipe(io.StringIO):
 def test_the_decision_is_shown_before_the_first_piece_and_that_before_the_next_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pipe, sent = Pipe(), []
+    pipe = Pipe()
+    sent: list[None] = []
 
     def wait_for_reader(_request: Any, _seconds: float) -> None:
         """Send on only when what was sent before has been shown."""
