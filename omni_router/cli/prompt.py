@@ -68,7 +68,7 @@ def _lacks_token(environment: Environment, token: str | None) -> bool:
 
 
 def _name_models_of_the_demo(policy: Path) -> None:
-    from omni_router._sandbox.demo_policy import name_models
+    from omni_router._sandbox.models import name_models
     from omni_router.config.route_file import RouteFile
 
     try:

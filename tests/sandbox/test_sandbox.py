@@ -29,8 +29,7 @@ from huggingface_hub.utils import _http
 from PIL import Image, UnidentifiedImageError
 
 from omni_router._sandbox import FAULTS, SANDBOX_TOKEN, Sandbox, active, install, sandbox, uninstall
-from omni_router._sandbox.demo_policy import name_models
-from omni_router._sandbox.traits import known_for
+from omni_router._sandbox.models import known_for, name_models
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY, parse_document
 from omni_router.errors import ConfigurationError
@@ -624,7 +623,7 @@ def test_requests_tell_who_asked_what_and_never_print_the_token(box: Sandbox) ->
 
 
 def test_a_server_may_run_on_it_for_days(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router._sandbox.box.KEPT", 10)
+    monkeypatch.setattr("omni_router._sandbox.server.MAX_RECORDS", 10)
     for number in range(30):
         with pytest.raises(HfHubHTTPError):
             chat(f"question {number} [[sandbox:overloaded_503*1]]")
