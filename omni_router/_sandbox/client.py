@@ -7,21 +7,21 @@ import huggingface_hub
 from huggingface_hub.inference._providers import _common, hf_inference
 from huggingface_hub.utils import _http
 
-from omni_router._sandsandbox.server import Sandsandbox
+from omni_router._sandbox.server import Sandbox
 from omni_router.hub.http import httpx
 from omni_router.simulation import INSTALLED
 
 _lock = threading.Lock()
 
-# What each installed sandsandbox replaced, so that sandsandboxes may be left in any order.
+# What each installed sandbox replaced, so that sandboxes may be left in any order.
 _before: dict[int, tuple[Callable[[], httpx.Client], Callable[[], httpx.AsyncClient]]] = {}
 
 
-def enter(sandbox: Sandsandbox) -> None:
-    """Let a sandsandbox answer the client."""
+def enter(sandbox: Sandbox) -> None:
+    """Let a sandbox answer the client."""
     with _lock:
         if sandbox in INSTALLED:
-            raise ValueError("This sandsandbox is installed already; make another one to nest them.")
+            raise ValueError("This sandbox is installed already; make another one to nest them.")
         # The client has no public way to read the factories, and a test suite may well have set its own.
         _before[id(sandbox)] = (_http._GLOBAL_CLIENT_FACTORY, _http._GLOBAL_ASYNC_CLIENT_FACTORY)  # noqa: SLF001
         INSTALLED.append(sandbox)
@@ -33,8 +33,8 @@ def enter(sandbox: Sandsandbox) -> None:
         )
 
 
-def leave(sandbox: Sandsandbox) -> None:
-    """Restore what answered before a sandsandbox; do nothing if that is done already."""
+def leave(sandbox: Sandbox) -> None:
+    """Restore what answered before a sandbox; do nothing if that is done already."""
     with _lock:
         if sandbox not in INSTALLED:
             return
@@ -43,13 +43,13 @@ def leave(sandbox: Sandsandbox) -> None:
         INSTALLED.remove(sandbox)
         if place == len(INSTALLED):
             _set(*before)
-        else:  # a sandsandbox entered later is still in use: leaving it restores what leaving this one would have
+        else:  # a sandbox entered later is still in use: leaving it restores what leaving this one would have
             _before[id(INSTALLED[place])] = before
 
 
 def _set(sync: Callable[[], httpx.Client], asynchronous: Callable[[], httpx.AsyncClient]) -> None:
     huggingface_hub.set_client_factory(sync)
     huggingface_hub.set_async_client_factory(asynchronous)
-    # The client caches for ever who serves a model: answers of a sandsandbox must not outlive it.
+    # The client caches for ever who serves a model: answers of a sandbox must not outlive it.
     _common._fetch_inference_provider_mapping.cache_clear()  # noqa: SLF001
     hf_inference._check_supported_task.cache_clear()  # noqa: SLF001
