@@ -289,7 +289,7 @@ def test_a_chat_with_a_model_no_chat_provider_serves_is_model_not_supported(box:
     ("url", "told"),
     [("https://example.org/cat.png", "https://example.org/cat.png"), (DATA_URL, "image/png, of 8 bytes")],
 )
-def test_a_vision_answer_says_how_the_picture_came_and_does_not_echo_it(box: Sandbox, url: str, told: str) -> None:
+def test_a_vision_answer_says_how_the_image_came_and_does_not_echo_it(box: Sandbox, url: str, told: str) -> None:
     parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
     content = chat(parts, VISION).choices[0].message.content
     assert "What is it?" in content
@@ -304,7 +304,7 @@ def test_a_vision_answer_says_how_the_picture_came_and_does_not_echo_it(box: San
         (VISION, {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}),
     ],
 )
-def test_a_picture_for_a_text_model_or_of_an_unknown_form_is_a_bad_request(box: Sandbox, model: str, part: Any) -> None:
+def test_an_image_for_a_text_model_or_of_an_unknown_form_is_a_bad_request(box: Sandbox, model: str, part: Any) -> None:
     with pytest.raises(BadRequestError):
         chat([part], model)
 
@@ -333,11 +333,11 @@ def test_the_async_client_is_answered_too(box: Sandbox) -> None:
     assert asyncio.run(ask()) == chat().choices[0].message.content
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_each_way_of_handing_over_gives_the_same_picture_in_the_asked_size(box: Sandbox, number: int) -> None:
+def test_each_way_of_handing_over_gives_the_same_image_in_the_asked_size(box: Sandbox, number: int) -> None:
     model = f"sandbox/text-to-image-{number}"
     assert paint(model=model).size == (768, 512)
     drawn, again = paint(model=model, width=320, height=256), paint(width=320, height=256)
@@ -346,14 +346,14 @@ def test_each_way_of_handing_over_gives_the_same_picture_in_the_asked_size(box: 
     assert drawn.tobytes() != paint("a blue dog", model, width=320, height=256).tobytes()
 
 
-def test_any_other_address_is_a_picture(box: Sandbox) -> None:
+def test_any_other_address_is_an_image(box: Sandbox) -> None:
     with httpx.Client(transport=box.transport) as client:
         response = client.get("https://example.org/some/cat.jpg")
     assert response.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(response.content)).size == (768, 512)
 
 
-def test_pictures_of_the_web_can_be_missing_or_no_pictures(box: Sandbox) -> None:
+def test_images_of_the_web_can_be_missing_or_invalid(box: Sandbox) -> None:
     box.fail("web_404")
     box.fail("bad_image")
     with httpx.Client(transport=box.transport) as client:
@@ -361,7 +361,7 @@ def test_pictures_of_the_web_can_be_missing_or_no_pictures(box: Sandbox) -> None
         assert client.get("https://example.org/cat.jpg").headers["content-type"].startswith("text/html")
 
 
-def test_image_to_text_tells_what_is_on_a_picture(box: Sandbox) -> None:
+def test_image_to_text_describes_an_image(box: Sandbox) -> None:
     with InferenceClient(api_key=SANDBOX_TOKEN) as client:
         told = client.image_to_text(b"\x89PNG", model="sandbox/image-to-text-1")
         assert "Simulated caption" in str(told.generated_text)
@@ -488,7 +488,7 @@ def test_wrong_streams_that_the_client_does_not_complain_about(box: Sandbox) -> 
 
 
 @pytest.mark.parametrize(("fault", "raised"), RAISED_BY_PICTURE.items())
-def test_a_fault_makes_a_picture_raise(box: Sandbox, fault: str, raised: type[Exception]) -> None:
+def test_a_fault_makes_an_image_raise(box: Sandbox, fault: str, raised: type[Exception]) -> None:
     with pytest.raises(raised):
         paint(f"a cat [[sandbox:{fault}]]")
 
