@@ -53,7 +53,7 @@ def indexed_router(
     from semantic_router.encoders import DenseEncoder
     from semantic_router.index import LocalIndex
 
-    others = list(routes[0].counterexamples)
+    others = list(routes[0].out_of_scope_examples)
 
     class SameEncoder(DenseEncoder):  # type: ignore[misc]  # Any where it is not installed
         def __call__(self, docs: list[str]) -> Any:

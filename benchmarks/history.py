@@ -19,11 +19,11 @@ from tqdm import tqdm
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY
-from omni_router.history import History, Use
+from omni_router.history import History, UsageRecord
 from omni_router.history.cooldowns import write_time
 from omni_router.history.file import FileHistory
 from omni_router.history.store import StoreHistory
-from omni_router.history.usage import fold
+from omni_router.history.usage import apply_usage
 from omni_router.storage.files import write_whole
 from tests.support.postgres import postgresql
 
@@ -44,7 +44,7 @@ def past(behind: int) -> list[dict[str, Any]]:
         entry = entries[number % len(entries)]
         at = write_time(NOW - timedelta(days=60) * (1 - number / behind))
         failed = chance.random() < 0.1  # noqa: PLR2004
-        use = Use(
+        use = UsageRecord(
             route=entry["name"],
             model=f"acme/model-{chance.randrange(MODELS)}",
             reason="the best of its history",
@@ -52,7 +52,7 @@ def past(behind: int) -> list[dict[str, Any]]:
             outcome="malformed_answer" if failed else None,
             seconds=chance.uniform(0.5, 5),
         )
-        fold(entry.setdefault("models", []), use)
+        apply_usage(entry.setdefault("models", []), use)
     return entries
 
 
@@ -62,7 +62,7 @@ def one_use(history: History) -> Callable[[], object]:
 
     def record() -> None:
         model = f"acme/model-{chance.randrange(MODELS)}"
-        if not history.record(Use("code_generation", model, "a benchmark", write_time(NOW), seconds=1.2)):
+        if not history.record(UsageRecord("code_generation", model, "a benchmark", write_time(NOW), seconds=1.2)):
             raise RuntimeError("it was not stored")
 
     return record
@@ -108,7 +108,7 @@ def measure_store(address: str, pasts: Pasts) -> list[list[str]]:
         for behind, entries in pasts.items():
             for item in store.search((), limit=10_000):
                 store.delete(item.namespace, item.key)
-            StoreHistory(lambda: store).lift(entries)
+            StoreHistory(lambda: store).import_(entries)
             history = StoreHistory(lambda: store)
             times = in_turns(
                 {

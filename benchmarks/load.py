@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.load_memory import cpu_seconds, listener, resident, slope
 from benchmarks.report import IMAGES, ms, quantile, table, write_section
-from omni_router.nodes._threads import _bulkheads, _pool
+from omni_router.nodes._threads import bulkheads, thread_pool
 from tests.support.api_server import serving
 from tests.support.dev_server import dev_server
 
@@ -103,8 +103,8 @@ async def memory(place: Place, runs: int) -> tuple[list[int], list[int]]:
 async def bare_graph(folder: Path, latency: float, threads: int) -> AsyncIterator[Place]:
     """Give the graph itself, in this process."""
     os.environ["OMNI_THREADS"] = str(threads)
-    _pool.cache_clear()
-    _bulkheads.cache_clear()
+    thread_pool.cache_clear()
+    bulkheads.cache_clear()
     from omni_router import Services, build_graph, sandbox, user_message
     from omni_router.config.environment import Environment
 

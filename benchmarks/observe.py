@@ -24,7 +24,7 @@ from omni_router.config.settings import resolve_settings
 from omni_router.nodes._threads import ThreadedNode
 from omni_router.state import State
 from omni_router.telemetry.metrics import Metrics
-from omni_router.telemetry.observer import Both, Observer
+from omni_router.telemetry.observer import CompositeObserver, Observer
 from omni_router.telemetry.tracing import Tracing
 
 ROUNDS = 400
@@ -60,7 +60,7 @@ def contestants(services: Services, provider: TracerProvider) -> dict[str, Any]:
         "spans, no SDK": Tracing(),
         "spans, SDK": Tracing(provider),
         "metrics": Metrics(),
-        "spans, SDK, and metrics": Both(Tracing(provider), Metrics()),
+        "spans, SDK, and metrics": CompositeObserver(Tracing(provider), Metrics()),
     }
     return {
         "no hook": hookless(services),

@@ -20,9 +20,10 @@ from langgraph.runtime import Runtime
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
 from omni_router import Services, Settings, build_graph, sandbox
 from omni_router.artifacts import ArtifactFolder
+from omni_router.config.records import read_record
 from omni_router.config.route_file import RouteFile
-from omni_router.history import Cooling, ModelRecord, Use
-from omni_router.history.usage import fold, read_record
+from omni_router.history import Cooling, ModelRecord, UsageRecord
+from omni_router.history.usage import apply_usage
 from omni_router.hub.catalog import HubCatalog
 from omni_router.nodes.announce_decision import announce_decision
 from omni_router.nodes.generate_text import generate_text
@@ -64,9 +65,9 @@ class Instant:
         """Give nothing."""
         return ()
 
-    def record(self, use: Use) -> str | None:
+    def record(self, use: UsageRecord) -> str | None:
         """Keep it in memory."""
-        fold(self._models.setdefault(use.route, []), use)
+        apply_usage(self._models.setdefault(use.route, []), use)
         return "memory"
 
 

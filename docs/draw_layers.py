@@ -26,14 +26,14 @@ IMPORTS_SVG = DOCS / "images" / "imports.svg"
 LAYERS = (
     ("Surfaces", "render events", ("evaluation", "agents", "server", "ui", "cli")),
     ("The graph", "which model is called, and calls it", ("selection", "nodes", "graph")),
-    ("Composition", "the only place that reads variables and opens things", ("services",)),
+    ("Composition", "the only place that reads variables and opens things", ("_sandbox", "services")),
     ("Parts", "know facts, never the environment", ("hub", "routers", "history", "decisions")),
     (
         "Facts",
         "import only each other",
-        ("config", "_sandbox", "simulation", "telemetry", "storage", "events", "run_result", "artifacts"),
+        ("config", "simulation", "telemetry", "storage", "events", "run_result", "artifacts"),
     ),
-    ("", "", ("images", "messages", "model_id", "tasks", "hints", "errors", "state", "_version")),
+    ("", "", ("images", "messages", "model_id", "tasks", "hints", "error_kinds", "errors", "state", "_version")),
 )
 FACTS = frozenset(LAYERS[-1][2] + LAYERS[-2][2])
 OUTSIDE = ("__init__", "__main__")  # the public names, and `python -m omni_router`

@@ -124,8 +124,8 @@ def _kinds() -> str:
     for name, kind in KINDS.items():
         message = kind.message.replace("{model}", "*model*")
         rows.append(
-            f"| `{name}` | {message} | {hint_for(name)} | {'yes' if kind.ends_turn else ''} | "
-            f"{'yes' if kind.counts else ''} | {kind.cooldown or ''} |"
+            f"| `{name}` | {message} | {hint_for(name)} | {'yes' if kind.terminal else ''} | "
+            f"{'yes' if kind.penalizes_model else ''} | {kind.cooldown or ''} |"
         )
     return "\n".join(rows)
 

@@ -18,7 +18,7 @@ from omni_router.nodes.route_request import route_request
 from omni_router.nodes.understand_image import understand_image
 from omni_router.nodes.validate_choice import validate_choice
 from omni_router.services import Services, lazy
-from omni_router.state import Input, Output, State
+from omni_router.state import Input, Output, State, models_in
 from omni_router.tasks import TASKS
 
 # The node of each entry of TASKS, by the name that the entry gives it: a new task adds its function here.
@@ -35,7 +35,7 @@ class OmniGraph(StateGraph[State, Settings, Input, Output]):
     settings: Settings  # those of a run whose context is not `Settings`
 
     def __init__(self, open_services: Callable[[], Services], settings: Settings) -> None:
-        """Make a graph without nodes."""
+        """Build a graph without nodes."""
         super().__init__(State, context_schema=Settings, input_schema=Input, output_schema=Output)
         self._open_services = open_services
         self.settings = settings
@@ -106,14 +106,17 @@ def which_model(state: State) -> Literal["announce_decision", "recall_model", "e
     decision = state["decision"]
     if decision is None or decision["task"] is None:
         return "explain"
-    return "announce_decision" if decision["model"] else "recall_model"
+    if decision["model"]:
+        return "announce_decision"
+    return "recall_model"
 
 
 def anything_untried(state: State) -> Literal["announce_decision", "explain"]:
     """Return where to go after recalling: on with the model, if there was one that this turn has not called yet."""
-    model = state["decision"]["model"] if state["decision"] else None
-    tried = {attempt["model"] for attempt in state["attempts"]}
-    return "announce_decision" if model and model not in tried else "explain"
+    decision = state["decision"]
+    if decision and decision["model"] and decision["model"] not in models_in(state["attempts"]):
+        return "announce_decision"
+    return "explain"
 
 
 def which_specialist(state: State) -> str:
@@ -130,17 +133,22 @@ def needs_retry(state: State) -> Literal["retry", "ended"]:
         return "ended"
     *before, last = state["attempts"]
     stopped = last["error"] is not None and last["error"]["cause"] == "StopIteration"
-    return "retry" if stopped and not any(attempt["model"] == last["model"] for attempt in before) else "ended"
+    if stopped and last["model"] not in models_in(before):
+        return "retry"
+    return "ended"
 
 
 def what_next(state: State) -> Literal["recall_model", "explain", "__end__"]:
     """Return whether the turn is done, another model may do better, or the caller has to act."""
-    last = state["attempts"][-1] if state["attempts"] else None
-    if last is None or last["error"] is None:
+    if not state["attempts"]:
+        return "__end__"
+    last = state["attempts"][-1]
+    if last["error"] is None:
         return "__end__"
     # An answer that the user has begun to read is not started over by another model.
-    over = last["partial"] or KINDS[last["error"]["kind"]].ends_turn
-    return "recall_model" if not over and state.get("models_left", 0) else "explain"
+    if last["partial"] or KINDS[last["error"]["kind"]].terminal or not state.get("models_left", 0):
+        return "explain"
+    return "recall_model"
 
 
 graph = build_graph().compile(name="omni_router")

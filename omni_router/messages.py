@@ -74,8 +74,10 @@ def user_message(text: str, image: str | Path | None = None, *, local_files: boo
     if image is None:
         return HumanMessage(text)
     url = _checked_url(str(image), local_files=local_files)
-    blocks: list[str | dict[object, object]] = [{"type": "text", "text": text}] if text.strip() else []
-    return HumanMessage([*blocks, {"type": "image_url", "image_url": {"url": url}}])
+    blocks: list[str | dict[object, object]] = [{"type": "image_url", "image_url": {"url": url}}]
+    if text.strip():
+        blocks.insert(0, {"type": "text", "text": text})
+    return HumanMessage(blocks)
 
 
 def _checked_url(image: str, *, local_files: bool) -> str:
@@ -83,7 +85,7 @@ def _checked_url(image: str, *, local_files: bool) -> str:
     if scheme == "data":
         load_image(image)  # only to check it, as a file is checked
         return image
-    if scheme in ("http", "https") and urlsplit(image).hostname and not any(c.isspace() for c in image):
+    if scheme in ("http", "https") and urlsplit(image).hostname and not any(map(str.isspace, image)):
         return image
     if not local_files:
         raise BadImage(f"{image[:100]!r} is not the address of an image: give an http(s) address or a data URL")
@@ -94,13 +96,18 @@ def _checked_url(image: str, *, local_files: bool) -> str:
 
 def newest_user_message(messages: Sequence[MessageT]) -> MessageT | None:
     """Return the message that holds the request, or None when no user has spoken."""
-    return next((message for message in reversed(messages) if ROLES.get(message.type) == "user"), None)
+    for message in reversed(messages):
+        if ROLES.get(message.type) == "user":
+            return message
+    return None
 
 
 def newest_user_text(messages: Sequence[Message]) -> str:
     """Return the text of the newest request, without marks for its images."""
     newest = newest_user_message(messages)
-    return text_of(newest).strip() if newest is not None else ""
+    if newest is None:
+        return ""
+    return text_of(newest).strip()
 
 
 def newest_image(messages: Iterable[Message]) -> str:
@@ -123,7 +130,7 @@ def text_of(message: Message, *, mark_images: bool = False) -> str:
 
 def has_image(message: Message) -> bool:
     """Return whether an image is attached to the message."""
-    return any(is_image(block) for block in _blocks(message))
+    return any(map(is_image, _blocks(message)))
 
 
 def is_image(block: object) -> bool:
@@ -136,10 +143,19 @@ def image_url(block: Any) -> str | None:
     if not is_image(block):
         return None
     if block["type"] == "image_url":
-        url = block.get("image_url")
-        return url.get("url") if isinstance(url, dict) else url
-    data = block.get("base64") or block.get("data")
-    return f"data:{block.get('mime_type', 'image/png')};base64,{data}" if data else block.get("url")
+        return _openai_url(block.get("image_url"))
+    if data := block.get("base64") or block.get("data"):
+        return f"data:{block.get('mime_type', 'image/png')};base64,{data}"
+    address: str | None = block.get("url")
+    return address
+
+
+def _openai_url(value: Any) -> str | None:
+    """Return the URL of OpenAI's block, which holds it in an object, or as older clients send it, as a string."""
+    url: str | None = value
+    if isinstance(value, dict):
+        url = value.get("url")
+    return url
 
 
 def is_explanation(message: Message) -> bool:
@@ -184,5 +200,6 @@ def _lines(message: Message, *, mark_images: bool) -> Iterator[str]:
 
 
 def _blocks(message: Message) -> Sequence[Any]:
-    content = message.content
-    return [content] if isinstance(content, str) else content or []
+    if isinstance(message.content, str):
+        return [message.content]
+    return message.content or []

@@ -4,13 +4,14 @@ Everything else, from the catalog to the last surface, is read from the entry: `
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 OTHER = "other"  # the reserved route: none of the policy fits, so there is no task either
 
 
 @dataclass(frozen=True)
 class Media:
-    """A type of file that a specialist makes."""
+    """A type of file that a specialist writes."""
 
     mime_type: str
     suffix: str  # of its files, with the dot
@@ -46,20 +47,23 @@ TASKS: dict[str, Task] = {
 }
 
 
-SPECIALISTS = frozenset(task.node for task in TASKS.values())  # each time one of these nodes runs is one attempt
-
-
 def default_task(route: str) -> str:
     """Return the task of a route whose entry names none."""
-    return next((name for name, task in TASKS.items() if task.default_for == route), DEFAULT_TASK)
+    for name, task in TASKS.items():
+        if task.default_for == route:
+            return name
+    return DEFAULT_TASK
 
 
 def task_of(node: str | None) -> Task | None:
-    """Return the task that a node does; None where it is not a specialist."""
-    return next((task for task in TASKS.values() if task.node == node), None)
+    """Return the task that a node does, once an attempt; None if it is not a specialist."""
+    for task in TASKS.values():
+        if task.node == node:
+            return task
+    return None
 
 
 def media() -> tuple[Media, ...]:
     """Return the types of files that the tasks make."""
-    outputs = (task.output for task in TASKS.values())
-    return tuple(dict.fromkeys(output for output in outputs if output))
+    outputs = map(attrgetter("output"), TASKS.values())
+    return tuple(dict.fromkeys(filter(None, outputs)))  # each once

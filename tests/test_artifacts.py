@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from omni_router.artifacts import Artifact, ArtifactFolder, describe, kind_of
+from omni_router.artifacts import ArtifactFolder, describe, kind_of
 from omni_router.errors import ConfigurationError
 from omni_router.images import to_png
+from omni_router.state import Artifact
 from omni_router.tasks import PNG, Media
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone.utc)

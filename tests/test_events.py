@@ -33,8 +33,8 @@ from omni_router.events import (
 from omni_router.hints import SERVER
 from omni_router.run_result import RunResult
 from omni_router.state import State
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = pytest.mark.enable_socket  # an event loop has a pair of sockets of its own
 

@@ -14,8 +14,10 @@ from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router._sandbox import sandbox as fresh_sandbox
 from omni_router.errors import ConfigurationError, InvalidRequest, SpecialistError
-from tests.conftest import ScriptedRouter
+from omni_router.graph import SPECIALISTS
+from omni_router.tasks import TASKS, Task
 from tests.support.calls import FORMS, Call, Compiled, ask, path
+from tests.support.scripted_router import ScriptedRouter
 
 ROOT = Path(__file__).parents[1]
 TEXT, IMAGE, VISION = "sandbox/text-generation-1", "sandbox/text-to-image-1", "sandbox/image-text-to-text-1"
@@ -111,6 +113,34 @@ def test_walk(
         sandbox.fail(given["fault"])
     walked = path(graph, ask("please", given.get("image")), given.get("settings"))
     assert walked == ["__start__", "route_request", "validate_choice", *expected, "__end__"]
+
+
+def test_a_graph_holds_what_it_was_built_from_and_opens_its_services_when_they_are_needed(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Services] = []
+
+    def from_environment() -> Services:
+        opened.append(services)
+        return services
+
+    monkeypatch.setattr(Services, "from_environment", from_environment)
+    graph = build_graph(settings=Settings(max_models=7))
+    compiled = graph.compile()
+    assert opened == []
+    assert compiled.builder is graph
+    assert graph.settings == Settings(max_models=7)
+    assert graph.services is graph.services is services
+    assert opened == [services]
+
+
+def test_each_task_has_its_specialist_and_a_task_may_share_one(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {task.node for task in TASKS.values()} == set(SPECIALISTS)
+    monkeypatch.setitem(TASKS, "summarization", Task("generate_text", ("conversational",)))
+    nodes = build_graph(services).compile().get_graph().nodes
+    assert set(SPECIALISTS) < set(nodes)
 
 
 def test_text_retry_goes_back_to_the_text_node(services: Services, router: ScriptedRouter) -> None:

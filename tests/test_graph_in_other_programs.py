@@ -15,8 +15,8 @@ from typing_extensions import TypedDict
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.nodes import _threads as threads
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT = "sandbox/text-generation-1"
 
@@ -139,7 +139,7 @@ def test_a_run_is_routed_while_all_threads_for_specialists_are_taken(
     services: Services, router: ScriptedRouter, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pools = {name: ThreadPoolExecutor(1) for name in ("specialists", "others")}
-    monkeypatch.setattr(threads, "_pool", pools.__getitem__)
+    monkeypatch.setattr(threads, "thread_pool", pools.__getitem__)
     router.choose("question_answering", TEXT)
     graph = build_graph(services).compile()
     sandbox.latency = 3

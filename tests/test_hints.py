@@ -12,8 +12,8 @@ from omni_router.cli import main
 from omni_router.errors import ErrorKind, hint_for
 from omni_router.hints import COMMAND, HTTP, PYTHON, SERVER, Audience
 from omni_router.run_result import RunResult
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 FLAGS_AND_FILES = ("--", "route_config.json", "Settings")
 

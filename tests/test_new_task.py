@@ -9,6 +9,7 @@ import io
 import json
 import wave
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,15 @@ from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.messages import read_messages
 from omni_router.state import State
 from omni_router.tasks import TASKS, Media, Task
+from omni_router.telemetry.metrics import Metrics
+from omni_router.telemetry.observer import CompositeObserver
+from omni_router.telemetry.tracing import Tracing
 from omni_router.ui.chat import Chat, Request
 from omni_router.ui.local import LocalBackend
 from omni_router.ui.turn import take_turn
-from tests.conftest import ScriptedRouter
+from tests.support.observing import Spans
 from tests.support.openai_server import openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 VOICE = "acme/voice"
 PROMPT = "Read this aloud: the tide is coming in"
@@ -99,6 +104,14 @@ def test_the_graph_leaves_an_artifact(services: Services) -> None:
     assert path.name.endswith("_speech.wav")
     assert artifact == {"path": str(path), "mime_type": "audio/wav", "width": None, "height": None}
     assert path.read_bytes() == spoken(PROMPT)
+
+
+def test_a_span_of_the_call_names_the_model_and_the_kind_of_output(services: Services) -> None:
+    spans, metrics = Spans(), Metrics()
+    watched = replace(services, observer=CompositeObserver(Tracing(spans.provider), metrics))
+    build_graph(watched).compile().invoke({"messages": [user_message(PROMPT)]})
+    found = spans.attributes(f"generate_content {VOICE}")
+    assert (found["gen_ai.output.type"], found["omni.task"]) == ("speech", "text-to-speech")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from omni_router._sandbox import calls, chat, faults, images, models, schema_fil
 from omni_router.evaluation.policy_overlap import _phrases
 from omni_router.hub.errors import scrub
 from omni_router.model_id import is_model_id, split_model_id
-from omni_router.routers.arch.reply_form import _PART, _WITH_SLASH
+from omni_router.routers.arch.reply_form import ID_FIRST, ID_PART, ID_WITH_SLASH
 from omni_router.routers.conversation import render_conversation
 from omni_router.routers.reply import parse_reply, without_thinking
 from omni_router.routers.semantic.features import words_of
@@ -100,8 +100,9 @@ READERS: dict[str, Reader] = {
     "evaluation/policy_overlap.py _phrases": Reader(_phrases, (";", ".", " ", "a", "!", "\n")),
     "routers/semantic/training_set.py split_phrases": Reader(split_phrases, (";", ".", " ", "a", "and", "or", "\n")),
     "routers/conversation.py _DATA_URL": Reader(_said, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")),
-    "routers/arch/reply_form.py _PART": Reader(_PART.fullmatch, ("a", ".", "-", "/", " ")),
-    "routers/arch/reply_form.py _WITH_SLASH": Reader(_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
+    "routers/arch/reply_form.py ID_FIRST": Reader(ID_FIRST.fullmatch, ("a", ".", "-", "/", " ")),
+    "routers/arch/reply_form.py ID_PART": Reader(ID_PART.fullmatch, ("a", ".", "-", "/", " ")),
+    "routers/arch/reply_form.py ID_WITH_SLASH": Reader(ID_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/reply.py _THINKING": Reader(without_thinking, ("<think>", "</think>", "<", "a", "\n")),
     "routers/reply.py _CLOSING": Reader(parse_reply, REPLY),
     "routers/reply.py _OBJECT": Reader(parse_reply, REPLY),
@@ -145,7 +146,6 @@ READERS: dict[str, Reader] = {
 # What reads only what this package itself wrote.
 OURS = {
     "_version.py _version_of_checkout",  # our own pyproject.toml
-    "routers/arch/reply_form.py IdPattern",  # the tokens of a checkpoint's vocabulary
     "server/langgraph_config.py _compiled",  # the pattern of whoever configures the server, who is trusted with it
 }
 

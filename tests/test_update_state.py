@@ -9,8 +9,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
 THREAD: Any = {"configurable": {"thread_id": "thread"}}

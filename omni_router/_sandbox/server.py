@@ -74,6 +74,11 @@ class Sandbox:
         with self._lock:
             self._planned.append(_PlannedFault(fault, model, times))
 
+    def recover(self) -> None:
+        """Cancel the faults that `fail` planned and that no call has met yet."""
+        with self._lock:
+            self._planned.clear()
+
     def set_mapping(self, model: str, providers: Sequence[str] | None, task: str | None = None) -> None:
         """Set who serves `model` from now on: providers in the order of preference, or None for no mapping at all.
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
@@ -12,9 +13,6 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from langchain_core.utils.pydantic import is_basemodel_subclass
 
 from omni_router.errors import InvalidRequest
-
-if TYPE_CHECKING:
-    from omni_router.agents.chat_model import ChatOmni
 
 CHOICES = ("auto", "none", "required")
 METHODS = ("function_calling", "json_schema", "json_mode")
@@ -48,7 +46,7 @@ def openai_tool_choice(choice: Any, tools: list[dict[str, Any]]) -> Any:
 
 
 def structured_output(
-    model: "ChatOmni", schema: Any, *, method: str, include_raw: bool, strict: bool | None, **kwargs: Any
+    model: BaseChatModel, schema: Any, *, method: str, include_raw: bool, strict: bool | None, **kwargs: Any
 ) -> Runnable[Any, Any]:
     """Return a runnable that has `model` answer in the form of a schema, and parses the answer.
 

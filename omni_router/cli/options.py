@@ -1,4 +1,4 @@
-"""Every option of more than one command, each with its validator, and how options reach environment and settings.
+"""Every option of more than one command, and how options reach environment and settings.
 
 A `variable` wins over the environment variable of its field, and a `setting` is a field of the run's `Settings`. Each
 has the name of its field, so that a new one is one line.
@@ -6,14 +6,13 @@ has the name of its field, so that a new one is one line.
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
-from urllib.parse import urlsplit
 
 import click
 
 from omni_router.cli.console import status
 from omni_router.cli.parser import Option, Target
+from omni_router.cli.validators import FOLDER, PATH, text
 from omni_router.config.environment import Environment, RouterName
 
 if TYPE_CHECKING:
@@ -26,72 +25,10 @@ Decorator = Callable[[F], F]
 
 ROUTERS = get_args(RouterName)
 MAX_PORT = 65_535
-PORTS = {"http": 80, "https": 443}  # which browsers leave out of an origin
 STDIN = "-"
 NO_FALLBACK = "none"
 
 ACTIONS, ROUTING, CALLING, OUTPUT = "what to do (one of these)", "routing", "calling models", "output"
-
-
-# ---- validators
-
-
-def text(value: str) -> str:
-    """Refuse an empty text."""
-    if not value.strip():
-        raise click.BadParameter("must not be empty")
-    return value
-
-
-class PathType(click.Path):
-    """A path, which shells complete."""
-
-    def __init__(self, *, folder: bool = False) -> None:
-        super().__init__(file_okay=not folder, readable=False, path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a Path."""
-        return super().convert(text(str(value)), param, ctx)
-
-
-PATH, FOLDER = PathType(), PathType(folder=True)
-
-
-class Share(click.FloatRange):
-    """A number from 0 to 1."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 1)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, which is not nan either."""
-        share: float = super().convert(value, param, ctx)
-        if share != share:  # noqa: PLR0124 (nan is not equal to itself)
-            self.fail(f"{value!r} is not a number from 0 to 1.", param, ctx)
-        return share
-
-
-def origin(value: str) -> str:
-    """Return an origin as browsers write it: in small letters, without the scheme's usual port."""
-    wrong = click.BadParameter(f"{value!r} is not an origin, such as https://chat.example or http://localhost:5173")
-    try:
-        parts = urlsplit(value.strip().lower())
-        port = parts.port
-    except ValueError:
-        raise wrong from None
-    bare = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
-    if parts.scheme not in PORTS or not parts.hostname or not bare:
-        raise wrong
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" if port in (None, PORTS[parts.scheme]) else f"{parts.scheme}://{host}:{port}"
-
-
-def server_url(value: str) -> str:
-    """Refuse what is not the address of a server."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.BadParameter(f"{value!r} is not the address of a server, such as http://127.0.0.1:2024")
-    return value.rstrip("/")
 
 
 # ---- completion
@@ -109,14 +46,16 @@ def complete_routes(ctx: click.Context, param: click.Parameter, incomplete: str)
     words = {"list_models": tuple(TASKS), "feedback": ("good", "bad", OTHER), "fallback_route": (NO_FALLBACK,)}
     others = words.get(param.name or "", ())
     try:
-        routes = [route.name for route in RouteFile(read_environment(ctx).route_config).routes()]
+        file = RouteFile(read_environment(ctx).route_config)
+        routes = [route.name for route in file.routes()]
     except OmniRouterError:
         return []
-    return [CompletionItem(name) for name in (*others, *routes) if name.startswith(incomplete)]
+    names = (*others, *routes)
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Let the shell complete files."""
+    """Return the item by which a shell completes files."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
@@ -131,7 +70,10 @@ def _set_quiet(_ctx: click.Context, _param: click.Parameter, value: bool) -> boo
 
 
 def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 (likewise)
-    logging.getLogger("omni_router").setLevel(logging.DEBUG if value else logging.INFO)
+    level = logging.INFO
+    if value:
+        level = logging.DEBUG
+    logging.getLogger("omni_router").setLevel(level)
     return value
 
 
@@ -229,7 +171,9 @@ host = option("--host", default="127.0.0.1", section="server", metavar="ADDRESS"
 
 def port(default: int, *, lowest: int = 1) -> Decorator[Any]:
     """Return the decorator that adds --port."""
-    what = f"the port ({default})" if lowest else f"the port ({default}); 0: any free one"
+    what = f"the port ({default})"
+    if lowest == 0:
+        what = f"{what}; 0: any free one"
     kind = click.IntRange(lowest, MAX_PORT)
     return option("--port", default=default, type=kind, section="server", metavar="N", help=what)
 
@@ -239,13 +183,17 @@ def json_output(what: str) -> Decorator[Any]:
     return option("--json", "as_json", is_flag=True, callback=_set_quiet, section=OUTPUT, help=what)
 
 
-# ---- what was given
+# ---- the values on a command line
 
 
 def values_for(ctx: click.Context, target: Target) -> dict[str, Any]:
-    """Return the values that were given for fields of `target`, by field."""
-    names = [param.name for param in ctx.command.params if isinstance(param, Option) and param.sets == target]
-    return {name: value for name in names if name and (value := ctx.params.get(name)) not in (None, False)}
+    """Return the values on the command line for fields of `target`, by field."""
+    values: dict[str, Any] = {}
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if isinstance(param, Option) and param.name and param.sets == target and value not in (None, False):
+            values[param.name] = value
+    return values
 
 
 def read_environment(ctx: click.Context, **more: Any) -> Environment:
@@ -258,7 +206,7 @@ def read_environment(ctx: click.Context, **more: Any) -> Environment:
 
 
 def read_settings(ctx: click.Context) -> "Settings":
-    """Return the settings of a run; what is allowed is said by their fields alone."""
+    """Return the settings of a run; their fields alone define what is allowed."""
     from pydantic import ValidationError
 
     from omni_router.config.settings import Settings

@@ -41,10 +41,7 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     if not settings.skip_specialists and _lacks_token(environment, flags["hf_token"]):
         settings = settings.model_copy(update={"skip_specialists": True})
     if environment.sandbox:
-        log_note("sandbox: answers and images are simulated on this machine; routing is real.")
-        log_note(f"policy and history: {environment.route_config}")
-        if flags["demo"] and flags["route_config"] is None:
-            _name_models_of_the_demo(environment.route_config)
+        _introduce_sandbox(environment.route_config, names_models=flags["demo"] and flags["route_config"] is None)
     transcript.wait("starting")
     messages = [user_message(query.prompt, query.image) for query in queries]
     graph = build_graph(Services.from_environment(environment, token=flags["hf_token"]), settings).compile()
@@ -65,6 +62,13 @@ def _lacks_token(environment: Environment, token: str | None) -> bool:
     log_note("no Hugging Face token: routing only. Set HF_TOKEN (or --hf-token) for answers, "
              "or use --sandbox for simulated ones.")  # fmt: skip
     return True
+
+
+def _introduce_sandbox(policy: Path, *, names_models: bool) -> None:
+    log_note("sandbox: answers and images are simulated on this machine; routing is real.")
+    log_note(f"policy and history: {policy}")
+    if names_models:
+        _name_models_of_the_demo(policy)
 
 
 def _name_models_of_the_demo(policy: Path) -> None:

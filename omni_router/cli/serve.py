@@ -9,6 +9,7 @@ from omni_router.cli.console import note
 from omni_router.cli.missing_policy import missing_policy
 from omni_router.cli.options import option, read_environment
 from omni_router.cli.parser import Command
+from omni_router.cli.validators import origin
 from omni_router.config.environment import Environment, ServerEnvironment
 from omni_router.config.variables import declared
 from omni_router.errors import ConfigurationError
@@ -58,7 +59,7 @@ exit status: 0 stopped by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something
 @options.all_of(
     options.host,
     options.port(PORT, lowest=0),
-    option("--cors", type=options.origin, multiple=True, section="server", metavar="ORIGIN",
+    option("--cors", type=origin, multiple=True, section="server", metavar="ORIGIN",
            help="let pages of this origin call the server; may be repeated (none)"),
     option("--quiet", is_flag=True, section="server", help="write no line for each request"),
     options.router,
@@ -83,7 +84,7 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
             or a package is missing.
     """
     environment = read_environment(ctx)
-    from omni_router.server.serve import check_packages, is_local, listening, make_app, server_config
+    from omni_router.server.serve import check_packages, listening, make_app, server_config
 
     check_packages()
     from omni_router.server.health import readiness_of
@@ -99,22 +100,30 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     )
 
     limits = Limits.read()
-    key = limits.key
-    if key is None and not is_local(host):
-        raise ConfigurationError(
-            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
-        )
+    _check_host(host, limits.key)
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
+    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=limits.key is None, cors=flags["cors"], limits=limits))
+    if not flags["quiet"]:
+        app = RequestLog(app)
     with listening(host, port) as listener:
         readiness_of(graph).start()  # or the first request waits for the router to load
-        _print_address(host, listener.getsockname()[1], with_key=key is not None)
+        _print_address(host, listener.getsockname()[1], with_key=limits.key is not None)
         _print_notes(environment, hf_token)
-        server = Server(server_config(app if flags["quiet"] else RequestLog(app), timeout_graceful_shutdown=GRACE))
+        server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
         with graceful_shutdown():
             server.run(sockets=[listener])
     exit_after(EXIT_SECONDS, SHUT_DOWN)
     return SHUT_DOWN
+
+
+def _check_host(host: str, key: str | None) -> None:
+    """Refuse to serve other machines without a key."""
+    from omni_router.server.serve import is_local
+
+    if key is None and not is_local(host):
+        raise ConfigurationError(
+            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
+        )
 
 
 def _build_graph(environment: Environment, token: str | None) -> "Compiled":
@@ -125,12 +134,16 @@ def _build_graph(environment: Environment, token: str | None) -> "Compiled":
 
 
 def _print_address(host: str, port: int, *, with_key: bool) -> None:
-    shown = f"[{host}]" if ":" in host else host
+    shown = host
+    if ":" in host:
+        shown = f"[{host}]"
     reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)  # noqa: S104 (compared, not bound)
-    header = " -H 'Authorization: Bearer '$OMNI_API_KEY" if with_key else ""
+    header, access = "", "open without a key, to this machine only"
+    if with_key:
+        header, access = " -H 'Authorization: Bearer '$OMNI_API_KEY", "clients have to send a key: OMNI_API_KEY"
     body = '{"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}'
     click.echo(f"omni-router listens on http://{shown}:{port}/v1  (Ctrl-C ends it)")
-    click.echo("clients have to send a key: OMNI_API_KEY" if with_key else "open without a key, to this machine only")
+    click.echo(access)
     click.echo(
         f"\n  curl http://{reached}:{port}/v1/chat/completions{header} \\\n"
         f"    -H 'Content-Type: application/json' -d '{body}'\n"

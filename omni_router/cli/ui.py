@@ -8,7 +8,8 @@ from omni_router.cli import options
 from omni_router.cli.console import log_note
 from omni_router.cli.missing_policy import missing_policy
 from omni_router.cli.options import option, read_environment
-from omni_router.cli.parser import Command
+from omni_router.cli.parser import Command, flag_of
+from omni_router.cli.validators import FOLDER, server_url
 
 if TYPE_CHECKING:
     from omni_router.ui.start import Opened
@@ -47,7 +48,7 @@ exit status: 130 after Ctrl-C, 2 something to correct first
 @options.all_of(
     options.host,
     options.port(PORT),
-    option("--server", type=options.server_url, section="server", metavar="URL",
+    option("--server", type=server_url, section="server", metavar="URL",
            help="a LangGraph server to use instead of this process"),
     option("--open", "in_browser", is_flag=True, section="server", help="open the page in the browser"),
     options.route_config,
@@ -55,7 +56,7 @@ exit status: 130 after Ctrl-C, 2 something to correct first
     options.hf_token,
     options.sandbox,
     options.max_new_tokens,
-    options.variable("--output-dir", type=options.FOLDER, section=options.OUTPUT, metavar="DIR",
+    options.variable("--output-dir", type=FOLDER, section=options.OUTPUT, metavar="DIR",
                      help="the folder for generated images (./outputs); with --server the folder of the server, when "
                           "it is on this machine"),
 )  # fmt: skip
@@ -93,6 +94,6 @@ def open_page(ctx: click.Context, token: str | None) -> "Opened":
 
 
 def _check_flags_with_server(ctx: click.Context, server: str | None) -> None:
-    flags = [f"--{name}".replace("_", "-") for name in OF_THE_SERVER if ctx.params[name]]
+    flags = [flag_of(name) for name in OF_THE_SERVER if ctx.params[name]]
     if server and flags:
         raise click.UsageError(f"{' and '.join(flags)} cannot be given with --server: that server has its own", ctx)

@@ -1,10 +1,12 @@
-"""A model's record: reading it from an entry of route_config.json, and the parts of it that are bounded."""
+"""A model's record: what it holds, how it is read from an entry of route_config.json, and which parts are bounded."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any, Literal, get_args
 
-from omni_router.history.protocol import LastFailure, ModelRecord
+from typing_extensions import Required, TypedDict
+
+from omni_router.error_kinds import ErrorKind, read_kind
 from omni_router.model_id import split_model_id
 
 RECENT = 10  # calls kept of a model: enough for a median that follows the provider, few enough to read
@@ -14,66 +16,132 @@ Count = Literal["uses", "successes", "good", "bad", "by_callers"]
 COUNTS: tuple[Count, ...] = get_args(Count)
 
 
+class LastFailure(TypedDict):
+    """The newest failure that counts against a model; a success removes it."""
+
+    at: str
+    kind: ErrorKind
+
+
+class ModelRecord(TypedDict, total=False):
+    """One model of one route, as it stands in route_config.json; times are UTC, ISO 8601, seconds, `Z`."""
+
+    id: Required[str]  # org/name
+    provider: str  # of an id written as org/name:provider
+    first_seen: str
+    last_used: str
+    last_reason: str
+    uses: int
+    successes: int
+    failures: dict[str, int]  # by error kind
+    last_failure: LastFailure
+    good: int  # feedback of users and evaluators
+    bad: int
+    recent: list[str]  # the last calls, oldest first: "<at> <outcome> <seconds>s"
+    median_seconds: float  # of the answered ones among them
+    by_callers: int  # uses whose model the caller named: they rank nothing
+    decisions: list[str]  # the last ones counted here, each once: "<at> <id>"
+
+
 def read_record(entry: Any) -> ModelRecord | None:
     """Read an entry of `models`, a string or an object; None when it is malformed."""
-    record = {"id": entry} if isinstance(entry, str) else entry
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+    if isinstance(entry, str):
+        entry = {"id": entry}
+    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
         return None
-    model, provider = split_model_id(record["id"])
+    model, provider = split_model_id(entry["id"])
     if model is None:
         return None
-    clean = ModelRecord(id=model)
+    record = ModelRecord(id=model)
     if provider:
-        clean["provider"] = provider
+        record["provider"] = provider
     for key in ("first_seen", "last_used", "last_reason"):
-        if isinstance(value := record.get(key), str):
-            clean[key] = value
+        if isinstance(text := entry.get(key), str):
+            record[key] = text
+    _read_counts(record, entry)
+    _read_outcomes(record, entry)
+    return record
+
+
+def read_records(entries: Iterable[Any]) -> list[ModelRecord]:
+    """Read entries of `models`; malformed ones are skipped."""
+    records: list[ModelRecord] = []
+    for entry in entries:
+        record = read_record(entry)
+        if record:
+            records.append(record)
+    return records
+
+
+def as_entries(records: Iterable[ModelRecord]) -> list[dict[str, Any]]:
+    """Return records as entries of `models`."""
+    return [as_entry(record) for record in records]
+
+
+def ids_of(records: Iterable[ModelRecord]) -> set[str]:
+    """Return the models of records."""
+    return {record["id"] for record in records}
+
+
+def _read_counts(record: ModelRecord, entry: dict[str, Any]) -> None:
     for key in COUNTS:
-        if key in ("uses", "successes") or key in record:
-            clean[key] = _count(record.get(key))
-    return clean | _outcomes(record)
+        if key in ("uses", "successes") or key in entry:
+            record[key] = _count(entry.get(key))
 
 
-def _outcomes(record: dict[str, Any]) -> ModelRecord:
-    """Read what came of the calls, as the part of a record."""
-    failures, last, recent = record.get("failures"), record.get("last_failure"), record.get("recent")
-    part: Any = {"failures": {str(k): _count(n) for k, n in failures.items()} if isinstance(failures, dict) else {}}
-    if isinstance(last, dict) and isinstance(last.get("at"), str):
-        part["last_failure"] = LastFailure(at=last["at"], kind=str(last.get("kind", "")))
-    part |= with_recent(_strings(recent))
-    return part | with_decisions(_strings(record.get("decisions")))  # type: ignore[no-any-return]
+def _read_outcomes(record: ModelRecord, entry: dict[str, Any]) -> None:
+    """Read what came of the calls into the record."""
+    record["failures"] = {}
+    failures = entry.get("failures")
+    if isinstance(failures, dict):
+        record["failures"] = {str(kind): _count(number) for kind, number in failures.items()}
+    last = entry.get("last_failure")
+    if isinstance(last, dict):
+        at, kind = last.get("at"), read_kind(last.get("kind"))
+        if isinstance(at, str) and kind:
+            record["last_failure"] = LastFailure(at=at, kind=kind)
+    set_recent(record, _strings(entry.get("recent")))
+    set_decisions(record, _strings(entry.get("decisions")))
 
 
 def as_entry(record: ModelRecord) -> dict[str, Any]:
-    """Write a record as it stands in route_config.json, the provider with the id."""
-    provider = record.get("provider")
+    """Return a record as an entry of route_config.json, the provider with the id."""
     entry = without_provider(record)
-    return {**entry, "id": f"{record['id']}:{provider}"} if provider else entry
+    if provider := record.get("provider"):
+        entry["id"] = f"{record['id']}:{provider}"
+    return entry
 
 
 def without_provider(record: ModelRecord) -> dict[str, Any]:
     """Copy a record without its provider, which stands with the id."""
-    return {key: value for key, value in record.items() if key != "provider"}
+    entry: dict[str, Any] = {**record}
+    entry.pop("provider", None)
+    return entry
 
 
-def with_recent(lines: Sequence[str]) -> ModelRecord:
-    """Give the last calls and the median of their seconds, as the part of a record."""
+def set_recent(record: ModelRecord, lines: Sequence[str]) -> None:
+    """Set the last calls and the median of their seconds; without lines both stay as they are."""
     if not lines:
-        return {}  # type: ignore[typeddict-item]
-    kept = list(lines[-RECENT:])
-    part: Any = {"recent": kept}
-    if seconds := [s for line in kept if (s := _seconds(line)) is not None]:
-        part["median_seconds"] = round(median(seconds), 2)
-    return part  # type: ignore[no-any-return]
+        return
+    recent = list(lines[-RECENT:])
+    record["recent"] = recent
+    seconds = _seconds_of_answers(recent)
+    if seconds:
+        record["median_seconds"] = round(median(seconds), 2)
 
 
-def _seconds(line: str) -> float | None:
-    """Read how long an answered call took; None for another outcome, or a line that is none of ours."""
-    _, outcome, seconds = parts_of(line)
-    try:
-        return float(seconds.removesuffix("s")) if outcome == "answered" else None
-    except ValueError:
-        return None
+def _seconds_of_answers(lines: Iterable[str]) -> list[float]:
+    """Return how long the answered calls took; a line that cannot be read is skipped."""
+    durations: list[float] = []
+    for line in lines:
+        _, outcome, seconds = parts_of(line)
+        if outcome != "answered":
+            continue
+        try:
+            durations.append(float(seconds.removesuffix("s")))
+        except ValueError:
+            continue
+    return durations
 
 
 def parts_of(line: str) -> tuple[str, str, str]:
@@ -82,15 +150,22 @@ def parts_of(line: str) -> tuple[str, str, str]:
     return at, outcome, seconds
 
 
-def with_decisions(lines: Iterable[str]) -> ModelRecord:
-    """Give the last decisions, oldest first, as the part of a record."""
-    part: Any = {"decisions": kept} if (kept := sorted(filter(str.strip, {*lines}))[-MAX_DECISIONS:]) else {}
-    return part  # type: ignore[no-any-return]
+def set_decisions(record: ModelRecord, lines: Iterable[str]) -> None:
+    """Set the last decisions, each once, oldest first; without lines they stay as they are."""
+    decisions = sorted(filter(str.strip, {*lines}))[-MAX_DECISIONS:]
+    if decisions:
+        record["decisions"] = decisions
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    """Return a number of times; 0 when it is not one."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return 0
 
 
 def _strings(value: Any) -> list[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+    """Return the strings of a list; none when it is not a list."""
+    if not isinstance(value, list):
+        return []
+    return [each for each in value if isinstance(each, str)]

@@ -13,101 +13,113 @@ from omni_router.history.cooldowns import write_time
 from omni_router.messages import has_image, newest_user_message, newest_user_text
 from omni_router.routers import OTHER, parse_reply
 from omni_router.routers.conversation import render_conversation, shorten
-from omni_router.state import Candidate, Decision, RejectedCandidate, State
+from omni_router.state import Attempt, Decision, RejectedCandidate, State, models_in, rejected
 
 UNKNOWN_ROUTE = "?"  # in place of what a router named that it was not offered
-MAX_CHARACTERS = 20_000  # of one text: a log that is to stay small is no place for the book that somebody pasted
+MAX_CHARACTERS = 20_000  # of one text: somebody may paste a whole book
 
 
 def describe_policy(settings: Settings, policy: Policy) -> dict[str, Any]:
-    """Return what a replay has to know of the policy: its tasks, the fallback route, and who named that one."""
+    """Return what a replay needs of the policy: its tasks, the fallback route, and who named that one."""
     routes = policy.routes()
     fallback = fallback_route(settings, routes)
-    return {
+    description: dict[str, Any] = {
         "tasks": {route.name: route.task for route in routes},
-        "fallback_route": fallback.name if fallback else None,
+        "fallback_route": None,
         "fallback_by_policy": settings.fallback_route is None,
     }
+    if fallback:
+        description["fallback_route"] = fallback.name
+    return description
 
 
 def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, with_text: bool) -> dict[str, Any]:
     """Return all that the state holds of a decision, and what came of it.
 
-    What was asked is the conversation as the router saw it, or the SHA-256 of the newest request's text alone. Without
-    text no word of a router is kept either, but for the names of routes and models: it may repeat the request.
+    With text the entry holds the conversation as the router saw it, else the SHA-256 of the newest request. Without
+    text no words of a router are kept either, except the names of routes and models: they may repeat the request.
     """
     decision = state["decision"]
     if decision is None:
         raise AssertionError("a turn is logged when it was decided")
     messages = state["messages"]
     newest = newest_user_message(messages)
-    asked = newest_user_text(messages)
-    return {
-        **{key: value for key, value in decision.items() if key != "passed_over"},
-        **({} if with_text else {"reason": recorded_reason(state), "proposed_route": _proposed_route(state)}),
+    entry: dict[str, Any] = {
+        **decision,
         "time": write_time(datetime.now(timezone.utc)),
-        "asked": (
-            {"conversation": _before_the_answer(state)}
-            if with_text
-            else {"sha256": hashlib.sha256(asked.encode(errors="replace")).hexdigest()}
-        ),
-        "picture": {
-            "now": newest is not None and has_image(newest),
-            "before": any(has_image(message) for message in messages),
-        },
+        "asked": _asked(state, with_text=with_text),
+        "picture": {"now": newest is not None and has_image(newest), "before": any(map(has_image, messages))},
         "previous": state["previous"],
         "min_confidence": settings.min_confidence,
-        "settled": settings.model is not None or (state["reply"] is None and state["proposal"] is not None),
+        "settled": _is_overridden(state, settings),
         "reply": _reply(state, with_text=with_text),
         "candidates": state["candidates"],
         "passed_over": [*decision["passed_over"], *_ranked_after(decision, state)],
-        "attempts": [{key: value for key, value in made.items() if key != "error"} for made in state["attempts"]],
-        "error": error["kind"] if error else None,
+        "attempts": [_without_error(attempt) for attempt in state["attempts"]],
+        "error": None,
     }
+    if error:
+        entry["error"] = error["kind"]
+    if not with_text:
+        entry["reason"] = recorded_reason(state)
+        entry["proposed_route"] = _name_of_route(decision["proposed_route"], state)
+    return entry
+
+
+def _is_overridden(state: State, settings: Settings) -> bool:
+    """Return whether the caller or a tool loop has chosen the route or the model in the router's place."""
+    if settings.model is not None:
+        return True
+    return state["reply"] is None and state["proposal"] is not None
+
+
+def _asked(state: State, *, with_text: bool) -> dict[str, Any]:
+    """Return what the router saw, up to the newest request, since an answer may follow it by now; or a hash."""
+    messages = state["messages"]
+    if not with_text:
+        text = newest_user_text(messages)
+        return {"sha256": hashlib.sha256(text.encode(errors="replace")).hexdigest()}
+    newest, end = newest_user_message(messages), len(messages)
+    for number, message in enumerate(messages, 1):
+        if message is newest:
+            end = number
+    turns = render_conversation(messages[:end])
+    for turn in turns:
+        turn["content"] = shorten(turn["content"], MAX_CHARACTERS)
+    return {"conversation": turns}
+
+
+def _without_error(attempt: Attempt) -> dict[str, Any]:
+    """Return an attempt without its error, whose message may hold the vendor's words."""
+    entry: dict[str, Any] = {**attempt}
+    del entry["error"]
+    return entry
 
 
 def _reply(state: State, *, with_text: bool) -> str | None:
-    """Return what the router said, without text as far as it named a route and a model."""
-    if state["reply"] is None or with_text:
-        return None if state["reply"] is None else shorten(state["reply"], MAX_CHARACTERS)
-    proposal = parse_reply(state["reply"])
-    model = f"{proposal.model}:{proposal.provider}" if proposal.provider else proposal.model
+    """Return the router's reply, without text as far as it named a route and a model."""
+    reply = state["reply"]
+    if reply is None:
+        return None
+    if with_text:
+        return shorten(reply, MAX_CHARACTERS)
+    proposal = parse_reply(reply)
+    model = proposal.model
+    if proposal.provider:
+        model = f"{model}:{proposal.provider}"
     return json.dumps({"route": _name_of_route(proposal.route, state), "model": model})
-
-
-def _proposed_route(state: State) -> str | None:
-    decision = state["decision"]
-    return _name_of_route(decision["proposed_route"], state) if decision else None
 
 
 def _name_of_route(name: str | None, state: State) -> str | None:
     """Return the name of a route as it is; anything else that a router put in its place is not repeated."""
-    named = name is None or name.casefold() in {OTHER, *map(str.casefold, state["candidates"])}
-    return name if named else UNKNOWN_ROUTE
-
-
-def _before_the_answer(state: State) -> list[Any]:
-    """Return what the router saw: up to the newest request, since an answer may follow it by now."""
-    messages = state["messages"]
-    newest = newest_user_message(messages)
-    at = next((i for i, message in enumerate(messages) if message is newest), len(messages) - 1)
-    turns = render_conversation(messages[: at + 1])
-    return [{**turn, "content": shorten(turn["content"], MAX_CHARACTERS)} for turn in turns]
+    if name is None or name.casefold() in {OTHER, *map(str.casefold, state["candidates"])}:
+        return name
+    return UNKNOWN_ROUTE
 
 
 def _ranked_after(decision: Decision, state: State) -> list[RejectedCandidate]:
     """Return the route's other candidates, which came after the model that was called."""
-    candidates: list[Candidate] = state["candidates"].get(decision["route"] or "", [])
-    mentioned = {decision["model"], *(rejection["model"] for rejection in decision["passed_over"])}
-    mentioned |= {attempt["model"] for attempt in state["attempts"]}
-    return [
-        RejectedCandidate(
-            model=candidate["model"],
-            source=candidate["source"],
-            kind=None,
-            rule="ranked_after",
-            why=f"came after: {candidate['why']}",
-        )
-        for candidate in candidates
-        if candidate["model"] not in mentioned
-    ]
+    mentioned = {decision["model"], *models_in(decision["passed_over"]), *models_in(state["attempts"])}
+    candidates = state["candidates"].get(decision["route"] or "", [])
+    others = [candidate for candidate in candidates if candidate["model"] not in mentioned]
+    return [rejected(candidate, "ranked_after", f"came after: {candidate['why']}") for candidate in others]

@@ -1,11 +1,12 @@
 """Feedback: what a user or an evaluator says of a decision afterwards."""
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any, Literal, Protocol
 
 from omni_router.config.routes import Policy
 from omni_router.errors import InvalidRequest
-from omni_router.history import History, Verdict
+from omni_router.history import Feedback, History
 from omni_router.history.protocol import ModelRecord
 from omni_router.messages import newest_user_text
 from omni_router.routers import OTHER
@@ -49,33 +50,38 @@ def give_feedback(
     decision = result.get("decision", result)
     if text is None and "messages" in result:
         text = newest_user_text(result["messages"])
-    return services.history.judge(read_verdict(decision or {}, verdict, text, services.policy))
+    return services.history.add_feedback(read_verdict(decision or {}, verdict, text, services.policy))
 
 
-def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, policy: Policy) -> Verdict:
+def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, policy: Policy) -> Feedback:
     """Parse a verdict on a decision.
 
     Raises:
         InvalidRequest: it is not one of the words and routes that are allowed, or nothing was decided.
     """
-    routes = {**{route.name.casefold(): route.name for route in policy.routes()}, OTHER: OTHER}
+    routes = {route.name.casefold(): route.name for route in policy.routes()}
+    routes[OTHER] = OTHER
     rating = verdict.strip().casefold()
-    should_be = routes.get(rating)
-    if rating not in ("good", "bad") and should_be is None:
+    correct_route = routes.get(rating)
+    if rating not in ("good", "bad") and correct_route is None:
         raise InvalidRequest(f"a verdict must be good, bad or a route ({', '.join(routes.values())}), not {verdict!r}")
     route, model = decision.get("route"), decision.get("model")
-    if should_be is None and (not route or not model):
+    if correct_route is None and (not route or not model):
         raise InvalidRequest("no model was chosen, so the verdict can only be the route that would have been right")
-    if should_be is not None and should_be == route and model:  # without a model only the route can be right
-        should_be, rating = None, "good"
+    if correct_route is not None and correct_route == route and model:  # without a model only the route can be right
+        correct_route, rating = None, "good"
     kind: Literal["good", "bad", "should_be"] = "should_be"
-    if should_be is None:
-        kind = "good" if rating == "good" else "bad"
+    if correct_route is None and rating == "good":
+        kind = "good"
+    elif correct_route is None:
+        kind = "bad"
     if decision.get("source") == "caller":  # a verdict on that model is one on the caller's own choice
         model = None
-    return Verdict(str(route or ""), str(model or ""), kind, should_be, text or None)
+    return Feedback(str(route or ""), str(model or ""), kind, correct_route, text or None)
 
 
-def counts(verdict: Verdict, models: Iterable[ModelRecord]) -> bool:
+def counts_for_model(verdict: Feedback, models: Iterable[ModelRecord]) -> bool:
     """Return whether a verdict is about its model, and the model has a record on the route for it to be counted in."""
-    return verdict.verdict != "should_be" and any(record["id"] == verdict.model for record in models)
+    if verdict.verdict == "should_be":
+        return False
+    return verdict.model in map(itemgetter("id"), models)

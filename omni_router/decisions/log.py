@@ -16,7 +16,7 @@ logger = logging.getLogger("omni_router")
 
 MAX_BYTES = 10 * 2**20  # of a file, some thousand turns
 OLD_FILES = 5
-MOST_WAITING = 100  # lines kept while the file cannot be written
+MOST_WAITING = 100  # lines that wait while the file cannot be written
 TAIL = 2**18  # bytes at the end of the file where an entry is looked for before it is written
 OWNER_ONLY = 0o600
 NAMED = 5  # ids in a message, the newest
@@ -39,7 +39,7 @@ class DecisionLog:
         self._writing = WriteLock(mode=OWNER_ONLY)
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append an entry; when that cannot be done it is warned of once, and the run goes on.
+        """Append an entry; if that cannot be done, warn once, and go on.
 
         Entries that have to wait are written with the next one. One that the log just took, from a run that was killed
         and is resumed, is not written again.
@@ -67,34 +67,34 @@ class DecisionLog:
         _append(self.path, line)
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """Give all entries, oldest first; a line that a crash cut off is passed over.
+        """Yield all entries, oldest first; a line that a crash cut off is skipped.
 
         Raises:
             ConfigurationError: there is no such file, or it cannot be read.
         """
-        files = [self._old(number) for number in range(OLD_FILES, 0, -1)]
+        files = map(self._old, range(OLD_FILES, 0, -1))
         try:
-            for path in [*(file for file in files if file.exists()), self.path]:
+            for path in [*filter(Path.exists, files), self.path]:
                 with path.open("rb") as file:
-                    yield from (entry for line in file if (entry := _read(line)) is not None)
+                    yield from filter(None, map(_read, file))
         except OSError as error:
             raise ConfigurationError(f"the decision log {error.filename} cannot be read: {error.strerror}") from error
 
     def find(self, start: str) -> dict[str, Any]:
-        """Give the newest entry, or the one whose id begins with `start`.
+        """Return the newest entry, or the one whose id begins with `start`.
 
         Raises:
-            ConfigurationError: there is none, or more than one.
+            ConfigurationError: there is no such entry, or more than one.
         """
         entries = {entry["id"]: entry for entry in self.entries()}
         if not entries:
             raise ConfigurationError(f"{self.path} holds no decisions")
-        found = [name for name in entries if name.startswith(start)]
-        if start and len(found) > 1:
-            raise ConfigurationError(f"several ids in {self.path} start with {start!r}: {_some(found)}")
-        if not found:
+        ids = [entry_id for entry_id in entries if entry_id.startswith(start)]
+        if start and len(ids) > 1:
+            raise ConfigurationError(f"several ids in {self.path} start with {start!r}: {_some(ids)}")
+        if not ids:
             raise ConfigurationError(f"no id in {self.path} starts with {start!r}; it has {_some([*entries])}")
-        return entries[found[-1]]
+        return entries[ids[-1]]
 
     def _rotate(self, coming: int) -> None:
         if not self.path.exists() or self.path.stat().st_size + coming <= MAX_BYTES:
@@ -109,20 +109,22 @@ class DecisionLog:
 
 
 def _make_private(path: Path) -> None:
-    if not path.is_file():  # /dev/null made the owner's alone would break the machine
+    if not path.is_file():  # making /dev/null private would break the machine
         raise OSError(f"{path} is not a regular file")
     path.chmod(OWNER_ONLY)
 
 
 def _holds(path: Path, line: bytes) -> bool:
-    """Tell whether the end of a log has the entry of a line, written at another time."""
-    wanted = json.loads(line)
+    """Return whether the end of a log has the entry of a line, written at another time."""
+    entry = json.loads(line)
     with path.open("rb") as file:
         file.seek(-min(TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)
         lines = file.read().splitlines()
-    name = str(wanted["id"]).encode()
-    written = (_parsed(each) for each in lines if name in each)
-    return any({**entry, "time": None} == {**wanted, "time": None} for entry in written if entry is not None)
+    entry_id = str(entry["id"]).encode()
+    for written in lines:
+        if entry_id in written and {**(_parsed(written) or {}), "time": None} == {**entry, "time": None}:
+            return True
+    return False
 
 
 def _append(path: Path, line: bytes) -> None:
@@ -139,8 +141,12 @@ def _append(path: Path, line: bytes) -> None:
 
 def _read(line: bytes) -> dict[str, Any] | None:
     entry = _parsed(line)
-    whole = entry is not None and all(isinstance(entry.get(key), kind) for key, kind in SHAPE.items())
-    return entry if whole else None
+    if entry is None:
+        return None
+    for key, kind in SHAPE.items():
+        if not isinstance(entry.get(key), kind):
+            return None
+    return entry
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -148,8 +154,12 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) else None
+    if not isinstance(entry, dict):
+        return None
+    return entry
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(["...", *names[-NAMED:]] if len(names) > NAMED else names)
+    if len(names) > NAMED:
+        names = ["...", *names[-NAMED:]]
+    return ", ".join(names)

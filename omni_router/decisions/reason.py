@@ -1,10 +1,10 @@
-"""Why a model was called, in words that anybody may read who reads the policy or a log without text."""
+"""Why a model was called, without the words of a router, for readers of the policy and of logs without text."""
 
-from omni_router.state import Attempt, Decision, State
+from omni_router.state import Decision, State
 
 
 def recorded_reason(state: State) -> str:
-    """Return why a decision was taken, in words of ours.
+    """Return why a decision was taken, in words of this package.
 
     A router that is a language model may repeat the request in its own words, and the example that an embedded one
     quotes tells what the request was like. Both are for the caller, whose request it was.
@@ -12,36 +12,59 @@ def recorded_reason(state: State) -> str:
     decision = state["decision"]
     if decision is None:
         return ""
-    unverified = "unverified" if decision["verified"] is False else ""
-    parts = [_settled(state), _fallback(decision), _choice(decision, state), *_failures(decision, state), unverified]
+    parts = [_override(state)]
+    if decision["proposed_route"] is not None:
+        parts.append("another route than the router proposed")
+    parts += [_choice(decision, state), _failure(decision, state)]
+    if decision["verified"] is False:
+        parts.append("unverified")
     return "; ".join(filter(None, parts))
 
 
-def _settled(state: State) -> str:
-    """Return what was settled before a router was asked, in the words of whoever settled it: those are ours."""
-    return state["proposal"]["reason"] if state["reply"] is None and state["proposal"] else ""
-
-
-def _fallback(decision: Decision) -> str:
-    return "" if decision["proposed_route"] is None else "another route than the router proposed"
+def _override(state: State) -> str:
+    """Return what overrode the router; these reasons are words of this package."""
+    if state["reply"] is None and state["proposal"]:
+        return str(state["proposal"]["reason"])
+    return ""
 
 
 def _choice(decision: Decision, state: State) -> str:
     """Return what gave the model its place."""
+    if decision["route"] is None or decision["model"] is None:
+        return _no_model(decision)
+    if decision["source"] == "caller":
+        return _callers_choice(state)
+    if decision["source"] == "router":
+        return _routers_choice(decision["confidence"])
+    for candidate in state["candidates"].get(decision["route"], []):
+        if candidate["model"] == decision["model"]:
+            return candidate["why"]
+    return f"from the {decision['source']}"
+
+
+def _no_model(decision: Decision) -> str:
     if decision["route"] is None:
         return "the router gave no readable route"
-    if decision["model"] is None:
-        return "no route fits" if decision["task"] is None else "no model is left for the route"
-    if decision["source"] == "caller":
-        return "" if _settled(state) else "the caller named the model, in this turn or an earlier one"
-    if decision["source"] == "router":
-        sure = decision["confidence"]
-        return "the router's choice" if sure is None else f"the router's choice, {sure:.0%} sure"
-    offered = state["candidates"].get(decision["route"], [])
-    whys = (candidate["why"] for candidate in offered if candidate["model"] == decision["model"])
-    return next(whys, f"from the {decision['source']}")
+    if decision["task"] is None:
+        return "no route fits"
+    return "no model is left for the route"
 
 
-def _failures(decision: Decision, state: State) -> list[str]:
-    attempts: list[Attempt] = [each for each in state["attempts"] if each["model"] != decision["model"]]
-    return [f"after {attempts[-1]['model']} failed ({attempts[-1]['outcome']})"] if attempts else []
+def _callers_choice(state: State) -> str:
+    if _override(state):  # which is in the reason already
+        return ""
+    return "the caller named the model, in this turn or an earlier one"
+
+
+def _routers_choice(confidence: float | None) -> str:
+    if confidence is None:
+        return "the router's choice"
+    return f"the router's choice, {confidence:.0%} sure"
+
+
+def _failure(decision: Decision, state: State) -> str:
+    """Return the last failure of another model in this turn."""
+    for attempt in reversed(state["attempts"]):
+        if attempt["model"] != decision["model"]:
+            return f"after {attempt['model']} failed ({attempt['outcome']})"
+    return ""

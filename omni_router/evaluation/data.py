@@ -92,7 +92,7 @@ def _parse_lines(lines: Sequence[str], known: Mapping[str, Route]) -> tuple[list
 
 def _describe(path: Path, faults: Mapping[int, Exception], known: Mapping[str, Route]) -> str:
     """Describe the first broken lines, in the form in which an editor finds the place."""
-    lines = []
+    lines: list[str] = []
     names_unknown_route = False
     for number, error in faults.items():
         if len(lines) < SHOWN_FAULTS:

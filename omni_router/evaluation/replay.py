@@ -23,7 +23,7 @@ from omni_router.routers import Router, parse_reply
 from omni_router.selection.order import MAX_CANDIDATES, untried
 from omni_router.selection.routes import ask_router, eligible_routes, options_of_document
 from omni_router.services import Services
-from omni_router.state import Candidate, Decision
+from omni_router.state import Candidate, Decision, models_in
 
 NEVER = "9999-12-31T23:59:59Z"
 
@@ -58,7 +58,7 @@ class LoggedServices:
             if _was_cooling_down(rejection):
                 cooling.add(rejection["model"])
         # A model that was called and failed has been cooling down only since.
-        self._cooling = cooling - {attempt["model"] for attempt in entry["attempts"]}
+        self._cooling = cooling - models_in(entry["attempts"])
 
     def cooling(self) -> Mapping[str, Sequence[Cooling]]:
         """Return what was cooling down."""
@@ -164,8 +164,8 @@ class Replay:
         logged = _logged_candidates(entry, route.name)
         if entry["tasks"].get(route.name, route.task) != route.task:  # the models of the catalog do something else
             logged = [candidate for candidate in logged if candidate["source"] == "history"]
-        kept = [c for c in logged if c["source"] in ("catalog", "caller") or c["model"] in records]
-        for candidate in kept:
+        listed = [c for c in logged if c["source"] in ("catalog", "caller") or c["model"] in records]
+        for candidate in listed:
             records.pop(candidate["model"], None)
         added: list[Candidate] = []
         for model, record in records.items():
@@ -173,9 +173,9 @@ class Replay:
             if "first_seen" not in record or route.name not in entry["candidates"]:
                 why = "named in the policy"
                 added.append(Candidate(model=model, provider=record.get("provider"), source="history", why=why))
-        from_catalog = [place for place, candidate in enumerate(kept) if candidate["source"] == "catalog"]
-        place = from_catalog[0] if from_catalog else len(kept)
-        return [*kept[:place], *added, *kept[place:]]
+        from_catalog = [candidate for candidate in listed if candidate["source"] == "catalog"]
+        place = listed.index(from_catalog[0]) if from_catalog else len(listed)
+        return [*listed[:place], *added, *listed[place:]]
 
     def _reply(self, entry: dict[str, Any], routes: list[Route], shown: dict[str, list[Candidate]]) -> str | None:
         if "conversation" not in entry["asked"] or not routes:
@@ -187,8 +187,8 @@ class Replay:
 
 def _settings(entry: dict[str, Any]) -> Settings:
     by_policy = entry.get("fallback_by_policy", False)  # older logs: policies had no fallback, None refused
-    fallback = None if by_policy else entry["fallback_route"] or NO_FALLBACK
-    return Settings(fallback_route=fallback, min_confidence=entry.get("min_confidence", 0.0))
+    fallback = entry["fallback_route"] or NO_FALLBACK
+    return Settings(fallback_route=None if by_policy else fallback, min_confidence=entry.get("min_confidence", 0.0))
 
 
 def _logged_candidates(entry: dict[str, Any], route: str) -> list[Candidate]:

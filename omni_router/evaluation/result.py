@@ -62,7 +62,7 @@ class Evaluation:
 
 
 def _example_texts(document: Document) -> set[str]:
-    texts = [*document.counterexamples, *chain(*document.learned.values())]
+    texts = [*document.out_of_scope_examples, *chain(*document.learned.values())]
     for route in document.routes:
         texts += route.examples
     return {text.strip().casefold() for text in texts}

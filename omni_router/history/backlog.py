@@ -1,14 +1,26 @@
-"""Uses that could not be written yet, added up, so that they stay small however many they become."""
+"""Uses that wait to be written: one by one on their way, and added up when a write failed, so that they stay small."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from omni_router.config.records import read_record
-from omni_router.history.protocol import Use
-from omni_router.history.usage import add, fold
+from omni_router.config.records import ids_of, read_records
+from omni_router.history.protocol import UsageRecord
+from omni_router.history.usage import add_record, apply_usage
 
-MOST = 1000  # pairs of a route and a model; of more, those that were used longest ago are let go
+MOST = 1000  # pairs of a route and a model; of more, those that were used longest ago are dropped
+
+
+@dataclass(eq=False)
+class PendingUsage:
+    """A use on its way into a store."""
+
+    use: UsageRecord
+    stored: bool = False
+
+    def apply_to(self, models: list[Any]) -> bool:
+        """Add the use to the raw `models` list of its route, in place; return whether there was something to store."""
+        return apply_usage(models, self.use)
 
 
 @dataclass(frozen=True)
@@ -23,37 +35,42 @@ class Sum:
     if_known: list[Any]  # one entry of `models`
     if_new: list[Any]  # one, or none while there were only failures
 
-    def add_to(self, models: list[Any]) -> bool:
-        """Add it to the raw `models` list of its route, in place; tell whether anything changed."""
-        known = any(record["id"] == self.model for record in map(read_record, models) if record)
-        given = [read_record(entry) for entry in (self.if_known if known else self.if_new)]
-        for record in filter(None, given):
-            add(models, record)
-        return bool(given)
+    def apply_to(self, models: list[Any]) -> bool:
+        """Add the sum to the raw `models` list of its route, in place; return whether anything changed."""
+        is_known = self.model in ids_of(read_records(models))
+        entries = self.if_known if is_known else self.if_new
+        for record in read_records(entries):
+            add_record(models, record)
+        return bool(entries)
 
 
 class Backlog:
-    """The sums, by route and model; as a whole it is thrown away once they are written."""
+    """The sums, by route and model; the backlog is replaced by an empty one when they are written."""
 
     def __init__(self) -> None:
         self.uses = 0
         self._sums: dict[tuple[str, str], Sum] = {}
 
     def __iter__(self) -> Iterator[Sum]:
-        """Go over the sums, the one that was used longest ago first."""
+        """Iterate over the sums, the one that was used longest ago first."""
         return iter(list(self._sums.values()))
 
     def __len__(self) -> int:
         """Return how many sums there are."""
         return len(self._sums)
 
-    def add(self, use: Use) -> None:
+    def add(self, use: UsageRecord) -> None:
         """Add one more use."""
         key = use.route, use.model
-        found = self._sums.pop(key, None) or Sum(use.route, use.model, [{"id": use.model}], [])
-        fold(found.if_known, use)
-        fold(found.if_new, use)
-        self._sums[key] = found
+        total = self._sums.pop(key, None) or Sum(use.route, use.model, [{"id": use.model}], [])
+        apply_usage(total.if_known, use)
+        apply_usage(total.if_new, use)
+        self._sums[key] = total
         self.uses += 1
         if len(self._sums) > MOST:
             del self._sums[next(iter(self._sums))]
+
+    def extend(self, pending: Iterable[PendingUsage]) -> None:
+        """Add uses that could not be written one by one."""
+        for each in pending:
+            self.add(each.use)

@@ -1,29 +1,38 @@
-"""History in a LangGraph store: for many processes and machines. store_items.py says how writers keep apart."""
+"""History in a LangGraph store: for many processes and machines. store_items.py explains how writers stay apart."""
 
 import atexit
 import os
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from langgraph.store.base import BaseStore
 from langgraph.store.base.batch import AsyncBatchedBaseStore
 
-from omni_router.errors import KINDS, ConfigurationError, HistoryUnreachable
-from omni_router.history.backlog import Backlog
-from omni_router.history.cooldowns import Waits, cooled
-from omni_router.history.protocol import ModelRecord, Use, Verdict
-from omni_router.history.store_items import Value, digest, folded, joined, missing, storable
-from omni_router.history.store_replica import News, Replica
-from omni_router.history.usage import MAX_LEARNED_CHARACTERS, as_entry, counted, fold, fold_verdict, lifted, read_record
+from omni_router.config.records import ModelRecord, as_entries, ids_of, read_records
+from omni_router.errors import ConfigurationError, HistoryUnreachable
+from omni_router.history.backlog import Backlog, PendingUsage
+from omni_router.history.cooldowns import Cooldowns, changes_cooldowns, next_cooldowns
+from omni_router.history.protocol import Feedback, UsageRecord
+from omni_router.history.store_items import Value, example_item, merge_bounded, route_key, storable
+from omni_router.history.store_replica import Replica
+from omni_router.history.usage import (
+    apply_feedback,
+    apply_usage,
+    is_counted,
+    merge_max,
+    subtract,
+)
 from omni_router.model_id import is_sandbox_model
 from omni_router.simulation import is_simulated
-from omni_router.storage.store_link import put
 
 MOST_WAITING = 10_000  # uses between two tries to write them, which are then added up
+
+Drafts = dict[str, Value]  # this writer's items, by route, as they are to be written
 
 
 class StoreHistory:
@@ -32,8 +41,8 @@ class StoreHistory:
     Uses that cannot be written are added up in memory, and written with the next one or when the process ends.
 
     Args:
-        store: gives the store; called for each use, since a host's store is there in its own runs only.
-        place: what a record is said to have gone to.
+        store: returns the store; called for each use, since a host's store exists in its own runs only.
+        place: what `record` returns as the place of what it stored.
         now: the clock, in UTC.
     """
 
@@ -51,19 +60,19 @@ class StoreHistory:
         atexit.register(self._flush_at_exit)
 
     def models(self, route: str) -> Sequence[ModelRecord]:
-        """Give the models of a route as all writers know them."""
-        return self._replica().fresh().models.get(folded(route), ())
+        """Return the models of a route as all writers know them."""
+        return self._replica().fresh().models.get(route_key(route), ())
 
-    def cooling(self) -> Waits:
-        """Give the models that failed lately, on any route and machine, each with its waits."""
+    def cooling(self) -> Cooldowns:
+        """Return the models that failed lately, on any route and machine, each with its cooldowns."""
         replica = self._replica()
-        return {**replica.fresh().cooling, **replica.unwritten}
+        return {**replica.fresh().cooldowns, **replica.unwritten}
 
     def examples(self, route: str) -> Sequence[str]:
-        """Give the requests that verdicts have made examples of a route."""
-        return self._replica().fresh().examples.get(folded(route), ())
+        """Return the requests that feedback has made examples of a route."""
+        return self._replica().fresh().examples.get(route_key(route), ())
 
-    def record(self, use: Use) -> str | None:
+    def record(self, use: UsageRecord) -> str | None:
         """Store a use; None when there was nothing to store, or the store does not answer and it has to wait.
 
         A sandbox model is refused outside the sandbox: nobody serves it there.
@@ -71,74 +80,84 @@ class StoreHistory:
         if is_sandbox_model(use.model) and not is_simulated():
             return None
         use = replace(use, route=storable(use.route), reason=storable(use.reason))
-        replica, news = self._replica(), News(use)
+        replica, pending = self._replica(), PendingUsage(use)
         if not use.by_caller:
-            _cool(replica, use)
-        replica.waiting.append(news)
-        replica.link.attempt(lambda: _flush(replica))  # another thread's may have taken it along
-        return self._place if news.stored else None
+            _record_cooldowns(replica, use)
+        replica.pending.append(pending)
+        replica.link.attempt(lambda: _flush(replica))  # another thread may have written it meanwhile
+        return self._place if pending.stored else None
 
-    def judge(self, verdict: Verdict) -> str | None:
-        """Store a verdict; None when its model is not known here and no example was learnt.
+    def add_feedback(self, feedback: Feedback) -> str | None:
+        """Store feedback; None when its model is not known here and no example was learnt.
 
         Raises:
             HistoryUnreachable: the store does not answer.
         """
-        replica = self._replica()
-        learns = verdict.should_be or (verdict.route if verdict.verdict == "good" else None)
-        with replica.talking():
-            drafts: dict[str, Value] = {}
-            changed = fold_verdict(_models(replica, drafts, verdict.route, verdict.model), verdict)
-            known = replica.view.examples.get(folded(learns), ()) if learns else ()
-            lesson = _lesson(learns, verdict.text, known, self._now()) if learns and verdict.text else []
-            replica.write(drafts if changed else {}, *(put(replica.examples, *each) for each in lesson))
+        replica, route = self._replica(), feedback.example_of
+        with replica.session():
+            drafts: Drafts = {}
+            rated = apply_feedback(_draft(replica, drafts, feedback.route, feedback.model), feedback)
+            examples: dict[str, dict[str, Any]] = {}
+            if route and feedback.text:
+                known = replica.view.examples.get(route_key(route), ())
+                examples = example_item(route, feedback.text, known, self._now())
+            replica.write(drafts if rated else {}, examples)
             replica.read()
-        return self._place if changed or lesson else None
+        return self._place if rated or examples else None
 
     def export(self) -> list[dict[str, Any]]:
-        """Give everything as entries of a route_config.json.
+        """Return everything as entries of a route_config.json.
 
         Raises:
             HistoryUnreachable: the store does not answer.
         """
         replica = self._replica()
-        with replica.talking():
+        with replica.session():
             view = replica.view
-        return [
-            {"name": view.names[route], "models": models, "learned": learned}
-            for route in sorted(view.names)
-            for models in [[as_entry(record) for record in view.models.get(route, ())]]
-            for learned in [list(view.examples.get(route, ()))]
-            if models or learned
-        ]
+        entries: list[dict[str, Any]] = []
+        for route in sorted(view.names):
+            models = as_entries(view.models.get(route, ()))
+            learned = list(view.examples.get(route, ()))
+            if models or learned:
+                entries.append({"name": view.names[route], "models": models, "learned": learned})
+        return entries
 
-    def lift(self, entries: Sequence[Mapping[str, Any]]) -> int:
-        """Take in what `export` gave: of each count the higher one holds.
+    def import_(self, entries: Sequence[Mapping[str, Any]]) -> int:
+        """Add what `export` returned: of each count the higher one is kept.
 
-        An example that the store has already stays with its route. Two who lift at once may count twice.
+        An example that the store has already stays with its route. Two processes that import at once may count twice.
 
         Raises:
             HistoryUnreachable: the store does not answer.
         """
         replica, entries = self._replica(), storable(entries)
-        with replica.talking():
-            drafts: dict[str, Value] = {}
-            changes = sum(_lift(replica, drafts, entry) for entry in entries)
-            known = {text for texts in replica.view.examples.values() for text in texts}
-            lessons: dict[str, dict[str, Any]] = {}
-            for route, text in [(str(e["name"]).strip(), text) for e in entries for text in e.get("learned", [])]:
-                at = self._now() + timedelta(microseconds=len(lessons))  # in their order
-                lessons |= {key: value for key, value in _lesson(route, text, known, at) if key not in lessons}
-            replica.write(drafts, *(put(replica.examples, *each) for each in lessons.items()))
+        with replica.session():
+            drafts: Drafts = {}
+            changes = 0
+            for entry in entries:
+                changes += _import_models(replica, drafts, entry)
+            examples = self._new_examples(replica, entries)
+            replica.write(drafts, examples)
             replica.read()
-        return changes + len(lessons)
+        return changes + len(examples)
+
+    def _new_examples(self, replica: Replica, entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Return an item for each example that the store does not have, in their order."""
+        known = set(chain.from_iterable(replica.view.examples.values()))
+        items: dict[str, dict[str, Any]] = {}
+        for entry in entries:
+            for text in entry.get("learned", []):
+                at = self._now() + timedelta(microseconds=len(items))
+                for key, item in example_item(str(entry["name"]).strip(), text, known, at).items():
+                    items.setdefault(key, item)
+        return items
 
     def _replica(self) -> Replica:
-        """Find what this process knows of the store; a host's may be another one in each run."""
+        """Return what this process knows of the store; a host may have another store in each run."""
         try:
             store = self._store()
-        except ConfigurationError:
-            last = self._last() if self._last else None  # outside of a run, as for feedback, it is the last run's
+        except ConfigurationError:  # outside of a run, as for feedback: the last run's store
+            last = self._last() if self._last else None
             if last is None:
                 raise
             store = last
@@ -152,79 +171,75 @@ class StoreHistory:
 
     def _flush_at_exit(self) -> None:
         for store, replica in list(self._replicas.items()):
-            # One that needs its event loop cannot be asked any more: the loop has ended.
-            waits = replica.waiting or replica.backlog
-            if waits and replica.process == os.getpid() and not isinstance(store, AsyncBatchedBaseStore):
-                with suppress(HistoryUnreachable), replica.talking():
+            if isinstance(store, AsyncBatchedBaseStore) or replica.process != os.getpid():
+                continue  # a store that needs its event loop no longer answers: the loop has ended
+            if replica.pending or replica.backlog:
+                with suppress(HistoryUnreachable), replica.session():
                     _flush(replica)
 
 
 def _flush(replica: Replica) -> None:
     """Write what waits; the lock is held."""
-    while len(replica.waiting) > MOST_WAITING:
-        replica.waiting.popleft()
-    taken = [replica.waiting.popleft() for _ in range(len(replica.waiting))]
-    if not taken and not replica.backlog:
+    while len(replica.pending) > MOST_WAITING:
+        replica.pending.popleft()
+    pending = [replica.pending.popleft() for _ in range(len(replica.pending))]
+    if not pending and not replica.backlog:
         return
     try:
         replica.read(older_than=float("inf"))  # never yet, or a day began
-        drafts: dict[str, Value] = {}
-        for each in replica.backlog:
-            each.add_to(_models(replica, drafts, each.route, each.model))
-        stored = [_fold(replica, drafts, news.use) for news in taken]
+        drafts: Drafts = {}
+        for total in replica.backlog:
+            total.apply_to(_draft(replica, drafts, total.route, total.model))
+        stored = [_apply_usage(replica, drafts, each.use) for each in pending]
         replica.write(drafts)
     except HistoryUnreachable:
-        for news in taken:
-            replica.backlog.add(news.use)
+        replica.backlog.extend(pending)
         raise
     replica.backlog = Backlog()
-    for news, done in zip(taken, stored, strict=True):
-        news.stored = done
+    for each, done in zip(pending, stored, strict=True):
+        each.stored = done
 
 
-def _fold(replica: Replica, drafts: dict[str, Value], use: Use) -> bool:
-    known = next((r for r in replica.view.models.get(folded(use.route), ()) if r["id"] == use.model), None)
-    if known and counted(known, use):  # by this writer, or by one that was killed since
-        return True
-    return fold(_models(replica, drafts, use.route, use.model), use)
+def _apply_usage(replica: Replica, drafts: Drafts, use: UsageRecord) -> bool:
+    for record in replica.view.models.get(route_key(use.route), ()):
+        if record["id"] == use.model and is_counted(record, use):
+            return True  # by this writer, or by one that was killed since
+    return apply_usage(_draft(replica, drafts, use.route, use.model), use)
 
 
-def _models(replica: Replica, drafts: dict[str, Value], route: str, model: str) -> list[Any]:
-    """Give this writer's models of a route, with a place for a model that only others know: its failures count too."""
+def _draft(replica: Replica, drafts: Drafts, route: str, model: str) -> list[Any]:
+    """Return this writer's models of a route to change, with an entry for a model that only other writers know.
+
+    Without it a failure of that model would not be counted.
+    """
     models = replica.draft(drafts, route)
-    known = any(record["id"] == model for record in replica.view.models.get(folded(route), ()))
-    if known and not any(record["id"] == model for record in map(read_record, models) if record):
+    known = ids_of(replica.view.models.get(route_key(route), ()))
+    if model in known - ids_of(read_records(models)):
         models.append({"id": model})
     return models
 
 
-def _cool(replica: Replica, use: Use) -> None:
-    """Let a use lengthen, or end, the waits of its model; they hold here even if they cannot be written."""
-    before = replica.unwritten.get(use.model, replica.fresh().cooling.get(use.model, ()))
-    ends = use.outcome is None and use.called and before
-    if ends or (use.outcome is not None and KINDS[use.outcome].cooldown is not None):
-        replica.unwritten[use.model] = cooled(before, use)
+def _record_cooldowns(replica: Replica, use: UsageRecord) -> None:
+    """Start, lengthen or end the cooldowns of a use's model; they hold here even if they cannot be written."""
+    before = replica.unwritten.get(use.model, replica.fresh().cooldowns.get(use.model, ()))
+    if changes_cooldowns(before, use):
+        replica.unwritten[use.model] = next_cooldowns(before, use)
 
 
-def _lesson(route: str, text: str, known: Container[str], at: datetime) -> list[tuple[str, dict[str, Any]]]:
-    """Give the item, if there is anything new in it, that makes a text an example of a route, and of no other."""
-    text = storable(text).strip()[:MAX_LEARNED_CHARACTERS]
-    if not text or text in known:
-        return []
-    return [(digest(text), {"text": text, "route": storable(route), "at": at.isoformat(timespec="microseconds")})]
+def _import_models(replica: Replica, drafts: Drafts, entry: Mapping[str, Any]) -> int:
+    """Add an entry's models to this writer's, so that all writers together reach its counts; return how many changed.
 
-
-def _lift(replica: Replica, drafts: dict[str, Value], entry: Mapping[str, Any]) -> int:
-    """Join another copy's models of a route into this writer's, so that all writers together say as much as it."""
+    What is added is the difference between the merged record and what the writers know already.
+    """
     route, changes = str(entry["name"]), 0
-    known = {record["id"]: record for record in replica.view.models.get(folded(route), ())}
-    for given in filter(None, map(read_record, entry.get("models", []))):
-        before = known.get(given["id"])
-        wanted = lifted(before, given)
-        if wanted != before:
+    known = {record["id"]: record for record in replica.view.models.get(route_key(route), ())}
+    for record in read_records(entry.get("models", [])):
+        before = known.get(record["id"])
+        merged = merge_max(before, record)
+        if merged != before:
             models = replica.draft(drafts, route)
-            own = filter(None, map(read_record, models))
-            models[:] = [as_entry(record) for record in joined([*own, missing(before, wanted)])]
-            known[given["id"]] = wanted
+            total = merge_bounded([*read_records(models), subtract(merged, before)])
+            models[:] = as_entries(total)
+            known[record["id"]] = merged
             changes += 1
     return changes

@@ -1,74 +1,75 @@
-"""What history means, without any store: folding in a use or a verdict, merging. Pure functions."""
+"""How uses, feedback and records of other copies are added to a route's models, whatever the store. Pure functions."""
 
-import operator
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from operator import add
 from typing import Any
 
 from omni_router.config.records import (
     COUNTS,
-    RECENT,
-    as_entry,
+    LastFailure,
+    ModelRecord,
     parts_of,
     read_record,
-    with_decisions,
-    with_recent,
+    read_records,
+    set_decisions,
+    set_recent,
     without_provider,
 )
 from omni_router.errors import KINDS
-from omni_router.history.protocol import LastFailure, ModelRecord, Use, Verdict
-
-__all__ = [
-    "COUNTS",
-    "RECENT",
-    "add",
-    "as_entry",
-    "counted",
-    "fold",
-    "fold_verdict",
-    "learn",
-    "lift_into",
-    "lifted",
-    "merge",
-    "read_record",
-]
+from omni_router.history.protocol import Feedback, UsageRecord
 
 # A route seldom sees more than a handful of models; fifty keep the file readable and a turn's candidates bounded.
 MAX_MODELS = 50
 MAX_LEARNED = 200  # examples kept of a route: past some hundred more of them teach a router little
-MAX_LEARNED_CHARACTERS = 2000  # of one example: what is longer is mostly pasted material
+MAX_LEARNED_CHARACTERS = 2000  # of one example: longer ones are mostly pasted material
+
+Combine = Callable[[int, int], int]  # how two counts become one
 
 
-def fold(models: list[Any], use: Use) -> bool:
-    """Fold a use into the raw `models` list of its route, in place; tell whether anything changed.
+def apply_usage(models: list[Any], use: UsageRecord) -> bool:
+    """Add a use to the raw `models` list of its route, in place, and return whether there was something to store.
 
-    A failure never adds a model, and neither does a use that the caller settled. A decision that was counted already
-    is in there and counts no more. Keys this package does not know stay as they are.
+    A failure never adds a model, and neither does a use whose model the caller named. A decision that was counted
+    already is not counted again. Keys this package does not know stay as they are.
     """
-    at = _find(models, use.model)
-    if at is None:
+    index = _find(models, use.model)
+    if index is None:
         if use.outcome is not None or use.by_caller:
             return False
-        at = _add(models)
-    known = read_record(models[at]) or ModelRecord(id=use.model)
-    if not counted(known, use):
-        _put(models, at, _settled(known, use) if use.by_caller else _folded(known, use))
+        index = _append(models)
+    record = read_record(models[index]) or ModelRecord(id=use.model)
+    if is_counted(record, use):
+        return True
+    updated: ModelRecord = {**record}
+    if use.decision is not None:
+        set_decisions(updated, [*record.get("decisions", ()), f"{use.at} {use.decision}"])
+    if use.by_caller:
+        updated["by_callers"] = record.get("by_callers", 0) + 1  # which ranks nothing
+    else:
+        _count(updated, use)
+    _put(models, index, updated)
     return True
 
 
-def fold_verdict(models: list[Any], verdict: Verdict) -> bool:
-    """Count a verdict on a model in the raw `models` list of its route, in place; tell whether anything changed."""
-    at = _find(models, verdict.model)
-    if verdict.verdict == "should_be" or at is None:  # the route was wrong, which is not the model's fault
+def is_counted(record: ModelRecord, use: UsageRecord) -> bool:
+    """Return whether the decision of a use is among those counted last."""
+    return any(line.split()[-1] == use.decision for line in record.get("decisions", ()))
+
+
+def apply_feedback(models: list[Any], feedback: Feedback) -> bool:
+    """Count feedback on a model in the raw `models` list of its route, in place; return whether anything changed."""
+    index = _find(models, feedback.model)
+    if feedback.verdict == "should_be" or index is None:  # the route was wrong, which is not the model's fault
         return False
-    record = read_record(models[at]) or ModelRecord(id=verdict.model)
-    record[verdict.verdict] = record.get(verdict.verdict, 0) + 1
-    _put(models, at, record)
+    record = read_record(models[index]) or ModelRecord(id=feedback.model)
+    record[feedback.verdict] = record.get(feedback.verdict, 0) + 1
+    _put(models, index, record)
     return True
 
 
 def learn(learned: list[Any], text: str) -> bool:
-    """Add an example, newest last, in place; tell whether anything changed."""
+    """Add an example, newest last, in place; return whether anything changed."""
     text = text.strip()[:MAX_LEARNED_CHARACTERS]
     if not text or text in learned:
         return False
@@ -78,126 +79,167 @@ def learn(learned: list[Any], text: str) -> bool:
 
 
 def merge(records: Iterable[ModelRecord]) -> list[ModelRecord]:
-    """Join what several writers know of a route's models: each model once, its counts added."""
-    joined: dict[str, ModelRecord] = {}
-    for record in sorted(records, key=lambda record: record.get("last_used", "")):  # the newest reason wins
-        known = joined.get(record["id"])
-        joined[record["id"]] = _joined(known, record, operator.add) if known else record
-    return list(joined.values())
+    """Merge what several writers know of a route's models: each model once, its counts added."""
+    merged: dict[str, ModelRecord] = {}
+    for record in sorted(records, key=_last_used):  # the newest reason wins
+        known = merged.get(record["id"])
+        merged[record["id"]] = _combine(known, record, add) if known else record
+    return list(merged.values())
 
 
-def lifted(known: ModelRecord | None, given: ModelRecord) -> ModelRecord:
-    """Join two copies of one history: of each count the higher one holds."""
+def merge_max(known: ModelRecord | None, record: ModelRecord) -> ModelRecord:
+    """Merge two copies of one history: of each count the higher one is kept."""
     if known is None:
-        return given
-    older, newer = sorted((known, given), key=lambda record: record.get("last_used", ""))
-    return _joined(older, newer, max)
+        return record
+    older, newer = sorted((known, record), key=_last_used)
+    return _combine(older, newer, max)
 
 
-def lift_into(models: list[Any], given: ModelRecord) -> bool:
-    """Join a record of another copy into the raw `models` list of its route, in place; tell whether it changed."""
-    at = _find(models, given["id"])
-    known = None if at is None else read_record(models[at])
-    joined = lifted(known, given)
-    if joined == known:
+def subtract(record: ModelRecord, known: ModelRecord | None) -> ModelRecord:
+    """Return what has to be merged with `known` to get `record`."""
+    if known is None:
+        return record
+    rest: ModelRecord = {**record}
+    for key in COUNTS:
+        if key in record:
+            rest[key] = record.get(key, 0) - known.get(key, 0)
+    before = known.get("failures", {})
+    rest["failures"] = {kind: number - before.get(kind, 0) for kind, number in record.get("failures", {}).items()}
+    recent = Counter(record.get("recent", ())) - Counter(known.get("recent", ()))
+    rest["recent"] = list(recent.elements())
+    return rest
+
+
+def add_record(models: list[Any], record: ModelRecord) -> None:
+    """Add the counts of a record to the raw `models` list of its route, in place."""
+    index = _find(models, record["id"])
+    if index is None:
+        _put(models, _append(models), record)
+    else:
+        known = read_records([models[index]])
+        [merged] = merge([*known, record])
+        _put(models, index, merged)
+
+
+def import_record(models: list[Any], record: ModelRecord) -> bool:
+    """Merge a record of another copy into the raw `models` list of its route, in place; return whether it changed."""
+    index = _find(models, record["id"])
+    if index is None:
+        _put(models, _append(models), record)
+        return True
+    known = read_record(models[index])
+    merged = merge_max(known, record)
+    if merged == known:
         return False
-    _put(models, _add(models) if at is None else at, joined)
+    _put(models, index, merged)
     return True
 
 
-def add(models: list[Any], given: ModelRecord) -> None:
-    """Add a record to the raw `models` list of its route, in place."""
-    at = _find(models, given["id"])
-    known = None if at is None else read_record(models[at])
-    [joined] = merge([known, given] if known else [given])
-    _put(models, _add(models) if at is None else at, joined)
+def _count(record: ModelRecord, use: UsageRecord) -> None:
+    """Count a use in its record, in place; uses may arrive out of order."""
+    answered = use.called and use.outcome is None
+    record["first_seen"] = record.get("first_seen", use.at)
+    record["last_used"] = max(use.at, record.get("last_used", ""))
+    record["last_reason"] = use.reason
+    record["uses"] = record.get("uses", 0) + 1
+    record["successes"] = record.get("successes", 0) + answered
+    failures = {**record.get("failures", {})}
+    if use.outcome is not None and KINDS[use.outcome].penalizes_model:
+        failures[use.outcome] = failures.get(use.outcome, 0) + 1
+        record["last_failure"] = LastFailure(at=use.at, kind=use.outcome)
+    record["failures"] = failures
+    if use.called and use.seconds is not None:
+        set_recent(record, [*record.get("recent", ()), f"{use.at} {use.outcome or 'answered'} {use.seconds:.2f}s"])
+    if answered:
+        record.pop("last_failure", None)
 
 
-def _joined(older: ModelRecord, newer: ModelRecord, join: Callable[[int, int], int]) -> ModelRecord:
+def _combine(older: ModelRecord, newer: ModelRecord, combine: Combine) -> ModelRecord:
     record: ModelRecord = {**older, **newer}
-    if first := sorted(filter(None, (older.get("first_seen"), newer.get("first_seen")))):
-        record["first_seen"] = first[0]
+    first_seen = min(filter(None, (older.get("first_seen"), newer.get("first_seen"))), default=None)
+    if first_seen:
+        record["first_seen"] = first_seen
     for key in COUNTS:
         if key in older or key in newer:
-            record[key] = join(older.get(key, 0), newer.get(key, 0))
-    ours, theirs = older.get("failures", {}), newer.get("failures", {})
-    record["failures"] = {kind: join(ours.get(kind, 0), theirs.get(kind, 0)) for kind in sorted({*ours, *theirs})}
-    lines = [Counter(each.get("recent", ())) for each in (older, newer)]
-    ours_and_theirs = lines[0] + lines[1] if join is operator.add else lines[0] | lines[1]
-    record |= with_recent(sorted(ours_and_theirs.elements()))
-    record |= with_decisions((*older.get("decisions", ()), *newer.get("decisions", ())))
-    record.pop("last_failure", None)
-    if failures := [r["last_failure"] for r in (older, newer) if "last_failure" in r]:
-        last = max(failures, key=lambda failure: failure["at"])
-        answers = (at for at, outcome, _ in map(parts_of, record.get("recent", ())) if outcome == "answered")
-        if not any(at > last["at"] for at in answers):  # within one second nobody can tell
-            record["last_failure"] = last
+            record[key] = combine(older.get(key, 0), newer.get(key, 0))
+    record["failures"] = _combine_failures(older.get("failures", {}), newer.get("failures", {}), combine)
+    before, after = Counter(older.get("recent", ())), Counter(newer.get("recent", ()))
+    recent = before | after if combine is max else before + after
+    set_recent(record, sorted(recent.elements()))
+    set_decisions(record, [*older.get("decisions", ()), *newer.get("decisions", ())])
+    _combine_last_failure(record, older, newer)
     return record
 
 
-def _folded(record: ModelRecord, use: Use) -> ModelRecord:
-    speaks_against = use.outcome is not None and KINDS[use.outcome].counts
-    folded: ModelRecord = {
-        **_noted(record, use),
-        "first_seen": record.get("first_seen", use.at),
-        "last_used": max(use.at, record.get("last_used", "")),  # uses may arrive out of order
-        "last_reason": use.reason,
-        "uses": record.get("uses", 0) + 1,
-        "successes": record.get("successes", 0) + (use.called and use.outcome is None),
-        "failures": record.get("failures", {}),
-    }
-    if use.outcome is not None and speaks_against:
-        folded["failures"] = {**folded["failures"], use.outcome: folded["failures"].get(use.outcome, 0) + 1}
-        folded["last_failure"] = LastFailure(at=use.at, kind=use.outcome)
-    if use.called and use.seconds is not None:
-        line = f"{use.at} {use.outcome or 'answered'} {use.seconds:.2f}s"
-        folded |= with_recent([*record.get("recent", ()), line])
-    if use.called and use.outcome is None:
-        folded.pop("last_failure", None)
-    return folded
+def _combine_failures(ours: Mapping[str, int], theirs: Mapping[str, int], combine: Combine) -> dict[str, int]:
+    failures: dict[str, int] = {}
+    for kind in sorted({*ours, *theirs}):
+        failures[kind] = combine(ours.get(kind, 0), theirs.get(kind, 0))
+    return failures
 
 
-def _settled(record: ModelRecord, use: Use) -> ModelRecord:
-    """Count a use that the caller settled, in nothing that ranks."""
-    noted = _noted(record, use)
-    return {**noted, "by_callers": noted.get("by_callers", 0) + 1}
+def _combine_last_failure(record: ModelRecord, older: ModelRecord, newer: ModelRecord) -> None:
+    """Set the later of two last failures, in place, unless an answer came after it."""
+    record.pop("last_failure", None)
+    failures = [each["last_failure"] for each in (older, newer) if "last_failure" in each]
+    if not failures:
+        return
+    last = max(failures, key=lambda failure: failure["at"])
+    if not _answered_since(record, last["at"]):
+        record["last_failure"] = last
 
 
-def _noted(record: ModelRecord, use: Use) -> ModelRecord:
-    """Keep the id of a use's decision."""
-    if use.decision is None:
-        return {**record}
-    return {**record, **with_decisions((*record.get("decisions", ()), f"{use.at} {use.decision}"))}
+def _answered_since(record: ModelRecord, time: str) -> bool:
+    """Return whether the model answered later than a time; within one second the order is not known."""
+    for line in record.get("recent", ()):
+        at, outcome, _ = parts_of(line)
+        if outcome == "answered" and at > time:
+            return True
+    return False
 
 
-def counted(record: ModelRecord, use: Use) -> bool:
-    """Tell whether a use's decision is among those counted last."""
-    return use.decision is not None and any(use.decision == line.split()[-1] for line in record.get("decisions", ()))
+def _last_used(record: ModelRecord) -> str:
+    return record.get("last_used", "")
 
 
 def _find(models: list[Any], model: str) -> int | None:
-    return next((i for i, entry in enumerate(models) if (r := read_record(entry)) and r["id"] == model), None)
+    for index, entry in enumerate(models):
+        record = read_record(entry)
+        if record and record["id"] == model:
+            return index
+    return None
 
 
-def _add(models: list[Any]) -> int:
-    """Make an empty place at the end, dropping the model used longest ago when there is no room.
-
-    What was written by hand and never used is not ours to drop.
-    """
+def _append(models: list[Any]) -> int:
+    """Add an empty entry, and return its index; without room for it, the model used longest ago is dropped."""
     while len(models) >= MAX_MODELS:
-        used = [i for i, entry in enumerate(models) if (r := read_record(entry)) and "last_used" in r]
-        if not used:
+        spare = _used_longest_ago(models)
+        if spare is None:
             break
-        del models[min(used, key=lambda i: models[i]["last_used"])]
+        del models[spare]
     models.append({})
     return len(models) - 1
 
 
-def _put(models: list[Any], at: int, record: ModelRecord) -> None:
+def _used_longest_ago(models: list[Any]) -> int | None:
+    """Return the index of the model used longest ago; one written by hand and never used is not ours to drop."""
+    used: dict[int, str] = {}
+    for index, entry in enumerate(models):
+        record = read_record(entry)
+        if record and "last_used" in record:
+            used[index] = record["last_used"]
+    return min(used, key=used.__getitem__, default=None)
+
+
+def _put(models: list[Any], index: int, record: ModelRecord) -> None:
     """Change an entry; unknown keys stay, and so does the id as it was written, with its provider if it has one."""
-    known = models[at] if isinstance(models[at], dict) else {}
-    written = models[at] if isinstance(models[at], str) else known.get("id", record["id"])
-    changed: dict[str, Any] = {**known, **without_provider(record), "id": written}
-    if "last_failure" not in record:  # an answer took it away
+    entry, known = models[index], dict[str, Any]()
+    model_id = record["id"]
+    if isinstance(entry, dict):
+        known, model_id = entry, entry.get("id", model_id)
+    elif isinstance(entry, str):
+        model_id = entry
+    changed = {**known, **without_provider(record), "id": model_id}
+    if "last_failure" not in record:  # an answer removed it
         changed.pop("last_failure", None)
-    models[at] = changed
+    models[index] = changed

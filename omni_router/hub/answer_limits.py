@@ -60,12 +60,16 @@ class Meter:
             AnswerTooLong: it exceeds the limit.
         """
         self._bytes += len(chunk)
-        end = chunk.rfind(b"\n")
-        self._line = self._line + len(chunk) if end < 0 else len(chunk) - end - 1
-        self._events += chunk.count(b"data:") if self._counts_events else 0
+        newline = chunk.rfind(b"\n")
+        if newline >= 0:
+            self._line = 0
+        self._line += len(chunk) - newline - 1
         if self._bytes > self._max_bytes or self._line > self._limit.body:
             raise AnswerTooLong(f"the answer has more than {min(self._max_bytes, self._bytes)} bytes")
-        if self._counts_events and self._events > self._limit.events:
+        if not self._counts_events:
+            return
+        self._events += chunk.count(b"data:")
+        if self._events > self._limit.events:
             raise AnswerTooLong(f"the answer has more than {self._limit.events} events")
 
 

@@ -65,7 +65,7 @@ class _Fetch(NamedTuple):
     """A call under way, or one that has just returned."""
 
     future: "Future[CachedValue]"
-    started: float
+    deadline: float  # until when callers wait, by time.monotonic()
 
 
 class SwrCache:
@@ -156,7 +156,7 @@ class SwrCache:
                 return _Fetch(future, 0.0)
             if self._has_failed(query):
                 return None
-            fetch = self._fetches[query.own_key] = _Fetch(future, time.monotonic())
+            fetch = self._fetches[query.own_key] = _Fetch(future, time.monotonic() + TIMEOUT)
         # A daemon, so that a Hub that never answers does not keep the process alive.
         name = f"catalog {query.name}"
         threading.Thread(target=self._fetch, args=(query, future), name=name, daemon=True).start()
@@ -183,10 +183,12 @@ class SwrCache:
             self._note(query, failed=failed, outage=outage or not failed)
 
     def _await(self, query: Query, fetch: _Fetch) -> CachedValue | None:
-        seconds = max(0.0, fetch.started + TIMEOUT - time.monotonic())
+        seconds = max(0.0, fetch.deadline - time.monotonic())
         wait([fetch.future], seconds)
         if fetch.future.done():
-            return None if fetch.future.exception() else fetch.future.result()
+            if fetch.future.exception():
+                return None
+            return fetch.future.result()
         if seconds:  # later callers do not wait, and do not log it again
             logger.warning("the Hub did not answer for %s within %g s", query.name, TIMEOUT)
             with self._lock:
@@ -195,7 +197,10 @@ class SwrCache:
 
     def _note(self, query: Query, *, failed: bool, outage: bool) -> None:
         """Keep, or forget, when a query failed, and in an outage its service with it."""
-        for key in (query.own_key, query.service_key) if outage else (query.own_key,):
+        keys = [query.own_key]
+        if outage:
+            keys.append(query.service_key)
+        for key in keys:
             self._failures.pop(key, None)
             if failed:
                 self._failures[key] = self._clock()

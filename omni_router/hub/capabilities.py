@@ -3,7 +3,7 @@
 Pure functions on what `listing` has read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -77,7 +77,9 @@ def required_capabilities(settings: Settings) -> Capabilities:
 
 def served_as(task: str) -> tuple[str, ...]:
     """Return what providers call a task."""
-    return TASKS[task].served_as if task in TASKS else (task,)
+    if task in TASKS:
+        return TASKS[task].served_as
+    return (task,)  # the catalog lists tasks of the Hub that have no entry here, too
 
 
 def is_chat(task: str) -> bool:
@@ -85,14 +87,17 @@ def is_chat(task: str) -> bool:
     return CHAT in served_as(task)
 
 
-def read_listing(task: str, entries: Iterable[ModelEntry], router_models: RouterModels, limit: int = LIMIT) -> Listing:
-    """Return the models of a list that are for the task, with the details that the router's list adds."""
-    models = (_read_model(task, entry, router_models) for entry in entries)
-    return tuple(islice((model for model in models if model.entries), limit))
+def read_listing(
+    task: str, entries: Iterable[ModelEntry], router_models: RouterModels, limit: int | None = LIMIT
+) -> Listing:
+    """Return the first models of a list that are served for the task, with the details that the router's list adds."""
+    return tuple(islice(_served_models(task, entries, router_models), limit))
 
 
-def _read_model(task: str, entry: ModelEntry, router_models: RouterModels) -> CatalogModel:
-    return CatalogModel(str(entry["id"]), provider_entries(task, entry, router_models), entry.get("created"))
+def _served_models(task: str, entries: Iterable[ModelEntry], router_models: RouterModels) -> Iterator[CatalogModel]:
+    for entry in entries:
+        if providers := provider_entries(task, entry, router_models):
+            yield CatalogModel(str(entry["id"]), providers, entry.get("created"))
 
 
 def provider_entries(task: str, entry: ModelEntry, router_models: RouterModels) -> tuple[ProviderEntry, ...]:
@@ -100,11 +105,22 @@ def provider_entries(task: str, entry: ModelEntry, router_models: RouterModels) 
     on_router = router_models.get(entry["id"] or "")
     if _needs_images(task) and not _takes_images(entry, on_router):
         return ()
+    return tuple(_with_details(entry["providers"], served_as(task), on_router))
+
+
+def _with_details(
+    providers: Iterable[Any], tasks: Collection[str], on_router: ModelEntry | None
+) -> Iterator[ProviderEntry]:
     details: dict[str, Any] = {}
     if on_router:
         details = {each["provider"]: each for each in on_router["providers"]}
-    suitable: list[Any] = [each for each in entry["providers"] if each["task"] in served_as(task)]
-    return tuple(ProviderEntry(**{**details.get(each["provider"], {}), **each}) for each in suitable)
+    for each in providers:
+        if each["task"] in tasks:
+            yield ProviderEntry(**{**details.get(each["provider"], {}), **each})
+
+
+def _supporting(entries: Iterable[ProviderEntry], required: Capabilities) -> tuple[str, ...]:
+    return tuple(entry.provider for entry in entries if entry.supports(required))
 
 
 def why_unavailable(
@@ -120,17 +136,18 @@ def why_unavailable(
     if entry["gated"]:
         return Unavailable("not_found", "gated, and this token has no access: accept its terms on its page")
     entries = provider_entries(task, entry, router_models)
-    suitable = [each.provider for each in entries if each.supports(required)]
-    purpose = " with ".join((task, *(capability.replace("_", " ") for capability in required)))
+    suitable = _supporting(entries, required)
+    purpose = " with ".join((task, *required)).replace("_", " ")
     if provider in suitable or (suitable and not provider):
         return None
     if suitable:
         why = f"{provider} does not serve it for {purpose}; {', '.join(suitable)} would"
     elif entries:
         why = f"no inference provider is known to serve it for {purpose}"
+    elif entry["providers"]:
+        why = f"no inference provider serves it for {task}: its task is {entry.get('task')}"
     else:
-        other = f"its task is {entry.get('task')}" if entry["providers"] else "no provider has it"
-        why = f"no inference provider serves it for {task}: {other}"
+        why = f"no inference provider serves it for {task}: no provider has it"
     return Unavailable("no_provider", why)
 
 
@@ -177,11 +194,11 @@ class Criteria:
         entry is no better than that list: then the client asks anew.
         """
         entries = provider_entries(self.task, entry, self.router_models)
-        suitable = [each for each in entries if each.supports(self.required)]
+        suitable = _supporting(entries, self.required)
         client_chooses = stale or any(each.task == CHAT for each in entries)
         provider = self.provider
         if not provider and not (client_chooses and len(suitable) == len(entries)):
-            provider = suitable[0].provider
+            provider = suitable[0]
         return Availability(str(entry["id"]), provider, verified=True)
 
 
@@ -191,5 +208,6 @@ def _needs_images(task: str) -> bool:
 
 def _takes_images(entry: ModelEntry, on_router: ModelEntry | None) -> bool:
     """Return whether a model takes images: as the router says, else by its task on the Hub."""
-    takes_images = on_router.get("takes_images") if on_router else None
-    return takes_images if takes_images is not None else entry.get("task", TEXT_ONLY) != TEXT_ONLY
+    if on_router and (takes_images := on_router.get("takes_images")) is not None:
+        return takes_images
+    return entry.get("task", TEXT_ONLY) != TEXT_ONLY

@@ -96,7 +96,7 @@ class HubCatalog:
         """
         values = self._cache.get(*self._queries(task), wait_for_fresh=True)
         lists = _Lists.of(task, values)
-        cached = [value for value in values.values() if value]
+        cached = list(filter(None, values.values()))
         return CatalogSnapshot(
             models=(*lists.served(), *lists.others()),
             at=min((value.at for value in cached), default=None),
@@ -119,7 +119,8 @@ class HubCatalog:
         support is only known from the router's list; unknown counts as no. `wait_for_fresh` waits for a fresh answer
         also where a stale one is at hand.
         """
-        required = required if is_chat(task) else ()
+        if not is_chat(task):
+            required = ()
         lists = _Lists.of(task, self._cache.get(*self._queries(task), wait_for_fresh=wait_for_fresh))
         if required and not lists.router_models:
             return self._check_task_alone(model, provider, task, required, wait_for_fresh=wait_for_fresh)
@@ -144,7 +145,10 @@ class HubCatalog:
 
     def _queries(self, task: str) -> list[Query]:
         """Return the queries of the lists that a model of the task may be in."""
-        return [self._hub_list(task), self._router_list()] if is_chat(task) else [self._hub_list(task)]
+        queries = [self._hub_list(task)]
+        if is_chat(task):
+            queries.append(self._router_list())
+        return queries
 
     def _hub_list(self, task: str) -> Query:
         return self._query(f"models of {task}", HUB, partial(served_models, task), token=None)
@@ -197,7 +201,7 @@ class _Lists:
 
     @classmethod
     def of(cls, task: str, values: dict[Query, CachedValue | None]) -> "_Lists":
-        """Tell the lists apart by the service that they came from."""
+        """Return the lists of a task, each by the service that it came from."""
         by_service = {query.service: value for query, value in values.items()}
         return cls(task, by_service[HUB], by_service.get(ROUTER))
 
@@ -220,6 +224,7 @@ class _Lists:
 
     def others(self) -> Listing:
         """Return the models of the router's list that `served` leaves out."""
-        names = {model.id for model in self.served()}
-        rest = [entry for name, entry in self.router_models.items() if name not in names]
-        return read_listing(self.task, rest, self.router_models, limit=len(rest))
+        others = dict(self.router_models)
+        for model in self.served():
+            others.pop(model.id, None)
+        return read_listing(self.task, others.values(), self.router_models, limit=None)

@@ -1,4 +1,4 @@
-"""What the client's failures mean: one table, read from types, status and JSON code, never from the text."""
+"""Map the client's failures to error kinds: one table, by type, status and JSON code, never by the text."""
 
 import binascii
 import json
@@ -33,7 +33,7 @@ LONGEST_WAIT = 31 * 24 * 3600.0  # seconds: until the next month's credits; what
 
 @contextmanager
 def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
-    """Turn what the client raises in the block into a `SpecialistError`; what it does not know passes unchanged."""
+    """Turn what the client raises in the block into a `SpecialistError`; any other exception passes unchanged."""
     try:
         yield
     except SpecialistError:
@@ -50,7 +50,7 @@ def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
 
 
 def kind_of(error: BaseException) -> ErrorKind | None:
-    """Name the kind of a client's failure; None for one that is not the client's."""
+    """Return the kind of a client's failure; None for one that is not the client's."""
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, TextGenerationError
     from huggingface_hub.errors import OverloadedError as Overloaded
     from huggingface_hub.errors import ValidationError as Invalid
@@ -71,7 +71,7 @@ def kind_of(error: BaseException) -> ErrorKind | None:
         (Invalid, "bad_request"),
         (TextGenerationError, "malformed_answer"),  # an error frame inside a stream
         ((httpx.TimeoutException, TimeoutError), "timeout"),
-        # It was reached, and hung up: the provider's trouble, as it is when it says so with a 503.
+        # It was reached, and closed the connection: the provider's trouble, as a 503 is.
         ((httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError), "overloaded"),
         ((httpx.TransportError, ConnectionError), "connection"),
         ((httpx.DecodingError, httpx.TooManyRedirects, httpx.InvalidURL), "malformed_answer"),
@@ -87,7 +87,7 @@ def kind_of(error: BaseException) -> ErrorKind | None:
 
 
 def _before_the_call(error: BaseException) -> bool:
-    """Tell a ValueError of who serves the model (no mapping, or none for this task) from one of the answer's shape.
+    """Return whether a ValueError is about who serves the model (no mapping, or none for this task), not the answer.
 
     Both are bare ValueErrors, and only where they are raised sets them apart.
     """
@@ -97,64 +97,67 @@ def _before_the_call(error: BaseException) -> bool:
 
 
 def _modules(error: BaseException) -> list[str]:
-    """Name the modules that an error came through, that which raised it last."""
+    """Return the modules that an error came through, the one that raised it last."""
     return [str(frame.f_globals.get("__name__", "")) for frame, _ in walk_tb(error.__traceback__)]
 
 
 def is_stop_iteration(error: BaseException | None) -> bool:
-    """Tell the client's StopIteration, also as the RuntimeError that Python makes of one that leaves a generator."""
+    """Return whether it is the client's StopIteration, perhaps as the RuntimeError that a generator makes of it."""
     return isinstance(error, StopIteration) or (
         isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration)
     )
 
 
 def _kind_of_response(response: Any) -> ErrorKind:
-    if isinstance(code := _body(response).get("code"), str) and code in CODE_KINDS:
+    code = _body(response).get("code")
+    if isinstance(code, str) and code in CODE_KINDS:
         return CODE_KINDS[code]
     status = response.status_code
     return STATUS_KINDS.get(status, "overloaded" if status >= 500 else "bad_request")  # noqa: PLR2004
 
 
 def _body(response: Any) -> dict[str, Any]:
-    """Read the error object of a response: `{"error": {...}}`, `{"error": "text"}` or the bare object."""
+    """Return the error object of a response: `{"error": {...}}`, `{"error": "text"}` or the bare object."""
     from omni_router.hub.http import httpx
 
     try:
-        body = response.json()
+        error = response.json()
     except (ValueError, RecursionError, httpx.HTTPError, httpx.StreamError):  # not JSON, or a stream nobody read
         return {}
-    error = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        error = error.get("error", error)
     return error if isinstance(error, dict) else {"message": error}
 
 
 def _cause(error: BaseException) -> str:
     if is_stop_iteration(error):
         return "StopIteration"
-    response = getattr(error, "response", None)
-    return f"HTTP {response.status_code}" if response is not None else type(error).__name__
+    if (response := getattr(error, "response", None)) is not None:
+        return f"HTTP {response.status_code}"
+    return type(error).__name__
 
 
 def _detail(error: BaseException, token: str | None) -> str:
-    """Give what the server, or the check that failed, said about it."""
+    """Return what the server, or the check that failed, said about it."""
     if isinstance(error, BadImage):
         return scrub(str(error), token)
     response = getattr(error, "response", None)
     if response is None:
         return ""
-    said = _body(response).get("message") or response.headers.get("x-error-message") or ""
+    message = _body(response).get("message") or response.headers.get("x-error-message") or ""
     # In this order: half a token is not recognised.
-    return scrub(" ".join(_text(said).split()), token)[:DETAIL_CHARS]
+    return scrub(" ".join(_text(message).split()), token)[:DETAIL_CHARS]
 
 
-def _text(said: object) -> str:
+def _text(message: object) -> str:
     try:
-        return str(said)
+        return str(message)
     except RecursionError:  # lists within lists, a thousand of them
         return ""
 
 
 def _retry_after(error: BaseException) -> float | None:
-    """Read how many seconds the server asks to wait; None for no number, or for one that is no wait."""
+    """Return how many seconds the server asks to wait; None for no number, or for one that is not a wait."""
     response = getattr(error, "response", None)
     if response is None:
         return None
@@ -170,23 +173,25 @@ def _named_wait(header: str) -> float | None:
         return float(header)
     with suppress(ValueError, OverflowError):  # a year, an hour or an offset with too many digits
         date = parsedate_to_datetime(header)
-        date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)  # an offset of -0000
+        if date.tzinfo is None:  # an offset of -0000
+            date = date.replace(tzinfo=timezone.utc)
         return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())
     return None
 
 
 def _limit_wait(headers: Any) -> float | None:
-    """Read `ratelimit`, which says how much may still be asked for until when."""
+    """Read `ratelimit`, which says how many requests are left until when."""
     from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
     with suppress(ValueError, OverflowError):  # too many digits
         limit = parse_ratelimit_headers(headers)
-        return float(limit.reset_in_seconds) if limit and not limit.remaining else None
+        if limit and not limit.remaining:
+            return float(limit.reset_in_seconds)
     return None
 
 
 def scrub(text: str, token: str | None = None) -> str:
-    """Black out tokens."""
+    """Return the text with every token replaced."""
     if token:
         text = text.replace(token, "hf_***")
     return re.sub(r"hf_[A-Za-z0-9]{4,}", "hf_***", text)

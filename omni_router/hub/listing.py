@@ -1,12 +1,15 @@
 """What the Hub answers about models: plain JSON, as it can be cached on disk. One function for each question."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import NotRequired, TypedDict
 
 from omni_router.hub.session import INFERENCE_ROUTER, forget_providers, hub_session
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
 
 CHAT = "conversational"  # what providers call both kinds of chat, with images and without
 LIMIT = 20  # models a task: several times what a turn can try
@@ -49,18 +52,15 @@ def served_models(task: str, token: str | None, timeout: float) -> list[ModelEnt
             expand=["inferenceProviderMapping", "gated", "createdAt"],
             limit=LIMIT,
         )
-        entries = [
-            ModelEntry(
-                id=info.id,
-                providers=_live_providers(info.inference_provider_mapping),
-                gated=bool(info.gated),
-                task=task,
-                created=int(info.created_at.timestamp()) if info.created_at else None,
-            )
-            for info in islice(models, LIMIT)
-        ]
+        entries = [_read_listed_model(info, task) for info in islice(models, LIMIT)]
     forget_providers()
     return entries
+
+
+def _read_listed_model(info: "ModelInfo", task: str) -> ModelEntry:
+    created = int(info.created_at.timestamp()) if info.created_at else None
+    providers = _live_providers(info.inference_provider_mapping)
+    return ModelEntry(id=info.id, providers=providers, gated=bool(info.gated), task=task, created=created)
 
 
 def chat_models(token: str | None, timeout: float) -> list[ModelEntry]:
@@ -115,37 +115,33 @@ def look_up_model(model: str, token: str | None, timeout: float) -> ModelEntry:
 
 def read_chat_model(model: dict[str, Any]) -> ModelEntry:
     """Read one model of the router's list, without what is not of the expected type."""
-    architecture = model.get("architecture")
-    modalities = architecture.get("input_modalities") if isinstance(architecture, dict) else None
+    modalities = _dict(model.get("architecture")).get("input_modalities")
+    takes_images: bool | None = None
+    if isinstance(modalities, list):
+        takes_images = "image" in modalities
     created = model.get("created")
-    is_dated = isinstance(created, int) and created > 0  # some list 0 for what they do not know
-    live = (each for each in _dicts(model.get("providers")) if each.get("status") == "live")
-    return ModelEntry(
-        id=model["id"],
-        providers=list(map(_read_provider, live)),
-        gated=None,
-        takes_images="image" in modalities if isinstance(modalities, list) else None,
-        created=created if is_dated else None,
-    )
+    if not isinstance(created, int) or created <= 0:  # some list 0 for what they do not know
+        created = None
+    live = [_read_provider(each) for each in _dicts(model.get("providers")) if each.get("status") == "live"]
+    return ModelEntry(id=model["id"], providers=live, gated=None, takes_images=takes_images, created=created)
 
 
 def _live_providers(mapping: object) -> list[ProviderJson]:
     """Return the live providers of a mapping, each once, in the mapping's order."""
     live: dict[str, ProviderJson] = {}
-    for entry in mapping if isinstance(mapping, list) else []:
-        if entry.status == "live":
-            live.setdefault(entry.provider, ProviderJson(provider=entry.provider, task=entry.task))
+    if isinstance(mapping, list):
+        for entry in mapping:
+            if entry.status == "live":
+                live.setdefault(entry.provider, ProviderJson(provider=entry.provider, task=entry.task))
     return list(live.values())
 
 
 def _read_provider(provider: dict[str, Any]) -> ProviderJson:
-    prices, context = provider.get("pricing"), provider.get("context_length")
-    if not isinstance(prices, dict):
-        prices = {}
+    prices = _dict(provider.get("pricing"))
     return ProviderJson(
         provider=str(provider.get("provider")),
         task=CHAT,
-        context_length=context if type(context) is int and 0 < context < _ABSURD else None,
+        context_length=_count(provider.get("context_length")),
         input_price=_price(prices.get("input")),
         output_price=_price(prices.get("output")),
         tools=_yes_or_no(provider.get("supports_tools")),
@@ -157,11 +153,20 @@ def _yes_or_no(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 < value < _ABSURD else None
+
+
 def _price(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _ABSURD:
         return None
-    return float(value) if 0 <= value < _ABSURD else None
+    return float(value)
 
 
-def _dicts(values: object) -> Iterable[dict[str, Any]]:
-    return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(values: object) -> Iterator[dict[str, Any]]:
+    if isinstance(values, list):
+        yield from (each for each in values if isinstance(each, dict))

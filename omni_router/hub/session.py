@@ -130,7 +130,9 @@ def _on_request(request: "httpx.Request") -> None:
         raise httpx.ReadTimeout(f"no answer within {session.timeout:g} s", request=request)
     request.headers["accept-encoding"] = "gzip"  # what is unpacked while it is counted
     session.asks_hub = _goes_to_hub(request.url)
-    session.request_timeout = min(session.timeout, HUB_TIMEOUT) if session.asks_hub else session.timeout
+    session.request_timeout = session.timeout
+    if session.asks_hub:
+        session.request_timeout = min(session.timeout, HUB_TIMEOUT)
     _limit_time(request, session.request_timeout)
     if session.asks_hub:
         if session.health and session.health.is_down():

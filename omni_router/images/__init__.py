@@ -82,27 +82,34 @@ def file_to_data_url(path: Path) -> str:
     Raises:
         BadImage: there is no such file, or it is not an image.
     """
-    try:
-        stat = path.stat()
-        # A pipe would be waited for, a device never ends; a large file need not be read to be refused.
-        data = path.read_bytes() if S_ISREG(stat.st_mode) and stat.st_size <= MAX_BYTES else None
-    except OSError as error:
-        raise BadImage(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:  # no file can have such a name
-        raise BadImage(f"{str(path)!r} cannot be read: {error}") from error
-    if data is None:
-        large = f"it has {stat.st_size} bytes, at most {MAX_BYTES} are allowed"
-        raise BadImage(f"{path} cannot be read: {large if S_ISREG(stat.st_mode) else 'it is not a file'}")
+    data = _read_file(path)
     try:
         return image_data_url(data)
     except BadImage as error:
         raise BadImage(f"{path}: {error}") from error
 
 
+def _read_file(path: Path) -> bytes:
+    """Read a file: a pipe would be waited for, a device never ends, and a large file is refused before it is read."""
+    try:
+        stat = path.stat()
+        if S_ISREG(stat.st_mode) and stat.st_size <= MAX_BYTES:
+            return path.read_bytes()
+    except OSError as error:
+        raise BadImage(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # no file can have such a name
+        raise BadImage(f"{str(path)!r} cannot be read: {error}") from error
+    if not S_ISREG(stat.st_mode):
+        raise BadImage(f"{path} cannot be read: it is not a file")
+    raise BadImage(f"{path} cannot be read: it has {stat.st_size} bytes, at most {MAX_BYTES} are allowed")
+
+
 def to_png(image: "Image") -> bytes:
     """Return an image as PNG, converted where its colours are of a kind that PNG does not have."""
     file = io.BytesIO()
-    (image if image.mode in PNG_MODES else image.convert("RGB")).save(file, format="PNG")
+    if image.mode not in PNG_MODES:
+        image = image.convert("RGB")
+    image.save(file, format="PNG")
     return file.getvalue()
 
 

@@ -47,10 +47,10 @@ def pin_address(target: httpx.URL, resolve: Resolver) -> PinnedRequest:
     if target.scheme not in ("http", "https") or not target.host:
         raise BadImage(f"the address of an image starts with http:// or https://, not {target.scheme or target.path!r}")
     try:
-        addresses = [ipaddress.ip_address(address) for address in resolve(target.host)]
+        addresses = list(map(ipaddress.ip_address, resolve(target.host)))
     except (OSError, ValueError) as error:
         raise BadImage(f"the name {target.host} cannot be looked up") from error
-    if not addresses or not all(_is_public(address) for address in addresses):
+    if not addresses or not all(map(_is_public, addresses)):
         raise BadImage(f"{target.host} is not a public address")
     return PinnedRequest(
         target.copy_with(host=str(addresses[0])),

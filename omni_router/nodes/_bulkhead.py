@@ -1,7 +1,7 @@
-"""A bulkhead for each model: one that hangs takes no more than its part of the threads from the others.
+"""A bulkhead for each model: a model that hangs occupies no more than its part of the threads.
 
-Who comes beyond that part waits in the event loop, which costs no thread, as long as calls of the model end. Where none
-has ended for a while the model is taken to hang, and the turn goes on to the next one.
+Calls beyond that part wait in the event loop, which costs no thread, as long as calls of the model end. If none has
+ended for a while, the model is considered hanging, and the turn goes on to the next one.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Bulkheads:
 
     @asynccontextmanager
     async def slot(self, model: str) -> AsyncIterator[str | None]:
-        """Wait for a slot and hold it for the block; yield why there is none if the model seems to hang."""
+        """Wait for a slot and hold it for the block; if the model seems to hang, yield why there is no slot."""
         if not await self._enter(model):
             yield f"{self.limit} calls of it are under way, and none ended within {PATIENCE:g} s"
             return
@@ -61,12 +61,14 @@ class Bulkheads:
     def under_way(self, model: str) -> int:
         """Return how many calls of a model hold a slot."""
         with self._lock:
-            return self._models[model].in_flight if model in self._models else 0
+            state = self._models.get(model, _Model())
+            return state.in_flight
 
     def waiting(self, model: str) -> int:
         """Return how many calls of a model wait for a slot."""
         with self._lock:
-            return len(self._models[model].waiters) if model in self._models else 0
+            state = self._models.get(model, _Model())
+            return len(state.waiters)
 
     async def _enter(self, model: str) -> bool:
         loop = asyncio.get_running_loop()
@@ -89,14 +91,14 @@ class Bulkheads:
         return self._withdraw(state, waiter)
 
     def _withdraw(self, state: _Model, waiter: _Waiter) -> bool:
-        """Stop waiting; return whether the waiter was given a slot."""
+        """Stop waiting; return whether the waiter has got a slot."""
         with self._lock:
             if not waiter.has_slot:
                 state.waiters.remove(waiter)
             return waiter.has_slot
 
     def _leave(self, model: str) -> None:
-        """Hand the slot to whoever waits longest."""
+        """Hand the slot to the call that has waited longest."""
         with self._lock:
             state = self._models[model]
             state.last_end = time.monotonic()
@@ -113,7 +115,7 @@ class Bulkheads:
 
 @contextmanager
 def not_called_because(reason: str | None) -> Iterator[None]:
-    """Have `check` refuse the call in the block, where there is a reason."""
+    """Make `check` refuse the call in the block if there is a reason."""
     before = _stuck.set(reason)
     try:
         yield
@@ -125,7 +127,7 @@ def check(model: str) -> None:
     """Refuse to call a model that seems to hang.
 
     Raises:
-        SpecialistError: as many calls of it as may be are under way, and none ends.
+        SpecialistError: the model has as many calls under way as it may have, and none ends.
     """
     if reason := _stuck.get():
         raise SpecialistError("overloaded", model=model, cause="too many calls", detail=reason)

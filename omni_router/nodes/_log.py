@@ -13,11 +13,10 @@ def log_decision(state: State, settings: Settings, services: Services, error: Er
     """Write the turn to the decision log, if there is one."""
     if services.decision_log is None:
         return
+    entry = make_entry(state, settings, error, with_text=services.decision_log.with_text)
+    entry |= describe_policy(settings, services.policy)
     thread = get_config().get("configurable", {}).get("thread_id")
-    services.decision_log.write(
-        {
-            **make_entry(state, settings, error, with_text=services.decision_log.with_text),
-            **describe_policy(settings, services.policy),
-            "thread": None if thread is None else str(thread),
-        }
-    )
+    entry["thread"] = thread
+    if thread is not None:
+        entry["thread"] = str(thread)
+    services.decision_log.write(entry)

@@ -43,16 +43,17 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
         decision = input.get("decision")
         if self.pool == "others" or decision is None or decision["model"] is None:
             return await self._on_a_thread(input, config, self.pool)
-        async with _bulkheads().slot(decision["model"]) as reason:
-            # A call that is refused ends at once, and needs none of the threads that may all be waiting.
-            return await self._on_a_thread(input, config, "others" if reason else self.pool, reason)
+        async with bulkheads().slot(decision["model"]) as reason:
+            if reason:  # the call is refused at once, and needs none of the threads that may all be waiting
+                return await self._on_a_thread(input, config, "others", reason)
+            return await self._on_a_thread(input, config, self.pool)
 
     async def _on_a_thread(
         self, state: State, config: RunnableConfig | None, pool: Pool, reason: str | None = None
     ) -> dict[str, Any]:
         with set_config_context(ensure_config(config)) as context, cancelled_after(context):
             # In a copy: the end of the block enters the context, and a cancelled thread may still be in it.
-            return await run_in_executor(_pool(pool), context.copy().run, self._refused_or_called, state, reason)
+            return await run_in_executor(thread_pool(pool), context.copy().run, self._refused_or_called, state, reason)
 
     def _refused_or_called(self, state: State, reason: str | None) -> dict[str, Any]:
         with not_called_because(reason):
@@ -64,14 +65,16 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
         if services.observer is None:
             return self.node(state, settings, services)
         run = partial(self.node, state, settings, services)
-        return services.observer.around(self.node.__name__, state, settings, run)
+        return services.observer.wrap_node(self.node.__name__, state, settings, run)
 
 
 @cache
-def _bulkheads() -> Bulkheads:
+def bulkheads() -> Bulkheads:
+    """Return the limits on the threads of each model."""
     return Bulkheads(max(1, thread_count() * 7 // 8))
 
 
 @cache
-def _pool(name: Pool) -> ThreadPoolExecutor:
+def thread_pool(name: Pool) -> ThreadPoolExecutor:
+    """Return the threads of a pool."""
     return ThreadPoolExecutor(thread_count(), thread_name_prefix=f"omni-router {name}")

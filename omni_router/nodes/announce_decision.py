@@ -9,7 +9,7 @@ from omni_router.state import State
 
 
 def announce_decision(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Send the decision to whoever streams this run, before the first token."""
+    """Stream the decision, before the first token."""
     if state["decision"] is None:
         raise AssertionError("only a decision is announced")
     get_stream_writer()(DecisionMade(state["decision"]).as_custom())

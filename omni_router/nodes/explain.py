@@ -11,11 +11,12 @@ from omni_router.state import RejectedCandidate, State
 
 
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Answer with why there is no answer, and what to do about it."""
+    """Answer with what went wrong and what to do about it."""
     error = _last_error(state)
     log_decision(state, settings, services, error)
-    broke_off = "The answer broke off. " if state["attempts"] and state["attempts"][-1]["partial"] else ""
-    text = f"{broke_off}{error['message']} {error['hint']}"
+    text = f"{error['message']} {error['hint']}"
+    if state["attempts"] and state["attempts"][-1]["partial"]:
+        text = f"The answer broke off. {text}"
     message = AIMessage(text, response_metadata={"omni_router": EXPLANATION})
     return {"error": error, "messages": [message]}
 
@@ -32,16 +33,19 @@ def _last_error(state: State) -> ErrorInfo:
     return _refused_without_a_call(decision["passed_over"])
 
 
-def _refused_without_a_call(rejected: list[RejectedCandidate]) -> ErrorInfo:
-    """Return the one reason for which no model was called, `no_model` where there are several or none.
+def _refused_without_a_call(rejections: list[RejectedCandidate]) -> ErrorInfo:
+    """Return the one reason for which no model was called, or `no_model` if there are several or none.
 
     The first model named is the first choice: that of the policy, of the caller or of the router.
     """
-    last = {each["model"]: each for each in rejected}  # one that was cooling down may have been refused later
-    kinds = {each["kind"] for each in last.values()}
-    kind = kinds.pop() if len(kinds) == 1 else None
-    if kind and len(last) == 1:
-        [(model, only)] = last.items()
-        return describe(kind, model, detail=only["why"])
-    reasons = "; ".join(f"{model}: {each['why']}" for model, each in last.items())
-    return describe(kind or "no_model", next(iter(last)) if kind else None, detail=reasons)
+    last = {rejection["model"]: rejection for rejection in rejections}  # of a model, its last rejection counts
+    reasons = "; ".join(f"{model}: {rejection['why']}" for model, rejection in last.items())
+    kinds = {rejection["kind"] for rejection in last.values()}
+    if len(kinds) != 1:
+        return describe("no_model", detail=reasons)
+    first, *others = last.values()
+    if first["kind"] is None:
+        return describe("no_model", detail=reasons)
+    if others:
+        return describe(first["kind"], first["model"], detail=reasons)
+    return describe(first["kind"], first["model"], detail=first["why"])

@@ -6,10 +6,10 @@ from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.hub.capabilities import required_capabilities
 from omni_router.selection.candidates import candidates_by_route, thread_model, verify_candidate
-from omni_router.selection.order import Situation, cooling_down, order_of_choice, rejected, untried
+from omni_router.selection.order import Situation, choices_in_order, cooling_down, untried
 from omni_router.selection.overrides import callers_model
 from omni_router.services import Services
-from omni_router.state import Attempt, Candidate, Decision, State
+from omni_router.state import Attempt, Candidate, Decision, State, models_in, rejected
 
 MAX_CHECKS = 10  # candidates a turn asks the Hub about, one after the other, before it gives up
 
@@ -28,9 +28,9 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
         thread_model(previous, route.name),
         callers_model(settings),
     )
-    ordered = [choice.candidate for choice in order_of_choice(candidates, situation)]
+    ordered = [choice.candidate for choice in choices_in_order(candidates, situation)]
     occasion = _occasion(decision, attempts)
-    tried = {attempt["model"] for attempt in attempts}
+    tried = models_in(attempts)
     for candidate in islice(untried(ordered, attempts, decision["passed_over"]), MAX_CHECKS):
         explained: Candidate = {**candidate, "why": f"{candidate['why']}; {occasion}"}
         recalled = verify_candidate(decision, explained, services.catalog, needs)
@@ -55,7 +55,7 @@ def _occasion(decision: Decision, attempts: list[Attempt]) -> str:
 def _note_cooldowns(decision: Decision, candidates: list[Candidate], situation: Situation, tried: set[str]) -> Decision:
     """Add the candidates that were not chosen because they are cooling down to those rejected."""
     rejections = list(decision["passed_over"])
-    noted = {decision["model"], *tried, *(rejection["model"] for rejection in rejections)}
+    noted = {decision["model"], *tried, *models_in(rejections)}
     for candidate in candidates:
         cooling = cooling_down(candidate["model"], situation.cooldowns, situation.now)
         if cooling and candidate["model"] not in noted:

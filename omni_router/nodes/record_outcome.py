@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -8,34 +9,34 @@ from omni_router.config.settings import Settings
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
 from omni_router.events import Recorded
-from omni_router.history import Use
+from omni_router.history import UsageRecord
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
-from omni_router.state import Attempt, State
+from omni_router.state import Attempt, State, models_in
 
 
 def record_outcome(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Store the decision and how it ended in history, and send where to whoever streams this run.
+    """Store the decision and how it ended in history, and stream where.
 
     It may run twice for one decision, when a run is killed and resumed; history and log know it by its id.
     """
     decision, attempts = state["decision"], state["attempts"]
     if decision is None or decision["route"] is None or decision["model"] is None:
         raise AssertionError("only a decision with a model is recorded")
-    last = attempts[-1] if attempts else None
-    error = last["error"] if last else None
-    use = Use(
+    error = attempts[-1]["error"] if attempts else None
+    use = UsageRecord(
         route=decision["route"],
         model=decision["model"],
         reason=recorded_reason(state),
         at=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
-        outcome=error["kind"] if error else None,
-        called=last is not None,
-        seconds=last["seconds"] if last else None,
-        retry_after=error["retry_after"] if error else None,
+        called=bool(attempts),
         by_caller=decision["source"] == "caller" or _is_callers_timeout(error, settings),
         decision=decision["id"],
     )
+    if attempts:
+        use = replace(use, seconds=attempts[-1]["seconds"])
+    if error:
+        use = replace(use, outcome=error["kind"], retry_after=error["retry_after"])
     if place := services.history.record(use):
         get_stream_writer()(Recorded(use.route, use.model, place).as_custom())
     if error is None:  # the turn is over; one that goes on, or ends in an explanation, is logged when it does
@@ -46,7 +47,7 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
 def _is_callers_timeout(error: ErrorInfo | None, settings: Settings) -> bool:
     """Return whether a model only missed a timeout that the caller of this run had set shorter than the default.
 
-    Whoever builds a graph may shorten it for all, and then it is the model that is too slow for that graph.
+    The builder of a graph may shorten it for all, and then it is the model that is too slow for that graph.
     """
     by_caller = isinstance(get_runtime().context, Settings)
     return error is not None and error["kind"] == "timeout" and by_caller and settings.timeout < Settings().timeout
@@ -54,5 +55,7 @@ def _is_callers_timeout(error: ErrorInfo | None, settings: Settings) -> bool:
 
 def _models_left(attempts: list[Attempt], settings: Settings) -> int:
     """Return how many other models this turn may still try; a model that the caller named is the only one."""
-    tried = {attempt["model"] for attempt in attempts}
-    return 0 if settings.model is not None else max(0, settings.max_models - len(tried))
+    tried = models_in(attempts)
+    if settings.model is not None:
+        return 0
+    return max(0, settings.max_models - len(tried))

@@ -31,15 +31,19 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     previous = _previous(state)
     gathered = candidates_by_route(services, routes, previous, required_capabilities(settings))
     candidates = {route: models[:MAX_CANDIDATES] for route, models in gathered.items()}
-    proposal, reply = explicit_choice(settings, messages, routes), None
+    proposal = explicit_choice(settings, messages, routes)
+    reply: Reply | None = None
+    text: str | None = None
+    confidence: float | None = None
     if proposal is None:
         reply = _reply(services, messages, routes, candidates)
-        proposal = parse_reply(reply.text) if reply else None
+    if reply:
+        text, confidence, proposal = reply.text, reply.confidence, parse_reply(reply.text)
     return {
         "turn": uuid4().hex[:12],
-        "reply": reply.text if reply else None,
+        "reply": text,
         "proposal": asdict(proposal) if proposal else None,
-        "confidence": reply.confidence if reply else None,
+        "confidence": confidence,
         "candidates": candidates,
         "previous": previous,
         "decision": None,
@@ -62,7 +66,7 @@ def _routes(messages: list[AnyMessage], settings: Settings, services: Services) 
     if newest is None or not (newest_user_text(messages) or has_image(newest)):
         raise InvalidRequest("there is nothing to answer: give a user message with a text or an image")
     known = services.policy.routes()
-    image_before = any(has_image(message) for message in messages)
+    image_before = any(map(has_image, messages))
     eligible = eligible_routes(known, image_now=has_image(newest), image_before=image_before)
     return routes_for(settings, eligible, known, services.catalog)
 
@@ -84,7 +88,9 @@ def _previous(state: State) -> Previous | None:
 
 def _remember(route: str | None, model: str | None, source: Source | None) -> Previous:
     previous = Previous(route=route, model=model)
-    return {**previous, "by_caller": True} if source == "caller" else previous
+    if source == "caller":
+        previous["by_caller"] = True
+    return previous
 
 
 def _reply(

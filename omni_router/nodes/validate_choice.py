@@ -1,6 +1,9 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.hub.capabilities import required_capabilities
 from omni_router.routers import OTHER, Proposal
@@ -18,27 +21,27 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     Raises:
         ConfigurationError: the settings name a fallback route that the policy does not have.
     """
-    proposal = Proposal(**state["proposal"]) if state["proposal"] else Proposal(None, None, "the router gave no reply")
+    proposal = Proposal(None, None, "the router gave no reply")
+    if state["proposal"]:
+        proposal = Proposal(**state["proposal"])
     routes = services.policy.routes()
     choice = choose_route(proposal, state["confidence"], settings, routes, state["candidates"])
     decision = _decision(choice, proposal, state)
     if choice.route is None:
         return {"decision": decision}
-    caller = callers_model(settings)
-    tool_loop = None if caller else tool_loops_model(state.get("messages", []), decision, services)
-    is_explicit = caller is not None or tool_loop is not None
-    is_route = (proposal.model or "").casefold() in {route.name.casefold() for route in routes}  # so it is not a model
-    proposed = _proposed(proposal) if choice.is_proposed and not is_route and not is_explicit else None
-    if not is_explicit and proposed is None:
-        return {"decision": decision}  # history and catalog choose the model, in recall_model
     situation = Situation(
         datetime.now(timezone.utc),
         services.history.cooling(),
         thread_model(state["previous"], choice.route.name),
-        caller,
-        tool_loop,
-        proposed,
+        callers_model(settings),
     )
+    if situation.caller is None:
+        loop = tool_loops_model(state.get("messages", []), decision, services)
+        situation = replace(situation, tool_loop=loop)
+    if choice.is_proposed and not (situation.caller or situation.tool_loop):
+        situation = replace(situation, proposed=_proposed(proposal, routes))
+    if not (situation.caller or situation.tool_loop or situation.proposed):
+        return {"decision": decision}  # history and catalog choose the model, in recall_model
     candidates = state["candidates"].get(choice.route.name, [])
     return {
         "decision": verify_first_choice(
@@ -47,20 +50,19 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     }
 
 
-def _proposed(proposal: Proposal) -> Candidate | None:
-    if proposal.model is None:
+def _proposed(proposal: Proposal, routes: Sequence[Route]) -> Candidate | None:
+    """Return the model that the router named; some routers name a route in its place."""
+    if proposal.model is None or proposal.model.casefold() in {route.name.casefold() for route in routes}:
         return None
     return Candidate(model=proposal.model, provider=proposal.provider, source="router", why=proposal.reason)
 
 
 def _decision(choice: RouteChoice, proposal: Proposal, state: State) -> Decision:
     """Return a decision for a route, without a model yet, or for no route."""
-    route = choice.route
-    other = OTHER if proposal.route else None
-    return Decision(
+    decision = Decision(
         id=state["turn"],
-        route=route.name if route else other,
-        task=route.task if route else None,
+        route=None,
+        task=None,
         model=None,
         provider=None,
         reason=choice.reason,
@@ -68,5 +70,12 @@ def _decision(choice: RouteChoice, proposal: Proposal, state: State) -> Decision
         confidence=state["confidence"],
         verified=None,
         passed_over=[],
-        proposed_route=proposal.route if route and not choice.is_proposed else None,
+        proposed_route=None,
     )
+    if choice.route is not None:
+        decision["route"], decision["task"] = choice.route.name, choice.route.task
+        if not choice.is_proposed:
+            decision["proposed_route"] = proposal.route
+    elif proposal.route:
+        decision["route"] = OTHER
+    return decision

@@ -22,7 +22,7 @@ class RouteOption:
     description: str  # short phrases, separated by semicolons or other marks
     examples: tuple[str, ...] = ()
     candidates: tuple[str, ...] = ()  # model ids, org/name
-    counterexamples: tuple[str, ...] = ()  # requests that no route serves, for routers that learn from examples
+    out_of_scope_examples: tuple[str, ...] = ()  # requests that no route serves, for routers that learn from examples
     learned: frozenset[str] = frozenset()  # the examples that are users' words: a reason does not quote them
 
 

@@ -1,0 +1,1 @@
+"""Selection: which route a request takes, and which of its models is called."""

@@ -12,14 +12,14 @@ from omni_router.selection.order import (
     Choice,
     Place,
     Situation,
+    choices_in_order,
     cooling_down,
-    order_of_choice,
     rank_candidates,
-    rejected,
 )
+from omni_router.selection.routes import tasks_of
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
-from omni_router.state import Candidate, Decision, Previous, RejectedCandidate
+from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected
 
 
 def candidates_by_route(
@@ -27,14 +27,15 @@ def candidates_by_route(
 ) -> dict[str, list[Candidate]]:
     """Return the candidates of each route, best first; sandbox models that a file holds are left out of real runs."""
     routes = list(routes)
-    listings = services.catalog.models(dict.fromkeys(route.task for route in routes))
+    listings = services.catalog.models(tasks_of(routes))
     cooldowns, now = services.history.cooling(), datetime.now(timezone.utc)
     candidates: dict[str, list[Candidate]] = {}
     for route in routes:
         listing = listings[route.task]
+        capable = [entry for entry in listing if entry.supports(needs)]
         candidates[route.name] = rank_candidates(
             _records(services.history, route.name),
-            [entry for entry in listing if entry.supports(needs)] or listing,
+            capable or listing,
             previous=thread_model(previous, route.name),
             cooldowns=cooldowns,
             now=now,
@@ -48,7 +49,9 @@ def candidates_by_route(
 
 def thread_model(previous: Previous | None, route: str | None) -> str | None:
     """Return the model that a thread used last for a route."""
-    return previous["model"] if previous and previous["route"] == route else None
+    if previous is None or previous["route"] != route:
+        return None
+    return previous["model"]
 
 
 def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Capabilities = ()) -> Decision:
@@ -67,7 +70,7 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
             "verified": None,
             "passed_over": rejections,
         }
-    reasons = [candidate["why"]] if candidate["why"] else []
+    reasons = [candidate["why"]]
     if check.model != candidate["model"]:
         reasons.append(f"{candidate['model']} is now called {check.model}")
     if not check.verified:
@@ -76,7 +79,7 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
         **decision,
         "model": check.model,
         "provider": check.provider,
-        "reason": "; ".join(reasons),
+        "reason": "; ".join(filter(None, reasons)),
         "source": candidate["source"],
         "verified": check.verified,
     }
@@ -89,14 +92,14 @@ def verify_first_choice(
 
     Otherwise, or if it may not be called, the decision has no model: history and catalog follow, in recall_model.
     """
-    choices = order_of_choice(candidates, situation)
+    choices = choices_in_order(candidates, situation)
     first = choices[0]
     decision = {**decision, "passed_over": _proposal_rejected(choices, situation)}
     if first.place > Place.PICK:
         return decision
     verified = verify_candidate(decision, first.candidate, catalog, needs)
-    has_thread_model = any(choice.place is Place.THREAD for choice in choices)
-    if first.place is Place.NEW_ID and verified["verified"] is False and has_thread_model:
+    is_before_thread = first.place is Place.NEW_ID and len(choices) > 1 and choices[1].place is Place.THREAD
+    if is_before_thread and verified["verified"] is False:
         why = "it could not be verified, and this thread has a model for the route"
         decision["passed_over"].append(rejected(first.candidate, "unverified", why))
         return verify_candidate(decision, choices[1].candidate, catalog, needs)

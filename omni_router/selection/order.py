@@ -1,21 +1,20 @@
 """The order of choice: which of a route's models is called first, and which after it.
 
-`place_of` is the table that docs/order-of-choice.md shows, row by row, and `order_of_choice` puts candidates into that
+`place_of` is the table that docs/order-of-choice.md shows, row by row, and `choices_in_order` puts candidates into that
 order. Both are pure functions: whether a model is served is verified before it is called (candidates.py).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
-from omni_router.errors import ErrorKind
-from omni_router.history.cooldowns import Waits, still_cooling
+from omni_router.history.cooldowns import Cooldowns, active_cooldown
 from omni_router.history.protocol import Cooling, ModelRecord
 from omni_router.hub.catalog import CatalogModel
-from omni_router.selection.ranking import by_rank, score
-from omni_router.state import Candidate, RejectedCandidate, Rejection
+from omni_router.selection.ranking import by_rank, describe_record
+from omni_router.state import Candidate, models_in
 
 # Enough to choose from; a 1.5B router reads every one of them in its prompt, for every route.
 MAX_CANDIDATES = 5
@@ -76,7 +75,7 @@ class Situation:
     """What the order depends on, beside a route's candidates."""
 
     now: datetime
-    cooldowns: Waits = field(default_factory=dict)
+    cooldowns: Cooldowns = field(default_factory=dict)
     previous: str | None = None  # the model that this thread used last for the route
     caller: Candidate | None = None  # the model of `Settings.model`
     tool_loop: Candidate | None = None  # the model that waits for the results of its tools
@@ -84,7 +83,7 @@ class Situation:
 
     def cooldown(self, model: str) -> Cooling | None:
         """Return the cooldown of a model that ends last; None if the model is not cooling down."""
-        return still_cooling(self.cooldowns.get(model, ()), self.now)
+        return active_cooldown(self.cooldowns.get(model, ()), self.now)
 
 
 class Choice(NamedTuple):
@@ -94,7 +93,7 @@ class Choice(NamedTuple):
     place: Place
 
 
-def place_of(candidate: Candidate, listed: Sequence[str], situation: Situation) -> Place:
+def place_of(candidate: Candidate, listed: Collection[str], situation: Situation) -> Place:
     """Return the row of the table for a candidate; `listed` are the models that the router could pick from."""
     model = candidate["model"]
     is_proposed = _names(situation.proposed, model)
@@ -106,11 +105,15 @@ def place_of(candidate: Candidate, listed: Sequence[str], situation: Situation) 
         Place.THREAD: model == situation.previous,
         Place.PICK: is_proposed and not _thread_goes_on(listed, situation),
         Place.HISTORY: candidate["source"] != "catalog",
+        Place.CATALOG: True,
     }
-    return next((place for place, is_met in conditions.items() if is_met), Place.CATALOG)
+    for place, is_met in conditions.items():
+        if is_met:
+            return place
+    raise AssertionError("the last condition is always met")
 
 
-def order_of_choice(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
+def choices_in_order(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
     """Put a route's candidates, and those that the situation adds, into the order of the table, each model once.
 
     Candidates of the same place stay in the order that they come in, but those that are cooling down, of which the one
@@ -122,7 +125,7 @@ def order_of_choice(candidates: Sequence[Candidate], situation: Situation) -> li
     for candidate in (situation.tool_loop, situation.proposed, *candidates):
         if candidate:
             unique.setdefault(candidate["model"], candidate)
-    listed = [candidate["model"] for candidate in candidates]
+    listed = models_in(candidates)
     choices = [Choice(candidate, place_of(candidate, listed, situation)) for candidate in unique.values()]
     return sorted(choices, key=lambda choice: (choice.place, _remaining(choice, situation)))
 
@@ -132,7 +135,7 @@ def rank_candidates(
     listed: Iterable[CatalogModel],
     *,
     previous: str | None = None,
-    cooldowns: Waits,
+    cooldowns: Cooldowns,
     now: datetime,
 ) -> list[Candidate]:
     """Return a route's models, best first, each once: what a router is shown, and what follows the first choice.
@@ -144,30 +147,26 @@ def rank_candidates(
         cooldowns: the models that failed lately.
         now: the time at which cooldowns are read and scores computed.
     """
-    candidates = [
-        Candidate(model=record["id"], provider=record.get("provider"), source="history", why=_history(record, now))
-        for record in by_rank(records, now)
-    ]
-    for place, model in enumerate(listed, 1):
-        candidates.append(
-            Candidate(model=model.id, provider=None, source="catalog", why=f"number {place} in the catalog")
-        )
+    candidates: list[Candidate] = []
+    for record in by_rank(records, now):
+        provider, why = record.get("provider"), describe_record(record, now)
+        candidates.append(Candidate(model=record["id"], provider=provider, source="history", why=why))
+    for number, model in enumerate(listed, 1):
+        why = f"number {number} in the catalog"
+        candidates.append(Candidate(model=model.id, provider=None, source="catalog", why=why))
     for candidate in candidates:
         if candidate["model"] == previous:
             candidate["why"] = "this thread's model for the route"
     situation = Situation(now, cooldowns, previous)
-    return [choice.candidate for choice in order_of_choice(candidates, situation)]
+    return [choice.candidate for choice in choices_in_order(candidates, situation)]
 
 
-def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
-    """Return why a candidate is not called; `kind` is that of the error its call would have ended in."""
-    return RejectedCandidate(model=candidate["model"], source=candidate["source"], kind=kind, rule=rule, why=why)
-
-
-def cooling_down(model: str, cooldowns: Waits, now: datetime) -> str | None:
+def cooling_down(model: str, cooldowns: Cooldowns, now: datetime) -> str | None:
     """Return why a model is not called for the moment, and until when; None if it may be called."""
-    cooldown = still_cooling(cooldowns.get(model, ()), now)
-    return f"cooling down after {cooldown['kind']} until {cooldown['until']}" if cooldown else None
+    cooldown = active_cooldown(cooldowns.get(model, ()), now)
+    if cooldown is None:
+        return None
+    return f"cooling down after {cooldown['kind']} until {cooldown['until']}"
 
 
 def untried(
@@ -175,17 +174,19 @@ def untried(
     attempts: Iterable[Mapping[str, object]],
     rejections: Iterable[Mapping[str, object]],
 ) -> list[Candidate]:
-    """Leave out the models that were called in this turn, or refused without a call."""
-    tried = {attempt["model"] for attempt in attempts}
-    tried |= {rejection["model"] for rejection in rejections if rejection["kind"]}
-    return [candidate for candidate in candidates if candidate["model"] not in tried]
+    """Return the candidates that were neither called in this turn nor refused without a call."""
+    excluded = models_in(attempts)
+    for rejection in rejections:
+        if rejection["kind"]:
+            excluded.add(str(rejection["model"]))
+    return [candidate for candidate in candidates if candidate["model"] not in excluded]
 
 
 def _names(candidate: Candidate | None, model: str) -> bool:
     return candidate is not None and candidate["model"] == model
 
 
-def _thread_goes_on(listed: Sequence[str], situation: Situation) -> bool:
+def _thread_goes_on(listed: Collection[str], situation: Situation) -> bool:
     """Return whether the thread has a model for the route that is still to be had."""
     previous = situation.previous
     return previous is not None and previous in listed and not situation.cooldown(previous)
@@ -194,17 +195,6 @@ def _thread_goes_on(listed: Sequence[str], situation: Situation) -> bool:
 def _remaining(choice: Choice, situation: Situation) -> str:
     """Return when a candidate's cooldown ends; the times sort as texts."""
     cooldown = situation.cooldown(choice.candidate["model"])
-    return cooldown["until"] if cooldown and choice.place is Place.COOLING_DOWN else ""
-
-
-def _history(record: ModelRecord, now: datetime) -> str:
-    """Describe what the history has of a model."""
-    successes = record.get("successes", 0)
-    calls = successes + sum(record.get("failures", {}).values())
-    if not calls and not record.get("uses"):
-        return "named in the policy, not used yet"
-    parts = [f"{successes} of {calls} answered" if calls else "not called yet"]
-    parts += [f"{record[verdict]} {verdict}" for verdict in ("good", "bad") if record.get(verdict)]
-    if "median_seconds" in record:
-        parts.append(f"{record['median_seconds']:g} s")
-    return f"history: {', '.join(parts)}, score {score(record, now):.2f}"
+    if cooldown is None or choice.place is not Place.COOLING_DOWN:
+        return ""
+    return cooldown["until"]

@@ -1,7 +1,8 @@
-"""What is settled before a router is asked: by the caller's settings, or by a tool loop that is under way."""
+"""What overrides a router: the caller's settings, or a tool loop that is under way."""
 
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
+from operator import attrgetter
 from typing import Any, NamedTuple, get_args
 
 from langchain_core.messages import AIMessage, AnyMessage
@@ -12,11 +13,12 @@ from omni_router.errors import InvalidRequest
 from omni_router.hub.catalog import Catalog
 from omni_router.model_id import split_model_id
 from omni_router.routers import Proposal
-from omni_router.selection.routes import routes_with_tools
+from omni_router.selection.routes import routes_with_tools, tasks_of
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, Source
 
 SOURCES = get_args(Source)
+CARRIED = ("id", "route", "task", "model", "provider", "reason", "source", "confidence")
 
 
 class DecisionMetadata(NamedTuple):
@@ -30,14 +32,14 @@ class DecisionMetadata(NamedTuple):
 
 def decision_metadata(decision: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an answer's message carries of its decision, in `response_metadata["decision"]`."""
-    return {
-        key: decision[key] for key in ("id", "route", "task", "model", "provider", "reason", "source", "confidence")
-    }
+    return {key: decision[key] for key in CARRIED}
 
 
 def decision_of(message: AnyMessage | None) -> DecisionMetadata | None:
-    """Read the decision off an answer; None if a message carries none, or one that a client made up badly."""
-    metadata = message.response_metadata.get("decision") if isinstance(message, AIMessage) else None
+    """Read the decision off an answer; None if there is none, or one that a client made up badly."""
+    if not isinstance(message, AIMessage):
+        return None
+    metadata = message.response_metadata.get("decision")
     if not isinstance(metadata, Mapping) or not isinstance(metadata.get("route"), str):
         return None
     if metadata.get("source") not in SOURCES:
@@ -59,11 +61,14 @@ def tool_loop(messages: Sequence[AnyMessage]) -> DecisionMetadata | None:
 
 
 def explicit_choice(settings: Settings, messages: Sequence[AnyMessage], routes: Sequence[Route]) -> Proposal | None:
-    """Return what caller or tool loop have chosen, so that the router need not be asked; None if it is to choose."""
+    """Return what the caller or a tool loop has chosen; None if the router is to choose."""
     loop = tool_loop(messages)
-    if loop and any(route.name == loop.route for route in routes):
-        return Proposal(loop.route, loop.model, "the tool loop stays with its model", loop.provider)
-    return Proposal(routes[0].name, None, "the caller named the route") if settings.route is not None else None
+    for route in routes:
+        if loop and loop.route == route.name:
+            return Proposal(loop.route, loop.model, "the tool loop stays with its model", loop.provider)
+    if settings.route is None:
+        return None
+    return Proposal(routes[0].name, None, "the caller named the route")
 
 
 def callers_model(settings: Settings) -> Candidate | None:
@@ -86,8 +91,10 @@ def tool_loops_model(messages: Sequence[AnyMessage], decision: Decision, service
     loop = tool_loop(messages)
     if loop is None or loop.route != decision["route"]:
         return None
-    source: Source = loop.source if _has_model(decision, loop.model, services) else "caller"
-    return Candidate(model=loop.model, provider=loop.provider, source=source, why=decision["reason"])
+    candidate = Candidate(model=loop.model, provider=loop.provider, source="caller", why=decision["reason"])
+    if _has_model(decision, loop.model, services):
+        candidate["source"] = loop.source
+    return candidate
 
 
 def routes_for(settings: Settings, eligible: Sequence[Route], known: Sequence[Route], catalog: Catalog) -> list[Route]:
@@ -98,15 +105,25 @@ def routes_for(settings: Settings, eligible: Sequence[Route], known: Sequence[Ro
     """
     if settings.route is not None:
         return [_named_route(settings.route, known)]
-    routes = routes_with_tools(eligible) if settings.tools else list(eligible)
+    routes = list(eligible)
+    if settings.tools:
+        routes = routes_with_tools(eligible)
     if settings.model is None:
         return routes
-    model, provider = named_model(settings.model)
-    tasks = {route.task for route in routes}
+    # When no route is left, any will do to report why the model cannot be called.
+    return _routes_of_model(settings.model, routes, catalog) or routes
+
+
+def _routes_of_model(text: str, routes: Sequence[Route], catalog: Catalog) -> list[Route]:
+    """Return the routes whose task the model that the caller named may be called for."""
+    model, provider = named_model(text)
+    tasks = tasks_of(routes)
     catalog.models(tasks)  # the lists of all tasks are asked for at once, and remembered
-    refused = {task for task in tasks if catalog.check(model, provider, task).refused}
-    # When no task is left, any route will do to report why the model cannot be called.
-    return [route for route in routes if route.task not in refused] or routes
+    refused: set[str] = set()
+    for task in tasks:
+        if catalog.check(model, provider, task).refused:
+            refused.add(task)
+    return [route for route in routes if route.task not in refused]
 
 
 def named_model(text: str) -> tuple[str, str | None]:
@@ -125,12 +142,15 @@ def _named_route(name: str, known: Sequence[Route]) -> Route:
     for route in known:
         if route.name.casefold() == name.casefold():
             return route
-    raise InvalidRequest(f"the route is {name!r}; the policy has {', '.join(route.name for route in known)}")
+    names = ", ".join(route.name for route in known)
+    raise InvalidRequest(f"the route is {name!r}; the policy has {names}")
 
 
 def _has_model(decision: Decision, model: str, services: Services) -> bool:
     """Return whether history or catalog has a model for the route of a decision."""
     route, task = str(decision["route"]), str(decision["task"])
-    if any(record["id"] == model for record in services.history.models(route)):
-        return True
-    return any(entry.id == model for entry in services.catalog.models([task])[task])
+    for record in services.history.models(route):
+        if record["id"] == model:
+            return True
+    listing = services.catalog.models([task])[task]
+    return model in map(attrgetter("id"), listing)

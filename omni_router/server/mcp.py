@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route as HttpRoute
 from typing_extensions import TypedDict
 
-from omni_router.artifacts import Artifact, artifact_base64, kind_of
+from omni_router.artifacts import artifact_base64, kind_of
 from omni_router.config.settings import Settings
 from omni_router.errors import OmniRouterError
 from omni_router.events import DecisionMade, Finished, astream
@@ -34,6 +34,7 @@ from omni_router.server.graph_access import (
     services_of,
     settings_with,
 )
+from omni_router.state import Artifact
 
 IS_1X = version("mcp").startswith("1.")
 

@@ -37,10 +37,10 @@ def make_app(
     limits: "Limits | None" = None,
     variables: Mapping[str, str] = os.environ,
 ) -> "Starlette":
-    """Make the app of a compiled graph; `only_local` refuses names that are neither this machine's nor in OMNI_HOSTS.
+    """Return the app of a compiled graph; `only_local` refuses names that are neither this machine's nor in OMNI_HOSTS.
 
-    `cors` names the origins, such as https://chat.example, whose pages may call it from a browser. Without `limits`
-    the environment's hold.
+    `cors` names the origins, such as https://chat.example, whose pages may call it from a browser. Without `limits`,
+    those in `variables` apply.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -49,6 +49,7 @@ def make_app(
     from omni_router.server.health import health_routes
     from omni_router.server.metrics import metrics_routes
     from omni_router.server.openai import openai_routes
+    from omni_router.server.openai.guard import Limits
     from omni_router.server.openai.routes import root_routes
 
     allowed = allowed_hosts(variables, origins=cors)
@@ -57,6 +58,7 @@ def make_app(
     guards = [Middleware(HostGuard, allowed=allowed, remedy=REMEDY)]
     if cors:
         guards.append(Middleware(Cors, origins=cors))
+    limits = limits or Limits.read(variables)
     routes = [*openai_routes(graph, limits), *health_routes(graph), *metrics_routes(), *root_routes()]
     return Starlette(routes=routes, middleware=guards)
 

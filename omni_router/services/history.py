@@ -1,4 +1,4 @@
-"""Which history is used: the one asked for. Nothing is read or connected before it is needed."""
+"""Open the history of an environment. Nothing is read or connected before it is needed."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_history(environment: Environment, file: RouteFile) -> History:
-    """Make the history of an environment.
+    """Open the history of an environment.
 
     Raises:
         ConfigurationError: a package is missing, or an address cannot be read.
@@ -25,8 +25,9 @@ def open_history(environment: Environment, file: RouteFile) -> History:
         return FileHistory(file)
     from omni_router.history.store import StoreHistory
 
-    place = "the store of the graph" if environment.history == "store" else "PostgreSQL"
-    return StoreHistory(open_store(environment.history), place)
+    if environment.history == "store":
+        return StoreHistory(_store_of_the_host, "the store of the graph")
+    return StoreHistory(open_store(environment.history), "PostgreSQL")
 
 
 def open_label_store(environment: Environment, encoder: Callable[[], str]) -> LabelStore:
@@ -49,7 +50,7 @@ def open_label_store(environment: Environment, encoder: Callable[[], str]) -> La
 
 
 def open_store(history: str) -> "Callable[[], BaseStore]":
-    """Tell how to get at the store that a history is kept in."""
+    """Return a function that returns the store of a history."""
     if history == "store":
         return _store_of_the_host
     database = _postgresql(history)
@@ -65,7 +66,7 @@ def _postgresql(address: str) -> "BaseStore":
 
 
 def _store_of_the_host() -> "BaseStore":
-    """Find the store that the running graph was compiled with, or that its server gives it."""
+    """Return the store that the running graph was compiled with, or that its server provides."""
     from langgraph.config import get_store
 
     try:

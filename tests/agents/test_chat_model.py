@@ -22,8 +22,8 @@ from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.agents.chat_model import ChatOmni
 from omni_router.errors import AnswerFailed, ConfigurationError, InvalidRequest
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 FIRST, SECOND = "sandbox/text-generation-1", "sandbox/text-generation-2"
 

@@ -19,7 +19,7 @@ from omni_router.agents.base_chat_model import GraphSource, LazyGraph
 from omni_router.agents.chat_model import ChatOmni
 from omni_router.agents.profile import MAX_INPUT_TOKENS
 from omni_router.errors import ConfigurationError, InvalidRequest
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 FIRST, SECOND = "sandbox/text-generation-1", "sandbox/text-generation-2"
 QUESTION = "How do tides work?"

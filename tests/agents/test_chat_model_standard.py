@@ -18,7 +18,7 @@ from PIL import Image
 from omni_router import Services
 from omni_router.agents.chat_model import ChatOmni
 from omni_router.routers import Reply, RouteOption, Turn
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = pytest.mark.anyio  # what is async in them; the rest is not touched by it
 

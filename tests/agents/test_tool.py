@@ -17,8 +17,8 @@ from omni_router._sandbox import Sandbox
 from omni_router.agents.chat_model import ChatOmni
 from omni_router.agents.tool import omni_tool
 from omni_router.routers.semantic.router import SemanticRouter
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT = "sandbox/text-generation-1"
 PICTURE = "https://example.org/fox.png"

@@ -10,7 +10,7 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.config.routes import DEFAULT_POLICY
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 Capture = pytest.CaptureFixture[str]
 

@@ -14,8 +14,7 @@ import pytest
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
 from omni_router.history.cooldowns import write_time
-from tests.cli.test_terminal import COLOUR, STATUS
-from tests.support.cli_process import command, shown_on_terminal
+from tests.support.terminal import COLOUR, STATUS, main_on_terminal
 
 TEXT1, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
 
@@ -222,10 +221,12 @@ def test_a_table_fits_the_columns_that_are_asked_for(
     assert ", ".join(MANY) in row_of(capsys.readouterr().out, TEXT1)
 
 
-def test_a_table_fits_the_terminal(tmp_path: Path, write_policy: Callable[..., Path]) -> None:
+def test_a_table_fits_the_terminal(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, write_policy: Callable[..., Path]
+) -> None:
     used = {"id": TEXT1, "uses": 4, "successes": 4, "last_used": "2026-01-01T00:00:00Z"}
-    argv = command("--list-models", "chat", "--route-config", str(write_policy(chat=[used])))
-    shown = STATUS.sub("", shown_on_terminal(argv, tmp_path, columns=80))
+    argv = ["--list-models", "chat", "--route-config", str(write_policy(chat=[used]))]
+    shown = STATUS.sub("", main_on_terminal(argv, monkeypatch, columns=80))
     lines = COLOUR.sub("", shown).split("\n")
     assert max(map(len, lines)) <= 80
     assert f"{TEXT1}: number 1; history: 4 of 4 answered" in " ".join(lines)

@@ -1,16 +1,16 @@
 """The command line, as a user runs it."""
 
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from _pytest.capture import CaptureResult
 
 from omni_router import _sandbox
 from omni_router.cli import main
@@ -21,48 +21,39 @@ from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services import Services
 from omni_router.services.router import choose_router
 
-ROOT = Path(__file__).parents[2]
 QUESTION = "Who discovered penicillin?"
 NO_CHECKPOINT = ("--router", "arch", "--router-model", "/no/such/folder")
 
 Capture = pytest.CaptureFixture[str]
+Captured = CaptureResult[str]
 
 
 @pytest.fixture(autouse=True)
-def one_process(semantic: SemanticRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Load the real router once for all commands that run in this process, and leave no sandbox behind."""
-    monkeypatch.setattr("omni_router.services.router.SemanticRouter", lambda *_: semantic)
-    yield
-    while _sandbox.active():
-        _sandbox.uninstall()
+def loaded(semantic: SemanticRouter) -> None:
+    """The real router is loaded once for all commands that run in this process."""
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, subprocess.CompletedProcess[str]]":
-    """The demo as `make demo` runs it, once for all tests that look at it."""
-    folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, str(ROOT / "omni_router_dev.py"), "--demo", "--router", "semantic", "--sandbox"]
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("OMNI_", "HF_"))}
-    return folder, subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, check=False)
+@pytest.fixture
+def demo(capsys: Capture) -> Captured:
+    """Return what the demo prints as `make demo` runs it."""
+    assert main(["--demo", "--router", "semantic", "--sandbox"]) == 0
+    return capsys.readouterr()
 
 
-def test_demo_answers_all_queries_and_leaves_a_picture(demo: Any) -> None:
-    folder, done = demo
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("[router] recorded model 'sandbox/") == 8
-    assert done.stdout.count("\n  answer ") == 8
-    assert len(list((folder / "outputs").glob("*_image_generation.png"))) == 1
-    assert "sandbox" in done.stderr
-    entries = json.loads((folder / "outputs" / "sandbox" / "route_config.json").read_text())
+def test_demo_answers_all_queries_and_leaves_an_image(demo: Captured, tmp_path: Path) -> None:
+    assert demo.out.count("[router] recorded model 'sandbox/") == 8
+    assert demo.out.count("\n  answer ") == 8
+    assert len(list((tmp_path / "outputs").glob("*_image_generation.png"))) == 1
+    assert "sandbox" in demo.err
+    entries = json.loads((tmp_path / "outputs" / "sandbox" / "route_config.json").read_text())
     used = {entry["name"]: sum(model["uses"] for model in entry.get("models", [])) for entry in entries}
     assert sum(used.values()) == 8
     assert used["image_generation"] == used["image_understanding"] == 1
-    assert not (folder / "route_config.json").exists(), "the sandbox keeps to its own policy file"
+    assert not (tmp_path / "route_config.json").exists(), "the sandbox keeps to its own policy file"
 
 
-def test_the_demo_shows_that_models_are_chosen_and_says_who_named_them(demo: Any) -> None:
-    folder, done = demo
-    recorded = re.findall(r"recorded model '(\S+)' for route '(\S+)'", done.stdout)
+def test_the_demo_shows_that_models_are_chosen_and_says_who_named_them(demo: Captured, tmp_path: Path) -> None:
+    recorded = re.findall(r"recorded model '(\S+)' for route '(\S+)'", demo.out)
     assert {route: model for model, route in recorded} == {
         "casual_conversation": "sandbox/text-generation-1",
         "summarization": "sandbox/text-generation-3",
@@ -72,11 +63,10 @@ def test_the_demo_shows_that_models_are_chosen_and_says_who_named_them(demo: Any
         "image_generation": "sandbox/text-to-image-1",
         "image_understanding": "sandbox/image-text-to-text-1",
     }
-    assert "each route names a model of the sandbox" in done.stderr
-    named = json.loads((folder / "outputs" / "sandbox" / "route_config.json").read_text())
-    assert {"id": "sandbox/text-generation-3", "uses": 0} in next(e for e in named if e["name"] == "translation")[
-        "models"
-    ]
+    assert "each route names a model of the sandbox" in demo.err
+    entries = json.loads((tmp_path / "outputs" / "sandbox" / "route_config.json").read_text())
+    translation = next(entry for entry in entries if entry["name"] == "translation")
+    assert {"id": "sandbox/text-generation-3", "uses": 0} in translation["models"]
 
 
 def test_the_demo_leaves_a_policy_of_the_callers_as_it_is(capsys: Capture, tmp_path: Path) -> None:
@@ -355,21 +345,22 @@ def test_python_sandbox_stays_the_active_one_under_omni_sandbox(monkeypatch: pyt
     assert _sandbox.active() is None
 
 
-def test_json_can_be_read_whatever_stdout_can_write() -> None:
-    command = [sys.executable, "-c", "from omni_router.cli import main; raise SystemExit(main())", "--list-routes"]
-    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([*command, "--json"], env=ascii_only, capture_output=True, check=False)
-    assert done.returncode == 0
-    assert len(json.loads(done.stdout)) == 10
+def test_json_can_be_read_whatever_stdout_can_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert main(["--list-routes", "--json"]) == 0
+    assert len(json.loads(written.getvalue())) == 10
 
 
-def test_an_output_that_cannot_be_written_ends_with_1_and_no_traceback() -> None:
-    command = [sys.executable, "-c", "from omni_router.cli import main; raise SystemExit(main())", "--list-routes"]
+def test_an_output_that_cannot_be_written_ends_with_1_and_no_traceback(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 1
-    assert "No space left" in done.stderr
-    assert "Traceback" not in done.stderr
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(["--list-routes"]) == 1
+    error = capsys.readouterr().err
+    assert "No space left" in error
+    assert "Traceback" not in error
 
 
 def test_a_picture_is_not_paid_for_when_it_cannot_be_saved(tmp_path: Path) -> None:

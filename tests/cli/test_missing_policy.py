@@ -9,7 +9,7 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.config.routes import DEFAULT_POLICY
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 TYPO = "typo.json"
 MADE = "typo.json does not exist yet: the default policy is used, and copied there with the first record"

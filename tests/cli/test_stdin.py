@@ -6,15 +6,16 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.cli.stdin import MAX_TEXT
-from tests.conftest import ScriptedRouter
-from tests.support.cli_process import SECONDS, command, environment, on_terminal
+from tests.support.cli_process import command, environment
+from tests.support.scripted_router import ScriptedRouter
+from tests.support.terminal import main_on_terminal
 
 Capture = pytest.CaptureFixture[str]
 Put = Callable[[bytes], None]
@@ -36,14 +37,14 @@ def put(monkeypatch: pytest.MonkeyPatch) -> Put:
     return on_stdin
 
 
-def asked(capsys: Capture, *args: str) -> str:
+def prompt_of(capsys: Capture, *args: str) -> str:
     assert main([*args, "--json"]) == 0
     return str(json.loads(capsys.readouterr().out)["prompt"])
 
 
 def test_the_prompt_itself_may_come_on_stdin(put: Put, capsys: Capture, scripted: ScriptedRouter) -> None:
     put("\ufeffWas ist Ebbe?\n".encode())
-    assert asked(capsys, "--prompt", "-") == "Was ist Ebbe?"
+    assert prompt_of(capsys, "--prompt", "-") == "Was ist Ebbe?"
     [(conversation, _)] = scripted.asked
     assert conversation[-1]["content"] == "Was ist Ebbe?"
 
@@ -51,7 +52,7 @@ def test_the_prompt_itself_may_come_on_stdin(put: Put, capsys: Capture, scripted
 @pytest.mark.parametrize("args", [("--prompt", "Sum up", "-"), ("-", "--prompt", "Sum up"), ("--prompt=Sum up", "-")])
 def test_a_dash_puts_stdin_below_the_prompt(args: tuple[str, ...], put: Put, capsys: Capture) -> None:
     put(b"one\n\ntwo\r\n")
-    assert asked(capsys, *args) == "Sum up\n\none\n\ntwo"
+    assert prompt_of(capsys, *args) == "Sum up\n\none\n\ntwo"
 
 
 def test_without_a_dash_not_a_byte_is_taken(capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -59,36 +60,28 @@ def test_without_a_dash_not_a_byte_is_taken(capsys: Capture, monkeypatch: pytest
     lines.write_text("first\nsecond\n")
     with lines.open() as file:  # as in `while read line; do ...; done < lines`
         monkeypatch.setattr("sys.stdin", file)
-        assert asked(capsys, "--prompt", "first") == "first"
+        assert prompt_of(capsys, "--prompt", "first") == "first"
         assert file.read() == "first\nsecond\n"
 
 
-def test_a_pipe_that_nobody_closes_is_not_waited_for(tmp_path: Path) -> None:
-    argv = command("--prompt", "Tell me about tides", "--json")
-    with subprocess.Popen(
-        argv, cwd=tmp_path, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            assert process.wait(SECONDS) == 0
-        finally:
-            process.kill()
+@pytest.fixture
+def writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[IO[bytes]]:
+    """Let stdin be a pipe, and return the end that is written to."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as stdin, os.fdopen(writing, "wb", buffering=0) as writer:
+        monkeypatch.setattr("sys.stdin", stdin)
+        yield writer
 
 
-def test_whoever_pipes_something_in_without_a_dash_is_told(tmp_path: Path) -> None:
-    argv = command("--prompt", "Sum up")
-    with on_terminal(argv, tmp_path, stdin=subprocess.PIPE) as (seen, process):
-        assert process.stdin
-        process.stdin.write(b"notes")
-        process.stdin.flush()
-        shown = seen.until()
-        process.stdin.close()
-    assert "stdin was not read" in shown
-    with on_terminal([*argv, "-"], tmp_path, stdin=subprocess.PIPE) as (seen, process):
-        assert process.stdin
-        process.stdin.write(b"notes")
-        process.stdin.close()
-        shown = seen.until()
-    assert "was not read" not in shown
+def test_a_pipe_that_nobody_closes_is_not_waited_for(writer: IO[bytes], capsys: Capture) -> None:
+    assert prompt_of(capsys, "--prompt", "Tell me about tides") == "Tell me about tides"
+
+
+def test_stdin_that_is_not_read_is_reported(writer: IO[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    writer.write(b"notes")
+    assert "stdin was not read" in main_on_terminal(["--prompt", "Sum up"], monkeypatch)
+    writer.close()
+    assert "was not read" not in main_on_terminal(["--prompt", "Sum up", "-"], monkeypatch)
 
 
 def test_nothing_on_stdin_leaves_the_prompt_as_it_is_and_is_told(put: Put, capsys: Capture) -> None:

@@ -1,81 +1,103 @@
 """What a person sees while the command works: the order of things, and colours; and what a pipe gets."""
 
+import io
 import json
 import re
 import signal
-import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.cli.console import StreamedField, print_field
-from tests.conftest import ScriptedRouter
-from tests.support.cli_process import SECONDS, Seen, command, environment, on_terminal, piped, shown_on_terminal
+from tests.support.cli_process import SECONDS, command, on_terminal
+from tests.support.scripted_router import ScriptedRouter
+from tests.support.terminal import COLOUR, ESC, main_on_terminal, plain
 
-ESC = "\x1b"
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-LINK = re.compile(r"\x1b\]8;[^\x1b]*\x1b\\")
-STATUS = re.compile(r"\x1b\[\?25l.*?\x1b\[\?25h(?:\s*\x1b\[1A)?\x1b\[2K", re.DOTALL)  # the line about what takes long
 QUESTION = "Tell me about tides"
-TRUECOLOR = {"COLORTERM": "truecolor"}
+PICTURE = ("--prompt", "a picture of tides")
 
 Capture = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedRouter]:
-    """For commands that run in this process."""
+    """Nothing is loaded, and terminals know colours."""
     monkeypatch.setattr("omni_router.services.router.choose_router", lambda *_, **__: router)
+    monkeypatch.setenv("TERM", "xterm-256color")
     router.choose("casual_conversation")
     with _sandbox.sandbox():
         yield router
-
-
-def plain(shown: str) -> str:
-    return LINK.sub("", COLOUR.sub("", shown))
 
 
 def labels(shown: str) -> list[str]:
     return re.findall(r"^  (\w+(?: do)?) {1,8}\S", plain(shown), re.MULTILINE)
 
 
-def test_the_decision_comes_before_the_first_token_and_that_before_the_last(tmp_path: Path) -> None:
-    argv = command("--prompt", QUESTION, delay=0.1)
-    with subprocess.Popen(argv, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        seen = Seen(process.stdout.fileno())
-        shown = seen.until()
-    decided, first, last = seen.when("  reason"), seen.when("[sandbox]"), seen.when("No model was run")
-    assert decided <= first
-    assert last - first > 0.5, "a dozen pieces come 0.1 s apart"
-    assert shown.count("No model was run for it.") == 1
-    assert labels(shown) == ["route", "model", "reason", "answer", "attempt", "id"]
+class Pipe(io.StringIO):
+    """A pipe whose reader notices when the decision, and then the first piece of the answer, has come through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decision, self.first_piece = threading.Event(), threading.Event()
+
+    def flush(self) -> None:
+        super().flush()
+        if "  reason" in self.getvalue():
+            self.decision.set()
+        if "[sandbox]" in self.getvalue():
+            self.first_piece.set()
 
 
-def test_a_terminal_gets_colours_and_a_line_about_what_takes_long_which_is_erased(tmp_path: Path) -> None:
-    shown = shown_on_terminal(command("--prompt", QUESTION), tmp_path)
-    assert f"{ESC}[1mcasual_conversation{ESC}[0m" in shown
+def test_the_decision_is_shown_before_the_first_piece_and_that_before_the_next_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipe, sent = Pipe(), []
+
+    def wait_for_reader(_request: Any, _seconds: float) -> None:
+        """Send on only when what was sent before has been shown."""
+        sent.append(None)
+        assert pipe.decision.wait(SECONDS)
+        assert len(sent) <= 3 or pipe.first_piece.wait(SECONDS), "the first pieces: the call, the role and a word"
+
+    monkeypatch.setattr("omni_router._sandbox.transport.wait", wait_for_reader)
+    monkeypatch.setattr("sys.stdout", pipe)
+    assert main(["--prompt", QUESTION]) == 0
+    assert len(sent) > 10
+    output = pipe.getvalue()
+    assert output.count("No model was run for it.") == 1
+    assert labels(output) == ["route", "model", "reason", "answer", "attempt", "id"]
+
+
+def test_a_terminal_gets_colours_and_a_line_about_what_takes_long_which_is_erased(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = main_on_terminal(["--prompt", QUESTION], monkeypatch)
+    assert f"{ESC}[1mcasual_conversation{ESC}[0m" in output
     for what in (
         "starting",
         "loading the router, choosing a route and a model",
         "waiting for sandbox/text-generation-1",
     ):
-        _, _, after = shown.partition(f"{what} ...")
-        assert re.match(r"\s*(\x1b\[\?25h)?\s*(\x1b\[1A)?\x1b\[2K", after), (what, shown)
-    assert shown.count(f"{ESC}[?25l") == shown.count(f"{ESC}[?25h"), "the cursor is shown again"
+        _, _, after = output.partition(f"{what} ...")
+        assert re.match(r"\s*(\x1b\[\?25h)?\s*(\x1b\[1A)?\x1b\[2K", after), (what, output)
+    assert output.count(f"{ESC}[?25l") == output.count(f"{ESC}[?25h"), "the cursor is shown again"
 
 
 def test_the_line_about_what_takes_long_never_needs_a_second_line(tmp_path: Path) -> None:
-    shown = shown_on_terminal(command("--prompt", QUESTION), tmp_path, columns=30)
-    assert "loading the router, choosing …" in shown
+    with on_terminal(command("--prompt", QUESTION), tmp_path, columns=30) as (screen, process):
+        output = screen.until()
+        assert process.wait(SECONDS) == 0, output
+    assert "loading the router, choosing …" in output
 
 
-def test_facts_are_wrapped_at_words_on_a_terminal(tmp_path: Path) -> None:
-    with on_terminal(command("--prompt", f"{QUESTION} [[sandbox:payment_402]]"), tmp_path, columns=40) as (seen, _):
-        lines = plain(seen.until()).split("\n")
+def test_facts_are_wrapped_at_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    argv = ["--prompt", f"{QUESTION} [[sandbox:payment_402]]"]
+    lines = plain(main_on_terminal(argv, monkeypatch, columns=40, status=1)).split("\n")
     at = next(place for place, line in enumerate(lines) if line.startswith("  to do"))
     assert all(len(line) <= 40 for line in lines[at : at + 3])
     assert lines[at + 1].startswith(" " * 11)
@@ -105,49 +127,64 @@ def test_a_fact_is_one_line_on_a_pipe_unless_columns_says_how_wide_it_is(
     assert " ".join(" ".join(lines).split()) == f"reason {' '.join(text.split())}"
 
 
-def test_the_path_of_an_image_is_a_link_on_a_terminal(tmp_path: Path) -> None:
-    shown = shown_on_terminal(command("--prompt", "a picture of tides"), tmp_path)
+def test_the_path_of_an_image_is_a_link_on_a_terminal(
+    scripted: ScriptedRouter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scripted.choose("image_generation")
+    output = main_on_terminal(PICTURE, monkeypatch)
     [path] = (tmp_path / "outputs").glob("*.png")
-    assert re.search(rf"\x1b\]8;[^;]*;{re.escape(path.as_uri())}\x1b\\", shown)
-    assert f"saved    outputs/{path.name} (768 x 512)" in plain(shown), "the path in one piece"
+    assert re.search(rf"\x1b\]8;[^;]*;{re.escape(path.as_uri())}\x1b\\", output)
+    assert f"saved    outputs/{path.name} (768 x 512)" in plain(output), "the path in one piece"
 
 
 @pytest.mark.parametrize("variables", [{"COLORTERM": "truecolor", "NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_terminal_gets_no_colour_that_is_not_wanted(variables: dict[str, str], tmp_path: Path) -> None:
-    shown = shown_on_terminal(command("--prompt", "a picture of tides"), tmp_path, variables)
-    assert "_image_generation.png (768 x 512)" in shown
-    assert not COLOUR.search(shown)
+def test_a_terminal_gets_no_colour_that_is_not_wanted(
+    variables: dict[str, str], scripted: ScriptedRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    scripted.choose("image_generation")
+    output = main_on_terminal(PICTURE, monkeypatch)
+    assert "_image_generation.png (768 x 512)" in output
+    assert not COLOUR.search(output)
     if variables.get("TERM") == "dumb":
-        assert ESC not in shown
+        assert ESC not in output
 
 
-def test_a_pipe_gets_no_colour_and_whole_lines_unless_colours_are_forced(tmp_path: Path) -> None:
-    argv = command("--prompt", f"a picture of {'tides ' * 30}")
-    done = piped(argv, tmp_path, TRUECOLOR)
-    assert done.returncode == 0, done.stderr
-    assert ESC not in done.stdout + done.stderr
-    forced = piped(argv, tmp_path, {**TRUECOLOR, "FORCE_COLOR": "1"})
-    assert f"{ESC}[1mimage_generation{ESC}[0m" in forced.stdout
-    off = piped(argv, tmp_path, {"FORCE_COLOR": "1", "NO_COLOR": "1"})
-    assert ESC not in off.stdout
+def test_a_pipe_gets_no_colour_unless_colours_are_forced(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def output(**variables: str) -> str:
+        with monkeypatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            assert main(["--prompt", f"{QUESTION} {'and tides ' * 30}"]) == 0
+        captured = capsys.readouterr()
+        return captured.out + captured.err
+
+    assert ESC not in output(COLORTERM="truecolor")
+    assert f"{ESC}[1mcasual_conversation{ESC}[0m" in output(COLORTERM="truecolor", FORCE_COLOR="1")
+    assert ESC not in output(FORCE_COLOR="1", NO_COLOR="1")
 
 
-def test_json_is_json_alone_whatever_is_asked_for_and_whoever_looks(tmp_path: Path) -> None:
-    argv = command("--prompt", "a picture of tides", "--json", thinks=2)
-    shown = shown_on_terminal(argv, tmp_path, {**TRUECOLOR, "FORCE_COLOR": "1"}, columns=80)
-    assert ESC not in shown
-    [line] = [line for line in shown.split("\n") if line.startswith("{")]
+def test_json_is_json_alone_on_a_terminal_that_forces_colours(
+    scripted: ScriptedRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    scripted.choose("image_generation")
+    output = main_on_terminal([*PICTURE, "--json"], monkeypatch, columns=80)
+    assert ESC not in output
+    [line] = [line for line in output.split("\n") if line.startswith("{")]
     assert json.loads(line)["artifacts"]
 
 
 def test_interrupt_in_the_middle_of_an_answer_ends_with_130_and_the_terminals_own_colours(tmp_path: Path) -> None:
-    with on_terminal(command("--prompt", QUESTION, delay=5), tmp_path) as (seen, process):
-        seen.until("[sandbox]")
+    with on_terminal(command("--prompt", QUESTION, delay=5), tmp_path) as (screen, process):
+        screen.until("[sandbox]")
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 130
-        shown = seen.until()
-    assert re.search(r"\x1b\[0m[^\n]*\nomni-router: interrupted\n$|\x1b\[\?25homni-router: interrupted\n$", shown)
-    assert "id" not in labels(shown)
+        output = screen.until()
+    assert re.search(r"\x1b\[0m[^\n]*\nomni-router: interrupted\n$|\x1b\[\?25homni-router: interrupted\n$", output)
+    assert "id" not in labels(output)
 
 
 def test_after_a_fallback_the_attempt_and_the_new_decision_are_shown(scripted: ScriptedRouter, capsys: Capture) -> None:
@@ -179,7 +216,7 @@ def test_an_answer_cannot_steer_the_terminal(scripted: ScriptedRouter, capsys: C
 def test_an_answer_that_does_not_stream_is_shown_too(
     scripted: ScriptedRouter, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omni_router.cli.transcript.SPECIALISTS", {"one of a host's own"})
+    monkeypatch.setattr("omni_router.events._tokens", lambda *_: ())
     assert main(["--prompt", QUESTION]) == 0
     assert capsys.readouterr().out.count("No model was run for it.") == 1
 
@@ -208,8 +245,8 @@ def test_route_and_model_may_be_settled_on_the_command_line(scripted: ScriptedRo
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_descriptions_of_routes_are_wrapped_to_the_terminal(tmp_path: Path) -> None:
-    shown = plain(shown_on_terminal(command("--list-routes"), tmp_path, columns=60))
-    described = [line for line in shown.split("\n") if re.match(r" {4}[^ -]", line)]
+def test_descriptions_of_routes_are_wrapped_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = plain(main_on_terminal(["--list-routes"], monkeypatch, columns=60))
+    described = [line for line in output.split("\n") if re.match(r" {4}[^ -]", line)]
     assert len(described) > 20
     assert max(map(len, described)) <= 60

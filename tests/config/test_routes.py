@@ -16,7 +16,7 @@ from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY, Document, Policy, parse_document, parse_entries, read_entries
 from omni_router.errors import ConfigurationError, PolicyFileError
-from omni_router.history import Use
+from omni_router.history import UsageRecord
 from omni_router.history.file import FileHistory
 from omni_router.tasks import TASKS
 
@@ -327,7 +327,7 @@ def test_models_that_are_no_array_are_ignored_with_a_warning_and_kept(tmp_path: 
     file = RouteFile(path)
     assert any("not an array" in warning for warning in file.document().warnings)
     history = FileHistory(file)
-    assert history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) is None
+    assert history.record(UsageRecord("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) is None
     assert path.read_bytes() == before
 
 
@@ -341,16 +341,16 @@ def test_half_of_a_surrogate_pair_survives_a_write(tmp_path: Path) -> None:
     path = tmp_path / "route_config.json"
     path.write_text(json.dumps([{**GOOD, "note": "\ud83d"}]))
     history = FileHistory(RouteFile(path))
-    assert history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) == str(path)
+    assert history.record(UsageRecord("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) == str(path)
     assert json.loads(path.read_text())[0]["note"] == "\ud83d"
 
 
 def test_a_number_that_is_none_survives_a_write_and_a_text_of_it_too(tmp_path: Path) -> None:
     path = tmp_path / "route_config.json"
     path.write_text(json.dumps([{**GOOD, "note": [float("nan"), "NaN"]}]))
-    assert FileHistory(RouteFile(path)).record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) == str(
-        path
-    )
+    assert FileHistory(RouteFile(path)).record(
+        UsageRecord("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")
+    ) == str(path)
     number, text = json.loads(path.read_text())[0]["note"]
     assert math.isnan(number)
     assert text == "NaN"
@@ -362,7 +362,7 @@ def test_provider_of_a_model_written_by_hand_is_split_and_kept(tmp_path: Path) -
     history = FileHistory(RouteFile(path))
     [record] = history.models("chat")
     assert (record["id"], record["provider"]) == ("acme/painter-1", "together")
-    history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z"))
+    history.record(UsageRecord("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z"))
     [model] = json.loads(path.read_text())[0]["models"]
     assert model["id"] == "acme/painter-1:together"
     assert model["uses"] == 1
@@ -375,7 +375,7 @@ def test_a_stuck_process_does_not_hold_up_the_others(tmp_path: Path, monkeypatch
     path.write_text(json.dumps([GOOD]))
     history = FileHistory(RouteFile(path))
     with FileLock(tmp_path / ".route_config.json.lock"):
-        assert history.record(Use("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) is None
+        assert history.record(UsageRecord("chat", "acme/painter-1", "why", "2026-01-01T00:00:00Z")) is None
     assert history.models("chat")[0]["uses"] == 1, "what waited is written once the lock is free"
 
 

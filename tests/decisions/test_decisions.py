@@ -27,8 +27,8 @@ from omni_router.errors import InvalidRequest
 from omni_router.evaluation.replay import Replay, decided
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.selection.ranking import score
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT, TEXT2, TEXT3 = (f"sandbox/text-generation-{n}" for n in (1, 2, 3))
 IMAGE, NOBODYS, RENAMED = "sandbox/text-to-image-1", "sandbox/text-generation-9", "sandbox/text-generation-33"
@@ -504,7 +504,7 @@ def test_other_teaches_what_no_route_serves(
     assert json.loads(route_config.read_text())[-1] == {"name": "other", "learned": ["Open the garage"]}
     assert not {"good", "bad"} & set(record_of(route_config, "chat", TEXT)), "the route was wrong, not the model"
     turn("code", TEXT2, text="Open the garage")
-    assert {route.counterexamples for route in router.asked[-1][1]} == {("Open the garage",)}
+    assert {route.out_of_scope_examples for route in router.asked[-1][1]} == {("Open the garage",)}
     assert "other" not in {route.name for route in router.asked[-1][1]}
     assert judge("code") == 0
     assert learned(route_config) == {"code": ["Open the garage"]}, "it is no longer one of other"
@@ -531,7 +531,7 @@ def test_a_listed_other_learns_beside_its_examples(
     assert judge("other") == 0
     assert json.loads(route_config.read_text())[-1] == {**listed, "learned": ["Open the garage"]}
     turn("chat", TEXT)
-    assert {route.counterexamples for route in router.asked[-1][1]} == {("Lock the door", "Open the garage")}
+    assert {route.out_of_scope_examples for route in router.asked[-1][1]} == {("Lock the door", "Open the garage")}
 
 
 def test_without_kept_words_other_learns_nothing_and_is_not_listed(

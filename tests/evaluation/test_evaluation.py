@@ -26,7 +26,8 @@ from omni_router.messages import IMAGE_MARK
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.cascade.labels import TeacherLabel
 from omni_router.routers.cascade.router import CascadeRouter
-from omni_router.routers.semantic.router import Judgement, SemanticRouter
+from omni_router.routers.semantic.judgement import Judgement
+from omni_router.routers.semantic.router import SemanticRouter
 
 SMOKE = Path(__file__).parents[1] / "data" / "routing_smoke.jsonl"
 POLICY = parse_document(DEFAULT_POLICY.read_text(encoding="utf-8"), DEFAULT_POLICY)

@@ -15,11 +15,11 @@ from langgraph.store.memory import InMemoryStore
 from omni_router import Services, Settings, build_graph, give_feedback, user_message
 from omni_router._sandbox import Sandbox
 from omni_router.decisions.log import DecisionLog
-from omni_router.history import Use
+from omni_router.history import UsageRecord
 from omni_router.history.store import StoreHistory
 from omni_router.selection.ranking import by_rank
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 FIRST, SECOND, THIRD = (f"sandbox/text-generation-{number}" for number in (1, 2, 3))
 ROUTE = "question_answering"
@@ -88,7 +88,7 @@ def test_a_made_up_model_enters_no_history_while_the_hub_is_away(
 
 def test_twelve_chats_that_name_a_model_do_not_rank_it(both: Services, router: ScriptedRouter) -> None:
     for model in (FIRST, *[SECOND] * 5):
-        both.history.record(Use(ROUTE, model, "why", AT, seconds=1.0))
+        both.history.record(UsageRecord(ROUTE, model, "why", AT, seconds=1.0))
     [before] = [record for record in both.history.models(ROUTE) if record["id"] == FIRST]
     router.choose(ROUTE)
     for _ in range(12):
@@ -104,7 +104,7 @@ def test_a_use_that_a_caller_settled_is_said_to_be_recorded_where_it_is(
     services: Services, router: ScriptedRouter, route_config: Path, graph: Compiled
 ) -> None:
     router.choose(ROUTE)
-    services.history.record(Use(ROUTE, FIRST, "why", AT))
+    services.history.record(UsageRecord(ROUTE, FIRST, "why", AT))
     events = {
         model: list(graph.stream(ask("why?"), thread(model), context=Settings(model=model), stream_mode="custom"))
         for model in (FIRST, THIRD)
@@ -118,7 +118,7 @@ def test_a_use_that_a_caller_settled_is_said_to_be_recorded_where_it_is(
 def test_a_model_that_fails_for_the_caller_who_named_it_is_left_alone_by_nobody(
     both: Services, router: ScriptedRouter, sandbox: Sandbox, fault: str
 ) -> None:
-    both.history.record(Use(ROUTE, THIRD, "why", AT, seconds=1.0))
+    both.history.record(UsageRecord(ROUTE, THIRD, "why", AT, seconds=1.0))
     [before] = both.history.models(ROUTE)
     sandbox.fail(fault, model=THIRD, times=5)
     router.choose(ROUTE)
@@ -130,7 +130,7 @@ def test_a_model_that_fails_for_the_caller_who_named_it_is_left_alone_by_nobody(
 
 def test_an_answer_to_a_caller_who_named_the_model_ends_nobodys_wait(both: Services, router: ScriptedRouter) -> None:
     now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-    both.history.record(Use(ROUTE, THIRD, "why", now, outcome="rate_limited", retry_after=600.0))
+    both.history.record(UsageRecord(ROUTE, THIRD, "why", now, outcome="rate_limited", retry_after=600.0))
     router.choose(ROUTE)
     assert run(both, model=THIRD)["error"] is None
     assert [wait["kind"] for wait in both.history.cooling()[THIRD]] == ["rate_limited"]
@@ -165,7 +165,7 @@ def test_a_thread_that_goes_on_in_messages_counts_a_named_model_for_nobody(
 def test_a_timeout_that_the_caller_shortened_cools_no_model(
     both: Services, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:
-    both.history.record(Use(ROUTE, FIRST, "why", AT, seconds=1.0))
+    both.history.record(UsageRecord(ROUTE, FIRST, "why", AT, seconds=1.0))
     [before] = both.history.models(ROUTE)
     sandbox.fail("read_timeout", model=FIRST)
     router.choose(ROUTE, FIRST)
@@ -203,7 +203,7 @@ def test_a_model_that_a_message_makes_up_does_not_enter_by_a_tool_loop(services:
 
 
 def test_a_tool_loop_with_a_model_on_offer_counts(services: Services) -> None:
-    services.history.record(Use(ROUTE, THIRD, "why", AT))
+    services.history.record(UsageRecord(ROUTE, THIRD, "why", AT))
     assert run(services, *loop(THIRD, "router"))["decision"]["source"] == "router"
     assert services.history.models(ROUTE)[0]["successes"] == 2
 
@@ -214,7 +214,7 @@ def test_a_tool_loop_with_a_model_on_offer_counts(services: Services) -> None:
 def test_a_verdict_on_a_model_that_the_caller_named_teaches_the_route_and_ranks_no_model(
     both: Services, router: ScriptedRouter
 ) -> None:
-    both.history.record(Use(ROUTE, THIRD, "why", AT))
+    both.history.record(UsageRecord(ROUTE, THIRD, "why", AT))
     router.choose(ROUTE)
     result = run(both, model=THIRD)
     assert give_feedback(result, "good", services=both) is not None
@@ -304,7 +304,7 @@ def test_a_run_that_is_killed_after_its_record_and_resumed_counts_once(  # noqa:
 ) -> None:
     log = DecisionLog(tmp_path / "log.jsonl")
     services = dataclasses.replace(both, decision_log=log)
-    services.history.record(Use(ROUTE, FIRST, "why", AT, seconds=1.0))
+    services.history.record(UsageRecord(ROUTE, FIRST, "why", AT, seconds=1.0))
     if outcome != "answered":
         sandbox.fail("overloaded_503", model=FIRST, times=1)
     router.choose(ROUTE, FIRST)

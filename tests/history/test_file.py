@@ -22,19 +22,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omni_router._sandbox import Sandbox
+from omni_router.config.records import RECENT, read_record
 from omni_router.config.route_file import RouteFile, _as_text
 from omni_router.decisions.log import DecisionLog
 from omni_router.errors import KINDS, ErrorKind
-from omni_router.history import History, ModelRecord, Use, Verdict
+from omni_router.history import Feedback, History, ModelRecord, UsageRecord
 from omni_router.history.backlog import Backlog
 from omni_router.history.file import FileHistory
-from omni_router.history.usage import MAX_MODELS, RECENT, fold, fold_verdict, learn, lifted, merge, read_record
+from omni_router.history.usage import (
+    MAX_MODELS,
+    apply_feedback,
+    apply_usage,
+    learn,
+    merge,
+    merge_max,
+)
 from omni_router.model_id import is_model_id
 from omni_router.selection.order import rank_candidates
 from omni_router.storage.files import _acquire, write_whole
 
 ROUTE = {"name": "chat", "description": "small talk"}
-COUNTING = [kind for kind, entry in KINDS.items() if entry.counts]
+COUNTING = [kind for kind, entry in KINDS.items() if entry.penalizes_model]
 
 
 def stamp(second: int) -> str:
@@ -48,8 +56,8 @@ def use(
     *,
     called: bool = True,
     route: str = "chat",
-) -> Use:
-    return Use(route, model, f"reason {second}", stamp(second), outcome, called)
+) -> UsageRecord:
+    return UsageRecord(route, model, f"reason {second}", stamp(second), outcome, called)
 
 
 # ---- folding and ranking, as properties; without a deadline, as a machine may be busy
@@ -84,9 +92,9 @@ class Model:
     """What history should hold, in the plainest form."""
 
     def __init__(self) -> None:
-        self.known: dict[str, list[Use]] = {}
+        self.known: dict[str, list[UsageRecord]] = {}
 
-    def take(self, one: Use) -> bool:
+    def take(self, one: UsageRecord) -> bool:
         if one.model not in self.known and one.outcome is not None:
             return False
         self.known.setdefault(one.model, []).append(one)
@@ -114,19 +122,19 @@ class Model:
 
 @prop
 @given(histories)
-def test_any_sequence_of_uses_ends_as_a_plain_count_of_them(sequence: list[Use]) -> None:
+def test_any_sequence_of_uses_ends_as_a_plain_count_of_them(sequence: list[UsageRecord]) -> None:
     models: list[Any] = []
     model = Model()
     for one in sequence:
-        assert fold(models, one) is model.take(one)
+        assert apply_usage(models, one) is model.take(one)
         assert {entry["id"]: entry for entry in models} == {name: model.record(name) for name in model.known}
 
 
 @prop
 @given(histories)
-def test_uses_are_successes_and_failures_and_route_onlys_together(sequence: list[Use]) -> None:
+def test_uses_are_successes_and_failures_and_route_onlys_together(sequence: list[UsageRecord]) -> None:
     models: list[Any] = []
-    stored = [one for one in sequence if fold(models, one)]
+    stored = [one for one in sequence if apply_usage(models, one)]
     assert sum(entry["uses"] for entry in models) == len(stored)
     assert sum(entry["successes"] for entry in models) == sum(one.called and one.outcome is None for one in stored)
     counted = sum(sum(entry["failures"].values()) for entry in models)
@@ -135,19 +143,21 @@ def test_uses_are_successes_and_failures_and_route_onlys_together(sequence: list
 
 @prop
 @given(wild_entries, st.lists(failures, max_size=5))
-def test_a_failure_never_adds_a_model(models: list[Any], sequence: list[Use]) -> None:
+def test_a_failure_never_adds_a_model(models: list[Any], sequence: list[UsageRecord]) -> None:
     before, length = set(read(models)), len(models)
     for one in sequence:
-        fold(models, one)
+        apply_usage(models, one)
     assert set(read(models)) == before
     assert len(models) == length
 
 
 @prop
 @given(wild_entries, histories)
-def test_nothing_in_a_file_makes_reading_folding_or_ranking_raise(models: list[Any], sequence: list[Use]) -> None:
+def test_nothing_in_a_file_makes_reading_folding_or_ranking_raise(
+    models: list[Any], sequence: list[UsageRecord]
+) -> None:
     for one in sequence:
-        fold(models, one)
+        apply_usage(models, one)
     records = [record for entry in models if (record := read_record(entry))]
     now = datetime.now(timezone.utc)
     line = rank_candidates(records, (), cooldowns={}, now=now)
@@ -158,9 +168,9 @@ def test_nothing_in_a_file_makes_reading_folding_or_ranking_raise(models: list[A
 
 @prop
 @given(wild_entries, uses)
-def test_neighbours_and_unknown_keys_survive_a_fold(models: list[Any], one: Use) -> None:
+def test_neighbours_and_unknown_keys_survive_a_use(models: list[Any], one: UsageRecord) -> None:
     before = copy.deepcopy(models)
-    fold(models, one)
+    apply_usage(models, one)
     at = next((i for i, entry in enumerate(before) if (r := read_record(entry)) and r["id"] == one.model), len(before))
     assert models[:at] == before[:at]
     assert models[at + 1 :] == before[at + 1 :]
@@ -174,7 +184,7 @@ def test_neighbours_and_unknown_keys_survive_a_fold(models: list[Any], one: Use)
 def test_a_route_keeps_at_most_max_models_and_the_newest_of_them(pairs: list[tuple[int, int]]) -> None:
     models: list[Any] = []
     for number, second in [*pairs, *((number, 80_001 + number) for number in range(MAX_MODELS))]:
-        fold(models, use(f"acme/m{number}", second))
+        apply_usage(models, use(f"acme/m{number}", second))
         assert len(models) <= MAX_MODELS
     assert set(read(models)) == {f"acme/m{number}" for number in range(MAX_MODELS)}
 
@@ -183,25 +193,25 @@ def test_what_was_written_by_hand_and_never_used_is_not_dropped() -> None:
     by_hand: list[Any] = [f"acme/hand-{number}" for number in range(MAX_MODELS)]
     models = [*by_hand]
     for number in range(5):
-        fold(models, use(f"acme/m{number}", number))
+        apply_usage(models, use(f"acme/m{number}", number))
     assert models[:MAX_MODELS] == by_hand
     assert [entry["id"] for entry in models[MAX_MODELS:]] == ["acme/m4"]
 
 
 @prop
 @given(st.lists(histories, min_size=1, max_size=4))
-def test_what_several_writers_know_merges_into_what_one_would_have_known(writers: list[list[Use]]) -> None:
+def test_what_several_writers_know_merges_into_what_one_would_have_known(writers: list[list[UsageRecord]]) -> None:
     """In one list a failure of a model that is not known adds nothing; so each writer first answers with each model."""
     known = [use(f"acme/m{number}", 0) for number in range(6)]
     apart: list[ModelRecord] = []
     for sequence in writers:
         models: list[Any] = []
         for one in [*known, *sequence]:
-            fold(models, one)
+            apply_usage(models, one)
         apart += read(models).values()
     together: list[Any] = []
     for one in sorted([*known * len(writers), *(one for each in writers for one in each)], key=lambda one: one.at):
-        fold(together, one)
+        apply_usage(together, one)
     merged = {record["id"]: record for record in merge(apart)}
     assert merged.keys() == read(together).keys()
     for name, record in read(together).items():
@@ -211,25 +221,27 @@ def test_what_several_writers_know_merges_into_what_one_would_have_known(writers
 
 @prop
 @given(histories, histories)
-def test_lifting_is_idempotent_and_takes_the_higher_counts(ours: list[Use], theirs: list[Use]) -> None:
+def test_importing_is_idempotent_and_takes_the_higher_counts(
+    ours: list[UsageRecord], theirs: list[UsageRecord]
+) -> None:
     mine: list[Any] = []
     given_: list[Any] = []
     for one in ours:
-        fold(mine, one)
+        apply_usage(mine, one)
     for one in theirs:
-        fold(given_, one)
+        apply_usage(given_, one)
     for name, record in read(given_).items():
         known = read(mine).get(name)
-        once = lifted(known, record)
-        assert lifted(once, record) == once
+        once = merge_max(known, record)
+        assert merge_max(once, record) == once
         assert once["uses"] == max(record["uses"], known["uses"] if known else 0)
 
 
 def test_the_last_calls_are_kept_with_their_median() -> None:
     models: list[Any] = []
     for second in range(RECENT + 5):
-        fold(models, Use("chat", "acme/m1", "why", stamp(second), seconds=float(second)))
-    fold(models, Use("chat", "acme/m1", "why", stamp(99), "overloaded", seconds=60.0))
+        apply_usage(models, UsageRecord("chat", "acme/m1", "why", stamp(second), seconds=float(second)))
+    apply_usage(models, UsageRecord("chat", "acme/m1", "why", stamp(99), "overloaded", seconds=60.0))
     assert len(models[0]["recent"]) == RECENT
     assert models[0]["recent"][-2:] == [f"{stamp(14)} answered 14.00s", f"{stamp(99)} overloaded 60.00s"]
     assert models[0]["median_seconds"] == 10.0
@@ -237,11 +249,11 @@ def test_the_last_calls_are_kept_with_their_median() -> None:
 
 def test_verdicts_count_for_models_that_are_known_and_a_wrong_route_is_not_the_models_fault() -> None:
     models: list[Any] = ["acme/m1"]
-    assert fold_verdict(models, Verdict("chat", "acme/m1", "good"))
-    assert fold_verdict(models, Verdict("chat", "acme/m1", "bad"))
-    assert fold_verdict(models, Verdict("chat", "acme/m1", "good"))
-    assert not fold_verdict(models, Verdict("chat", "acme/m1", "should_be", "other_route"))
-    assert not fold_verdict(models, Verdict("chat", "acme/m2", "good"))
+    assert apply_feedback(models, Feedback("chat", "acme/m1", "good"))
+    assert apply_feedback(models, Feedback("chat", "acme/m1", "bad"))
+    assert apply_feedback(models, Feedback("chat", "acme/m1", "good"))
+    assert not apply_feedback(models, Feedback("chat", "acme/m1", "should_be", "other_route"))
+    assert not apply_feedback(models, Feedback("chat", "acme/m2", "good"))
     assert (models[0]["good"], models[0]["bad"]) == (2, 1)
 
 
@@ -258,17 +270,17 @@ def test_learned_examples_are_kept_once_and_bounded() -> None:
 
 def test_a_success_in_the_second_of_a_failure_clears_it_and_a_failure_after_it_counts() -> None:
     models: list[Any] = ["acme/m1"]
-    fold(models, use(second=5, outcome="not_found"))
-    fold(models, use(second=5))
+    apply_usage(models, use(second=5, outcome="not_found"))
+    apply_usage(models, use(second=5))
     assert "last_failure" not in read(models)["acme/m1"]
-    fold(models, use(second=5, outcome="no_provider"))
+    apply_usage(models, use(second=5, outcome="no_provider"))
     assert read(models)["acme/m1"]["last_failure"] == {"at": stamp(5), "kind": "no_provider"}
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - set(COUNTING)))
 def test_a_failure_that_is_not_the_models_fault_does_not_count_against_it(kind: ErrorKind) -> None:
     models: list[Any] = ["acme/m1"]
-    fold(models, use(second=5, outcome=kind))
+    apply_usage(models, use(second=5, outcome=kind))
     record = read(models)["acme/m1"]
     assert record["failures"] == {}
     assert "last_failure" not in record
@@ -351,7 +363,7 @@ def test_unknown_keys_and_malformed_neighbours_survive_in_the_file(tmp_path: Pat
 def test_timestamps_are_utc_seconds_with_z(tmp_path: Path) -> None:
     path = make(tmp_path)
     at = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime())}Z"
-    FileHistory(RouteFile(path)).record(Use("chat", "acme/m1", "why", at))
+    FileHistory(RouteFile(path)).record(UsageRecord("chat", "acme/m1", "why", at))
     (record,) = stored(path)
     for key in ("first_seen", "last_used"):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record[key])
@@ -364,13 +376,13 @@ _RECORDER = """
 import random, sys
 from pathlib import Path
 from omni_router.config.route_file import RouteFile
-from omni_router.history import Use
+from omni_router.history import UsageRecord
 from omni_router.history.file import FileHistory
 history = FileHistory(RouteFile(Path(sys.argv[1])))
 chance = random.Random(int(sys.argv[2]))
 for number in range(100):
     at = f"2026-01-01T00:00:{number % 60:02}Z"
-    if history.record(Use("chat", f"acme/m{chance.randrange(5)}", "why", at)) is None:
+    if history.record(UsageRecord("chat", f"acme/m{chance.randrange(5)}", "why", at)) is None:
         sys.exit("not stored")
 """
 
@@ -417,13 +429,13 @@ _WRITER = """
 import sys
 from pathlib import Path
 from omni_router.config.route_file import RouteFile
-from omni_router.history import Use
+from omni_router.history import UsageRecord
 from omni_router.history.file import FileHistory
 history = FileHistory(RouteFile(Path(sys.argv[1])))
 number = 0
 while True:
     number += 1
-    history.record(Use("chat", f"acme/m{number % 40}", "why " * 50, "2026-01-01T00:00:00Z"))
+    history.record(UsageRecord("chat", f"acme/m{number % 40}", "why " * 50, "2026-01-01T00:00:00Z"))
     print(number, flush=True)
 """
 
@@ -499,9 +511,9 @@ def test_what_waits_is_written_when_the_process_ends(tmp_path: Path) -> None:
     path = make(tmp_path)
     script = (
         "import sys; from pathlib import Path; from omni_router.config.route_file import RouteFile\n"
-        "from omni_router.history import Use; from omni_router.history.file import FileHistory\n"
+        "from omni_router.history import UsageRecord; from omni_router.history.file import FileHistory\n"
         "path = Path(sys.argv[1]); good = path.read_text(); history = FileHistory(RouteFile(path))\n"
-        "path.write_text('['); history.record(Use('chat', 'acme/m1', 'why', '2026-01-01T00:00:00Z'))\n"
+        "path.write_text('['); history.record(UsageRecord('chat', 'acme/m1', 'why', '2026-01-01T00:00:00Z'))\n"
         "path.write_text(good)"
     )
     subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=60)
@@ -547,10 +559,10 @@ def test_a_sandbox_model_is_recorded_inside_the_sandbox(tmp_path: Path, sandbox:
 @pytest.mark.parametrize("after", [{"outcome": "rate_limited"}, {"outcome": "timeout"}, {"called": False}])
 def test_a_failure_stands_until_a_success(after: dict[str, Any]) -> None:
     models: list[Any] = ["acme/b"]
-    fold(models, Use("r", "acme/b", "why", "2026-01-02T00:00:00Z", outcome="no_provider"))
-    fold(models, Use("r", "acme/b", "why", "2026-01-03T00:00:00Z", **after))
+    apply_usage(models, UsageRecord("r", "acme/b", "why", "2026-01-02T00:00:00Z", outcome="no_provider"))
+    apply_usage(models, UsageRecord("r", "acme/b", "why", "2026-01-03T00:00:00Z", **after))
     assert models[0]["last_failure"] == {"at": "2026-01-02T00:00:00Z", "kind": "no_provider"}
-    fold(models, Use("r", "acme/b", "why", "2026-01-04T00:00:00Z"))
+    apply_usage(models, UsageRecord("r", "acme/b", "why", "2026-01-04T00:00:00Z"))
     assert "last_failure" not in models[0]
     assert models[0]["failures"] == {"no_provider": 1}
     assert models[0]["uses"] == 3
@@ -596,18 +608,43 @@ def test_the_cooldowns_and_the_log_wait_once_for_their_locks_too(tmp_path: Path,
     path = make(tmp_path)
     history, log = FileHistory(RouteFile(path)), DecisionLog(tmp_path / "log.jsonl")
     now = f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
-    failures = [Use("chat", f"acme/m{number}", "why", now, "overloaded") for number in range(4)]
+    failures = [UsageRecord("chat", f"acme/m{number}", "why", now, "overloaded") for number in range(4)]
     with FileLock(tmp_path / ".route_config.json.cooling.lock"), FileLock(tmp_path / ".log.jsonl.lock"):
         for one in failures:
             history.record(one)
             log.write({"id": one.model})
             assert one.model in history.cooling()
     assert lock_waits == [".route_config.json.cooling.lock", ".log.jsonl.lock"]
-    history.record(Use("chat", "acme/m4", "why", now, "overloaded"))
+    history.record(UsageRecord("chat", "acme/m4", "why", now, "overloaded"))
     log.write({"id": "acme/m4"})
     others = FileHistory(RouteFile(path))
     assert set(others.cooling()) == {f"acme/m{number}" for number in range(5)}
     assert [json.loads(line)["id"] for line in log.path.read_text().splitlines()] == [f"acme/m{n}" for n in range(5)]
+
+
+def test_cooldowns_and_failures_of_a_kind_that_does_not_exist_are_skipped(tmp_path: Path) -> None:
+    until = "2030-01-01T00:00:00Z"
+    known = {"kind": "overloaded", "until": until, "times": 2}
+    cooldowns = {"acme/m1": [{**known, "kind": "bad_mood"}, known], "acme/m2": [{**known, "kind": ["overloaded"]}]}
+    path = make(tmp_path)
+    path.with_name(".route_config.json.cooling").write_text(json.dumps(cooldowns))
+    assert FileHistory(RouteFile(path)).cooling() == {"acme/m1": [known], "acme/m2": []}
+    failed = {"id": "acme/m1", "uses": 2, "last_failure": {"at": until, "kind": "bad_mood"}}
+    record = read_record(failed)
+    assert record is not None
+    assert "last_failure" not in record
+
+
+@pytest.mark.parametrize(
+    ("feedback", "route"),
+    [
+        (Feedback("chat", "acme/m1", "good"), "chat"),
+        (Feedback("chat", "acme/m1", "bad"), None),
+        (Feedback("chat", "acme/m1", "should_be", "code"), "code"),
+    ],
+)
+def test_feedback_names_the_route_that_the_request_is_an_example_of(feedback: Feedback, route: str | None) -> None:
+    assert feedback.example_of == route
 
 
 def test_cooldowns_are_read_while_another_thread_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -619,7 +656,7 @@ def test_cooldowns_are_read_while_another_thread_writes_them(tmp_path: Path, mon
         assert may_end.wait(30)
         return write_whole(target, text)
 
-    monkeypatch.setattr("omni_router.history.cooling_file.write_whole", slowly)
+    monkeypatch.setattr("omni_router.history.cooldowns.write_whole", slowly)
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(history.record, use(outcome="overloaded"))
         assert began.wait(30)
@@ -650,11 +687,11 @@ def test_on_a_full_disk_what_waits_stays_small_and_is_written_whole_afterwards(
     history = FileHistory(RouteFile(path))
     for second in range(1000):
         outcome: ErrorKind | None = "malformed_answer" if second % 10 == 9 else None
-        one = Use("chat", f"acme/m{second % 5}", "why", stamp(second), outcome, seconds=1.0)
+        one = UsageRecord("chat", f"acme/m{second % 5}", "why", stamp(second), outcome, seconds=1.0)
         assert history.record(one) is None
         list(history.models("chat"))
     assert len(full_disk) < 20, "pauses grow"
-    assert len(pickle.dumps(history._waiting)) + len(pickle.dumps(history._backlog)) < 20_000
+    assert len(pickle.dumps(history._pending)) + len(pickle.dumps(history._backlog)) < 20_000
     assert len([text for text in warned(caplog) if "No space left" in text]) == 1
     monkeypatch.undo()
     history.flush()
@@ -668,17 +705,17 @@ def test_on_a_full_disk_what_waits_stays_small_and_is_written_whole_afterwards(
 @prop
 @given(histories, histories, st.sets(ids))
 def test_what_waited_adds_up_to_what_would_have_been_written(
-    before: list[Use], waiting: list[Use], written_by_hand: set[str]
+    before: list[UsageRecord], waiting: list[UsageRecord], written_by_hand: set[str]
 ) -> None:
     at_once: list[Any] = [{"id": model} for model in sorted(written_by_hand)]
     for one in before:
-        fold(at_once, one)
+        apply_usage(at_once, one)
     later, backlog = copy.deepcopy(at_once), Backlog()
     for one in waiting:
-        fold(at_once, one)
+        apply_usage(at_once, one)
         backlog.add(one)
     for each in backlog:
-        each.add_to(later)
+        each.apply_to(later)
     wanted, found = read(at_once), read(later)
     assert found.keys() == wanted.keys()
     for name, record in wanted.items():
@@ -721,7 +758,7 @@ def test_a_lift_that_is_done_again_after_an_edit_counts_once(tmp_path: Path, mon
         return _as_text(entries)
 
     monkeypatch.setattr("omni_router.config.route_file._as_text", edited_meanwhile)
-    assert history.lift([{"name": "chat", "models": [{"id": "acme/m1", "uses": 3}]}]) == 1
+    assert history.import_([{"name": "chat", "models": [{"id": "acme/m1", "uses": 3}]}]) == 1
     [entry] = json.loads(path.read_text())
     assert (entry["note"], entry["models"][0]["uses"]) == ("edited", 3)
 

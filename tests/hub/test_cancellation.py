@@ -15,9 +15,9 @@ from langgraph_sdk import get_client, get_sync_client
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.nodes import _threads as threads
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
 from tests.support.dev_server import dev_server
+from tests.support.scripted_router import ScriptedRouter
 from tests.support.silent_model import Silence, SilentModel, own_certificate, served_model, silent_model
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
@@ -31,7 +31,7 @@ PATIENT = Settings(timeout=60)  # no timeout may be taken for a hang-up
 def only_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadPoolExecutor]:
     """One thread for all nodes: a run that goes on after it was cancelled holds up the next."""
     with ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(threads, "_pool", lambda _: pool)
+        monkeypatch.setattr(threads, "thread_pool", lambda _: pool)
         yield pool
 
 
@@ -161,7 +161,7 @@ def test_only_the_cancelled_one_of_two_is_hung_up(
     graph: Compiled, model: SilentModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = ThreadPoolExecutor(2)
-    monkeypatch.setattr(threads, "_pool", lambda _: pool)
+    monkeypatch.setattr(threads, "thread_pool", lambda _: pool)
 
     async def two() -> None:
         first, second = (asyncio.create_task(graph.ainvoke(ask("why?"), context=PATIENT)) for _ in range(2))

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import httpx
 import huggingface_hub
 import pytest
 from huggingface_hub.inference._providers import _common
-from huggingface_hub.utils import _http
 
 from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
@@ -27,6 +26,7 @@ from omni_router.hub.catalog import Availability, CatalogModel, HubCatalog, Prov
 from omni_router.storage import sqlite
 from omni_router.storage.sqlite import DiskCache
 from omni_router.tasks import TASKS
+from tests.support.hub_client import hub_client
 
 TEXT, PICTURE, VISION = "text-generation", "text-to-image", "image-text-to-text"
 TEXT1, PICTURE1 = "sandbox/text-generation-1", "sandbox/text-to-image-1"
@@ -77,12 +77,8 @@ def _refuse(request: httpx.Request) -> None:
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     hub = Hub()
-    before = _http._GLOBAL_CLIENT_FACTORY
-    huggingface_hub.set_client_factory(
-        lambda: httpx.Client(transport=hub, follow_redirects=True, timeout=None)  # noqa: S113
-    )
-    yield hub
-    huggingface_hub.set_client_factory(before)
+    with hub_client(hub):
+        yield hub
 
 
 @pytest.fixture
@@ -273,7 +269,7 @@ def test_a_failure_is_kept_one_minute_and_said(sandbox: Sandbox, fault: str, cap
     assert asked.models([TEXT]) == {TEXT: ()}
     assert TEXT in caplog.text
     assert any(record.levelno == logging.WARNING for record in caplog.records)
-    sandbox._planned.clear()
+    sandbox.recover()
     before = len(sandbox.requests)
     clock.now += KEEP_FAILURE - 1
     assert asked.models([TEXT]) == {TEXT: ()}
@@ -317,13 +313,20 @@ def test_a_hub_that_hangs_costs_one_limit_for_all_questions_together(hub: Hub, m
     monkeypatch.setattr(cache, "TIMEOUT", 0.4)
     release = threading.Event()
     hub.before = lambda _request: release.wait(20)
-    asked = catalog()
+    asked, seconds = catalog(), list[float]()
+
+    def counted(futures: Any, timeout: float) -> Any:
+        seconds.append(timeout)
+        return wait(futures, timeout)
+
+    monkeypatch.setattr("omni_router.hub.cache.wait", counted)
     try:
         assert asked.models(TASKS) == dict.fromkeys(TASKS, ())
-        monkeypatch.setattr(cache, "TIMEOUT", 1000)  # nobody waits for the same again
+        assert 0 < sum(seconds) < 2 * 0.4, "the second and third wait for what is left"
+        seconds.clear()
         assert asked.models(TASKS) == dict.fromkeys(TASKS, ())
         assert asked.check("acme/m", None, TEXT).verified is False
-        assert not release.is_set()
+        assert sum(seconds) == 0, "nobody waits for the same again"
     finally:
         release.set()
     until(lambda: len(listings(hub.box)) == len(TASKS))

@@ -16,8 +16,8 @@ from langchain_core.messages import HumanMessage
 from omni_router._sandbox import Sandbox
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, SpecialistError
-from omni_router.history.cooldowns import cooled
-from omni_router.history.protocol import Use
+from omni_router.history.cooldowns import next_cooldowns
+from omni_router.history.protocol import UsageRecord
 from omni_router.hub.client import HubInference
 from omni_router.hub.errors import LONGEST_WAIT, specialist_errors
 from omni_router.hub.listing import read_chat_model
@@ -130,8 +130,8 @@ def wait_named_by(headers: dict[str, str]) -> float | None:
         raise HfHubHTTPError("too many requests", response=response)
     wait = caught.value.retry_after
     at = "2026-01-01T00:00:00Z"
-    use = Use(route="code", model="acme/chat-1", at=at, reason="", outcome="rate_limited", retry_after=wait)
-    assert cooled([], use)
+    use = UsageRecord(route="code", model="acme/chat-1", at=at, reason="", outcome="rate_limited", retry_after=wait)
+    assert next_cooldowns([], use)
     return wait
 
 

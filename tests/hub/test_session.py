@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-import huggingface_hub
 import pytest
 from huggingface_hub import InferenceClient, get_session
-from huggingface_hub.utils import _http
 
 from omni_router._sandbox import SANDBOX_TOKEN, Sandbox, sandbox
 from omni_router.config.settings import Settings
@@ -19,6 +17,7 @@ from omni_router.hub.catalog import HubCatalog
 from omni_router.hub.client import HubInference
 from omni_router.hub.session import forget_providers, hub_session
 from omni_router.hub.tokens import find_token
+from tests.support.hub_client import hub_client
 
 MINE, PROCESS = "hf_mine", "hf_of_the_process"
 PICTURE, FETCHED = "sandbox/text-to-image-1", "sandbox/text-to-image-3"  # given as bytes; left at an address
@@ -36,14 +35,8 @@ def answering(seen: list[httpx.Request]) -> Iterator[None]:
             return httpx.Response(302, headers={"location": "https://elsewhere.example/there"})
         return httpx.Response(200, json=[])
 
-    before = _http._GLOBAL_CLIENT_FACTORY
-    huggingface_hub.set_client_factory(
-        lambda: httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True, timeout=None)  # noqa: S113
-    )
-    try:
+    with hub_client(httpx.MockTransport(answer)):
         yield
-    finally:
-        huggingface_hub.set_client_factory(before)
 
 
 PUBLIC = "93.184.215.14"  # anybody's
@@ -95,8 +88,10 @@ def test_only_an_address_that_a_proxy_is_asked_for_goes_unchecked(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(session, "look_up", lambda host: [host])
-    with pytest.raises(httpx.InvalidURL):
-        session._pin(httpx.Request("GET", "https://10.0.0.1/picture.png"))
+    requests: list[httpx.Request] = []
+    with answering(requests), hub_session(MINE, 7), pytest.raises(httpx.InvalidURL):
+        get_session().get("https://10.0.0.1/image.png")
+    assert requests == []
 
 
 def test_the_token_goes_to_no_other_host_than_hub_and_router(sandbox: Sandbox) -> None:

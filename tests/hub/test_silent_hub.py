@@ -13,8 +13,8 @@ from omni_router.hub import cache, session
 from omni_router.hub.catalog import HubCatalog
 from omni_router.hub.client import HubInference
 from omni_router.hub.session import forget_providers
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask
+from tests.support.scripted_router import ScriptedRouter
 from tests.support.silent_hub import SilentHub, silent_hub
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]

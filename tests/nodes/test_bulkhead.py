@@ -7,17 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import huggingface_hub
 import pytest
-from huggingface_hub.utils import _http
 
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.nodes import _threads as threads
 from omni_router.nodes._bulkhead import Bulkheads
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.hub_client import hub_client
+from tests.support.scripted_router import ScriptedRouter
 from tests.support.silent_model import SilentModel, served_model
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
@@ -43,15 +42,8 @@ class OneHangs(httpx.HTTPTransport):
 
 @pytest.fixture
 def silent(sandbox: Sandbox) -> Iterator[SilentModel]:
-    with served_model() as model:
-        before = _http._GLOBAL_CLIENT_FACTORY
-        huggingface_hub.set_client_factory(
-            lambda: httpx.Client(transport=OneHangs(model.url, sandbox), timeout=None)  # noqa: S113
-        )
-        try:
-            yield model
-        finally:
-            huggingface_hub.set_client_factory(before)
+    with served_model() as model, hub_client(OneHangs(model.url, sandbox)):
+        yield model
 
 
 @pytest.fixture
@@ -60,8 +52,8 @@ def bulkheads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bulkheads]:
     heads = Bulkheads(LIMIT)
     with ThreadPoolExecutor(2 * LIMIT) as specialists, ThreadPoolExecutor(8) as others:
         pools = {"specialists": specialists, "others": others}
-        monkeypatch.setattr(threads, "_pool", pools.__getitem__)
-        monkeypatch.setattr(threads, "_bulkheads", lambda: heads)
+        monkeypatch.setattr(threads, "thread_pool", pools.__getitem__)
+        monkeypatch.setattr(threads, "bulkheads", lambda: heads)
         yield heads
 
 
@@ -187,8 +179,8 @@ def test_a_model_gets_seven_eighths_of_the_threads_and_at_least_one(
     given: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMNI_THREADS", given)
-    threads._bulkheads.cache_clear()
+    threads.bulkheads.cache_clear()
     try:
-        assert threads._bulkheads().limit == limit
+        assert threads.bulkheads().limit == limit
     finally:
-        threads._bulkheads.cache_clear()
+        threads.bulkheads.cache_clear()

@@ -8,8 +8,8 @@ import pytest
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import FAULTS, Sandbox
 from omni_router.errors import ErrorKind
-from tests.conftest import ScriptedRouter
 from tests.support.calls import FORMS, Call, Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT, IMAGE = "sandbox/text-generation-1", "sandbox/text-to-image-1"
 ONCE = Settings(max_models=1)

@@ -12,8 +12,8 @@ import pytest
 from omni_router import Services, build_graph
 from omni_router._sandbox import FAULTS, Sandbox
 from omni_router.errors import KINDS
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fault-matrix.md"
 TASKS = ("text-generation", "text-to-image", "image-text-to-text")

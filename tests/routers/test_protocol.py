@@ -11,7 +11,7 @@ import omni_router.routers
 from omni_router import Services
 from omni_router.routers import BaseRouter, PreparableRouter, Reply, RouteOption, Turn, preparable
 from omni_router.selection.warm_up import warm_up
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 ROUTE = RouteOption("chat", "small talk")
 TALK = [Turn(role="user", content="hi")]
@@ -55,11 +55,11 @@ def test_a_router_that_can_be_prepared_is_returned_as_it_is() -> None:
     assert preparable(router) is router
 
 
-def test_a_warm_up_loads_tries_and_prepares_once_for_each_set_of_routes(services: Services) -> None:
+def test_a_warm_up_loads_tries_one_set_of_routes_and_prepares_the_others(services: Services) -> None:
     router = Recording()
     warm_up(replace(services, router=router))
     assert router.calls[0] == "load"
-    assert [call.split()[0] for call in router.calls[1:]] == ["reply", "prepare"]
+    assert [call.split()[0] for call in router.calls[1:]] == ["reply", "prepare", "prepare"]
 
 
 def test_a_warm_up_needs_no_more_than_reply(services: Services, router: ScriptedRouter) -> None:

@@ -16,8 +16,17 @@ from langgraph.checkpoint.memory import InMemorySaver
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.errors import KINDS, ErrorKind
-from omni_router.history import Cooling, ModelRecord, Use
-from omni_router.history.cooldowns import FIRST, LONG, MOST, MOST_ASKED, cooled, read_time, still_cooling, write_time
+from omni_router.history import Cooling, ModelRecord, UsageRecord
+from omni_router.history.cooldowns import (
+    FIRST,
+    LONG,
+    MOST,
+    MOST_ASKED,
+    active_cooldown,
+    next_cooldowns,
+    read_time,
+    write_time,
+)
 from omni_router.history.file import FileHistory
 from omni_router.hub.catalog import CatalogModel
 from omni_router.hub.client import HubInference
@@ -26,14 +35,14 @@ from omni_router.selection.order import (
     Choice,
     Place,
     Situation,
-    order_of_choice,
+    choices_in_order,
     rank_candidates,
     untried,
 )
 from omni_router.selection.ranking import score
 from omni_router.state import Candidate, Source
-from tests.conftest import ScriptedRouter
 from tests.support.calls import Compiled, ask
+from tests.support.scripted_router import ScriptedRouter
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 TEXT, TEXT2, TEXT3 = (f"sandbox/text-generation-{n}" for n in (1, 2, 3))
@@ -54,7 +63,7 @@ def line(*records: ModelRecord, listed: tuple[str, ...] = (), **more: Any) -> li
     return [candidate["model"] for candidate in order]
 
 
-def wait(kind: str = "overloaded", minutes: float = 5, times: int = 1) -> Cooling:
+def wait(kind: ErrorKind = "overloaded", minutes: float = 5, times: int = 1) -> Cooling:
     return Cooling(kind=kind, until=write_time(NOW + timedelta(minutes=minutes)), times=times)
 
 
@@ -119,9 +128,9 @@ def test_any_line_holds_each_model_once_and_keeps_its_rules(
     order = line(*records, listed=tuple(listed), previous=previous, cooldowns=waits)
     known = {one["id"] for one in records} | set(listed)
     assert sorted(order) == sorted(known)
-    cooling = [still_cooling(waits.get(model, ()), NOW) is not None for model in order]
+    cooling = [active_cooldown(waits.get(model, ()), NOW) is not None for model in order]
     assert cooling == sorted(cooling)
-    if previous in known and not still_cooling(waits.get(str(previous), ()), NOW):
+    if previous in known and not active_cooldown(waits.get(str(previous), ()), NOW):
         assert order[0] == previous
     assert all(-0.1 <= score(one, NOW) <= 1.1 for one in records)
 
@@ -217,7 +226,7 @@ PLACES: dict[str, tuple[Place, Situation, str, list[str]]] = {
 @pytest.mark.parametrize("case", PLACES)
 def test_every_row_of_the_table_has_its_place(case: str) -> None:
     place, situation, model, before = PLACES[case]
-    order = order_of_choice(LISTED, situation)
+    order = choices_in_order(LISTED, situation)
     assert [choice.candidate["model"] for choice in order][: len(before) + 1] == [*before, model]
     assert order[len(before)].place is place
     assert [choice.place for choice in order] == sorted(choice.place for choice in order)
@@ -226,7 +235,7 @@ def test_every_row_of_the_table_has_its_place(case: str) -> None:
 def test_the_rows_above_are_all_rows_and_after_the_callers_model_there_is_none() -> None:
     assert {place for place, *_ in PLACES.values()} == set(Place) == set(TABLE)
     caller = candidate("a/other", "caller")
-    assert order_of_choice(LISTED, Situation(NOW, caller=caller)) == [Choice(caller, Place.CALLER)]
+    assert choices_in_order(LISTED, Situation(NOW, caller=caller)) == [Choice(caller, Place.CALLER)]
 
 
 def test_the_documentation_shows_the_table() -> None:
@@ -239,17 +248,19 @@ def test_the_documentation_shows_the_table() -> None:
 # ---- cooldown
 
 
-def failed(kind: ErrorKind | None, *, seconds: float = 0, retry_after: float | None = None, called: bool = True) -> Use:
+def failed(
+    kind: ErrorKind | None, *, seconds: float = 0, retry_after: float | None = None, called: bool = True
+) -> UsageRecord:
     at = write_time(NOW + timedelta(seconds=seconds))
-    return Use("r", "a/m", "why", at, kind, called=called, retry_after=retry_after)
+    return UsageRecord("r", "a/m", "why", at, kind, called=called, retry_after=retry_after)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_failure_cools_down_as_the_table_says(kind: ErrorKind) -> None:
-    waits = cooled([], failed(kind))
+    waits = next_cooldowns([], failed(kind))
     expected = {"long": LONG, "growing": FIRST, None: None}[KINDS[kind].cooldown]
     assert [read_time(each["until"]) - NOW for each in waits] == ([expected] if expected else [])
-    assert KINDS[kind].cooldown is None or not KINDS[kind].ends_turn, "what the caller must act on cools nothing down"
+    assert KINDS[kind].cooldown is None or not KINDS[kind].terminal, "what the caller must act on cools nothing down"
 
 
 def test_waits_grow_while_failures_follow_each_other_and_end_with_an_answer() -> None:
@@ -257,28 +268,28 @@ def test_waits_grow_while_failures_follow_each_other_and_end_with_an_answer() ->
     lengths = []
     at = 0.0
     for _ in range(10):
-        waits = cooled(waits, failed("overloaded", seconds=at))
+        waits = next_cooldowns(waits, failed("overloaded", seconds=at))
         lengths.append((read_time(waits[0]["until"]) - NOW).total_seconds() - at)
         at += lengths[-1]
     assert lengths[:4] == [15, 30, 60, 120]
     assert lengths[-1] == MOST.total_seconds()
-    assert cooled(waits, failed(None, called=False)) == waits, "routing only says nothing"
-    assert cooled(waits, failed(None)) == []
-    later = cooled(waits, failed("overloaded", seconds=at + 10_000))
+    assert next_cooldowns(waits, failed(None, called=False)) == waits, "routing only says nothing"
+    assert next_cooldowns(waits, failed(None)) == []
+    later = next_cooldowns(waits, failed("overloaded", seconds=at + 10_000))
     assert later[0]["times"] == 1, "hours later it is no longer in a row"
 
 
 def test_the_servers_own_delay_is_kept_within_reason() -> None:
-    asked = cooled([], failed("rate_limited", retry_after=42))
+    asked = next_cooldowns([], failed("rate_limited", retry_after=42))
     assert read_time(asked[0]["until"]) - NOW == timedelta(seconds=42)
-    absurd = cooled([], failed("rate_limited", retry_after=10**9))
+    absurd = next_cooldowns([], failed("rate_limited", retry_after=10**9))
     assert read_time(absurd[0]["until"]) - NOW == MOST_ASKED
 
 
 def test_kinds_cool_down_apart_and_the_longest_wait_counts() -> None:
-    waits = cooled(cooled([], failed("overloaded")), failed("not_found"))
+    waits = next_cooldowns(next_cooldowns([], failed("overloaded")), failed("not_found"))
     assert {each["kind"] for each in waits} == {"overloaded", "not_found"}
-    last = still_cooling(waits, NOW)
+    last = active_cooldown(waits, NOW)
     assert last is not None
     assert last["kind"] == "not_found"
 
@@ -288,14 +299,14 @@ def test_waits_are_shared_by_processes_through_the_file_and_a_broken_one_is_no_t
 ) -> None:
     first, second = services.history, FileHistory(services.policy)  # type: ignore[arg-type]
     now = write_time(datetime.now(timezone.utc))
-    first.record(Use("question_answering", TEXT, "why", now, "overloaded"))
+    first.record(UsageRecord("question_answering", TEXT, "why", now, "overloaded"))
     assert [wait["kind"] for wait in second.cooling()[TEXT]] == ["overloaded"]
     assert not route_config.exists(), "a failure adds no model"
-    second.record(Use("question_answering", TEXT, "why", now))
+    second.record(UsageRecord("question_answering", TEXT, "why", now))
     assert TEXT not in first.cooling()
     cooling = route_config.with_name(".route_config.json.cooling")
     cooling.write_text("nonsense")
-    first.record(Use("question_answering", TEXT2, "why", now, "overloaded"))
+    first.record(UsageRecord("question_answering", TEXT2, "why", now, "overloaded"))
     assert list(json.loads(cooling.read_text())) == [TEXT2]
 
 

@@ -9,8 +9,8 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 
 from omni_router import Services, Settings, build_graph, errors, user_message
 from omni_router._sandbox import Sandbox
-from omni_router.history import Use
-from tests.conftest import ScriptedRouter
+from omni_router.history import UsageRecord
+from tests.support.scripted_router import ScriptedRouter
 
 FIRST, SECOND, THIRD = (f"sandbox/text-generation-{number}" for number in (1, 2, 3))
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
@@ -146,7 +146,7 @@ def test_with_tools_only_models_are_chosen_that_take_them(
 ) -> None:
     sandbox.set_tools(FIRST, [])
     sandbox.set_tools(SECOND, [])
-    services.history.record(Use("question_answering", SECOND, "", "2026-01-01T00:00:00Z", outcome=None))
+    services.history.record(UsageRecord("question_answering", SECOND, "", "2026-01-01T00:00:00Z", outcome=None))
     router.choose("question_answering", FIRST)
     decision = run(services, tools=(TOOL,))["decision"]
     assert decision["model"] == THIRD
@@ -200,7 +200,9 @@ def test_a_tool_loop_stays_with_its_model_and_the_router_is_not_asked(
 
 
 def test_a_tool_loop_stays_also_with_a_model_that_cools_down(services: Services) -> None:
-    failed = Use("question_answering", SECOND, "", "2026-01-01T00:00:00Z", outcome="rate_limited", retry_after=600.0)
+    failed = UsageRecord(
+        "question_answering", SECOND, "", "2026-01-01T00:00:00Z", outcome="rate_limited", retry_after=600.0
+    )
     services.history.record(failed)
     assert run(services, loop(), tools=(TOOL,))["decision"]["model"] == SECOND
 

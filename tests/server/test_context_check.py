@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 from langgraph_sdk.client import SyncLangGraphClient
+from starlette.responses import Response
+from starlette.testclient import TestClient
 
 from omni_router.graph import graph
 from omni_router.server.context_check import ContextCheck, context_problem, graphs_of_server
@@ -49,7 +51,7 @@ def test_so_it_is_in_a_batch_a_cron_and_an_assistant(url: str, sdk: SyncLangGrap
         ({"temperature": 99}, "context.temperature is '99': Input should be less than or equal to 2"),
         ({"temperature": "hot"}, "context.temperature is 'hot': Input should be a valid number"),
         ({"max_models": 0}, "context.max_models is '0'"),
-        ({"extra_body": {"messages": []}}, "extra_body must not hold messages"),
+        ({"extra_body": {"messages": []}}, "extra_body must not contain messages"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(url: str, context: dict[str, Any], words: str) -> None:
@@ -77,7 +79,7 @@ def test_a_large_body_goes_on_to_the_server_in_one_piece(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("graphs", "asked", "ours"),
+    ("graphs", "assistant", "ours"),
     [
         ({"omni_router": "omni_router.graph:graph"}, "any-assistant", True),
         ({"omni": {"path": "omni_router.graph:graph"}}, "omni", True),
@@ -87,8 +89,11 @@ def test_a_large_body_goes_on_to_the_server_in_one_piece(url: str) -> None:
         ({}, "omni_router", False),
     ],
 )
-def test_a_graph_of_someone_else_has_a_context_of_its_own(graphs: dict[str, Any], asked: str, *, ours: bool) -> None:
-    check = ContextCheck(lambda *_: None, graph, {"LANGSERVE_GRAPHS": json.dumps(graphs)})  # type: ignore[arg-type]
-    assert check._is_ours({"assistant_id": asked}) is ours
+def test_a_graph_of_someone_else_has_a_context_of_its_own(
+    graphs: dict[str, Any], assistant: str, *, ours: bool
+) -> None:
+    check = ContextCheck(Response(), graph, {"LANGSERVE_GRAPHS": json.dumps(graphs)})
+    response = TestClient(check).post("/runs/wait", json={"assistant_id": assistant, "context": MISSPELT})
+    assert response.status_code == (422 if ours else 200)
     assert graphs_of_server({"LANGSERVE_GRAPHS": "nonsense"}) == {}
     assert context_problem({"context": None}) is None

@@ -12,7 +12,7 @@ from omni_router.server.graph_access import config_for, remote_message, services
 from omni_router.server.mcp import mcp_server
 from omni_router.services import Services
 from omni_router.state import State
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = pytest.mark.enable_socket  # an event loop has a pair of sockets of its own
 

@@ -17,7 +17,7 @@ from omni_router import Settings, _sandbox, build_graph, user_message
 from omni_router._sandbox import Sandbox
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError
-from omni_router.routers import BaseRouter
+from omni_router.routers import BaseRouter, RouteOption, Turn
 from omni_router.routers.auto import AutoRouter
 from omni_router.routers.semantic.head import Head
 from omni_router.routers.semantic.router import SemanticRouter
@@ -26,7 +26,8 @@ from omni_router.server import health
 from omni_router.server.health import health_routes, name_of, readiness_of
 from omni_router.services import Services
 from omni_router.state import Candidate
-from tests.conftest import ScriptedRouter
+from tests.support.openai_server import wait_for
+from tests.support.scripted_router import ScriptedRouter
 
 PICTURE = "https://example.com/flower.png"
 
@@ -110,9 +111,7 @@ def test_the_first_requests_after_ready_fit_nothing(
     graph = build_graph(services).compile()
     readiness = readiness_of(graph)
     readiness.start()
-    assert readiness._thread
-    readiness._thread.join(60)  # weights are loaded
-    assert readiness.ready
+    wait_for(lambda: readiness.ready, seconds=60)  # weights are loaded
     assert len(fitted) == 3
     for settings, image in ((Settings(), None), (Settings(tools=(TOOL,)), None), (Settings(), PICTURE)):
         graph.invoke({"messages": [user_message("hi", image=image)]}, context=settings)
@@ -126,8 +125,7 @@ def test_the_first_request_after_ready_asks_the_hub_for_nothing(
     graph = build_graph(services).compile()
     readiness = readiness_of(graph)
     readiness.start()
-    assert readiness._thread
-    readiness._thread.join(60)
+    wait_for(lambda: readiness.ready, seconds=60)
     asked = [record.path for record in sandbox.requests]
     assert "/api/models" in asked
     router.choose("question_answering", "sandbox/text-generation-1")
@@ -145,7 +143,7 @@ def test_what_a_run_shows_a_router_is_what_an_evaluation_and_a_replay_show_it(
     assert shown == options_of_document(document, routes, candidates)
     assert shown[0].candidates == ("a/b:novita",)
     assert shown[1].examples == ("sort a list",)
-    assert {option.counterexamples for option in shown} == {("turn off the lights", "play some jazz")}
+    assert {option.out_of_scope_examples for option in shown} == {("turn off the lights", "play some jazz")}
 
 
 def test_ready_says_what_fails_and_tries_again(
@@ -172,9 +170,9 @@ def test_the_same_graph_is_loaded_once_for_all_its_apps(services: Services) -> N
 
 
 def test_of_auto_the_router_that_it_chose_is_named(router: ScriptedRouter) -> None:
-    auto = AutoRouter(None, router, None)  # type: ignore[arg-type]
+    auto = AutoRouter(ScriptedRouter(), router, ScriptedRouter(), device=lambda: "cpu")
     assert name_of(auto) == "auto"
-    auto._chosen = router
+    auto.reply([Turn(role="user", content="hi")], [RouteOption("chat", "small talk")])
     assert name_of(auto) == "scripted"
 
 

@@ -20,9 +20,9 @@ from omni_router.server.bodies import MAX_DEPTH, MAX_VALUES, TooLarge, check_val
 from omni_router.server.openai.errors import ApiError
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.messages import read_messages
-from tests.conftest import ScriptedRouter
 from tests.support.api_server import serving
 from tests.support.openai_server import openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 MB = 1_000_000
 
@@ -179,7 +179,7 @@ def most_memory(process: int, name: str) -> int:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the most memory of a process")
 def test_the_largest_image_takes_a_few_times_its_size(tmp_path: Path) -> None:
     """Of a real server: the sandbox in it, which plays the provider, takes some memory too."""
-    from tests.test_image_header import encoded
+    from tests.images.test_header import encoded
 
     image = encoded("PNG", (2000, 2000), compress_level=0)
     parts = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_base64(image)}"}}]

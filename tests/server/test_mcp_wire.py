@@ -11,7 +11,7 @@ import pytest
 from omni_router import Services, build_graph
 from omni_router.server.graph_access import MAX_BODY
 from omni_router.server.mcp import mcp_app
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = pytest.mark.enable_socket  # an event loop has a pair of sockets of its own
 

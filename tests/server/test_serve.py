@@ -29,6 +29,8 @@ from tests.support.openai_server import wait_for
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 MESSAGES: Any = [{"role": "user", "content": "Who discovered penicillin?"}]
+SECRET = "my-secret-words"
+LINE = "POST /v1/chat/completions  question_answering  sandbox/"
 ROOT = Path(__file__).parents[2]
 
 
@@ -113,6 +115,16 @@ def test_the_python_of_the_page_runs(url: str, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.count("Simulated answer") == len(blocks) + 1
 
 
+def test_a_line_is_written_for_each_request_and_nothing_of_what_is_in_it(url: str, folder: Path) -> None:
+    body = {"model": "omni/question_answering", "messages": [{"role": "user", "content": f"Why {SECRET}?"}]}
+    headers = {"authorization": f"Bearer {SECRET}"}
+    answer = httpx.post(f"{url}/chat/completions?key={SECRET}", json=body, headers=headers, timeout=60)
+    assert answer.status_code == 200
+    log = (folder / "serve.log").read_text()
+    assert LINE in log
+    assert SECRET not in log
+
+
 def test_pictures_and_history_are_kept_in_the_folder(url: str, folder: Path) -> None:
     told = httpx.post(f"{url}/images/generations", json={"prompt": "a fox"}, timeout=60).json()
     assert (folder / "outputs" / told["omni"]["artifacts"][0]["path"]).exists()
@@ -173,14 +185,18 @@ def test_an_answer_that_takes_longer_than_the_grace_is_cut_off_and_told_so() -> 
     assert b"shutting_down" in sent[1]["body"]
 
 
-def test_with_a_key_it_serves_other_machines_and_says_how(tmp_path: Path) -> None:
-    with serving(tmp_path, "--sandbox", "--host", "0.0.0.0", OMNI_API_KEY="s3cret") as (url, _):  # noqa: S104
+def test_with_a_key_it_serves_other_machines_and_says_how_and_is_quiet_when_it_is_to_be(tmp_path: Path) -> None:
+    flags = ("--sandbox", "--quiet", "--host", "0.0.0.0")  # noqa: S104
+    with serving(tmp_path, *flags, OMNI_API_KEY="s3cret") as (url, _):
         here = url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
         assert httpx.get(f"{here}/models").status_code == 401
         headers = {"authorization": "Bearer s3cret", "host": "elsewhere.example"}
         assert httpx.get(f"{here}/models", headers=headers).status_code == 200
+        body = {"model": "omni/question_answering", "messages": MESSAGES}
+        assert httpx.post(f"{here}/chat/completions", json=body, headers=headers, timeout=60).status_code == 200
     log = (tmp_path / "serve.log").read_text()
     assert "Bearer '$OMNI_API_KEY" in log
+    assert LINE not in log
     assert "s3cret" not in log
 
 

@@ -14,9 +14,8 @@ from omni_router._sandbox import Sandbox
 from omni_router.cli import main
 from omni_router.cli.root import parse
 from omni_router.server.request_log import to_stderr
-from tests.conftest import ScriptedRouter
-from tests.support.api_server import serving
 from tests.support.openai_server import TEXT, openai_server, wait_for
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -116,17 +115,6 @@ def test_a_broken_stderr_is_no_failure_of_a_request(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("sys.stderr", Full())
     to_stderr("GET /")
-
-
-def test_the_command_writes_the_lines_unless_it_is_to_be_quiet(tmp_path: Any) -> None:
-    for name, flags in (("loud", []), ("quiet", ["--quiet"])):
-        folder = tmp_path / name
-        folder.mkdir()
-        with serving(folder, "--sandbox", *flags) as (url, _):
-            assert post(url, model="omni/question_answering").status_code == 200
-        log = (folder / "serve.log").read_text()
-        assert ("POST /v1/chat/completions  question_answering  sandbox/" in log) is (name == "loud")
-        assert SECRET not in log
 
 
 # ---- what is here, and base URLs without /v1

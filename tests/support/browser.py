@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +60,8 @@ def chromium(profile: Path, *, width: int = 1200, height: int = 800, dark: bool 
     browser = webdriver.Chrome(options=options, service=Service(driver))
     try:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}  # what moves takes a processor
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [*scheme, still]})
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         yield browser
@@ -82,12 +82,14 @@ def page_server(folder: Path, *flags: str, **variables: str) -> Iterator[str]:
 def page_in_process(folder: Path, *flags: str) -> Iterator[str]:
     """Serve the page as `omni-router ui` does, from threads of this process, where the router is loaded already."""
     from omni_router.cli.ui import command, open_page
+    from omni_router.ui.local import LocalBackend
+    from omni_router.ui.start import open_server
 
-    others = set(threading.enumerate())
     with command.make_context("ui", ["--output-dir", str(folder / "outputs"), *flags]) as context:
-        opened = open_page(context, None)
-    for warming_up in set(threading.enumerate()) - others:
-        warming_up.join(PATIENCE)
+        server, token = context.params["server"], context.params["hf_token"]
+        opened = open_server(server, folder / "outputs") if server else open_page(context, token)
+    if isinstance(opened[0], LocalBackend):
+        opened[0].warm_up()  # a thread of the page does so too, and may outlast the test
     with launched(*opened) as url:
         yield url
 
@@ -100,8 +102,8 @@ def launched(backend: Any, banner: str, folder: Path) -> Iterator[str]:
     port = free_port()
     with loops_closed():
         page = build_page(backend, banner, folder)
-        launch(page, host="127.0.0.1", port=port)
         try:
+            launch(page, host="127.0.0.1", port=port)
             yield f"http://127.0.0.1:{port}"
         finally:
             page.close(verbose=False)
@@ -109,7 +111,7 @@ def launched(backend: Any, banner: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def loops_closed() -> Iterator[None]:
-    """Close the event loops that Gradio opens for its locks and leaves open."""
+    """Close the event loops that Gradio opens for its locks and leaves open, and let it start on a busy machine."""
     opened: list[asyncio.AbstractEventLoop] = []
     new_event_loop = asyncio.new_event_loop
 
@@ -117,13 +119,16 @@ def loops_closed() -> Iterator[None]:
         opened.append(new_event_loop())
         return opened[-1]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio, "new_event_loop", remembered)
-        yield
-    for loop in opened:
-        if not loop.is_running():
-            loop.close()
-    asyncio.set_event_loop(None)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio, "new_event_loop", remembered)
+            patch.setattr("gradio.networking.url_ok", lambda _: True)  # for three seconds
+            yield
+    finally:
+        for loop in opened:
+            if not loop.is_running():
+                loop.close()
+        asyncio.set_event_loop(None)
 
 
 @contextmanager
@@ -180,7 +185,7 @@ class Page:
 
         try:
             waiting = WebDriverWait(
-                self.browser, PATIENCE, poll_frequency=0.1, ignored_exceptions=[StaleElementReferenceException]
+                self.browser, PATIENCE, poll_frequency=0.2, ignored_exceptions=[StaleElementReferenceException]
             )
             return waiting.until(lambda _: happens())
         except TimeoutException:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import httpx
-import huggingface_hub
-from huggingface_hub.utils import _http
 
 from omni_router._sandbox import Sandbox
+from tests.support.hub_client import hub_client
 
 
 class Foreign(httpx.BaseTransport):
@@ -54,9 +53,5 @@ class Sent(httpx.SyncByteStream):
 def foreign_model(box: Sandbox) -> Iterator[Foreign]:
     """Let the client of this process call such a model."""
     transport = Foreign(box)
-    before = _http._GLOBAL_CLIENT_FACTORY
-    huggingface_hub.set_client_factory(lambda: httpx.Client(transport=transport, timeout=None))  # noqa: S113
-    try:
+    with hub_client(transport):
         yield transport
-    finally:
-        huggingface_hub.set_client_factory(before)

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import httpx
 import huggingface_hub
-from huggingface_hub.utils import _http
 
 from omni_router._sandbox import Sandbox
+from tests.support.hub_client import hub_client
 
 
 class SilentHub(httpx.HTTPTransport):
@@ -33,11 +33,5 @@ def silent_hub(box: Sandbox) -> Iterator[SilentHub]:
     """Let the client of this process ask such a Hub."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:  # the kernel accepts, nobody reads
         hub = SilentHub(server.getsockname()[1], box)
-        before = _http._GLOBAL_CLIENT_FACTORY
-        huggingface_hub.set_client_factory(
-            lambda: httpx.Client(transport=hub, follow_redirects=True, timeout=None)  # noqa: S113
-        )
-        try:
+        with hub_client(hub):
             yield hub
-        finally:
-            huggingface_hub.set_client_factory(before)

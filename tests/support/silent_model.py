@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import httpx
 import huggingface_hub
-from huggingface_hub.utils import _http
 
 from omni_router._sandbox import Sandbox
+from tests.support.hub_client import hub_client
 
 Silence = Literal["before the answer", "within the answer", "never", "drops", "comments"]
 
@@ -31,7 +31,7 @@ class SilentModel(socketserver.ThreadingTCPServer):
         self.silent: Silence = "before the answer"
         self.connections = 0
         self.asked: queue.Queue[dict[str, Any]] = queue.Queue()  # the body of each request
-        self.hung_up: queue.Queue[float] = queue.Queue()  # when, by time.monotonic
+        self.hung_up: queue.Queue[None] = queue.Queue()  # an item for each connection
 
     def get_request(self) -> tuple[Any, Any]:
         connected, address = super().get_request()
@@ -56,7 +56,7 @@ class _Talk(socketserver.StreamRequestHandler):
             if self.server.silent != "never":
                 self.rfile.read(1)  # nothing comes but the end
                 break
-        self.server.hung_up.put(time.monotonic())
+        self.server.hung_up.put(None)
 
     def _read(self) -> dict[str, Any] | None:
         length = 0
@@ -126,13 +126,8 @@ def served_model(tls: ssl.SSLContext | None = None) -> Iterator[SilentModel]:
 @contextmanager
 def silent_model(box: Sandbox, tls: ssl.SSLContext | None = None) -> Iterator[SilentModel]:
     """Let the client of this process call such a model."""
-    with served_model(tls) as model:
-        before = _http._GLOBAL_CLIENT_FACTORY
-        lead_to(model.url, box)
-        try:
-            yield model
-        finally:
-            huggingface_hub.set_client_factory(before)
+    with served_model(tls) as model, hub_client(_There(model.url, box)):
+        yield model
 
 
 def own_certificate(folder: Path) -> ssl.SSLContext:

@@ -22,13 +22,13 @@ from omni_router._sandbox import Sandbox
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.server.metrics import OFF, PATH
-from omni_router.services.telemetry import open_observer
+from omni_router.services import open_observer
 from omni_router.telemetry.metrics import Metrics, process_metrics
-from omni_router.telemetry.observer import Both
+from omni_router.telemetry.observer import CompositeObserver
 from omni_router.telemetry.tracing import Tracing
-from tests.conftest import ScriptedRouter
 from tests.support.calls import ask, invoke
 from tests.support.observing import parse, scrape
+from tests.support.scripted_router import ScriptedRouter
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "omni_router" / "telemetry" / "grafana.json").read_text())
@@ -111,7 +111,7 @@ def test_the_environment_switches_each_on(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(open_observer(Environment.read()), Tracing)
     monkeypatch.setenv("OMNI_METRICS", "yes")
     both = open_observer(Environment.read())
-    assert isinstance(both, Both)
+    assert isinstance(both, CompositeObserver)
     assert both.inner is process_metrics()
     monkeypatch.setenv("OMNI_METRICS", "perhaps")
     with pytest.raises(ConfigurationError, match=r"OMNI_METRICS must be one of .*, not 'perhaps'"):

@@ -11,11 +11,11 @@ from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import SANDBOX_TOKEN, Sandbox
 from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.telemetry.metrics import MAX_MODELS, OTHERS, Metrics, ModelNames
-from omni_router.telemetry.observer import Both
+from omni_router.telemetry.observer import CompositeObserver
 from omni_router.telemetry.tracing import MAX_TURNS, Tracing
-from tests.conftest import ScriptedRouter
 from tests.support.calls import FORMS, Call, Compiled, ask, invoke
 from tests.support.observing import Spans, parse, scrape, value
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT, PICTURE = "sandbox/text-generation-1", "sandbox/text-to-image-1"
 ROUTE = "question_answering"
@@ -35,7 +35,7 @@ def metrics() -> Metrics:
 @pytest.fixture
 def graph(services: Services, router: ScriptedRouter, spans: Spans, metrics: Metrics) -> Compiled:
     router.choose(ROUTE, TEXT, SECRETS[1])
-    return build_graph(replace(services, observer=Both(Tracing(spans.provider), metrics))).compile()
+    return build_graph(replace(services, observer=CompositeObserver(Tracing(spans.provider), metrics))).compile()
 
 
 def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, spans: Spans) -> None:

@@ -11,7 +11,8 @@ from tests.support.browser import launched, loops_closed
 from tests.support.dev_server import free_port
 from tests.support.json_server import json_server
 
-pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
+# Gradio runs in this process, and what it warns of is its own matter.
+pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback, pytest.mark.filterwarnings("default")]
 
 PATHS = pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info", "/theme.css"])
 CALL = {"data": [], "fn_index": 0, "session_hash": "1"}

@@ -15,7 +15,7 @@ from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
 from omni_router.events import DecisionMade, Finished, RunEvent, Token
-from omni_router.history.protocol import ModelRecord, Use
+from omni_router.history.protocol import ModelRecord, UsageRecord
 from omni_router.services import Services
 from omni_router.ui.badge import badge
 from omni_router.ui.chat import Chat, Request, Turn
@@ -25,9 +25,9 @@ from omni_router.ui.local import LocalBackend
 from omni_router.ui.routes_tab import decisions_frame, routes_table, uses_frame
 from omni_router.ui.start import check_free, open_server
 from omni_router.ui.turn import UNEXPECTED, View, take_turn
-from tests.conftest import ScriptedRouter
 from tests.support.dev_server import free_port
 from tests.support.json_server import json_server
+from tests.support.scripted_router import ScriptedRouter
 
 TEXT = "sandbox/text-generation-1"
 DECISION: dict[str, Any] = {
@@ -205,7 +205,7 @@ def test_what_was_only_routed_or_failed_elsewhere_is_no_failure_in_the_plot(serv
         (None, False),  # only routed, or stopped before an answer
     ]
     for outcome, called in outcomes:
-        use = Use("translation", TEXT, "why", "2026-01-01T00:00:00Z", outcome, called)
+        use = UsageRecord("translation", TEXT, "why", "2026-01-01T00:00:00Z", outcome, called)
         assert services.history.record(use)
     assert uses_frame(LocalBackend(services)).to_dict("records") == [
         {"route": "translation", "outcome": "answered", "uses": 1},

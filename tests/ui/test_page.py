@@ -22,7 +22,8 @@ from tests.support.dev_server import dev_server, free_port
 from tests.support.json_server import json_server
 from tests.support.processes import ROOT
 
-pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
+# Gradio runs in this process, and what it warns of is its own matter.
+pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback, pytest.mark.filterwarnings("default")]
 
 
 @pytest.fixture(scope="module")

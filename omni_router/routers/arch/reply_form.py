@@ -26,9 +26,9 @@ AFTER_MODEL = ', "reason": "'
 CLOSED_ID = '"'
 MAX_ID_TOKENS = 48  # the Hub allows longer ids, which nobody uses
 
-_PART = re.compile(r"[\w.-]+", re.ASCII)
-_WITH_SLASH = re.compile(r"(?:\w[\w.-]*)?/[\w.-]*", re.ASCII)
-_FIRST = re.compile(r"\w[\w.-]*(?:/[\w.-]*)?", re.ASCII)
+ID_PART = re.compile(r"[\w.-]+", re.ASCII)
+ID_WITH_SLASH = re.compile(r"(?:\w[\w.-]*)?/[\w.-]*", re.ASCII)
+ID_FIRST = re.compile(r"\w[\w.-]*(?:/[\w.-]*)?", re.ASCII)
 
 
 class IdPattern:
@@ -44,9 +44,9 @@ class IdPattern:
         """
         self._texts: dict[int, str] = {number: text for text, number in tokenizer.get_vocab().items() if number < size}
         self._size, self._closing = size, closing
-        self._part = self._mask(_PART)
-        self._slash = self._mask(_WITH_SLASH)
-        self._first = self._mask(_FIRST)
+        self._part = self._mask(ID_PART)
+        self._slash = self._mask(ID_WITH_SLASH)
+        self._first = self._mask(ID_FIRST)
 
     def write(self, decoder: Decoder) -> str | None:
         """Let a decoder that has read the opening quote write an id and the closing quote, token by token.

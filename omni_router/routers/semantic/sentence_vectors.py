@@ -2,15 +2,17 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omni_router.routers.semantic.concurrency import single_threaded
 from omni_router.routers.semantic.sentence_checkpoint import SentenceCheckpoint, pool
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+T = TypeVar("T")
 
 HEAD = 0.6  # of a text that is too long: a request opens or closes it, and pasted text lies between
 MAX_CHARACTERS = 16_000  # cut before tokenising, or a pasted book is tokenised whole for 254 tokens of it
@@ -35,17 +37,24 @@ def embed(checkpoint: SentenceCheckpoint, ids: list[list[int]], middle_layer_wei
     With a middle layer the dimensions are those of the sentence embedding and those of the model.
     """
     import torch
-    from rich.console import Console
-    from rich.progress import track
 
     by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # neighbours of like length need little padding
     rows = [ids[i] for i in by_length]
     batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    shown = len(batches) >= LONG and sys.stderr.isatty()
-    bar = track(batches, f"embedding {BATCH} texts at a time", console=Console(stderr=True), disable=not shown)
     with single_threaded(), torch.inference_mode():
-        vectors = torch.cat([_embed_batch(checkpoint, batch, middle_layer_weight) for batch in bar])
+        parts = [_embed_batch(checkpoint, batch, middle_layer_weight) for batch in _with_progress(batches)]
+        vectors = torch.cat(parts)
     return vectors[torch.tensor(by_length).argsort()]
+
+
+def _with_progress(batches: Sequence[T]) -> Iterable[T]:
+    """Show a progress bar on a terminal if there are many batches; a single request imports nothing for it."""
+    if len(batches) < LONG or not sys.stderr.isatty():
+        return batches
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(batches, f"embedding {BATCH} texts at a time", console=Console(stderr=True))
 
 
 def _embed_batch(checkpoint: SentenceCheckpoint, ids: list[list[int]], middle_layer_weight: float) -> "Tensor":
@@ -72,7 +81,7 @@ def _embed_batch(checkpoint: SentenceCheckpoint, ids: list[list[int]], middle_la
 def _padding(checkpoint: SentenceCheckpoint) -> int:
     """Return the token of padding, by which RoBERTa and its kin find their positions; without one any will do."""
     token = checkpoint.tokenizer.pad_token_id
-    return 0 if token is None else int(token)
+    return int(token or 0)
 
 
 def _keep_ends(items: Any, limit: int, between: Any) -> Any:

@@ -42,7 +42,9 @@ class ClassData(NamedTuple):
     @property
     def label_count(self) -> int:
         """The number of teacher labels."""
-        return 0 if self.label_vectors is None else len(self.label_vectors)
+        if self.label_vectors is None:
+            return 0
+        return len(self.label_vectors)
 
     @property
     def has_requests(self) -> bool:
@@ -70,11 +72,11 @@ def training_set(routes: Sequence[RouteOption], labels: TeacherLabels) -> list[C
 
     served = [route for route in routes if route.name != OTHER]
     classes = [class_data(route.name, _phrases_of(route), route.examples) for route in served]
-    nonsense, counterexamples = NONSENSE.split("|"), _counterexamples(routes, classes)
+    nonsense, out_of_scope_examples = NONSENSE.split("|"), _out_of_scope_examples(routes, classes)
     if all(map(attrgetter("has_requests"), classes)):
-        classes.append(class_data(OTHER, (), (*nonsense, *counterexamples)))
-    elif counterexamples:
-        classes.append(class_data(OTHER, (), counterexamples))
+        classes.append(class_data(OTHER, (), (*nonsense, *out_of_scope_examples)))
+    elif out_of_scope_examples:
+        classes.append(class_data(OTHER, (), out_of_scope_examples))
     else:  # phrases are no more like requests than nonsense is: it may stand beside them, but take no request
         classes.append(class_data(OTHER, nonsense, ()))
     sizes: list[int] = []
@@ -102,14 +104,19 @@ def split_phrases(description: str) -> list[str]:
     return list(dict.fromkeys(filter(None, map(str.strip, phrases))))
 
 
-def _counterexamples(routes: Sequence[RouteOption], classes: Sequence[ClassData]) -> list[str]:
+def _out_of_scope_examples(routes: Sequence[RouteOption], classes: Sequence[ClassData]) -> list[str]:
     """Return the listed requests that no route serves, thinned out evenly where the routes have few texts."""
     listed: list[str] = []
     for route in routes:
-        listed += route.examples if route.name == OTHER else route.counterexamples
+        if route.name == OTHER:
+            listed += route.examples
+        else:
+            listed += route.out_of_scope_examples
     distinct = list(dict.fromkeys(listed))
-    texts = sum(len(each.examples or each.phrases) for each in classes)
-    limit = COUNTEREXAMPLES_TO_ONE * texts // max(1, len(classes))
+    text_count = 0
+    for each in classes:
+        text_count += len(each.examples or each.phrases)
+    limit = COUNTEREXAMPLES_TO_ONE * text_count // max(1, len(classes))
     if len(distinct) <= limit:
         return distinct
     return [distinct[i * len(distinct) // limit] for i in range(limit)]

@@ -7,12 +7,12 @@ from a2a.helpers import get_message_text, get_text_parts, new_data_part, new_raw
 from a2a.types import Message, Part, Role, Task, TaskState
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from omni_router.artifacts import Artifact
 from omni_router.errors import InvalidRequest
 from omni_router.hints import SERVER
 from omni_router.images import data_url
 from omni_router.run_result import RunResult
 from omni_router.server.graph_access import remote_message
+from omni_router.state import Artifact
 
 ANSWER = "answer"  # the name, and the id, of a task's artifact
 
@@ -24,10 +24,10 @@ async def user_message_of(message: Message) -> HumanMessage:
         InvalidRequest: there is neither, or more than one image.
         BadImage: the image is not readable.
     """
-    addresses = [address for part in message.parts if (address := _address(part))]
-    if len(addresses) > 1:
-        raise InvalidRequest(f"a message may hold one image, this one has {len(addresses)}")
-    return await remote_message(get_message_text(message), addresses[0] if addresses else None)
+    images = list(filter(None, map(_address, message.parts)))
+    if len(images) > 1:
+        raise InvalidRequest(f"a message may hold one image, this one has {len(images)}")
+    return await remote_message(get_message_text(message), next(iter(images), None))
 
 
 def _address(part: Part) -> str | None:

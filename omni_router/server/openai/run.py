@@ -14,10 +14,7 @@ from omni_router.config.settings import Settings
 from omni_router.events import DecisionMade, Finished, RunEvent, Token, astream
 from omni_router.server.graph_access import Compiled, config_for, identity_of, settings_with
 from omni_router.server.openai.memory import DecisionMemory
-from omni_router.tasks import TASKS
-
-# Nodes whose messages are the answer as it comes; the message beside a file names its path, which is not for clients.
-_SPEAKING = frozenset(task.node for task in TASKS.values() if task.output is None)
+from omni_router.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Api:
         run = astream(self.graph, {"messages": list(messages)}, config, context=settings, tokens=tokens)
         async with aclosing(run) as events:
             async for event in events:
-                if isinstance(event, DecisionMade | Finished) or (isinstance(event, Token) and event.node in _SPEAKING):
+                if isinstance(event, DecisionMade | Finished) or _is_answer(event):
                     yield event
 
     async def result(self, request: Request, messages: Sequence[AnyMessage], settings: Settings) -> dict[str, Any]:
@@ -103,3 +100,9 @@ class RunStream:
         while (await request.receive())["type"] != "http.disconnect":
             pass
         self._run.cancel()
+
+
+def _is_answer(event: object) -> bool:
+    """Return whether it is a part of the answer; the message beside a file names its path, which is not for clients."""
+    task = task_of(event.node) if isinstance(event, Token) else None
+    return task is not None and task.output is None

@@ -10,7 +10,6 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.history.label_file import FileLabelStore
-from omni_router.routers.semantic.checkpoint_source import packaged_model
 from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from tests.support.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint
@@ -66,8 +65,6 @@ def test_what_no_route_fits_is_explained(checkpoint: Path, policy: Path, capsys:
 def test_the_cascade_asks_the_checkpoint_and_keeps_what_it_says(
     router: str, checkpoint: Path, policy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if packaged_model() is None:
-        pytest.skip("needs requirements/embedded.txt")
     monkeypatch.setattr("omni_router.services.router.ARCH_ROUTER", str(checkpoint))
     monkeypatch.setattr("omni_router.services.router.pick_device", lambda: "cuda")
     monkeypatch.setenv("OMNI_CASCADE_TARGET", "1")

@@ -201,7 +201,6 @@ def test_routes_that_do_not_fit_are_a_configuration_error(tiny_checkpoint: Path)
 @pytest.mark.timeout(60)  # it takes less than two seconds; reading all of them takes minutes
 @pytest.mark.parametrize("unit", ["word ", "a", " ", "{", "\u4e2d", '"'])
 def test_of_five_megabytes_only_what_fits_is_read(router: ArchRouter, unit: str) -> None:
-    router.load()
     assert len(router.prompt_tokens(ask(unit * (5_000_000 // len(unit))), TINY_ROUTES)) <= 4096
 
 

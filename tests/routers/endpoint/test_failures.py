@@ -21,7 +21,7 @@ from omni_router.routers.endpoint.fallback import FallbackRouter
 from omni_router.routers.endpoint.router import EndpointRouter, estimated_tokens, reply_schema
 from omni_router.routers.prompt import json_prompt, trained_prompt
 from omni_router.services.router import choose_router
-from tests.conftest import ScriptedRouter
+from tests.support.scripted_router import ScriptedRouter
 from tests.support.tiny_checkpoint import TINY_ROUTES
 
 KEY = "secret-0123456789"
@@ -112,10 +112,10 @@ OUTAGES: dict[str, tuple[Answer, str]] = {
     "503": (lambda _: httpx.Response(503), "it answered HTTP 503"),
     "429": (lambda _: httpx.Response(429), "it answered HTTP 429"),
     "redirect": (lambda _: httpx.Response(302, headers={"location": "http://else.test"}), "it answered HTTP 302"),
-    "HTML": (lambda _: httpx.Response(200, text="<html>Log in</html>"), "what it answered is no chat completion"),
-    "empty": (lambda _: httpx.Response(200), "what it answered is no chat completion"),
-    "another schema": (lambda _: httpx.Response(200, json={"choices": []}), "what it answered is no chat completion"),
-    "a list": (lambda _: httpx.Response(200, json=[1]), "what it answered is no chat completion"),
+    "HTML": (lambda _: httpx.Response(200, text="<html>Log in</html>"), "its answer is not a chat completion"),
+    "empty": (lambda _: httpx.Response(200), "its answer is not a chat completion"),
+    "another schema": (lambda _: httpx.Response(200, json={"choices": []}), "its answer is not a chat completion"),
+    "a list": (lambda _: httpx.Response(200, json=[1]), "its answer is not a chat completion"),
     "cut": (cut, "no answer came through (RemoteProtocolError)"),
     "bad gzip": (lambda _: broken_gzip(), "no answer came through (DecodingError)"),
     "endless": (lambda _: httpx.Response(200, content=b" " * 2_000_000), "it answered more than a reply can be"),

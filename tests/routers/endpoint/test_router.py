@@ -20,7 +20,6 @@ from tests.support.chat_server import transformers_serve
 from tests.support.dev_server import free_port
 from tests.support.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint, expected_reply
 
-pytest.importorskip("fastapi", reason="transformers serve needs it")
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 PATIENCE = 60.0  # seconds: the default is for a server with a GPU, and CI machines have two busy cores

@@ -1,4 +1,4 @@
-"""Callers that are served together: what each is given, and who hears of a failure."""
+"""Calls that share work: what each returns, and which of them a failure reaches."""
 
 import threading
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from omni_router.routers import RouteOption, Turn
-from omni_router.routers.semantic.concurrency import MicroBatcher
+from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher
 from omni_router.routers.semantic.router import SemanticRouter
 
 
@@ -25,33 +25,23 @@ class Halves:
         return [1 / number for number in numbers]
 
 
-def served(numbers: Sequence[int], halves: Halves, most: int) -> list[float | Exception]:
-    """Have one number served, and all others come meanwhile."""
-    together = MicroBatcher(halves, most)
-
-    def one(number: int) -> float | Exception:
-        try:
-            return together(number)
-        except ZeroDivisionError as error:
-            return error
-
-    with ThreadPoolExecutor(len(numbers)) as pool:
-        first = pool.submit(one, numbers[0])
-        assert halves.begun.wait(timeout=20)
-        others = [pool.submit(one, number) for number in numbers[1:]]
-        while len(together._waiting) < len(numbers) - 1:
-            pass
-        halves.go_on.set()
-        return [future.result(timeout=20) for future in (first, *others)]
+def served(numbers: Sequence[int], halves: Halves, most: int) -> list[float | BaseException]:
+    """Submit all but the first number while the first is running; return the results, or what was raised."""
+    batcher = MicroBatcher(halves, most)
+    first = batcher.submit(numbers[0])
+    assert halves.begun.wait(timeout=20)
+    others = [batcher.submit(number) for number in numbers[1:]]
+    halves.go_on.set()
+    return [future.exception(timeout=20) or future.result() for future in (first, *others)]
 
 
-def test_who_comes_meanwhile_is_served_together_and_each_gets_its_own() -> None:
+def test_calls_that_arrive_meanwhile_are_one_batch_and_each_gets_its_own_result() -> None:
     halves = Halves()
     assert served([1, 2, 4, 5, 8], halves, most=3) == [1, 0.5, 0.25, 0.2, 0.125]
     assert sorted(map(len, halves.batches)) == [1, 1, 3]
 
 
-def test_a_failure_is_told_to_the_one_at_fault_alone() -> None:
+def test_a_failure_is_raised_for_the_call_at_fault_alone() -> None:
     halves = Halves()
     first, second, third = served([1, 0, 4], halves, most=3)
     assert (first, third) == (1, 0.25)
@@ -65,10 +55,10 @@ def test_whatever_ends_one_leaves_the_others_to_be_served(end: type[BaseExceptio
             raise end
         return list(numbers)
 
-    together = MicroBatcher(serve, 3)
+    batcher = MicroBatcher(serve, 3)
     with pytest.raises(end):
-        together(1)
-    assert together(2) == 2
+        batcher(1)
+    assert batcher(2) == 2
 
 
 def test_the_embedded_router_says_the_same_to_many_at_once_as_to_each_alone(semantic: SemanticRouter) -> None:
@@ -78,3 +68,12 @@ def test_the_embedded_router_says_the_same_to_many_at_once_as_to_each_alone(sema
     with ThreadPoolExecutor(16) as pool:
         many = list(pool.map(lambda talk: semantic.reply(talk, routes), asked * 8))
     assert [reply.text.partition(";")[0] for reply in many] == [reply.text.partition(";")[0] for reply in alone] * 8
+
+
+def test_a_cache_drops_what_was_not_used_for_longest() -> None:
+    cache: LruCache[str, int] = LruCache(2)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    assert cache.get("a") == 1
+    cache.put("c", 3)
+    assert (len(cache), cache.get("a"), cache.get("b"), cache.get("c")) == (2, 1, None, 3)

@@ -32,7 +32,7 @@ NAMES = (
 )
 OTHERS = tuple(POLICY[-1]["examples"])
 ROUTES = [
-    RouteOption(entry["name"], entry["description"], tuple(entry["examples"]), counterexamples=OTHERS)
+    RouteOption(entry["name"], entry["description"], tuple(entry["examples"]), out_of_scope_examples=OTHERS)
     for entry in POLICY[:-1]
 ]
 WITHOUT_PICTURES = ROUTES[:-1]  # what is offered when no picture is in the thread
@@ -183,7 +183,7 @@ def test_routes_without_examples_abstain_only_where_the_policy_lists_other(
     ask: Callable[..., dict[str, Any]], text: str
 ) -> None:
     assert ask(text, routes=FIRST_POLICIES[:3])["route"] != "other"
-    listed = [replace(FIRST_POLICIES[1], counterexamples=LIGHTS)]
+    listed = [replace(FIRST_POLICIES[1], out_of_scope_examples=LIGHTS)]
     assert ask("turn on the lights", routes=listed)["route"] == "other"
     assert ask(text, routes=listed)["route"] == "chat"
 
@@ -192,13 +192,13 @@ def test_a_mixed_policy_refuses_nothing_and_its_described_routes_get_their_reque
     ask: Callable[..., dict[str, Any]],
 ) -> None:
     translation = next(route for route in ROUTES if route.name == "translation")
-    mixed = [FIRST_POLICIES[0], replace(translation, examples=translation.examples[:5], counterexamples=())]
+    mixed = [FIRST_POLICIES[0], replace(translation, examples=translation.examples[:5], out_of_scope_examples=())]
     for text in ORDINARY:
         assert ask(text, routes=mixed)["route"] != "other"
     for text in ("say hi", "will it rain tomorrow?", "turn on the lights"):
         assert ask(text, routes=mixed)["route"] == "everything"
     assert ask("How do you say good night in Polish?", routes=mixed)["route"] == "translation"
-    listed = [replace(route, counterexamples=LIGHTS) for route in mixed]
+    listed = [replace(route, out_of_scope_examples=LIGHTS) for route in mixed]
     assert ask("turn on the lights", routes=listed)["route"] == "other"
 
 
@@ -244,15 +244,17 @@ def test_only_new_texts_are_embedded(minilm: SentenceEncoder) -> None:
     counting = CountingEncoder(minilm)
     router = SemanticRouter(counting)
     conversation = [Turn(role="user", content="Translate to Danish: good evening")]
-    # Twelve examples a route, and so few counterexamples that none is left out, whatever is offered.
-    few = [replace(route, examples=route.examples[:12], counterexamples=OTHERS[:20]) for route in WITHOUT_PICTURES]
+    # Twelve examples a route, and so few out-of-scope examples that none is left out, whatever is offered.
+    few = [
+        replace(route, examples=route.examples[:12], out_of_scope_examples=OTHERS[:20]) for route in WITHOUT_PICTURES
+    ]
     router.reply(conversation, few)
     assert len(counting.asked) > 9 * 12 + 20
     for routes, new in (
         (few, []),
         ([replace(route, candidates=("org/a",)) for route in few], []),
         ([*few[:-1], replace(few[-1], examples=("a fresh example",))], ["a fresh example"]),
-        ([replace(route, counterexamples=(*OTHERS[:20], "never asked")) for route in few], ["never asked"]),
+        ([replace(route, out_of_scope_examples=(*OTHERS[:20], "never asked")) for route in few], ["never asked"]),
         (few[:3], []),
     ):
         counting.asked.clear()
@@ -273,7 +275,7 @@ def test_caches_are_bounded(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyP
 def test_the_library_embeds_the_policy_and_the_encoder_what_is_asked(minilm: SentenceEncoder) -> None:
     requests, policy = CountingEncoder(minilm), CountingEncoder(minilm)
     router = SemanticRouter(requests, policy)
-    route = RouteOption("weather", "weather forecasts", ("will it rain?",), counterexamples=("write a poem",))
+    route = RouteOption("weather", "weather forecasts", ("will it rain?",), out_of_scope_examples=("write a poem",))
     router.reply([Turn(role="user", content="do I need an umbrella?")], [route])
     assert requests.asked == ["do I need an umbrella?"]
     assert {"weather forecasts", "will it rain?", "write a poem"} < set(policy.asked)
@@ -286,7 +288,7 @@ def test_counterexamples_are_thinned_to_a_routes_examples(minilm: SentenceEncode
 
     def kept(examples: int, *more: RouteOption) -> list[str]:
         routes = [
-            RouteOption(name, "", tuple(f"{name} {n}" for n in range(examples)), counterexamples=others[:50])
+            RouteOption(name, "", tuple(f"{name} {n}" for n in range(examples)), out_of_scope_examples=others[:50])
             for name in ("a", "b")
         ]
         return list(training_set([*routes, *more], NO_LABELS)[-1].examples[nonsense:])

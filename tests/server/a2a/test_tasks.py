@@ -1,6 +1,7 @@
 """Where A2A tasks are kept when no server's store is at hand, and how they are listed."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from a2a.server.context import ServerCallContext
 from a2a.types import Artifact, ListTasksRequest, Part, Task, TaskState, TaskStatus
 from a2a.utils.errors import InvalidParamsError
+from langgraph.store.memory import InMemoryStore
 
 from omni_router.server.a2a.tasks import DAY, SWEPT, HostTasks, Retention
 
@@ -122,9 +124,9 @@ class Clock:
         return self.now
 
 
-def left(tasks: HostTasks) -> list[str]:
-    """Return the keys of everything that is kept for Alice, whatever it is."""
-    items = run(tasks._memory.asearch(("omni_router",), limit=1000))
+def alices_keys(store: InMemoryStore) -> list[str]:
+    """Return the keys of everything that is stored for Alice, whatever it is."""
+    items = store.search(("omni_router",), limit=1000)
     return [item.key for item in items if item.key.startswith("alice")]
 
 
@@ -135,7 +137,7 @@ def alices(n: int) -> Task:
 
 
 def test_tasks_of_an_owner_who_never_returns_go_with_those_of_others() -> None:
-    tasks = HostTasks(Retention(seconds=7 * DAY), clock := Clock())
+    tasks = HostTasks(Retention(seconds=7 * DAY), clock := Clock(), fallback=(store := InMemoryStore()))
     for n in range(2 * SWEPT + 5):
         run(tasks.save(alices(n), ALICE))
     clock.now += 7 * DAY
@@ -150,12 +152,12 @@ def test_tasks_of_an_owner_who_never_returns_go_with_those_of_others() -> None:
         run(tasks.save(a_task(9 * DAY + n), BOB))
         counts.append(len(listed(tasks)))
     assert counts == [SWEPT + 5, 5, 0, 0], "a write has bounded work"
-    assert left(tasks) == []
+    assert alices_keys(store) == []
     assert len(listed(tasks, BOB)) == 11
 
 
 def test_a_task_that_went_on_expires_later() -> None:
-    tasks = HostTasks(Retention(seconds=DAY), clock := Clock())
+    tasks = HostTasks(Retention(seconds=DAY), clock := Clock(), fallback=(store := InMemoryStore()))
     run(tasks.save(alices(0), ALICE))
     clock.now += DAY
     later = alices(DAY)
@@ -169,11 +171,11 @@ def test_a_task_that_went_on_expires_later() -> None:
     clock.now += 2 * DAY
     for n in range(8):
         run(tasks.save(a_task(later_on + 2 * DAY + n), BOB))
-    assert left(tasks) == []
+    assert alices_keys(store) == []
 
 
 def test_a_task_that_is_pushed_out_leaves_nothing() -> None:
-    tasks = HostTasks(Retention(tasks=2))
+    tasks = HostTasks(Retention(tasks=2), fallback=(store := InMemoryStore()))
     for n in range(5):
         run(tasks.save(alices(n), ALICE))
-    assert {key: left(tasks).count(key) for key in left(tasks)} == {"alice-3": 3, "alice-4": 3}
+    assert Counter(alices_keys(store)) == {"alice-3": 3, "alice-4": 3}

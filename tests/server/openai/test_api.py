@@ -17,8 +17,8 @@ from omni_router import Services, Settings
 from omni_router._sandbox import Sandbox
 from omni_router.hub.catalog import HubCatalog
 from omni_router.server.openai import stream as streaming
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import EYES, TEXT, openai_server, scripted
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

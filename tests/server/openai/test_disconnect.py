@@ -13,8 +13,8 @@ from openai import OpenAI
 from omni_router import Services, Settings
 from omni_router._sandbox import Sandbox
 from omni_router.hub.client import HubInference
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import TEXT, ScriptedModel, openai_server, wait_for
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

@@ -14,8 +14,8 @@ from omni_router._sandbox import FAULTS, Sandbox
 from omni_router.errors import ConfigurationError, ErrorKind, describe, hint_for
 from omni_router.hints import HTTP
 from omni_router.server.openai.errors import KIND_STATUS, as_api_error, failed_run
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import TEXT, openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

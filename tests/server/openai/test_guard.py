@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -10,13 +10,16 @@ import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from starlette.applications import Starlette
 
-from omni_router import Services
+from omni_router import Services, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.errors import ConfigurationError
+from omni_router.server import app as server_app
+from omni_router.server import serve
 from omni_router.server.openai.guard import Limits
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import TEXT, openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -47,6 +50,19 @@ def test_with_the_key_it_answers(services: Services, monkeypatch: pytest.MonkeyP
             assert client.chat.completions.create(model="omni", messages=QUESTION).choices
         with OpenAI(base_url=url, api_key="other") as client, pytest.raises(openai.AuthenticationError, match="key"):
             client.chat.completions.create(model="omni", messages=QUESTION)
+
+
+@pytest.mark.parametrize("make_app", [server_app.make_app, serve.make_app])
+def test_the_key_comes_from_the_variables_of_the_app(make_app: Callable[..., Starlette], services: Services) -> None:
+    app = make_app(build_graph(services).compile(), variables={"OMNI_API_KEY": KEY})
+
+    async def status(**headers: str) -> int:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return (await client.get("/v1/models", headers=headers)).status_code
+
+    assert asyncio.run(status()) == 401
+    assert asyncio.run(status(authorization=f"Bearer {KEY}")) == 200
 
 
 def test_a_body_that_says_it_is_too_large_is_413(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

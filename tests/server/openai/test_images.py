@@ -14,8 +14,8 @@ from PIL import Image
 
 from omni_router import Services, Settings
 from omni_router._sandbox import Sandbox
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import EYES, PAINTER, TEXT, openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

@@ -9,8 +9,8 @@ from openai import OpenAI
 
 from omni_router import Services, Settings
 from omni_router._sandbox import Sandbox
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import TEXT, openai_server, scripted
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

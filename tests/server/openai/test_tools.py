@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from omni_router import Services
 from omni_router.server.openai.memory import DecisionMemory, request_digest
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import TEXT, openai_server, scripted
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 

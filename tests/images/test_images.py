@@ -1,4 +1,4 @@
-"""Pictures from outside: what is taken for one, and what may be fetched from where."""
+"""Images from outside: what is taken for one, and what may be fetched from where."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ from omni_router.images.fetch import MAX_REDIRECTS
 from omni_router.messages import user_message
 
 PUBLIC = "93.184.216.34"
-URL = "https://pictures.example/flower.png"
+URL = "https://images.example/flower.png"
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
@@ -79,8 +79,8 @@ def image_url_of(message: Any) -> str:
 
 
 @pytest.mark.parametrize(("name", "mime_type"), FORMATS.items())
-def test_a_local_picture_becomes_a_data_url_of_its_real_type(tmp_path: Path, name: str, mime_type: str) -> None:
-    path = tmp_path / "picture.dat"  # the name says nothing
+def test_a_local_image_becomes_a_data_url_of_its_real_type(tmp_path: Path, name: str, mime_type: str) -> None:
+    path = tmp_path / "image.dat"  # the name says nothing
     path.write_bytes(encoded(name))
     url = image_url_of(user_message("What is this?", image=path))
     assert url == data_url(path.read_bytes(), mime_type)
@@ -88,9 +88,9 @@ def test_a_local_picture_becomes_a_data_url_of_its_real_type(tmp_path: Path, nam
     assert image_url_of(user_message("What is this?", image=str(path))) == url
 
 
-def test_text_alone_is_a_plain_message_and_a_picture_alone_has_no_text_block(tmp_path: Path) -> None:
+def test_text_alone_is_a_plain_message_and_an_image_alone_has_no_text_block(tmp_path: Path) -> None:
     assert user_message("Hello").content == "Hello"
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(PNG)
     assert [block["type"] for block in user_message(" ", image=path).content if isinstance(block, dict)] == [
         "image_url"
@@ -98,7 +98,7 @@ def test_text_alone_is_a_plain_message_and_a_picture_alone_has_no_text_block(tmp
 
 
 @pytest.mark.parametrize("text", ["", " \n\t"])
-def test_neither_text_nor_picture_is_no_request(text: str) -> None:
+def test_neither_text_nor_image_is_no_request(text: str) -> None:
     with pytest.raises(InvalidRequest, match="empty"):
         user_message(text)
 
@@ -117,7 +117,7 @@ def test_a_data_url_goes_on_as_it_is_once_it_is_checked() -> None:
     "url",
     ["data:image/png;base64,AAAA", "data:text/plain,hi", "https://", "http:///a", "http://exa mple.com/a"],
 )
-def test_what_cannot_be_a_pictures_address_is_refused(url: str) -> None:
+def test_what_cannot_be_an_images_address_is_refused(url: str) -> None:
     with pytest.raises(BadImage):
         user_message("What is this?", image=url)
 
@@ -129,7 +129,7 @@ def test_the_scheme_of_an_address_may_be_in_capitals() -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("notes.txt", b"not a picture"),
+        ("notes.txt", b"not an image"),
         ("page.png", b"<!DOCTYPE html><html></html>"),
         ("empty.png", b""),
         ("half.png", PNG[: len(PNG) // 2]),
@@ -139,7 +139,7 @@ def test_the_scheme_of_an_address_may_be_in_capitals() -> None:
         ("paper.tiff", encoded("TIFF")),
     ],
 )
-def test_a_file_that_is_no_usable_picture_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_that_is_no_usable_image_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(BadImage, match="not a readable image") as told:
@@ -176,7 +176,7 @@ def test_over_a_network_addresses_and_data_urls_are_taken(url: str) -> None:
     assert image_url_of(user_message("What is this?", image=url, local_files=False)) == url
 
 
-def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+def test_a_folder_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match="not a file") as told:
         user_message("What is this?", image=tmp_path)
     assert str(tmp_path) in str(told.value)
@@ -232,11 +232,11 @@ def test_a_good_data_url_gives_its_bytes() -> None:
         "data:image/png;base64,%%%",
         "data:image/png;base64,AAA",
         "data:image/png;base64,ÄÖÜ=",
-        data_url(b"not a picture"),
+        data_url(b"not an image"),
         data_url(PNG[:50]),
     ],
 )
-def test_a_bad_data_url_is_a_bad_picture(url: str) -> None:
+def test_a_bad_data_url_is_a_bad_image(url: str) -> None:
     with pytest.raises(BadImage):
         load_image(url)
 
@@ -264,19 +264,19 @@ def test_a_data_url_over_the_byte_limit_is_refused() -> None:
     ],
 )
 def test_an_address_that_is_not_public_is_never_connected_to(address: str) -> None:
-    net = Net(pictures_example=[address])
-    with pytest.raises(BadImage, match=r"pictures\.example is not a public address"):
+    net = Net(images_example=[address])
+    with pytest.raises(BadImage, match=r"images\.example is not a public address"):
         net.load()
     assert net.seen == []
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700:4700::1111", "64:ff9b::1.1.1.1", "::ffff:1.1.1.1"])
 def test_a_public_address_is_connected_to(address: str) -> None:
-    assert Net(pictures_example=[address]).load() == PNG
+    assert Net(images_example=[address]).load() == PNG
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
-    net = Net(pictures_example=[PUBLIC, "10.0.0.1"])
+    net = Net(images_example=[PUBLIC, "10.0.0.1"])
     with pytest.raises(BadImage, match="public"):
         net.load()
     assert net.seen == []
@@ -294,17 +294,17 @@ def test_with_the_real_look_up_every_spelling_of_this_machine_is_refused(host: s
 @pytest.mark.parametrize(
     "url",
     [
-        *("ftp://pictures.example/a.png", "file:///etc/passwd", "gopher://pictures.example/", "pictures.example/a.png"),
+        *("ftp://images.example/a.png", "file:///etc/passwd", "gopher://images.example/", "images.example/a.png"),
         *(
             "/etc/passwd",
             "",
             "http://",
             "http:///a.png",
-            "//pictures.example/a.png",
+            "//images.example/a.png",
             "javascript:alert(1)",
             "http://[::1",
         ),
-        *("http://\x00/", "https://pictures.example/" + "a" * 70_000),
+        *("http://\x00/", "https://images.example/" + "a" * 70_000),
     ],
 )
 def test_what_is_no_http_address_is_refused_without_a_look_up(url: str) -> None:
@@ -317,20 +317,20 @@ def test_what_is_no_http_address_is_refused_without_a_look_up(url: str) -> None:
 
 def test_the_connection_goes_to_the_checked_address_under_the_name() -> None:
     net = Net()
-    assert net.load("https://pictures.example:8443/a/b.png?size=2") == PNG
+    assert net.load("https://images.example:8443/a/b.png?size=2") == PNG
     (request,) = net.seen
     assert str(request.url) == f"https://{PUBLIC}:8443/a/b.png?size=2"
-    assert request.headers["host"] == "pictures.example:8443"
-    assert request.extensions["sni_hostname"] == "pictures.example"
+    assert request.headers["host"] == "images.example:8443"
+    assert request.extensions["sni_hostname"] == "images.example"
     assert "authorization" not in request.headers
     assert 0 < request.extensions["timeout"]["read"] <= fetch.TIMEOUT
 
 
 def test_an_ipv6_address_is_put_in_brackets() -> None:
-    net = Net(pictures_example=["2606:4700:4700::1111"])
+    net = Net(images_example=["2606:4700:4700::1111"])
     net.load()
     assert str(net.seen[0].url) == "https://[2606:4700:4700::1111]/flower.png"
-    assert net.seen[0].headers["host"] == "pictures.example"
+    assert net.seen[0].headers["host"] == "images.example"
 
 
 def test_a_name_that_changes_its_address_cannot_matter_as_it_is_looked_up_once() -> None:
@@ -347,7 +347,7 @@ def test_a_name_that_changes_its_address_cannot_matter_as_it_is_looked_up_once()
         return httpx.Response(200, content=PNG)
 
     assert load_image(URL, resolve=resolve, transport=httpx.MockTransport(answer)) == PNG
-    assert asked == ["pictures.example"]
+    assert asked == ["images.example"]
     assert [request.url.host for request in seen] == [PUBLIC]
 
 
@@ -366,7 +366,7 @@ def test_each_redirect_is_looked_up_and_checked_anew() -> None:
     hops = {"/flower.png": redirect("https://cdn.example/2"), "/2": redirect("http://img.example/3", 307)}
     net = Net(lambda request: hops.get(request.url.path) or httpx.Response(200, content=PNG), cdn_example=["1.1.1.1"])
     assert net.load() == PNG
-    assert net.looked_up == ["pictures.example", "cdn.example", "img.example"]
+    assert net.looked_up == ["images.example", "cdn.example", "img.example"]
     assert [request.url.host for request in net.seen] == [PUBLIC, "1.1.1.1", PUBLIC]
     assert [request.extensions["sni_hostname"] for request in net.seen] == net.looked_up
 
@@ -381,9 +381,7 @@ def test_a_redirect_to_a_private_address_is_refused(location: str) -> None:
     assert len(net.seen) == 1
 
 
-@pytest.mark.parametrize(
-    "location", ["file:///etc/passwd", "ftp://pictures.example/a.png", "data:image/png;base64,AAAA"]
-)
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://images.example/a.png", "data:image/png;base64,AAAA"])
 def test_a_redirect_to_another_scheme_is_refused(location: str) -> None:
     net = Net(lambda _: redirect(location))
     with pytest.raises(BadImage):
@@ -395,13 +393,13 @@ def test_a_relative_redirect_stays_with_the_name() -> None:
     net = Net(
         lambda request: httpx.Response(200, content=PNG) if request.url.path == "/b/c.png" else redirect("../b/c.png")
     )
-    assert net.load("https://pictures.example:8443/a/x.png") == PNG
-    assert net.seen[1].headers["host"] == "pictures.example:8443"
+    assert net.load("https://images.example:8443/a/x.png") == PNG
+    assert net.seen[1].headers["host"] == "images.example:8443"
     assert net.seen[1].url.host == PUBLIC
 
 
 def test_a_redirect_loop_ends() -> None:
-    net = Net(lambda request: redirect(str(request.url.copy_with(host="pictures.example"))))
+    net = Net(lambda request: redirect(str(request.url.copy_with(host="images.example"))))
     with pytest.raises(BadImage, match="redirects"):
         net.load()
     assert len(net.seen) == MAX_REDIRECTS + 1
@@ -456,13 +454,13 @@ def test_a_slow_drip_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("status", [201, 204, 304, 400, 401, 403, 404, 410, 429, 500, 503])
-def test_an_http_error_is_a_bad_picture_that_names_host_and_status(status: int) -> None:
-    with pytest.raises(BadImage, match=rf"pictures\.example answered {status}"):
+def test_an_http_error_is_a_bad_image_that_names_host_and_status(status: int) -> None:
+    with pytest.raises(BadImage, match=rf"images\.example answered {status}"):
         Net(lambda _: httpx.Response(status, content=PNG if status not in (204, 304) else b"")).load()
 
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.ReadError])
-def test_a_broken_connection_is_a_bad_picture(failure: type[httpx.TransportError]) -> None:
+def test_a_broken_connection_is_a_bad_image(failure: type[httpx.TransportError]) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise failure("broken", request=request)
 
@@ -470,29 +468,29 @@ def test_a_broken_connection_is_a_bad_picture(failure: type[httpx.TransportError
         Net(fail).load()
 
 
-def test_a_body_whose_encoding_is_broken_is_a_bad_picture() -> None:
+def test_a_body_whose_encoding_is_broken_is_a_bad_image() -> None:
     headers = {"content-encoding": "gzip"}
     with pytest.raises(BadImage):
         Net(lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(b"no gzip"))).load()
 
 
-def test_a_page_in_place_of_a_picture_is_a_bad_picture() -> None:
+def test_a_page_in_place_of_an_image_is_a_bad_image() -> None:
     with pytest.raises(BadImage, match="not a readable image"):
         Net(lambda _: httpx.Response(200, html="<html></html>", headers={"content-type": "image/png"})).load()
 
 
 @pytest.mark.parametrize("failure", [OSError("no such name"), UnicodeError("label too long"), ValueError("odd")])
-def test_a_name_that_cannot_be_looked_up_is_a_bad_picture(failure: Exception) -> None:
+def test_a_name_that_cannot_be_looked_up_is_a_bad_image(failure: Exception) -> None:
     def resolve(_: str) -> Iterable[str]:
         raise failure
 
-    with pytest.raises(BadImage, match=r"pictures\.example cannot be looked up"):
+    with pytest.raises(BadImage, match=r"images\.example cannot be looked up"):
         load_image(URL, resolve=resolve)
 
 
 @pytest.mark.parametrize("found", [[], ["not an address"]])
-def test_a_look_up_that_gives_no_address_is_a_bad_picture(found: list[str]) -> None:
-    net = Net(pictures_example=found)
+def test_a_look_up_that_gives_no_address_is_a_bad_image(found: list[str]) -> None:
+    net = Net(images_example=found)
     with pytest.raises(BadImage):
         net.load()
     assert net.seen == []

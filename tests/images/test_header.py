@@ -23,8 +23,8 @@ from omni_router.errors import BadImage
 from omni_router.images import FORMATS, image_type, load_image
 from omni_router.images.header import header_of
 from omni_router.messages import user_message
-from tests.conftest import ScriptedRouter
 from tests.support.openai_server import EYES, openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 
 def encoded(name: str, size: tuple[int, int] = (40, 30), mode: str = "RGB", **options: Any) -> bytes:
@@ -57,14 +57,14 @@ TABLE = 13 + 3 * 256  # bytes of a GIF before its first block
 # ---- a phone's photograph
 
 
-def test_a_photograph_with_a_second_picture_is_a_jpeg() -> None:
+def test_a_photograph_with_a_second_image_is_a_jpeg() -> None:
     photograph = phone_photograph()
     assert Image.open(io.BytesIO(photograph)).format == "MPO"
     assert image_type(photograph) == "image/jpeg"
     assert load_image(data_url(photograph)) == photograph
 
 
-def test_only_the_first_picture_counts() -> None:
+def test_only_the_first_image_counts() -> None:
     huge = io.BytesIO()
     Image.new("RGB", (8, 8)).save(huge, "MPO", save_all=True, append_images=[Image.new("L", (9000, 9000))])
     assert image_type(huge.getvalue()) == "image/jpeg"
