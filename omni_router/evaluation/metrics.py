@@ -115,9 +115,9 @@ def reliability(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     curve = []
     for number in sorted(bins):
         confidences, rights = zip(*bins[number], strict=True)
-        n, right = len(rights), sum(rights)
+        n, hits = len(rights), sum(rights)
         point = {"from": number / BINS, "to": (number + 1) / BINS, "n": n}
-        curve.append({**point, "confidence": sum(confidences) / n, "accuracy": right / n})
+        curve.append({**point, "confidence": sum(confidences) / n, "accuracy": hits / n})
     return curve
 
 

@@ -41,8 +41,8 @@ DATA_URL = "data:image/png;base64,iVBORw0KGgo="
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    with sandbox() as found:
-        yield found
+    with sandbox() as box:
+        yield box
 
 
 def chat(prompt: Any = "Hello", model: str = CHAT, token: str = SANDBOX_TOKEN, **more: Any) -> Any:
@@ -70,7 +70,7 @@ def text_of(chunks: list[Any]) -> str:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_listing_names_three_served_models_of_the_task(box: Sandbox, task: Any) -> None:
-    found = list(
+    models = list(
         HfApi().list_models(
             inference_provider="all",
             pipeline_tag=task,
@@ -79,8 +79,8 @@ def test_listing_names_three_served_models_of_the_task(box: Sandbox, task: Any) 
             limit=10,
         )
     )
-    assert [model.id for model in found] == [f"sandbox/{task}-{number}" for number in (1, 2, 3)]
-    for model in found:
+    assert [model.id for model in models] == [f"sandbox/{task}-{number}" for number in (1, 2, 3)]
+    for model in models:
         assert model.inference_provider_mapping
         assert {entry.status for entry in model.inference_provider_mapping} == {"live"}
 
@@ -142,8 +142,8 @@ def test_the_demo_names_models_only_for_routes_that_have_none(tmp_path: Path) ->
 
 def test_listing_respects_its_limit_and_a_changed_mapping(box: Sandbox) -> None:
     box.set_mapping("sandbox/text-to-image-1", None)
-    found = HfApi().list_models(inference_provider="all", pipeline_tag="text-to-image", limit=1)
-    assert [model.id for model in found] == ["sandbox/text-to-image-2"]
+    models = HfApi().list_models(inference_provider="all", pipeline_tag="text-to-image", limit=1)
+    assert [model.id for model in models] == ["sandbox/text-to-image-2"]
 
 
 def test_a_single_model_names_its_provider_and_the_providers_own_id(box: Sandbox) -> None:
@@ -286,14 +286,14 @@ def test_a_chat_with_a_model_no_chat_provider_serves_is_model_not_supported(box:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "description"),
     [("https://example.org/cat.png", "https://example.org/cat.png"), (DATA_URL, "image/png, of 8 bytes")],
 )
-def test_a_vision_answer_says_how_the_image_came_and_does_not_echo_it(box: Sandbox, url: str, told: str) -> None:
+def test_a_vision_answer_says_how_the_image_came_and_does_not_echo_it(box: Sandbox, url: str, description: str) -> None:
     parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
     content = chat(parts, VISION).choices[0].message.content
     assert "What is it?" in content
-    assert told in content
+    assert description in content
     assert "base64" not in content
 
 
@@ -363,8 +363,8 @@ def test_images_of_the_web_can_be_missing_or_invalid(box: Sandbox) -> None:
 
 def test_image_to_text_describes_an_image(box: Sandbox) -> None:
     with InferenceClient(api_key=SANDBOX_TOKEN) as client:
-        told = client.image_to_text(b"\x89PNG", model="sandbox/image-to-text-1")
-        assert "Simulated caption" in str(told.generated_text)
+        caption = client.image_to_text(b"\x89PNG", model="sandbox/image-to-text-1")
+        assert "Simulated caption" in str(caption.generated_text)
         box.fail("overloaded_503", model="sandbox/image-to-text-1")
         with pytest.raises(HfHubHTTPError):
             client.image_to_text(b"\x89PNG", model="sandbox/image-to-text-1")
