@@ -214,6 +214,29 @@ def test_what_was_only_routed_or_failed_elsewhere_is_no_failure_in_the_plot(serv
     ]
 
 
+@pytest.mark.parametrize(
+    ("feedback", "text", "place", "sentence"),
+    [
+        ("good", "Sort it", "here", "<code>acme/coder</code> is now rated good for <b>code_generation</b>."),
+        ("bad", "Sort it", "here", "<code>acme/coder</code> is now rated bad for <b>code_generation</b>"),
+        ("translation", "Sort it", "here", "The request is now an example of <b>translation</b>"),
+        ("good", "", None, "a request without text cannot be an example"),
+        ("bad", "Sort it", None, "<code>acme/coder</code> has no history on code_generation"),
+        ("translation", "Sort it", None, "already an example of this route"),
+    ],
+)
+def test_the_page_says_what_feedback_did(
+    feedback: str, text: str, place: str | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record: Any = {"id": "acme/coder"}
+    monkeypatch.setattr(ScriptedBackend, "models", lambda *_: [record])
+    monkeypatch.setattr(ScriptedBackend, "add_feedback", lambda *_: place)
+    note = add_feedback(Chat(turns=[Turn(text, {"decision": DECISION})]), feedback, ScriptedBackend())
+    assert sentence in note
+    assert ("Saved in here." in note) is (place is not None)
+    assert ("Nothing was saved" in note) is (place is None)
+
+
 def test_feedback_that_cannot_be_saved_is_an_error_on_the_page() -> None:
     chat, backend = Chat(turns=[Turn("x", {"decision": DECISION})]), ScriptedBackend()
     assert "store does not answer" in add_feedback(chat, "good", backend)
