@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from omni_router._sandbox import faults, models
-from omni_router._sandbox.hub import MAPPING, MODELS_PATH
+from omni_router._sandbox.models import MAPPING, MODELS_PATH
 
 if TYPE_CHECKING:
     from omni_router._sandbox.transport import SandboxTransport

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from huggingface_hub import constants
 
-from omni_router._sandbox import calls, chat, hub, images
+from omni_router._sandbox import calls, chat, hub, images, models
 from omni_router._sandbox.faults import FAULTS, Fault, Where
 from omni_router._sandbox.server import Record, Sandbox
 from omni_router.hub.http import httpx
@@ -52,8 +52,8 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         model = parameters = None
         if call is not None:
             model, parameters = call.model, _parameters(call)
-        elif url.path.startswith(f"{hub.MODELS_PATH}/"):
-            model = url.path.removeprefix(f"{hub.MODELS_PATH}/")
+        elif url.path.startswith(f"{models.MODELS_PATH}/"):
+            model = url.path.removeprefix(f"{models.MODELS_PATH}/")
         query = parse_qs(url.query.decode())
         record = Record(request.method, url.host, url.path, query, model, parameters or {}, _token(request))
         self._sandbox.record(record)
@@ -112,9 +112,9 @@ def wait(request: httpx.Request, seconds: float) -> None:
 
 def _is_of_catalog(url: httpx.URL) -> bool:
     """Check whether the catalog asks: it lists models, or expands more than the mapping, which the client asks for."""
-    if url.path == hub.MODELS_PATH or url.host == _ROUTER_HOST:
+    if url.path == models.MODELS_PATH or url.host == _ROUTER_HOST:
         return True
-    return bool(set(url.params.get_list("expand")) - {hub.MAPPING})
+    return bool(set(url.params.get_list("expand")) - {models.MAPPING})
 
 
 def _fail(request: httpx.Request, fault: Fault) -> httpx.Response:
