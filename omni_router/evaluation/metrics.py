@@ -115,16 +115,9 @@ def reliability(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     curve = []
     for number in sorted(bins):
         confidences, rights = zip(*bins[number], strict=True)
-        n = len(rights)
-        curve.append(
-            {
-                "from": number / BINS,
-                "to": (number + 1) / BINS,
-                "n": n,
-                "confidence": sum(confidences) / n,
-                "accuracy": sum(rights) / n,
-            }
-        )
+        n, hits = len(rights), sum(rights)
+        point = {"from": number / BINS, "to": (number + 1) / BINS, "n": n}
+        curve.append({**point, "confidence": sum(confidences) / n, "accuracy": hits / n})
     return curve
 
 
