@@ -18,6 +18,7 @@ from langchain_core.messages import HumanMessage
 
 import omni_router
 from omni_router._sandbox import calls, chat, faults, images, models, schema_filler, tool_calls
+from omni_router.artifacts import _file_name
 from omni_router.evaluation.policy_overlap import _phrases
 from omni_router.hub.errors import scrub
 from omni_router.model_id import is_model_id, split_model_id
@@ -93,6 +94,7 @@ REPLY = (
 )
 
 READERS: dict[str, Reader] = {
+    "artifacts.py _file_name": Reader(_file_name, ("a", "_", "-", "/", ".", " ")),
     "hub/errors.py scrub": Reader(scrub, ("hf_", "a", "1", "-", "_", "h")),
     "model_id.py _MODEL_ID": Reader(is_model_id, ("a", "-", ".", "/", "_", "\n")),
     "model_id.py _BETWEEN_WORDS": Reader(is_model_id, ("model", "-", ".", "/", "_")),
