@@ -53,7 +53,7 @@ def _reason(text: str) -> object:
     return parse_reply('{"reason": "' + text)
 
 
-def _said(text: str) -> object:
+def _conversation(text: str) -> object:
     return render_conversation([HumanMessage(text)])
 
 
@@ -66,7 +66,7 @@ def _called(text: str) -> object:
     return chat._pieces(replace(call, body={"messages": [{"role": "user", "content": text}]}))
 
 
-def _wanted(text: str) -> object:
+def _json_text(text: str) -> object:
     call = calls.Call("conversational", "sandbox/text-generation-1", None, text, {})
     return wants.json_text(replace(call, body={"response_format": {"type": "json_object"}}))
 
@@ -99,7 +99,9 @@ READERS: dict[str, Reader] = {
     "model_id.py _PROVIDER": Reader(lambda text: split_model_id(f"a/b:{text}"), ("a", "-", ":", " ")),
     "evaluation/policy_overlap.py _phrases": Reader(_phrases, (";", ".", " ", "a", "!", "\n")),
     "routers/semantic/training_set.py split_phrases": Reader(split_phrases, (";", ".", " ", "a", "and", "or", "\n")),
-    "routers/conversation.py _DATA_URL": Reader(_said, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")),
+    "routers/conversation.py _DATA_URL": Reader(
+        _conversation, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")
+    ),
     "routers/arch/reply_form.py ID_FIRST": Reader(ID_FIRST.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/arch/reply_form.py ID_PART": Reader(ID_PART.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/arch/reply_form.py ID_WITH_SLASH": Reader(ID_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
@@ -136,7 +138,7 @@ READERS: dict[str, Reader] = {
     "_sandbox/forms.py _QUOTED": Reader(forms._QUOTED.findall, ("'", '"', "“", "”", "a", " ")),
     "_sandbox/forms.py _NAME": Reader(forms._NAME.findall, ("A", "a", "-", ",", " ", "a A")),
     "_sandbox/forms.py Form": Reader(lambda text: forms.Form({}, text), ("1", "'", '"', "“", "a", " ", "A")),
-    "_sandbox/wants.py json_text": Reader(_wanted, ("'", '"', "a", " ", "_")),
+    "_sandbox/wants.py json_text": Reader(_json_text, ("'", '"', "a", " ", "_")),
     "_sandbox/wants.py _telling_words": Reader(wants._telling_words, ("a", "A", " ", "_", "1")),
     "_sandbox/hub.py _ID": Reader(hub._ID.fullmatch, ("sandbox/", "a", "-", "1", "a-")),
     "_sandbox/pictures.py _ORDERED": Reader(pictures._ORDERED.fullmatch, ("/", "a", "1", "-", "x", ".png")),
