@@ -10,7 +10,7 @@ from benchmarks import aurelio, clinc
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.evaluation.data import read_items
-from omni_router.evaluation.run import offers
+from omni_router.evaluation.run import route_options
 from omni_router.routers import OTHER, RouteOption, Turn
 
 OWN = Path(omni_router.__file__).parent / "evaluation/data/default_policy.jsonl"
@@ -48,7 +48,7 @@ def own_data(path: Path, split: str | None = "test") -> Run:
     cases: dict[str | None, list[Case]] = {None: [], "test": [], "train": []}
     for item in read_items(path, document.routes):
         given = json.loads(lines[item.line - 1])
-        case = Case(item.conversation, item.text, offers(item, document), item.route, given.get("kind", ""))
+        case = Case(item.conversation, item.text, route_options(item, document), item.route, given.get("kind", ""))
         cases[given.get("split")].append(case)
     return Run(cases[split], [(case.text, case.right) for case in cases["train"] if case.plain])
 

@@ -15,7 +15,7 @@ from benchmarks.cases import Case, Run, all_data
 from benchmarks.report import IMAGES, table, write_section
 from benchmarks.semantic_times import OURS, times
 from omni_router.evaluation.metrics import wilson
-from omni_router.evaluation.run import read
+from omni_router.evaluation.run import read_route
 from omni_router.routers import OTHER
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
@@ -68,7 +68,7 @@ def ask_ours(encoder: Encoder, run: Run) -> list[Answer]:
     replies = SemanticRouter(encoder).replies([(case.conversation, case.routes) for case in run.cases])
     answers = []
     for case, reply in zip(run.cases, replies, strict=True):
-        route, _ = read(reply, case.routes)
+        route, _ = read_route(reply, case.routes)
         answers.append(Answer(case, route, 0.0 if route in {None, OTHER} else reply.confidence or 0.0))
     return answers
 

@@ -1,4 +1,4 @@
-"""The version of the package, read when it is first asked for."""
+"""The version of the package, read on first use."""
 
 import re
 from importlib.metadata import PackageNotFoundError, version
@@ -22,8 +22,8 @@ def _version_of_checkout() -> str:
         text = PROJECT.read_text(encoding="utf-8")
     except OSError:
         return UNKNOWN
-    found = re.search(r'^name = "omni-router"\nversion = "(.+)"$', text, re.MULTILINE)
-    return found[1] if found else UNKNOWN
+    match = re.search(r'^name = "omni-router"\nversion = "(.+)"$', text, re.MULTILINE)
+    return match[1] if match else UNKNOWN
 
 
 __version__ = read_version()

@@ -1,6 +1,7 @@
 """The files a run leaves behind: where they are written, and how a surface reads them back."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from itertools import count
@@ -18,7 +19,7 @@ NAME_CHARS = 50  # of a route; most file systems stop at 255 bytes, and a charac
 
 
 class ArtifactFolder:
-    """Saves files under one folder, made when first needed; never overwrites a file."""
+    """Saves files in one folder, created when first needed; never overwrites a file."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
         self.folder, self._now = folder, now
@@ -40,7 +41,7 @@ class ArtifactFolder:
         return {"path": file.name, "mime_type": media.mime_type, "width": width, "height": height}
 
     def prepare(self) -> None:
-        """Check that the folder can be written, before a file is paid for.
+        """Check that the folder can be written, before paying for a file.
 
         Raises:
             ConfigurationError: it cannot.
@@ -59,7 +60,8 @@ class ArtifactFolder:
 
     def _create(self, stem: str, suffix: str) -> BinaryIO:
         for n in count(1):
-            name = f"{stem}{suffix}" if n == 1 else f"{stem}_{n}{suffix}"
+            number = "" if n == 1 else f"_{n}"
+            name = f"{stem}{number}{suffix}"
             try:
                 return (self.folder / name).open("xb")
             except FileExistsError:
@@ -90,5 +92,5 @@ def artifact_data_url(artifact: Mapping[str, Any]) -> str:
 
 
 def _file_name(route: str) -> str:
-    """Keep a route name that someone typed from leaving the folder, and within what a file name may hold."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in route[:NAME_CHARS])
+    """Return a route name as part of a file name: it cannot leave the folder, and is not too long."""
+    return re.sub(r"[^\w-]", "_", route[:NAME_CHARS])

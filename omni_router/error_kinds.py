@@ -32,18 +32,18 @@ class ErrorInfo(TypedDict):
     kind: ErrorKind
     message: str
     hint: str
-    cause: str  # what was raised or answered: "HTTP 503"; a "StopIteration" is retried
+    cause: str  # the exception or the HTTP status: "HTTP 503"; a "StopIteration" is retried
     retry_after: float | None  # seconds, when the server named them
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of failure is described and what follows from it."""
+    """How one kind of failure is described, and what follows from it."""
 
     message: str  # may use {model}
     hint: str  # may use the fields of an Audience: {to.token}
-    terminal: bool = False  # the caller has to act: another model would fail in the same way
-    penalizes_model: bool = False  # it speaks against the model, so history keeps it
+    terminal: bool = False  # it ends the turn: another model would fail in the same way
+    penalizes_model: bool = False  # it counts against the model in the history
     cooldown: Literal["long", "growing"] | None = None  # how long the model is not called: history/cooldowns.py
 
 
@@ -141,7 +141,7 @@ def read_kind(value: object) -> ErrorKind | None:
 def describe(
     kind: ErrorKind, model: str | None = None, cause: str = "", detail: str = "", retry_after: float | None = None
 ) -> ErrorInfo:
-    """Return a failure of `kind` in the words of `KINDS`, with a hint for who reads the state."""
+    """Return a failure of `kind` in the words of `KINDS`, with a hint for readers of the state."""
     entry = KINDS[kind]
     message = entry.message.format(model=model or "the model")
     return ErrorInfo(
@@ -154,7 +154,7 @@ def describe(
 
 
 def hint_for(kind: ErrorKind, audience: Audience = PYTHON) -> str:
-    """Return what to do about a failure of `kind`, in the words of those who read it."""
+    """Return what to do about a failure of `kind`, in the words of a surface."""
     return KINDS[kind].hint.format(to=audience)
 
 

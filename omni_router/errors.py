@@ -1,13 +1,13 @@
 """The exceptions of this package, in one tree; `error_kinds.py` holds the table of kinds.
 
     OmniRouterError(RuntimeError)
-    ├── AnswerFailed             a turn ended without an answer, told to a caller that takes answers alone
+    ├── AnswerFailed             a turn ended without an answer, raised to callers that take only answers
     ├── ConfigurationError       something to fix before a run: a file, a package, a checkpoint
-    │   └── PolicyFileError      route_config.json is not what it should be; names path, line and fault
-    ├── EndpointFailed           the router's endpoint gave no usable reply, so that another router answers
-    ├── RunCancelled             the run was cancelled, and with it the call of a specialist; nobody waits to see this
-    ├── HistoryUnreachable       the store of the history does not answer; runs go on, what was asked of it has failed
-    ├── InvalidRequest           the input cannot be answered by anybody; also a ValueError
+    │   └── PolicyFileError      route_config.json cannot be used; names path, line and fault
+    ├── EndpointFailed           the router's endpoint returned no usable reply, so another router answers
+    ├── RunCancelled             the run was cancelled, and with it the call of a specialist; no caller sees this
+    ├── HistoryUnreachable       the store of the history does not answer; runs go on, an export or feedback fails
+    ├── InvalidRequest           no model could answer the input; also a ValueError
     │   └── BadImage             an image is not readable, is too large, or may not be fetched
     └── SpecialistError          one call of a specialist failed; carries one of the kinds of KINDS
 
@@ -54,11 +54,11 @@ class OmniRouterError(RuntimeError):
     """Base of everything this package raises on purpose."""
 
 
-class AnswerFailed(OmniRouterError):  # noqa: N818 (says what is the case)
-    """A turn ended without an answer, or the answer broke off; raised where only an answer can be given back.
+class AnswerFailed(OmniRouterError):  # noqa: N818 (a state, not an error)
+    """A turn ended without an answer, or the answer broke off; raised where only an answer can be returned.
 
     `kind`, `message`, `hint`, `cause` and `retry_after` are those of the `ErrorInfo`. `decision` and `attempts` are
-    those of the graph's output, and tell how far the turn came.
+    those of the graph's output, and show how far the turn came.
     """
 
     def __init__(
@@ -95,24 +95,24 @@ class PolicyFileError(ConfigurationError):
 EndpointFault = Literal["outage", "refused", "setup", "invalid_reply"]
 
 
-class EndpointFailed(OmniRouterError):  # noqa: N818 (says what is the case)
-    """The router's endpoint gave no usable reply; `fault` says whether the next request may succeed."""
+class EndpointFailed(OmniRouterError):  # noqa: N818 (a state, not an error)
+    """The router's endpoint returned no usable reply; `fault` tells whether the next request may succeed."""
 
     def __init__(self, fault: EndpointFault, reason: str) -> None:
         self.fault = fault
         super().__init__(reason)
 
 
-class HistoryUnreachable(OmniRouterError):  # noqa: N818 (says what is the case)
-    """The store of the history does not answer; a run goes on without it, an export or a verdict cannot."""
+class HistoryUnreachable(OmniRouterError):  # noqa: N818 (a state, not an error)
+    """The store of the history does not answer; a run goes on without it, an export or feedback cannot."""
 
 
-class RunCancelled(OmniRouterError):  # noqa: N818 (says what is the case)
-    """The run was cancelled while it called a specialist: no failure of the model, and nobody is there to see this."""
+class RunCancelled(OmniRouterError):  # noqa: N818 (a state, not an error)
+    """The run was cancelled while it called a specialist: not a failure of the model, and no caller sees it."""
 
 
 class InvalidRequest(OmniRouterError, ValueError):  # noqa: N818 (the name is public and reads well in an except)
-    """The input cannot be answered by anybody."""
+    """No model could answer the input."""
 
 
 class BadImage(InvalidRequest):
@@ -122,9 +122,9 @@ class BadImage(InvalidRequest):
 class SpecialistError(OmniRouterError):
     """One call of a specialist failed.
 
-    `kind` is one of `KINDS`, `model` the one called, `cause` what was raised or answered, and `detail` what the server
-    said about it, already cleared of tokens. `retry_after` is the wait in seconds that the server asked for. `partial`
-    is what had arrived of an answer that broke off, a message marked as such.
+    `kind` is one of `KINDS`, `model` the one called, `cause` the exception or the HTTP status, and `detail` what the
+    server wrote about it, already cleared of tokens. `retry_after` is the wait in seconds that the server asked for.
+    `partial` is the part of an answer that arrived before it broke off, marked as such.
     """
 
     def __init__(  # noqa: PLR0913 (all by name)

@@ -1,4 +1,4 @@
-"""What happens in a run, as one stream of typed events that every surface renders, and what the run came to.
+"""The events of a run, as one typed stream that every surface renders; the last one holds the final state.
 
 This is the only module that reads LangGraph's own stream. A surface calls `stream` or `astream` on a graph in this
 process; a client of a LangGraph server passes the parts of its SDK through `from_server`.
@@ -120,13 +120,11 @@ def stream(
     tokens: bool = True,
     **options: Any,
 ) -> Generator[RunEvent, None, None]:
-    """Run a graph, and yield what happens.
-
-    Closing the iterator ends the run.
+    """Run a graph, and yield what happens; closing the iterator ends the run.
 
     Args:
-        graph: made by `build_graph` and compiled.
-        input: what the run is given, or None or a `Command` to go on with a thread.
+        graph: what `build_graph` returns, compiled.
+        input: the state to start with, or None or a `Command` to go on with a thread.
         config: LangGraph's, with a thread, callbacks, ...
         context: settings of this run.
         tokens: whether the specialist streams. Without, there is no `Token`, and models are called for whole answers.
@@ -198,14 +196,15 @@ class _Parser:
         elif mode == "messages":
             yield from _tokens(*data)
         elif mode == "error":
-            raise OmniRouterError(str(data.get("message") or data) if isinstance(data, Mapping) else str(data))
+            raise OmniRouterError(_error_message(data))
 
     def finished(self) -> Finished:
         """Return the last event."""
-        state = self._state
-        if "messages" in state:
-            state["messages"] = [_message(message) for message in state["messages"]]
-        return Finished({**state, _INTERRUPT: self._interrupts} if self._interrupts else state)
+        if "messages" in self._state:
+            self._state["messages"] = list(map(_message, self._state["messages"]))
+        if self._interrupts:
+            self._state[_INTERRUPT] = self._interrupts
+        return Finished(self._state)
 
 
 def _events_of_nodes(updates: Mapping[str, Any]) -> Iterator[RunEvent]:
@@ -217,11 +216,11 @@ def _events_of_nodes(updates: Mapping[str, Any]) -> Iterator[RunEvent]:
 
 
 def _custom_event(data: Any) -> RunEvent:
-    kind = data.get("event") if isinstance(data, Mapping) else None
-    if kind == "decision":
-        return DecisionMade(data["decision"])
-    if kind == "recorded":
-        return Recorded(data["route"], data["model"], data["file"])
+    match data:
+        case {"event": "decision"}:
+            return DecisionMade(data["decision"])
+        case {"event": "recorded"}:
+            return Recorded(data["route"], data["model"], data["file"])
     return Custom(data)
 
 
@@ -233,7 +232,16 @@ def _tokens(data: Any, metadata: Mapping[str, Any]) -> Iterator[Token]:
 
 def _message(data: Any) -> Any:
     """Return a message, which a server sends as JSON."""
-    return _message_parser().validate_python(data) if isinstance(data, Mapping) else data
+    if not isinstance(data, Mapping):
+        return data
+    return _message_parser().validate_python(data)
+
+
+def _error_message(data: Any) -> str:
+    """Return the message of a server's error, which may be any JSON."""
+    if isinstance(data, Mapping) and data.get("message"):
+        return str(data["message"])
+    return str(data)
 
 
 @cache

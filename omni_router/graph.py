@@ -35,14 +35,14 @@ class OmniGraph(StateGraph[State, Settings, Input, Output]):
     settings: Settings  # those of a run whose context is not `Settings`
 
     def __init__(self, open_services: Callable[[], Services], settings: Settings) -> None:
-        """Make a graph without nodes."""
+        """Build a graph without nodes."""
         super().__init__(State, context_schema=Settings, input_schema=Input, output_schema=Output)
         self._open_services = open_services
         self.settings = settings
 
     @property
     def services(self) -> Services:
-        """What the nodes work with; opened here if no run has used it yet."""
+        """The services of the nodes; opened here if no run has used them yet."""
         return self._open_services()
 
     def add_specialist(self, name: str, function: Node) -> None:
@@ -106,7 +106,9 @@ def which_model(state: State) -> Literal["announce_decision", "recall_model", "e
     decision = state["decision"]
     if decision is None or decision["task"] is None:
         return "explain"
-    return "announce_decision" if decision["model"] else "recall_model"
+    if decision["model"]:
+        return "announce_decision"
+    return "recall_model"
 
 
 def anything_untried(state: State) -> Literal["announce_decision", "explain"]:
@@ -131,7 +133,9 @@ def needs_retry(state: State) -> Literal["retry", "ended"]:
         return "ended"
     *before, last = state["attempts"]
     stopped = last["error"] is not None and last["error"]["cause"] == "StopIteration"
-    return "retry" if stopped and last["model"] not in models_in(before) else "ended"
+    if stopped and last["model"] not in models_in(before):
+        return "retry"
+    return "ended"
 
 
 def what_next(state: State) -> Literal["recall_model", "explain", "__end__"]:

@@ -1,4 +1,4 @@
-"""Who reads a hint: each surface names the knobs that its reader can turn, and no others."""
+"""The readers of hints: each surface names only the settings that its users can change."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 class Audience:
     """The phrases of one surface that complete the hints of `errors.KINDS`."""
 
-    token: str  # how to give a token, as the beginning of a sentence: "Set HF_TOKEN"
+    token: str  # how to set a token, as the beginning of a sentence: "Set HF_TOKEN"
     another_model: str  # how to call another model, after "or"
     policy: str  # where routes are described
-    fallback: str  # how to have a request answered that no route is for, after "or"
+    fallback: str  # how to get an answer to a request that fits no route, after "or"
     more_time: str  # what to do about a model that is too slow, after "Ask again, or"
     sampling: str  # which limits of an answer can be changed, after "change"
-    image: str  # how to give an image, after "Give a PNG, JPEG, WebP or GIF"
+    image: str  # how to send an image, after "Give a PNG, JPEG, WebP or GIF"
     network: str  # whose network connection is meant, and what works without one
     router: str  # what to do about a router without a readable choice, as a sentence up to "or"
 
@@ -54,14 +54,14 @@ HTTP = Audience(
     router="Ask again",
 )
 
-# Of the page, MCP and A2A, whose users have no knobs: what can be changed is the server's.
+# Of the page, MCP and A2A, whose users cannot change settings: only the server's operator can.
 SERVER = Audience(
     token="On the server, set HF_TOKEN",
     another_model="add another model to the route in the server's policy",
     policy="the server's policy",
     fallback="set OMNI_FALLBACK_ROUTE on the server",
     more_time="ask for a shorter answer",
-    sampling="what is asked for",
+    sampling="the request",
     image="as a file, a public http(s) address or a data URL",
     network="Check the server's network connection and any proxy, then ask again.",
     router="Ask again",

@@ -85,7 +85,7 @@ def _checked_url(image: str, *, local_files: bool) -> str:
     if scheme == "data":
         load_image(image)  # only to check it, as a file is checked
         return image
-    if scheme in ("http", "https") and urlsplit(image).hostname and not any(c.isspace() for c in image):
+    if scheme in ("http", "https") and urlsplit(image).hostname and not any(map(str.isspace, image)):
         return image
     if not local_files:
         raise BadImage(f"{image[:100]!r} is not the address of an image: give an http(s) address or a data URL")
@@ -96,7 +96,10 @@ def _checked_url(image: str, *, local_files: bool) -> str:
 
 def newest_user_message(messages: Sequence[MessageT]) -> MessageT | None:
     """Return the message that holds the request, or None when no user has spoken."""
-    return next((message for message in reversed(messages) if ROLES.get(message.type) == "user"), None)
+    for message in reversed(messages):
+        if ROLES.get(message.type) == "user":
+            return message
+    return None
 
 
 def newest_user_text(messages: Sequence[Message]) -> str:
@@ -127,7 +130,7 @@ def text_of(message: Message, *, mark_images: bool = False) -> str:
 
 def has_image(message: Message) -> bool:
     """Return whether an image is attached to the message."""
-    return any(is_image(block) for block in _blocks(message))
+    return any(map(is_image, _blocks(message)))
 
 
 def is_image(block: object) -> bool:
@@ -140,12 +143,19 @@ def image_url(block: Any) -> str | None:
     if not is_image(block):
         return None
     if block["type"] == "image_url":
-        url: Any = block.get("image_url")
-        return url.get("url") if isinstance(url, dict) else url
+        return _openai_url(block.get("image_url"))
     if data := block.get("base64") or block.get("data"):
         return f"data:{block.get('mime_type', 'image/png')};base64,{data}"
     address: str | None = block.get("url")
     return address
+
+
+def _openai_url(value: Any) -> str | None:
+    """Return the URL of OpenAI's block, which holds it in an object, or as older clients send it, as a string."""
+    url: str | None = value
+    if isinstance(value, dict):
+        url = value.get("url")
+    return url
 
 
 def is_explanation(message: Message) -> bool:

@@ -1,4 +1,4 @@
-"""What counts as the id of a model: `org/name`, by the Hub's naming rules, and not a placeholder.
+"""The ids of models: `org/name`, by the Hub's naming rules, and not a placeholder.
 
 The rules are written out here because the Hub's own validator costs 0.16 s to import and accepts
 `organization/model_name`; a property test holds the two together.
@@ -27,11 +27,11 @@ _BETWEEN_WORDS = re.compile(r"[-_./]+")
 
 
 def is_model_id(text: str) -> bool:
-    """Tell whether `text` is `org/name` as the Hub would take it, and not a placeholder."""
+    """Return whether `text` is `org/name` as the Hub would take it, and not a placeholder."""
     if not _MODEL_ID.fullmatch(text) or "--" in text or ".." in text or text.endswith(".git"):
         return False
     words = {word for word in _BETWEEN_WORDS.split(text.lower()) if word}
-    if words == {"org", "model"}:  # what people write in a test of their own, not what stands in an instruction
+    if words == {"org", "model"}:  # people write it in tests of their own; instructions do not contain it
         return True
     return not words or not words <= _PLACEHOLDER_WORDS
 
@@ -41,7 +41,9 @@ _LONGEST = 512  # characters that are looked at: two parts of 96, a provider, an
 
 def split_model_id(text: str) -> tuple[str | None, str | None]:
     """Split `org/name` or `org/name:provider` into model and provider; (None, None) when it is neither."""
-    return _split(text) if len(text) <= _LONGEST else (None, None)
+    if len(text) > _LONGEST:
+        return None, None
+    return _split(text)
 
 
 @lru_cache(maxsize=4096)
@@ -49,7 +51,9 @@ def _split(text: str) -> tuple[str | None, str | None]:
     model, colon, provider = text.strip().partition(":")
     if not is_model_id(model) or (colon and not _PROVIDER.fullmatch(provider)):
         return None, None
-    return model, None if provider in _POLICIES else provider or None
+    if provider in _POLICIES or not provider:
+        return model, None
+    return model, provider
 
 
 def split_revision(source: str) -> tuple[str, str | None]:
@@ -65,5 +69,5 @@ def split_revision(source: str) -> tuple[str, str | None]:
 
 
 def is_sandbox_model(model: str) -> bool:
-    """Tell the ids of the sandbox, `sandbox/<task>-<n>`, which nobody serves outside it."""
+    """Return whether a model is of the sandbox, `sandbox/<task>-<n>`, which nobody serves outside it."""
     return model.startswith("sandbox/")

@@ -1,4 +1,4 @@
-"""What a run came to, in plain values: the one form that every surface hands to a program."""
+"""The result of a run, in plain values: the one form that every surface returns to programs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,7 +13,7 @@ from omni_router.state import Artifact, Attempt, Source
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to, in plain values: the JSON of `--json`, MCP, A2A, and of the field `omni` in /v1."""
+    """The result of a run, in plain values: the JSON of `--json`, MCP, A2A, and of the field `omni` in /v1."""
 
     route: str | None
     model: str | None
@@ -55,7 +55,9 @@ class RunResult:
 
     def for_audience(self, audience: Audience) -> "RunResult":
         """Return the result with the hint of its error in the words of a surface."""
-        return replace(self, error=error_for_audience(self.error, audience)) if self.error else self
+        if self.error is None:
+            return self
+        return replace(self, error=error_for_audience(self.error, audience))
 
     def redact_paths(self) -> "RunResult":
         """Return the result for readers on other machines, with the names of files in place of their paths."""
@@ -64,7 +66,8 @@ class RunResult:
         for artifact in self.artifacts:
             name = Path(artifact["path"]).name
             artifacts.append({**artifact, "path": name})
-            answer = answer and answer.replace(artifact["path"], name)
+            if answer:
+                answer = answer.replace(artifact["path"], name)
         return replace(self, answer=answer, artifacts=artifacts)
 
     def text(self, state: Mapping[str, Any]) -> str:
@@ -72,9 +75,13 @@ class RunResult:
         if self.answer:
             return self.answer
         text, error = str(state["messages"][-1].text), state.get("error")
-        return text.replace(error["hint"], self.error["hint"]) if error and self.error else text
+        if error and self.error:
+            return text.replace(error["hint"], self.error["hint"])
+        return text
 
 
 def _answer(state: Mapping[str, Any]) -> str | None:
     attempts = state.get("attempts")
-    return str(state["messages"][-1].text) if attempts and attempts[-1]["outcome"] == "answered" else None
+    if attempts and attempts[-1]["outcome"] == "answered":
+        return str(state["messages"][-1].text)
+    return None

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Simulation(Protocol):
-    """The part of a stand-in that the rest of the package uses."""
+    """What the rest of the package uses of a stand-in."""
 
-    token: str  # taken where a real one is missing; it opens nothing
+    token: str  # used where a real one is missing; it grants access to nothing
     chunk_delay: float  # seconds between two pieces of a streamed answer
 
     @property
@@ -22,7 +22,7 @@ class Simulation(Protocol):
         ...
 
     def __hash__(self) -> int:
-        """Return a hash: the Hub's answers are kept apart for each stand-in."""
+        """Return a hash: the Hub's answers are cached for each stand-in separately."""
         ...
 
     def resolve(self, host: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""What travels through the graph: plain JSON-able values, so that any checkpointer can store them.
+"""What travels through the graph: plain values that JSON can hold, so that any checkpointer can store them.
 
-The graph puts no base64 here: the images that it makes are files, named in `artifacts`.
+There is no base64 here: generated images are files, named in `artifacts`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,8 @@ from omni_router.error_kinds import ErrorInfo, ErrorKind
 
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
 Outcome = Literal["answered"] | ErrorKind
-# Why a model was rejected, for programs: its call would have failed, it is cooling down, the thread goes on with its
-# own model, nobody could verify it, or another one was taken before it.
+# Why a model was rejected: its call would have failed, it is cooling down, the thread goes on with its own model, the
+# catalog could not verify it, or another one ranks before it.
 Rejection = Literal["refused", "cooling_down", "thread_model", "unverified", "ranked_after"]
 
 
@@ -34,17 +34,17 @@ class Candidate(TypedDict):
     model: str  # org/name
     provider: str | None  # None: let the client choose
     source: Source
-    why: str  # what gave it its place in the order of choice
+    why: str  # the reason for its rank
 
 
 class RejectedCandidate(TypedDict):
-    """A model that was not called, and why."""
+    """A model that was not called, with the reason."""
 
     model: str
     source: Source
     kind: ErrorKind | None  # of the error its call would have ended in; None when it was only less preferred
     rule: Rejection
-    why: str  # the same for people
+    why: str  # the same, for people
 
 
 def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
@@ -76,7 +76,7 @@ class Attempt(TypedDict):
     outcome: Outcome
     seconds: float
     error: ErrorInfo | None
-    partial: bool  # the answer broke off after its first token; what had arrived is kept
+    partial: bool  # the answer broke off after its first token; the part that had arrived is in `messages`
 
 
 def models_in(entries: Iterable[Mapping[str, Any]]) -> set[str]:

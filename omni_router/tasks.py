@@ -4,13 +4,14 @@ Everything else, from the catalog to the last surface, is read from the entry: `
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 OTHER = "other"  # the reserved route: none of the policy fits, so there is no task either
 
 
 @dataclass(frozen=True)
 class Media:
-    """A type of file that a specialist makes."""
+    """A type of file that a specialist writes."""
 
     mime_type: str
     suffix: str  # of its files, with the dot
@@ -21,7 +22,7 @@ PNG = Media("image/png", ".png")
 
 @dataclass(frozen=True)
 class Task:
-    """What a specialist does, under the Hub's own name for it."""
+    """The work of a specialist, under the Hub's own name for it."""
 
     node: str  # the specialist node: a function and its file in omni_router.nodes, named in graph.py
     served_as: tuple[str, ...]  # what inference providers call it
@@ -48,15 +49,21 @@ TASKS: dict[str, Task] = {
 
 def default_task(route: str) -> str:
     """Return the task of a route whose entry names none."""
-    return next((name for name, task in TASKS.items() if task.default_for == route), DEFAULT_TASK)
+    for name, task in TASKS.items():
+        if task.default_for == route:
+            return name
+    return DEFAULT_TASK
 
 
 def task_of(node: str | None) -> Task | None:
     """Return the task that a node does, once an attempt; None if it is not a specialist."""
-    return next((task for task in TASKS.values() if task.node == node), None)
+    for task in TASKS.values():
+        if task.node == node:
+            return task
+    return None
 
 
 def media() -> tuple[Media, ...]:
     """Return the types of files that the tasks make."""
-    outputs = [task.output for task in TASKS.values() if task.output]
-    return tuple(dict.fromkeys(outputs))  # each once
+    outputs = map(attrgetter("output"), TASKS.values())
+    return tuple(dict.fromkeys(filter(None, outputs)))  # each once

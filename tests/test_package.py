@@ -42,7 +42,9 @@ def test_public_surface_is_what_the_package_promises() -> None:
 
 
 def test_sandbox_stays_the_context_manager_whatever_is_imported() -> None:
-    code = "import omni_router._sandbox.box, omni_router.graph\nfrom omni_router import sandbox\nwith sandbox(): pass"
+    code = (
+        "import omni_router._sandbox.server, omni_router.graph\nfrom omni_router import sandbox\nwith sandbox(): pass"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 from langchain_core.messages import HumanMessage
 
 import omni_router
-from omni_router._sandbox import calls, chat, faults, forms, hub, pictures, wants
+from omni_router._sandbox import calls, chat, faults, images, models, schema_filler, tool_calls
 from omni_router.evaluation.policy_overlap import _phrases
 from omni_router.hub.errors import scrub
 from omni_router.model_id import is_model_id, split_model_id
@@ -68,7 +68,7 @@ def _called(text: str) -> object:
 
 def _json_text(text: str) -> object:
     call = calls.Call("conversational", "sandbox/text-generation-1", None, text, {})
-    return wants.json_text(replace(call, body={"response_format": {"type": "json_object"}}))
+    return tool_calls.json_text(replace(call, body={"response_format": {"type": "json_object"}}))
 
 
 REPLY = (
@@ -134,14 +134,16 @@ READERS: dict[str, Reader] = {
         (" ", "\n", "a", "."),
     ),
     "_sandbox/faults.py _DIRECTIVE": Reader(faults.without_directives, ("[[sandbox:", "a", "*", "1", "]", "[", "]]")),
-    "_sandbox/forms.py _NUMBER": Reader(forms._NUMBER.findall, ("1", ".", "-", "a", " ")),
-    "_sandbox/forms.py _QUOTED": Reader(forms._QUOTED.findall, ("'", '"', "“", "”", "a", " ")),
-    "_sandbox/forms.py _NAME": Reader(forms._NAME.findall, ("A", "a", "-", ",", " ", "a A")),
-    "_sandbox/forms.py Form": Reader(lambda text: forms.Form({}, text), ("1", "'", '"', "“", "a", " ", "A")),
-    "_sandbox/wants.py json_text": Reader(_json_text, ("'", '"', "a", " ", "_")),
-    "_sandbox/wants.py _telling_words": Reader(wants._telling_words, ("a", "A", " ", "_", "1")),
-    "_sandbox/hub.py _ID": Reader(hub._ID.fullmatch, ("sandbox/", "a", "-", "1", "a-")),
-    "_sandbox/pictures.py _ORDERED": Reader(pictures._ORDERED.fullmatch, ("/", "a", "1", "-", "x", ".png")),
+    "_sandbox/schema_filler.py _NUMBER": Reader(schema_filler._NUMBER.findall, ("1", ".", "-", "a", " ")),
+    "_sandbox/schema_filler.py _QUOTED": Reader(schema_filler._QUOTED.findall, ("'", '"', "“", "”", "a", " ")),
+    "_sandbox/schema_filler.py _NAME": Reader(schema_filler._NAME.findall, ("A", "a", "-", ",", " ", "a A")),
+    "_sandbox/schema_filler.py SchemaFiller": Reader(
+        lambda text: schema_filler.SchemaFiller({}, text), ("1", "'", '"', "“", "a", " ", "A")
+    ),
+    "_sandbox/tool_calls.py json_text": Reader(_json_text, ("'", '"', "a", " ", "_")),
+    "_sandbox/tool_calls.py _significant_words": Reader(tool_calls._significant_words, ("a", "A", " ", "_", "1")),
+    "_sandbox/models.py _ID": Reader(models._ID.fullmatch, ("sandbox/", "a", "-", "1", "a-")),
+    "_sandbox/images.py _ORDERED": Reader(images._ORDERED.fullmatch, ("/", "a", "1", "-", "x", ".png")),
 }
 # What reads only what this package itself wrote.
 OURS = {

@@ -4,12 +4,13 @@
         client = InferenceClient(api_key=SANDBOX_TOKEN)
         client.chat_completion(messages, model="sandbox/text-generation-1")
 
-__init__.py  install, uninstall, active and the `with`   box.py      what a test sees and changes
-client.py    hooks into huggingface_hub                  faults.py   what can go wrong on request
-transport.py which request is answered by what           calls.py    what a request asks for, and of which model
-hub.py       the models and who serves them              chat.py     answers of chat models, plain and streamed
-pictures.py  the ways in which providers give pictures   drawing.py  the pictures themselves
-traits.py    how the models differ                       demo_policy.py  which of them the demo names for a route
+__init__.py   install, uninstall, active and the `with`   server.py     the sandbox: what a test sees and changes
+client.py     hooks into huggingface_hub                  faults.py     what can go wrong on request
+transport.py  which request is answered by what           calls.py      what a request asks for, and of which model
+models.py     the models, who serves them, their traits   hub.py        the Hub's answers about them
+chat.py       answers of chat models                      stream.py     bodies that arrive piece by piece
+tool_calls.py calls of tools, and JSON on request         schema_filler.py  values for a JSON schema
+images.py     how providers return images                 drawing.py    the images themselves
 
 It stands above `hub`, whose client it hooks into. Only `services`, the command line's demo and the public names import
 it: the rest of the package sees it through `omni_router.simulation`, where it installs itself.
@@ -18,8 +19,8 @@ it: the rest of the package sees it through `omni_router.simulation`, where it i
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from omni_router._sandbox.box import SANDBOX_TOKEN, Record, Sandbox
 from omni_router._sandbox.faults import FAULTS, Fault
+from omni_router._sandbox.server import SANDBOX_TOKEN, Record, Sandbox
 from omni_router.config.environment import read_variable
 from omni_router.simulation import active_simulation
 
@@ -33,9 +34,9 @@ def active() -> Sandbox | None:
 
 
 def install(box: Sandbox | None = None) -> Sandbox:
-    """Let a sandbox answer the client, in the whole process, until `uninstall`.
+    """Let a sandbox answer the client, in the whole process, until `uninstall`, and return it.
 
-    Without `box` a new one is made, whose latency in seconds is OMNI_SANDBOX_LATENCY.
+    Without `box` it is a new one, whose latency in seconds is OMNI_SANDBOX_LATENCY.
 
     Raises:
         ConfigurationError: OMNI_SANDBOX_LATENCY is not a number of seconds, or the installed huggingface_hub is not one
@@ -52,7 +53,7 @@ def install(box: Sandbox | None = None) -> Sandbox:
 
 
 def uninstall(box: Sandbox | None = None) -> None:
-    """Give the client back to what answered it before `box` (default: the one active now); nothing if there is none."""
+    """Restore what answered the client before `box` (default: the active one); do nothing if there is none."""
     from omni_router._sandbox import client
 
     box = box or active()
@@ -65,8 +66,8 @@ def sandbox(latency: float = 0.0, chunk_delay: float = 0.0) -> Iterator[Sandbox]
     """Let a sandbox answer the client within the block, in every thread of the process.
 
     Args:
-        latency: Seconds each call of a specialist takes.
-        chunk_delay: Seconds between two pieces of a streamed answer.
+        latency: seconds that each call of a specialist takes.
+        chunk_delay: seconds between two pieces of a streamed answer.
     """
     box = install(Sandbox(latency=latency, chunk_delay=chunk_delay))
     try:

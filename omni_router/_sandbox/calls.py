@@ -5,21 +5,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from omni_router._sandbox import hub
+from omni_router._sandbox.models import Model, hub_id
 
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
 
 _CHAT = "/chat/completions"
-# Where each provider takes a request for a picture; a provider's name of the model is in the path or in the body.
+# Where each provider takes a request for an image; a provider's name of the model is in the path or in the body.
 _PATHS = (
     re.compile(r"/(?P<provider>hf-inference)/models/(?P<model>.+)"),
     re.compile(r"/(?P<provider>together)/v1/images/generations"),
     re.compile(r"/(?P<provider>replicate)/v1/models/(?P<model>.+)/predictions"),
     re.compile(r"/(?P<provider>fal-ai)/(?P<model>.+)"),
 )
-# Suffixes of a model that tell the router how to choose a provider instead of naming one.
+# Suffixes of a model that say how the router chooses a provider, instead of naming one.
 _POLICIES = ("fastest", "cheapest", "preferred")
+_PARAMETER_OBJECTS = ("parameters", "image_size", "input")  # each provider has another one
 
 
 @dataclass(frozen=True)
@@ -34,55 +35,72 @@ class Call:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What was asked for beside the prompt; each provider keeps it in another place."""
-        places = (self.body, *(self.body.get(key) for key in ("parameters", "image_size", "input")))
-        return {key: value for place in places if isinstance(place, dict) for key, value in place.items()}
+        """What the request has beside the prompt, from wherever a provider puts it."""
+        parameters = dict(self.body)
+        for name in _PARAMETER_OBJECTS:
+            if isinstance(self.body.get(name), dict):
+                parameters |= self.body[name]
+        return parameters
 
 
-def read(request: "httpx.Request", models: dict[str, hub.Model]) -> Call | None:
-    """Read a POST; None if no provider takes requests there."""
+def read(request: "httpx.Request", models: dict[str, Model]) -> Call | None:
+    """Read a POST; return None if no provider takes requests there."""
     path = request.url.path
     body = _json(request.content)
     if path.endswith(_CHAT):
         return _chat(path, body)
     for pattern in _PATHS:
         if match := pattern.fullmatch(path):
-            found = match.groupdict()
-            model = hub.hub_id(str(found.get("model") or body.get("model") or ""))
-            known = models.get(model)
-            task = known.provider_task if known else "text-to-image"
-            return Call(task, model, found["provider"], _prompt(body), body)
+            groups = match.groupdict()
+            model = hub_id(str(groups.get("model") or body.get("model") or ""))
+            task = "text-to-image"
+            if model in models:
+                task = models[model].provider_task
+            return Call(task, model, groups["provider"], _prompt(body), body)
     return None
 
 
 def text_of(content: Any) -> str:
     """Join the texts of a message's content, which is a string or a list of parts."""
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        return " ".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
+    if isinstance(content, str):
+        return content
+    texts = [part.get("text") for part in dicts(content)]
+    return " ".join(text for text in texts if isinstance(text, str))
+
+
+def dicts(values: Any) -> list[dict[str, Any]]:
+    """Return the objects in a list of a request; nothing for a value that is not a list."""
+    if not isinstance(values, list):
+        return []
+    return [value for value in values if isinstance(value, dict)]
 
 
 def _chat(path: str, body: dict[str, Any]) -> Call:
-    first = path.split("/")[1]
-    provider = None if first == "v1" else first  # /v1/… is the router's own, /<provider>/… goes to that one
+    provider: str | None = path.split("/")[1]
+    if provider == "v1":  # /v1/... is the router's own path, /<provider>/... is for that provider
+        provider = None
     model, _, suffix = str(body.get("model") or "").partition(":")
     if provider is None and suffix and suffix not in _POLICIES:
         provider = suffix
-    messages = [message for message in body.get("messages") or [] if isinstance(message, dict)]
-    said = [text_of(message.get("content")) for message in messages if message.get("role") == "user"]
-    return Call("conversational", hub.hub_id(model), provider, said[-1] if said else "", body)
+    prompt = ""
+    for message in dicts(body.get("messages")):
+        if message.get("role") == "user":
+            prompt = text_of(message.get("content"))
+    return Call("conversational", hub_id(model), provider, prompt, body)
 
 
 def _prompt(body: dict[str, Any]) -> str:
-    given = body.get("input")
-    prompt = given.get("prompt") if isinstance(given, dict) else body.get("prompt") or body.get("inputs")
-    return prompt if isinstance(prompt, str) else ""
+    prompt = body.get("prompt") or body.get("inputs")
+    if isinstance(body.get("input"), dict):
+        prompt = body["input"].get("prompt")
+    return str(prompt) if isinstance(prompt, str) else ""
 
 
 def _json(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
-    except ValueError:  # a picture is sent as it is
+        body = json.loads(content)
+    except ValueError:  # an image is sent as it is
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(body, dict):
+        return {}
+    return body

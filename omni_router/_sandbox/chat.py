@@ -6,155 +6,216 @@ A chat with tools may be answered by a call of one, which says so in its id.
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from omni_router._sandbox import stream, wants
-from omni_router._sandbox.calls import Call, text_of
+from omni_router._sandbox import stream, tool_calls
+from omni_router._sandbox.calls import Call, dicts, text_of
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
 from omni_router.hub.http import httpx
 
-QUOTED = 120  # characters of the question that the answer repeats; enough to see which one it was
-_SHOWN_URL = 100
+MAX_QUOTE = 120  # characters of the question that the answer repeats; enough to see which one it was
+_MAX_URL = 100
 _FRAGMENT = 8  # characters of a call's arguments in one piece of a stream
-_PICTURE_TOKENS = 256  # about what vision models count for a picture
+_IMAGE_TOKENS = 256  # about what vision models count for an image
 _CRASH = {"error": "The model crashed while generating. (simulated)", "error_type": "generation"}
+_BREAKS_AFTER: dict[Shape, int] = {"cut_at_start": 0, "cut": 3, "error_frame": 3}  # frames of a stream
+
+
+class _Reply(NamedTuple):
+    """What a model answers."""
+
+    pieces: list[str]  # tokens
+    tool_call: dict[str, Any] | None
+    finish_reason: str
 
 
 def answer(call: Call, shape: Shape | None, *, sees: bool, pause: Callable[[], None]) -> httpx.Response:
-    """Answer a chat; `sees` says whether the model takes pictures, `pause` waits between two streamed pieces."""
+    """Answer a chat; `sees` says whether the model takes images, `pause` waits between two streamed pieces."""
     if complaint := _complaint(call, sees=sees):
         error = {"message": complaint, "type": "invalid_request_error", "param": "messages", "code": None}
         return httpx.Response(400, json={"error": error})
-    if shape == "not_an_image":  # asked of a chat: bytes that are no text either
+    if shape == "not_an_image":  # of a chat: bytes that are not text either
         return httpx.Response(200, content=b"\x89PNG\r\n\x1a\n\xff\xfe", headers={"content-type": "image/png"})
-    called = wants.tool_call(call) if shape is None else None
-    pieces, reason = ([], "tool_calls") if called else _pieces(call)
-    if shape == "content_filter":
-        pieces, reason = pieces[:3], "content_filter"
-    usage = _usage(call, len(_fragments(called)) if called else len(pieces))
+    reply = _reply(call, shape)
     if call.body.get("stream"):
-        frames = _frames(call, _deltas(pieces, called, shape), reason, usage, shape)
-        headers = {"content-type": "text/event-stream; charset=utf-8"}
-        return httpx.Response(200, stream=stream.Pieces(_sent(frames, shape, pause)), headers=headers)
-    if shape in ("cut", "cut_at_start"):
-        start = b'{"id": "sandbox", ' if shape == "cut" else b""
-        return httpx.Response(200, stream=stream.broken(start), headers={"content-type": "application/json"})
+        body = stream.Pieces(_server_sent_events(_frames(call, reply, shape), shape, pause))
+        return httpx.Response(200, stream=body, headers={"content-type": "text/event-stream; charset=utf-8"})
+    return _answer_at_once(call, reply, shape)
+
+
+def _answer_at_once(call: Call, reply: _Reply, shape: Shape | None) -> httpx.Response:
+    if shape == "cut":
+        return _cut_off(b'{"id": "sandbox", ')
+    if shape == "cut_at_start":
+        return _cut_off(b"")
     if shape == "error_frame":
         return httpx.Response(200, json=FAULTS["error_body"].body)
-    message: dict[str, Any] = {"role": "assistant", "content": None if shape == "null_content" else "".join(pieces)}
-    if called:
-        message |= {"content": None, "tool_calls": [called]}
-    choices = [] if shape == "no_choices" else [{"index": 0, "message": message, "finish_reason": reason}]
-    return httpx.Response(200, json={**_head(call, "chat.completion"), "choices": choices, "usage": usage})
+    return httpx.Response(200, json=_completion(call, reply, shape))
+
+
+def _cut_off(start: bytes) -> httpx.Response:
+    return httpx.Response(200, stream=stream.broken(start), headers={"content-type": "application/json"})
 
 
 def _complaint(call: Call, *, sees: bool) -> str | None:
+    """Return what is wrong with the messages."""
     if not isinstance(call.body.get("messages"), list) or not call.body["messages"]:
         return "messages: a list with at least one message is required (simulated)"
     kinds = {str(part.get("type")) for part in _parts(call)}
-    if strange := kinds - {"text", "image_url"}:
-        return f"messages: a part of type {', '.join(sorted(strange))} is not accepted (simulated)"
+    if unknown := kinds - {"text", "image_url"}:
+        return f"messages: a part of type {', '.join(sorted(unknown))} is not accepted (simulated)"
     if "image_url" in kinds and not sees:
-        return f"{call.model} takes text only, no pictures (simulated)"
+        return f"{call.model} takes text only, no images (simulated)"
     return None
+
+
+def _reply(call: Call, shape: Shape | None) -> _Reply:
+    if shape is None:
+        tool_call = tool_calls.tool_call(call)
+        if tool_call is not None:
+            return _Reply([], tool_call, "tool_calls")
+    pieces, reason = _pieces(call)
+    if shape == "content_filter":
+        return _Reply(pieces[:3], None, "content_filter")
+    return _Reply(pieces, None, reason)
 
 
 def _pieces(call: Call) -> tuple[list[str], str]:
     """Write the answer; return its tokens and why it ends."""
-    text = wants.json_text(call) or _text(call)
-    ends = [text.find(end) for end in _stops(call) if end in text]
-    pieces = re.findall(r"\S+\s*|\A\s+\S+\s*", text[: min(ends)] if ends else text)
+    text = tool_calls.json_text(call) or _text(call)
+    end = len(text)
+    for stop in _stops(call):
+        if stop in text:
+            end = min(end, text.find(stop))
+    pieces = re.findall(r"\S+\s*|\A\s+\S+\s*", text[:end])
     limit = call.body.get("max_tokens") or call.body.get("max_completion_tokens") or len(pieces)
-    return (pieces[:limit], "length") if limit < len(pieces) else (pieces, "stop")
+    if limit < len(pieces):
+        return pieces[:limit], "length"
+    return pieces, "stop"
 
 
 def _text(call: Call) -> str:
-    if told := wants.results(call):
-        return (
-            f"{wants.MARK} answer of {call.model}: the tool answered {'; '.join(f'“{_quote(each)}”' for each in told)}."
-        )
-    text = f"{wants.MARK} answer of {call.model}: you wrote “{_quote(without_directives(call.prompt))}”."
-    pictures = [_describe(part) for part in _parts(call) if part.get("type") == "image_url"]
-    if pictures:
-        text += f" It got {'a picture' if len(pictures) == 1 else 'pictures'}: {'; '.join(pictures)}."
+    if results := tool_calls.tool_results(call):
+        quotes = "; ".join(f"“{_shorten(result, MAX_QUOTE)}”" for result in results)
+        return f"{tool_calls.MARK} answer of {call.model}: the tool answered {quotes}."
+    question = _shorten(without_directives(call.prompt), MAX_QUOTE)
+    text = f"{tool_calls.MARK} answer of {call.model}: you wrote “{question}”."
+    images = list(map(_describe_image, _images(call)))
+    if images:
+        noun = "an image" if len(images) == 1 else "images"
+        text += f" It got {noun}: {'; '.join(images)}."
     return f"{text} No model was run for it."
 
 
-def _quote(text: str) -> str:
-    return text if len(text) <= QUOTED else f"{text[:QUOTED].rstrip()}…"
+def _shorten(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    return f"{text[:length].rstrip()}…"
 
 
 def _stops(call: Call) -> list[str]:
     stop = call.body.get("stop") or []
-    return [stop] if isinstance(stop, str) else [each for each in stop if isinstance(each, str)]
+    if isinstance(stop, str):
+        return [stop]
+    return [text for text in stop if isinstance(text, str)]
 
 
 def _parts(call: Call) -> list[dict[str, Any]]:
-    contents = [message.get("content") for message in call.body["messages"] if isinstance(message, dict)]
-    return [part for content in contents if isinstance(content, list) for part in content if isinstance(part, dict)]
+    parts = []
+    for message in dicts(call.body["messages"]):
+        parts += dicts(message.get("content"))
+    return parts
 
 
-def _describe(part: dict[str, Any]) -> str:
+def _images(call: Call) -> list[dict[str, Any]]:
+    return [part for part in _parts(call) if part.get("type") == "image_url"]
+
+
+def _describe_image(part: dict[str, Any]) -> str:
     image = part.get("image_url")
-    url = str(image.get("url") if isinstance(image, dict) else image)
+    if isinstance(image, dict):
+        image = image.get("url")
+    url = str(image)
     if not url.startswith("data:"):
-        return f"the address {url if len(url) <= _SHOWN_URL else url[:_SHOWN_URL] + '…'}"
+        return f"the address {_shorten(url, _MAX_URL)}"
     head, _, data = url.partition(",")
-    size = len(data.rstrip("=")) * 3 // 4 if head.endswith(";base64") else len(data)
-    return f"a data URL, {head[5:].split(';')[0] or 'of no type'}, of {size} bytes"
+    mime_type = head.removeprefix("data:").split(";")[0] or "of no type"
+    size = len(data)
+    if head.endswith(";base64"):
+        size = len(data.rstrip("=")) * 3 // 4
+    return f"a data URL, {mime_type}, of {size} bytes"
 
 
-def _usage(call: Call, completion: int) -> dict[str, int]:
-    # Four characters to a token is the usual rule of thumb, and a message costs a few more for its frame.
-    texts = [text_of(message.get("content")) for message in call.body["messages"] if isinstance(message, dict)]
-    prompt = sum(len(text) // 4 + 4 for text in texts)
-    prompt += _PICTURE_TOKENS * sum(part.get("type") == "image_url" for part in _parts(call))
+def _usage(call: Call, reply: _Reply) -> dict[str, int]:
+    """Estimate tokens: four characters each is the usual rule of thumb, and a message costs a few for its frame."""
+    prompt = _IMAGE_TOKENS * len(_images(call))
+    for message in dicts(call.body["messages"]):
+        prompt += len(text_of(message.get("content"))) // 4 + 4
+    completion = len(reply.pieces)
+    if reply.tool_call:
+        completion = len(_fragments(reply.tool_call))
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def _head(call: Call, kind: str) -> dict[str, Any]:
-    # No clock and no chance in it: the same question gives the same bytes.
+    """Return the fields of every answer; without time or chance, so that a question always gets the same bytes."""
     return {"id": "sandbox", "object": kind, "created": 0, "model": call.model, "system_fingerprint": "sandbox"}
 
 
-def _fragments(called: dict[str, Any]) -> list[str]:
-    """Cut a call's arguments as they are streamed."""
-    arguments = called["function"]["arguments"]
+def _completion(call: Call, reply: _Reply, shape: Shape | None) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(reply.pieces)}
+    if shape == "null_content":
+        message["content"] = None
+    if reply.tool_call:
+        message |= {"content": None, "tool_calls": [reply.tool_call]}
+    choices = [{"index": 0, "message": message, "finish_reason": reply.finish_reason}]
+    if shape == "no_choices":
+        choices = []
+    return {**_head(call, "chat.completion"), "choices": choices, "usage": _usage(call, reply)}
+
+
+def _fragments(tool_call: dict[str, Any]) -> list[str]:
+    """Split a call's arguments as they are streamed."""
+    arguments = tool_call["function"]["arguments"]
     return [arguments[start : start + _FRAGMENT] for start in range(0, len(arguments), _FRAGMENT)]
 
 
-def _deltas(pieces: list[str], called: dict[str, Any] | None, shape: Shape | None) -> Iterator[dict[str, Any]]:
+def _deltas(reply: _Reply, shape: Shape | None) -> Iterator[dict[str, Any]]:
     if shape == "no_choices":
         return
-    contents = [None] if shape == "null_content" else pieces
-    yield from ({"role": "assistant", "content": content} for content in contents)
-    if called:
-        function = {**called["function"], "arguments": ""}
-        yield {"role": "assistant", "content": None, "tool_calls": [{"index": 0, **called, "function": function}]}
-        for fragment in _fragments(called):
+    if shape == "null_content":
+        yield {"role": "assistant", "content": None}
+        return
+    for piece in reply.pieces:
+        yield {"role": "assistant", "content": piece}
+    if reply.tool_call:
+        function = {**reply.tool_call["function"], "arguments": ""}
+        start = {"index": 0, **reply.tool_call, "function": function}
+        yield {"role": "assistant", "content": None, "tool_calls": [start]}
+        for fragment in _fragments(reply.tool_call):
             yield {"role": "assistant", "tool_calls": [{"index": 0, "function": {"arguments": fragment}}]}
 
 
-def _frames(
-    call: Call, deltas: Iterator[dict[str, Any]], reason: str, usage: dict[str, int], shape: Shape | None
-) -> Iterator[dict[str, Any]]:
+def _frames(call: Call, reply: _Reply, shape: Shape | None) -> Iterator[dict[str, Any]]:
     head = _head(call, "chat.completion.chunk")
-    for delta in deltas:
+    for delta in _deltas(reply, shape):
         yield {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
-    last = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": reason}
+    last = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": reply.finish_reason}
     yield {**head, "choices": [] if shape == "no_choices" else [last]}
     if (call.body.get("stream_options") or {}).get("include_usage"):
-        yield {**head, "choices": [], "usage": usage}
+        yield {**head, "choices": [], "usage": _usage(call, reply)}
 
 
-def _sent(frames: Iterator[dict[str, Any]], shape: Shape | None, pause: Callable[[], None]) -> Iterator[bytes]:
-    broken_after = {"cut_at_start": 0, "cut": 3, "error_frame": 3}.get(shape or "")
+def _server_sent_events(
+    frames: Iterator[dict[str, Any]], shape: Shape | None, pause: Callable[[], None]
+) -> Iterator[bytes]:
+    breaks_after = None if shape is None else _BREAKS_AFTER.get(shape)
     for place, frame in enumerate(frames):
-        if place == broken_after:
-            if shape != "error_frame":
-                raise stream.cut()
+        if place == breaks_after and shape == "error_frame":
             yield _event(json.dumps(_CRASH))
             return
+        if place == breaks_after:
+            raise stream.cut()
         if place:
             pause()
         yield _event(json.dumps(frame))

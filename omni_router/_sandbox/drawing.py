@@ -1,4 +1,4 @@
-"""Pictures drawn from a seed: a landscape in its colours, with the prompt written under it."""
+"""Images drawn from a seed: a landscape in its colours, with the prompt written under it."""
 
 import colorsys
 import io
@@ -16,14 +16,14 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 Colour = tuple[int, int, int]
 
-_LINES = 3  # of the prompt; more would hide the picture
+_LINES = 3  # of the prompt; more would hide the image
 _INK: Colour = (250, 250, 250)
 _SMOOTHING = 2  # drawn at twice the size and scaled down: Pillow draws jagged edges
 
 
-@lru_cache(maxsize=64)  # load tests ask for the same few pictures over and over
+@lru_cache(maxsize=64)  # load tests ask for the same few images over and over
 def draw(seed: str, text: str, width: int, height: int) -> bytes:
-    """Draw the picture of `seed` as a PNG, the same bytes each time."""
+    """Draw the image of `seed` as a PNG, the same bytes each time."""
     from PIL import Image
 
     image = _scene(random.Random(seed), width * _SMOOTHING, height * _SMOOTHING)
@@ -57,10 +57,13 @@ def _scene(chance: random.Random, width: int, height: int) -> "Image.Image":
 def _hill(chance: random.Random, width: int, level: float, swing: float) -> list[tuple[float, float]]:
     waves = [(chance.uniform(0.6, 3.2), chance.uniform(0, math.tau), 1 / number) for number in (1, 2, 3)]
     step = max(1, width // 200)  # finer steps cannot be seen
-    return [
-        (x, level - swing * sum(size * math.sin(math.tau * turns * x / width + shift) for turns, shift, size in waves))
-        for x in (*range(0, width, step), width)
-    ]
+    outline: list[tuple[float, float]] = []
+    for x in (*range(0, width, step), width):
+        height = 0.0
+        for turns, shift, size in waves:
+            height += size * math.sin(math.tau * turns * x / width + shift)
+        outline.append((x, level - swing * height))
+    return outline
 
 
 def _caption(image: "Image.Image", text: str) -> None:
@@ -78,16 +81,15 @@ def _caption(image: "Image.Image", text: str) -> None:
 
 
 def _write(pen: "ImageDraw.ImageDraw", place: tuple[float, float], text: str, font: "Font") -> None:
-    pen.text((place[0] + 1, place[1] + 1), text, font=font, fill=(20, 20, 20))  # a shadow, to be read on any colour
+    pen.text((place[0] + 1, place[1] + 1), text, font=font, fill=(20, 20, 20))  # a shadow: readable on any colour
     pen.text(place, text, font=font, fill=_INK)
 
 
 def _wrapped(text: str, font: "Font", width: float) -> list[str]:
     lines: list[str] = []
     for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(longer) <= width:
-            lines[-1] = longer
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
         else:
             lines.append(word)
     if len(lines) > _LINES:

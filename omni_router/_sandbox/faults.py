@@ -1,8 +1,8 @@
 """What can go wrong on request: one table of faults, and the two ways to ask for one.
 
 `box.fail("overloaded_503")` plans a fault for the next calls. `[[sandbox:overloaded_503]]` in a prompt asks for it
-whenever that prompt arrives, and `[[sandbox:overloaded_503*2]]` the first two times, so that another process can be
-driven as well. Several directives in one prompt are taken in their order.
+whenever that prompt arrives, and `[[sandbox:overloaded_503*2]]` only the first two times, which works across
+processes. Several directives in one prompt apply in their order.
 """
 
 import re
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-# Which requests a fault is for: calls of a specialist, the client's own question who serves a model, what the catalog
-# asks, everything the Hub is asked, or pictures fetched from anywhere else.
+# Which requests a fault is for: calls of a specialist, the client's request for a model's providers, requests of the
+# catalog, all requests to the Hub, or images fetched from anywhere else.
 Where = Literal["specialist", "mapping", "catalog", "hub", "web"]
 Raised = Literal["ReadTimeout", "ConnectError"]
 Shape = Literal["null_content", "no_choices", "content_filter", "not_an_image", "error_frame", "cut", "cut_at_start"]
@@ -27,18 +27,19 @@ _UNSUPPORTED = {
 
 @dataclass(frozen=True)
 class Fault:
-    """How one fault shows: an exception, a whole answer, or a regular answer bent out of shape."""
+    """What a fault is: an exception, a whole answer, or a regular answer in a wrong shape."""
 
     status: int = 200
     body: Any = None  # bytes as they are, anything else as JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     raises: Raised | None = None  # of httpx, before any answer
-    shape: Shape | None = None  # what chat.py and pictures.py make of it
+    shape: Shape | None = None  # which chat.py and images.py produce
     where: Where = "specialist"
 
 
 def _http(status: int, text: str, **headers: str) -> Fault:
-    return Fault(status, {"error": f"{text} (simulated)"}, {name.replace("_", "-"): v for name, v in headers.items()})
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Fault(status, {"error": f"{text} (simulated)"}, named)
 
 
 FAULTS: dict[str, Fault] = {
@@ -76,7 +77,7 @@ FAULTS: dict[str, Fault] = {
     "web_html": Fault(body=_HTML, headers={"content-type": "text/html; charset=utf-8"}, where="web"),
 }
 
-# The usual face of each error kind; kinds that come from the graph itself have none.
+# The usual fault of each error kind; kinds that come from the graph itself have none.
 OF_KIND: dict[str, str] = {
     "not_found": "not_found_404",
     "token": "token_401",
@@ -95,7 +96,7 @@ _DIRECTIVE = re.compile(r"\[\[sandbox:([^\[\]*]*)(?:\*(\d+))?\]\]")
 
 
 class Directive(NamedTuple):
-    """A fault asked for in a prompt; without `times` it is asked for always."""
+    """A fault that a prompt asks for: the first `times` times it comes, or always."""
 
     text: str
     fault: Fault
@@ -103,7 +104,11 @@ class Directive(NamedTuple):
 
 
 def find(name: str) -> Fault:
-    """Find a fault by its own name or by an error kind."""
+    """Return a fault by its own name or by an error kind.
+
+    Raises:
+        ValueError: there is no such fault.
+    """
     try:
         return FAULTS[OF_KIND.get(name, name)]
     except KeyError:
@@ -112,15 +117,16 @@ def find(name: str) -> Fault:
 
 
 def directives(prompt: str) -> Iterator[Directive]:
-    """Read the faults that a prompt asks for."""
+    """Yield the faults that a prompt asks for."""
     for match in _DIRECTIVE.finditer(prompt):
         fault = find(match[1].strip())
-        # Prompts reach specialists only, where a model without a provider is answered like one that is not supported.
+        # Prompts only reach specialists, where a model without a provider is answered like one that is not supported.
         if fault.where != "specialist":
             fault = FAULTS["model_not_supported"]
-        yield Directive(match[0], fault, int(match[2]) if match[2] else None)
+        times = int(match[2]) if match[2] else None
+        yield Directive(match[0], fault, times)
 
 
 def without_directives(prompt: str) -> str:
-    """Leave out what was meant for the sandbox."""
+    """Return a prompt without what was meant for the sandbox."""
     return " ".join(_DIRECTIVE.sub(" ", prompt).split())

@@ -1,11 +1,11 @@
-"""The fixture `sandbox`, for whoever tests an agent that embeds the graph."""
+"""The fixture `sandbox`, for tests of agents that embed the graph."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
-# pytest imports this file in every run of every project it is installed beside: nothing else may be loaded with it.
+# pytest imports this file in each run of every project in whose environment it is installed: import nothing more.
 if TYPE_CHECKING:
     from omni_router._sandbox import Sandbox
 

@@ -13,24 +13,24 @@ class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._pieces = pieces
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the pieces."""
+        """Return the pieces."""
         return self._pieces
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the pieces without holding up the loop."""
+        """Yield the pieces without blocking the loop."""
         while (piece := await asyncio.to_thread(next, self._pieces, None)) is not None:
             yield piece
 
 
 def cut() -> httpx.RemoteProtocolError:
-    """Make what a client sees when the server goes away in the middle of a body."""
+    """Return the error of a client whose server goes away in the middle of a body."""
     return httpx.RemoteProtocolError(
         "peer closed connection without sending complete message body (incomplete chunked read) (simulated)"
     )
 
 
 def broken(start: bytes) -> Pieces:
-    """Make a body that ends with a cut."""
+    """Return a body that is cut off after its start."""
 
     def pieces() -> Iterator[bytes]:
         if start:

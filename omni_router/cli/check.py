@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,18 +32,26 @@ def run(ctx: click.Context, *, hf_token: str | None, as_json: bool, **_: Any) ->
     from omni_router.services import open_catalog
 
     environment = read_environment_and_warn(ctx)
-    path = environment.route_config if environment.route_config.exists() else DEFAULT_POLICY
+    path = environment.route_config
+    if not path.exists():
+        path = DEFAULT_POLICY
     document = read_policy(path)
     status.begin("comparing the routes, and asking the Hub about their models")
     catalog = open_catalog(environment, hf_token)
     findings = check_policy(document, path, catalog=catalog, encoder=SentenceEncoder(), progress=_progress)
     if as_json:
-        rows = [asdict(finding) for finding in findings]
-        click.echo(json.dumps([{key: row[key] for key in KEYS} for row in rows], indent=2))
+        rows = [_as_json(finding) for finding in findings]
+        click.echo(json.dumps(rows, indent=2))
     else:
         _print(findings)
         print_line(_summary(findings, document, path))
-    return PROBLEMS if any(finding.level == "problem" for finding in findings) else NOTES
+    levels = Counter(finding.level for finding in findings)
+    return PROBLEMS if levels["problem"] else NOTES
+
+
+def _as_json(finding: Finding) -> dict[str, Any]:
+    fields = asdict(finding)
+    return {key: fields[key] for key in KEYS}
 
 
 def _progress(checks: "Iterator[Availability]", total: int) -> "Iterable[Availability]":
@@ -51,18 +60,23 @@ def _progress(checks: "Iterator[Availability]", total: int) -> "Iterable[Availab
 
 def _print(findings: Sequence[Finding]) -> None:
     for finding in findings:
-        style: Style = "red" if finding.level == "problem" else "dim"
+        style: Style = "dim"
+        if finding.level == "problem":
+            style = "red"
         print_line((finding.level, style), str(finding)[len(finding.level) :])
 
 
 def _summary(findings: Sequence[Finding], document: Document, path: Path) -> str:
-    models = len({record["id"] for records in document.models.values() for record in records})
-    of = f"{path}: {_count(len(document.routes), 'route')}, {_count(models, 'model')}"
+    models = {record["id"] for record in chain.from_iterable(document.models.values())}
+    subject = f"{path}: {_count(len(document.routes), 'route')}, {_count(len(models), 'model')}"
     if not findings:
-        return f"No problems found in {of}"
+        return f"No problems found in {subject}"
     levels = Counter(finding.level for finding in findings)
-    return f"{', '.join(_count(number, level) for level, number in levels.items())} in {of}"
+    counts = [_count(number, level) for level, number in levels.items()]
+    return f"{', '.join(counts)} in {subject}"
 
 
 def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number} {thing}s"

@@ -1,4 +1,4 @@
-"""What is printed: by rich, which knows about colours and widths; text of others never as markup or control characters.
+"""Print with rich, which knows colours and widths; foreign text never becomes markup or control characters.
 
 NO_COLOR, FORCE_COLOR, TERM and COLUMNS mean the same to many programs. On a pipe nothing is wrapped or cut, unless
 COLUMNS says how wide a line may be.
@@ -45,23 +45,30 @@ def console(*, stderr: bool = False) -> "Console":
     """Return the console of stdout or stderr as it is now."""
     from rich.console import Console
 
-    fits = is_terminal(sys.stderr if stderr else sys.stdout) or os.environ.get("COLUMNS")
-    return Console(
-        stderr=stderr,
-        color_system=None if os.environ.get("NO_COLOR") else "auto",
-        width=None if fits else UNLIMITED,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
+    stream = sys.stdout
+    if stderr:
+        stream = sys.stderr
+    width: int | None = UNLIMITED
+    if is_terminal(stream) or os.environ.get("COLUMNS"):
+        width = None  # as wide as the terminal, or as that variable says
+    color_system: Literal["auto"] | None = "auto"
+    if os.environ.get("NO_COLOR"):
+        color_system = None
+    return Console(stderr=stderr, color_system=color_system, width=width, highlight=False, markup=False, emoji=False)
 
 
 def styled(*parts: Part) -> "Text":
     """Return text from strings, and from pairs of a string and its style."""
     from rich.text import Text
 
-    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
-    return Text.assemble(*((printable(text), style) for text, style in pairs))
+    line = Text()
+    for part in parts:
+        if isinstance(part, str):
+            line.append(printable(part))
+        else:
+            text, style = part
+            line.append(printable(text), style)
+    return line
 
 
 def print_line(*parts: Part) -> None:
@@ -78,7 +85,9 @@ def print_field(name: str, *parts: Part) -> None:
     """Print one fact beside its label, its further lines below its first."""
     status.end()
     out = console()
-    width = out.width if out.width == UNLIMITED else min(out.width, WIDTH)
+    width = out.width
+    if width != UNLIMITED:
+        width = min(width, WIDTH)
     out.print(_label(name), _wrapped(styled(*parts), INDENT, width), sep="", soft_wrap=True)
 
 
@@ -103,8 +112,10 @@ def print_path(name: str, path: str, after: str) -> None:
     from rich.text import Text
 
     out = console()
-    link = RichStyle(link=Path(path).resolve().as_uri()) if is_terminal(sys.stdout) else ""
-    out.print(_label(name), Text(printable(path), link), styled(after), sep="", soft_wrap=True)
+    file = Text(printable(path))
+    if is_terminal(sys.stdout):
+        file.stylize(RichStyle(link=Path(path).resolve().as_uri()))
+    out.print(_label(name), file, styled(after), sep="", soft_wrap=True)
 
 
 class StreamedField:
@@ -125,8 +136,12 @@ class StreamedField:
         self._held = text[len(body) :]
         self._empty &= not body
         first, *others = body.split("\n")
-        indented = [f"{' ' * INDENT}{line}" if line else "" for line in others]
-        self._print(styled("\n".join([first, *indented])))
+        text = first
+        for line in others:
+            text += "\n"
+            if line:
+                text += " " * INDENT + line
+        self._print(styled(text))
 
     def close(self) -> None:
         """End the line."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Query(NamedTuple):
-    """A prompt, with or without a picture."""
+    """A prompt, with or without an image."""
 
     prompt: str
     image: str | None = None  # URL or path

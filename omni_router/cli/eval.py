@@ -21,6 +21,7 @@ from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from omni_router.evaluation.compare import Comparison
+    from omni_router.evaluation.data import Item
     from omni_router.evaluation.result import Evaluation
     from omni_router.routers import Router
 
@@ -60,7 +61,7 @@ exit status: 0 evaluated, 1 less accurate than --min-accuracy, 2 something to co
 
 
 def _routers(value: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+    names = tuple(dict.fromkeys(map(str.strip, value.split(","))))
     for name in names:
         if name not in ROUTERS:
             raise click.BadParameter(f"there is no router {name!r}; choose from {', '.join(ROUTERS)}")
@@ -98,21 +99,20 @@ def _routers(value: str) -> tuple[str, ...]:
 @click.pass_context
 def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: int | None, **flags: Any) -> int:
     """Evaluate the routers on the data; 1 when one is below the accuracy that is required."""
-    from omni_router.evaluation.compare import check_same_data, read_report
     from omni_router.evaluation.compare import compare as compare_with
     from omni_router.evaluation.data import read_items
-    from omni_router.evaluation.folder import make_folder, write_report
+    from omni_router.evaluation.report_files import make_folder, write_report
     from omni_router.evaluation.result import Evaluation
     from omni_router.evaluation.run import evaluate
 
     routers: Sequence[str] = flags["routers"] or ()
-    environment = read_environment(ctx, **({"router": routers[0]} if routers else {}))
+    environment = read_environment(ctx)
+    if routers:
+        environment = read_environment(ctx, router=routers[0])
     folder = flags["output_dir"] or environment.output_dir / "eval"
     document, policy = _read_policy(environment, must_exist=flags["route_config"] is not None)
     items = read_items(data, document.routes, limit)
-    old = read_report(compare) if compare else None
-    if old and compare:
-        check_same_data(items, old, compare)
+    old = _read_old_report(compare, items)
     document = _with_learned_examples(document, environment)
     make_folder(folder)
     outcomes = {}
@@ -120,7 +120,9 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
         with progress_bar(name, len(items)) as advance:
             outcomes[name] = evaluate(router, items, document, advance)
     done = Evaluation(data, policy, document, items, outcomes)
-    comparisons = compare_with(done, old, compare) if old and compare else []
+    comparisons: list[Comparison] = []
+    if compare and old:
+        comparisons = compare_with(done, old, compare)
     files, missing = write_report(done, comparisons, folder)
     if missing:
         note(missing)
@@ -128,8 +130,19 @@ def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: i
     return _status(done, flags["min_accuracy"])
 
 
+def _read_old_report(path: Path | None, items: "Sequence[Item]") -> dict[str, Any] | None:
+    """Read the report to compare with, if one is named, and check that it is about the same data."""
+    from omni_router.evaluation.compare import check_same_data, read_report
+
+    if path is None:
+        return None
+    old = read_report(path)
+    check_same_data(items, old, path)
+    return old
+
+
 def _open_routers(ctx: click.Context, names: Sequence[str], token: str | None) -> "dict[str, Router]":
-    """Open the routers to evaluate; a checkpoint that is given for several is not the encoder of `semantic`."""
+    """Open the routers to evaluate; a checkpoint named for several routers is not the encoder of `semantic`."""
     from omni_router.hub.tokens import find_token
     from omni_router.services.router import choose_router
 
@@ -152,11 +165,13 @@ def _read_policy(environment: Environment, *, must_exist: bool) -> tuple[Documen
     document = RouteFile(path).document()
     if not document.routes:
         raise ConfigurationError(f"{path}: it has no routes to choose from")
-    return document, path if path.exists() else DEFAULT_POLICY
+    if not path.exists():
+        return document, DEFAULT_POLICY
+    return document, path
 
 
 def _with_learned_examples(document: Document, environment: Environment) -> Document:
-    """Take the examples that ratings have made from the history, which need not be the policy's file."""
+    """Return the document with the examples learned from feedback, which the history may keep elsewhere."""
     from omni_router.routers import OTHER
     from omni_router.services.history import open_history
 
@@ -173,23 +188,26 @@ def _with_learned_examples(document: Document, environment: Environment) -> Docu
 
 
 def _print(done: "Evaluation", comparisons: "Sequence[Comparison]", files: Sequence[Path], *, as_json: bool) -> None:
-    from omni_router.evaluation.folder import comparisons_as_json
     from omni_router.evaluation.report import summary
-    from omni_router.evaluation.result import as_json as measures_as_json
+    from omni_router.evaluation.report_files import as_json as report_as_json
 
     if as_json:
         paths = [str(path) for path in files]
-        click.echo(json.dumps({**measures_as_json(done), **comparisons_as_json(comparisons), "files": paths}))
+        click.echo(json.dumps({**report_as_json(done, comparisons), "files": paths}))
         return
     parts = [summary(done, router) for router in done.outcomes]
-    click.echo("\n\n".join([*parts, *(comparison.text() for comparison in comparisons)]))
-    click.echo(f"\nFull report: {files[0]}; in the same folder: {', '.join(path.name for path in files[1:])}")
+    parts += [comparison.text() for comparison in comparisons]
+    click.echo("\n\n".join(parts))
+    report, *others = files
+    names = [path.name for path in others]
+    click.echo(f"\nFull report: {report}; in the same folder: {', '.join(names)}")
 
 
 def _status(done: "Evaluation", required: float | None) -> int:
     """Return 1 where a router is below the required accuracy, after a note on each."""
-    accuracies = {router: measures["accuracy"] for router, measures in done.measures.items()}
-    below = [router for router, accuracy in accuracies.items() if required is not None and accuracy < required]
-    for router in below:
-        note(f"the accuracy of {router} is {accuracies[router]:.3f}, below {required}")
-    return BELOW if below else REACHED
+    status = REACHED
+    for router, measures in done.measures.items():
+        if required is not None and measures["accuracy"] < required:
+            note(f"the accuracy of {router} is {measures['accuracy']:.3f}, below {required}")
+            status = BELOW
+    return status

@@ -9,7 +9,7 @@ import click
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.cli.why import newest_text
 from omni_router.config.route_file import RouteFile
-from omni_router.decisions.feedback import counts, read_verdict
+from omni_router.decisions.feedback import counts_for_model, read_verdict
 from omni_router.history import Feedback
 from omni_router.messages import IMAGE_MARK
 from omni_router.services import open_decision_log, open_history
@@ -31,16 +31,21 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
     text = newest_text(entry["asked"].get("conversation", [])).replace(IMAGE_MARK, "").strip()
     verdict = read_verdict(entry, rating, text, file)
     history = open_history(environment, file)
-    counted = counts(verdict, history.models(verdict.route))
+    counted = counts_for_model(verdict, history.models(verdict.route))
     place = history.add_feedback(verdict)
     if as_json:
         click.echo(json.dumps(_as_json(entry, verdict, place)))
     else:
         click.echo(f"{entry['id']}: {_describe(entry, verdict, place, counted=counted)}")
-    return SAVED if place else NOT_SAVED
+    if place is None:
+        return NOT_SAVED
+    return SAVED
 
 
 def _as_json(entry: Mapping[str, Any], verdict: Feedback, place: str | None) -> dict[str, Any]:
+    example_of: str | None = None
+    if place and verdict.text:
+        example_of = verdict.example_of
     return {
         "id": entry["id"],
         "verdict": verdict.verdict,
@@ -48,18 +53,15 @@ def _as_json(entry: Mapping[str, Any], verdict: Feedback, place: str | None) -> 
         "model": verdict.model or None,
         "should_be": verdict.correct_route,
         "kept_in": place,
-        "example_of": _example_of(verdict) if place and verdict.text else None,
+        "example_of": example_of,
     }
 
 
-def _example_of(verdict: Feedback) -> str | None:
-    """Return the route whose example the request becomes, if its text is known."""
-    return verdict.correct_route or (verdict.route if verdict.verdict == "good" else None)
-
-
 def _describe(entry: Mapping[str, Any], verdict: Feedback, place: str | None, *, counted: bool) -> str:
-    example_of = _example_of(verdict)
-    parts = [f"saved in {place}" if place else "nothing was saved"]
+    example_of = verdict.example_of
+    parts = ["nothing was saved"]
+    if place:
+        parts = [f"saved in {place}"]
     if counted:
         parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
     elif verdict.verdict != "should_be" and verdict.model:

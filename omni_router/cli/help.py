@@ -1,4 +1,4 @@
-"""What --help says beside the flags."""
+"""The parts of --help beside the flags: examples, files, variables, exit statuses."""
 
 from omni_router.config.variables import Variable
 
@@ -68,4 +68,6 @@ def describe_variables(*variables: Variable) -> list[tuple[str, str]]:
 
 
 def _describe(variable: Variable) -> str:
-    return f"{variable.help} ({variable.shown_default})" if variable.shown_default else variable.help
+    if not variable.shown_default:
+        return variable.help
+    return f"{variable.help} ({variable.shown_default})"

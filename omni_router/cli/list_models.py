@@ -43,28 +43,43 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
     catalog = open_catalog(environment, hf_token)
     status.begin("asking the Hub for models and providers")
     snapshot = catalog.snapshot(task)
+    title = f"task {task}"
     rows = [_Row(model) for model in snapshot.models]
     if route:
+        title = f"route {route.name}, {title}"
         rows = _with_history(rows, route, open_history(environment, file), catalog)
     status.end()
     if as_json:
-        as_of = None if snapshot.at is None else write_time(datetime.fromtimestamp(snapshot.at, timezone.utc))
-        click.echo(json.dumps([{**row.as_json(), "as_of": as_of, "stale": snapshot.stale} for row in rows], indent=2))
+        _print_json(rows, snapshot)
     elif rows:
-        _print_table(f"route {route.name}, task {task}" if route else f"task {task}", rows)
+        _print_table(title, rows)
     for text in _notes(snapshot, task):
         note(text)
     return SERVED if snapshot.models else NONE_SERVED
 
 
-def _task_and_route(file: RouteFile, wanted: str) -> tuple[str, Route | None]:
-    name, routes = wanted.strip().casefold(), file.routes()
-    if name in TASKS:
-        return name, None
-    if route := next((route for route in routes if route.name.casefold() == name), None):
-        return route.task, route
+def _task_and_route(file: RouteFile, name: str) -> tuple[str, Route | None]:
+    folded, routes = name.strip().casefold(), file.routes()
+    if folded in TASKS:
+        return folded, None
+    for route in routes:
+        if route.name.casefold() == folded:
+            return route.task, route
     names = ", ".join(route.name for route in routes)
-    raise ConfigurationError(f"--list-models takes a task ({', '.join(TASKS)}) or a route ({names}), not {wanted!r}")
+    raise ConfigurationError(f"--list-models takes a task ({', '.join(TASKS)}) or a route ({names}), not {name!r}")
+
+
+def _print_json(rows: "Sequence[_Row]", snapshot: CatalogSnapshot) -> None:
+    freshness = {"as_of": _as_of(snapshot), "stale": snapshot.stale}
+    models = [row.as_json() | freshness for row in rows]
+    click.echo(json.dumps(models, indent=2))
+
+
+def _as_of(snapshot: CatalogSnapshot) -> str | None:
+    """Return the time of the oldest list in a snapshot."""
+    if snapshot.at is None:
+        return None
+    return write_time(datetime.fromtimestamp(snapshot.at, timezone.utc))
 
 
 @dataclass(frozen=True)
@@ -76,62 +91,85 @@ class _Row:
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        offers = [asdict(offer) for offer in self.model.entries]
-        return {"id": self.model.id, "providers": offers, "place": self.place, "notes": self.notes}
+        providers = list(map(asdict, self.model.entries))
+        return {"id": self.model.id, "providers": providers, "place": self.place, "notes": self.notes}
 
     def cells(self) -> tuple[str, ...]:
         """Return the largest context and the lowest prices, which need not be those of one provider."""
-        offers = self.model.entries
-        contexts = [offer.context_length for offer in offers if offer.context_length is not None]
-        tools = [offer.tools for offer in offers if offer.tools is not None]
-        takes_tools = "yes" if any(tools) else "no"
-        place = [f"number {self.place}"] if self.place else []
+        entries = self.model.entries
+        notes = list(self.notes)
+        if self.place:
+            notes.insert(0, f"number {self.place}")
         return (
             self.model.id,
             ", ".join(self.model.providers) or "-",
-            f"{max(contexts):,}" if contexts else "",
-            _lowest(offer.input_price for offer in offers),
-            _lowest(offer.output_price for offer in offers),
-            takes_tools if tools else "",
-            "; ".join([*place, *self.notes]),
+            _largest(entry.context_length for entry in entries),
+            _lowest(entry.input_price for entry in entries),
+            _lowest(entry.output_price for entry in entries),
+            _yes_or_no(entry.tools for entry in entries),
+            "; ".join(notes),
         )
+
+
+# A cell is empty where no provider is known to say anything.
+
+
+def _largest(contexts: Iterable[int | None]) -> str:
+    known = [context for context in contexts if context is not None]
+    if not known:
+        return ""
+    return f"{max(known):,}"
 
 
 def _lowest(prices: Iterable[float | None]) -> str:
     known = [price for price in prices if price is not None]
-    return f"{min(known):.2f}" if known else ""
+    if not known:
+        return ""
+    return f"{min(known):.2f}"
+
+
+def _yes_or_no(answers: Iterable[bool | None]) -> str:
+    distinct = set(answers)
+    if True in distinct:
+        return "yes"
+    if False in distinct:
+        return "no"
+    return ""
 
 
 def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog: HubCatalog) -> list[_Row]:
     """Put the models of the route's history first, in the order of choice; look up those in no list."""
-    sandboxed = is_simulated()
-    records = [r for r in history.models(route.name) if sandboxed or not is_sandbox_model(r["id"])]
+    records = list(history.models(route.name))
+    if not is_simulated():
+        records = [record for record in records if not is_sandbox_model(record["id"])]
     if not records:
         return list(rows)
     from omni_router.selection.order import cooling_down, rank_candidates
 
     served = {row.model.id: row.model for row in rows}
-    waits, now = history.cooling(), datetime.now(timezone.utc)
-    used = []
-    for place, candidate in enumerate(rank_candidates(records, served.values(), cooldowns=waits, now=now), 1):
+    cooldowns, now = history.cooling(), datetime.now(timezone.utc)
+    used: list[_Row] = []
+    for place, candidate in enumerate(rank_candidates(records, served.values(), cooldowns=cooldowns, now=now), 1):
         if candidate["source"] != "history":
             continue
-        model = served.pop(candidate["model"], None)
-        unlisted = (
-            None if model else catalog.check(candidate["model"], candidate["provider"], route.task, wait_for_fresh=True)
-        )
-        notes = (candidate["why"], cooling_down(candidate["model"], waits, now), _standing(unlisted))
-        used.append(_Row(model or CatalogModel(candidate["model"], ()), place, tuple(filter(None, notes))))
-    return [*used, *(_Row(model) for model in served.values())]
+        name = candidate["model"]
+        notes = [candidate["why"], cooling_down(name, cooldowns, now)]
+        model = served.pop(name, None)
+        if model is None:
+            model = CatalogModel(name, ())
+            check = catalog.check(name, candidate["provider"], route.task, wait_for_fresh=True)
+            notes.append(_standing(check))
+        used.append(_Row(model, place, tuple(filter(None, notes))))
+    return [*used, *map(_Row, served.values())]
 
 
-def _standing(check: Availability | None) -> str | None:
+def _standing(check: Availability) -> str | None:
     """Return what the Hub knows of a model that is in none of its lists."""
-    if check is None:
-        return None
     if check.refused or not check.verified:
         return check.why
-    return "served" if check.provider is None else f"served by {check.provider}"
+    if check.provider is None:
+        return "served"
+    return f"served by {check.provider}"
 
 
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
@@ -139,24 +177,25 @@ def _print_table(title: str, rows: Sequence[_Row]) -> None:
     out = console()
     units = "Context: the largest, in tokens. Prices: the lowest, in US dollars per million tokens."
     print_wrapped(f"Models served for {title}. {units}\n", width=out.width)
-    cells = [[printable(cell) for cell in row.cells()] for row in rows]
+    cells = [list(map(printable, row.cells())) for row in rows]
     on_terminal = out.width < UNLIMITED
     table = _table(cells, with_notes=not on_terminal)
     least = Measurement.get(out, out.options.update(max_width=UNLIMITED), table).minimum
     for_notes = out.width
     out.width = max(out.width, least + GAP)  # ids and figures stay whole, also where the terminal is too narrow
     out.print(table)
-    for row in cells if on_terminal else ():
-        if row[-1]:
+    for row in cells:
+        if on_terminal and row[-1]:
             print_wrapped(f"{row[0]}: {row[-1]}", width=for_notes)
 
 
 def _table(cells: Sequence[Sequence[str]], *, with_notes: bool) -> Table:
     """Return a table of the columns in which something is known; only providers are wrapped."""
-    known = [any(column) for column in zip(*cells, strict=True)]
+    known = list(map(any, zip(*cells, strict=True)))
     known[-1] &= with_notes
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    longest_provider = max(len(word) for row in cells for word in row[1].split())
+    providers = " ".join(row[1] for row in cells)
+    longest_provider = max(map(len, providers.split()))
     for name in compress(COLUMNS, known):
         if name == "providers":
             table.add_column(name, min_width=longest_provider)
@@ -168,10 +207,9 @@ def _table(cells: Sequence[Sequence[str]], *, with_notes: bool) -> Table:
 
 
 def _notes(snapshot: CatalogSnapshot, task: str) -> Iterator[str]:
-    """Return what is not as good as it could be."""
+    """Yield what is missing or old in a snapshot."""
     if snapshot.stale and snapshot.at is not None:
-        at = write_time(datetime.fromtimestamp(snapshot.at, timezone.utc))
-        yield f"the Hub did not answer; this list is from {at}"
+        yield f"the Hub did not answer; this list is from {_as_of(snapshot)}"
     if snapshot.missing:
         yield f"could not load {' and '.join(snapshot.missing)}: check the network connection and the token"
     elif not snapshot.models:

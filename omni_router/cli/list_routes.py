@@ -26,27 +26,37 @@ def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
         PolicyFileError: the policy is unusable.
     """
     file = RouteFile(read_environment_and_warn(ctx).route_config)
-    versions = {name: _version(name) for name in CORE_PACKAGES}
-    missing = [name for name, version in versions.items() if version is None]
-    packages = ", ".join(f"{name} {version or 'MISSING'}" for name, version in versions.items())
+    packages: list[str] = []
+    missing: list[str] = []
+    for name in CORE_PACKAGES:
+        number = _version(name)
+        packages.append(f"{name} {number or 'MISSING'}")
+        if number is None:
+            missing.append(name)
     if as_json:
-        click.echo(json.dumps([_as_json(file, route) for route in file.routes()], indent=2))
+        routes = [_as_json(file, route) for route in file.routes()]
+        click.echo(json.dumps(routes, indent=2))
     else:
         _print_routes(file)
-    click.echo(f"\nPackages: {packages}", err=as_json)
-    if missing:
-        note(f"install what is missing: pip install {' '.join(missing)}")
-    return MISSING if missing else LISTED
+    click.echo(f"\nPackages: {', '.join(packages)}", err=as_json)
+    if not missing:
+        return LISTED
+    note(f"install what is missing: pip install {' '.join(missing)}")
+    return MISSING
 
 
 def _print_routes(file: RouteFile) -> None:
     routes = file.routes()  # first: it reports an unusable path
-    where = str(file.path) if file.path.exists() else f"the packaged default ({file.path} does not exist yet)"
+    where = str(file.path)
+    if not file.path.exists():
+        where = f"the packaged default ({file.path} does not exist yet)"
     print_line(f"Routes of {where}\n")
     width = min(console().width, WIDTH)
     for route in routes:
-        fallback = ", the fallback" if route.fallback else ""
-        print_line((route.name, "bold"), f"  [{route.task}{fallback}]")
+        labels = route.task
+        if route.fallback:
+            labels = f"{labels}, the fallback"
+        print_line((route.name, "bold"), f"  [{labels}]")
         print_wrapped(route.description, indent=4, width=width)
         for model in _models(file, route.name):
             print_line(f"    - {_describe(model)}")
@@ -55,8 +65,12 @@ def _print_routes(file: RouteFile) -> None:
 
 
 def _as_json(file: RouteFile, route: Any) -> dict[str, Any]:
-    models = [{key: model.get(key) for key in KEYS} for model in _models(file, route.name)]
+    models = [_model_as_json(model) for model in _models(file, route.name)]
     return {"name": route.name, "task": route.task, "description": route.description, "models": models}
+
+
+def _model_as_json(model: ModelRecord) -> dict[str, Any]:
+    return {key: model.get(key) for key in KEYS}
 
 
 def _models(file: RouteFile, route: str) -> list[ModelRecord]:
@@ -64,9 +78,12 @@ def _models(file: RouteFile, route: str) -> list[ModelRecord]:
 
 
 def _describe(model: ModelRecord) -> str:
-    used = f"last used {model['last_used']}, {model['uses']} in all" if "last_used" in model else "not used yet"
-    failure = f"; last failed {f['at']}: {f['kind']}" if (f := model.get("last_failure")) else ""
-    return f"{model['id']}  ({used}{failure})"
+    facts = "not used yet"
+    if "last_used" in model:
+        facts = f"last used {model['last_used']}, {model['uses']} in all"
+    if failure := model.get("last_failure"):
+        facts = f"{facts}; last failed {failure['at']}: {failure['kind']}"
+    return f"{model['id']}  ({facts})"
 
 
 def _version(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The way into the command line: it maps what happens to an exit status, and ends at once on Ctrl-C."""
+"""The entry point of the command line: it maps errors to exit statuses, and ends at once on Ctrl-C."""
 
 import logging
 import os
@@ -20,6 +20,7 @@ from omni_router.errors import OmniRouterError
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 # The terminal's own colours, an empty line, and the cursor, which a status line hides.
 RESTORE = "\x1b[0m\r\x1b[K\x1b[?25h"
+NEW_LINE = "\x1b[0m\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write_any_script() -> None:
-    """Have stdout and stderr write what they cannot encode as escapes: answers come in any script."""
+    """Set stdout and stderr to write what they cannot encode as escapes: answers come in any script."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -69,9 +70,13 @@ def _interrupted() -> int:
 
     It goes past Python's buffers, since what was interrupted may have been writing to them.
     """
-    before = RESTORE if status.shown else "\x1b[0m\n"
+    message = f"{PROGRAM}: interrupted\n"
+    if is_terminal(sys.stderr) and status.shown:
+        message = RESTORE + message
+    elif is_terminal(sys.stderr):
+        message = NEW_LINE + message
     with suppress(OSError):  # whoever read it has gone
-        os.write(2, f"{before if is_terminal(sys.stderr) else ''}{PROGRAM}: interrupted\n".encode())
+        os.write(2, message.encode())
     return INTERRUPTED
 
 

@@ -46,14 +46,16 @@ def complete_routes(ctx: click.Context, param: click.Parameter, incomplete: str)
     words = {"list_models": tuple(TASKS), "feedback": ("good", "bad", OTHER), "fallback_route": (NO_FALLBACK,)}
     others = words.get(param.name or "", ())
     try:
-        routes = [route.name for route in RouteFile(read_environment(ctx).route_config).routes()]
+        file = RouteFile(read_environment(ctx).route_config)
+        routes = [route.name for route in file.routes()]
     except OmniRouterError:
         return []
-    return [CompletionItem(name) for name in (*others, *routes) if name.startswith(incomplete)]
+    names = (*others, *routes)
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Let the shell complete files."""
+    """Return the item by which a shell completes files."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
@@ -68,7 +70,10 @@ def _set_quiet(_ctx: click.Context, _param: click.Parameter, value: bool) -> boo
 
 
 def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 (likewise)
-    logging.getLogger("omni_router").setLevel(logging.DEBUG if value else logging.INFO)
+    level = logging.INFO
+    if value:
+        level = logging.DEBUG
+    logging.getLogger("omni_router").setLevel(level)
     return value
 
 
@@ -166,7 +171,9 @@ host = option("--host", default="127.0.0.1", section="server", metavar="ADDRESS"
 
 def port(default: int, *, lowest: int = 1) -> Decorator[Any]:
     """Return the decorator that adds --port."""
-    what = f"the port ({default})" if lowest else f"the port ({default}); 0: any free one"
+    what = f"the port ({default})"
+    if lowest == 0:
+        what = f"{what}; 0: any free one"
     kind = click.IntRange(lowest, MAX_PORT)
     return option("--port", default=default, type=kind, section="server", metavar="N", help=what)
 
@@ -176,13 +183,17 @@ def json_output(what: str) -> Decorator[Any]:
     return option("--json", "as_json", is_flag=True, callback=_set_quiet, section=OUTPUT, help=what)
 
 
-# ---- what was given
+# ---- the values on a command line
 
 
 def values_for(ctx: click.Context, target: Target) -> dict[str, Any]:
-    """Return the values that were given for fields of `target`, by field."""
-    names = [param.name for param in ctx.command.params if isinstance(param, Option) and param.sets == target]
-    return {name: value for name in names if name and (value := ctx.params.get(name)) not in (None, False)}
+    """Return the values on the command line for fields of `target`, by field."""
+    values: dict[str, Any] = {}
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if isinstance(param, Option) and param.name and param.sets == target and value not in (None, False):
+            values[param.name] = value
+    return values
 
 
 def read_environment(ctx: click.Context, **more: Any) -> Environment:
@@ -195,7 +206,7 @@ def read_environment(ctx: click.Context, **more: Any) -> Environment:
 
 
 def read_settings(ctx: click.Context) -> "Settings":
-    """Return the settings of a run; what is allowed is said by their fields alone."""
+    """Return the settings of a run; their fields alone define what is allowed."""
     from pydantic import ValidationError
 
     from omni_router.config.settings import Settings

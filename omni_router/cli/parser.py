@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from itertools import chain
 from typing import Any, Literal
 
 import click
@@ -15,6 +16,11 @@ WIDTH = 100  # characters of a line of help; longer ones are hard to read
 Target = Literal["environment", "settings"]
 
 
+def flag_of(name: str) -> str:
+    """Return the flag of a parameter."""
+    return f"--{name}".replace("_", "-")
+
+
 class Option(click.Option):
     """An option of a section of --help, which may set a field of `Environment` or of `Settings`."""
 
@@ -24,10 +30,13 @@ class Option(click.Option):
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         """Refuse a flag of this command as a value: the real value was forgotten."""
-        flags = {flag for param in ctx.command.params for flag in param.opts}
-        words = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(word, str) and word in flags for word in words):
-            raise click.BadOptionUsage(self.opts[0], f"Option {self.opts[0]!r} requires an argument.", ctx)
+        flags = set(chain.from_iterable(param.opts for param in ctx.command.params))
+        words: tuple[Any, ...] = (value,)
+        if isinstance(value, tuple):
+            words = value
+        for word in words:
+            if isinstance(word, str) and word in flags:
+                raise click.BadOptionUsage(self.opts[0], f"Option {self.opts[0]!r} requires an argument.", ctx)
         return super().type_cast_value(ctx, value)
 
 
@@ -62,7 +71,8 @@ class Command(click.Command):
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the epilog as it is, then the variables of this command."""
-        formatter.write(f"\n{self.epilog}" if self.epilog else "")
+        if self.epilog:
+            formatter.write(f"\n{self.epilog}")
         if self._variables:
             with formatter.section("environment (in addition to that of omni-router --help; a flag wins)"):
                 formatter.write_dl(describe_variables(*self._variables))
@@ -88,11 +98,14 @@ class LazyGroup(Command, click.Group):
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """Import a subcommand."""
-        return load(self._places[name]) if name in self._places else None
+        if name not in self._places:
+            return None
+        command: click.Command = load(self._places[name])
+        return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options of a subcommand only behind its name; without one, words are left in `ctx.args`."""
-        word = args[0] if args else ""
+        word = next(iter(args), "")
         if word in self._places:
             ctx.allow_interspersed_args = False
             return super().parse_args(ctx, args)
@@ -106,7 +119,8 @@ class LazyGroup(Command, click.Group):
 
     def no_such_command(self, ctx: click.Context, word: str) -> click.UsageError:
         """Return the error for a word that is not a command, with what was probably meant."""
-        if any(f"--{word}" in param.opts for param in self.params):
+        flags = chain.from_iterable(param.opts for param in self.params)
+        if f"--{word}" in flags:
             return click.UsageError(f"No such command {word!r}. Did you mean '--{word}'?", ctx)
         error = click.NoSuchCommand(word, possibilities=self._places, ctx=ctx)
         if error.possibilities:
@@ -117,9 +131,13 @@ class LazyGroup(Command, click.Group):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, then the subcommands."""
         Command.format_options(self, ctx, formatter)
-        commands = [(name, self.get_command(ctx, name)) for name in self._places]
+        rows: list[tuple[str, str]] = []
+        for name in self._places:
+            command = self.get_command(ctx, name)
+            if command:
+                rows.append((name, command.help or ""))
         with formatter.section(f"commands ({PROGRAM} NAME --help has their flags)"):
-            formatter.write_dl([(name, command.help or "") for name, command in commands if command])
+            formatter.write_dl(rows)
 
 
 def load(place: str) -> Any:

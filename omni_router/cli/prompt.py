@@ -72,7 +72,7 @@ def _introduce_sandbox(policy: Path, *, names_models: bool) -> None:
 
 
 def _name_models_of_the_demo(policy: Path) -> None:
-    from omni_router._sandbox.demo_policy import name_models
+    from omni_router._sandbox.models import name_models
     from omni_router.config.route_file import RouteFile
 
     try:

@@ -42,16 +42,16 @@ def run(ctx: click.Context, *, replay: Path, hf_token: str | None, as_json: bool
     router = choose_router(environment, token=lambda: find_token(hf_token), learning=False)
     entries = _entries(replay)
     replayed = progress(differences(entries, Replay(file, router)), "replay", len(entries))
-    found = [difference for difference in replayed if difference is not None]
+    differing = [difference for difference in replayed if difference is not None]
     if as_json:
-        _print_json(entries, found)
+        _print_json(entries, differing)
     else:
-        _print(entries, found, file.path)
-    return DIFFERS if found else SAME
+        _print(entries, differing, file.path)
+    return DIFFERS if differing else SAME
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
-    """Read the decisions that a router made; what a caller or a tool loop settled is not a matter of the policy."""
+    """Read the decisions of a router; those of a caller or a tool loop do not depend on the policy."""
     entries = [entry for entry in DecisionLog(path).entries() if not entry.get("settled")]
     if not entries:
         raise ConfigurationError(f"{path} holds no decisions made by a router")
@@ -62,19 +62,21 @@ def _count_asked_again(entries: Sequence[dict[str, Any]]) -> int:
     return sum("conversation" in entry["asked"] for entry in entries)
 
 
-def _print_json(entries: Sequence[dict[str, Any]], found: "Sequence[Difference]") -> None:
-    differing = [
-        {"id": entry["id"], "before": asdict(before), "after": asdict(after)} for entry, before, after in found
-    ]
-    click.echo(json.dumps({"n": len(entries), "asked_again": _count_asked_again(entries), "differing": differing}))
+def _print_json(entries: Sequence[dict[str, Any]], differing: "Sequence[Difference]") -> None:
+    rows = [_as_json(*difference) for difference in differing]
+    click.echo(json.dumps({"n": len(entries), "asked_again": _count_asked_again(entries), "differing": rows}))
 
 
-def _print(entries: Sequence[dict[str, Any]], found: "Sequence[Difference]", policy: Path) -> None:
-    for entry, before, after in found:
+def _as_json(entry: dict[str, Any], before: "Choice", after: "Choice") -> dict[str, Any]:
+    return {"id": entry["id"], "before": asdict(before), "after": asdict(after)}
+
+
+def _print(entries: Sequence[dict[str, Any]], differing: "Sequence[Difference]", policy: Path) -> None:
+    for entry, before, after in differing:
         print_line(f"{entry['id']}  {entry['time']}")
         print_field("asked", " ".join(newest_request(entry).split())[:SHOWN])
         print_field("then", str(before))
         print_field("now", f"{after}: {after.reason}")
     again = _count_asked_again(entries)
     how = f"{again} decided by the router again, {len(entries) - again} from its logged reply; the catalog was not used"
-    print_line(f"{len(found)} of {len(entries)} decisions would differ under {policy} ({how})")
+    print_line(f"{len(differing)} of {len(entries)} decisions would differ under {policy} ({how})")

@@ -1,4 +1,4 @@
-"""The command itself: flags that say what to do, beside subcommands, and the two tables by which each is found."""
+"""The command itself: flags that name an action, beside subcommands, and the tables of both."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import click
 from omni_router.cli import options
 from omni_router.cli.help import EXAMPLES, EXIT_STATUS, SHARED_VARIABLES, describe_variables
 from omni_router.cli.options import ACTIONS, CALLING, ROUTING, STDIN, option, setting
-from omni_router.cli.parser import PROGRAM, Command, LazyGroup, load
+from omni_router.cli.parser import PROGRAM, Command, LazyGroup, flag_of, load
 from omni_router.cli.validators import PATH, text
 from omni_router.config.environment import VARIABLES
 
@@ -31,11 +31,6 @@ ACTION_COMMANDS = {
     "history_export": "omni_router.cli.history:run_export",
     "history_import": "omni_router.cli.history:run_import",
 }
-
-
-def flag_of(name: str) -> str:
-    """Return the flag of a parameter."""
-    return f"--{name}".replace("_", "-")
 
 
 def check(ctx: click.Context) -> None:
@@ -149,7 +144,7 @@ def _action(*names: str, **more: Any) -> Any:
 )  # fmt: skip
 @click.pass_context
 def root(ctx: click.Context, /, **flags: Any) -> int:
-    """Do what one of the actions says; nothing where a subcommand does it."""
+    """Run the action that the flags name, unless there is a subcommand."""
     if ctx.invoked_subcommand is not None:
         return 0
     action = next(name for name in ACTION_COMMANDS if flags[name] not in (None, False))
@@ -164,6 +159,8 @@ def parse(words: list[str]) -> click.Context:
         UsageError: it is not one that could be run.
     """
     ctx = root.make_context(PROGRAM, list(words))
-    name = words[0] if words else ""
+    name = next(iter(words), "")
     command: Command | None = root.get_command(ctx, name)  # type: ignore[assignment]  # all of ours
-    return command.make_context(name, list(words[1:]), parent=ctx) if command else ctx
+    if command is None:
+        return ctx
+    return command.make_context(name, list(words[1:]), parent=ctx)

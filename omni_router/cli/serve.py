@@ -100,15 +100,16 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     )
 
     limits = Limits.read()
-    key = limits.key
-    _check_host(host, key)
+    _check_host(host, limits.key)
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=key is None, cors=flags["cors"], limits=limits))
+    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=limits.key is None, cors=flags["cors"], limits=limits))
+    if not flags["quiet"]:
+        app = RequestLog(app)
     with listening(host, port) as listener:
         readiness_of(graph).start()  # or the first request waits for the router to load
-        _print_address(host, listener.getsockname()[1], with_key=key is not None)
+        _print_address(host, listener.getsockname()[1], with_key=limits.key is not None)
         _print_notes(environment, hf_token)
-        server = Server(server_config(app if flags["quiet"] else RequestLog(app), timeout_graceful_shutdown=GRACE))
+        server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
         with graceful_shutdown():
             server.run(sockets=[listener])
     exit_after(EXIT_SECONDS, SHUT_DOWN)
@@ -133,12 +134,16 @@ def _build_graph(environment: Environment, token: str | None) -> "Compiled":
 
 
 def _print_address(host: str, port: int, *, with_key: bool) -> None:
-    shown = f"[{host}]" if ":" in host else host
+    shown = host
+    if ":" in host:
+        shown = f"[{host}]"
     reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)  # noqa: S104 (compared, not bound)
-    header = " -H 'Authorization: Bearer '$OMNI_API_KEY" if with_key else ""
+    header, access = "", "open without a key, to this machine only"
+    if with_key:
+        header, access = " -H 'Authorization: Bearer '$OMNI_API_KEY", "clients have to send a key: OMNI_API_KEY"
     body = '{"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}'
     click.echo(f"omni-router listens on http://{shown}:{port}/v1  (Ctrl-C ends it)")
-    click.echo("clients have to send a key: OMNI_API_KEY" if with_key else "open without a key, to this machine only")
+    click.echo(access)
     click.echo(
         f"\n  curl http://{reached}:{port}/v1/chat/completions{header} \\\n"
         f"    -H 'Content-Type: application/json' -d '{body}'\n"

@@ -40,7 +40,9 @@ def read_query(prompt: str, image: str | None, *, appends: bool) -> Query:
             prompt = f"{prompt}\n\n{below}"
         else:
             note("stdin is empty; only the prompt is sent")
-    return Query(prompt, _read_image() if image == STDIN else image)
+    if image == STDIN:
+        image = _read_image()
+    return Query(prompt, image)
 
 
 def has_unread_stdin() -> bool:

@@ -1,4 +1,4 @@
-"""What is shown of a run: for a person on stdout as it happens, or one JSON object a line."""
+"""The output of a run: for a person on stdout as it happens, or one JSON object a line."""
 
 import json
 import sys
@@ -62,9 +62,14 @@ class Transcript:
         if self._json:
             return
         title = textwrap.shorten(printable(query.prompt), min(console().width, WIDTH))
-        print_line(f"\n[{number}/{count}] " if count > 1 else "\n", (title, "bold"))
+        heading = "\n"
+        if count > 1:
+            heading = f"\n[{number}/{count}] "
+        print_line(heading, (title, "bold"))
         if query.image:
-            where = "from stdin" if query.image.startswith("data:") else query.image
+            where = query.image
+            if where.startswith("data:"):
+                where = "from stdin"
             print_field("image", textwrap.shorten(where, WIDTH))
         sys.stdout.flush()
         self.wait("loading the router, choosing a route and a model")
@@ -103,7 +108,8 @@ class Transcript:
             return
         log_note(f"raw reply: {event.reply!r}")
         for route, candidates in event.candidates.items():
-            log_note(f"candidates for {route}: {', '.join(each['model'] for each in candidates) or 'none'}")
+            models = ", ".join(candidate["model"] for candidate in candidates)
+            log_note(f"candidates for {route}: {models or 'none'}")
 
     def show_decision(self, event: "DecisionMade") -> None:
         """Show a decision, and that its model is called."""
@@ -128,7 +134,9 @@ class Transcript:
             return
         self._end_answer()
         attempt = event.attempt
-        outcome: Part = (attempt["outcome"], "green" if attempt["outcome"] == "answered" else "red")
+        outcome: Part = (attempt["outcome"], "red")
+        if attempt["outcome"] == "answered":
+            outcome = ("answered", "green")
         print_field("attempt", f"{attempt['model']}: ", outcome, f" after {attempt['seconds']:.2f} s")
         sys.stdout.flush()
 
@@ -150,9 +158,12 @@ class Transcript:
 
 
 def _show_decision(decision: "Decision") -> None:
-    sure = "" if decision["confidence"] is None else f" (confidence {decision['confidence']:.2f})"
-    print_field("route", (decision["route"] or "none", "bold"), sure)
-    source = f" (from {decision['source']})" if decision["source"] else ""
+    confidence, source = "", ""
+    if decision["confidence"] is not None:
+        confidence = f" (confidence {decision['confidence']:.2f})"
+    if decision["source"]:
+        source = f" (from {decision['source']})"
+    print_field("route", (decision["route"] or "none", "bold"), confidence)
     print_field("model", (decision["model"] or "none", "bold"), source)
     print_field("reason", decision["reason"])
     sys.stdout.flush()

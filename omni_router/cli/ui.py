@@ -8,7 +8,7 @@ from omni_router.cli import options
 from omni_router.cli.console import log_note
 from omni_router.cli.missing_policy import missing_policy
 from omni_router.cli.options import option, read_environment
-from omni_router.cli.parser import Command
+from omni_router.cli.parser import Command, flag_of
 from omni_router.cli.validators import FOLDER, server_url
 
 if TYPE_CHECKING:
@@ -94,6 +94,6 @@ def open_page(ctx: click.Context, token: str | None) -> "Opened":
 
 
 def _check_flags_with_server(ctx: click.Context, server: str | None) -> None:
-    flags = [f"--{name}".replace("_", "-") for name in OF_THE_SERVER if ctx.params[name]]
+    flags = [flag_of(name) for name in OF_THE_SERVER if ctx.params[name]]
     if server and flags:
         raise click.UsageError(f"{' and '.join(flags)} cannot be given with --server: that server has its own", ctx)

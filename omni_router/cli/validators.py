@@ -1,4 +1,4 @@
-"""What a value of a flag may be; an error names the value and what is allowed."""
+"""Validators of flags; an error names the value and what is allowed."""
 
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,12 @@ def origin(value: str) -> str:
     bare = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
     if parts.scheme not in PORTS or not parts.hostname or not bare:
         raise wrong
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" if port in (None, PORTS[parts.scheme]) else f"{parts.scheme}://{host}:{port}"
+    host = parts.hostname
+    if ":" in host:
+        host = f"[{host}]"
+    if port not in (None, PORTS[parts.scheme]):
+        host = f"{host}:{port}"
+    return f"{parts.scheme}://{host}"
 
 
 def server_url(value: str) -> str:

@@ -21,9 +21,10 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
     if as_json:
         click.echo(json.dumps(entry))
         return 0
-    print_line(
-        f"Decision {entry['id']} of {entry['time']}" + (f", thread {entry['thread']}" if entry["thread"] else "")
-    )
+    title = f"Decision {entry['id']} of {entry['time']}"
+    if entry["thread"]:
+        title = f"{title}, thread {entry['thread']}"
+    print_line(title)
     for name, text in _facts(entry):
         print_field(name, text)
     return 0
@@ -38,8 +39,10 @@ def newest_request(entry: dict[str, Any]) -> str:
 
 def newest_text(conversation: list[dict[str, Any]]) -> str:
     """Return what the user wrote last."""
-    requests = [str(turn["content"]) for turn in conversation if turn["role"] == "user"]
-    return requests[-1] if requests else ""
+    for turn in reversed(conversation):
+        if turn["role"] == "user":
+            return str(turn["content"])
+    return ""
 
 
 def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -50,26 +53,46 @@ def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for rejected in entry["passed_over"]:
         yield "not", f"{rejected['model']} (from {rejected['source']}): {rejected['why']}"
     for number, attempt in enumerate(entry["attempts"], 1):
-        through = f" through {attempt['provider']}" if attempt["provider"] else ""
-        partial = ", partial answer kept" if attempt["partial"] else ""
-        outcome = f"{attempt['outcome']} in {attempt['seconds']:.2f} s{partial}"
-        yield f"call {number}", f"{attempt['model']}{through}: {outcome}"
+        yield f"call {number}", _attempt(attempt)
     if entry["error"]:
         yield "ended", f"without an answer: {entry['error']}"
     elif not entry["attempts"]:
         yield "ended", "routed only; no model was called"
-    yield "offered", ", ".join(f"{route} ({len(models)})" for route, models in entry["candidates"].items())
-    yield "router", entry["reply"] if entry["reply"] is not None else "it failed on this request"
+    routes = [f"{route} ({len(models)})" for route, models in entry["candidates"].items()]
+    yield "offered", ", ".join(routes)
+    if entry["reply"] is None:
+        yield "router", "it failed on this request"
+    else:
+        yield "router", entry["reply"]
 
 
 def _route(entry: dict[str, Any]) -> str:
-    sure = "" if entry["confidence"] is None else f", confidence {entry['confidence']:.2f}"
-    return f"{entry['route'] or 'none could be read'}{sure}" + (f", task {entry['task']}" if entry["task"] else "")
+    facts = [entry["route"] or "none could be read"]
+    if entry["confidence"] is not None:
+        facts.append(f"confidence {entry['confidence']:.2f}")
+    if entry["task"]:
+        facts.append(f"task {entry['task']}")
+    return ", ".join(facts)
 
 
 def _model(entry: dict[str, Any]) -> str:
     if entry["model"] is None:
         return "none"
-    through = f" through {entry['provider']}" if entry["provider"] else ""
-    checked = "served for the task" if entry["verified"] else "not verified: the Hub could not be reached"
-    return f"{entry['model']}{through}, from {entry['source']}, {checked}"
+    verification = "not verified: the Hub could not be reached"
+    if entry["verified"]:
+        verification = "served for the task"
+    return f"{_with_provider(entry)}, from {entry['source']}, {verification}"
+
+
+def _attempt(attempt: dict[str, Any]) -> str:
+    outcome = f"{attempt['outcome']} in {attempt['seconds']:.2f} s"
+    if attempt["partial"]:
+        outcome = f"{outcome}, partial answer kept"
+    return f"{_with_provider(attempt)}: {outcome}"
+
+
+def _with_provider(call: dict[str, Any]) -> str:
+    """Return the model of a decision or an attempt, and the provider if one is named."""
+    if not call["provider"]:
+        return str(call["model"])
+    return f"{call['model']} through {call['provider']}"

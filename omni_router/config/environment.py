@@ -1,4 +1,4 @@
-"""The environment variables of this package: one table, from which reading, `--help` and the documentation come.
+"""The environment variables of this package: one table that is read here, and shown by `--help` and the documentation.
 
 To add a variable, add a field to `Environment`, or to `ServerEnvironment` for what only servers read. The variable's
 name is OMNI_ and the field's name in capitals.
@@ -175,4 +175,7 @@ def read_variable(name: str, variables: Mapping[str, str] = os.environ) -> Any:
     Raises:
         ConfigurationError: the value is not allowed.
     """
-    return read_one(next(each for each in VARIABLES if each.name == name), variables)
+    for each in VARIABLES:
+        if each.name == name:
+            return read_one(each, variables)
+    raise KeyError(name)

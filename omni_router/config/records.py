@@ -73,9 +73,14 @@ def read_records(entries: Iterable[Any]) -> list[ModelRecord]:
     return records
 
 
-def has_model(entries: Iterable[Any], model: str) -> bool:
-    """Return whether one of the entries of `models` is a model's."""
-    return model in [record["id"] for record in read_records(entries)]
+def as_entries(records: Iterable[ModelRecord]) -> list[dict[str, Any]]:
+    """Return records as entries of `models`."""
+    return [as_entry(record) for record in records]
+
+
+def ids_of(records: Iterable[ModelRecord]) -> set[str]:
+    """Return the models of records."""
+    return {record["id"] for record in records}
 
 
 def _read_counts(record: ModelRecord, entry: dict[str, Any]) -> None:

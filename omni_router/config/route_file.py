@@ -31,47 +31,47 @@ class RouteFile:
         self._broken: Signature | None = None  # the file already warned about
 
     def routes(self) -> tuple[Route, ...]:
-        """Give the routes on offer."""
+        """Return the routes."""
         return self.document().routes
 
     def out_of_scope_examples(self) -> tuple[str, ...]:
-        """Give the examples of `other`: requests that no route serves."""
+        """Return the examples of `other`: requests that no route serves."""
         return self.document().out_of_scope_examples
 
     def document(self) -> Document:
-        """Read the file if it changed; one that broke while the process runs is warned of, and the last good one given.
+        """Read the file if it changed; if it broke while the process runs, warn and return the last good version.
 
         Raises:
-            PolicyFileError: the file is unusable and there is no good one to go on with.
+            PolicyFileError: the file is unusable, and there is no good version to fall back on.
         """
         with self._lock:
-            found = signature(self.path)
-            if self._good and self._good[0] == found:
+            version = signature(self.path)
+            if self._good and self._good[0] == version:
                 return self._good[1]
-            if self._good and found is not None and self._broken == found:
+            if self._good and version is not None and self._broken == version:
                 return self._good[1]
             try:
                 entries = self._read()
             except PolicyFileError as error:
                 if self._good is None:
                     raise
-                self._broken = found
+                self._broken = version
                 logger.warning("%s; still using the last valid policy", error)
                 return self._good[1]
-            return self._keep(found, entries)
+            return self._keep(version, entries)
 
     def is_broken(self) -> bool:
-        """Tell whether the file on disk is the one already found unusable."""
+        """Return whether the file on disk is the one already found unusable."""
         return self._broken is not None and self._broken == signature(self.path)
 
     def update(self, change: Callable[[list[dict[str, Any]]], bool], *, wait: bool = True) -> None:
-        """Read, let `change` edit the entries in place, and write if it says so; one process at a time.
+        """Read the file, let `change` edit the entries in place, and write them; one process at a time.
 
-        When somebody edits the file meanwhile, nothing of that is lost: `change` is called again, with what they wrote.
+        An edit that somebody makes meanwhile is not lost: `change` is called again, with what they wrote.
 
         Args:
             change: edits the entries, and returns whether to write them.
-            wait: for another process that is writing; a moment at most.
+            wait: whether to wait for another process that is writing, a moment at most.
 
         Raises:
             PolicyFileError: the file is unusable; it is left untouched.
@@ -83,37 +83,38 @@ class RouteFile:
             for _ in range(MOST_EDITS):
                 if self._good and self._good[0] is not None and not self.path.exists():  # an editor may put it back
                     raise PolicyFileError(self.path, "the file was removed while in use; it is not written again")
-                found = signature(self.path)  # before it is read: an edit in between shows
+                version = signature(self.path)  # before it is read: an edit in between shows
                 entries = self._read()
                 if not change(entries):
                     return
-                if write_whole(target, _as_text(entries), instead_of=found):
+                if write_whole(target, _as_text(entries), instead_of=version):
                     with self._lock:
                         self._keep(signature(self.path), entries)  # nobody needs to read what was just written
                     return
         raise PolicyFileError(self.path, "other programs change the file faster than it can be written")
 
-    def _keep(self, found: Signature | None, entries: list[dict[str, Any]]) -> Document:
-        """Take entries as the present ones; what is wrong with them is told, unless it was before."""
+    def _keep(self, version: Signature | None, entries: list[dict[str, Any]]) -> Document:
+        """Keep entries as the last good version; log what is wrong with them, unless it was logged before."""
         document = read_entries(entries)
-        told = set(self._good[1].warnings) if self._good else set[str]()
+        logged = self._good[1].warnings if self._good else ()
         for warning in document.warnings:
-            if warning not in told:
+            if warning not in logged:
                 logger.warning("%s: %s", self.path, warning)
-        self._good = (found, document)
+        self._good = (version, document)
         return document
 
     def _read(self) -> list[dict[str, Any]]:
         path = self.path
         try:
-            path = path if path.exists() else DEFAULT_POLICY
+            if not path.exists():
+                path = DEFAULT_POLICY
             return parse_entries(path.read_text(encoding="utf-8-sig"), path)
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyFileError(path, f"cannot be read: {error}") from error
 
 
 def _as_text(entries: list[dict[str, Any]]) -> str:
-    """Write entries as people read them; orjson takes a tenth of the time, but cannot write all that a file holds."""
+    """Format entries for people; orjson takes a tenth of the time, but cannot write everything that a file may hold."""
     import orjson
 
     with suppress(TypeError, ValueError):  # half of a surrogate pair, a number of more than 64 bits, a NaN

@@ -1,9 +1,8 @@
-"""The policy: which routes there are. Reads the entries of route_config.json and says what is wrong with them."""
+"""The policy: which routes there are. Reads the entries of route_config.json, and reports what is wrong with them."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,21 +21,23 @@ class Route:
     task: str  # a key of TASKS
     description: str
     examples: tuple[str, ...] = ()
-    fallback: bool = False  # takes the requests that no route is for, unless a run names another fallback
+    fallback: bool = False  # takes the requests that fit no route, unless a run names another fallback
 
 
 class Policy(Protocol):
     """Where the routes come from."""
 
     def routes(self) -> Sequence[Route]:
-        """Give the routes on offer, `other` left out."""
+        """Return the routes, without `other`."""
         ...
 
 
 def out_of_scope_examples_of(policy: Policy) -> tuple[str, ...]:
-    """Give the requests that no route serves, by a policy that knows of any."""
-    given = getattr(policy, "out_of_scope_examples", None)
-    return tuple(given()) if given else ()
+    """Return the requests that no route serves, from a policy that has this optional method."""
+    method = getattr(policy, "out_of_scope_examples", None)
+    if method is None:
+        return ()
+    return tuple(method())
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Document:
     entries: list[dict[str, Any]]
     routes: tuple[Route, ...]
     models: dict[str, tuple[ModelRecord, ...]]  # by the route's name, case folded
-    learned: dict[str, tuple[str, ...]]  # likewise: requests that verdicts have made examples
+    learned: dict[str, tuple[str, ...]]  # likewise: requests that feedback has made examples
     out_of_scope_examples: tuple[str, ...]  # the examples of `other`: requests that no route serves
     warnings: tuple[str, ...]
 
@@ -61,14 +62,25 @@ def parse_document(text: str, path: Path) -> Document:
 
 
 def read_entries(entries: list[dict[str, Any]]) -> Document:
-    """Read what entries mean; what is wrong with them is told in `warnings`, and skipped."""
+    """Read what entries mean; parts that are wrong are skipped, and reported in `warnings`."""
     warnings: list[str] = []
-    routes = _one_fallback([route for entry in entries if (route := _route(entry, warnings))], warnings)
-    models = {entry["name"].strip().casefold(): _models(entry, warnings) for entry in entries}
-    learned = {entry["name"].strip().casefold(): _texts(entry, "learned", warnings) for entry in entries}
-    others = (_texts(entry, "examples", warnings) for entry in entries if entry["name"].strip().casefold() == OTHER)
-    out_of_scope_examples = (*chain.from_iterable(others), *learned.get(OTHER, ()))
-    return Document(entries, routes, models, learned, out_of_scope_examples, tuple(warnings))
+    routes: list[Route] = []
+    for entry in entries:
+        route = _route(entry, warnings)
+        if route:
+            routes.append(route)
+    with_fallback = _one_fallback(routes, warnings)
+    models: dict[str, tuple[ModelRecord, ...]] = {}
+    learned: dict[str, tuple[str, ...]] = {}
+    out_of_scope: tuple[str, ...] = ()
+    for entry in entries:
+        key = entry["name"].strip().casefold()
+        models[key] = _models(entry, warnings)
+        learned[key] = _texts(entry, "learned", warnings)
+        if key == OTHER:
+            out_of_scope = _texts(entry, "examples", warnings)
+    out_of_scope += learned.get(OTHER, ())
+    return Document(entries, with_fallback, models, learned, out_of_scope, tuple(warnings))
 
 
 def parse_entries(text: str, path: Path) -> list[dict[str, Any]]:
@@ -119,7 +131,8 @@ def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
     if name.casefold() == OTHER:  # kept in the file, never offered
         return None
     description, task = entry.get("description"), entry.get("task")
-    task = default_task(name.casefold()) if task is None else task  # names are matched without regard to case
+    if task is None:
+        task = default_task(name.casefold())
     if not isinstance(task, str) or task not in TASKS:
         warnings.append(f"route {name!r} is skipped: task {task!r} is not one of {', '.join(TASKS)}")
         return None
@@ -135,21 +148,27 @@ def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
 
 def _one_fallback(routes: Sequence[Route], warnings: list[str]) -> tuple[Route, ...]:
     """Return the routes with at most one fallback among them, the first."""
-    marked = [route for route in routes if route.fallback]
-    warnings += [
-        f'"fallback" of route {route.name!r} is ignored: {marked[0].name!r} is the fallback' for route in marked[1:]
-    ]
-    return tuple(replace(route, fallback=route in marked[:1]) for route in routes)
+    fallback: Route | None = None
+    checked: list[Route] = []
+    for route in routes:
+        if route.fallback and fallback:
+            warnings.append(f'"fallback" of route {route.name!r} is ignored: {fallback.name!r} is the fallback')
+            checked.append(replace(route, fallback=False))
+            continue
+        if route.fallback:
+            fallback = route
+        checked.append(route)
+    return tuple(checked)
 
 
 def _texts(entry: dict[str, Any], key: str, warnings: list[str]) -> tuple[str, ...]:
-    name, found = entry["name"].strip(), entry.get(key, [])
-    if not isinstance(found, list):
+    name, values = entry["name"].strip(), entry.get(key, [])
+    if not isinstance(values, list):
         warnings.append(f'"{key}" of route {name!r} is ignored: not an array')
         return ()
-    texts = tuple(text for text in found if isinstance(text, str) and text.strip())
-    if len(texts) < len(found):
-        warnings.append(f"{len(found) - len(texts)} of the {key} of route {name!r} are ignored: not text")
+    texts = tuple(text for text in values if isinstance(text, str) and text.strip())
+    if len(texts) < len(values):
+        warnings.append(f"{len(values) - len(texts)} of the {key} of route {name!r} are ignored: not text")
     return texts
 
 

@@ -1,3 +1,5 @@
+"""What can be set for one run."""
+
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -5,43 +7,43 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from omni_router.errors import ConfigurationError
 
-if TYPE_CHECKING:  # whoever lists the routes need not import pydantic
+if TYPE_CHECKING:  # listing the routes does not import pydantic
     from omni_router.config.routes import Route
 
-# What a call of a model already has: `extra_body` is merged into its body last, and would replace it unseen.
+# Parameters that every call sets: `extra_body` is merged into the body last, and would silently replace them.
 RESERVED = (
     *("messages", "model", "stream", "stream_options", "tools", "tool_choice", "response_format", "stop", "n"),
     *("max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"),
 )
 
-NO_FALLBACK = "none"  # as `fallback_route`: what no route is for is refused
+NO_FALLBACK = "none"  # as `fallback_route`: requests that fit no route are refused
 
 
 class SettingsFields(BaseModel):
-    """The fields of `Settings`, for a class that takes them beside fields of its own."""
+    """The fields of `Settings`, for classes that have further fields."""
 
-    route: str | None = Field(default=None, description="Take this route; the router is not asked.")
+    route: str | None = Field(default=None, description="Use this route; the router is not called.")
     model: str | None = Field(
         default=None,
         description="Call this model and no other: org/name, or org/name:provider. The route is still chosen.",
     )
     fallback_route: str | None = Field(
         default=None,
-        description="The route taken when none fits or the router gives no readable choice; `none`: such a request is "
-        "refused. Left out, it is that of OMNI_FALLBACK_ROUTE, else the route with `fallback` in the policy.",
+        description="The route used when none fits or the router returns no readable choice; `none` refuses such "
+        "requests. By default that of OMNI_FALLBACK_ROUTE, else the route with `fallback` in the policy.",
     )
     min_confidence: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="Below this confidence of the router, the fallback route is taken, if there is one.",
+        description="Below this confidence of the router, the fallback route is used, if there is one.",
     )
     skip_specialists: bool = Field(default=False, description="Only route: record the decision and call no model.")
     max_models: int = Field(default=3, ge=1, le=10, description="How many different models a turn may try.")
     max_new_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="Length limit of a text answer, in tokens. Left out, it is that of OMNI_MAX_NEW_TOKENS, else the "
+        description="Length limit of a text answer, in tokens. By default that of OMNI_MAX_NEW_TOKENS, else the "
         "provider's own.",
     )
     temperature: float = Field(default=0.7, ge=0, le=2, description="Sampling temperature of a text answer.")
@@ -54,10 +56,10 @@ class SettingsFields(BaseModel):
     )
     extra_body: dict[str, Any] | None = Field(
         default=None,
-        description="Further parameters of a text answer, sent to the provider as they are, such as top_k. A provider "
-        "that refuses them, or a penalty, is asked once more without.",
+        description="Further parameters of a text answer, sent to the provider as they are, such as top_k. If a "
+        "provider refuses them, or a penalty, the call is repeated once without them.",
     )
-    seed: int | None = Field(default=None, description="Seed of a text answer or a picture, where the model has one.")
+    seed: int | None = Field(default=None, description="Seed of a text answer or an image, for models that take one.")
     stop: tuple[str, ...] = Field(default=(), description="Texts at which a text answer ends.")
     tools: tuple[dict[str, Any], ...] = Field(
         default=(),
@@ -69,42 +71,49 @@ class SettingsFields(BaseModel):
     response_format: dict[str, Any] | None = Field(
         default=None, description="The form of a text answer, such as a JSON schema, in OpenAI's form."
     )
-    width: int | None = Field(default=None, ge=1, description="Width of a picture in pixels, where the model has one.")
-    height: int | None = Field(default=None, ge=1, description="Height of a picture in pixels.")
+    width: int | None = Field(default=None, ge=1, description="Width of an image in pixels, for models that take one.")
+    height: int | None = Field(default=None, ge=1, description="Height of an image in pixels, likewise.")
     timeout: float = Field(
         default=120.0,
         gt=0,
-        description="Seconds a model may stay silent, or be polled for a picture; pictures often take a minute.",
+        description="Seconds a model may stay silent, or be polled for an image; images often take a minute.",
     )
 
     @field_validator("extra_body")
     @classmethod
     def _check_extra_body(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        taken = [name for name in value or {} if name in RESERVED]
-        if taken:
-            raise ValueError(f"extra_body must not hold {', '.join(taken)}: Settings has fields for what can be set")
+        reserved = [name for name in value or {} if name in RESERVED]
+        if reserved:
+            raise ValueError(f"extra_body must not contain {', '.join(reserved)}: use the fields of Settings instead")
         return value
 
 
 class Settings(SettingsFields):
-    """The knobs of one run, given as `context`; they hold no path and no token."""
+    """What can be set for one run, passed as `context`; it holds no path and no token."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def filled_from(self, defaults: "Settings") -> "Settings":
-        """Return these settings, with what they leave open (None) taken from `defaults`."""
-        open_fields = {name for name in type(self).model_fields if getattr(self, name) is None}
-        changes = {name: getattr(defaults, name) for name in open_fields if getattr(defaults, name) is not None}
-        return self.model_copy(update=changes) if changes else self
+        """Return these settings, with unset fields (None) filled from `defaults`."""
+        changes: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            default = getattr(defaults, name)
+            if getattr(self, name) is None and default is not None:
+                changes[name] = default
+        if not changes:
+            return self
+        return self.model_copy(update=changes)
 
 
 def resolve_settings(context: object, default: Settings) -> Settings:
     """Return the settings of a run; an embedded graph receives its parent's context, which may be anything."""
-    return context if isinstance(context, Settings) else default
+    if isinstance(context, Settings):
+        return context
+    return default
 
 
 def fallback_route(settings: Settings, routes: "Sequence[Route]") -> "Route | None":
-    """Return the route of requests that no route is for: that of the settings, else the policy's; None refuses them.
+    """Return the route of requests that fit no route: that of the settings, else the policy's; None refuses them.
 
     Raises:
         ConfigurationError: the settings name a route that the policy does not have.
@@ -117,5 +126,5 @@ def fallback_route(settings: Settings, routes: "Sequence[Route]") -> "Route | No
     for route in routes:
         if route.name.casefold() == name:
             return route
-    allowed = ", ".join([*(route.name for route in routes), NO_FALLBACK])
+    allowed = ", ".join([route.name for route in routes] + [NO_FALLBACK])
     raise ConfigurationError(f"fallback_route is {settings.fallback_route!r}; allowed are {allowed}")

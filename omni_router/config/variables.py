@@ -71,7 +71,9 @@ def optional_text(text: str) -> str | None:
 
 def optional_count(text: str) -> int | None:
     """Return a whole number of at least 1; None for blanks."""
-    return count(text) if text.strip() else None
+    if not text.strip():
+        return None
+    return int(count(text))
 
 
 def history_place(text: str) -> str:
@@ -174,7 +176,9 @@ def read_one(variable: Variable, variables: Mapping[str, str]) -> Any:
         ConfigurationError: the value is not allowed.
     """
     text = _text(variable, variables)
-    return variable.default if text is None else _parse(variable, text)
+    if text is None:
+        return variable.default
+    return _parse(variable, text)
 
 
 def _text(variable: Variable, variables: Mapping[str, str]) -> str | None:

@@ -1,4 +1,4 @@
-"""From the state of a turn to its line in the decision log."""
+"""Build the line of the decision log from the state of a turn."""
 
 import hashlib
 import json
@@ -20,14 +20,17 @@ MAX_CHARACTERS = 20_000  # of one text: somebody may paste a whole book
 
 
 def describe_policy(settings: Settings, policy: Policy) -> dict[str, Any]:
-    """Return what a replay has to know of the policy: its tasks, the fallback route, and who named that one."""
+    """Return what a replay needs of the policy: its tasks, the fallback route, and who named that one."""
     routes = policy.routes()
     fallback = fallback_route(settings, routes)
-    return {
+    description: dict[str, Any] = {
         "tasks": {route.name: route.task for route in routes},
-        "fallback_route": fallback.name if fallback else None,
+        "fallback_route": None,
         "fallback_by_policy": settings.fallback_route is None,
     }
+    if fallback:
+        description["fallback_route"] = fallback.name
+    return description
 
 
 def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, with_text: bool) -> dict[str, Any]:
@@ -48,17 +51,26 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
         "picture": {"now": newest is not None and has_image(newest), "before": any(map(has_image, messages))},
         "previous": state["previous"],
         "min_confidence": settings.min_confidence,
-        "settled": settings.model is not None or (state["reply"] is None and state["proposal"] is not None),
+        "settled": _is_overridden(state, settings),
         "reply": _reply(state, with_text=with_text),
         "candidates": state["candidates"],
         "passed_over": [*decision["passed_over"], *_ranked_after(decision, state)],
         "attempts": [_without_error(attempt) for attempt in state["attempts"]],
-        "error": error["kind"] if error else None,
+        "error": None,
     }
+    if error:
+        entry["error"] = error["kind"]
     if not with_text:
         entry["reason"] = recorded_reason(state)
         entry["proposed_route"] = _name_of_route(decision["proposed_route"], state)
     return entry
+
+
+def _is_overridden(state: State, settings: Settings) -> bool:
+    """Return whether the caller or a tool loop has chosen the route or the model in the router's place."""
+    if settings.model is not None:
+        return True
+    return state["reply"] is None and state["proposal"] is not None
 
 
 def _asked(state: State, *, with_text: bool) -> dict[str, Any]:
@@ -72,7 +84,9 @@ def _asked(state: State, *, with_text: bool) -> dict[str, Any]:
         if message is newest:
             end = number
     turns = render_conversation(messages[:end])
-    return {"conversation": [{**turn, "content": shorten(turn["content"], MAX_CHARACTERS)} for turn in turns]}
+    for turn in turns:
+        turn["content"] = shorten(turn["content"], MAX_CHARACTERS)
+    return {"conversation": turns}
 
 
 def _without_error(attempt: Attempt) -> dict[str, Any]:
@@ -83,14 +97,16 @@ def _without_error(attempt: Attempt) -> dict[str, Any]:
 
 
 def _reply(state: State, *, with_text: bool) -> str | None:
-    """Return what the router said, without text as far as it named a route and a model."""
+    """Return the router's reply, without text as far as it named a route and a model."""
     reply = state["reply"]
     if reply is None:
         return None
     if with_text:
         return shorten(reply, MAX_CHARACTERS)
     proposal = parse_reply(reply)
-    model = f"{proposal.model}:{proposal.provider}" if proposal.provider else proposal.model
+    model = proposal.model
+    if proposal.provider:
+        model = f"{model}:{proposal.provider}"
     return json.dumps({"route": _name_of_route(proposal.route, state), "model": model})
 
 
@@ -104,8 +120,6 @@ def _name_of_route(name: str | None, state: State) -> str | None:
 def _ranked_after(decision: Decision, state: State) -> list[RejectedCandidate]:
     """Return the route's other candidates, which came after the model that was called."""
     mentioned = {decision["model"], *models_in(decision["passed_over"]), *models_in(state["attempts"])}
-    return [
-        rejected(candidate, "ranked_after", f"came after: {candidate['why']}")
-        for candidate in state["candidates"].get(decision["route"] or "", [])
-        if candidate["model"] not in mentioned
-    ]
+    candidates = state["candidates"].get(decision["route"] or "", [])
+    others = [candidate for candidate in candidates if candidate["model"] not in mentioned]
+    return [rejected(candidate, "ranked_after", f"came after: {candidate['why']}") for candidate in others]

@@ -1,6 +1,7 @@
-"""Feedback: what a user or an evaluator says of a decision afterwards."""
+"""Feedback of a user or an evaluator on a decision."""
 
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any, Literal, Protocol
 
 from omni_router.config.routes import Policy
@@ -16,7 +17,7 @@ class FeedbackServices(Protocol):
 
     @property
     def history(self) -> History:
-        """Where verdicts are kept."""
+        """The history that stores verdicts."""
         ...
 
     @property
@@ -58,7 +59,8 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     Raises:
         InvalidRequest: it is not one of the words and routes that are allowed, or nothing was decided.
     """
-    routes = {**{route.name.casefold(): route.name for route in policy.routes()}, OTHER: OTHER}
+    routes = {route.name.casefold(): route.name for route in policy.routes()}
+    routes[OTHER] = OTHER
     rating = verdict.strip().casefold()
     correct_route = routes.get(rating)
     if rating not in ("good", "bad") and correct_route is None:
@@ -69,13 +71,17 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     if correct_route is not None and correct_route == route and model:  # without a model only the route can be right
         correct_route, rating = None, "good"
     kind: Literal["good", "bad", "should_be"] = "should_be"
-    if correct_route is None:
-        kind = "good" if rating == "good" else "bad"
+    if correct_route is None and rating == "good":
+        kind = "good"
+    elif correct_route is None:
+        kind = "bad"
     if decision.get("source") == "caller":  # a verdict on that model is one on the caller's own choice
         model = None
     return Feedback(str(route or ""), str(model or ""), kind, correct_route, text or None)
 
 
-def counts(verdict: Feedback, models: Iterable[ModelRecord]) -> bool:
+def counts_for_model(verdict: Feedback, models: Iterable[ModelRecord]) -> bool:
     """Return whether a verdict is about its model, and the model has a record on the route for it to be counted in."""
-    return verdict.verdict != "should_be" and any(record["id"] == verdict.model for record in models)
+    if verdict.verdict == "should_be":
+        return False
+    return verdict.model in map(itemgetter("id"), models)

@@ -72,7 +72,7 @@ class DecisionLog:
         Raises:
             ConfigurationError: there is no such file, or it cannot be read.
         """
-        files = [self._old(number) for number in range(OLD_FILES, 0, -1)]
+        files = map(self._old, range(OLD_FILES, 0, -1))
         try:
             for path in [*filter(Path.exists, files), self.path]:
                 with path.open("rb") as file:
@@ -141,9 +141,11 @@ def _append(path: Path, line: bytes) -> None:
 
 def _read(line: bytes) -> dict[str, Any] | None:
     entry = _parsed(line)
-    whole = entry is not None and all(isinstance(entry.get(key), kind) for key, kind in SHAPE.items())
-    if not whole:
+    if entry is None:
         return None
+    for key, kind in SHAPE.items():
+        if not isinstance(entry.get(key), kind):
+            return None
     return entry
 
 

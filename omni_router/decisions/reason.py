@@ -1,4 +1,4 @@
-"""Why a model was called, without the words of a router, for readers of the policy and of logs without text."""
+"""The reason for a decision without the words of a router, for readers of the policy and of logs without text."""
 
 from omni_router.state import Decision, State
 
@@ -12,7 +12,7 @@ def recorded_reason(state: State) -> str:
     decision = state["decision"]
     if decision is None:
         return ""
-    parts = [_settled(state)]
+    parts = [_override(state)]
     if decision["proposed_route"] is not None:
         parts.append("another route than the router proposed")
     parts += [_choice(decision, state), _failure(decision, state)]
@@ -21,7 +21,7 @@ def recorded_reason(state: State) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _settled(state: State) -> str:
+def _override(state: State) -> str:
     """Return what overrode the router; these reasons are words of this package."""
     if state["reply"] is None and state["proposal"]:
         return str(state["proposal"]["reason"])
@@ -30,18 +30,30 @@ def _settled(state: State) -> str:
 
 def _choice(decision: Decision, state: State) -> str:
     """Return what gave the model its place."""
-    if decision["route"] is None:
-        return "the router gave no readable route"
-    if decision["model"] is None:
-        return "no route fits" if decision["task"] is None else "no model is left for the route"
+    if decision["route"] is None or decision["model"] is None:
+        return _no_model(decision)
     if decision["source"] == "caller":
-        return "" if _settled(state) else "the caller named the model, in this turn or an earlier one"
+        return _callers_choice(state)
     if decision["source"] == "router":
         return _routers_choice(decision["confidence"])
     for candidate in state["candidates"].get(decision["route"], []):
         if candidate["model"] == decision["model"]:
             return candidate["why"]
     return f"from the {decision['source']}"
+
+
+def _no_model(decision: Decision) -> str:
+    if decision["route"] is None:
+        return "the router gave no readable route"
+    if decision["task"] is None:
+        return "no route fits"
+    return "no model is left for the route"
+
+
+def _callers_choice(state: State) -> str:
+    if _override(state):  # which is in the reason already
+        return ""
+    return "the caller named the model, in this turn or an earlier one"
 
 
 def _routers_choice(confidence: float | None) -> str:

@@ -33,8 +33,10 @@ class Finding:
     model: str | None = None
 
     def __str__(self) -> str:
-        where = " ".join(filter(None, (self.route and f"route {self.route}", self.model)))
-        return f"{self.level:<8} {where}{': ' if where else ''}{self.finding}. {self.hint}."
+        subject = " ".join(filter(None, (self.route and f"route {self.route}", self.model)))
+        if subject:
+            subject += ": "
+        return f"{self.level:<8} {subject}{self.finding}. {self.hint}."
 
 
 def check_policy(
@@ -45,22 +47,22 @@ def check_policy(
     encoder: Encoder,
     progress: Progress = lambda checks, _: checks,
 ) -> list[Finding]:
-    """Return what is wrong with a policy, and what is to know about it.
+    """Return what is wrong with a policy, and what one should know about it.
 
     Args:
         document: the policy.
         path: where it is.
         catalog: knows which models are served.
         encoder: compares the descriptions of routes.
-        progress: shows how many models have been looked up; it is given the answers, and how many there will be.
+        progress: shows how many models have been looked up; it gets the answers, and how many there will be.
     """
     return [
-        *_warned(document, path),
-        *_incomplete(document),
-        *_same_examples(document.routes),
-        *_overlapping(document.routes, encoder),
-        *_unserved(document, catalog, progress),
-        *_unused(document),
+        *_warnings(document, path),
+        *_incomplete_routes(document),
+        *_shared_examples(document.routes),
+        *_overlaps(document.routes, encoder),
+        *_unserved_models(document, catalog, progress),
+        *_unused_models(document),
     ]
 
 
@@ -76,81 +78,85 @@ def read_policy(path: Path) -> Document:
         raise PolicyFileError(path, f"cannot be read: {error}") from error
 
 
-def _warned(document: Document, path: Path) -> Iterator[Finding]:
+def _warnings(document: Document, path: Path) -> Iterator[Finding]:
     for warning in document.warnings:
         yield Finding("problem", warning, f"Correct it in {path}")
     if not document.routes:
         yield Finding("problem", "the policy has no routes", f"Add one to {path}")
 
 
-def _incomplete(document: Document) -> Iterator[Finding]:
-    """Find what a router does better with; the two routes of pictures are known by their names, and by a picture."""
-    named = {entry["name"].strip() for entry in document.entries if entry.get("task") is not None}
+def _incomplete_routes(document: Document) -> Iterator[Finding]:
+    """Find routes that lack a task or examples; the two routes of images are known by their names, and by an image."""
+    with_task = {entry["name"].strip() for entry in document.entries if entry.get("task") is not None}
     for route in document.routes:
-        certain = default_task(route.name.casefold()) != DEFAULT_TASK
-        if route.name not in named and not certain:
+        known_by_name = default_task(route.name.casefold()) != DEFAULT_TASK
+        if route.name not in with_task and not known_by_name:
             hint = f'Give it a "task", one of {", ".join(TASKS)}'
             yield Finding("problem", f"it has no task, so {DEFAULT_TASK} is assumed", hint, route.name)
         if not route.examples and not document.learned[route.name.casefold()]:
             hint = 'Give it "examples": a dozen requests as people write them'
-            yield Finding("note" if certain else "problem", "it has no examples", hint, route.name)
+            yield Finding("note" if known_by_name else "problem", "it has no examples", hint, route.name)
 
 
-def _same_examples(routes: Sequence[Route]) -> Iterator[Finding]:
+def _shared_examples(routes: Sequence[Route]) -> Iterator[Finding]:
     for one, other in combinations(routes, 2):
-        for text in sorted({t.casefold() for t in one.examples} & {t.casefold() for t in other.examples}):
+        shared = set(map(str.casefold, one.examples)).intersection(map(str.casefold, other.examples))
+        for text in sorted(shared):
             finding = f"route {other.name} has the same example {text[:60]!r}"
             yield Finding("problem", finding, "Keep it in one of them", one.name)
 
 
-def _overlapping(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]:
+def _overlaps(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]:
     try:
-        found = overlaps(routes, encoder)
+        pairs = overlaps(routes, encoder)
     except ConfigurationError as error:
         yield Finding("note", "descriptions were not compared: the encoder cannot be loaded", str(error).rstrip("."))
         return
-    for (one, other), texts, likeness in found:
-        finding = f'its description is very similar to that of {other} ({likeness}): "{texts[0]}" and "{texts[1]}"'
+    for (one, other), texts, similarity in pairs:
+        finding = f'its description is very similar to that of {other} ({similarity}): "{texts[0]}" and "{texts[1]}"'
         yield Finding("problem", finding, "Merge the two, or describe what distinguishes them", one)
 
 
-def _unserved(document: Document, catalog: HubCatalog, progress: Progress) -> Iterator[Finding]:
-    """Look up each model of the file; those of a sandbox are served nowhere, and left out of real runs anyway."""
-    sandboxed = is_simulated()
-    wanted = [
-        (route, record)
-        for route in document.routes
-        for record in document.models[route.name.casefold()]
-        if sandboxed or not is_sandbox_model(record["id"])
-    ]
-    away = 0
-    for (route, record), check in zip(wanted, _looked_up(wanted, catalog, progress), strict=True):
-        away += not check.verified
-        if check.refused:
-            yield Finding("problem", check.why, "Remove it, or name another model", route.name, record["id"])
-        elif check.model != record["id"]:
-            yield Finding("note", f"it is now called {check.model}", "Use the new id", route.name, record["id"])
-    if away:
-        finding = f"{away} of {len(wanted)} models could not be looked up: the Hub could not be reached"
-        yield Finding("note", finding, "Availability the network connection and the token, then run this again")
+def _unserved_models(document: Document, catalog: HubCatalog, progress: Progress) -> Iterator[Finding]:
+    models = list(_models_to_look_up(document))
+    unverified = 0
+    for (route, record), availability in zip(models, _look_up(models, catalog, progress), strict=True):
+        unverified += not availability.verified
+        if availability.refused:
+            yield Finding("problem", availability.why, "Remove it, or name another model", route.name, record["id"])
+        elif availability.model != record["id"]:
+            yield Finding("note", f"it is now called {availability.model}", "Use the new id", route.name, record["id"])
+    if unverified:
+        finding = f"{unverified} of {len(models)} models could not be looked up: the Hub could not be reached"
+        yield Finding("note", finding, "Check the network connection and the token, then run this again")
 
 
-def _looked_up(
-    wanted: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress
+def _models_to_look_up(document: Document) -> Iterator[tuple[Route, ModelRecord]]:
+    """Yield the models of the file; those of a sandbox are not served anywhere, and real runs leave them out anyway."""
+    simulated = is_simulated()
+    for route in document.routes:
+        for record in document.models[route.name.casefold()]:
+            if simulated or not is_sandbox_model(record["id"]):
+                yield route, record
+
+
+def _look_up(
+    models: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress
 ) -> list[Availability]:
-    def look_up(each: tuple[Route, ModelRecord]) -> Availability:
-        route, record = each
+    def check(model: tuple[Route, ModelRecord]) -> Availability:
+        route, record = model
         return catalog.check(record["id"], record.get("provider"), route.task, wait_for_fresh=True)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(progress(pool.map(look_up, wanted), len(wanted)))
+        return list(progress(pool.map(check, models), len(models)))
 
 
-def _unused(document: Document) -> Iterator[Finding]:
+def _unused_models(document: Document) -> Iterator[Finding]:
     for route in document.routes:
         records = document.models[route.name.casefold()]
-        if any(record.get("uses") for record in records):
-            for record in records:
-                if not record.get("uses"):
-                    hint = "Keep it as a reserve, or remove it"
-                    yield Finding("note", "never used, unlike others of the route", hint, route.name, record["id"])
+        unused = [record for record in records if not record.get("uses")]
+        if len(unused) == len(records):
+            continue
+        for record in unused:
+            hint = "Keep it as a reserve, or remove it"
+            yield Finding("note", "never used, unlike others of the route", hint, route.name, record["id"])

@@ -1,4 +1,4 @@
-"""Routes that a router can hardly tell apart, found by the likeness of what their descriptions say."""
+"""Routes that a router can hardly distinguish, because their descriptions mean nearly the same."""
 
 import re
 from collections.abc import Sequence
@@ -11,37 +11,39 @@ from omni_router.routers.semantic.encoder import Encoder
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Cosines of all-MiniLM-L6-v2. Of the default policy's 45 pairs of routes none is above 0.51 as a whole and none of the
-# 1620 pairs of their phrases above 0.55. Of 26 pairs that say the same in other words 18 reach one of these numbers
-# (what is missed are descriptions of two or three words), of 12 neighbours that are not the same, such as recipes and
-# restaurants, one: translation from French and from German.
+# Cosines of all-MiniLM-L6-v2. Of the default policy's 45 pairs of routes none is above 0.51 as a whole, and none of the
+# 1620 pairs of their phrases is above 0.55. Of 26 pairs that say the same in other words 18 reach one of these numbers
+# (the others are descriptions of two or three words). Of 12 related but different pairs, such as recipes and
+# restaurants, one does: translation from French and from German.
 WHOLE, PHRASE = 0.6, 0.65
 
 
 class Overlap(NamedTuple):
-    """Two routes, and the texts of theirs that are too much alike."""
+    """Two routes, and the parts of their descriptions that are too similar."""
 
     routes: tuple[str, str]
     texts: tuple[str, str]
-    likeness: float
+    similarity: float
 
 
 def overlaps(routes: Sequence[Route], encoder: Encoder) -> list[Overlap]:
-    """Find the pairs of routes whose descriptions, or two phrases of them, mean nearly the same.
+    """Return the pairs of routes whose descriptions, or two phrases of them, mean nearly the same.
 
     Raises:
         ConfigurationError: the encoder cannot be loaded.
     """
-    texts = {route.name: [route.description, *_phrases(route.description)] for route in routes}
-    vectors = {name: encoder.encode(each) for name, each in texts.items()}
-    found = (_compare(one, other, texts, vectors) for one, other in combinations(texts, 2))
-    return [overlap for overlap in found if overlap]
+    texts, vectors = {}, {}
+    for route in routes:
+        texts[route.name] = [route.description, *_phrases(route.description)]
+        vectors[route.name] = encoder.encode(texts[route.name])
+    pairs = [_compare(one, other, texts, vectors) for one, other in combinations(texts, 2)]
+    return list(filter(None, pairs))
 
 
 def _compare(one: str, other: str, texts: dict[str, list[str]], vectors: "dict[str, Tensor]") -> Overlap | None:
-    """Compare whole with whole and phrases with phrases; the closest phrases say best what the matter is."""
-    likeness = vectors[one] @ vectors[other].T
-    whole, phrases = float(likeness[0, 0]), likeness[1:, 1:]
+    """Compare whole with whole and phrases with phrases; the closest phrases show best what is similar."""
+    similarity = vectors[one] @ vectors[other].T
+    whole, phrases = float(similarity[0, 0]), similarity[1:, 1:]
     if whole < WHOLE and float(phrases.max()) < PHRASE:
         return None
     row, column = divmod(int(phrases.argmax()), phrases.shape[1])
@@ -54,5 +56,5 @@ def _phrases(description: str) -> list[str]:
 
     The embedded router splits finer, into words where commas list them; the numbers above were measured on these.
     """
-    phrases = (phrase.strip() for phrase in re.split(r"[;\n]|[.!?](?:\s|$)", description))
+    phrases = map(str.strip, re.split(r"[;\n]|[.!?](?:\s|$)", description))
     return list(filter(None, phrases)) or [description]

@@ -1,4 +1,4 @@
-"""Ask a router for each request, on the routes that are on offer for it."""
+"""Ask a router for each request, on the routes that are offered for it."""
 
 import logging
 import time
@@ -14,65 +14,79 @@ from omni_router.selection.routes import eligible_routes, options_of_document
 
 logger = logging.getLogger("omni_router")
 
-LIVE = 100  # asked one by one, as live requests are, to tell how long one takes: enough for a 95th percentile
-BATCH = 64  # of the others, where a router takes many at once; 256 are no faster, and the bar would stand still
-NO_ROUTE = Reply(f'{{"route": "{OTHER}"}}')  # the graph does not ask a router where nothing is on offer
+LIVE = 100  # sent one by one, as live requests are, to measure how long one takes: enough for a 95th percentile
+BATCH = 64  # of the others, if a router takes many at once; 256 are no faster, and the progress bar would stand still
+NO_ROUTE = Reply(f'{{"route": "{OTHER}"}}')  # the graph does not ask a router when no route can be offered
 
 
 def evaluate(
     router: Router, items: Sequence[Item], document: Document, advance: Callable[[int], object] = lambda _: None
 ) -> list[Outcome]:
-    """Ask the router for each item, and read what it says; `advance` is called with how many were asked.
+    """Ask the router for each item, and parse its replies; `advance` is called with the number of new ones.
 
-    A router with a method `replies` is asked in batches once it is known how long a live request takes.
+    A router with a method `replies` gets batches once it is known how long a live request takes.
 
     Raises:
         ConfigurationError: the router cannot be loaded.
     """
     outcomes: list[Outcome] = []
-    while (at := len(outcomes)) < len(items):
-        if at < LIVE or not hasattr(router, "replies"):
-            some = [_one(router, items[at], document)]
+    while len(outcomes) < len(items):
+        place = len(outcomes)
+        if place < LIVE or not hasattr(router, "replies"):
+            new = [_evaluate_one(router, items[place], document)]
         else:
-            some = _together(router, items[at : at + BATCH], document)
-        outcomes += some
-        advance(len(some))
+            new = _evaluate_batch(router, items[place : place + BATCH], document)
+        outcomes += new
+        advance(len(new))
     return outcomes
 
 
-def offers(item: Item, document: Document) -> list[RouteOption]:
-    """Make what the router is shown for an item: the routes with all their examples, and no models."""
-    offered = eligible_routes(document.routes, image_now=item.picture_now, image_before=item.picture_before)
-    return options_of_document(document, offered)
+def route_options(item: Item, document: Document) -> list[RouteOption]:
+    """Return what the router chooses from for an item: the routes with all their examples, and no models."""
+    routes = eligible_routes(document.routes, image_now=item.image_now, image_before=item.image_before)
+    return options_of_document(document, routes)
 
 
-def read(reply: Reply | None, routes: Sequence[RouteOption]) -> tuple[str | None, Problem | None]:
-    """Give the route that a reply names, or what is wrong with it."""
+def read_route(reply: Reply | None, options: Sequence[RouteOption]) -> tuple[str | None, Problem | None]:
+    """Return the route that a reply names, or what is wrong with it."""
     if reply is None:
         return None, "failed"
-    said = parse_reply(reply.text).route
-    if said is None:
+    name = parse_reply(reply.text).route
+    if name is None:
         return None, "unreadable"
-    known = {name.casefold(): name for name in (*(route.name for route in routes), OTHER)}
-    found = known.get(said.casefold())
-    return found, None if found else "not_on_offer"
+    if name.casefold() == OTHER:
+        return OTHER, None
+    for option in options:
+        if option.name.casefold() == name.casefold():
+            return option.name, None
+    return None, "not_on_offer"
 
 
-def _one(router: Router, item: Item, document: Document) -> Outcome:
+def _evaluate_one(router: Router, item: Item, document: Document) -> Outcome:
     """Ask as for a live request."""
-    routes = offers(item, document)
+    options = route_options(item, document)
     started = time.perf_counter()
-    reply = _ask(router, item, routes)
-    return _outcome(item, routes, reply, time.perf_counter() - started)
+    reply = _ask(router, item, options)
+    return _outcome(item, options, reply, time.perf_counter() - started)
 
 
-def _together(router: Any, items: Sequence[Item], document: Document) -> list[Outcome]:
-    """Ask for many at once, which takes less than half of the time; where that fails, one by one."""
-    offered = [offers(item, document) for item in items]
-    asked = [(item.conversation, routes) for item, routes in zip(items, offered, strict=True) if routes]
+def _ask(router: Router, item: Item, options: Sequence[RouteOption]) -> Reply | None:
+    if not options:
+        return NO_ROUTE
     try:
-        replies = iter(router.replies(asked) if asked else ())
-        found = [next(replies) if routes else NO_ROUTE for routes in offered]
+        return router.reply(item.conversation, options)
+    except ConfigurationError:
+        raise
+    except Exception:
+        logger.exception("the router failed on line %d, which counts as no reply", item.line)
+        return None
+
+
+def _evaluate_batch(router: Any, items: Sequence[Item], document: Document) -> list[Outcome]:
+    """Ask for many at once, which takes less than half of the time; if that fails, one by one."""
+    options = [route_options(item, document) for item in items]
+    try:
+        replies = _ask_batch(router, items, options)
     except ConfigurationError:
         raise
     except Exception:
@@ -81,24 +95,29 @@ def _together(router: Any, items: Sequence[Item], document: Document) -> list[Ou
             items[0].line,
             items[-1].line,
         )
-        return [_one(router, item, document) for item in items]
-    return [_outcome(item, routes, reply) for item, routes, reply in zip(items, offered, found, strict=True)]
+        return [_evaluate_one(router, item, document) for item in items]
+    return list(map(_outcome, items, options, replies))
 
 
-def _outcome(item: Item, routes: Sequence[RouteOption], reply: Reply | None, seconds: float | None = None) -> Outcome:
-    logger.debug("line %d: raw reply: %r", item.line, reply.text if reply else None)
-    predicted, problem = read(reply, routes)
-    confidence, by = (reply.confidence, reply.by) if reply else (None, None)
+def _ask_batch(router: Any, items: Sequence[Item], options: Sequence[Sequence[RouteOption]]) -> list[Reply | None]:
+    """Return a reply for each item; the router is only asked about items with routes to choose from."""
+    replies: list[Reply | None] = [NO_ROUTE] * len(items)
+    places, questions = [], []
+    for place, (item, choices) in enumerate(zip(items, options, strict=True)):
+        if choices:
+            places.append(place)
+            questions.append((item.conversation, choices))
+    if questions:
+        answers = iter(router.replies(questions))
+        for place in places:
+            replies[place] = next(answers)
+    return replies
+
+
+def _outcome(item: Item, options: Sequence[RouteOption], reply: Reply | None, seconds: float | None = None) -> Outcome:
+    predicted, problem = read_route(reply, options)
+    text = confidence = by = None
+    if reply is not None:
+        text, confidence, by = reply.text, reply.confidence, reply.by
+    logger.debug("line %d: raw reply: %r", item.line, text)
     return Outcome(item.route, predicted, confidence, seconds, item.follow_up, problem, by)
-
-
-def _ask(router: Router, item: Item, routes: Sequence[RouteOption]) -> Reply | None:
-    if not routes:
-        return NO_ROUTE
-    try:
-        return router.reply(item.conversation, routes)
-    except ConfigurationError:
-        raise
-    except Exception:
-        logger.exception("the router failed on line %d, which counts as no reply", item.line)
-        return None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from omni_router.config.records import has_model, read_records
+from omni_router.config.records import ids_of, read_records
 from omni_router.history.protocol import UsageRecord
 from omni_router.history.usage import add_record, apply_usage
 
@@ -37,7 +37,8 @@ class Sum:
 
     def apply_to(self, models: list[Any]) -> bool:
         """Add the sum to the raw `models` list of its route, in place; return whether anything changed."""
-        entries = self.if_known if has_model(models, self.model) else self.if_new
+        is_known = self.model in ids_of(read_records(models))
+        entries = self.if_known if is_known else self.if_new
         for record in read_records(entries):
             add_record(models, record)
         return bool(entries)

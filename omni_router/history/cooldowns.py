@@ -143,7 +143,7 @@ class CooldownFile:
             self._warned = False
 
     def _keep_unwritten(self, use: UsageRecord) -> None:
-        """Let a use hold in this process, whatever the file says of its model."""
+        """Apply a use in this process only, whatever the file holds for its model."""
         unwritten = without_forgotten(self._unwritten, datetime.now(timezone.utc))
         for model, cooldowns in self._unwritten.items():
             if not cooldowns:  # an answer ended them, which the file does not say

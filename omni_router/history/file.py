@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from omni_router.config.records import ModelRecord, as_entry, read_records
+from omni_router.config.records import ModelRecord, as_entries, read_records
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import PolicyFileError
 from omni_router.history.backlog import Backlog, PendingUsage
@@ -161,7 +161,7 @@ class FileHistory:
         entries: list[dict[str, Any]] = []
         for entry in document.entries:
             name = entry["name"].strip().casefold()
-            models = [as_entry(record) for record in document.models[name]]
+            models = as_entries(document.models[name])
             learned = list(document.learned.get(name, ()))
             if models or learned:
                 entries.append({"name": entry["name"], "models": models, "learned": learned})
@@ -207,7 +207,7 @@ class FileHistory:
         return changes
 
     def _learn(self, entry: dict[str, Any], text: str) -> bool:
-        """Make a text an example of a route; return whether anything changed."""
+        """Add a text to the examples of a route; return whether anything changed."""
         learned = self._list(entry, "learned")
         return learned is not None and learn(learned, text)
 

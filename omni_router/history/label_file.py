@@ -14,18 +14,18 @@ COLUMNS = "(id INTEGER PRIMARY KEY AUTOINCREMENT, encoder TEXT, route TEXT, vect
 
 
 class FileLabelStore:
-    """Teacher labels shared by the processes of a machine; without the file no process learns anything that lasts.
+    """Teacher labels shared by the processes of a machine; without the file nothing learnt lasts.
 
     Args:
         path: of the file, which only its owner can read.
         encoder: returns the name of the encoder of the vectors; labels of another encoder are left alone.
-        size: how many labels are kept.
+        size: how many labels are stored.
     """
 
     def __init__(self, path: Path, encoder: Callable[[], str], size: int = MAX_LABELS) -> None:
         self.path, self.size = path, size
         self._encoder = encoder
-        instead = "what the large router decides is not learnt"
+        instead = "decisions of the teacher are not learnt"
         self._file = CacheFile(path, f"{TABLE} {COLUMNS}", instead=instead, level=logging.WARNING)
 
     def read(self) -> Sequence[TeacherLabel] | None:
@@ -48,7 +48,7 @@ class FileLabelStore:
         return self._file.use(read)
 
     def add(self, label: TeacherLabel) -> None:
-        """Keep a label, and drop the oldest ones when there are too many."""
+        """Store a label, and delete the oldest ones when there are too many."""
 
         def write(database: sqlite3.Connection) -> None:
             text = label.text

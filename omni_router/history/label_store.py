@@ -19,7 +19,7 @@ from omni_router.images import encode_base64
 from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.semantic.vector_cache import pack, unpack
 from omni_router.simulation import is_simulated
-from omni_router.storage.store_link import Link, put
+from omni_router.storage.store_link import Link, put, put_all
 
 TIDY = 100  # labels over the limit that are tolerated, and then dropped together
 
@@ -30,7 +30,7 @@ class LangGraphLabelStore:
     Args:
         store: returns the store; called for each use, since a host's store exists in its own runs only.
         encoder: returns the name of the encoder of the vectors; labels of another encoder are left alone.
-        size: how many labels are kept, and some more for a while.
+        size: how many labels are stored; for a while there may be some more.
     """
 
     def __init__(self, store: Callable[[], BaseStore], encoder: Callable[[], str], size: int = MAX_LABELS) -> None:
@@ -51,12 +51,12 @@ class LangGraphLabelStore:
             return None
         items = sorted(results[0], key=lambda item: float(item.value["at"]))
         if len(items) > self.size + TIDY:  # on reading, since a process of the command line writes only one
-            oldest = items[: -self.size][:AT_ONCE]
-            self._write(*[put(space, item.key, None) for item in oldest])
+            oldest = [item.key for item in items[: -self.size]][:AT_ONCE]
+            self._write(*put_all(space, dict.fromkeys(oldest)))
         return _labels(items[-self.size :])
 
     def add(self, label: TeacherLabel) -> None:
-        """Keep a label, unless the store does not answer.
+        """Store a label, unless the store does not answer.
 
         Raises:
             ConfigurationError: there is no store, or no encoder.

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary, ref
 from langgraph.store.base import BaseStore
 from langgraph.store.base.batch import AsyncBatchedBaseStore
 
-from omni_router.config.records import ModelRecord, as_entry, has_model, read_records
+from omni_router.config.records import ModelRecord, as_entries, ids_of, read_records
 from omni_router.errors import ConfigurationError, HistoryUnreachable
 from omni_router.history.backlog import Backlog, PendingUsage
 from omni_router.history.cooldowns import Cooldowns, changes_cooldowns, next_cooldowns
@@ -116,7 +116,7 @@ class StoreHistory:
             view = replica.view
         entries: list[dict[str, Any]] = []
         for route in sorted(view.names):
-            models = [as_entry(record) for record in view.models.get(route, ())]
+            models = as_entries(view.models.get(route, ()))
             learned = list(view.examples.get(route, ()))
             if models or learned:
                 entries.append({"name": view.names[route], "models": models, "learned": learned})
@@ -213,8 +213,8 @@ def _draft(replica: Replica, drafts: Drafts, route: str, model: str) -> list[Any
     Without it a failure of that model would not be counted.
     """
     models = replica.draft(drafts, route)
-    known = [record["id"] for record in replica.view.models.get(route_key(route), ())]
-    if model in known and not has_model(models, model):
+    known = ids_of(replica.view.models.get(route_key(route), ()))
+    if model in known - ids_of(read_records(models)):
         models.append({"id": model})
     return models
 
@@ -239,7 +239,7 @@ def _import_models(replica: Replica, drafts: Drafts, entry: Mapping[str, Any]) -
         if merged != before:
             models = replica.draft(drafts, route)
             total = merge_bounded([*read_records(models), subtract(merged, before)])
-            models[:] = [as_entry(each) for each in total]
+            models[:] = as_entries(total)
             known[record["id"]] = merged
             changes += 1
     return changes

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import TypedDict
 
-from omni_router.config.records import ModelRecord, as_entry, read_records
+from omni_router.config.records import ModelRecord, as_entries, read_records
 from omni_router.history.usage import MAX_LEARNED_CHARACTERS, MAX_MODELS, merge
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ def example_item(route: str, text: str, known: Container[str], at: datetime) -> 
     return {digest(text): {"text": text, "route": storable(route), "at": at.isoformat(timespec="microseconds")}}
 
 
-def by_route(items: Iterable["Item"]) -> dict[str, Group]:
-    """Group items of history by route; items of another shape are not ours."""
+def by_route(items: Iterable["Item"], *, without: str) -> dict[str, Group]:
+    """Group items of history by route, without those of one writer; items of another shape are not ours."""
     groups: dict[str, Group] = {}
     for item in items:
-        route, models = item.value.get("route"), item.value.get("models")
-        if isinstance(route, str) and isinstance(models, list):
-            groups.setdefault(route_key(route), {})[Key.of(item)] = Value(route=route, models=models)
+        key, route, models = Key.of(item), item.value.get("route"), item.value.get("models")
+        if key.writer != without and isinstance(route, str) and isinstance(models, list):
+            groups.setdefault(route_key(route), {})[key] = Value(route=route, models=models)
     return groups
 
 
@@ -157,12 +157,11 @@ def _by_day(group: Group) -> list[Group]:
 def _compact_day(items: Group, puts: Group, deletes: list[Key]) -> None:
     if len(items) == 1:
         return
-    first, *_ = keys = sorted(items)
+    first = min(items)
     target = Key(first.day, MERGED, first.route)
     if target not in items:
-        models = [as_entry(record) for record in merge_group(items)]
-        puts[target] = Value(route=items[first]["route"], models=models)
-    deletes.extend(key for key in keys if key != target)
+        puts[target] = Value(route=items[first]["route"], models=as_entries(merge_group(items)))
+    deletes.extend(items.keys() - {target})
 
 
 def day_of(time: datetime) -> str:

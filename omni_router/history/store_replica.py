@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 
-from omni_router.config.records import ModelRecord
+from omni_router.config.records import ModelRecord, ids_of
 from omni_router.history.backlog import Backlog, PendingUsage
 from omni_router.history.cooldowns import Cooldowns, parse_cooldowns, without_forgotten
 from omni_router.history.protocol import Cooling
@@ -35,7 +35,7 @@ from omni_router.history.store_items import (
     storable,
 )
 from omni_router.history.usage import MAX_LEARNED
-from omni_router.storage.store_link import Link, put
+from omni_router.storage.store_link import Link, put, put_all
 
 FRESH = 1.0  # seconds: other processes' outcomes are seen as late as this
 USABLE = 10.0  # seconds: a copy that is older, in a process that was idle, is read anew before it is used
@@ -115,10 +115,11 @@ class Replica:
         day_began = day != self._day
         if not day_began and started - self._read_at <= older_than:
             return
-        fetched = self._fetch([] if day_began else [yesterday, day])
+        spaces = [self._history] if day_began else [(*self._history, yesterday), (*self._history, day)]
+        fetched = self._fetch(spaces)
         if day_began:  # a new writer: the items of days that are over stay as they are
             self._day, self._writer, self._own = day, uuid4().hex, {}
-        groups = by_route(item for item in fetched.history if Key.of(item).writer != self._writer)
+        groups = by_route(fetched.history, without=self._writer)
         if day_began:
             past = days_between(groups, day_of(now - KEEP), yesterday)
             self._before = {route: merge_group(group) for route, group in past.items()}
@@ -134,9 +135,9 @@ class Replica:
         unwritten = dict(self.unwritten)
         lasting = without_forgotten(unwritten, self._now())
         changed = {route: value for route, value in drafts.items() if self._is_new(route, value)}
-        ops = [self._put(Key(self._day, self._writer, digest(route)), value) for route, value in changed.items()]
-        ops += [put(self._cooldowns, model, _waits(lasting.get(model))) for model in unwritten]
-        ops += [put(self._examples, key, item) for key, item in examples.items()]
+        ops = self._put_all({Key(self._day, self._writer, digest(route)): value for route, value in changed.items()})
+        ops += put_all(self._cooldowns, {model: _waits(lasting.get(model)) for model in unwritten})
+        ops += put_all(self._examples, examples)
         if not ops:
             return
         self.link.ask(ops)
@@ -159,14 +160,13 @@ class Replica:
             drafts[key] = Value(route=own["route"], models=[*own["models"]])
         return drafts[key]["models"]
 
-    def _fetch(self, days: Sequence[str]) -> Fetched:
-        """Read the history of some days, or of all when none are named, and all examples and cooldowns."""
-        spaces = [(*self._history, day) for day in days] or [self._history]
-        spaces += [self._examples, self._cooldowns]
+    def _fetch(self, history: Sequence[tuple[str, ...]]) -> Fetched:
+        """Read some namespaces of the history, and all examples and cooldowns."""
+        spaces = (*history, self._examples, self._cooldowns)
         searches = [SearchOp(space, limit=ALL, refresh_ttl=False) for space in spaces]
-        *history, examples, cooldowns = self.link.ask(searches)
+        *days, examples, cooldowns = self.link.ask(searches)
         by_model = {item.key: parse_cooldowns(item.value.get("waits")) for item in cooldowns}
-        return Fetched([*chain(*history)], examples, by_model)
+        return Fetched([*chain(*days)], examples, by_model)
 
     def _update_models(self, groups: dict[str, Group], *, everything: bool) -> None:
         """Merge the routes whose items have changed."""
@@ -183,7 +183,7 @@ class Replica:
         self.view = replace(self.view, names=names, models=models)
 
     def _update_examples(self, items: Iterable[Item]) -> None:
-        """Take the newest examples of each route, oldest first."""
+        """Set the newest examples of each route, oldest first."""
         names = dict(self.view.names)
         by_route: dict[str, list[tuple[str, str]]] = {}
         for item in items:
@@ -201,11 +201,11 @@ class Replica:
     def _add_own(self, route: str, value: Value) -> None:
         """Add what was written of a route to the view; only the models that it changes are merged again."""
         before = self._own.get(route)
-        known = {id(entry) for entry in before["models"]} if before else set()  # entries are never changed in place
+        known = set(map(id, before["models"])) if before else set()  # entries are never changed in place
         new_entries = [entry for entry in value["models"] if id(entry) not in known]
         self._own = {**self._own, route: value}
         records = records_of([Value(route=value["route"], models=new_entries)])
-        changed = {record["id"] for record in records}
+        changed = ids_of(records)
         records += [record for record in self._others.get(route, ()) if record["id"] in changed]
         records += [record for record in self.view.models.get(route, ()) if record["id"] not in changed]
         models = {**self.view.models, route: tuple(merge_bounded(records))}
@@ -214,19 +214,18 @@ class Replica:
     def _compact(self, groups: dict[str, Group], fetched: Fetched, now: datetime) -> None:
         """Merge the items of days that are over, and delete those that no longer matter."""
         merged, spare = compact(groups, now)
-        puts = [self._put(key, value) for key, value in merged.items()]
-        deletes = [self._put(key, None) for key in spare]
+        puts, deletes = self._put_all(merged), self._put_all(dict.fromkeys(spare))
         forgotten = fetched.cooldowns.keys() - self.view.cooldowns.keys()
-        deletes += [put(self._cooldowns, model, None) for model in forgotten]
+        deletes += put_all(self._cooldowns, dict.fromkeys(forgotten))
         texts = set(chain.from_iterable(self.view.examples.values()))
         unused = [item.key for item in fetched.examples if item.value.get("text") not in texts]
-        deletes += [put(self._examples, key, None) for key in unused]
-        for ops in (puts, deletes):  # whoever reads in between sees the whole day twice, and takes the merged item
+        deletes += put_all(self._examples, dict.fromkeys(unused))
+        for ops in (puts, deletes):  # a reader in between sees the day twice, and uses the merged item
             for start in range(0, len(ops), AT_ONCE):
                 self.link.ask(ops[start : start + AT_ONCE])
 
-    def _put(self, key: Key, value: Value | None) -> PutOp:
-        return put((*self._history, key.day), key.name, value)
+    def _put_all(self, values: Mapping[Key, Value | None]) -> list[PutOp]:
+        return [put((*self._history, key.day), key.name, value) for key, value in values.items()]
 
     def _read_in_background(self) -> None:
         try:

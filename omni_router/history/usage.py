@@ -54,10 +54,7 @@ def apply_usage(models: list[Any], use: UsageRecord) -> bool:
 
 def is_counted(record: ModelRecord, use: UsageRecord) -> bool:
     """Return whether the decision of a use is among those counted last."""
-    if use.decision is None:
-        return False
-    ids = [line.split()[-1] for line in record.get("decisions", ())]
-    return use.decision in ids
+    return any(line.split()[-1] == use.decision for line in record.get("decisions", ()))
 
 
 def apply_feedback(models: list[Any], feedback: Feedback) -> bool:

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 from omni_router.errors import ErrorInfo, SpecialistError
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.selection.overrides import decision_metadata
-from omni_router.state import Artifact, Attempt, State
+from omni_router.state import Artifact, Attempt, Decision, Outcome, State
 
 Answer = tuple[AIMessage, list[Artifact]]
 
@@ -23,25 +23,31 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
     started = perf_counter()
     answer: Answer | None = None
     error: ErrorInfo | None = None
+    outcome: Outcome = "answered"
     try:
         bulkhead.check(model)
         answer = call(model, provider)
     except SpecialistError as failure:
         error = failure.info
-        answer = (failure.partial, []) if failure.partial else None
+        outcome = failure.kind
+        if failure.partial:
+            answer = failure.partial, []
     this_attempt = Attempt(
         model=model,
         provider=provider,
-        outcome=error["kind"] if error else "answered",
+        outcome=outcome,
         seconds=round(perf_counter() - started, 3),
         error=error,
         partial=error is not None and answer is not None,
     )
     update: dict[str, Any] = {"attempts": [*state["attempts"], this_attempt]}
     if answer:
-        message, artifacts = answer
-        message.response_metadata["decision"] = decision_metadata(
-            decision
-        )  # the message itself: a copy would be streamed again
-        update |= {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}
+        update |= _answer_update(state, decision, answer)
     return update
+
+
+def _answer_update(state: State, decision: Decision, answer: Answer) -> dict[str, Any]:
+    message, artifacts = answer
+    # The message itself: a copy would be streamed again.
+    message.response_metadata["decision"] = decision_metadata(decision)
+    return {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}

@@ -115,7 +115,7 @@ class Bulkheads:
 
 @contextmanager
 def not_called_because(reason: str | None) -> Iterator[None]:
-    """Have `check` refuse the call in the block, where there is a reason."""
+    """Make `check` refuse the call in the block if there is a reason."""
     before = _stuck.set(reason)
     try:
         yield

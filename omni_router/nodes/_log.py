@@ -16,5 +16,7 @@ def log_decision(state: State, settings: Settings, services: Services, error: Er
     entry = make_entry(state, settings, error, with_text=services.decision_log.with_text)
     entry |= describe_policy(settings, services.policy)
     thread = get_config().get("configurable", {}).get("thread_id")
-    entry["thread"] = None if thread is None else str(thread)
+    entry["thread"] = thread
+    if thread is not None:
+        entry["thread"] = str(thread)
     services.decision_log.write(entry)

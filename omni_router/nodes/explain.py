@@ -41,8 +41,11 @@ def _refused_without_a_call(rejections: list[RejectedCandidate]) -> ErrorInfo:
     last = {rejection["model"]: rejection for rejection in rejections}  # of a model, its last rejection counts
     reasons = "; ".join(f"{model}: {rejection['why']}" for model, rejection in last.items())
     kinds = {rejection["kind"] for rejection in last.values()}
-    kind = kinds.pop() if len(kinds) == 1 else None
-    if kind is None:
+    if len(kinds) != 1:
         return describe("no_model", detail=reasons)
-    first = next(iter(last.values()))
-    return describe(kind, first["model"], detail=first["why"] if len(last) == 1 else reasons)
+    first, *others = last.values()
+    if first["kind"] is None:
+        return describe("no_model", detail=reasons)
+    if others:
+        return describe(first["kind"], first["model"], detail=reasons)
+    return describe(first["kind"], first["model"], detail=first["why"])

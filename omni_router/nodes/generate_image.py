@@ -17,8 +17,14 @@ def generate_image(state: State, settings: Settings, services: Services) -> dict
     def call(model: str, provider: str | None) -> Answer:
         services.artifacts.prepare()
         image = services.inference.text_to_image(model, provider, newest_user_text(state["messages"]), settings)
-        route = state["decision"]["route"] if state["decision"] else None
-        artifact = services.artifacts.save(to_png(image), route or "image", PNG, width=image.width, height=image.height)
+        artifact = services.artifacts.save(to_png(image), _name(state), PNG, width=image.width, height=image.height)
         return AIMessage(f"The image is saved as {artifact['path']}."), [artifact]
 
     return attempt(state, call)
+
+
+def _name(state: State) -> str:
+    """Return what the file is named after."""
+    if state["decision"] and state["decision"]["route"]:
+        return state["decision"]["route"]
+    return "image"

@@ -6,7 +6,7 @@ from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.hub.capabilities import required_capabilities
 from omni_router.selection.candidates import candidates_by_route, thread_model, verify_candidate
-from omni_router.selection.order import Situation, cooling_down, order_of_choice, untried
+from omni_router.selection.order import Situation, choices_in_order, cooling_down, untried
 from omni_router.selection.overrides import callers_model
 from omni_router.services import Services
 from omni_router.state import Attempt, Candidate, Decision, State, models_in, rejected
@@ -28,7 +28,7 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
         thread_model(previous, route.name),
         callers_model(settings),
     )
-    ordered = [choice.candidate for choice in order_of_choice(candidates, situation)]
+    ordered = [choice.candidate for choice in choices_in_order(candidates, situation)]
     occasion = _occasion(decision, attempts)
     tried = models_in(attempts)
     for candidate in islice(untried(ordered, attempts, decision["passed_over"]), MAX_CHECKS):

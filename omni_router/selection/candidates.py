@@ -12,10 +12,11 @@ from omni_router.selection.order import (
     Choice,
     Place,
     Situation,
+    choices_in_order,
     cooling_down,
-    order_of_choice,
     rank_candidates,
 )
+from omni_router.selection.routes import tasks_of
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
 from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected
@@ -26,14 +27,15 @@ def candidates_by_route(
 ) -> dict[str, list[Candidate]]:
     """Return the candidates of each route, best first; sandbox models that a file holds are left out of real runs."""
     routes = list(routes)
-    listings = services.catalog.models(dict.fromkeys(route.task for route in routes))
+    listings = services.catalog.models(tasks_of(routes))
     cooldowns, now = services.history.cooling(), datetime.now(timezone.utc)
     candidates: dict[str, list[Candidate]] = {}
     for route in routes:
         listing = listings[route.task]
+        capable = [entry for entry in listing if entry.supports(needs)]
         candidates[route.name] = rank_candidates(
             _records(services.history, route.name),
-            [entry for entry in listing if entry.supports(needs)] or listing,
+            capable or listing,
             previous=thread_model(previous, route.name),
             cooldowns=cooldowns,
             now=now,
@@ -90,7 +92,7 @@ def verify_first_choice(
 
     Otherwise, or if it may not be called, the decision has no model: history and catalog follow, in recall_model.
     """
-    choices = order_of_choice(candidates, situation)
+    choices = choices_in_order(candidates, situation)
     first = choices[0]
     decision = {**decision, "passed_over": _proposal_rejected(choices, situation)}
     if first.place > Place.PICK:

@@ -1,6 +1,6 @@
 """The order of choice: which of a route's models is called first, and which after it.
 
-`place_of` is the table that docs/order-of-choice.md shows, row by row, and `order_of_choice` puts candidates into that
+`place_of` is the table that docs/order-of-choice.md shows, row by row, and `choices_in_order` puts candidates into that
 order. Both are pure functions: whether a model is served is verified before it is called (candidates.py).
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from omni_router.history.cooldowns import Cooldowns, active_cooldown
 from omni_router.history.protocol import Cooling, ModelRecord
 from omni_router.hub.catalog import CatalogModel
-from omni_router.selection.ranking import by_rank, score
+from omni_router.selection.ranking import by_rank, describe_record
 from omni_router.state import Candidate, models_in
 
 # Enough to choose from; a 1.5B router reads every one of them in its prompt, for every route.
@@ -34,7 +34,7 @@ class Place(IntEnum):
 
 
 class Row(NamedTuple):
-    """What the published table says of a place."""
+    """The cells of a place in the published table."""
 
     model: str
     source: str
@@ -72,7 +72,7 @@ TABLE: dict[Place, Row] = {
 
 @dataclass(frozen=True)
 class Situation:
-    """What the order depends on, beside a route's candidates."""
+    """The facts that the order depends on, beside a route's candidates."""
 
     now: datetime
     cooldowns: Cooldowns = field(default_factory=dict)
@@ -107,10 +107,13 @@ def place_of(candidate: Candidate, listed: Collection[str], situation: Situation
         Place.HISTORY: candidate["source"] != "catalog",
         Place.CATALOG: True,
     }
-    return next(place for place, is_met in conditions.items() if is_met)
+    for place, is_met in conditions.items():
+        if is_met:
+            return place
+    raise AssertionError("the last condition is always met")
 
 
-def order_of_choice(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
+def choices_in_order(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
     """Put a route's candidates, and those that the situation adds, into the order of the table, each model once.
 
     Candidates of the same place stay in the order that they come in, but those that are cooling down, of which the one
@@ -146,7 +149,7 @@ def rank_candidates(
     """
     candidates: list[Candidate] = []
     for record in by_rank(records, now):
-        provider, why = record.get("provider"), _history(record, now)
+        provider, why = record.get("provider"), describe_record(record, now)
         candidates.append(Candidate(model=record["id"], provider=provider, source="history", why=why))
     for number, model in enumerate(listed, 1):
         why = f"number {number} in the catalog"
@@ -155,7 +158,7 @@ def rank_candidates(
         if candidate["model"] == previous:
             candidate["why"] = "this thread's model for the route"
     situation = Situation(now, cooldowns, previous)
-    return [choice.candidate for choice in order_of_choice(candidates, situation)]
+    return [choice.candidate for choice in choices_in_order(candidates, situation)]
 
 
 def cooling_down(model: str, cooldowns: Cooldowns, now: datetime) -> str | None:
@@ -171,10 +174,12 @@ def untried(
     attempts: Iterable[Mapping[str, object]],
     rejections: Iterable[Mapping[str, object]],
 ) -> list[Candidate]:
-    """Leave out the models that were called in this turn, or refused without a call."""
-    refused = [rejection for rejection in rejections if rejection["kind"]]
-    tried = models_in(attempts) | models_in(refused)
-    return [candidate for candidate in candidates if candidate["model"] not in tried]
+    """Return the candidates that were neither called in this turn nor refused without a call."""
+    excluded = models_in(attempts)
+    for rejection in rejections:
+        if rejection["kind"]:
+            excluded.add(str(rejection["model"]))
+    return [candidate for candidate in candidates if candidate["model"] not in excluded]
 
 
 def _names(candidate: Candidate | None, model: str) -> bool:
@@ -193,19 +198,3 @@ def _remaining(choice: Choice, situation: Situation) -> str:
     if cooldown is None or choice.place is not Place.COOLING_DOWN:
         return ""
     return cooldown["until"]
-
-
-def _history(record: ModelRecord, now: datetime) -> str:
-    """Describe what the history has of a model."""
-    successes = record.get("successes", 0)
-    calls = successes + sum(record.get("failures", {}).values())
-    if not calls and not record.get("uses"):
-        return "named in the policy, not used yet"
-    parts = [f"{successes} of {calls} answered" if calls else "not called yet"]
-    if good := record.get("good"):
-        parts.append(f"{good} good")
-    if bad := record.get("bad"):
-        parts.append(f"{bad} bad")
-    if "median_seconds" in record:
-        parts.append(f"{record['median_seconds']:g} s")
-    return f"history: {', '.join(parts)}, score {score(record, now):.2f}"

@@ -1,7 +1,8 @@
-"""What overrides a router: the caller's settings, or a tool loop that is under way."""
+"""The choices that override a router: the caller's settings, or a tool loop that is under way."""
 
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
+from operator import attrgetter
 from typing import Any, NamedTuple, get_args
 
 from langchain_core.messages import AIMessage, AnyMessage
@@ -12,7 +13,7 @@ from omni_router.errors import InvalidRequest
 from omni_router.hub.catalog import Catalog
 from omni_router.model_id import split_model_id
 from omni_router.routers import Proposal
-from omni_router.selection.routes import routes_with_tools
+from omni_router.selection.routes import routes_with_tools, tasks_of
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, Source
 
@@ -62,8 +63,9 @@ def tool_loop(messages: Sequence[AnyMessage]) -> DecisionMetadata | None:
 def explicit_choice(settings: Settings, messages: Sequence[AnyMessage], routes: Sequence[Route]) -> Proposal | None:
     """Return what the caller or a tool loop has chosen; None if the router is to choose."""
     loop = tool_loop(messages)
-    if loop and any(route.name == loop.route for route in routes):
-        return Proposal(loop.route, loop.model, "the tool loop stays with its model", loop.provider)
+    for route in routes:
+        if loop and loop.route == route.name:
+            return Proposal(loop.route, loop.model, "the tool loop stays with its model", loop.provider)
     if settings.route is None:
         return None
     return Proposal(routes[0].name, None, "the caller named the route")
@@ -103,15 +105,25 @@ def routes_for(settings: Settings, eligible: Sequence[Route], known: Sequence[Ro
     """
     if settings.route is not None:
         return [_named_route(settings.route, known)]
-    routes = routes_with_tools(eligible) if settings.tools else list(eligible)
+    routes = list(eligible)
+    if settings.tools:
+        routes = routes_with_tools(eligible)
     if settings.model is None:
         return routes
-    model, provider = named_model(settings.model)
-    tasks = {route.task for route in routes}
+    # When no route is left, any will do to report why the model cannot be called.
+    return _routes_of_model(settings.model, routes, catalog) or routes
+
+
+def _routes_of_model(text: str, routes: Sequence[Route], catalog: Catalog) -> list[Route]:
+    """Return the routes whose task the model that the caller named may be called for."""
+    model, provider = named_model(text)
+    tasks = tasks_of(routes)
     catalog.models(tasks)  # the lists of all tasks are asked for at once, and remembered
-    refused = {task for task in tasks if catalog.check(model, provider, task).refused}
-    # When no task is left, any route will do to report why the model cannot be called.
-    return [route for route in routes if route.task not in refused] or routes
+    refused: set[str] = set()
+    for task in tasks:
+        if catalog.check(model, provider, task).refused:
+            refused.add(task)
+    return [route for route in routes if route.task not in refused]
 
 
 def named_model(text: str) -> tuple[str, str | None]:
@@ -130,12 +142,15 @@ def _named_route(name: str, known: Sequence[Route]) -> Route:
     for route in known:
         if route.name.casefold() == name.casefold():
             return route
-    raise InvalidRequest(f"the route is {name!r}; the policy has {', '.join(route.name for route in known)}")
+    names = ", ".join(route.name for route in known)
+    raise InvalidRequest(f"the route is {name!r}; the policy has {names}")
 
 
 def _has_model(decision: Decision, model: str, services: Services) -> bool:
     """Return whether history or catalog has a model for the route of a decision."""
     route, task = str(decision["route"]), str(decision["task"])
-    if any(record["id"] == model for record in services.history.models(route)):
-        return True
-    return any(entry.id == model for entry in services.catalog.models([task])[task])
+    for record in services.history.models(route):
+        if record["id"] == model:
+            return True
+    listing = services.catalog.models([task])[task]
+    return model in map(attrgetter("id"), listing)

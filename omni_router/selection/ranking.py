@@ -1,4 +1,4 @@
-"""How the models of a route are ranked by what happened. Pure functions; docs/order-of-choice.md has the formula."""
+"""The ranking of a route's models by their record. Pure functions; docs/order-of-choice.md has the formula."""
 
 import math
 from collections.abc import Iterable
@@ -29,5 +29,23 @@ def score(record: ModelRecord, now: datetime) -> float:
 
 
 def by_rank(records: Iterable[ModelRecord], now: datetime) -> list[ModelRecord]:
-    """Order by score, and equals by their last use: the bonus for being in use fades until it tells nothing."""
+    """Order by score, and equals by their last use, since the bonus for being in use fades to nothing."""
     return sorted(records, key=lambda record: (round(score(record, now), 6), record.get("last_used", "")), reverse=True)
+
+
+def describe_record(record: ModelRecord, now: datetime) -> str:
+    """Describe what the history has of a model."""
+    successes = record.get("successes", 0)
+    calls = successes + sum(record.get("failures", {}).values())
+    if not calls and not record.get("uses"):
+        return "named in the policy, not used yet"
+    parts = ["not called yet"]
+    if calls:
+        parts = [f"{successes} of {calls} answered"]
+    if good := record.get("good"):
+        parts.append(f"{good} good")
+    if bad := record.get("bad"):
+        parts.append(f"{bad} bad")
+    if "median_seconds" in record:
+        parts.append(f"{record['median_seconds']:g} s")
+    return f"history: {', '.join(parts)}, score {score(record, now):.2f}"

@@ -22,19 +22,24 @@ logger = logging.getLogger("omni_router")
 
 
 def eligible_routes(routes: Iterable[Route], *, image_now: bool, image_before: bool) -> list[Route]:
-    """Leave out the routes that cannot apply.
+    """Return the routes that can apply.
 
     An image in the newest request needs a route that takes images; without any image in the thread none of those can be
     meant; with an image in an earlier message any route can.
     """
-    if image_now:
-        return [route for route in routes if TASKS[route.task].takes_images]
-    return [route for route in routes if image_before or not TASKS[route.task].takes_images]
+    if image_before and not image_now:
+        return list(routes)
+    return [route for route in routes if TASKS[route.task].takes_images is image_now]
 
 
 def routes_with_tools(routes: Iterable[Route]) -> list[Route]:
     """Return the routes that a request with tools may take."""
     return [route for route in routes if TASKS[route.task].takes_tools]
+
+
+def tasks_of(routes: Iterable[Route]) -> list[str]:
+    """Return the tasks of the routes, each once."""
+    return list(dict.fromkeys(route.task for route in routes))
 
 
 def usual_sets(routes: Sequence[Route]) -> list[list[Route]]:
@@ -61,7 +66,7 @@ def route_options(
 
     Args:
         routes: the eligible ones.
-        learned: returns the requests that verdicts have made examples of a route, or of `other`.
+        learned: returns the requests that feedback has added to the examples of a route, or of `other`.
         out_of_scope_examples: the requests that no route serves, as the policy lists them.
         candidates: the models of each route, best first; absent: no models are named.
     """
@@ -80,7 +85,7 @@ def options_of_services(
 def options_of_document(
     document: Document, routes: Iterable[Route], candidates: Mapping[str, Iterable["Candidate"]] | None = None
 ) -> list[RouteOption]:
-    """Return what a router is shown of the routes of a policy file, whatever history is kept elsewhere."""
+    """Return what a router is shown of the routes of a policy file, without any history outside of it."""
 
     def learned(name: str) -> Iterable[str]:
         return document.learned.get(name.casefold(), ())
@@ -89,7 +94,7 @@ def options_of_document(
 
 
 def ask_router(router: Router, conversation: Sequence[Turn], options: Sequence[RouteOption]) -> Reply | None:
-    """Have the router choose; None if it fails on this prompt.
+    """Return the reply of the router; None if it fails on this prompt.
 
     Raises:
         ConfigurationError: the router cannot be loaded.
@@ -126,7 +131,7 @@ def _model_name(candidate: "Candidate") -> str:
 
 
 class RouteChoice(NamedTuple):
-    """The route that is taken, or why none is."""
+    """The route of a request, or the reason why it has none."""
 
     route: Route | None
     reason: str
@@ -153,25 +158,40 @@ def choose_route(
         ConfigurationError: the settings name a fallback route that the policy does not have.
     """
     fallback = fallback_route(settings, routes)
-    by_name = {route.name.casefold(): route for route in routes}
-    # The policy may have been edited since the router was asked.
-    allowed = [by_name[name.casefold()] for name in eligible if name.casefold() in by_name]
-    proposed = by_name.get(proposal.route.casefold()) if proposal.route else None
+    allowed = _still_there(eligible, routes)
+    proposed = _route_named(proposal.route, allowed)
     unsure: str | None = None
     if fallback is not None and confidence is not None and confidence < settings.min_confidence:
         unsure = f"the router was only {confidence:.0%} sure of {proposal.route}"
-    if proposed in allowed and unsure is None:
+    if proposed is not None and unsure is None:
         return RouteChoice(proposed, proposal.reason, is_proposed=True)
-    route = _substitute(settings, fallback, allowed)
+    route = first_eligible(settings, fallback, allowed)
     if route is None:
         if (proposal.route or OTHER).casefold() == OTHER:
             return RouteChoice(None, proposal.reason, is_proposed=False)
         return RouteChoice(None, _why_not(proposal, None), is_proposed=False)
-    label = "fallback route" if route == fallback else "first route that can serve this"
+    label = "first route that can serve this"
+    if route == fallback:
+        label = "fallback route"
     return RouteChoice(route, f"{label}: {unsure or _why_not(proposal, confidence)}", is_proposed=False)
 
 
-def _substitute(settings: Settings, fallback: Route | None, eligible: Sequence[Route]) -> Route | None:
+def _route_named(name: str | None, routes: Iterable[Route]) -> Route | None:
+    if name is None:
+        return None
+    for route in routes:
+        if route.name.casefold() == name.casefold():
+            return route
+    return None
+
+
+def _still_there(names: Iterable[str], routes: Sequence[Route]) -> list[Route]:
+    """Return the routes of these names; the policy may have been edited since the router was asked."""
+    named = [_route_named(name, routes) for name in names]
+    return list(filter(None, named))
+
+
+def first_eligible(settings: Settings, fallback: Route | None, eligible: Sequence[Route]) -> Route | None:
     """Return the route taken in place of the router's choice; None if the request is refused.
 
     That is the fallback route. If it cannot serve the request (it takes no image, or no tools), or if there is none and
@@ -190,5 +210,7 @@ def _why_not(proposal: Proposal, confidence: float | None) -> str:
         return "the router gave no readable route"
     if proposal.route.casefold() == OTHER:
         reason = "the router found no route that fits: other"
-        return reason if confidence is None else f"{reason} (confidence {confidence:.2f})"
+        if confidence is not None:
+            reason = f"{reason} (confidence {confidence:.2f})"
+        return reason
     return f"the router named {proposal.route!r}, which is not one of the routes it could choose from"

@@ -1,10 +1,11 @@
-"""Get a process ready, so that its first request costs no more than the others."""
+"""Prepare a process, so that its first request takes no longer than the others."""
 
 import logging
 import threading
+from itertools import chain
 
 from omni_router.routers import RouteOption, Router, Turn, preparable
-from omni_router.selection.routes import options_of_services, usual_sets
+from omni_router.selection.routes import options_of_services, tasks_of, usual_sets
 from omni_router.services import Services
 
 logger = logging.getLogger("omni_router")
@@ -24,9 +25,9 @@ def warm_up(services: Services) -> None:
 
 
 def _list_models(services: Services) -> None:
-    """Have the catalog ask the Hub, which the client precedes with a question of its own once a day."""
+    """Fill the catalog's lists; once a day huggingface_hub precedes that with a request of its own."""
     try:
-        services.catalog.models(dict.fromkeys(route.task for route in services.policy.routes()))
+        services.catalog.models(tasks_of(services.policy.routes()))
     except Exception as error:  # noqa: BLE001 (a policy that cannot be read is reported where the router is loaded)
         logger.info("the models of the routes could not be listed: %s", type(error).__name__)
 
@@ -44,6 +45,6 @@ def _load(services: Services) -> None:
 
 
 def _choose_once(router: Router, options: list[RouteOption]) -> None:
-    """Have the router choose for nobody, by a request that a cascade is sure of."""
-    text = next((text for option in options for text in option.examples), "Hello!")
-    router.reply([Turn(role="user", content=text)], options)
+    """Send the router a request that a cascade is sure of, and drop its reply."""
+    examples = chain.from_iterable(option.examples for option in options)
+    router.reply([Turn(role="user", content=next(examples, "Hello!"))], options)

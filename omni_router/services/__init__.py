@@ -1,4 +1,4 @@
-"""What the nodes work with: live objects, one for each thing outside the graph.
+"""The services of the nodes: live objects, one for each thing outside the graph.
 
 This package alone reads the environment and opens things. Importing it costs little: what a service needs is imported
 when the service is opened.
@@ -22,10 +22,9 @@ if TYPE_CHECKING:  # these import LangChain, the Hub's client or LangGraph
     from omni_router.hub.catalog import Catalog
     from omni_router.hub.client import Inference
     from omni_router.hub.tokens import Token
-    from omni_router.services.container import open_catalog, open_decision_log
+    from omni_router.services.container import open_catalog, open_decision_log, open_observer
     from omni_router.services.history import open_history
     from omni_router.services.router import choose_router
-    from omni_router.services.telemetry import open_observer
     from omni_router.telemetry.observer import Observer
 
 __all__ = [
@@ -43,7 +42,7 @@ _HOME = {
     "open_catalog": "omni_router.services.container",
     "open_decision_log": "omni_router.services.container",
     "open_history": "omni_router.services.history",
-    "open_observer": "omni_router.services.telemetry",
+    "open_observer": "omni_router.services.container",
 }
 
 Product = TypeVar("Product")

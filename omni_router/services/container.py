@@ -1,5 +1,6 @@
 """Open the services that an environment describes."""
 
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from omni_router.simulation import is_simulated
 
 if TYPE_CHECKING:
     from omni_router.hub.catalog import HubCatalog
+    from omni_router.telemetry.observer import Observer
 
 
 def from_environment(environment: Environment, token: Token) -> Services:
@@ -26,12 +28,14 @@ def from_environment(environment: Environment, token: Token) -> Services:
     from omni_router.hub.client import HubInference
     from omni_router.services.history import open_history
     from omni_router.services.router import choose_router
-    from omni_router.services.telemetry import open_observer
 
     catalog = open_catalog(environment, token)
     file = RouteFile(environment.route_config)
     defaults = Settings(fallback_route=environment.fallback_route, max_new_tokens=environment.max_new_tokens)
     fallback_route(defaults, file.routes())  # what is wrong here or in the policy is reported now, not in mid-run
+    decision_log: DecisionLog | None = None
+    if environment.decision_log:
+        decision_log = open_decision_log(environment)
     return Services(
         router=choose_router(environment, token=lambda: find_token(token)),
         policy=file,
@@ -39,7 +43,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
         catalog=catalog,
         inference=HubInference(token, hub=catalog),
         artifacts=ArtifactFolder(Path(environment.output_dir)),
-        decision_log=open_decision_log(environment) if environment.decision_log else None,
+        decision_log=decision_log,
         observer=open_observer(environment),
         defaults=defaults,
     )
@@ -68,6 +72,28 @@ def open_decision_log(environment: Environment) -> DecisionLog:
             "there is no decision log: --decision-log PATH or OMNI_DECISION_LOG keeps one of all later decisions"
         )
     return DecisionLog(environment.decision_log, with_text=environment.decision_log_text)
+
+
+def open_observer(environment: Environment) -> "Observer | None":
+    """Open what watches the runs, as `OMNI_TRACING` and `OMNI_METRICS` say; None if neither is switched on.
+
+    Raises:
+        ConfigurationError: a package is missing.
+    """
+    from omni_router.telemetry.observer import CompositeObserver
+
+    observers: list[Observer] = []
+    if environment.tracing:
+        from omni_router.telemetry.tracing import Tracing
+
+        observers.append(Tracing())
+    if environment.metrics:
+        from omni_router.telemetry.metrics import process_metrics
+
+        observers.append(process_metrics())
+    if not observers:
+        return None
+    return reduce(CompositeObserver, observers)
 
 
 def thread_count() -> int:

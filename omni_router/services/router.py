@@ -28,7 +28,7 @@ _endpoint: dict[tuple[str | float | None, ...], Router] = {}
 
 
 class RouterContext(NamedTuple):
-    """What a router may be built from."""
+    """The parameters that a router may be built from."""
 
     environment: Environment
     token: Token  # returns a token of Hugging Face, when a checkpoint is loaded
@@ -119,7 +119,9 @@ def _label_store(context: RouterContext, student: SemanticRouter) -> LabelStore:
     from omni_router.services.history import open_label_store
 
     store = open_label_store(context.environment, lambda: student.encoder_name)
-    return store if context.learning else ReadOnlyLabelStore(store)
+    if context.learning:
+        return store
+    return ReadOnlyLabelStore(store)
 
 
 ROUTERS: dict[str, Callable[[RouterContext], Router]] = {

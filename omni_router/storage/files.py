@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-LOCK_PATIENCE = 1.0  # seconds: a write takes milliseconds, so whoever holds the lock longer is stuck
+LOCK_PATIENCE = 1.0  # seconds: a write takes milliseconds, so a process that holds the lock longer is stuck
 LOCK_AGAIN = 60.0  # seconds in which nobody waits for such a lock; it is taken if it is free
 LOCK_POLL = 0.005  # seconds between two tries: busy writers leave a lock free for moments only
-LOCK_LOOKS = 10  # within the patience: whether the file was written, and its writers are busy and not stuck
-LOCK_MOST = 30  # times the patience that busy writers are waited for
+LOCK_LOOKS = 10  # how often within the patience the file is checked: if it changes, its writers are busy, not stuck
+LOCK_MOST = 30  # times the patience, at most, to wait for busy writers
 READABLE = 0o644
 NEVER = float("-inf")
 
@@ -22,7 +22,7 @@ Signature = tuple[int, int, int]
 
 
 def signature(path: Path) -> Signature | None:
-    """Tell one version of a file from another without reading it; None when there is none, or it is out of reach."""
+    """Return what identifies a version of a file without reading it; None when it is missing or out of reach."""
     try:
         stat = path.stat()
     except OSError:
@@ -33,7 +33,7 @@ def signature(path: Path) -> Signature | None:
 def write_whole(target: Path, text: str, *, instead_of: Signature | Literal["any"] | None = "any") -> bool:
     """Replace `target` in one step: readers and crashes see either the old file or the new one, never a part.
 
-    Whoever calls this holds the lock of the file, which editors do not know: a file that is no longer the version
+    The caller holds the lock of the file. Editors do not know the lock: a file that is no longer the version
     `instead_of`, which the text was made from, is left as it is.
 
     Returns:
@@ -42,7 +42,7 @@ def write_whole(target: Path, text: str, *, instead_of: Signature | Literal["any
     Raises:
         OSError: it cannot be written.
     """
-    draft = target.with_name(f".{target.name}.tmp")  # one name: we hold the lock, and what a crash left is written over
+    draft = target.with_name(f".{target.name}.tmp")  # one name: we hold the lock, and overwrite what a crash left
     try:
         _write(draft, text, like=target)
         if instead_of not in ("any", signature(target)):
@@ -63,7 +63,7 @@ def write_whole(target: Path, text: str, *, instead_of: Signature | Literal["any
 
 def _write(draft: Path, text: str, *, like: Path) -> None:
     with draft.open("w", encoding="utf-8") as file:
-        if like.exists():  # before anything is in it: the file may not be for everyone's eyes
+        if like.exists():  # before anything is in it: the file may be private
             draft.chmod(like.stat().st_mode)
         file.write(text)
         file.flush()
@@ -71,9 +71,9 @@ def _write(draft: Path, text: str, *, like: Path) -> None:
 
 
 class WriteLock:
-    """Lets one process at a time write a file, and does not let a process that is stuck hold up the others.
+    """Lets one process at a time write a file, without letting a stuck process hold up the others.
 
-    Once a lock was waited for in vain, it is only tried for a while: taken if it is free, and not waited for.
+    After waiting for a lock in vain, for a while it is only tried: taken if it is free, and not waited for.
     """
 
     def __init__(self, *, mode: int = READABLE) -> None:
@@ -85,7 +85,7 @@ class WriteLock:
         """Hold the lock file `path`, which the writers of the file `of` hold one at a time.
 
         Raises:
-            TimeoutError: another process holds it; an OSError, like all that may be wrong with the lock file.
+            TimeoutError: another process holds it. Like every other fault of the lock file, this is an OSError.
         """
         from filelock import FileLock
 
@@ -108,19 +108,19 @@ def _acquire(lock: "BaseFileLock", of: Path, patience: float) -> None:
     """Wait for a lock while others write the file, and for `patience` seconds when they do not.
 
     Raises:
-        TimeoutError: whoever holds it is stuck.
+        TimeoutError: the process that holds it is stuck.
     """
-    found, started = signature(of), time.monotonic()
+    version, started = signature(of), time.monotonic()
     end, latest = started + patience, started + LOCK_MOST * patience
-    while not _is_taken(lock, patience / LOCK_LOOKS):
-        before, found, now = found, signature(of), time.monotonic()
-        if found != before and now < latest:
+    while not _try(lock, patience / LOCK_LOOKS):
+        before, version, now = version, signature(of), time.monotonic()
+        if version != before and now < latest:
             end = now + patience
         elif now >= end:
             raise TimeoutError(f"another process holds the lock {lock.lock_file}")
 
 
-def _is_taken(lock: "BaseFileLock", patience: float) -> bool:
+def _try(lock: "BaseFileLock", patience: float) -> bool:
     try:
         lock.acquire(timeout=patience)
     except TimeoutError:
@@ -131,7 +131,7 @@ def _is_taken(lock: "BaseFileLock", patience: float) -> bool:
 class Pause:
     """How long a file that could not be written is left alone: longer each time, until it changes.
 
-    The first failure costs no pause: it may have been about a moment.
+    The first failure costs no pause: it may have been a momentary one.
     """
 
     FIRST, MOST = 1.0, 60.0  # seconds
@@ -139,19 +139,19 @@ class Pause:
     def __init__(self) -> None:
         self._failures = 0
         self._until = NEVER
-        self._found: Signature | None = None
+        self._version: Signature | None = None
 
-    def over(self, found: Signature | None) -> bool:
-        """Return whether to try again, the file being this version of it."""
-        return found != self._found or time.monotonic() >= self._until
+    def over(self, version: Signature | None) -> bool:
+        """Return whether to try again, with this version of the file."""
+        return version != self._version or time.monotonic() >= self._until
 
-    def lengthen(self, found: Signature | None) -> None:
-        """Take note of one more failure, with this version of the file."""
+    def lengthen(self, version: Signature | None) -> None:
+        """Record one more failure, with this version of the file."""
         if self._failures:
             self._until = time.monotonic() + min(self.FIRST * 2.0 ** (self._failures - 1), self.MOST)
-        self._found = found
+        self._version = version
         self._failures = min(self._failures + 1, 10)
 
     def end(self) -> None:
-        """Take note of a success."""
+        """Record a success."""
         self._failures, self._until = 0, NEVER

@@ -1,4 +1,4 @@
-"""SQLite files of values that may be lost: whatever is wrong with one, nothing is raised."""
+"""SQLite files of values that may be lost: they never raise, whatever is wrong with them."""
 
 import json
 import logging
@@ -11,9 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 logger = logging.getLogger("omni_router")
 
 BUSY = 1.0  # seconds to wait for another process's write, which takes milliseconds
-MAX_ENTRIES = (
-    1000  # of a DiskCache, a few MB: a model's entry has some hundred bytes, the longest list a hundred thousand
-)
+# Of a DiskCache, a few MB: a model's entry has some hundred bytes, the longest list a hundred thousand.
+MAX_ENTRIES = 1000
 TABLE = "answers_2"  # of a DiskCache
 T = TypeVar("T")
 
@@ -22,9 +21,9 @@ class CacheFile:
     """One table in a file that all processes of a user share and nobody else reads.
 
     Args:
-        path: of the file; its folder is made, too.
-        table: its name and columns. A number in the name rises when rows change their shape: versions that share a
-            file leave each other be.
+        path: of the file; its folder is created, too.
+        table: its name and columns. A number in the name rises when rows change their shape, so that versions that
+            share a file do not disturb each other.
         instead: what happens without the file, for the one line of the log.
         level: of that line.
     """
@@ -32,22 +31,22 @@ class CacheFile:
     def __init__(self, path: Path, table: str, *, instead: str, level: int) -> None:
         self.path = path
         self._table, self._instead, self._level = table, instead, level
-        self._told = False
+        self._logged = False
 
     def use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do `work` in a transaction; None where it cannot be done: a full disk, a locked file, no database at all."""
+        """Do `work` in a transaction; None when that fails: a full disk, a locked file, not a database."""
         try:
-            # A connection for each use: SQLite's may not change threads, and this is asked once in minutes.
+            # A connection for each use: SQLite's may not change threads, and this is called once in minutes.
             with closing(self._connect()) as database, database:
                 database.execute(f"CREATE TABLE IF NOT EXISTS {self._table}")
                 return work(database)
         except (sqlite3.Error, OSError, ValueError, TypeError) as error:  # the last two: a value that cannot be read
-            if type(error) is sqlite3.DatabaseError:  # not one of its kinds: the file is damaged, and is begun anew
+            if type(error) is sqlite3.DatabaseError:  # not a subclass: the file is damaged, and starts anew
                 with suppress(OSError):
                     self.path.unlink()
-            if not self._told:
+            if not self._logged:
                 logger.log(self._level, "%s cannot be used (%s): %s", self.path, error, self._instead)
-            self._told = True
+            self._logged = True
             return None
 
     def _connect(self) -> sqlite3.Connection:
@@ -56,7 +55,7 @@ class CacheFile:
             self.path.touch(mode=0o600)
         database = sqlite3.connect(self.path, timeout=BUSY)
         # No waiting for the disk: it takes 11 to 24 ms of a request, not 0.3, and two busy processes would lock each
-        # other out. What a power cut damages is begun anew.
+        # other out. A file that a power cut damages starts anew.
         database.execute("PRAGMA synchronous = OFF")
         return database
 
@@ -73,11 +72,14 @@ class DiskCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        table, instead = f"{TABLE} (key TEXT PRIMARY KEY, value TEXT, at REAL)", "what the Hub says is kept in memory"
+        table, instead = (
+            f"{TABLE} (key TEXT PRIMARY KEY, value TEXT, at REAL)",
+            "answers of the Hub are kept in memory only",
+        )
         self._file = CacheFile(path, table, instead=instead, level=logging.INFO)
 
     def get(self, key: str) -> Stored | None:
-        """Return a value and its time; None when there is none."""
+        """Return a value and its time; None when it is not stored."""
 
         def read(database: sqlite3.Connection) -> Stored | None:
             row = database.execute(f"SELECT value, at FROM {TABLE} WHERE key = ?", (key,)).fetchone()  # noqa: S608

@@ -1,4 +1,4 @@
-"""How a process talks with a store: one thread at a time, and not for a while when it does not answer."""
+"""The connection of a process to a store: one thread at a time, with a pause after the store did not answer."""
 
 import logging
 import threading
@@ -14,35 +14,35 @@ from omni_router.errors import HistoryUnreachable
 
 logger = logging.getLogger("omni_router")
 
-PATIENCE = 5.0  # seconds for another thread's talk with the store to end
+PATIENCE = 5.0  # seconds to wait until another thread is done with the store
 AGAIN = 5.0  # seconds that a store which did not answer is left alone, so that few runs wait for it; then longer
 LONGER = 8  # times as long at most
-QUICK = 1.0  # seconds: what failed sooner, such as a connection gone stale, is tried once more at once
+QUICK = 1.0  # seconds: a request that failed sooner, as on a stale connection, is repeated at once
 NEVER = float("-inf")
 
 
 class Link:
-    """A store that may be out of reach. `PostgresStore` would let one thread in at a time, too."""
+    """A store that may be out of reach. `PostgresStore` lets only one thread in at a time, too."""
 
     def __init__(self, store: BaseStore) -> None:
-        self._store = ref(store)  # the host's, which may want to let it go
+        self._store = ref(store)  # it is the host's, which may drop it
         self._again_at = NEVER
         self._pause = AGAIN
-        self.lock = threading.RLock()  # held for each talk, by whoever calls `ask`
+        self.lock = threading.RLock()  # held by each caller of `ask`
 
     @property
     def down(self) -> bool:
         """Whether the store did not answer a moment ago."""
         return time.monotonic() < self._again_at
 
-    def attempt(self, talk: Callable[[], None]) -> None:
-        """Talk with the store, unless it is down; when it does not answer, say so once."""
+    def attempt(self, work: Callable[[], None]) -> None:
+        """Work with the store, unless it is down; when it does not answer, log this once."""
         if self.down:
             return
         try:
             with self.turn():
                 if not self.down:  # it may have failed while we waited
-                    talk()
+                    work()
         except HistoryUnreachable as error:
             if self._again_at == NEVER:  # the first time
                 self._pause = AGAIN
@@ -55,7 +55,7 @@ class Link:
         """Hold the lock.
 
         Raises:
-            HistoryUnreachable: another thread's talk takes so long that the store must be hanging.
+            HistoryUnreachable: another thread holds it for so long that the store must be hanging.
         """
         if not self.lock.acquire(timeout=PATIENCE):
             raise HistoryUnreachable(f"the store of the history did not answer another run within {PATIENCE:g} s")
@@ -65,7 +65,7 @@ class Link:
             self.lock.release()
 
     def ask(self, ops: Sequence[Op]) -> list[Any]:
-        """Do several things in one round trip; each may be done twice without harm.
+        """Perform several operations in one round trip; each may be repeated without harm.
 
         Raises:
             HistoryUnreachable: the store does not answer.
@@ -75,19 +75,23 @@ class Link:
             raise HistoryUnreachable("the store of the history is gone")
         try:
             try:
-                found = store.batch(ops)
+                results = store.batch(ops)
             except Exception:
                 if time.monotonic() - started > QUICK:
                     raise
-                found = store.batch(ops)
+                results = store.batch(ops)
         except Exception as error:  # noqa: BLE001 (stores raise what their drivers raise)
             # Neither its text nor itself as the cause: a driver may quote an address with a password.
-            told = f"the store of the history does not answer ({type(error).__name__})"
-            raise HistoryUnreachable(told) from None
+            raise HistoryUnreachable(f"the store of the history does not answer ({type(error).__name__})") from None
         self._again_at = NEVER
-        return found
+        return results
 
 
 def put(space: tuple[str, ...], key: str, value: Mapping[str, Any] | None) -> PutOp:
-    """Put, or without a value delete, an item that no host's settings embed or let expire."""
+    """Return what puts, or without a value deletes, an item that no host's settings embed or let expire."""
     return PutOp(space, key, None if value is None else dict(value), index=False, ttl=None)
+
+
+def put_all(space: tuple[str, ...], values: Mapping[str, Mapping[str, Any] | None]) -> list[PutOp]:
+    """Return what puts, or without a value deletes, several items by their keys."""
+    return [put(space, key, value) for key, value in values.items()]

@@ -1,8 +1,8 @@
-"""What runs add up to, as Prometheus metrics in a registry of their own.
+"""Counts of runs, as Prometheus metrics in a registry of their own.
 
-Labels are what an operator acts on and what stays few: routes are the policy's, tasks, sources and kinds of error this
-package's. Models are on the counters alone, where a failing or a dear one has to be told by name, and not on the
-histograms, where each would bring a dozen series; see `ModelNames` for how they stay few.
+Labels are what an operator acts on, and have few values: routes are the policy's, tasks, sources and kinds of error
+this package's. Only counters have the model as a label, where a failing or an expensive one must be known by name; in a
+histogram each model would add a dozen series. `ModelNames` limits their number.
 """
 
 from functools import cache
@@ -21,34 +21,36 @@ except ImportError as error:
     raise missing_package("metrics need prometheus_client", "observe") from error
 
 MAX_MODELS = 100
-OTHERS = "others"
-NOBODY = "none"  # where a label has no value: Prometheus takes an empty one for none at all
+OTHERS = "others"  # the label of all further models
+NO_VALUE = "none"  # of a label: to Prometheus an empty one is the same as no label
 
 # Bounds of the buckets. The embedded router takes 15 ms, a large one some hundreds, and both some seconds the first
-# time; a specialist takes from a second to the minutes of a picture.
+# time; a specialist takes from a second to the minutes of an image.
 ROUTER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SPECIALIST_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 
 
 class ModelNames:
-    """Which models are told by name: the first hundred that were candidates or have answered.
+    """Which models are labels of their own: the first hundred that were candidates or have answered.
 
-    A caller, or a message that says which model a tool loop is with, may name anything.
+    A caller, or a message that names the model of a tool loop, may name anything.
     """
 
     def __init__(self) -> None:
         self._named: set[str] = set()
 
     def label(self, model: str, *, known: bool) -> str:
-        """Give the label of a model; `known` when it was a candidate or has answered."""
+        """Return the label of a model; `known` when it was a candidate or has answered."""
         if known and len(self._named) < MAX_MODELS:
             self._named.add(model)
-        return model if model in self._named else OTHERS
+        if model in self._named:
+            return model
+        return OTHERS
 
 
 class Metrics:
-    """Counts what the nodes of a run come to."""
+    """Counts the outcomes of the nodes of a run."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -77,7 +79,7 @@ class Metrics:
         )
 
     def wrap_node(self, node: str, state: State, settings: Settings, run: Run) -> dict[str, Any]:  # noqa: ARG002
-        """Run a node and count what came of it."""
+        """Run a node, and count its outcome."""
         started = perf_counter()
         try:
             update = run()
@@ -103,23 +105,30 @@ class Metrics:
             self._decided(decision)
 
     def _decided(self, decision: Decision | None) -> None:
-        route = (decision["route"] if decision else None) or NOBODY
-        source = decision["source"] if decision else None  # that of a tool loop is what a message says
-        self._decisions.labels(route, source if source in get_args(Source) else NOBODY).inc()
-        if decision and decision["confidence"] is not None:
+        if decision is None:
+            self._decisions.labels(NO_VALUE, NO_VALUE).inc()
+            return
+        route, source = decision["route"] or NO_VALUE, decision["source"]
+        if source not in get_args(Source):  # in a tool loop it is read from a message, which may hold anything
+            self._decisions.labels(route, NO_VALUE).inc()
+        else:
+            self._decisions.labels(route, source).inc()
+        if decision["confidence"] is not None:
             self._confidence.labels(route).observe(decision["confidence"])
 
     def _called(self, state: State, update: dict[str, Any]) -> None:
-        decision, made = state["decision"], update["attempts"][-1]
+        decision, attempt = state["decision"], update["attempts"][-1]
         if decision is None:
             raise AssertionError("a specialist node is reached only with a decision")
+        task, outcome = decision["task"], attempt["outcome"]
         candidates = state["candidates"].get(str(decision["route"]), [])
-        offered = any(candidate["model"] == made["model"] for candidate in candidates)
-        model = self._models.label(made["model"], known=offered or made["outcome"] == "answered")
-        task = decision["task"]
-        self._attempts.labels(task, model, made["outcome"]).inc()
-        self._specialist.labels(task, made["outcome"]).observe(made["seconds"])
-        usage = (update["messages"][-1].usage_metadata if "messages" in update else None) or {}
+        is_candidate = any(candidate["model"] == attempt["model"] for candidate in candidates)
+        model = self._models.label(attempt["model"], known=is_candidate or outcome == "answered")
+        self._attempts.labels(task, model, outcome).inc()
+        self._specialist.labels(task, outcome).observe(attempt["seconds"])
+        if "messages" not in update:
+            return
+        usage = update["messages"][-1].usage_metadata or {}
         for kind in ("input", "output"):
             if count := usage.get(f"{kind}_tokens"):
                 self._tokens.labels(decision["route"], model, kind).inc(count)
@@ -133,5 +142,5 @@ class Metrics:
 
 @cache
 def process_metrics() -> Metrics:
-    """Give the metrics of this process, which every graph with `OMNI_METRICS=1` adds to."""
+    """Return the metrics of this process, which every graph with `OMNI_METRICS=1` adds to."""
     return Metrics()

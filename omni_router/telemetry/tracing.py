@@ -1,18 +1,18 @@
 """Spans of a run, through the OpenTelemetry API: the host brings the SDK, and without one they cost next to nothing.
 
 The names beginning with `gen_ai.` are those of the semantic conventions for generative AI. They are written out here
-because the package that holds them marks each as moved to a repository of its own, from which no package is made yet.
-Nothing that anybody wrote goes into a span: no prompt, answer, reason or error message, and no token.
+because the package that holds them marks each as moved to another repository, which has not published a package yet.
+Nothing that a person or a model wrote goes into a span: no prompt, answer, reason or error message, and no token.
 """
 
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from omni_router import __version__
+from omni_router._version import __version__
 from omni_router.config.settings import Settings
 from omni_router.errors import missing_package
-from omni_router.state import State
+from omni_router.state import Decision, State
 from omni_router.tasks import OTHER, Task, task_of
 from omni_router.telemetry.observer import Run
 
@@ -31,13 +31,13 @@ MAX_TURNS = 1_000  # under way at once and without a span of the caller, before 
 
 
 class Tracing:
-    """A span for each node, below the caller's current one; for a specialist in the words of the conventions.
+    """A span for each node, below the caller's current one; a specialist's has the names of the conventions.
 
     Where the caller has no span, `route_request` begins a trace and the turn's other spans hang below it.
     """
 
     def __init__(self, provider: "trace.TracerProvider | None" = None) -> None:
-        """Take a tracer provider, else the global one, which may be set later."""
+        """Create spans with a tracer provider, by default the global one, which may be set later."""
         self._tracer = trace.get_tracer("omni_router", __version__, provider)
         self._turns: dict[str, trace.SpanContext] = {}
         self._lock = threading.Lock()
@@ -46,12 +46,13 @@ class Tracing:
         """Run a node within its span."""
         if node in SILENT:
             return run()
-        alone = not trace.get_current_span().get_span_context().is_valid
+        in_trace = trace.get_current_span().get_span_context().is_valid
+        task = task_of(node)
         with self._tracer.start_as_current_span(
-            _name(node, state),
-            context=self._turn(state["turn"]) if alone and node != "route_request" else None,
-            kind=SpanKind.CLIENT if task_of(node) else SpanKind.INTERNAL,
-            attributes=_given(node, state, settings),
+            _span_name(node, task, state),
+            context=None if in_trace or node == "route_request" else self._turn(state["turn"]),
+            kind=SpanKind.CLIENT if task else SpanKind.INTERNAL,
+            attributes=_request_attributes(task, state, settings),
             record_exception=False,  # its message may hold what somebody wrote
             set_status_on_exception=False,
         ) as span:
@@ -60,10 +61,8 @@ class Tracing:
             except Exception as error:
                 _fail(span, type(error).__qualname__)
                 raise
-            span.set_attributes(_known({**_decided(node, state, update), **_answered(node, update)}))
-            if kind := _error(node, update):
-                _fail(span, kind)
-            if alone and node == "route_request":
+            _set_outcome(span, node, state, update)
+            if node == "route_request" and not in_trace:
                 self._begin(update["turn"], span.get_span_context())
             return update
 
@@ -75,13 +74,30 @@ class Tracing:
                     del self._turns[next(iter(self._turns))]
 
     def _turn(self, turn: str) -> "Context | None":
+        """Return the context of the turn's first span, below which its other spans hang."""
         first = self._turns.get(turn)
-        return trace.set_span_in_context(trace.NonRecordingSpan(first)) if first else None
+        if first is None:
+            return None
+        return trace.set_span_in_context(trace.NonRecordingSpan(first))
 
 
-def _name(node: str, state: State) -> str:
-    task = task_of(node)
-    return f"{_operation(task)} {_model(state)}" if task else node
+def _set_outcome(span: Span, node: str, state: State, update: dict[str, Any]) -> None:
+    """Set what a node has decided, answered, and failed with."""
+    if node == "route_request":
+        attributes = _proposal_attributes(update)
+    else:
+        attributes = _decision_attributes(update.get("decision") or state["decision"])
+    span.set_attributes(_without_none(attributes))
+    span.set_attributes(_without_none(_answer_attributes(node, update)))
+    kind = _error_kind(node, update)
+    if kind:
+        _fail(span, kind)
+
+
+def _span_name(node: str, task: Task | None, state: State) -> str:
+    if task is None:
+        return node
+    return f"{_operation(task)} {_model(state)}"
 
 
 def _operation(task: Task) -> str:
@@ -90,20 +106,24 @@ def _operation(task: Task) -> str:
 
 def _output_type(task: Task) -> str:
     """Return what the conventions call the output of a task."""
-    kind = task.output.mime_type.partition("/")[0] if task.output else "text"
+    if task.output is None:
+        return "text"
+    kind = task.output.mime_type.partition("/")[0]
     return "speech" if kind == "audio" else kind
 
 
 def _model(state: State) -> str | None:
-    return state["decision"]["model"] if state["decision"] else None
+    decision = state["decision"]
+    if decision is None:
+        return None
+    return decision["model"]
 
 
-def _given(node: str, state: State, settings: Settings) -> dict[str, Any]:
-    """Give what is known of a call before it is made: what a sampler decides by."""
-    task = task_of(node)
+def _request_attributes(task: Task | None, state: State, settings: Settings) -> dict[str, Any]:
+    """Return what is known before the call; samplers decide by it."""
     if task is None:
         return {}
-    said: dict[str, Any] = {
+    attributes: dict[str, Any] = {
         "gen_ai.operation.name": _operation(task),
         "gen_ai.provider.name": PROVIDER,
         "gen_ai.request.model": _model(state),
@@ -111,50 +131,57 @@ def _given(node: str, state: State, settings: Settings) -> dict[str, Any]:
         "gen_ai.output.type": _output_type(task),
     }
     if task.output is None:
-        said |= {
+        attributes |= {
             "gen_ai.request.max_tokens": settings.max_new_tokens,
             "gen_ai.request.temperature": settings.temperature,
             "gen_ai.request.top_p": settings.top_p,
         }
-    return _known(said)
+    return _without_none(attributes)
 
 
-def _decided(node: str, state: State, update: dict[str, Any]) -> dict[str, Any]:
-    if node == "route_request":  # the state still holds the last turn's decision
-        proposed = (update["proposal"] or {}).get("route")
-        return {
-            "omni.decision.id": update["turn"],
-            "omni.route": proposed if proposed in update["candidates"] else None,  # else it is anything
-            "omni.confidence": update["confidence"],
-        }
-    decision = update.get("decision") or state["decision"] or {}
-    names = ("route", "task", "model", "provider", "source", "confidence")
-    proposed = decision.get("proposed_route")
-    return {
-        "omni.decision.id": decision.get("id"),
-        "omni.proposed_route": OTHER if proposed == OTHER else None,  # whatever else it is, the router made it up
-        **{f"omni.{name}": decision.get(name) for name in names},
-    }
+def _proposal_attributes(update: dict[str, Any]) -> dict[str, Any]:
+    """Return what the router has proposed; the state still holds the last turn's decision."""
+    attributes: dict[str, Any] = {"omni.decision.id": update["turn"], "omni.confidence": update["confidence"]}
+    route = (update["proposal"] or {}).get("route")
+    if route in update["candidates"]:  # a route that the policy lacks may be any text
+        attributes["omni.route"] = route
+    return attributes
 
 
-def _answered(node: str, update: dict[str, Any]) -> dict[str, Any]:
+def _decision_attributes(decision: Decision | None) -> dict[str, Any]:
+    if decision is None:
+        return {}
+    attributes: dict[str, Any] = {"omni.decision.id": decision.get("id")}
+    for name in ("route", "task", "model", "provider", "source", "confidence"):
+        attributes[f"omni.{name}"] = decision.get(name)
+    if decision.get("proposed_route") == OTHER:  # any other route that was not taken was made up by the router
+        attributes["omni.proposed_route"] = OTHER
+    return attributes
+
+
+def _answer_attributes(node: str, update: dict[str, Any]) -> dict[str, Any]:
     if task_of(node) is None or "messages" not in update:
         return {}
     message = update["messages"][-1]
-    usage, said = message.usage_metadata or {}, message.response_metadata
-    finish = said.get("finish_reason")
-    return {
-        "gen_ai.response.model": said.get("model_name"),
-        "gen_ai.response.finish_reasons": [finish] if finish else None,
+    usage, metadata = message.usage_metadata or {}, message.response_metadata
+    attributes = {
+        "gen_ai.response.model": metadata.get("model_name"),
         "gen_ai.usage.input_tokens": usage.get("input_tokens"),
         "gen_ai.usage.output_tokens": usage.get("output_tokens"),
     }
+    if finish_reason := metadata.get("finish_reason"):
+        attributes["gen_ai.response.finish_reasons"] = [finish_reason]
+    return attributes
 
 
-def _error(node: str, update: dict[str, Any]) -> str | None:
-    """Give the kind of error that a call, or at last the turn, ended with."""
-    told = update["attempts"][-1]["error"] if task_of(node) else update.get("error")
-    return str(told["kind"]) if told else None
+def _error_kind(node: str, update: dict[str, Any]) -> str | None:
+    """Return the kind of error that a call, or at last the turn, ended with."""
+    error = update.get("error")
+    if task_of(node):
+        error = update["attempts"][-1]["error"]
+    if error is None:
+        return None
+    return str(error["kind"])
 
 
 def _fail(span: Span, kind: str) -> None:
@@ -162,6 +189,6 @@ def _fail(span: Span, kind: str) -> None:
     span.set_status(Status(StatusCode.ERROR))
 
 
-def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is not known: an attribute has no null."""
+def _without_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is not known: an attribute cannot be null."""
     return {name: value for name, value in attributes.items() if value is not None}

@@ -25,6 +25,8 @@ def run(
     """Run an example with the router that is loaded already, and return what it prints."""
     monkeypatch.setenv("OMNI_SANDBOX", "1")
     monkeypatch.setenv("OMNI_ROUTER", "semantic")
+    # The packaged graph opens its services once a process, and the sandbox with them, which ends with a test.
+    monkeypatch.setattr("omni_router.graph.graph", build_graph().compile(name="omni_router"))
 
     def run(name: str) -> str:
         runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")

@@ -59,8 +59,8 @@ def alike(a: str, b: str) -> bool:
 
 def test_each_line_has_the_keys_and_values_it_may_have() -> None:
     for line in LINES:
-        picture = {"image"} if line["route"] == "image_understanding" else set()
-        assert set(line) - {"text", "messages"} == {"route", "kind", "split"} | picture, line
+        image = {"image"} if line["route"] == "image_understanding" else set()
+        assert set(line) - {"text", "messages"} == {"route", "kind", "split"} | image, line
         assert ("text" in line) != ("messages" in line), line
         assert line["route"] in {*ROUTES, "other"}, line
         assert line["split"] in {"test", "train"}, line

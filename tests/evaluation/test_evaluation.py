@@ -21,12 +21,13 @@ from omni_router.evaluation import metrics
 from omni_router.evaluation.compare import mcnemar
 from omni_router.evaluation.data import Item, read_items
 from omni_router.evaluation.metrics import Outcome
-from omni_router.evaluation.run import evaluate, offers, read
+from omni_router.evaluation.run import evaluate, read_route, route_options
 from omni_router.messages import IMAGE_MARK
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.cascade.labels import TeacherLabel
 from omni_router.routers.cascade.router import CascadeRouter
-from omni_router.routers.semantic.router import Judgement, SemanticRouter
+from omni_router.routers.semantic.judgement import Judgement
+from omni_router.routers.semantic.router import SemanticRouter
 
 SMOKE = Path(__file__).parents[1] / "data" / "routing_smoke.jsonl"
 POLICY = parse_document(DEFAULT_POLICY.read_text(encoding="utf-8"), DEFAULT_POLICY)
@@ -47,10 +48,10 @@ class Parrot:
 
     def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         self.asked.append((list(conversation), list(routes)))
-        said = self.says.get(conversation[-1]["content"], "other")
-        if isinstance(said, Exception):
-            raise said
-        text = said if said.startswith("{") else json.dumps({"route": said})
+        reply = self.says.get(conversation[-1]["content"], "other")
+        if isinstance(reply, Exception):
+            raise reply
+        text = reply if reply.startswith("{") else json.dumps({"route": reply})
         return Reply(text, self.confidence, self.by.get(conversation[-1]["content"]))
 
 
@@ -145,12 +146,12 @@ def test_irrelevance_turns_and_contract_by_hand() -> None:
         outcome("a", "a", follow_up=True),
         outcome("a", None, problem="unreadable"),
     ]
-    found = metrics.measure(outcomes, ["a"])
-    assert found["irrelevance"] == {"n": 2, "recall": 0.5, "precision": 0.5}
-    assert (found["first_turn"]["n"], found["first_turn"]["accuracy"]) == (3, 1 / 3)
-    assert (found["follow_up"]["n"], found["follow_up"]["accuracy"]) == (2, 0.5)
-    assert found["contract"] == {"valid": 0.8, "unreadable": 1, "not_on_offer": 0, "failed": 0}
-    assert (found["ece"], found["reliability"], found["coverage"]) == (None, [], [])
+    measures = metrics.measure(outcomes, ["a"])
+    assert measures["irrelevance"] == {"n": 2, "recall": 0.5, "precision": 0.5}
+    assert (measures["first_turn"]["n"], measures["first_turn"]["accuracy"]) == (3, 1 / 3)
+    assert (measures["follow_up"]["n"], measures["follow_up"]["accuracy"]) == (2, 0.5)
+    assert measures["contract"] == {"valid": 0.8, "unreadable": 1, "not_on_offer": 0, "failed": 0}
+    assert (measures["ece"], measures["reliability"], measures["coverage"]) == (None, [], [])
 
 
 def test_calibration_by_hand() -> None:
@@ -182,21 +183,21 @@ OUTCOMES = st.lists(
 
 @given(OUTCOMES)
 def test_figures_agree_with_each_other(outcomes: list[Outcome]) -> None:
-    found = metrics.measure(outcomes, ["a", "b", "c"])
-    assert sum(map(sum, found["confusion"]["counts"])) == found["n"] == len(outcomes)
-    recalled = sum(row["n"] * row["recall"] for row in found["per_route"].values() if row["n"])
-    assert recalled == pytest.approx(found["accuracy"] * found["n"])
-    assert sum(point["n"] for point in found["reliability"]) == sum(o.confidence is not None for o in outcomes)
-    shares = [point["coverage"] for point in found["coverage"]]
+    measures = metrics.measure(outcomes, ["a", "b", "c"])
+    assert sum(map(sum, measures["confusion"]["counts"])) == measures["n"] == len(outcomes)
+    recalled = sum(row["n"] * row["recall"] for row in measures["per_route"].values() if row["n"])
+    assert recalled == pytest.approx(measures["accuracy"] * measures["n"])
+    assert sum(point["n"] for point in measures["reliability"]) == sum(o.confidence is not None for o in outcomes)
+    shares = [point["coverage"] for point in measures["coverage"]]
     assert shares == sorted(set(shares))
-    assert found["ece"] is None or 0 <= found["ece"] <= 1
+    assert measures["ece"] is None or 0 <= measures["ece"] <= 1
     if all(o.confidence is not None for o in outcomes):
-        assert found["coverage"][-1]["accuracy"] == found["accuracy"]
+        assert measures["coverage"][-1]["accuracy"] == measures["accuracy"]
 
 
 def test_latency_leaves_the_first_call_out() -> None:
-    found = metrics.latency([outcome("a", "a", seconds=s) for s in (9.0, *(n / 1000 for n in range(1, 101)))])
-    assert found == pytest.approx({"p50": 50, "p95": 95, "first": 9000})
+    measures = metrics.latency([outcome("a", "a", seconds=s) for s in (9.0, *(n / 1000 for n in range(1, 101)))])
+    assert measures == pytest.approx({"p50": 50, "p95": 95, "first": 9000})
     assert metrics.latency([outcome("a", "a", seconds=1.0)]) == {"p50": None, "p95": None, "first": 1000}
 
 
@@ -209,8 +210,8 @@ def test_latency_stands_on_what_was_asked_one_by_one() -> None:
 
 def test_tiers_by_hand() -> None:
     outcomes = [
-        *(outcome("a", told, by="semantic") for told in ("a", "a", "a", "b")),
-        *(outcome("a", told, by="large") for told in ("a", None)),
+        *(outcome("a", route, by="semantic") for route in ("a", "a", "a", "b")),
+        *(outcome("a", route, by="large") for route in ("a", None)),
         outcome("a", "a"),
     ]
     expected = {"semantic": {"n": 4, "accuracy": 0.75}, "large": {"n": 2, "accuracy": 0.5}}
@@ -229,11 +230,14 @@ def test_mcnemar_by_hand() -> None:
 
 
 def test_every_form_of_a_line_is_read(write: Write) -> None:
-    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}]
+    talk_before = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}]
     path = write(
         {"text": "hello", "route": "CASUAL_conversation"},
         "",
-        {"messages": [{"role": "system", "content": "x"}, *said, {"role": "user", "content": "bye"}], "route": "other"},
+        {
+            "messages": [{"role": "system", "content": "x"}, *talk_before, {"role": "user", "content": "bye"}],
+            "route": "other",
+        },
         {"text": "what is it?", "image": "https://example.com/a.png", "route": "image_understanding"},
         {"text": "and in it?", "route": "image_understanding"},
         {
@@ -241,19 +245,19 @@ def test_every_form_of_a_line_is_read(write: Write) -> None:
             "route": "image_understanding",
         },
     )
-    first, talk, picture, earlier, blocks = read_items(path, POLICY.routes)
+    first, talk, image, earlier, blocks = read_items(path, POLICY.routes)
     assert (first.route, first.line, talk.line) == ("casual_conversation", 1, 3)
     assert [turn["content"] for turn in talk.conversation] == ["hi", "yes?", "bye"]
     assert [item.follow_up for item in (first, talk)] == [False, True]
-    assert picture.conversation[-1]["content"] == f"what is it?\n{IMAGE_MARK}"
-    assert (blocks.picture_now, blocks.text) == (True, "look")
-    assert names(picture) == ["image_understanding"]
+    assert image.conversation[-1]["content"] == f"what is it?\n{IMAGE_MARK}"
+    assert (blocks.image_now, blocks.text) == (True, "look")
+    assert names(image) == ["image_understanding"]
     assert names(earlier) == [route.name for route in POLICY.routes]
     assert names(first) == [route.name for route in POLICY.routes[:-1]]
 
 
 def names(item: Item) -> list[str]:
-    offered = offers(item, POLICY)
+    offered = route_options(item, POLICY)
     assert all(route.examples and not route.candidates for route in offered)
     return [route.name for route in offered]
 
@@ -279,10 +283,10 @@ def names(item: Item) -> list[str]:
 def test_a_broken_line_is_named_with_its_fault(line: Any, fault: str, write: Write, capsys: Capture) -> None:
     path = write({"text": "hello", "route": "other"}, line)
     assert main(["eval", str(path)]) == 2
-    told = capsys.readouterr()
-    assert f"{path}:2: " in told.err
-    assert fault in told.err
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert f"{path}:2: " in output.err
+    assert fault in output.err
+    assert output.out == ""
 
 
 def test_all_broken_lines_are_named_at_once(write: Write, parrot: Parrot, capsys: Capture) -> None:
@@ -290,14 +294,14 @@ def test_all_broken_lines_are_named_at_once(write: Write, parrot: Parrot, capsys
         "{", {"text": "hello", "route": "other"}, {"text": "x", "route": "poetry"}, {"text": " ", "route": "other"}
     )
     assert main(["eval", str(path)]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert [line.removeprefix("omni-router: ").split(": ")[0] for line in told[:3]] == [
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.removeprefix("omni-router: ").split(": ")[0] for line in lines[:3]] == [
         f"{path}:{n}" for n in (1, 3, 4)
     ]
-    assert [words in line for words, line in zip(("not JSON", "'poetry'", "neither text"), told, strict=False)] == [
+    assert [words in line for words, line in zip(("not JSON", "'poetry'", "neither text"), lines, strict=False)] == [
         True
     ] * 3
-    assert told[3:] == [f"the routes are {', '.join(route.name for route in POLICY.routes)}, and other"]
+    assert lines[3:] == [f"the routes are {', '.join(route.name for route in POLICY.routes)}, and other"]
     assert parrot.asked == []
 
 
@@ -305,9 +309,9 @@ def test_all_broken_lines_are_named_at_once(write: Write, parrot: Parrot, capsys
 def test_of_very_many_broken_lines_ten_are_shown(broken: int, more: list[str], write: Write, capsys: Capture) -> None:
     path = write(*["[1]"] * broken, {"text": "hello", "route": "other"})
     assert main(["eval", str(path), "--limit", "1"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert sum(f"{path}:" in line for line in told) == 10
-    assert told[10:] == more
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(f"{path}:" in line for line in lines) == 10
+    assert lines[10:] == more
 
 
 @pytest.mark.parametrize("text", [b"", b"\n \n", b"\xff\xfe\xfa", None])
@@ -355,57 +359,57 @@ def test_help_teaches(capsys: Capture) -> None:
     ],
 )
 def test_replies_are_read_like_in_the_graph(reply: Reply | None, expected: tuple[str | None, str | None]) -> None:
-    assert read(reply, [RouteOption("a", "about a")]) == expected
+    assert read_route(reply, [RouteOption("a", "about a")]) == expected
 
 
 def test_json_is_one_object_with_what_scripts_need(four: Path, capsys: Capture) -> None:
     assert main(["eval", str(four), "--router", "semantic", "--json"]) == 0
     captured = capsys.readouterr()
     [line] = captured.out.splitlines()
-    told = json.loads(line)
-    assert {"accuracy", "ci95", "macro_f1", "n", "per_route", "latency_ms"} <= set(told)
-    assert (told["router"], told["n"], told["accuracy"]) == ("semantic", 4, 0.75)
-    assert told["per_route"]["translation"] == {"n": 1, "predicted": 2, "precision": 0.5, "recall": 1.0, "f1": 2 / 3}
-    assert set(told["latency_ms"]) == {"p50", "p95", "first"}
-    assert "items" not in told
+    result = json.loads(line)
+    assert {"accuracy", "ci95", "macro_f1", "n", "per_route", "latency_ms"} <= set(result)
+    assert (result["router"], result["n"], result["accuracy"]) == ("semantic", 4, 0.75)
+    assert result["per_route"]["translation"] == {"n": 1, "predicted": 2, "precision": 0.5, "recall": 1.0, "f1": 2 / 3}
+    assert set(result["latency_ms"]) == {"p50", "p95", "first"}
+    assert "items" not in result
     report = json.loads(Path("outputs/eval/report.json").read_text())
-    assert {key: report[key] for key in ("accuracy", "per_route")} == {k: told[k] for k in ("accuracy", "per_route")}
+    assert {key: report[key] for key in ("accuracy", "per_route")} == {k: result[k] for k in ("accuracy", "per_route")}
     assert [item["replies"]["semantic"]["predicted"] for item in report["items"]] == [
         *("casual_conversation", "translation", "translation", "other"),
     ]
-    assert told["files"] == [f"outputs/eval/{name}" for name in ("report.md", "report.json", *PLOTS)]
-    assert all(Path(file).stat().st_size for file in told["files"])
+    assert result["files"] == [f"outputs/eval/{name}" for name in ("report.md", "report.json", *PLOTS)]
+    assert all(Path(file).stat().st_size for file in result["files"])
 
 
 def test_several_routers_stand_side_by_side(four: Path, capsys: Capture) -> None:
     assert main(["eval", str(four), "--router", "semantic,arch,semantic", "--json", "--output-dir", "here"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert list(told["routers"]) == ["semantic", "arch"]
-    assert told["routers"]["semantic"]["accuracy"] == told["accuracy"]
+    result = json.loads(capsys.readouterr().out)
+    assert list(result["routers"]) == ["semantic", "arch"]
+    assert result["routers"]["semantic"]["accuracy"] == result["accuracy"]
     report = Path("here/report.md").read_text()
     assert "## semantic" in report
     assert "## arch" in report
 
 
 def test_a_checkpoint_for_several_routers_is_not_the_encoder(four: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Environment] = []
+    environments: list[Environment] = []
     monkeypatch.setattr(
         "omni_router.services.router.choose_router",
-        lambda environment, **_: made.append(environment) or Parrot(),  # type: ignore[func-returns-value]
+        lambda environment, **_: environments.append(environment) or Parrot(),  # type: ignore[func-returns-value]
     )
     for routers in ("semantic,arch", "semantic"):
         main(["eval", str(four), "--router", routers, "--router-model", "./tuned"])
-    assert [(each.router, each.router_model) for each in made] == [
+    assert [(environment.router, environment.router_model) for environment in environments] == [
         *(("semantic", None), ("arch", "./tuned"), ("semantic", "./tuned")),
     ]
 
 
 def test_flags_of_the_command_itself_mean_the_same(four: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    made: list[Environment] = []
+    environments: list[Environment] = []
     tokens: list[str | None] = []
 
     def choose(environment: Environment, token: Callable[[], str | None], *, learning: bool) -> Parrot:
-        made.append(environment)
+        environments.append(environment)
         tokens.append(token())
         return Parrot()
 
@@ -414,7 +418,7 @@ def test_flags_of_the_command_itself_mean_the_same(four: Path, monkeypatch: pyte
     flags = ["--router", "endpoint", "--router-url", "http://127.0.0.1:9/v1", "--router-model", "mine"]
     flags += ["--route-config", "mine.json", "--history", "file", "--hf-token", "hf_given", "--sandbox"]
     assert main(["eval", str(four), *flags, "--output-dir", "report"]) == 0
-    [environment] = made
+    [environment] = environments
     assert (environment.router, environment.router_url) == ("endpoint", "http://127.0.0.1:9/v1")
     assert (environment.router_model, environment.route_config) == ("mine", Path("mine.json"))
     assert (environment.history, environment.sandbox, tokens) == ("file", True, ["hf_given"])
@@ -434,9 +438,9 @@ def test_debug_router_shows_the_raw_replies(four: Path, capsys: Capture) -> None
     assert "raw reply" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("wanted", "status"), [("0.75", 0), ("0.76", 1), ("0", 0), ("1", 1)])
-def test_min_accuracy_decides_on_the_exit_status(wanted: str, status: int, four: Path, capsys: Capture) -> None:
-    assert main(["eval", str(four), "--min-accuracy", wanted]) == status
+@pytest.mark.parametrize(("required", "status"), [("0.75", 0), ("0.76", 1), ("0", 0), ("1", 1)])
+def test_min_accuracy_decides_on_the_exit_status(required: str, status: int, four: Path, capsys: Capture) -> None:
+    assert main(["eval", str(four), "--min-accuracy", required]) == status
     assert ("below" in capsys.readouterr().err) == (status == 1)
 
 
@@ -460,11 +464,11 @@ def test_what_a_router_does_wrong_is_counted_and_does_not_end_the_run(
     parrot.confidence = None
     path = write(*({"text": text, "route": "translation"} for text in "abcd"))
     assert main(["eval", str(path), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["contract"] == {"valid": 0.25, "unreadable": 1, "not_on_offer": 1, "failed": 1}
-    assert told["accuracy"] == 0.25
-    assert told["confusion"]["counts"][7][-1] == 3
-    assert [Path(file).name for file in told["files"]] == ["report.md", "report.json", "confusion.png"]
+    result = json.loads(capsys.readouterr().out)
+    assert result["contract"] == {"valid": 0.25, "unreadable": 1, "not_on_offer": 1, "failed": 1}
+    assert result["accuracy"] == 0.25
+    assert result["confusion"]["counts"][7][-1] == 3
+    assert [Path(file).name for file in result["files"]] == ["report.md", "report.json", "confusion.png"]
 
 
 def test_a_router_that_cannot_be_loaded_is_status_2(write: Write, capsys: Capture, parrot: Parrot) -> None:
@@ -485,12 +489,12 @@ def test_after_the_first_hundred_a_router_is_asked_in_batches(many: list[Item]) 
     outcomes = evaluate(choir, many, POLICY)
     assert (choir.one_by_one, choir.batches) == (100, [64, 64, 2])
     assert [turns[-1]["content"] for turns, _ in choir.asked] == [item.text for item in many], "each once, in its order"
-    assert all(each.right for each in outcomes)
-    assert [each.seconds is None for each in outcomes] == [False] * 100 + [True] * 130
+    assert all(outcome.right for outcome in outcomes)
+    assert [outcome.seconds is None for outcome in outcomes] == [False] * 100 + [True] * 130
 
 
 def test_a_router_that_takes_one_at_a_time_is_timed_throughout(many: list[Item]) -> None:
-    assert all(each.seconds is not None for each in evaluate(Parrot(), many, POLICY))
+    assert all(outcome.seconds is not None for outcome in evaluate(Parrot(), many, POLICY))
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("out of memory"), StopIteration()])
@@ -501,8 +505,8 @@ def test_a_batch_that_fails_is_asked_one_by_one(
     choir.says["request 101"] = RuntimeError("on this one, also by itself")
     outcomes = evaluate(choir, many, POLICY)
     assert (choir.one_by_one, choir.batches) == (164, [64, 64, 2])
-    assert [item.line for item, each in zip(many, outcomes, strict=True) if each.problem] == [102]
-    assert [each.seconds is None for each in outcomes] == [False] * 164 + [True] * 66
+    assert [item.line for item, outcome in zip(many, outcomes, strict=True) if outcome.problem] == [102]
+    assert [outcome.seconds is None for outcome in outcomes] == [False] * 164 + [True] * 66
     assert "lines 101 to 164" in caplog.text
 
 
@@ -511,7 +515,7 @@ def test_replies_that_are_too_few_are_no_replies(many: list[Item], monkeypatch: 
     monkeypatch.setattr(
         choir, "replies", lambda asked: [Reply('{"route": "translation"}')] * (len(asked) - 1), raising=False
     )
-    assert {each.predicted for each in evaluate(choir, many, POLICY)} == {"other"}
+    assert {outcome.predicted for outcome in evaluate(choir, many, POLICY)} == {"other"}
 
 
 def test_a_batch_in_which_the_router_cannot_be_loaded_ends_the_run(many: list[Item]) -> None:
@@ -525,7 +529,7 @@ def test_nothing_on_offer_in_a_batch_is_no_question(write: Write) -> None:
     choir = Choir()
     outcomes = evaluate(choir, read_items(write(*lines), texts.routes), texts)
     assert choir.batches == [5]
-    assert {each.predicted for each in outcomes} == {"other"}
+    assert {outcome.predicted for outcome in outcomes} == {"other"}
 
 
 def test_the_bar_moves_with_single_requests_and_with_batches(many: list[Item]) -> None:
@@ -540,9 +544,9 @@ def test_the_report_says_on_how_many_the_times_stand(
     monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, token, learning: Choir())
     path = write(*({"text": item.text, "route": item.route} for item in many))
     assert main(["eval", str(path)]) == 0
-    told = "on 100 requests asked one by one; the other 130 were asked in batches"
-    assert told in capsys.readouterr().out
-    assert told in Path("outputs/eval/report.md").read_text()
+    latency = "on 100 requests asked one by one; the other 130 were asked in batches"
+    assert latency in capsys.readouterr().out
+    assert latency in Path("outputs/eval/report.md").read_text()
     report = json.loads(Path("outputs/eval/report.json").read_text())
     assert report["timed"] == 100
     assert [item["replies"]["auto"]["ms"] is None for item in report["items"]] == [False] * 100 + [True] * 130
@@ -575,14 +579,14 @@ def test_a_cascade_is_told_by_who_decided(write: Write, monkeypatch: pytest.Monk
     large = Parrot({"write a long story": "creative_writing", "and now for something": RuntimeError("away")})
     cascade = CascadeRouter(Sometimes(), large, Book())
     monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, token, learning: cascade)
-    told = {
+    routes = {
         "to French": "translation",
         "to Greek": "translation",
         "hi": "casual_conversation",
         "write a long story": "creative_writing",
         "and now for something": "translation",
     }
-    path = write(*({"text": text, "route": route} for text, route in told.items()))
+    path = write(*({"text": text, "route": route} for text, route in routes.items()))
     assert main(["eval", str(path), "--json"]) == 0
     expected = {"semantic": {"n": 3, "accuracy": 2 / 3}, "large": {"n": 1, "accuracy": 1}}
     assert json.loads(capsys.readouterr().out)["decided"] == expected
@@ -610,13 +614,14 @@ def test_compare_tells_flips_both_ways_and_what_is_noise(four: Path, parrot: Par
     parrot.says = {"hello": "translation", "sum up": "summarization", "to French": "translation"}
     capsys.readouterr()
     assert main(["eval", str(four), "--json", "--compare", "old/report.json"]) == 0
-    [told] = json.loads(capsys.readouterr().out)["comparisons"]
-    assert (told["before"], told["after"], told["n"], told["p_value"], told["noise"]) == (0.75, 0.75, 4, 1.0, True)
-    assert [(flip["line"], flip["before"], flip["after"]) for flip in told["gained"]] == [
+    [comparison] = json.loads(capsys.readouterr().out)["comparisons"]
+    assert (comparison["before"], comparison["after"], comparison["n"]) == (0.75, 0.75, 4)
+    assert (comparison["p_value"], comparison["noise"]) == (1.0, True)
+    assert [(flip["line"], flip["before"], flip["after"]) for flip in comparison["gained"]] == [
         (2, "translation", "summarization")
     ]
-    assert [flip["line"] for flip in told["lost"]] == [1]
-    assert told["per_route"]["summarization"] == {"n": 1, "before": 0, "after": 1, "gained": 1, "lost": 0}
+    assert [flip["line"] for flip in comparison["lost"]] == [1]
+    assert comparison["per_route"]["summarization"] == {"n": 1, "before": 0, "after": 1, "gained": 1, "lost": 0}
     assert main(["eval", str(four), "--compare", "old/report.json"]) == 0
     shown = capsys.readouterr().out
     assert 'now right: line 2, translation -> summarization: "sum up"' in shown
@@ -630,12 +635,12 @@ def test_compare_sees_what_is_no_noise(write: Write, parrot: Parrot, capsys: Cap
     parrot.says = {f"request {n}": "translation" for n in range(6)}
     capsys.readouterr()
     main(["eval", str(path), "--router", "semantic", "--json", "--compare", "old/report.json"])
-    [told] = json.loads(capsys.readouterr().out)["comparisons"]
-    assert (told["router"], told["old_router"]) == ("semantic", "arch")
-    assert told["difference"] == 1
-    assert told["p_value"] == 2 / 64
-    assert not told["noise"]
-    assert told["verdict"].startswith("better")
+    [comparison] = json.loads(capsys.readouterr().out)["comparisons"]
+    assert (comparison["router"], comparison["old_router"]) == ("semantic", "arch")
+    assert comparison["difference"] == 1
+    assert comparison["p_value"] == 2 / 64
+    assert not comparison["noise"]
+    assert comparison["verdict"].startswith("better")
 
 
 @pytest.mark.parametrize(
@@ -649,7 +654,7 @@ def test_an_old_report_that_is_none_is_status_2(
         old.write_text(text)
     assert main(["eval", str(four), "--compare", str(old)]) == 2
     assert str(old) in capsys.readouterr().err
-    assert parrot.asked == [], "told before anything slow"
+    assert parrot.asked == [], "refused before anything slow"
 
 
 def test_runs_on_other_data_are_not_compared(four: Path, write: Write, capsys: Capture) -> None:
@@ -694,12 +699,12 @@ def test_notes_tell_what_flatters_or_harms_the_figures(write: Write, parrot: Par
 @pytest.mark.usefixtures("semantic")
 def test_real_semantic_router_on_the_smoke_data(capsys: Capture) -> None:
     assert main(["eval", str(SMOKE), "--router", "semantic", "--json", "--min-accuracy", "0.75"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["n"] == 100
-    assert told["contract"]["valid"] == 1
-    assert told["ci95"][0] < told["accuracy"] < told["ci95"][1]
-    assert told["ece"] < 0.2
-    assert len(told["files"]) == 5
+    result = json.loads(capsys.readouterr().out)
+    assert result["n"] == 100
+    assert result["contract"]["valid"] == 1
+    assert result["ci95"][0] < result["accuracy"] < result["ci95"][1]
+    assert result["ece"] < 0.2
+    assert len(result["files"]) == 5
 
 
 def test_real_semantic_router_says_the_same_in_batches(
@@ -709,10 +714,10 @@ def test_real_semantic_router_says_the_same_in_batches(
     alone = evaluate(semantic, items, POLICY)
     monkeypatch.setattr("omni_router.evaluation.run.LIVE", 1)
     together = evaluate(semantic, items, POLICY)
-    assert [each.seconds is None for each in together] == [False] + [True] * 99
-    assert [each.predicted for each in together] == [each.predicted for each in alone]
-    sure = [each.confidence or 0.0 for each in alone]
-    assert [each.confidence for each in together] == pytest.approx(sure, abs=0.002)
+    assert [outcome.seconds is None for outcome in together] == [False] + [True] * 99
+    assert [outcome.predicted for outcome in together] == [outcome.predicted for outcome in alone]
+    sure = [outcome.confidence or 0.0 for outcome in alone]
+    assert [outcome.confidence for outcome in together] == pytest.approx(sure, abs=0.002)
 
 
 def test_it_runs_without_langgraph(write: Write) -> None:

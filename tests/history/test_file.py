@@ -622,6 +622,31 @@ def test_the_cooldowns_and_the_log_wait_once_for_their_locks_too(tmp_path: Path,
     assert [json.loads(line)["id"] for line in log.path.read_text().splitlines()] == [f"acme/m{n}" for n in range(5)]
 
 
+def test_cooldowns_and_failures_of_a_kind_that_does_not_exist_are_skipped(tmp_path: Path) -> None:
+    until = "2030-01-01T00:00:00Z"
+    known = {"kind": "overloaded", "until": until, "times": 2}
+    cooldowns = {"acme/m1": [{**known, "kind": "bad_mood"}, known], "acme/m2": [{**known, "kind": ["overloaded"]}]}
+    path = make(tmp_path)
+    path.with_name(".route_config.json.cooling").write_text(json.dumps(cooldowns))
+    assert FileHistory(RouteFile(path)).cooling() == {"acme/m1": [known], "acme/m2": []}
+    failed = {"id": "acme/m1", "uses": 2, "last_failure": {"at": until, "kind": "bad_mood"}}
+    record = read_record(failed)
+    assert record is not None
+    assert "last_failure" not in record
+
+
+@pytest.mark.parametrize(
+    ("feedback", "route"),
+    [
+        (Feedback("chat", "acme/m1", "good"), "chat"),
+        (Feedback("chat", "acme/m1", "bad"), None),
+        (Feedback("chat", "acme/m1", "should_be", "code"), "code"),
+    ],
+)
+def test_feedback_names_the_route_that_the_request_is_an_example_of(feedback: Feedback, route: str | None) -> None:
+    assert feedback.example_of == route
+
+
 def test_cooldowns_are_read_while_another_thread_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = FileHistory(RouteFile(make(tmp_path)))
     began, may_end = threading.Event(), threading.Event()

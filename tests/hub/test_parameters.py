@@ -66,5 +66,5 @@ def test_a_refusal_that_they_cannot_explain_is_a_failure(
 
 
 def test_what_settings_have_a_field_for_cannot_be_smuggled_into_the_body() -> None:
-    with pytest.raises(ValidationError, match="must not hold model, messages"):
+    with pytest.raises(ValidationError, match="must not contain model, messages"):
         Settings(extra_body={"model": "acme/other", "top_k": 1, "messages": []})

@@ -29,8 +29,7 @@ from huggingface_hub.utils import _http
 from PIL import Image, UnidentifiedImageError
 
 from omni_router._sandbox import FAULTS, SANDBOX_TOKEN, Sandbox, active, install, sandbox, uninstall
-from omni_router._sandbox.demo_policy import name_models
-from omni_router._sandbox.traits import known_for
+from omni_router._sandbox.models import known_for, name_models
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY, parse_document
 from omni_router.errors import ConfigurationError
@@ -42,8 +41,8 @@ DATA_URL = "data:image/png;base64,iVBORw0KGgo="
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    with sandbox() as found:
-        yield found
+    with sandbox() as box:
+        yield box
 
 
 def chat(prompt: Any = "Hello", model: str = CHAT, token: str = SANDBOX_TOKEN, **more: Any) -> Any:
@@ -71,7 +70,7 @@ def text_of(chunks: list[Any]) -> str:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_listing_names_three_served_models_of_the_task(box: Sandbox, task: Any) -> None:
-    found = list(
+    models = list(
         HfApi().list_models(
             inference_provider="all",
             pipeline_tag=task,
@@ -80,8 +79,8 @@ def test_listing_names_three_served_models_of_the_task(box: Sandbox, task: Any) 
             limit=10,
         )
     )
-    assert [model.id for model in found] == [f"sandbox/{task}-{number}" for number in (1, 2, 3)]
-    for model in found:
+    assert [model.id for model in models] == [f"sandbox/{task}-{number}" for number in (1, 2, 3)]
+    for model in models:
         assert model.inference_provider_mapping
         assert {entry.status for entry in model.inference_provider_mapping} == {"live"}
 
@@ -143,8 +142,8 @@ def test_the_demo_names_models_only_for_routes_that_have_none(tmp_path: Path) ->
 
 def test_listing_respects_its_limit_and_a_changed_mapping(box: Sandbox) -> None:
     box.set_mapping("sandbox/text-to-image-1", None)
-    found = HfApi().list_models(inference_provider="all", pipeline_tag="text-to-image", limit=1)
-    assert [model.id for model in found] == ["sandbox/text-to-image-2"]
+    models = HfApi().list_models(inference_provider="all", pipeline_tag="text-to-image", limit=1)
+    assert [model.id for model in models] == ["sandbox/text-to-image-2"]
 
 
 def test_a_single_model_names_its_provider_and_the_providers_own_id(box: Sandbox) -> None:
@@ -287,14 +286,14 @@ def test_a_chat_with_a_model_no_chat_provider_serves_is_model_not_supported(box:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "description"),
     [("https://example.org/cat.png", "https://example.org/cat.png"), (DATA_URL, "image/png, of 8 bytes")],
 )
-def test_a_vision_answer_says_how_the_picture_came_and_does_not_echo_it(box: Sandbox, url: str, told: str) -> None:
+def test_a_vision_answer_says_how_the_image_came_and_does_not_echo_it(box: Sandbox, url: str, description: str) -> None:
     parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
     content = chat(parts, VISION).choices[0].message.content
     assert "What is it?" in content
-    assert told in content
+    assert description in content
     assert "base64" not in content
 
 
@@ -305,7 +304,7 @@ def test_a_vision_answer_says_how_the_picture_came_and_does_not_echo_it(box: San
         (VISION, {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}),
     ],
 )
-def test_a_picture_for_a_text_model_or_of_an_unknown_form_is_a_bad_request(box: Sandbox, model: str, part: Any) -> None:
+def test_an_image_for_a_text_model_or_of_an_unknown_form_is_a_bad_request(box: Sandbox, model: str, part: Any) -> None:
     with pytest.raises(BadRequestError):
         chat([part], model)
 
@@ -334,11 +333,11 @@ def test_the_async_client_is_answered_too(box: Sandbox) -> None:
     assert asyncio.run(ask()) == chat().choices[0].message.content
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------
+# --- images ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_each_way_of_handing_over_gives_the_same_picture_in_the_asked_size(box: Sandbox, number: int) -> None:
+def test_each_way_of_handing_over_gives_the_same_image_in_the_asked_size(box: Sandbox, number: int) -> None:
     model = f"sandbox/text-to-image-{number}"
     assert paint(model=model).size == (768, 512)
     drawn, again = paint(model=model, width=320, height=256), paint(width=320, height=256)
@@ -347,14 +346,14 @@ def test_each_way_of_handing_over_gives_the_same_picture_in_the_asked_size(box: 
     assert drawn.tobytes() != paint("a blue dog", model, width=320, height=256).tobytes()
 
 
-def test_any_other_address_is_a_picture(box: Sandbox) -> None:
+def test_any_other_address_is_an_image(box: Sandbox) -> None:
     with httpx.Client(transport=box.transport) as client:
         response = client.get("https://example.org/some/cat.jpg")
     assert response.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(response.content)).size == (768, 512)
 
 
-def test_pictures_of_the_web_can_be_missing_or_no_pictures(box: Sandbox) -> None:
+def test_images_of_the_web_can_be_missing_or_invalid(box: Sandbox) -> None:
     box.fail("web_404")
     box.fail("bad_image")
     with httpx.Client(transport=box.transport) as client:
@@ -362,10 +361,10 @@ def test_pictures_of_the_web_can_be_missing_or_no_pictures(box: Sandbox) -> None
         assert client.get("https://example.org/cat.jpg").headers["content-type"].startswith("text/html")
 
 
-def test_image_to_text_tells_what_is_on_a_picture(box: Sandbox) -> None:
+def test_image_to_text_describes_an_image(box: Sandbox) -> None:
     with InferenceClient(api_key=SANDBOX_TOKEN) as client:
-        told = client.image_to_text(b"\x89PNG", model="sandbox/image-to-text-1")
-        assert "Simulated caption" in str(told.generated_text)
+        caption = client.image_to_text(b"\x89PNG", model="sandbox/image-to-text-1")
+        assert "Simulated caption" in str(caption.generated_text)
         box.fail("overloaded_503", model="sandbox/image-to-text-1")
         with pytest.raises(HfHubHTTPError):
             client.image_to_text(b"\x89PNG", model="sandbox/image-to-text-1")
@@ -489,7 +488,7 @@ def test_wrong_streams_that_the_client_does_not_complain_about(box: Sandbox) -> 
 
 
 @pytest.mark.parametrize(("fault", "raised"), RAISED_BY_PICTURE.items())
-def test_a_fault_makes_a_picture_raise(box: Sandbox, fault: str, raised: type[Exception]) -> None:
+def test_a_fault_makes_an_image_raise(box: Sandbox, fault: str, raised: type[Exception]) -> None:
     with pytest.raises(raised):
         paint(f"a cat [[sandbox:{fault}]]")
 
@@ -624,7 +623,7 @@ def test_requests_tell_who_asked_what_and_never_print_the_token(box: Sandbox) ->
 
 
 def test_a_server_may_run_on_it_for_days(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router._sandbox.box.KEPT", 10)
+    monkeypatch.setattr("omni_router._sandbox.server.MAX_RECORDS", 10)
     for number in range(30):
         with pytest.raises(HfHubHTTPError):
             chat(f"question {number} [[sandbox:overloaded_503*1]]")

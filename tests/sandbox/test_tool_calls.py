@@ -15,8 +15,8 @@ CHAT = "sandbox/text-generation-1"
 
 @pytest.fixture(autouse=True)
 def box() -> Iterator[Sandbox]:
-    with sandbox() as found:
-        yield found
+    with sandbox() as box:
+        yield box
 
 
 def function(name: str, **properties: Any) -> Any:
@@ -28,10 +28,10 @@ ADD = function("add_numbers", a={"type": "integer"}, b={"type": "number"})
 WEATHER = function("get_weather", city={"type": "string"})
 
 
-def chat(prompt: str, *more: Any, **given: Any) -> Any:
+def chat(prompt: str, *more: Any, **parameters: Any) -> Any:
     with InferenceClient(api_key=SANDBOX_TOKEN) as client:
-        answer = client.chat_completion([{"role": "user", "content": prompt}, *more], model=CHAT, **given)
-        return list(answer) if given.get("stream") else answer.choices[0]
+        answer = client.chat_completion([{"role": "user", "content": prompt}, *more], model=CHAT, **parameters)
+        return list(answer) if parameters.get("stream") else answer.choices[0]
 
 
 def called(choice: Any) -> tuple[str, Any]:
@@ -67,12 +67,12 @@ def test_a_forced_tool_is_called_whatever_is_said(choice: Any, name: str) -> Non
 def test_after_its_result_a_text_quotes_it_and_a_forced_call_is_of_the_next_tool() -> None:
     before = chat("The weather in Rome?", tools=[WEATHER]).message.tool_calls[0]
     call = {"id": before.id, "type": "function", "function": dict(before.function)}
-    told = [
+    messages = [
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "content": "It rains.", "tool_call_id": before.id},
     ]
-    assert "the tool answered “It rains.”" in chat("The weather in Rome?", *told, tools=[WEATHER]).message.content
-    forced = chat("The weather in Rome?", *told, tools=[WEATHER, ADD], tool_choice="required")
+    assert "the tool answered “It rains.”" in chat("The weather in Rome?", *messages, tools=[WEATHER]).message.content
+    forced = chat("The weather in Rome?", *messages, tools=[WEATHER, ADD], tool_choice="required")
     assert called(forced)[0] == "add_numbers"
     assert forced.message.tool_calls[0].id != before.id
 

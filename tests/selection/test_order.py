@@ -35,7 +35,7 @@ from omni_router.selection.order import (
     Choice,
     Place,
     Situation,
-    order_of_choice,
+    choices_in_order,
     rank_candidates,
     untried,
 )
@@ -226,7 +226,7 @@ PLACES: dict[str, tuple[Place, Situation, str, list[str]]] = {
 @pytest.mark.parametrize("case", PLACES)
 def test_every_row_of_the_table_has_its_place(case: str) -> None:
     place, situation, model, before = PLACES[case]
-    order = order_of_choice(LISTED, situation)
+    order = choices_in_order(LISTED, situation)
     assert [choice.candidate["model"] for choice in order][: len(before) + 1] == [*before, model]
     assert order[len(before)].place is place
     assert [choice.place for choice in order] == sorted(choice.place for choice in order)
@@ -235,7 +235,7 @@ def test_every_row_of_the_table_has_its_place(case: str) -> None:
 def test_the_rows_above_are_all_rows_and_after_the_callers_model_there_is_none() -> None:
     assert {place for place, *_ in PLACES.values()} == set(Place) == set(TABLE)
     caller = candidate("a/other", "caller")
-    assert order_of_choice(LISTED, Situation(NOW, caller=caller)) == [Choice(caller, Place.CALLER)]
+    assert choices_in_order(LISTED, Situation(NOW, caller=caller)) == [Choice(caller, Place.CALLER)]
 
 
 def test_the_documentation_shows_the_table() -> None:

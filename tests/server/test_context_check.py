@@ -51,7 +51,7 @@ def test_so_it_is_in_a_batch_a_cron_and_an_assistant(url: str, sdk: SyncLangGrap
         ({"temperature": 99}, "context.temperature is '99': Input should be less than or equal to 2"),
         ({"temperature": "hot"}, "context.temperature is 'hot': Input should be a valid number"),
         ({"max_models": 0}, "context.max_models is '0'"),
-        ({"extra_body": {"messages": []}}, "extra_body must not hold messages"),
+        ({"extra_body": {"messages": []}}, "extra_body must not contain messages"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(url: str, context: dict[str, Any], words: str) -> None:

@@ -22,7 +22,7 @@ from omni_router._sandbox import Sandbox
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.server.metrics import OFF, PATH
-from omni_router.services.telemetry import open_observer
+from omni_router.services import open_observer
 from omni_router.telemetry.metrics import Metrics, process_metrics
 from omni_router.telemetry.observer import CompositeObserver
 from omni_router.telemetry.tracing import Tracing

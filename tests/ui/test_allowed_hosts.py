@@ -28,8 +28,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @PATHS
 def test_a_name_that_only_resolves_here_is_refused(url: str, path: str) -> None:
-    told = httpx.get(url + path, headers={"host": "evil.example:7860"})
-    assert (told.status_code, told.json()["error"]["code"]) == (421, "unknown_host")
+    response = httpx.get(url + path, headers={"host": "evil.example:7860"})
+    assert (response.status_code, response.json()["error"]["code"]) == (421, "unknown_host")
 
 
 @PATHS
@@ -41,15 +41,15 @@ def test_this_machine_addresses_and_what_was_named_are_served(url: str, path: st
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
 def test_a_page_of_elsewhere_cannot_use_it(url: str, origin: str) -> None:
     headers = {"origin": origin, "content-type": "text/plain"}
-    told = httpx.post(f"{url}/gradio_api/queue/join", json=CALL, headers=headers)
-    assert (told.status_code, told.json()["error"]["code"]) == (403, "foreign_origin")
+    response = httpx.post(f"{url}/gradio_api/queue/join", json=CALL, headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "foreign_origin")
     asks = {"origin": origin, "access-control-request-method": "POST"}
     assert "access-control-allow-origin" not in httpx.options(f"{url}/gradio_api/queue/join", headers=asks).headers
 
 
 def test_its_own_page_can(url: str) -> None:
-    told = httpx.post(f"{url}/gradio_api/queue/join", json=CALL, headers={"origin": url})
-    assert told.status_code not in (403, 421)
+    response = httpx.post(f"{url}/gradio_api/queue/join", json=CALL, headers={"origin": url})
+    assert response.status_code not in (403, 421)
 
 
 def test_a_name_that_cannot_be_one_is_told_at_the_start(

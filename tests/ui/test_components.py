@@ -93,22 +93,22 @@ def test_a_text_from_outside_is_harmless_in_html_and_in_templates(text: str) -> 
 
 
 def test_a_badge_tells_route_model_source_and_confidence_and_why() -> None:
-    told = badge(
+    html = badge(
         {**DECISION, "passed_over": [{"model": "acme/old", "why": "gone", "source": "history", "kind": None}]},
         {"code_generation": [{"model": "acme/coder", "why": "number 1 in the catalog"}]},
         [{"model": "acme/coder", "outcome": "overloaded", "seconds": 0.5}],
         seconds=0.75,
     )
-    line, table = told.split("</summary>")
+    line, table = html.split("</summary>")
     assert all(word in line for word in ("code_generation", "acme/coder", "picked by the router", "93% sure"))
     for word in ("as scripted", "number 1 in the catalog", "acme/old</code> gone", "overloaded", "0.25 s routing"):
         assert word in table
 
 
 def test_nothing_but_what_is_known_is_in_a_badge() -> None:
-    told = badge({**DECISION, "route": None, "model": None, "task": None, "source": None, "confidence": None})
-    assert "no route" in told
-    assert "None" not in told
+    html = badge({**DECISION, "route": None, "model": None, "task": None, "source": None, "confidence": None})
+    assert "no route" in html
+    assert "None" not in html
 
 
 def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
     head, text = parts_of(chat)
     assert "acme/coder" in head
     assert text == "Hi there"
-    assert [made.text for made in chat.turns] == ["Hello"]
+    assert [turn.text for turn in chat.turns] == ["Hello"]
 
 
 def test_an_unexpected_failure_is_a_sentence_without_its_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -137,16 +137,16 @@ def test_a_run_that_cannot_be_made_tells_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "text"),
     [
         (Request("  "), "prompt is empty"),
         (Request("What is this?", address="garden.jpg"), "http(s) address"),
         (Request("What is this?", address="ftp://example.com/a.png"), "not the address of an image"),
     ],
 )
-def test_what_cannot_be_sent_is_told_and_stays_in_the_field(request_: Request, told: str, tmp_path: Path) -> None:
+def test_what_cannot_be_sent_is_an_error_and_stays_in_the_field(request_: Request, text: str, tmp_path: Path) -> None:
     chat, [view] = turn(ScriptedBackend(), request_, tmp_path)
-    assert told in view.notice
+    assert text in view.notice
     assert not view.accepted
     assert chat.messages == []
 
@@ -192,8 +192,8 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
     assert uses_frame(backend).to_dict("records") == [{"route": "question_answering", "outcome": "answered", "uses": 1}]
     chat = Chat(turns=[Turn("Who was it?", result)])
     assert list(decisions_frame(chat)["decision"]) == ["1  question_answering"]
-    told = add_feedback(chat, "translation", backend)
-    assert "example of <b>translation</b>" in told
+    note = add_feedback(chat, "translation", backend)
+    assert "example of <b>translation</b>" in note
     assert services.history.examples("translation") == ("Who was it?",)
 
 
@@ -214,6 +214,29 @@ def test_what_was_only_routed_or_failed_elsewhere_is_no_failure_in_the_plot(serv
     ]
 
 
+@pytest.mark.parametrize(
+    ("feedback", "text", "place", "sentence"),
+    [
+        ("good", "Sort it", "here", "<code>acme/coder</code> is now rated good for <b>code_generation</b>."),
+        ("bad", "Sort it", "here", "<code>acme/coder</code> is now rated bad for <b>code_generation</b>"),
+        ("translation", "Sort it", "here", "The request is now an example of <b>translation</b>"),
+        ("good", "", None, "a request without text cannot be an example"),
+        ("bad", "Sort it", None, "<code>acme/coder</code> has no history on code_generation"),
+        ("translation", "Sort it", None, "already an example of this route"),
+    ],
+)
+def test_the_page_says_what_feedback_did(
+    feedback: str, text: str, place: str | None, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record: Any = {"id": "acme/coder"}
+    monkeypatch.setattr(ScriptedBackend, "models", lambda *_: [record])
+    monkeypatch.setattr(ScriptedBackend, "add_feedback", lambda *_: place)
+    note = add_feedback(Chat(turns=[Turn(text, {"decision": DECISION})]), feedback, ScriptedBackend())
+    assert sentence in note
+    assert ("Saved in here." in note) is (place is not None)
+    assert ("Nothing was saved" in note) is (place is None)
+
+
 def test_feedback_that_cannot_be_saved_is_an_error_on_the_page() -> None:
     chat, backend = Chat(turns=[Turn("x", {"decision": DECISION})]), ScriptedBackend()
     assert "store does not answer" in add_feedback(chat, "good", backend)
@@ -230,7 +253,7 @@ def test_warming_up_asks_the_router_about_a_request_of_nobody(services: Services
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "text"),
     [
         (["--port", "0"], "'--port': 0 is not in the range 1<=x<=65535"),
         (["--port", "http"], "'--port': 'http' is not a valid integer"),
@@ -238,9 +261,9 @@ def test_warming_up_asks_the_router_about_a_request_of_nobody(services: Services
         (["--server", "localhost"], "not the address of a server"),
     ],
 )
-def test_flags_that_cannot_be_meant_are_told(flags: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_that_cannot_be_meant_are_errors(flags: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ui", *flags]) == 2
-    assert told in capsys.readouterr().err
+    assert text in capsys.readouterr().err
 
 
 @pytest.mark.enable_socket
@@ -280,9 +303,12 @@ def test_the_page_says_whether_its_server_simulates_models(ready: Any, *, sandbo
 @pytest.mark.enable_socket
 @pytest.mark.loopback
 def test_a_server_of_another_kind_is_named_before_the_page_opens() -> None:
-    with json_server({"/": {}}) as server, pytest.raises(ConfigurationError, match="is not a LangGraph server") as told:
+    with (
+        json_server({"/": {}}) as server,
+        pytest.raises(ConfigurationError, match="is not a LangGraph server") as error,
+    ):
         open_server(server, Path())
-    assert server in str(told.value)
+    assert server in str(error.value)
 
 
 @pytest.mark.enable_socket

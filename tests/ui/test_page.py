@@ -82,8 +82,8 @@ def test_an_answer_has_a_badge_that_opens_to_how_it_came_about(page: Page) -> No
     assert "you wrote “Who was the first woman" in page.one(".bot-row .md").text
     page.click("details.omni-badge summary")
     opened = page.one("details.omni-badge", "candidates").text
-    for told in ("why", "served for the task", "number 1 in the catalog", "answered in", "s in total", "decision"):
-        assert told in opened
+    for text in ("why", "served for the task", "number 1 in the catalog", "answered in", "s in total", "decision"):
+        assert text in opened
 
 
 def test_an_answer_streams_below_its_badge(page: Page) -> None:
@@ -143,9 +143,9 @@ def test_a_route_is_corrected_with_one_click_and_the_next_request_takes_it(page:
     before = page.one("details.omni-badge .omni-route").text
     assert before != "translation"
     page.click("#omni-route label", "translation")
-    told = page.one("#omni-kept .omni-kept").text
-    assert "example of translation" in told
-    assert "route_config.json" in told
+    note = page.one("#omni-kept .omni-kept").text
+    assert "example of translation" in note
+    assert "route_config.json" in note
     page.ask(request)
     page.until(lambda: page.all(".omni-route")[-1].text == "translation", "the corrected route")
 
@@ -178,9 +178,9 @@ def test_the_second_tab_shows_routes_their_models_and_plots(page: Page) -> None:
 )
 def test_a_failure_is_a_sentence_and_what_to_do_about_it(page: Page, fault: str, message: str, hint: str) -> None:
     page.ask(f"Hello! How are you today? [[sandbox:{fault}]]")
-    told = page.one(".omni-problem").text
-    assert message in told
-    assert hint in told
+    problem = page.one(".omni-problem").text
+    assert message in problem
+    assert hint in problem
     assert "Traceback" not in page.text()
 
 
@@ -198,10 +198,10 @@ def test_an_empty_request_and_a_file_without_an_image_are_errors_beside_the_fiel
     page.one("#omni-field .thumbnail-item")
     page.type("What is this?")
     page.send()
-    told = page.one("#omni-notice .omni-problem", "notes.png").text
-    assert "not a readable image" in told
-    assert str(tmp_path) not in told
-    assert "uploads" not in told
+    problem = page.one("#omni-notice .omni-problem", "notes.png").text
+    assert "not a readable image" in problem
+    assert str(tmp_path) not in problem
+    assert "uploads" not in problem
 
 
 def test_what_comes_from_outside_is_shown_as_text(
@@ -287,8 +287,8 @@ def test_two_chats_at_once_keep_apart(page: Page, browser: webdriver.Chrome) -> 
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
         assert main(["ui", "--port", str(port)]) == 2
     errors = capsys.readouterr().err
     assert f"cannot listen on 127.0.0.1:{port}" in errors
@@ -326,9 +326,9 @@ def test_a_server_that_goes_away_is_named_in_the_chat(browser: webdriver.Chrome,
         page.open()
         page.type("Hello!")
         page.send()
-        told = page.one(".bot-row .omni-problem").text
-        assert "does not answer" in told
-        assert "make serve" in told
+        problem = page.one(".bot-row .omni-problem").text
+        assert "does not answer" in problem
+        assert "make serve" in problem
 
 
 def test_without_a_server_there_is_no_page(capsys: pytest.CaptureFixture[str]) -> None:

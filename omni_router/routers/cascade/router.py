@@ -18,7 +18,8 @@ from omni_router.routers.conversation import shorten
 from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Router, Turn, preparable
 from omni_router.routers.reply import parse_reply
 from omni_router.routers.semantic.concurrency import single_threaded
-from omni_router.routers.semantic.router import Judgement, SemanticRouter, make_reply
+from omni_router.routers.semantic.judgement import Judgement, make_reply
+from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.routers.semantic.training_set import NO_LABELS
 from omni_router.tasks import OTHER
 

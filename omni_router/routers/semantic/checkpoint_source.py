@@ -1,4 +1,4 @@
-"""Where the files of an encoder's checkpoint come from: a folder, the Hub, or the packaged all-MiniLM-L6-v2."""
+"""The source of an encoder's checkpoint: a folder, the Hub, or the packaged all-MiniLM-L6-v2."""
 
 import hashlib
 import json
@@ -70,7 +70,8 @@ class CheckpointSource:
         if self.commit:
             return f"{self.source}@{self.commit}"
         root = Path(self.source).resolve()
-        stamps = [_stamp(path) for path in sorted(root.rglob("*")) if path.suffix in WEIGHTS_AND_SETTINGS]
+        paths = [path for path in sorted(root.rglob("*")) if path.suffix in WEIGHTS_AND_SETTINGS]
+        stamps = list(map(_stamp, paths))
         return hashlib.sha256(repr((str(root), stamps)).encode()).hexdigest()[:16]
 
     def file(self, name: str, folder: str = "") -> Path | None:
@@ -80,12 +81,16 @@ class CheckpointSource:
         path = cached_file(
             self.source, name, subfolder=folder, revision=self.commit, _raise_exceptions_for_missing_entries=False
         )
-        return Path(path) if path else None
+        if path is None:
+            return None
+        return Path(path)
 
     def settings(self, name: str, folder: str = "") -> Any:
         """Read a JSON file; {} when there is none."""
         path = self.file(name, folder)
-        return json.loads(path.read_text(encoding="utf-8")) if path else {}
+        if path is None:
+            return {}
+        return json.loads(path.read_text(encoding="utf-8"))
 
     def load(self, kind: Any, folder: str) -> Any:
         """Load what transformers loads, running no code of the checkpoint's own."""
@@ -95,7 +100,7 @@ class CheckpointSource:
 
 
 def packaged_model() -> Path | None:
-    """Find the installed files and check their digests; the package itself is not imported, which takes seconds.
+    """Look for the installed files and check their digests; the package itself is not imported, which takes seconds.
 
     Raises:
         ConfigurationError: a file is not that of all-MiniLM-L6-v2, is missing, or does not belong there.

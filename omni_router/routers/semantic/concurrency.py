@@ -40,7 +40,9 @@ class MicroBatcher(Generic[A, B]):
         return future
 
     def _serve_next(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        batch: list[tuple[A, Future[B]]] = []
+        while self._waiting and len(batch) < self._most:
+            batch.append(self._waiting.popleft())
         try:
             self._answer(batch)
         except BaseException as error:  # noqa: BLE001 (raised where the result is read)
@@ -81,7 +83,7 @@ class LruCache(Generic[K, V]):
             return self._entries.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Keep a value, and drop the least recently used ones when there are too many."""
+        """Store a value, and drop the least recently used ones when there are too many."""
         with self._lock:
             self._entries[key] = value
             self._entries.move_to_end(key)
@@ -91,7 +93,7 @@ class LruCache(Generic[K, V]):
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Keep torch from splitting small work over threads, which would wait for each other.
+    """Prevent torch from splitting small work over threads, which would wait for each other.
 
     On two cores of which one is busy a prompt takes 23 ms on one thread and 70 to 340 ms on two, and fitting a head
     0.7 s and 12 s; on idle ones the same. Blocks may be nested.

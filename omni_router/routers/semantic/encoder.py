@@ -44,7 +44,7 @@ class SentenceEncoder:
         if not 0 <= middle_layer_weight < 1:
             raise ConfigurationError(f"middle_layer_weight must be at least 0 and below 1, not {middle_layer_weight}.")
         self._source, self._middle_layer_weight = source, middle_layer_weight
-        self._found: tuple[CheckpointSource, str] | None = None
+        self._location: tuple[CheckpointSource, str] | None = None
         self._checkpoint: SentenceCheckpoint | None = None
         self._loading = threading.RLock()
         self._tokenizing = threading.Lock()  # a fast tokenizer used by two threads may raise "Already borrowed"
@@ -97,9 +97,9 @@ class SentenceEncoder:
     def _find(self) -> tuple[CheckpointSource, str]:
         """Return the place of the checkpoint, and its name."""
         with self._loading:
-            if self._found is None:
-                self._found = self._search()
-            return self._found
+            if self._location is None:
+                self._location = self._search()
+            return self._location
 
     def _search(self) -> tuple[CheckpointSource, str]:
         if not self._source and (package := packaged_model()):
@@ -135,7 +135,7 @@ def _remedy(place: str, error: Exception) -> str:
 
 @contextmanager
 def _quiet(*, bars: bool) -> Iterator[None]:
-    """Keep load reports off the terminal, and progress bars unless there may be something to wait for."""
+    """Hide load reports, and progress bars unless a download may be waited for."""
     from transformers.utils import logging as transformers_logging
 
     logging: Any = transformers_logging  # it has no types

@@ -1,4 +1,4 @@
-"""What a head sees of a text: its embedding beside its weighted words.
+"""The features of a text: its embedding beside its weighted words.
 
 Brackets, "draw me" and "in german" tell routes apart where an embedding blurs them.
 """
@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.semantic.training_set import ClassData
@@ -72,14 +72,15 @@ def stack_rows(classes: Sequence[ClassData], embed: Embed) -> TrainingRows:
     """Embed the texts of all classes in one call, and put each class's labels below its texts."""
     import torch
 
-    written = list(chain.from_iterable((*each.phrases, *each.examples) for each in classes))
+    written: list[str] = []
+    for each in classes:
+        written += [*each.phrases, *each.examples]
     vectors = embed(written)
     texts: list[str | None] = []
     rows, slices, is_request, trust, position = [], [], [], [], 0
     for each in classes:
         end = position + len(each.phrases) + len(each.examples)
-        labels = each.label_vectors if each.label_vectors is not None else vectors[:0]
-        weights = each.label_weights if each.label_weights is not None else torch.ones(len(labels))
+        labels, weights = _labels_of(each, vectors[:0])
         start = len(texts)
         texts += [*written[position:end], *([None] * len(labels))]
         rows += [vectors[position:end], labels]
@@ -88,3 +89,15 @@ def stack_rows(classes: Sequence[ClassData], embed: Embed) -> TrainingRows:
         slices.append(slice(start, len(texts)))
         position = end
     return TrainingRows(texts, torch.cat(rows), slices, torch.tensor(is_request), torch.cat(trust))
+
+
+def _labels_of(data: ClassData, none: "Tensor") -> tuple["Tensor", "Tensor"]:
+    """Return the vectors and weights of a class's teacher labels; labels without weights count in full."""
+    import torch
+
+    labels, weights = data.label_vectors, data.label_weights
+    if labels is None:
+        labels = none
+    if weights is None:
+        weights = torch.ones(len(labels))
+    return labels, weights

@@ -62,7 +62,7 @@ class Head:
     """
 
     def __init__(self, classes: Sequence[ClassData], embed: Embed) -> None:
-        """Fit.
+        """Fit the head.
 
         Args:
             classes: the routes in their order, and the last class; at least one text in all.
@@ -72,14 +72,17 @@ class Head:
 
         rows = stack_rows(classes, embed)
         self.texts, self.vectors, self.slices = rows.texts, rows.vectors, rows.slices
-        owners = torch.repeat_interleave(torch.tensor([part.stop - part.start for part in self.slices]))
+        sizes = [part.stop - part.start for part in self.slices]
+        owners = torch.repeat_interleave(torch.tensor(sizes))
         of_routes = owners[rows.is_request & (owners < len(classes) - 1)]
         self._has_requests = len(of_routes) > 0
         # A hundred requests for one route of ten say nothing of how others look.
         covered = len(set(of_routes.tolist()))
         self._too_few = len(of_routes) < MIN_EXAMPLES or 2 * covered < len(classes) - 1
         self._set_bonus(rows.is_request)
-        requests = [text if known else None for text, known in zip(self.texts, rows.is_request.tolist(), strict=True)]
+        requests = list(self.texts)
+        for index in (~rows.is_request).nonzero()[:, 0].tolist():
+            requests[index] = None  # a phrase, whose words are not those of requests
         self._vocabulary = Vocabulary(list(filter(None, requests)))
         words = self._vocabulary.rows(requests)
         self._words = words.T.contiguous()
@@ -125,7 +128,7 @@ class Head:
         return by_description.where(self._described, self.in_domain_probability(scores.in_domain_score.max()))
 
     def _set_bonus(self, is_request: "Tensor") -> None:
-        """Find the routes that have a description alone, and what is added to the score of each class."""
+        """Determine the routes that have a description alone, and what is added to the score of each class."""
         import torch
 
         with_requests, with_texts = torch.zeros(2, len(self.slices), dtype=torch.bool)
@@ -145,7 +148,9 @@ class Head:
 
         is_request, trust = rows.is_request, rows.trust
         targets = torch.nn.functional.one_hot(owners, len(self.slices)).float()
-        phrase = RIDGE_PHRASE if self._has_requests and self.complete else RIDGE_BROAD
+        phrase = RIDGE_BROAD
+        if self._has_requests and self.complete:
+            phrase = RIDGE_PHRASE
 
         kernel = self._kernel(likeness, shared, BROAD, WORDS_BROAD)
         inverse = _inverse(kernel, torch.where(is_request, RIDGE_BROAD, phrase) / trust)
@@ -163,7 +168,9 @@ class Head:
         routes = owners < len(self.slices) - 1
         without_route = [self._scores_without(part, inverse, is_request) for part in self.slices[:-1]]
         inside, outside = left_out[is_request & routes, :-1].amax(1), left_out[~routes, :-1].amax(1)
-        self.in_domain_fit = PRIOR if self._too_few else fit_in_domain(inside, torch.cat([*without_route, outside]))
+        self.in_domain_fit = PRIOR
+        if not self._too_few:
+            self.in_domain_fit = fit_in_domain(inside, torch.cat([*without_route, outside]))
 
     def _temperature(self, scores: "Tensor", owners: "Tensor", doubt: "Tensor") -> float:
         if not self._has_requests:

@@ -6,24 +6,19 @@ compares with the phrases of the descriptions. A policy that lists `other` with 
 without, the in-domain score of a request decides. The confidence is a calibrated probability.
 """
 
-import json
 import threading
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.messages import IMAGE_MARK
-from omni_router.routers.conversation import ELLIPSIS
 from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
 from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher, single_threaded
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
 from omni_router.routers.semantic.head import Head, Scores
-from omni_router.routers.semantic.training_set import (
-    NO_LABELS,
-    TeacherLabels,
-    training_set,
-)
+from omni_router.routers.semantic.judgement import Judgement, closest_text, make_reply
+from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
 from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
@@ -38,20 +33,9 @@ EARLIER_WEIGHT = 0.5
 TURNS = 4  # of the user, read as one
 BATCH = 16  # requests that arrive together: each takes a third of the time, and a larger batch saves no more
 MAX_HEADS, MAX_VECTORS = 4, 10_000  # kept in memory: heads (40 MB each at most), vectors of texts (30 MB)
-REASON_CHARACTERS = 60  # of a text that a reason quotes: half a line of a terminal
 
 
-class Judgement(NamedTuple):
-    """The router's view of a request."""
-
-    route: str
-    confidence: float  # the probability that the route is right
-    closest: str | None  # a text of the route that is much like the request
-    second: tuple[str, float] | None  # the next route, and its probability
-    vector: "Tensor"  # of the request, read with the earlier ones
-
-
-Asked = tuple[Sequence[Turn], Sequence[RouteOption]]
+RouterQuery = tuple[Sequence[Turn], Sequence[RouteOption]]
 
 
 class SemanticRouter(BaseRouter):
@@ -88,29 +72,29 @@ class SemanticRouter(BaseRouter):
         """
         return self.replies([(conversation, routes)])[0]
 
-    def replies(self, asked: Sequence[Asked]) -> list[Reply]:
+    def replies(self, queries: Sequence[RouterQuery]) -> list[Reply]:
         """Answer many requests at once, which takes a fraction of the time.
 
         Raises:
             ConfigurationError: the encoder cannot be loaded.
         """
-        judged = self.judge(asked)
-        return [make_reply(judgement, routes) for judgement, (_, routes) in zip(judged, asked, strict=True)]
+        judgements = self.judge(queries)
+        return [make_reply(judgement, routes) for judgement, (_, routes) in zip(judgements, queries, strict=True)]
 
-    def judge(self, asked: Sequence[Asked], labels: TeacherLabels = NO_LABELS) -> list[Judgement]:
+    def judge(self, queries: Sequence[RouterQuery], labels: TeacherLabels = NO_LABELS) -> list[Judgement]:
         """Return for each request its route and confidence.
 
         Raises:
             ConfigurationError: the encoder cannot be loaded.
         """
-        requests = [_request_of(conversation) for conversation, _ in asked]
+        requests = [_request_of(conversation) for conversation, _ in queries]
         texts = list(dict.fromkeys(chain.from_iterable(map(attrgetter("texts"), requests))))
-        judged: list[Judgement] = []
+        judgements: list[Judgement] = []
         with single_threaded():
             vectors = dict(zip(texts, self._encode(texts), strict=True))
-            for request, (_, routes) in zip(requests, asked, strict=True):
-                judged.append(self._judge(self.head(routes, labels), request, routes, vectors))
-        return judged
+            for request, (_, routes) in zip(requests, queries, strict=True):
+                judgements.append(self._judge(self.head(routes, labels), request, routes, vectors))
+        return judgements
 
     def head(self, routes: Sequence[RouteOption], labels: TeacherLabels = NO_LABELS) -> Head:
         """Return the head for these routes; fit it unless there is one."""
@@ -139,9 +123,10 @@ class SemanticRouter(BaseRouter):
     ) -> Judgement:
         import torch
 
-        names = [*(route.name for route in routes if route.name != OTHER), OTHER]
+        names = [route.name for route in routes if route.name != OTHER]
+        names.append(OTHER)
         other = len(names) - 1
-        scores = head.score(torch.stack([vectors[text] for text in request.texts]), request.texts)
+        scores = head.score(_stacked(vectors, request.texts), request.texts)
         likely, credible = _probabilities(head, scores, has_image=request.has_image)
         order: list[int] = likely.argsort(descending=True).tolist()
         refused = head.complete and float(credible[0]) < 0.5  # noqa: PLR2004 (the same for all: less likely than not)
@@ -150,7 +135,8 @@ class SemanticRouter(BaseRouter):
         probability[-1] = 1 - probability.sum()
         closest: str | None = None
         if first != other:
-            closest = _closest(head, first, scores.likeness[0], frozenset().union(*map(attrgetter("learned"), routes)))
+            learned = frozenset().union(*map(attrgetter("learned"), routes))
+            closest = closest_text(head, first, scores.likeness[0], learned)
         second: tuple[str, float] | None = None
         for index in order:
             if index not in (first, other):
@@ -158,17 +144,15 @@ class SemanticRouter(BaseRouter):
                 break
         return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined])
 
-    def _encode_all(self, asked: Sequence[list[str]]) -> Sequence["Tensor"]:
+    def _encode_all(self, batch: Sequence[list[str]]) -> Sequence["Tensor"]:
         """Embed the texts of several requests in one go."""
         import torch
 
-        vectors = self.encoder.encode(list(chain.from_iterable(asked)))
-        return torch.split(vectors, list(map(len, asked)))
+        vectors = self.encoder.encode(list(chain.from_iterable(batch)))
+        return torch.split(vectors, list(map(len, batch)))
 
     def _embed(self, texts: list[str]) -> "Tensor":
         """Embed texts of the policy, only those not seen before."""
-        import torch
-
         vectors: dict[str, Tensor] = {}
         new: list[str] = []
         for text in dict.fromkeys(texts):
@@ -181,25 +165,13 @@ class SemanticRouter(BaseRouter):
             for text, vector in zip(new, self.library.encode(new), strict=True):
                 vectors[text] = vector
                 self.vectors.put(text, vector)
-        return torch.stack([vectors[text] for text in texts])
+        return _stacked(vectors, texts)
 
 
-def make_reply(judgement: Judgement, routes: Sequence[RouteOption]) -> Reply:
-    """Write a judgement as a router's reply."""
-    reason = "unlike what the routes describe"
-    if judgement.closest:
-        reason = f'closest to "{judgement.closest}"'
-    if judgement.second:
-        reason += f"; next: {judgement.second[0]} ({judgement.second[1]:.0%})"
-    answer = {"route": judgement.route, "model": _first_candidate(judgement.route, routes), "reason": reason}
-    return Reply(json.dumps(answer, ensure_ascii=False), round(judgement.confidence, 3))
+def _stacked(vectors: Mapping[str, "Tensor"], texts: Sequence[str]) -> "Tensor":
+    import torch
 
-
-def _first_candidate(name: str, routes: Sequence[RouteOption]) -> str | None:
-    for route in routes:
-        if route.name == name != OTHER and route.candidates:
-            return route.candidates[0]
-    return None
+    return torch.stack([vectors[text] for text in texts])
 
 
 class Request(NamedTuple):
@@ -216,8 +188,10 @@ class Request(NamedTuple):
 
 
 def _request_of(conversation: Sequence[Turn]) -> Request:
-    turns = [turn["content"] for turn in conversation if turn["role"] == "user"] or [""]
-    texts = [turn.replace(IMAGE_MARK, " ").strip() for turn in turns[-TURNS:]]
+    turns = [turn["content"] for turn in conversation if turn["role"] == "user"][-TURNS:]
+    texts = [turn.replace(IMAGE_MARK, " ").strip() for turn in turns]
+    if not turns:
+        return Request("", "", has_image=False)
     return Request(texts[-1], "\n".join(filter(None, texts)), IMAGE_MARK in turns[-1])
 
 
@@ -231,20 +205,3 @@ def _probabilities(head: Head, scores: Scores, *, has_image: bool) -> tuple["Ten
         routes = head.probabilities(classes[:, :-1])[0]
         return torch.cat([routes, torch.zeros(1)]), torch.ones(len(routes))
     return head.probabilities(classes)[0], head.credibility(scores)
-
-
-def _closest(head: Head, index: int, likeness: "Tensor", learned: Container[str]) -> str | None:
-    """Return the text of a route's policy that is most like the request, short enough for one line.
-
-    Learned texts are words of users, which are not shown to others who ask something like it.
-    """
-    part = head.slices[index]
-    for offset in likeness[part].argsort(descending=True):
-        text = head.texts[part.start + int(offset)]
-        if not text or text in learned:
-            continue
-        line = " ".join(text.split())
-        if len(line) > REASON_CHARACTERS:
-            line = line[: REASON_CHARACTERS - 1].rstrip() + ELLIPSIS
-        return line
-    return None

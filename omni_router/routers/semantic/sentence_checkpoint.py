@@ -1,6 +1,6 @@
 """A checkpoint of sentence-transformers, read through transformers alone: that library takes seconds to import."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -56,11 +56,12 @@ def read_checkpoint(source: CheckpointSource) -> SentenceCheckpoint:
     if config.is_encoder_decoder and not encodes:
         raise _unsupported(source, f"the encoder-decoder {config.model_type!r}", ["t5", "mt5", "umt5"])
     # Weights come last: they may be gigabytes, and they are not needed to find what is unsupported.
-    modes = _pooling(source, source.settings("config.json", pooling) if pooling else {})
+    modes = _pooling(source, pooling)
     functions = [_step(source, kind, path) for kind, path in steps]
     prompt = _prompt(source.settings("config_sentence_transformers.json"))
     tokenizer = source.load(AutoTokenizer, folder)
-    model = source.load(AutoModelForTextEncoding if encodes else AutoModel, folder).eval().float()
+    loader = AutoModelForTextEncoding if encodes else AutoModel
+    model = source.load(loader, folder).eval().float()
     max_tokens = _max_tokens(settings.get("max_seq_length") or tokenizer.model_max_length, model)
     lower = bool(settings.get("do_lower_case"))
     return SentenceCheckpoint(tokenizer, model, modes, functions, prompt, lower, max_tokens)
@@ -117,10 +118,14 @@ def _modules(source: CheckpointSource) -> list[tuple[str, str]]:
     return modules
 
 
-def _pooling(source: CheckpointSource, settings: dict[str, Any]) -> list[str]:
+def _pooling(source: CheckpointSource, folder: str) -> list[str]:
+    """Return the poolings of the module in a folder; without one, the mean."""
+    settings: dict[str, Any] = {}
+    if folder:
+        settings = source.settings("config.json", folder)
     modes = settings.get("pooling_mode")
     if not modes:
-        modes = [mode for key, mode in OLD_KEYS.items() if settings.get(key)] or ["mean"]
+        modes = _pooling_of_old_keys(settings) or ["mean"]
     elif isinstance(modes, str):
         modes = [modes]
     for mode in modes:
@@ -129,6 +134,10 @@ def _pooling(source: CheckpointSource, settings: dict[str, Any]) -> list[str]:
     if settings.get("include_prompt") is False and _prompt(source.settings("config_sentence_transformers.json")):
         raise _unsupported(source, "a Pooling that leaves out the prompt", ['"include_prompt": true'])
     return list(modes)
+
+
+def _pooling_of_old_keys(settings: Mapping[str, Any]) -> list[str]:
+    return [mode for key, mode in OLD_KEYS.items() if settings.get(key)]
 
 
 def _step(source: CheckpointSource, kind: str, folder: str) -> Callable[["Tensor"], "Tensor"]:
@@ -153,7 +162,8 @@ def _dense(source: CheckpointSource, folder: str) -> Callable[["Tensor"], "Tenso
         raise _unsupported(source, f"its Dense {folder}", ["one of sentence embeddings without a residual"])
     state = _dense_weights(source, folder)
     linear = torch.nn.Linear(settings["in_features"], settings["out_features"], bias=settings.get("bias", True))
-    linear.load_state_dict({key.removeprefix("linear."): value for key, value in state.items()})
+    parameters = {key.removeprefix("linear."): value for key, value in state.items()}
+    linear.load_state_dict(parameters)
     return torch.nn.Sequential(linear.float(), activation()).eval()
 
 

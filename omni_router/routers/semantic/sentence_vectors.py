@@ -81,7 +81,7 @@ def _embed_batch(checkpoint: SentenceCheckpoint, ids: list[list[int]], middle_la
 def _padding(checkpoint: SentenceCheckpoint) -> int:
     """Return the token of padding, by which RoBERTa and its kin find their positions; without one any will do."""
     token = checkpoint.tokenizer.pad_token_id
-    return 0 if token is None else int(token)
+    return int(token or 0)
 
 
 def _keep_ends(items: Any, limit: int, between: Any) -> Any:

@@ -32,7 +32,7 @@ NO_LABELS = TeacherLabels()
 
 
 class ClassData(NamedTuple):
-    """What is known of a route, or of what no route serves."""
+    """The texts and labels of a route, or of the requests that no route serves."""
 
     phrases: Sequence[str] = ()  # of the description
     examples: Sequence[str] = ()  # requests as people write them
@@ -42,7 +42,9 @@ class ClassData(NamedTuple):
     @property
     def label_count(self) -> int:
         """The number of teacher labels."""
-        return 0 if self.label_vectors is None else len(self.label_vectors)
+        if self.label_vectors is None:
+            return 0
+        return len(self.label_vectors)
 
     @property
     def has_requests(self) -> bool:
@@ -106,10 +108,15 @@ def _out_of_scope_examples(routes: Sequence[RouteOption], classes: Sequence[Clas
     """Return the listed requests that no route serves, thinned out evenly where the routes have few texts."""
     listed: list[str] = []
     for route in routes:
-        listed += route.examples if route.name == OTHER else route.out_of_scope_examples
+        if route.name == OTHER:
+            listed += route.examples
+        else:
+            listed += route.out_of_scope_examples
     distinct = list(dict.fromkeys(listed))
-    texts = sum(len(each.examples or each.phrases) for each in classes)
-    limit = COUNTEREXAMPLES_TO_ONE * texts // max(1, len(classes))
+    text_count = 0
+    for each in classes:
+        text_count += len(each.examples or each.phrases)
+    limit = COUNTEREXAMPLES_TO_ONE * text_count // max(1, len(classes))
     if len(distinct) <= limit:
         return distinct
     return [distinct[i * len(distinct) // limit] for i in range(limit)]

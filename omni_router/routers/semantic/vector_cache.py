@@ -55,7 +55,7 @@ class CachedEncoder:
         """
         if not texts:
             return self._encoder.encode(texts)
-        keys = [hashlib.sha256(f"{self.name}\0{text}".encode(errors="surrogatepass")).hexdigest() for text in texts]
+        keys = list(map(self._key, texts))
         rows = self._get(keys)
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
         if new:
@@ -66,6 +66,9 @@ class CachedEncoder:
         if len(set(map(len, rows.values()))) > 1:  # another program has written into the file
             return unpack(pack(self._encoder.encode(texts)))
         return unpack([rows[key] for key in keys])
+
+    def _key(self, text: str) -> str:
+        return hashlib.sha256(f"{self.name}\0{text}".encode(errors="surrogatepass")).hexdigest()
 
     def _get(self, keys: Iterable[str]) -> dict[str, bytes]:
         now = time.time()
@@ -89,7 +92,7 @@ class CachedEncoder:
         return rows
 
     def _put(self, rows: Mapping[str, bytes]) -> None:
-        """Keep these rows, and drop the least recently used ones when there are too many."""
+        """Store these rows, and drop the least recently used ones when there are too many."""
         now = time.time()
 
         def write(database: sqlite3.Connection) -> None:

@@ -52,11 +52,10 @@ def refusal_of(body: bytes) -> JSONResponse | None:
         return JSONResponse(build_error_response(None, InvalidRequestError(message=message)), 413)
     try:
         value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return JSONResponse(
-            build_error_response(None, JSONParseError(message=f"The body is not valid JSON: {problem}"))
-        )
+    except RecursionError:
+        return _not_json("it is nested too deeply")
+    except ValueError as error:
+        return _not_json(str(error))
     if is_deeper_than(MAX_DEPTH, value):
         message = f"The body is nested too deeply; allowed are {MAX_DEPTH} levels of lists and objects"
         return JSONResponse(build_error_response(None, InvalidRequestError(message=message)))
@@ -73,10 +72,17 @@ def is_deeper_than(depth: int, value: Any) -> bool:
     return True
 
 
+def _not_json(problem: str) -> JSONResponse:
+    error = JSONParseError(message=f"The body is not valid JSON: {problem}")
+    return JSONResponse(build_error_response(None, error))
+
+
 def _refuse(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
-    return value if isfinite(value) else _refuse(text[:20])
+    if not isfinite(value):
+        _refuse(text[:20])
+    return value

@@ -24,10 +24,10 @@ async def user_message_of(message: Message) -> HumanMessage:
         InvalidRequest: there is neither, or more than one image.
         BadImage: the image is not readable.
     """
-    addresses = [address for part in message.parts if (address := _address(part))]
-    if len(addresses) > 1:
-        raise InvalidRequest(f"a message may hold one image, this one has {len(addresses)}")
-    return await remote_message(get_message_text(message), addresses[0] if addresses else None)
+    images = list(filter(None, map(_address, message.parts)))
+    if len(images) > 1:
+        raise InvalidRequest(f"a message may hold one image, this one has {len(images)}")
+    return await remote_message(get_message_text(message), next(iter(images), None))
 
 
 def _address(part: Part) -> str | None:

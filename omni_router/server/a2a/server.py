@@ -37,16 +37,17 @@ class WithIdentity(DefaultServerCallContextBuilder):
 
 def agent_card(url: str, skills: Sequence[AgentSkill]) -> AgentCard:
     """Return the card of the agent at `url`."""
+    versions = ("1.0", "0.3")
+    interfaces = [AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=version) for version in versions]
+    file_types = [each.mime_type for each in media()]
     return AgentCard(
         name="omni-router",
         description="Answers with the Hugging Face model that fits: text, images, questions about images.",
         version="1",
-        supported_interfaces=[
-            AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=version) for version in ("1.0", "0.3")
-        ],
+        supported_interfaces=interfaces,
         capabilities=AgentCapabilities(streaming=True),
         default_input_modes=["text/plain", *FORMATS.values()],
-        default_output_modes=["text/plain", "application/json", *(each.mime_type for each in media())],
+        default_output_modes=["text/plain", "application/json", *file_types],
         skills=skills,
     )
 

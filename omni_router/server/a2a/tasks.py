@@ -32,7 +32,7 @@ SWEEP = ("omni_router", "a2a_sweep")  # the item with the day whose expired task
 
 @dataclass(frozen=True)
 class Retention:
-    """How many tasks of each owner are kept; the oldest are deleted first."""
+    """The limits on the stored tasks of each owner; the oldest are deleted first."""
 
     tasks: int = MAX_TASKS
     size: int = 256 * 2**20  # bytes, of all tasks of an owner
@@ -76,8 +76,9 @@ class HostTasks(TaskStore):
         size = 0
         for number, note in enumerate(newest_first):
             size += note.value["size"]
-            too_many = number >= self._retention.tasks or (size > self._retention.size and number > 0)
-            if too_many or note.value["at"] < self._oldest_kept():
+            too_many = number >= self._retention.tasks
+            too_large = number > 0 and size > self._retention.size
+            if too_many or too_large or note.value["at"] < self._oldest_kept():
                 await _delete(store, owner, note.key)
 
     async def _forget_expired(self, store: BaseStore) -> None:
@@ -106,7 +107,9 @@ class HostTasks(TaskStore):
     async def get(self, task_id: str, context: ServerCallContext) -> Task | None:
         """Return a task of the user, or None; a task of another user is unknown."""
         item = await self._store().aget(_place(_owner_key(context)), task_id)
-        return ParseDict(item.value["task"], Task()) if item else None
+        if item is None:
+            return None
+        return _parsed(item.value["task"])
 
     async def list(self, params: ListTasksRequest, context: ServerCallContext) -> ListTasksResponse:
         """Return the tasks of the user, newest first."""
@@ -122,7 +125,7 @@ class HostTasks(TaskStore):
         if start + size < len(tasks):
             next_page = str(start + size)
         return ListTasksResponse(
-            tasks=[ParseDict(task, Task()) for task in tasks[start : start + size]],
+            tasks=map(_parsed, tasks[start : start + size]),
             total_size=len(tasks),
             page_size=size,
             next_page_token=next_page,
@@ -166,17 +169,28 @@ def _expiring(day: int) -> NamespacePath:
 
 def _owner_key(context: ServerCallContext) -> str:
     owner = owner_of(context)  # hashed: a namespace may not hold dots, and an email address does
-    return sha256(owner.encode()).hexdigest()[:32] if owner else "everybody"
+    if not owner:
+        return "everybody"
+    return sha256(owner.encode()).hexdigest()[:32]
 
 
 def _matching(params: ListTasksRequest, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
     """Yield matching tasks as JSON: parsing a thousand tasks would take a second, and a page has fifty."""
-    after = params.status_timestamp_after.ToNanoseconds() if params.HasField("status_timestamp_after") else 0
-    state = TaskState.Name(params.status) if params.status else None
+    after = 0
+    if params.HasField("status_timestamp_after"):
+        after = params.status_timestamp_after.ToNanoseconds()
+    state: str | None = None
+    if params.status:
+        state = TaskState.Name(params.status)
     for item in items:
         task: dict[str, Any] = item.value["task"]
         if state in (None, task["status"].get("state")) and _time_of_json(task) >= after:
             yield task
+
+
+def _parsed(task: dict[str, Any]) -> Task:
+    message: Task = ParseDict(task, Task())
+    return message
 
 
 def _time_of_json(task: dict[str, Any]) -> int:

@@ -16,7 +16,7 @@ import omni_router
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.evaluation.data import read_items
-from omni_router.evaluation.run import offers
+from omni_router.evaluation.run import route_options
 from omni_router.routers import RouteOption, Turn, parse_reply
 from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
@@ -130,7 +130,7 @@ def test_the_labelled_set_that_ships_is_routed_as_well_as_measured(fresh: Semant
     document = RouteFile(DEFAULT_POLICY).document()
     lines = LABELLED.read_text(encoding="utf-8").splitlines()
     items = [i for i in read_items(LABELLED, document.routes) if json.loads(lines[i.line - 1])["split"] == "test"]
-    requests = [(item.conversation, offers(item, document)) for item in items]
+    requests = [(item.conversation, route_options(item, document)) for item in items]
     predicted_routes = [json.loads(reply.text)["route"] for reply in fresh.replies(requests)]
     right = sum(route == item.route for route, item in zip(predicted_routes, items, strict=True))
     assert right / len(items) >= 0.93  # 95.3 % was measured
@@ -208,7 +208,7 @@ def test_routes_without_examples_take_their_share_beside_those_with_some(fresh: 
     document = RouteFile(DEFAULT_POLICY).document()
     routes = {route.name: replace(route, examples=() if route.name in bare else route.examples) for route in ROUTES}
     items = [item for item in read_items(LABELLED, document.routes) if item.route != "other"]
-    requests = [(item.conversation, [routes[each.name] for each in offers(item, document)]) for item in items]
+    requests = [(item.conversation, [routes[each.name] for each in route_options(item, document)]) for item in items]
     predicted_routes = [json.loads(reply.text)["route"] for reply in fresh.replies(requests)]
     right = [route == item.route for route, item in zip(predicted_routes, items, strict=True)]
     assert sum(right) / len(items) >= 0.68
