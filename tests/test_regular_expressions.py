@@ -54,7 +54,7 @@ def _reason(text: str) -> object:
     return parse_reply('{"reason": "' + text)
 
 
-def _said(text: str) -> object:
+def _conversation(text: str) -> object:
     return render_conversation([HumanMessage(text)])
 
 
@@ -67,7 +67,7 @@ def _called(text: str) -> object:
     return chat._pieces(replace(call, body={"messages": [{"role": "user", "content": text}]}))
 
 
-def _wanted(text: str) -> object:
+def _json_text(text: str) -> object:
     call = calls.Call("conversational", "sandbox/text-generation-1", None, text, {})
     return tool_calls.json_text(replace(call, body={"response_format": {"type": "json_object"}}))
 
@@ -101,7 +101,9 @@ READERS: dict[str, Reader] = {
     "model_id.py _PROVIDER": Reader(lambda text: split_model_id(f"a/b:{text}"), ("a", "-", ":", " ")),
     "evaluation/policy_overlap.py _phrases": Reader(_phrases, (";", ".", " ", "a", "!", "\n")),
     "routers/semantic/training_set.py split_phrases": Reader(split_phrases, (";", ".", " ", "a", "and", "or", "\n")),
-    "routers/conversation.py _DATA_URL": Reader(_said, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")),
+    "routers/conversation.py _DATA_URL": Reader(
+        _conversation, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")
+    ),
     "routers/arch/reply_form.py ID_FIRST": Reader(ID_FIRST.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/arch/reply_form.py ID_PART": Reader(ID_PART.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/arch/reply_form.py ID_WITH_SLASH": Reader(ID_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
@@ -140,7 +142,7 @@ READERS: dict[str, Reader] = {
     "_sandbox/schema_filler.py SchemaFiller": Reader(
         lambda text: schema_filler.SchemaFiller({}, text), ("1", "'", '"', "“", "a", " ", "A")
     ),
-    "_sandbox/tool_calls.py json_text": Reader(_wanted, ("'", '"', "a", " ", "_")),
+    "_sandbox/tool_calls.py json_text": Reader(_json_text, ("'", '"', "a", " ", "_")),
     "_sandbox/tool_calls.py _significant_words": Reader(tool_calls._significant_words, ("a", "A", " ", "_", "1")),
     "_sandbox/models.py _ID": Reader(models._ID.fullmatch, ("sandbox/", "a", "-", "1", "a-")),
     "_sandbox/images.py _ORDERED": Reader(images._ORDERED.fullmatch, ("/", "a", "1", "-", "x", ".png")),
