@@ -1,4 +1,4 @@
-"""What happens in a run, as one stream of typed events that every surface renders, and what the run came to.
+"""The events of a run, as one typed stream that every surface renders; the last one holds the final state.
 
 This is the only module that reads LangGraph's own stream. A surface calls `stream` or `astream` on a graph in this
 process; a client of a LangGraph server passes the parts of its SDK through `from_server`.

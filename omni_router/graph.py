@@ -42,7 +42,7 @@ class OmniGraph(StateGraph[State, Settings, Input, Output]):
 
     @property
     def services(self) -> Services:
-        """What the nodes work with; opened here if no run has used it yet."""
+        """The services of the nodes; opened here if no run has used them yet."""
         return self._open_services()
 
     def add_specialist(self, name: str, function: Node) -> None:

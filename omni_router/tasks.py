@@ -22,7 +22,7 @@ PNG = Media("image/png", ".png")
 
 @dataclass(frozen=True)
 class Task:
-    """What a specialist does, under the Hub's own name for it."""
+    """The work of a specialist, under the Hub's own name for it."""
 
     node: str  # the specialist node: a function and its file in omni_router.nodes, named in graph.py
     served_as: tuple[str, ...]  # what inference providers call it

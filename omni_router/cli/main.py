@@ -1,4 +1,4 @@
-"""The way into the command line: it maps what happens to an exit status, and ends at once on Ctrl-C."""
+"""The entry point of the command line: it maps errors to exit statuses, and ends at once on Ctrl-C."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What a value of a flag may be; an error names the value and what is allowed."""
+"""Validators of flags; an error names the value and what is allowed."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""From the state of a turn to its line in the decision log."""
+"""Build the line of the decision log from the state of a turn."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Feedback: what a user or an evaluator says of a decision afterwards."""
+"""Feedback of a user or an evaluator on a decision."""
 
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
@@ -17,7 +17,7 @@ class FeedbackServices(Protocol):
 
     @property
     def history(self) -> History:
-        """Where verdicts are kept."""
+        """The history that stores verdicts."""
         ...
 
     @property

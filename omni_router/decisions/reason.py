@@ -1,4 +1,4 @@
-"""Why a model was called, without the words of a router, for readers of the policy and of logs without text."""
+"""The reason for a decision without the words of a router, for readers of the policy and of logs without text."""
 
 from omni_router.state import Decision, State
 

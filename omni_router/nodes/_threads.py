@@ -1,4 +1,4 @@
-"""Where nodes run: on threads of our own, so that slow calls neither wait for each other nor for asyncio's few."""
+"""Run nodes on threads of our own, so that slow calls neither wait for each other nor for asyncio's few."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -34,7 +34,7 @@ class Place(IntEnum):
 
 
 class Row(NamedTuple):
-    """What the published table says of a place."""
+    """The cells of a place in the published table."""
 
     model: str
     source: str
@@ -72,7 +72,7 @@ TABLE: dict[Place, Row] = {
 
 @dataclass(frozen=True)
 class Situation:
-    """What the order depends on, beside a route's candidates."""
+    """The facts that the order depends on, beside a route's candidates."""
 
     now: datetime
     cooldowns: Cooldowns = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What overrides a router: the caller's settings, or a tool loop that is under way."""
+"""The choices that override a router: the caller's settings, or a tool loop that is under way."""
 
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile

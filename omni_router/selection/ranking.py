@@ -1,4 +1,4 @@
-"""How the models of a route are ranked by what happened. Pure functions; docs/order-of-choice.md has the formula."""
+"""The ranking of a route's models by their record. Pure functions; docs/order-of-choice.md has the formula."""
 
 import math
 from collections.abc import Iterable

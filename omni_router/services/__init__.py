@@ -1,4 +1,4 @@
-"""What the nodes work with: live objects, one for each thing outside the graph.
+"""The services of the nodes: live objects, one for each thing outside the graph.
 
 This package alone reads the environment and opens things. Importing it costs little: what a service needs is imported
 when the service is opened.

@@ -28,7 +28,7 @@ _endpoint: dict[tuple[str | float | None, ...], Router] = {}
 
 
 class RouterContext(NamedTuple):
-    """What a router may be built from."""
+    """The parameters that a router may be built from."""
 
     environment: Environment
     token: Token  # returns a token of Hugging Face, when a checkpoint is loaded

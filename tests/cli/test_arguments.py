@@ -71,7 +71,7 @@ def test_a_prompt_may_look_like_a_flag(prompt: str, capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (("evla",), "No such command 'evla'. Did you mean 'eval'?"),
         (("serv", "--port", "9000"), "No such command 'serv'. Did you mean 'serve'?"),
@@ -85,28 +85,28 @@ def test_a_prompt_may_look_like_a_flag(prompt: str, capsys: Capture) -> None:
     ],
 )
 def test_a_word_that_is_no_command_is_answered_with_what_was_meant(
-    args: tuple[str, ...], told: str, capsys: Capture
+    args: tuple[str, ...], message: str, capsys: Capture
 ) -> None:
-    assert refused(capsys, *args).startswith(f"omni-router: {told}")
+    assert refused(capsys, *args).startswith(f"omni-router: {message}")
 
 
 def test_without_an_action_all_are_named(capsys: Capture) -> None:
-    told = refused(capsys)
-    assert told.endswith(" is required")
-    assert all(f"--{action.replace('_', '-')}" in told for action in ACTION_COMMANDS)
+    message = refused(capsys)
+    assert message.endswith(" is required")
+    assert all(f"--{action.replace('_', '-')}" in message for action in ACTION_COMMANDS)
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (("--prompt", "x", "--demo"), "--prompt and --demo exclude each other"),
         (("--check", "--demo", "--why"), "--demo, --check and --why exclude each other"),
     ],
 )
 def test_actions_that_exclude_each_other_are_the_only_ones_named(
-    args: tuple[str, ...], told: str, capsys: Capture
+    args: tuple[str, ...], message: str, capsys: Capture
 ) -> None:
-    assert refused(capsys, *args) == f"omni-router: {told}"
+    assert refused(capsys, *args) == f"omni-router: {message}"
 
 
 def test_help_wins_over_an_unknown_flag(capsys: Capture) -> None:
@@ -137,7 +137,7 @@ def test_every_flag_that_sets_a_field_is_named_as_the_field() -> None:
 
 
 def test_a_flag_reaches_the_settings_by_its_one_line() -> None:
-    given = [
+    flags = [
         "--timeout",
         "7",
         "--temperature",
@@ -149,23 +149,23 @@ def test_a_flag_reaches_the_settings_by_its_one_line() -> None:
         "--skip-specialists",
     ]
     expected = Settings(timeout=7, temperature=0.5, route="translation", model="acme/m", skip_specialists=True)
-    assert read_settings(parse(["--prompt", "x", *given])) == expected
+    assert read_settings(parse(["--prompt", "x", *flags])) == expected
     assert read_settings(parse(["--prompt", "x"])) == Settings()
 
 
 @pytest.mark.parametrize("command", ["serve", "ui"])
 def test_flags_reach_the_environment_by_every_command(command: str) -> None:
-    given = ["--max-new-tokens", "9", "--fallback-route", "none", "--route-config", "mine.json", "--sandbox"]
-    environment = read_environment(parse([command, *given]))
+    flags = ["--max-new-tokens", "9", "--fallback-route", "none", "--route-config", "mine.json", "--sandbox"]
+    environment = read_environment(parse([command, *flags]))
     assert (environment.max_new_tokens, environment.fallback_route) == (9, "none")
     assert (environment.route_config, environment.sandbox) == (Path("mine.json"), True)
 
 
 @pytest.mark.parametrize("value", ["3", "nan", "-1"])
 def test_what_is_allowed_is_said_by_the_field_of_the_settings(value: str, capsys: Capture) -> None:
-    told = refused(capsys, "--prompt", "x", "--temperature", value)
-    assert "'--temperature' / '--specialist-temperature': Input should be" in told
-    assert f"not {float(value)}" in told
+    message = refused(capsys, "--prompt", "x", "--temperature", value)
+    assert "'--temperature' / '--specialist-temperature': Input should be" in message
+    assert f"not {float(value)}" in message
 
 
 # ---- help

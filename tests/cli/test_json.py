@@ -37,7 +37,7 @@ def log(tmp_path: Path, capsys: Capture) -> Path:
     return tmp_path / "log.jsonl"
 
 
-def told(capsys: Capture, *args: str, status: int = 0) -> Any:
+def payload_of(capsys: Capture, *args: str, status: int = 0) -> Any:
     assert main([*args, "--json"]) == status
     return json.loads(capsys.readouterr().out)
 
@@ -46,8 +46,8 @@ def test_feedback(log: Path, capsys: Capture) -> None:
     policy = log.parent / "route_config.json"
     where = ("--decision-log", str(log), "--route-config", str(policy))
     [entry] = [json.loads(line) for line in log.read_text().splitlines()]
-    said = told(capsys, "--feedback", entry["id"][:4], "good", *where)
-    assert said == {
+    payload = payload_of(capsys, "--feedback", entry["id"][:4], "good", *where)
+    assert payload == {
         "id": entry["id"],
         "verdict": "good",
         "route": "question_answering",
@@ -56,8 +56,12 @@ def test_feedback(log: Path, capsys: Capture) -> None:
         "kept_in": str(policy),
         "example_of": "question_answering",
     }
-    said = told(capsys, "--feedback", entry["id"], "translation", *where)
-    assert (said["verdict"], said["should_be"], said["example_of"]) == ("should_be", "translation", "translation")
+    payload = payload_of(capsys, "--feedback", entry["id"], "translation", *where)
+    assert (payload["verdict"], payload["should_be"], payload["example_of"]) == (
+        "should_be",
+        "translation",
+        "translation",
+    )
 
 
 def test_feedback_that_is_kept_nowhere_is_status_1_and_null(log: Path, capsys: Capture, tmp_path: Path) -> None:
@@ -65,32 +69,32 @@ def test_feedback_that_is_kept_nowhere_is_status_1_and_null(log: Path, capsys: C
     elsewhere = tmp_path / "other.json"
     elsewhere.write_text('[{"name": "question_answering", "description": "facts"}]')
     where = ("--decision-log", str(log), "--route-config", str(elsewhere))
-    said = told(capsys, "--feedback", entry["id"], "bad", *where, status=1)
-    assert said["kept_in"] is None
-    assert said["example_of"] is None
+    payload = payload_of(capsys, "--feedback", entry["id"], "bad", *where, status=1)
+    assert payload["kept_in"] is None
+    assert payload["example_of"] is None
 
 
 def test_history_export_and_import(log: Path, capsys: Capture, tmp_path: Path) -> None:
     policy, exported = str(log.parent / "route_config.json"), str(tmp_path / "exported.json")
-    said = told(capsys, "--history-export", exported, "--route-config", policy)
-    assert said == {"file": exported, "models": 1, "examples": 0}
-    said = told(capsys, "--history-import", exported, "--route-config", str(tmp_path / "new.json"))
-    assert said == {"file": exported, "changes": 1, "already_here": 0, "not_taken": 0, "passed_over": 0}
-    said = told(capsys, "--history-import", exported, "--route-config", policy)
-    assert said == {"file": exported, "changes": 0, "already_here": 1, "not_taken": 0, "passed_over": 0}
+    payload = payload_of(capsys, "--history-export", exported, "--route-config", policy)
+    assert payload == {"file": exported, "models": 1, "examples": 0}
+    payload = payload_of(capsys, "--history-import", exported, "--route-config", str(tmp_path / "new.json"))
+    assert payload == {"file": exported, "changes": 1, "already_here": 0, "not_taken": 0, "passed_over": 0}
+    payload = payload_of(capsys, "--history-import", exported, "--route-config", policy)
+    assert payload == {"file": exported, "changes": 0, "already_here": 1, "not_taken": 0, "passed_over": 0}
 
 
 def test_everything_else(log: Path, capsys: Capture, tmp_path: Path) -> None:
     policy = ("--route-config", str(log.parent / "route_config.json"))
-    assert [route["name"] for route in told(capsys, "--list-routes", *policy)][:1] == ["casual_conversation"]
-    assert told(capsys, "--list-models", "question_answering", *policy)[0]["place"] == 1
-    assert told(capsys, "--check", *policy) == []
-    assert told(capsys, "--why", "--decision-log", str(log), *policy)["route"] == "question_answering"
-    assert told(capsys, "--replay", str(log), *policy) == {"n": 1, "asked_again": 1, "differing": []}
+    assert [route["name"] for route in payload_of(capsys, "--list-routes", *policy)][:1] == ["casual_conversation"]
+    assert payload_of(capsys, "--list-models", "question_answering", *policy)[0]["place"] == 1
+    assert payload_of(capsys, "--check", *policy) == []
+    assert payload_of(capsys, "--why", "--decision-log", str(log), *policy)["route"] == "question_answering"
+    assert payload_of(capsys, "--replay", str(log), *policy) == {"n": 1, "asked_again": 1, "differing": []}
     data = tmp_path / "mine.jsonl"
     data.write_text('{"text": "How do tides work?", "route": "question_answering"}\n' * 2)
-    said = told(capsys, "eval", str(data), "--policy", policy[1], "--output-dir", str(tmp_path / "report"))
-    assert said["accuracy"] == 1
+    payload = payload_of(capsys, "eval", str(data), "--policy", policy[1], "--output-dir", str(tmp_path / "report"))
+    assert payload["accuracy"] == 1
 
 
 def test_the_demo_gives_a_line_a_query(capsys: Capture) -> None:

@@ -21,8 +21,8 @@ TEXT1, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
 Capture = pytest.CaptureFixture[str]
 
 
-def shown(wanted: str, capsys: Capture, policy: Path | None = None, *, status: int = 0) -> list[dict[str, Any]]:
-    assert main(["--list-models", wanted, "--json", *(["--route-config", str(policy)] if policy else [])]) == status
+def shown(name: str, capsys: Capture, policy: Path | None = None, *, status: int = 0) -> list[dict[str, Any]]:
+    assert main(["--list-models", name, "--json", *(["--route-config", str(policy)] if policy else [])]) == status
     rows = json.loads(capsys.readouterr().out)
     assert isinstance(rows, list)
     return rows
@@ -110,21 +110,21 @@ def test_a_model_of_the_history_that_is_in_no_list_is_looked_up(
 
 def test_an_unknown_name_is_told_with_the_allowed_ones(sandbox: Sandbox, capsys: Capture) -> None:
     assert main(["--list-models", "text-to-music"]) == 2
-    told = capsys.readouterr().err
-    assert "'text-to-music'" in told
-    assert "text-to-image" in told
-    assert "code_generation" in told
+    error = capsys.readouterr().err
+    assert "'text-to-music'" in error
+    assert "text-to-image" in error
+    assert "code_generation" in error
 
 
-@pytest.mark.parametrize("wanted", ["text-generation", "text-to-image"])
-def test_a_hub_that_is_down_is_told_and_fails(sandbox: Sandbox, capsys: Capture, wanted: str) -> None:
+@pytest.mark.parametrize("name", ["text-generation", "text-to-image"])
+def test_a_hub_that_is_down_is_told_and_fails(sandbox: Sandbox, capsys: Capture, name: str) -> None:
     sandbox.fail("hub_503", times=20)
-    assert shown(wanted, capsys, status=1) == []
+    assert shown(name, capsys, status=1) == []
     sandbox.fail("hub_503", times=20)
-    assert main(["--list-models", wanted]) == 1
+    assert main(["--list-models", name]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert f"models of {wanted}" in captured.err
+    assert f"models of {name}" in captured.err
     assert "could not load models of" in captured.err
 
 

@@ -160,8 +160,8 @@ def test_only_routing_without_any_model_is_status_1(capsys: Capture) -> None:
 )
 def test_misuse_is_status_2(args: tuple[str, ...], capsys: Capture) -> None:
     assert main(args) == 2
-    told, usage = capsys.readouterr().err.splitlines()
-    assert told.startswith("omni-router: ")
+    error, usage = capsys.readouterr().err.splitlines()
+    assert error.startswith("omni-router: ")
     assert usage.startswith("Usage: omni-router")
 
 
@@ -178,16 +178,16 @@ def test_broken_policy_file_is_status_2_names_the_line_and_stays_as_it_is(capsys
 def test_text_file_as_picture_is_status_2(capsys: Capture, tmp_path: Path) -> None:
     notes = tmp_path / "notes.txt"
     notes.write_text("no picture")
-    for given in (str(notes), "missing.png", "ftp://example.com/a.png"):
-        assert main(["--prompt", "what is it?", "--image-url", given, "--sandbox"]) == 2
-        assert given in capsys.readouterr().err
+    for source in (str(notes), "missing.png", "ftp://example.com/a.png"):
+        assert main(["--prompt", "what is it?", "--image-url", source, "--sandbox"]) == 2
+        assert source in capsys.readouterr().err
 
 
 def test_checkpoint_asked_for_by_name_that_cannot_load_is_status_2_with_the_remedy(capsys: Capture) -> None:
     assert main(["--prompt", QUESTION, "--sandbox", *NO_CHECKPOINT]) == 2
-    told = capsys.readouterr().err
-    assert "/no/such/folder" in told
-    assert "--router semantic" in told
+    error = capsys.readouterr().err
+    assert "/no/such/folder" in error
+    assert "--router semantic" in error
 
 
 @pytest.mark.parametrize("variable", ["OMNI_ROUTER", "OMNI_SANDBOX", "OMNI_ROUTER_PROMPT"])
@@ -196,10 +196,10 @@ def test_a_variable_with_a_wrong_value_is_named(
 ) -> None:
     monkeypatch.setenv(variable, "perhaps")
     assert main(["--prompt", "x"]) == 2
-    told = capsys.readouterr().err
-    assert variable in told
-    assert "perhaps" in told
-    assert "must be one of" in told
+    error = capsys.readouterr().err
+    assert variable in error
+    assert "perhaps" in error
+    assert "must be one of" in error
 
 
 def test_list_routes_shows_everything(capsys: Capture, tmp_path: Path) -> None:
@@ -281,11 +281,11 @@ def test_interrupt_ends_at_once_with_130_and_a_line_while_a_model_is_called(tmp_
             assert process.stdout
             assert any(line.startswith("  reason") for line in process.stdout)  # decided: the call comes next
             process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=60)
+            _, error = process.communicate(timeout=60)
         finally:
             process.kill()
     assert process.returncode == 130
-    assert "interrupted" in told
+    assert "interrupted" in error
 
 
 def test_help_teaches(capsys: Capture) -> None:

@@ -76,9 +76,9 @@ def test_feedback_says_that_the_file_will_be_made(decision: str, capsys: Capture
 
 def test_a_replay_with_a_file_that_is_not_there_ends_with_2_as_before(decision: str, capsys: Capture) -> None:
     assert main(["--replay", "log.jsonl", "--route-config", TYPO]) == 2
-    [told] = capsys.readouterr().err.splitlines()
-    assert TYPO in told
-    assert "does not exist" in told
+    [error] = capsys.readouterr().err.splitlines()
+    assert TYPO in error
+    assert "does not exist" in error
 
 
 def test_eval_says_that_the_file_of_the_variable_is_missing(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,18 +93,18 @@ def test_nothing_on_stdin_leaves_the_prompt_as_it_is_and_is_told(put: Put, capsy
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"", "stdin is empty"),
         (b"a" * (MAX_TEXT + 1), "more than 1,048,576 bytes"),
         ("Was für ein Tag".encode("latin1"), "not valid UTF-8: byte 0xfc at position 5"),
     ],
 )
-def test_what_cannot_be_a_prompt_ends_with_2_and_says_why(data: bytes, told: str, put: Put, capsys: Capture) -> None:
+def test_what_cannot_be_a_prompt_ends_with_2_and_says_why(data: bytes, message: str, put: Put, capsys: Capture) -> None:
     put(data)
     assert main(["--prompt", "-", "--json"]) == 2
     captured = capsys.readouterr()
-    assert told in captured.err
+    assert message in captured.err
     assert captured.out == ""
 
 
@@ -140,7 +140,7 @@ def test_a_picture_may_come_on_stdin(put: Put, capsys: Capture, scripted: Script
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (("-",), "is required"),
         (("--demo", "-"), "- needs --prompt"),
@@ -149,6 +149,6 @@ def test_a_picture_may_come_on_stdin(put: Put, capsys: Capture, scripted: Script
         (("evla",), "No such command 'evla'. Did you mean 'eval'?"),
     ],
 )
-def test_misuse_is_status_2_and_says_what_is_allowed(args: tuple[str, ...], told: str, capsys: Capture) -> None:
+def test_misuse_is_status_2_and_says_what_is_allowed(args: tuple[str, ...], message: str, capsys: Capture) -> None:
     assert main(args) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

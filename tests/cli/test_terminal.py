@@ -56,11 +56,11 @@ class Pipe(io.StringIO):
 def test_the_decision_is_shown_before_the_first_piece_and_that_before_the_next_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pipe, sent = Pipe(), []
+    pipe, sent = Pipe(), list[float]()
 
-    def wait_for_reader(_request: Any, _seconds: float) -> None:
+    def wait_for_reader(_request: Any, seconds: float) -> None:
         """Send on only when what was sent before has been shown."""
-        sent.append(None)
+        sent.append(seconds)
         assert pipe.decision.wait(SECONDS)
         assert len(sent) <= 3 or pipe.first_piece.wait(SECONDS), "the first pieces: the call, the role and a word"
 

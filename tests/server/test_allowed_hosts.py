@@ -39,7 +39,7 @@ PLACES = pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=[path f
 ACCEPT = {"accept": "application/json, text/event-stream", "a2a-version": "1.0"}
 
 
-def asked(url: str, method: str, path: str, body: Any, **headers: str) -> httpx.Response:
+def send(url: str, method: str, path: str, body: Any, **headers: str) -> httpx.Response:
     return httpx.request(method, url + path, json=body, headers={**ACCEPT, **headers}, timeout=60)
 
 
@@ -54,25 +54,25 @@ def test_a_page_of_elsewhere_is_neither_allowed_nor_answered(
     url: str, method: str, path: str, body: Any, origin: str
 ) -> None:
     before = preflight(url, method, path, origin)
-    answer = asked(url, method, path, body, origin=origin)
-    for told in (before, answer):
-        assert (told.status_code, told.json()["error"]["code"]) == (403, "foreign_origin")
-        assert [name for name in told.headers if name.startswith("access-control")] == []
+    answer = send(url, method, path, body, origin=origin)
+    for response in (before, answer):
+        assert (response.status_code, response.json()["error"]["code"]) == (403, "foreign_origin")
+        assert [name for name in response.headers if name.startswith("access-control")] == []
 
 
 @PLACES
 def test_a_body_that_needs_no_preflight_is_refused_too(url: str, method: str, path: str, body: Any) -> None:
     headers = {"origin": EVIL, "content-type": "text/plain"}
-    told = httpx.request(method, url + path, content=json.dumps(body), headers=headers, timeout=30)
-    assert told.status_code == 403
+    response = httpx.request(method, url + path, content=json.dumps(body), headers=headers, timeout=30)
+    assert response.status_code == 403
 
 
 @PLACES
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:2024"])
 def test_a_name_that_only_resolves_here_is_refused(url: str, method: str, path: str, body: Any, host: str) -> None:
-    told = asked(url, method, path, body, host=host, origin=f"http://{host}")
-    assert (told.status_code, told.json()["error"]["code"]) == (421, "unknown_host")
-    assert "evil" not in told.text.replace("evil.example", "", 1), "the name is told once, and in no address"
+    response = send(url, method, path, body, host=host, origin=f"http://{host}")
+    assert (response.status_code, response.json()["error"]["code"]) == (421, "unknown_host")
+    assert "evil" not in response.text.replace("evil.example", "", 1), "the name is told once, and in no address"
 
 
 def wait_until_ready(url: str) -> None:
@@ -89,7 +89,7 @@ def test_studio_pages_of_this_machine_and_programs_are_served(
     url: str, method: str, path: str, body: Any, origin: str | None
 ) -> None:
     wait_until_ready(url)
-    answer = asked(url, method, path, body, **({"origin": origin} if origin else {}))
+    answer = send(url, method, path, body, **({"origin": origin} if origin else {}))
     assert answer.status_code in (200, 404 if path == "/omni/metrics" else 200)
     if origin:
         assert answer.headers["access-control-allow-origin"] == origin
@@ -100,7 +100,7 @@ def test_studio_pages_of_this_machine_and_programs_are_served(
 
 
 def test_a_page_reads_what_studio_and_openais_clients_need(url: str) -> None:
-    answer = asked(url, "POST", "/v1/route", {"messages": [QUESTION]}, origin=STUDIO)
+    answer = send(url, "POST", "/v1/route", {"messages": [QUESTION]}, origin=STUDIO)
     exposed = set(re.split(r",\s*", answer.headers["access-control-expose-headers"]))
     assert {"content-location", "x-pagination-total", "x-pagination-next"} <= exposed
     assert {name for name in answer.headers if name.startswith("x-omni-")} <= exposed

@@ -133,12 +133,16 @@ def test_tools_of_mcp_call_with_the_token_of_whoever_asks(url: str, folder: Path
 def test_a2a_calls_with_the_token_of_whoever_asks_and_keeps_tasks_apart(url: str, folder: Path) -> None:
     def rpc(name: str, method: str, **params: Any) -> dict[str, Any]:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        found: dict[str, Any] = httpx.post(f"{url}/a2a", json=body, headers=key(name), timeout=60).json()
-        return found
+        payload: dict[str, Any] = httpx.post(f"{url}/a2a", json=body, headers=key(name), timeout=60).json()
+        return payload
 
     before = len(tokens_of_calls(folder))
-    said = {"role": "user", "messageId": "m1", "parts": [{"kind": "text", "text": "Who discovered penicillin?"}]}
-    task = rpc("alice", "message/send", message=said)["result"]
+    user_message = {
+        "role": "user",
+        "messageId": "m1",
+        "parts": [{"kind": "text", "text": "Who discovered penicillin?"}],
+    }
+    task = rpc("alice", "message/send", message=user_message)["result"]
     assert set(tokens_of_calls(folder)[before:]) == {digest("alice")}
     assert rpc("alice", "tasks/get", id=task["id"])["result"]["id"] == task["id"]
     assert "error" in rpc("carol", "tasks/get", id=task["id"])
@@ -168,14 +172,14 @@ def test_the_store_is_open_under_ones_own_name_alone(url: str) -> None:
 def test_no_token_and_no_key_in_anything_the_server_keeps_or_tells(tmp_path: Path) -> None:
     secrets = [secret for account in ACCOUNTS.values() for secret in account.values()]
     with example(tmp_path / "server") as url, client(url, "alice") as alice, client(url, "bob") as bob:
-        told: list[Any] = []
+        payloads: list[Any] = []
         for sdk in (alice, bob):
             thread = sdk.threads.create()["thread_id"]
             sdk.runs.wait(thread, "omni_router", input=asking("Who discovered penicillin?"))
-            told += [sdk.runs.list(thread), sdk.threads.get_history(thread), sdk.threads.get(thread)]
-        text = json.dumps(told, default=str)
+            payloads += [sdk.runs.list(thread), sdk.threads.get_history(thread), sdk.threads.get(thread)]
+        text = json.dumps(payloads, default=str)
     assert [secret for secret in secrets if secret in text] == []
-    kept = {path: path.read_bytes() for path in (tmp_path / "server").rglob("*") if path.is_file()}
-    runs = [path for path, data in kept.items() if ".langgraph_api" in str(path) and b"penicillin" in data]
+    files = {path: path.read_bytes() for path in (tmp_path / "server").rglob("*") if path.is_file()}
+    runs = [path for path, data in files.items() if ".langgraph_api" in str(path) and b"penicillin" in data]
     assert runs, "the server stopped, so that all it keeps is written"
-    assert [(path, secret) for path, data in kept.items() for secret in secrets if secret.encode() in data] == []
+    assert [(path, secret) for path, data in files.items() for secret in secrets if secret.encode() in data] == []

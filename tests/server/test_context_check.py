@@ -28,9 +28,9 @@ def thread(sdk: SyncLangGraphClient) -> str:
     "path", ["/runs/wait", "/runs/stream", "/runs", "/threads/{thread}/runs/wait", "/threads/{thread}/runs"]
 )
 def test_a_misspelt_key_is_named_with_what_is_allowed(url: str, thread: str, path: str) -> None:
-    told = httpx.post(url + path.format(thread=thread), json={**RUN, "context": MISSPELT}, timeout=60)
-    assert told.status_code == 422
-    assert "no 'fallbak_route'; allowed are route, model, fallback_route" in told.json()["detail"]
+    response = httpx.post(url + path.format(thread=thread), json={**RUN, "context": MISSPELT}, timeout=60)
+    assert response.status_code == 422
+    assert "no 'fallbak_route'; allowed are route, model, fallback_route" in response.json()["detail"]
 
 
 def test_so_it_is_in_a_batch_a_cron_and_an_assistant(url: str, sdk: SyncLangGraphClient) -> None:
@@ -41,8 +41,8 @@ def test_so_it_is_in_a_batch_a_cron_and_an_assistant(url: str, sdk: SyncLangGrap
         ("PATCH", f"/assistants/{sdk.assistants.create('omni_router')['assistant_id']}", {"context": MISSPELT}),
     ]
     for method, path, body in bodies:
-        told = httpx.request(method, url + path, json=body, timeout=30)
-        assert (told.status_code, "'fallbak_route'" in told.text) == (422, True), path
+        response = httpx.request(method, url + path, json=body, timeout=30)
+        assert (response.status_code, "'fallbak_route'" in response.text) == (422, True), path
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_so_it_is_in_a_batch_a_cron_and_an_assistant(url: str, sdk: SyncLangGrap
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(url: str, context: dict[str, Any], words: str) -> None:
-    told = httpx.post(f"{url}/runs/wait", json={**RUN, "context": context}, timeout=60)
-    assert told.status_code == 422
-    assert words in told.json()["detail"]
+    response = httpx.post(f"{url}/runs/wait", json={**RUN, "context": context}, timeout=60)
+    assert response.status_code == 422
+    assert words in response.json()["detail"]
 
 
 def test_settings_are_taken_as_before(url: str, sdk: SyncLangGraphClient, thread: str) -> None:
@@ -72,10 +72,10 @@ def test_settings_are_taken_as_before(url: str, sdk: SyncLangGraphClient, thread
 
 def test_a_large_body_goes_on_to_the_server_in_one_piece(url: str) -> None:
     long = {"messages": [{"role": "user", "content": "Who discovered penicillin?" + " " * 3_000_000}]}
-    told = httpx.post(
+    response = httpx.post(
         f"{url}/runs/wait", json={**RUN, "input": long, "context": {"skip_specialists": True}}, timeout=60
     )
-    assert (told.status_code, told.json()["attempts"]) == (200, [])
+    assert (response.status_code, response.json()["attempts"]) == (200, [])
 
 
 @pytest.mark.parametrize(

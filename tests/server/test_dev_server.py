@@ -90,6 +90,6 @@ def test_stop_iteration_is_retried_once_and_the_server_goes_on(
 
 
 def test_no_token_in_what_the_server_keeps(folder: Path) -> None:
-    kept = [path for path in folder.rglob("*") if path.is_file()]
-    assert any(".langgraph_api" in str(path) for path in kept)
-    assert [path for path in kept if b"hf_" in path.read_bytes()] == []
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert any(".langgraph_api" in str(path) for path in files)
+    assert [path for path in files if b"hf_" in path.read_bytes()] == []

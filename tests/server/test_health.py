@@ -53,11 +53,11 @@ def until(client: TestClient, status: int) -> dict[str, Any]:
     end = time.monotonic() + 10
     while time.monotonic() < end:
         answer = client.get("/omni/ready")
-        found: dict[str, Any] = answer.json()
-        if answer.status_code == status and (status != 503 or found["fails"]):
-            return found
+        payload: dict[str, Any] = answer.json()
+        if answer.status_code == status and (status != 503 or payload["fails"]):
+            return payload
         time.sleep(0.02)
-    raise AssertionError(found)
+    raise AssertionError(payload)
 
 
 def test_ready_is_503_until_the_router_is_loaded_and_says_which_it_is(services: Services) -> None:
@@ -101,8 +101,8 @@ def test_the_first_requests_after_ready_fit_nothing(
     fitted: list[list[str | None]] = []
 
     class Counted(Head):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given)
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
             fitted.append(self.texts)
 
     monkeypatch.setattr("omni_router.routers.semantic.router.Head", Counted)
@@ -126,11 +126,11 @@ def test_the_first_request_after_ready_asks_the_hub_for_nothing(
     readiness = readiness_of(graph)
     readiness.start()
     wait_for(lambda: readiness.ready, seconds=60)
-    asked = [record.path for record in sandbox.requests]
-    assert "/api/models" in asked
+    paths = [record.path for record in sandbox.requests]
+    assert "/api/models" in paths
     router.choose("question_answering", "sandbox/text-generation-1")
     graph.invoke({"messages": [user_message("hi")]})
-    assert [record.path for record in sandbox.requests[len(asked) :]] == ["/v1/chat/completions"]
+    assert [record.path for record in sandbox.requests[len(paths) :]] == ["/v1/chat/completions"]
 
 
 def test_what_a_run_shows_a_router_is_what_an_evaluation_and_a_replay_show_it(
@@ -159,9 +159,9 @@ def test_ready_says_what_fails_and_tries_again(
 
 def test_an_unforeseen_failure_is_told_without_its_text(services: Services, router: ScriptedRouter) -> None:
     router.says = RuntimeError("hf_secret")
-    said = until(client_of(services), 503)["fails"]
-    assert "RuntimeError" in said
-    assert "hf_secret" not in said
+    failures = until(client_of(services), 503)["fails"]
+    assert "RuntimeError" in failures
+    assert "hf_secret" not in failures
 
 
 def test_the_same_graph_is_loaded_once_for_all_its_apps(services: Services) -> None:

@@ -62,9 +62,9 @@ HONEST: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("made", HONEST.values(), ids=HONEST)
-def test_an_honest_body_is_parsed(made: Callable[[], Any]) -> None:
-    for value in (made(), [made()]):
+@pytest.mark.parametrize("make_value", HONEST.values(), ids=HONEST)
+def test_an_honest_body_is_parsed(make_value: Callable[[], Any]) -> None:
+    for value in (make_value(), [make_value()]):
         for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
             assert parsed(text.encode()) == value
 
@@ -157,9 +157,11 @@ def test_arguments_of_a_call_that_hold_too_many_values_stay_text() -> None:
 def test_the_api_says_what_is_too_large(services: Services, router: ScriptedRouter) -> None:
     with openai_server(services) as url:
         for path in ("chat/completions", "images/generations", "route"):
-            told = httpx.post(f"{url}/{path}", content=ABSURD["messages"], headers={"content-type": "application/json"})
-            error = told.json()["error"]
-            assert (told.status_code, error["code"]) == (413, "request_too_large")
+            response = httpx.post(
+                f"{url}/{path}", content=ABSURD["messages"], headers={"content-type": "application/json"}
+            )
+            error = response.json()["error"]
+            assert (response.status_code, error["code"]) == (413, "request_too_large")
             assert f"more than {MAX_VALUES} values" in error["message"]
     assert router.asked == []
 

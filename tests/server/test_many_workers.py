@@ -34,9 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def turns(address: str, folder: Path) -> list[dict[str, Any]]:
     """Two workers at once, each on a thread of its own; then a third that goes on with the first's."""
-    asked = [("one", "Who discovered penicillin?"), ("two", "Who discovered radium?"), ("one", "And who polonium?")]
-    at_once = [start(address, *asked[0], folder), start(address, *asked[1], folder)]
-    return [*map(done, at_once), done(start(address, *asked[2], folder))]
+    questions = [("one", "Who discovered penicillin?"), ("two", "Who discovered radium?"), ("one", "And who polonium?")]
+    at_once = [start(address, *questions[0], folder), start(address, *questions[1], folder)]
+    return [*map(done, at_once), done(start(address, *questions[2], folder))]
 
 
 def start(address: str, thread: str, text: str, folder: Path) -> "subprocess.Popen[str]":
@@ -52,10 +52,10 @@ def start(address: str, thread: str, text: str, folder: Path) -> "subprocess.Pop
 
 
 def done(worker: "subprocess.Popen[str]") -> dict[str, Any]:
-    said, _ = worker.communicate(timeout=200)
+    output, _ = worker.communicate(timeout=200)
     assert worker.returncode == 0
-    found: dict[str, Any] = json.loads(said)
-    return found
+    report: dict[str, Any] = json.loads(output)
+    return report
 
 
 def test_a_worker_goes_on_with_a_thread_that_another_began(turns: list[dict[str, Any]]) -> None:

@@ -14,14 +14,14 @@ from tests.support.pictures import DOT
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 
-def call(url: str, name: str, mode: str = "auto", told: list[str] | None = None, **arguments: Any) -> CallToolResult:
+def call(url: str, name: str, mode: str = "auto", notices: list[str] | None = None, **arguments: Any) -> CallToolResult:
     async def tell(progress: float, total: float | None, message: str | None) -> None:
-        assert told is not None
-        told.append(message or "")
+        assert notices is not None
+        notices.append(message or "")
 
     async def run() -> CallToolResult:
         async with Client(f"{url}/mcp", mode=mode) as client:
-            callback = tell if told is not None else None
+            callback = tell if notices is not None else None
             result = await client.call_tool(name, arguments, progress_callback=callback)
             assert isinstance(result, CallToolResult)
             return result
@@ -87,9 +87,9 @@ def test_list_routes_lists_the_policy(url: str) -> None:
 
 
 def test_the_decision_is_told_as_progress_before_the_answer(url: str) -> None:
-    told: list[str] = []
-    call(url, "ask", told=told, prompt="Who discovered penicillin?")
-    assert told[0].startswith("question_answering: sandbox/text-generation-")
+    progress: list[str] = []
+    call(url, "ask", notices=progress, prompt="Who discovered penicillin?")
+    assert progress[0].startswith("question_answering: sandbox/text-generation-")
 
 
 def test_a_failed_answer_is_an_error_result_with_a_sentence(url: str) -> None:

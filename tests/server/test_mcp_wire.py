@@ -43,7 +43,7 @@ async def posted(services: Services, body: dict[str, Any], **headers: str) -> ht
         return await client.post("http://127.0.0.1:2024/mcp", json=body, headers={**HEADERS, **headers}, timeout=60)
 
 
-def asked(post: Post, method: str, **params: Any) -> Any:
+def result_of(post: Post, method: str, **params: Any) -> Any:
     answer = post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
     assert answer.status_code == 200, answer.text
     messages = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
@@ -51,7 +51,7 @@ def asked(post: Post, method: str, **params: Any) -> Any:
 
 
 def test_the_three_tools_are_listed_with_a_schema_of_what_they_give(post: Post) -> None:
-    tools = {tool["name"]: tool for tool in asked(post, "tools/list")["tools"]}
+    tools = {tool["name"]: tool for tool in result_of(post, "tools/list")["tools"]}
     assert tools.keys() == {"ask", "route", "list_routes"}
     assert tools["ask"]["inputSchema"]["required"] == ["prompt"]
     assert {"route", "model", "answer", "error"} <= tools["ask"]["outputSchema"]["properties"].keys()
@@ -61,7 +61,7 @@ def test_the_three_tools_are_listed_with_a_schema_of_what_they_give(post: Post) 
 
 def test_an_answer_is_text_beside_the_summary(post: Post, router: ScriptedRouter) -> None:
     router.says = json.dumps({"route": "question_answering", "model": TEXT})
-    result = asked(post, "tools/call", name="ask", arguments={"prompt": "Who discovered penicillin?"})
+    result = result_of(post, "tools/call", name="ask", arguments={"prompt": "Who discovered penicillin?"})
     assert result["isError"] is False
     assert result["structuredContent"]["model"] == TEXT
     assert result["content"] == [{"type": "text", "text": result["structuredContent"]["answer"]}]
@@ -69,7 +69,7 @@ def test_an_answer_is_text_beside_the_summary(post: Post, router: ScriptedRouter
 
 def test_a_picture_is_an_image_beside_the_summary(post: Post, router: ScriptedRouter) -> None:
     router.says = json.dumps({"route": "image_generation", "model": "sandbox/text-to-image-1"})
-    result = asked(post, "tools/call", name="ask", arguments={"prompt": "Paint a red fox"})
+    result = result_of(post, "tools/call", name="ask", arguments={"prompt": "Paint a red fox"})
     assert [(part["type"], part.get("mimeType")) for part in result["content"]] == [
         ("text", None),
         ("image", "image/png"),
@@ -77,7 +77,7 @@ def test_a_picture_is_an_image_beside_the_summary(post: Post, router: ScriptedRo
 
 
 def test_bad_input_is_an_error_result_with_a_sentence(post: Post) -> None:
-    result = asked(post, "tools/call", name="ask", arguments={"prompt": " "})
+    result = result_of(post, "tools/call", name="ask", arguments={"prompt": " "})
     assert result["isError"] is True
     assert "empty" in result["content"][0]["text"]
 

@@ -30,8 +30,8 @@ def asking(text: str, picture: str | None = None) -> dict[str, Any]:
 
 def stream(sdk: SyncLangGraphClient, *modes: str, text: str = QUESTION) -> list[Any]:
     thread = sdk.threads.create()["thread_id"]  # checkpoints are told of a thread
-    wanted: Any = list(modes)
-    return list(sdk.runs.stream(thread, "omni_router", input=asking(text), stream_mode=wanted))
+    requested_modes: Any = list(modes)
+    return list(sdk.runs.stream(thread, "omni_router", input=asking(text), stream_mode=requested_modes))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -68,16 +68,16 @@ def test_the_decision_comes_before_any_token(sdk: SyncLangGraphClient) -> None:
 
 def test_after_a_fallback_the_new_decision_comes_before_its_tokens(sdk: SyncLangGraphClient) -> None:
     parts = stream(sdk, "custom", "messages-tuple", text=f"{QUESTION} [[sandbox:overloaded_503*1]]")
-    told = [
+    kinds = [
         part.data["decision"]["model"] if part.event == "custom" else "token"
         for part in parts
         if (part.event == "custom" and part.data["event"] == "decision")
         or (part.event == "messages" and part.data[0]["content"])
     ]
-    assert len({each for each in told if each != "token"}) == 2
-    assert told[0] != "token"
-    assert told[1] != "token", "the first model said nothing"
-    assert set(told[2:]) == {"token"}
+    assert len({each for each in kinds if each != "token"}) == 2
+    assert kinds[0] != "token"
+    assert kinds[1] != "token", "the first model said nothing"
+    assert set(kinds[2:]) == {"token"}
 
 
 def test_two_assistants_of_one_graph_keep_to_their_own_settings(sdk: SyncLangGraphClient) -> None:

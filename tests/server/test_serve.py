@@ -47,8 +47,8 @@ def url(folder: Path) -> Iterator[str]:
 
 def test_hugging_faces_client_chats_at_once_and_in_pieces(url: str) -> None:
     with InferenceClient(base_url=url, api_key="none") as client:
-        told = client.chat_completion(MESSAGES, model="omni", max_tokens=50, seed=1, stop=["END"], temperature=0.5)
-        assert str(told.choices[0].message.content).startswith("[sandbox]")
+        response = client.chat_completion(MESSAGES, model="omni", max_tokens=50, seed=1, stop=["END"], temperature=0.5)
+        assert str(response.choices[0].message.content).startswith("[sandbox]")
         pieces: Any = list(client.chat_completion(MESSAGES, stream=True, stream_options={"include_usage": True}))
         assert "".join(p.choices[0].delta.content or "" for p in pieces if p.choices).startswith("[sandbox]")
         assert pieces[-1].usage.total_tokens > 0
@@ -66,8 +66,8 @@ def test_hugging_faces_async_client_chats_in_pieces(url: str) -> None:
 
 def test_openais_client_is_routed_by_the_real_router(url: str) -> None:
     with OpenAI(base_url=url, api_key="none") as client:
-        told = client.chat.completions.with_raw_response.create(model="omni", messages=MESSAGES)
-    assert told.headers["x-omni-route"] == "question_answering"
+        response = client.chat.completions.with_raw_response.create(model="omni", messages=MESSAGES)
+    assert response.headers["x-omni-route"] == "question_answering"
 
 
 def test_the_router_is_loaded_before_anybody_asks(url: str) -> None:
@@ -103,8 +103,8 @@ class Weather(BaseModel):
 
 def test_the_line_to_try_works_as_it_is_printed(url: str, folder: Path) -> None:
     [command] = re.findall(r"curl .*?}'$", (folder / "serve.log").read_text(), re.DOTALL | re.MULTILINE)
-    told = subprocess.run(shlex.split(command.replace("\\\n", " ")), capture_output=True, check=True, timeout=60)
-    assert b"[sandbox]" in told.stdout
+    result = subprocess.run(shlex.split(command.replace("\\\n", " ")), capture_output=True, check=True, timeout=60)
+    assert b"[sandbox]" in result.stdout
 
 
 def test_the_python_of_the_page_runs(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,8 +126,8 @@ def test_a_line_is_written_for_each_request_and_nothing_of_what_is_in_it(url: st
 
 
 def test_pictures_and_history_are_kept_in_the_folder(url: str, folder: Path) -> None:
-    told = httpx.post(f"{url}/images/generations", json={"prompt": "a fox"}, timeout=60).json()
-    assert (folder / "outputs" / told["omni"]["artifacts"][0]["path"]).exists()
+    payload = httpx.post(f"{url}/images/generations", json={"prompt": "a fox"}, timeout=60).json()
+    assert (folder / "outputs" / payload["omni"]["artifacts"][0]["path"]).exists()
     assert "image_generation" in (folder / "outputs" / "sandbox" / "route_config.json").read_text()
 
 
@@ -135,9 +135,9 @@ def test_pictures_and_history_are_kept_in_the_folder(url: str, folder: Path) -> 
 def test_a_signal_ends_it_when_the_answer_under_way_is_sent(tmp_path: Path, number: int) -> None:
     with serving(tmp_path, "--sandbox", OMNI_SANDBOX_LATENCY="2") as (url, process):
         body = {"model": "omni/question_answering", "messages": MESSAGES, "stream": True}  # no router has to load
-        with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=60) as told:
+        with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=60) as response:
             process.send_signal(number)
-            assert told.read().endswith(b"data: [DONE]\n\n")
+            assert response.read().endswith(b"data: [DONE]\n\n")
         assert process.wait(timeout=30) == 0
     assert "Traceback" not in (tmp_path / "serve.log").read_text()
 
@@ -205,8 +205,8 @@ def test_without_a_hugging_face_token_it_starts_and_says_what_works(tmp_path: Pa
     (tmp_path / "route_config.json").write_text(json.dumps(policy))
     variables = {"HF_ENDPOINT": "http://127.0.0.1:9"}  # nothing listens there, and nothing else is to be asked
     with serving(tmp_path, **variables) as (url, _):
-        told = httpx.post(f"{url}/chat/completions", json={"model": "omni/law", "messages": MESSAGES}, timeout=60)
-        assert (told.status_code, told.json()["error"]["code"]) == (401, "token")
+        response = httpx.post(f"{url}/chat/completions", json={"model": "omni/law", "messages": MESSAGES}, timeout=60)
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "token")
     assert "no Hugging Face token" in (tmp_path / "serve.log").read_text()
 
 
@@ -216,13 +216,13 @@ def test_without_a_key_another_host_is_refused(capsys: pytest.CaptureFixture[str
 
 
 def test_a_port_in_use_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         assert main(["serve", "--sandbox", "--router", "semantic", "--port", str(port)]) == 2
-    told = capsys.readouterr()
-    assert f"cannot listen on 127.0.0.1, port {port}" in told.err
-    assert "--port" in told.err
-    assert "listens on" not in told.out
+    captured = capsys.readouterr()
+    assert f"cannot listen on 127.0.0.1, port {port}" in captured.err
+    assert "--port" in captured.err
+    assert "listens on" not in captured.out
 
 
 @pytest.mark.parametrize("flags", [["--port", "65536"], ["--port", "-1"], ["--router", "best"], ["--workers", "2"]])
@@ -247,5 +247,5 @@ def test_a_limit_that_is_none_is_status_2(monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_help_names_the_variables(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--help"]) == 0
-    told = capsys.readouterr().out
-    assert all(name in told for name in ("OMNI_API_KEY", "OMNI_MAX_BODY", "OMNI_MAX_CONCURRENT", "--host"))
+    output = capsys.readouterr().out
+    assert all(name in output for name in ("OMNI_API_KEY", "OMNI_MAX_BODY", "OMNI_MAX_CONCURRENT", "--host"))

@@ -38,8 +38,8 @@ def url(services: Services, router: ScriptedRouter, log: list[str]) -> Iterator[
 
 def post(url: str, **body: Any) -> httpx.Response:
     headers = {"authorization": f"Bearer {SECRET}"}
-    given = {"messages": QUESTION, **body}
-    return httpx.post(f"{url}/chat/completions?key={SECRET}", json=given, headers=headers)
+    payload = {"messages": QUESTION, **body}
+    return httpx.post(f"{url}/chat/completions?key={SECRET}", json=payload, headers=headers)
 
 
 def one_line(log: list[str]) -> str:
@@ -65,8 +65,8 @@ def test_the_line_of_a_stream_comes_at_its_end(
     sandbox.chunk_delay = 0.05
     with openai_server(services, log=log) as url:
         body = {"messages": QUESTION, "stream": True}
-        with httpx.stream("POST", f"{url}/chat/completions", json=body) as told:
-            lines = told.iter_lines()
+        with httpx.stream("POST", f"{url}/chat/completions", json=body) as response:
+            lines = response.iter_lines()
             assert next(lines).startswith("data: ")
             assert log == []
             assert [line for line in lines if line][-1] == "data: [DONE]"
@@ -92,8 +92,8 @@ def test_who_hangs_up_is_a_line_too(
     sandbox.chunk_delay = 0.5
     with openai_server(services, log=log) as url:
         body = {"messages": QUESTION, "stream": True}
-        with httpx.stream("POST", f"{url}/chat/completions", json=body) as told:
-            next(told.iter_lines())
+        with httpx.stream("POST", f"{url}/chat/completions", json=body) as response:
+            next(response.iter_lines())
         assert one_line(log).endswith("the client hung up")
 
 
@@ -121,10 +121,10 @@ def test_a_broken_stderr_is_no_failure_of_a_request(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_root_says_what_is_here(url: str) -> None:
-    told = httpx.get(url.removesuffix("/v1")).json()
-    assert told["name"] == "omni-router"
-    assert told["base_url"] == url
-    assert {"POST /v1/chat/completions", "GET /v1/models", "GET /omni/ready"} <= set(told["paths"])
+    payload = httpx.get(url.removesuffix("/v1")).json()
+    assert payload["name"] == "omni-router"
+    assert payload["base_url"] == url
+    assert {"POST /v1/chat/completions", "GET /v1/models", "GET /omni/ready"} <= set(payload["paths"])
 
 
 def test_a_base_url_without_v1_is_answered_with_the_right_one(url: str) -> None:
@@ -179,7 +179,7 @@ def test_without_the_flag_no_page_may_call(services: Services) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "origin"),
+    ("value", "origin"),
     [
         ("https://Chat.Example/", "https://chat.example"),
         ("https://chat.example:443", "https://chat.example"),
@@ -187,14 +187,14 @@ def test_without_the_flag_no_page_may_call(services: Services) -> None:
         ("http://[::1]:80", "http://[::1]"),
     ],
 )
-def test_an_origin_is_written_as_browsers_do(given: str, origin: str) -> None:
-    ctx = parse(["serve", "--cors", given, "--cors", "http://127.0.0.1:1"])
+def test_an_origin_is_written_as_browsers_do(value: str, origin: str) -> None:
+    ctx = parse(["serve", "--cors", value, "--cors", "http://127.0.0.1:1"])
     assert ctx.params["cors"] == (origin, "http://127.0.0.1:1")
 
 
 @pytest.mark.parametrize(
-    "given", ["*", "null", "", "chat.example", "ftp://a", "https://a/b", "https://a?b", "https://u@a", "https://a:x"]
+    "value", ["*", "null", "", "chat.example", "ftp://a", "https://a/b", "https://a?b", "https://u@a", "https://a:x"]
 )
-def test_what_cannot_be_an_origin_is_named(given: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--cors", given]) == 2
-    assert f"{given!r} is not an origin, such as https://chat.example" in capsys.readouterr().err
+def test_what_cannot_be_an_origin_is_named(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--cors", value]) == 2
+    assert f"{value!r} is not an origin, such as https://chat.example" in capsys.readouterr().err

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 def test_tasks_are_in_the_servers_store(url: str, sdk: SyncLangGraphClient) -> None:
     task = task_of(url, "Who discovered penicillin?")
-    found = sdk.store.search_items(("omni_router", "a2a", "everybody"), filter={"context_id": task.context_id})["items"]
-    assert [item["key"] for item in found] == [task.id]
+    items = sdk.store.search_items(("omni_router", "a2a", "everybody"), filter={"context_id": task.context_id})["items"]
+    assert [item["key"] for item in items] == [task.id]
 
 
 def test_every_surface_writes_history_in_the_servers_store_and_is_counted(slow: str, slow_folder: Path) -> None:

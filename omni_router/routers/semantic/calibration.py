@@ -1,4 +1,4 @@
-"""What the scores of a head mean: the temperature of its probabilities, and the probability of being in domain.
+"""The calibration of a head's scores: the temperature of its probabilities, and the probability of being in domain.
 
 Both are fitted on scores that each text gets as if it had been left out of the training set.
 """

@@ -1,4 +1,4 @@
-"""Where the files of an encoder's checkpoint come from: a folder, the Hub, or the packaged all-MiniLM-L6-v2."""
+"""The source of an encoder's checkpoint: a folder, the Hub, or the packaged all-MiniLM-L6-v2."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What a head sees of a text: its embedding beside its weighted words.
+"""The features of a text: its embedding beside its weighted words.
 
 Brackets, "draw me" and "in german" tell routes apart where an embedding blurs them.
 """

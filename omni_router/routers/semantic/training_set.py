@@ -32,7 +32,7 @@ NO_LABELS = TeacherLabels()
 
 
 class ClassData(NamedTuple):
-    """What is known of a route, or of what no route serves."""
+    """The texts and labels of a route, or of the requests that no route serves."""
 
     phrases: Sequence[str] = ()  # of the description
     examples: Sequence[str] = ()  # requests as people write them

@@ -32,7 +32,7 @@ SWEEP = ("omni_router", "a2a_sweep")  # the item with the day whose expired task
 
 @dataclass(frozen=True)
 class Retention:
-    """How many tasks of each owner are kept; the oldest are deleted first."""
+    """The limits on the stored tasks of each owner; the oldest are deleted first."""
 
     tasks: int = MAX_TASKS
     size: int = 256 * 2**20  # bytes, of all tasks of an owner

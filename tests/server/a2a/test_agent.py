@@ -28,9 +28,9 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 
 def message(*parts: Part | str, context: str = "") -> SendMessageRequest:
-    given = [Part(text=part) if isinstance(part, str) else part for part in parts]
+    content = [Part(text=part) if isinstance(part, str) else part for part in parts]
     return SendMessageRequest(
-        message=Message(role=Role.ROLE_USER, message_id="m1", context_id=context, parts=given),
+        message=Message(role=Role.ROLE_USER, message_id="m1", context_id=context, parts=content),
     )
 
 
@@ -64,8 +64,8 @@ def summary_of(task: Task) -> dict[str, Any]:
     ],
 )
 def test_a_page_of_elsewhere_cannot_ask(url: str, headers: dict[str, str], status: int) -> None:
-    asked = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {}}
-    assert httpx.post(f"{url}/a2a", content=json.dumps(asked), headers=headers, timeout=30).status_code == status
+    payload = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {}}
+    assert httpx.post(f"{url}/a2a", content=json.dumps(payload), headers=headers, timeout=30).status_code == status
 
 
 def test_the_card_describes_the_agent_at_its_own_address(url: str) -> None:
@@ -89,8 +89,8 @@ def test_a_stream_tells_decision_then_pieces_then_the_whole(url: str) -> None:
     answers = send(url, message("Who discovered penicillin?"), streaming=True)
     kinds = [answer.WhichOneof("payload") for answer in answers]
     assert kinds[0] == "task"
-    told = [get_data_parts(a.status_update.status.message.parts) for a in answers if a.HasField("status_update")]
-    decisions = [data[0]["decision"] for data in told if data]
+    updates = [get_data_parts(a.status_update.status.message.parts) for a in answers if a.HasField("status_update")]
+    decisions = [data[0]["decision"] for data in updates if data]
     assert [decision["route"] for decision in decisions] == ["question_answering"]
     assert kinds.index("artifact_update") > next(
         i for i, a in enumerate(answers) if a.status_update.status.HasField("message")
@@ -133,12 +133,12 @@ def test_tasks_are_found_again(url: str) -> None:
 
     async def look() -> tuple[Task, list[str]]:
         async with await create_client(url) as client:
-            found = await client.get_task(GetTaskRequest(id=task.id))
+            stored_task = await client.get_task(GetTaskRequest(id=task.id))
             listed = await client.list_tasks(ListTasksRequest(context_id=task.context_id))
-            return found, [each.id for each in listed.tasks]
+            return stored_task, [each.id for each in listed.tasks]
 
-    found, listed = asyncio.run(look())
-    assert get_artifact_text(found.artifacts[0]) == get_artifact_text(task.artifacts[0])
+    stored_task, listed = asyncio.run(look())
+    assert get_artifact_text(stored_task.artifacts[0]) == get_artifact_text(task.artifacts[0])
     assert listed == [task.id]
 
 
@@ -156,8 +156,8 @@ def test_a_request_nobody_can_answer_is_rejected_with_a_sentence(url: str) -> No
 
 
 def test_clients_of_version_0_3_are_answered_too(url: str) -> None:
-    said = {"role": "user", "messageId": "m1", "parts": [{"kind": "text", "text": "Who discovered penicillin?"}]}
-    body = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": said}}
+    message = {"role": "user", "messageId": "m1", "parts": [{"kind": "text", "text": "Who discovered penicillin?"}]}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}}
     answer = httpx.post(f"{url}/a2a", json=body, timeout=60).json()["result"]
     assert answer["status"]["state"] == "completed"
     assert [part["kind"] for part in answer["artifacts"][0]["parts"]] == ["text", "data"]

@@ -65,9 +65,9 @@ def test_it_is_an_error_of_json_rpc_and_no_crash_in_the_log(url: str, folder: Pa
     log = folder / "server.log"
     before = len(log.read_bytes())
     headers = {"content-type": "application/json", "a2a-version": "0.3" if "0.3" in what else "1.0"}
-    told = httpx.post(f"{url}/a2a", content=body, headers=headers, timeout=60)
-    answer: dict[str, Any] = told.json()
-    assert (told.status_code, answer["jsonrpc"], answer["error"]["code"]) == (200, "2.0", code)
+    response = httpx.post(f"{url}/a2a", content=body, headers=headers, timeout=60)
+    answer: dict[str, Any] = response.json()
+    assert (response.status_code, answer["jsonrpc"], answer["error"]["code"]) == (200, "2.0", code)
     assert answer["error"]["message"]
     written = log.read_bytes()[before:].decode()
     assert "Traceback" not in written
@@ -77,8 +77,8 @@ def test_it_is_an_error_of_json_rpc_and_no_crash_in_the_log(url: str, folder: Pa
 def test_metadata_as_deep_as_is_allowed_is_answered(url: str) -> None:
     body = call("SendMessage", message('[{"text": "Who wrote Emma?"}]', f', "metadata": {nested(MAX_DEPTH - 3)}'))
     headers = {"content-type": "application/json", "a2a-version": "1.0"}
-    told = httpx.post(f"{url}/a2a", content=body, headers=headers, timeout=60).json()
-    assert told["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
+    payload = httpx.post(f"{url}/a2a", content=body, headers=headers, timeout=60).json()
+    assert payload["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
 
 
 def test_more_values_than_anybody_sends_are_refused_before_they_are_parsed() -> None:

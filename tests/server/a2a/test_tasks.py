@@ -45,8 +45,8 @@ def second(n: int) -> datetime:
     return BEGUN + timedelta(seconds=n)
 
 
-def listed(tasks: HostTasks, context: ServerCallContext = ALICE, **wanted: Any) -> list[str]:
-    return [task.id for task in run(tasks.list(ListTasksRequest(**wanted), context)).tasks]
+def listed(tasks: HostTasks, context: ServerCallContext = ALICE, **filters: Any) -> list[str]:
+    return [task.id for task in run(tasks.list(ListTasksRequest(**filters), context)).tasks]
 
 
 def test_they_are_listed_newest_first_and_page_by_page(tasks: HostTasks) -> None:

@@ -40,11 +40,11 @@ def client(url: str) -> Iterator[OpenAI]:
 
 def test_a_chat_is_answered_and_the_decision_told_in_headers_and_body(client: OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="omni", messages=QUESTION)
-    told: Any = raw.parse()
-    assert told.choices[0].message.content.startswith(f"[sandbox] Simulated answer of {TEXT}")
-    assert (told.model, told.choices[0].finish_reason) == (TEXT, "stop")
-    assert told.usage.total_tokens == told.usage.prompt_tokens + told.usage.completion_tokens > 0
-    omni = told.model_extra["omni"]
+    response: Any = raw.parse()
+    assert response.choices[0].message.content.startswith(f"[sandbox] Simulated answer of {TEXT}")
+    assert (response.model, response.choices[0].finish_reason) == (TEXT, "stop")
+    assert response.usage.total_tokens == response.usage.prompt_tokens + response.usage.completion_tokens > 0
+    omni = response.model_extra["omni"]
     assert (omni["route"], omni["model"], omni["source"]) == ("question_answering", TEXT, "router")
     assert "answer" not in omni
     assert raw.headers["x-omni-route"] == "question_answering"
@@ -142,9 +142,9 @@ def test_models_lists_the_routers_choice_the_routes_and_the_hubs_models_once_eac
 def test_models_were_made_when_the_hub_says_else_when_the_server_started(
     client: OpenAI, services: Services, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:
-    made = {model.id: datetime.fromtimestamp(model.created, timezone.utc) for model in client.models.list()}
-    assert made[TEXT] == datetime(2025, 1, 1, tzinfo=timezone.utc)
-    assert datetime.now(timezone.utc) - made["omni"] < timedelta(hours=1)
+    created = {model.id: datetime.fromtimestamp(model.created, timezone.utc) for model in client.models.list()}
+    assert created[TEXT] == datetime(2025, 1, 1, tzinfo=timezone.utc)
+    assert datetime.now(timezone.utc) - created["omni"] < timedelta(hours=1)
     sandbox.fail("catalog_503", times=9)  # then the router's list is read, which knows no time of these
     with openai_server(replace(services, catalog=HubCatalog())) as url, OpenAI(base_url=url, api_key="none") as other:
         assert all(model.created > 1_700_000_000 for model in other.models.list())
@@ -177,33 +177,33 @@ def test_a_route_may_be_named_and_the_router_is_not_asked(client: OpenAI, router
 
 def test_a_conversation_stays_with_its_model(client: OpenAI, router: ScriptedRouter) -> None:
     """As a thread does: the answer that comes back is known again by its text."""
-    told = client.chat.completions.create(model="sandbox/text-generation-3", messages=QUESTION)
+    response = client.chat.completions.create(model="sandbox/text-generation-3", messages=QUESTION)
     router.choose("question_answering")
-    thread: Any = [*QUESTION, {"role": "assistant", "content": told.choices[0].message.content}, *QUESTION]
+    thread: Any = [*QUESTION, {"role": "assistant", "content": response.choices[0].message.content}, *QUESTION]
     assert client.chat.completions.create(model="omni", messages=thread).model == "sandbox/text-generation-3"
 
 
 def test_route_tells_where_a_chat_would_go_and_calls_nobody(url: str, sandbox: Sandbox) -> None:
-    told = httpx.post(f"{url}/route", json={"model": "omni", "messages": QUESTION, "stream": True})
-    assert told.json()["route"] == "question_answering"
-    assert told.json()["model"] == TEXT
-    assert (told.json()["attempts"], told.headers["x-omni-model"]) == ([], TEXT)
+    response = httpx.post(f"{url}/route", json={"model": "omni", "messages": QUESTION, "stream": True})
+    assert response.json()["route"] == "question_answering"
+    assert response.json()["model"] == TEXT
+    assert (response.json()["attempts"], response.headers["x-omni-model"]) == ([], TEXT)
     assert not [record for record in sandbox.requests if record.method == "POST"]
 
 
 def test_route_tells_that_none_fits_as_a_decision(url: str, router: ScriptedRouter) -> None:
     router.choose("other")
-    told = httpx.post(f"{url}/route", json={"messages": QUESTION, "omni_fallback_route": "none"})
-    assert told.status_code == 200
-    assert (told.json()["route"], told.json()["error"]["kind"]) == ("other", "no_route")
-    told = httpx.post(f"{url}/route", json={"messages": QUESTION})
-    assert (told.json()["route"], told.json()["proposed_route"]) == ("question_answering", "other")
+    response = httpx.post(f"{url}/route", json={"messages": QUESTION, "omni_fallback_route": "none"})
+    assert response.status_code == 200
+    assert (response.json()["route"], response.json()["error"]["kind"]) == ("other", "no_route")
+    response = httpx.post(f"{url}/route", json={"messages": QUESTION})
+    assert (response.json()["route"], response.json()["proposed_route"]) == ("question_answering", "other")
 
 
 def test_a_prompt_of_five_megabytes_is_answered(client: OpenAI) -> None:
     huge: Any = [{"role": "user", "content": "tides " * 870_000}]
-    told: Any = client.chat.completions.create(model="omni", messages=huge)
-    assert told.usage.prompt_tokens > 1_000_000
+    response: Any = client.chat.completions.create(model="omni", messages=huge)
+    assert response.usage.prompt_tokens > 1_000_000
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -215,9 +215,9 @@ def test_half_a_character_in_an_answer_is_passed_on(
     halves = [AIMessageChunk(content="\ud83c"), AIMessageChunk(content="\udf0a")]
     serving, _ = scripted(services, halves)
     with openai_server(serving) as url:
-        told = httpx.post(f"{url}/chat/completions", json={"messages": QUESTION, "stream": stream})
-    assert told.status_code == 200
-    assert "\\ud83c" in told.text
+        response = httpx.post(f"{url}/chat/completions", json={"messages": QUESTION, "stream": stream})
+    assert response.status_code == 200
+    assert "\\ud83c" in response.text
 
 
 def test_a_fallback_before_the_first_token_is_in_headers_and_last_piece(
@@ -227,9 +227,9 @@ def test_a_fallback_before_the_first_token_is_in_headers_and_last_piece(
     sandbox.fail("overloaded_503", model=TEXT)
     body = {"model": "omni", "messages": QUESTION, "stream": True}
     with openai_server(services) as url:
-        told = httpx.post(f"{url}/chat/completions", json=body)
-    first, *_, last, done = told.text.strip().split("\n\n")
-    answered = told.headers["x-omni-model"]
+        response = httpx.post(f"{url}/chat/completions", json=body)
+    first, *_, last, done = response.text.strip().split("\n\n")
+    answered = response.headers["x-omni-model"]
     assert answered != TEXT
     assert json.loads(first.removeprefix("data: "))["model"] == answered
     attempts = json.loads(last.removeprefix("data: "))["omni"]["attempts"]
@@ -245,9 +245,9 @@ def test_a_slow_model_has_the_stream_begun_and_kept_alive_with_comments(
     sandbox.latency = 1.0
     body: Any = {"model": "omni", "messages": QUESTION, "stream": True}
     with openai_server(services) as url:
-        told = httpx.post(f"{url}/chat/completions", json=body)
-        assert told.text.count(": waiting\n\n") >= 2
-        assert told.headers["x-omni-model"] == TEXT
+        response = httpx.post(f"{url}/chat/completions", json=body)
+        assert response.text.count(": waiting\n\n") >= 2
+        assert response.headers["x-omni-model"] == TEXT
         with OpenAI(base_url=url, api_key="none") as client:
             pieces = list(client.chat.completions.create(**body))
     assert "".join(piece.choices[0].delta.content or "" for piece in pieces).startswith("[sandbox]")
@@ -257,12 +257,12 @@ def test_a_route_of_any_name_fits_into_a_header(services: Services, router: Scri
     write_policy(**{"größe & co": [TEXT]})
     router.choose("größe & co", TEXT)
     with openai_server(services) as url:
-        told = httpx.post(f"{url}/route", json={"messages": QUESTION})
-    assert told.json()["route"] == "größe & co"
-    assert told.headers["x-omni-route"] == "gr%C3%B6%C3%9Fe%20%26%20co"
+        response = httpx.post(f"{url}/route", json={"messages": QUESTION})
+    assert response.json()["route"] == "größe & co"
+    assert response.headers["x-omni-route"] == "gr%C3%B6%C3%9Fe%20%26%20co"
 
 
 def test_a_path_or_method_that_is_not_served_is_told_with_those_that_are(url: str) -> None:
-    for told, status in ((httpx.post(f"{url}/embeddings", json={}), 404), (httpx.get(f"{url}/route"), 405)):
-        assert told.status_code == status
-        assert "POST /v1/chat/completions" in told.json()["error"]["message"]
+    for response, status in ((httpx.post(f"{url}/embeddings", json={}), 404), (httpx.get(f"{url}/route"), 405)):
+        assert response.status_code == status
+        assert "POST /v1/chat/completions" in response.json()["error"]["message"]

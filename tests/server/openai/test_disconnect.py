@@ -89,8 +89,8 @@ def test_before_the_first_token(url: str, services: Services, inference: HeldInf
 def test_within_a_stream(url: str, services: Services, inference: HeldInference) -> None:
     with OpenAI(base_url=url, api_key="none") as client:
         stream = client.chat.completions.create(**BODY, stream=True)
-        said = [next(stream).choices[0].delta.content for _ in range(3)]
-        assert said == ["", "It ", "is "]
+        deltas = [next(stream).choices[0].delta.content for _ in range(3)]
+        assert deltas == ["", "It ", "is "]
         assert not place_is_free(url)
         stream.close()
     wait_for(lambda: place_is_free(url))

@@ -45,9 +45,9 @@ def test_every_kind_of_error_has_a_status() -> None:
 
 @pytest.mark.parametrize("kind", get_args(ErrorKind))
 def test_the_hint_reaches_the_client_whatever_the_kind(kind: ErrorKind) -> None:
-    told = failed_run(describe(kind, TEXT, retry_after=1.2), headers={}, omni={})
-    assert hint_for(kind, HTTP) in told.body["error"]["message"]
-    assert told.headers["retry-after"] == "2"
+    response = failed_run(describe(kind, TEXT, retry_after=1.2), headers={}, omni={})
+    assert hint_for(kind, HTTP) in response.body["error"]["message"]
+    assert response.headers["retry-after"] == "2"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -69,12 +69,12 @@ def test_a_failure_before_the_first_token_gives_a_status(  # noqa: PLR0913
     url: str, sandbox: Sandbox, fault: str, status: int, code: str, *, stream: bool
 ) -> None:
     sandbox.fail(fault, times=99)
-    told = post(url, stream=stream)
-    assert (told.status_code, error_of(told)["code"]) == (status, code)
-    assert told.headers["x-omni-route"] == "question_answering"
-    assert told.json()["omni"]["attempts"]
-    assert told.headers["x-should-retry"] == ("true" if status in (429, 502, 503, 504) else "false")
-    assert told.headers.get("retry-after") == ("2" if status == 429 else None)
+    response = post(url, stream=stream)
+    assert (response.status_code, error_of(response)["code"]) == (status, code)
+    assert response.headers["x-omni-route"] == "question_answering"
+    assert response.json()["omni"]["attempts"]
+    assert response.headers["x-should-retry"] == ("true" if status in (429, 502, 503, 504) else "false")
+    assert response.headers.get("retry-after") == ("2" if status == 429 else None)
 
 
 def test_openais_client_raises_its_own_errors(url: str, sandbox: Sandbox) -> None:
@@ -93,9 +93,9 @@ def test_without_a_token_the_answer_is_401_and_says_what_to_set(
     router.choose("question_answering", TEXT)
     monkeypatch.setattr(type(services.inference), "token", lambda _: None)
     with openai_server(services) as url:
-        told = post(url)
-    assert told.status_code == 401
-    assert "On the server, set HF_TOKEN" in error_of(told)["message"]
+        response = post(url)
+    assert response.status_code == 401
+    assert "On the server, set HF_TOKEN" in error_of(response)["message"]
 
 
 @pytest.mark.parametrize("fault", ["stream_cut", "stream_error_frame", "content_filter"])
@@ -119,18 +119,18 @@ def test_openais_client_raises_a_failure_within_a_stream(url: str, sandbox: Sand
 
 def test_a_refused_request_is_400_with_the_code_content_filter(url: str, sandbox: Sandbox) -> None:
     sandbox.fail("content_filter")
-    told = post(url)
-    assert (told.status_code, error_of(told)["code"]) == (400, "content_filter")
+    response = post(url)
+    assert (response.status_code, error_of(response)["code"]) == (400, "content_filter")
 
 
 def test_a_request_that_no_route_fits_is_422(url: str, router: ScriptedRouter) -> None:
     router.choose("other")
-    told = post(url, stream=True, omni_fallback_route="none")
-    assert (told.status_code, error_of(told)["code"]) == (422, "no_route")
+    response = post(url, stream=True, omni_fallback_route="none")
+    assert (response.status_code, error_of(response)["code"]) == (422, "no_route")
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         (b'{"messages": [', "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
@@ -140,10 +140,10 @@ def test_a_request_that_no_route_fits_is_422(url: str, router: ScriptedRouter) -
         (b"", "not valid JSON"),
     ],
 )
-def test_what_is_no_json_object_is_400(url: str, body: bytes, told: str) -> None:
+def test_what_is_no_json_object_is_400(url: str, body: bytes, message: str) -> None:
     answer = httpx.post(f"{url}/chat/completions", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
-    assert told in error_of(answer)["message"]
+    assert message in error_of(answer)["message"]
 
 
 def test_a_body_that_a_web_page_could_send_unasked_is_415(url: str) -> None:
@@ -153,9 +153,13 @@ def test_a_body_that_a_web_page_could_send_unasked_is_415(url: str) -> None:
 
 @pytest.mark.parametrize("model", ["gpt-4", "omni/", "omni/cooking", "a/b/c", "", "org/name:Two Words"])
 def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -> None:
-    told = post(url, model=model)
-    assert (told.status_code, error_of(told)["code"], error_of(told)["param"]) == (404, "model_not_found", "model")
-    assert "omni" in error_of(told)["message"]
+    response = post(url, model=model)
+    assert (response.status_code, error_of(response)["code"], error_of(response)["param"]) == (
+        404,
+        "model_not_found",
+        "model",
+    )
+    assert "omni" in error_of(response)["message"]
 
 
 @pytest.mark.parametrize(
@@ -196,26 +200,26 @@ def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -
 def test_a_value_that_is_not_served_is_named_with_what_is(
     url: str, body: dict[str, Any], param: str, says: str
 ) -> None:
-    told = post(url, **body)
-    assert told.status_code == 400
-    assert error_of(told)["param"] == param
-    assert says in error_of(told)["message"]
+    response = post(url, **body)
+    assert response.status_code == 400
+    assert error_of(response)["param"] == param
+    assert says in error_of(response)["message"]
 
 
 @pytest.mark.parametrize(
     "messages", [[{"role": "assistant", "content": "Hello."}], [{"role": "system", "content": " "}]], ids=str
 )
 def test_without_a_request_there_is_nothing_to_answer(url: str, messages: list[Any]) -> None:
-    told = post(url, messages=messages)
-    assert told.status_code == 400
-    assert "nothing to answer" in error_of(told)["message"]
+    response = post(url, messages=messages)
+    assert response.status_code == 400
+    assert "nothing to answer" in error_of(response)["message"]
 
 
 def test_what_the_server_has_to_correct_goes_to_its_log_and_not_to_the_client(caplog: pytest.LogCaptureFixture) -> None:
     for error in (ConfigurationError("/home/ada/route_config.json is broken"), KeyError("/home/ada")):
-        told = as_api_error(error)
-        assert told.status == 500
-        assert "ada" not in json.dumps(told.body)
+        api_error = as_api_error(error)
+        assert api_error.status == 500
+        assert "ada" not in json.dumps(api_error.body)
     assert "ada" in caplog.text
 
 
@@ -223,5 +227,5 @@ def test_no_answer_or_failure_holds_a_token(url: str, sandbox: Sandbox, services
     for fault in (name for name, fault in FAULTS.items() if fault.status >= 400 and fault.where == "specialist"):
         sandbox.fail(fault)
         for stream in (False, True):
-            told = post(url, stream=stream)
-            assert str(services.inference.token()) not in told.text + str(told.headers)
+            response = post(url, stream=stream)
+            assert str(services.inference.token()) not in response.text + str(response.headers)

@@ -38,9 +38,9 @@ def test_without_the_key_every_path_is_401(services: Services, monkeypatch: pyte
     with openai_server(services) as url:
         for path in ("chat/completions", "images/generations", "route", "models", "models/omni", "anything"):
             method = "GET" if path.startswith("models") else "POST"
-            told = httpx.request(method, f"{url}/{path}", headers=[(b"authorization", sent.encode())])
-            assert (told.status_code, told.json()["error"]["code"]) == (401, "invalid_api_key")
-            assert told.headers["www-authenticate"] == "Bearer"
+            response = httpx.request(method, f"{url}/{path}", headers=[(b"authorization", sent.encode())])
+            assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+            assert response.headers["www-authenticate"] == "Bearer"
 
 
 def test_with_the_key_it_answers(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,9 +68,9 @@ def test_the_key_comes_from_the_variables_of_the_app(make_app: Callable[..., Sta
 def test_a_body_that_says_it_is_too_large_is_413(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMNI_MAX_BODY", "1000")
     with openai_server(services) as url:
-        told = httpx.post(f"{url}/chat/completions", json={"messages": [{"role": "user", "content": "x" * 1000}]})
-        assert told.status_code == 413
-        assert "1000 bytes that OMNI_MAX_BODY allows" in told.json()["error"]["message"]
+        response = httpx.post(f"{url}/chat/completions", json={"messages": [{"role": "user", "content": "x" * 1000}]})
+        assert response.status_code == 413
+        assert "1000 bytes that OMNI_MAX_BODY allows" in response.json()["error"]["message"]
         assert httpx.post(f"{url}/route", json={"messages": QUESTION}).status_code == 200
 
 
@@ -116,11 +116,11 @@ def test_one_more_than_allowed_is_429_until_a_place_is_free(
     async def three(url: str) -> list[int]:
         async with httpx.AsyncClient(timeout=30) as client:
             body = {"messages": QUESTION, "stream": True}
-            told = await asyncio.gather(*(client.post(f"{url}/chat/completions", json=body) for _ in range(3)))
-            busy = next(each for each in told if each.status_code == 429)
+            responses = await asyncio.gather(*(client.post(f"{url}/chat/completions", json=body) for _ in range(3)))
+            busy = next(each for each in responses if each.status_code == 429)
             assert busy.headers["retry-after"] == "1"
             assert busy.json()["error"]["code"] == "rate_limit_exceeded"
-            return sorted(each.status_code for each in told)
+            return sorted(each.status_code for each in responses)
 
     with openai_server(services) as url:
         assert asyncio.run(three(url)) == [200, 200, 429]
@@ -135,10 +135,10 @@ def test_openais_client_waits_for_a_place_by_itself(
 
     async def both(url: str) -> int:
         async with AsyncOpenAI(base_url=url, api_key="none", max_retries=5) as client:
-            told = await asyncio.gather(
+            responses = await asyncio.gather(
                 *(client.chat.completions.create(model="omni", messages=QUESTION) for _ in range(2))
             )
-            return len(told)
+            return len(responses)
 
     with openai_server(services) as url:
         assert asyncio.run(both(url)) == 2
@@ -166,9 +166,9 @@ def test_bodies_that_never_end_take_no_place_and_are_ended(services: Services, f
             connection.sendall(head + b"\r\n")
         assert httpx.post(f"{url}/route", json={"messages": QUESTION}).status_code == 200, "the places are free"
         for connection in slow:
-            told = answer_on(connection)
-            assert told.startswith("HTTP/1.1 408 ")
-            assert "did not end within 2 seconds" in told
+            response = answer_on(connection)
+            assert response.startswith("HTTP/1.1 408 ")
+            assert "did not end within 2 seconds" in response
 
 
 def test_who_fills_the_memory_with_unfinished_bodies_is_429(services: Services) -> None:
@@ -199,9 +199,9 @@ def test_headers_without_end_are_not_taken(services: Services) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "localhost.evil.example", "localhost@evil", ""])
 def test_a_name_of_somewhere_else_is_refused_by_a_server_without_a_key(services: Services, host: str) -> None:
     with openai_server(services) as url:
-        told = httpx.get(f"{url}/models", headers={"host": host})
-        assert (told.status_code, told.json()["error"]["code"]) == (421, "unknown_host")
-        assert "OMNI_HOSTS" in told.json()["error"]["message"]
+        response = httpx.get(f"{url}/models", headers={"host": host})
+        assert (response.status_code, response.json()["error"]["code"]) == (421, "unknown_host")
+        assert "OMNI_HOSTS" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,8 @@ def test_a_page_of_elsewhere_cannot_even_send_what_needs_no_preflight(services: 
     with openai_server(services, cors=["https://chat.example"]) as url:
         for origin in ("https://evil.example", "null", "http://10.0.0.7", "http://localhost.evil.example"):
             headers = {"origin": origin, "content-type": "text/plain"}
-            told = httpx.post(f"{url}/chat/completions", content=b"{}", headers=headers)
-            assert (told.status_code, told.json()["error"]["code"]) == (403, "foreign_origin"), origin
+            response = httpx.post(f"{url}/chat/completions", content=b"{}", headers=headers)
+            assert (response.status_code, response.json()["error"]["code"]) == (403, "foreign_origin"), origin
         for origin in ("https://chat.example", "http://localhost:5173", "http://127.0.0.1", url.removesuffix("/v1")):
             assert httpx.get(f"{url}/models", headers={"origin": origin}).status_code == 200, origin
 

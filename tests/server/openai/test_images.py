@@ -41,9 +41,9 @@ def picture(text: str) -> Image.Image:
 
 
 def png(color: str = "red") -> str:
-    made = io.BytesIO()
-    Image.new("RGB", (8, 8), color).save(made, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(made.getvalue()).decode()}"
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), color).save(buffer, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def looking_at(url: str) -> Any:
@@ -54,21 +54,21 @@ def looking_at(url: str) -> Any:
 def test_a_picture_comes_as_base64_and_the_router_is_not_asked_whether_one_is_wanted(
     client: OpenAI, router: ScriptedRouter
 ) -> None:
-    told: Any = client.images.generate(model="omni", prompt="a fox", size="256x128", quality="high")
-    assert picture(told.data[0].b64_json).size == (256, 128)
-    assert told.model_extra["omni"]["task"] == "text-to-image"
+    response: Any = client.images.generate(model="omni", prompt="a fox", size="256x128", quality="high")
+    assert picture(response.data[0].b64_json).size == (256, 128)
+    assert response.model_extra["omni"]["task"] == "text-to-image"
     assert router.asked == []
 
 
 def test_a_picture_comes_as_a_data_url_when_a_url_is_asked_for(client: OpenAI) -> None:
-    told = client.images.generate(prompt="a fox", response_format="url", size="auto", n=1)
-    assert told.data is not None
-    assert (told.data[0].url or "").startswith("data:image/png;base64,")
+    response = client.images.generate(prompt="a fox", response_format="url", size="auto", n=1)
+    assert response.data is not None
+    assert (response.data[0].url or "").startswith("data:image/png;base64,")
 
 
 def test_a_model_or_a_route_may_be_named_for_a_picture(client: OpenAI) -> None:
-    told: Any = client.images.generate(model="sandbox/text-to-image-2", prompt="a fox")
-    assert told.model_extra["omni"]["model"] == "sandbox/text-to-image-2"
+    response: Any = client.images.generate(model="sandbox/text-to-image-2", prompt="a fox")
+    assert response.model_extra["omni"]["model"] == "sandbox/text-to-image-2"
     assert client.images.generate(model="omni/image_generation", prompt="a fox").data
 
 
@@ -87,9 +87,9 @@ def test_a_model_or_a_route_may_be_named_for_a_picture(client: OpenAI) -> None:
     ],
 )
 def test_what_of_a_picture_is_not_served_is_named(url: str, body: dict[str, Any], status: int, says: str) -> None:
-    told = httpx.post(f"{url}/images/generations", json=body)
-    assert told.status_code == status
-    assert says in told.json()["error"]["message"]
+    response = httpx.post(f"{url}/images/generations", json=body)
+    assert response.status_code == status
+    assert says in response.json()["error"]["message"]
 
 
 def test_a_failure_of_a_picture_has_its_status(client: OpenAI, sandbox: Sandbox) -> None:
@@ -102,8 +102,8 @@ def test_a_failure_of_a_picture_has_its_status(client: OpenAI, sandbox: Sandbox)
 def test_a_policy_without_a_route_for_pictures_is_422(services: Services, write_policy: Any) -> None:
     write_policy(question_answering=[TEXT])
     with openai_server(services) as url:
-        told = httpx.post(f"{url}/images/generations", json={"prompt": "a fox"})
-    assert (told.status_code, told.json()["error"]["code"]) == (422, "no_route")
+        response = httpx.post(f"{url}/images/generations", json={"prompt": "a fox"})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "no_route")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -115,11 +115,11 @@ def test_a_chat_that_asks_for_a_picture_gets_it_as_markdown_and_no_path(
     assert str(tmp_path) not in raw
     assert max(map(len, raw.splitlines())) < 64_000 or not stream, "clients read a stream line by line"
     with OpenAI(base_url=url, api_key="none") as client:
-        told: Any = client.chat.completions.create(**body)
+        response: Any = client.chat.completions.create(**body)
         if stream:
-            text = "".join(piece.choices[0].delta.content or "" for piece in told)
+            text = "".join(piece.choices[0].delta.content or "" for piece in response)
         else:
-            text = told.choices[0].message.content
+            text = response.choices[0].message.content
     assert text.startswith(MARKDOWN)
     assert picture(text.removeprefix(MARKDOWN).removesuffix(")")).width > 0
 
@@ -132,9 +132,9 @@ def test_a_picture_that_comes_back_in_the_history_is_a_mark_to_the_next_model(
         painted = client.chat.completions.create(model="omni", messages=PAINT).choices[0].message.content
         router.choose("question_answering", TEXT)
         thread: Any = [*PAINT, {"role": "assistant", "content": painted}, {"role": "user", "content": "Thanks!"}]
-        told = client.chat.completions.create(model="omni", messages=thread)
-    assert told.usage is not None
-    assert told.usage.prompt_tokens < 100, "a picture's base64 would be thousands"
+        response = client.chat.completions.create(model="omni", messages=thread)
+    assert response.usage is not None
+    assert response.usage.prompt_tokens < 100, "a picture's base64 would be thousands"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -144,11 +144,11 @@ def test_a_picture_in_a_message_reaches_a_model_that_sees(
     router.choose("image_understanding", EYES)
     with openai_server(services) as url, OpenAI(base_url=url, api_key="none") as client:
         for address, seen in ((png(), "a data URL, image/png"), ("https://example.org/a.png", "the address https")):
-            told: Any = client.chat.completions.create(model="omni", messages=looking_at(address), stream=stream)
+            response: Any = client.chat.completions.create(model="omni", messages=looking_at(address), stream=stream)
             if stream:
-                text = "".join(piece.choices[0].delta.content or "" for piece in told)
+                text = "".join(piece.choices[0].delta.content or "" for piece in response)
             else:
-                text = told.choices[0].message.content
+                text = response.choices[0].message.content
             assert seen in text
 
 
@@ -160,8 +160,8 @@ def test_an_answer_that_no_model_streams_is_streamed_whole(
     sandbox.fail("not_found_404")  # as a chat; then it is asked as a describer, which the sandbox answers or refuses
     with openai_server(services, Settings(max_models=1)) as url:
         body = {"messages": looking_at(png()), "stream": True}
-        told = httpx.post(f"{url}/chat/completions", json=body)
-    assert told.status_code in (200, 503)
+        response = httpx.post(f"{url}/chat/completions", json=body)
+    assert response.status_code in (200, 503)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_an_answer_that_no_model_streams_is_streamed_whole(
     ],
 )
 def test_what_is_no_picture_is_400(url: str, address: str, says: str) -> None:
-    told = httpx.post(f"{url}/chat/completions", json={"messages": looking_at(address)})
-    assert told.status_code == 400
-    assert told.json()["error"]["param"].startswith("messages[0].content[1].image_url")
-    assert says in told.json()["error"]["message"]
+    response = httpx.post(f"{url}/chat/completions", json={"messages": looking_at(address)})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"].startswith("messages[0].content[1].image_url")
+    assert says in response.json()["error"]["message"]

@@ -33,10 +33,10 @@ def client(url: str) -> Iterator[OpenAI]:
 
 
 def test_chats_at_once_and_in_pieces_without_blocking_the_server(client: OpenAI, folder: Path) -> None:
-    told: Any = client.chat.completions.create(model="omni", messages=QUESTION)
-    assert told.omni["route"] == "question_answering"
+    response: Any = client.chat.completions.create(model="omni", messages=QUESTION)
+    assert response.omni["route"] == "question_answering"
     pieces = list(client.chat.completions.create(model="omni", messages=QUESTION, stream=True))
-    assert "".join(piece.choices[0].delta.content or "" for piece in pieces) == told.choices[0].message.content
+    assert "".join(piece.choices[0].delta.content or "" for piece in pieces) == response.choices[0].message.content
     assert client.images.generate(prompt="a fox").data
     assert "omni/question_answering" in {model.id for model in client.models.list()}
     assert "BlockingError" not in (folder / "server.log").read_text()
@@ -60,8 +60,8 @@ def test_errors_have_openais_shape_here_too(client: OpenAI) -> None:
 
 def test_a_chunked_body_is_counted_here_too(url: str) -> None:
     headers = {"authorization": "Bearer s3cret", "content-type": "application/json"}
-    told = httpx.post(f"{url}/chat/completions", content=(b" " * 1000 for _ in range(200)), headers=headers)
-    assert told.status_code == 413
+    response = httpx.post(f"{url}/chat/completions", content=(b" " * 1000 for _ in range(200)), headers=headers)
+    assert response.status_code == 413
 
 
 def test_who_hangs_up_has_nothing_recorded_here_too(url: str, client: OpenAI, folder: Path) -> None:

@@ -44,8 +44,8 @@ def url(services: Services, router: ScriptedRouter) -> Iterator[str]:
 def post(
     url: str, path: str = "chat/completions", headers: dict[str, str] | None = None, **body: Any
 ) -> httpx.Response:
-    given = {"model": "omni", "messages": QUESTION, **body}
-    return httpx.post(f"{url}/{path}", json=given, headers=headers)
+    payload = {"model": "omni", "messages": QUESTION, **body}
+    return httpx.post(f"{url}/{path}", json=payload, headers=headers)
 
 
 def sent(sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -54,9 +54,9 @@ def sent(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_sampling_parameters_reach_the_provider(url: str, sandbox: Sandbox, *, stream: bool) -> None:
-    told = post(url, stream=stream, **PASSED_ON)
-    assert told.status_code == 200
-    assert "x-omni-ignored" not in told.headers
+    response = post(url, stream=stream, **PASSED_ON)
+    assert response.status_code == 200
+    assert "x-omni-ignored" not in response.headers
     [parameters] = sent(sandbox)
     assert {name: parameters.get(name) for name in PASSED_ON} == PASSED_ON
 
@@ -70,32 +70,32 @@ def test_values_that_ask_for_nothing_are_not_sent_and_not_named(url: str, sandbo
         "min_p": 0,
         "repetition_penalty": 1,
     }
-    told = post(url, **neutral, logit_bias={}, logprobs=False, top_p=None, user=None)
-    assert told.status_code == 200
-    assert "x-omni-ignored" not in told.headers
+    response = post(url, **neutral, logit_bias={}, logprobs=False, top_p=None, user=None)
+    assert response.status_code == 200
+    assert "x-omni-ignored" not in response.headers
     assert set(sent(sandbox)[0]) == {"model", "temperature", "stream"}
 
 
 @pytest.mark.parametrize("path", ["chat/completions", "route"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_has_no_effect_is_ignored_and_named(url: str, path: str, *, stream: bool) -> None:
-    told = post(url, path, stream=stream, **HARMLESS)
-    assert told.status_code == 200
-    assert told.headers["x-omni-ignored"] == ", ".join(HARMLESS)
+    response = post(url, path, stream=stream, **HARMLESS)
+    assert response.status_code == 200
+    assert response.headers["x-omni-ignored"] == ", ".join(HARMLESS)
 
 
 def test_a_failure_names_it_too(url: str, sandbox: Sandbox) -> None:
     sandbox.fail("payment_402")
-    told = post(url, temprature=1)
-    assert (told.status_code, told.headers["x-omni-ignored"]) == (402, "temprature")
+    response = post(url, temprature=1)
+    assert (response.status_code, response.headers["x-omni-ignored"]) == (402, "temprature")
 
 
 def test_names_of_any_kind_and_number_fit_into_the_header(url: str) -> None:
     strange: dict[str, Any] = {f"ключ,\n{number}": number for number in range(10_000)}
-    told = post(url, **strange)
-    assert told.status_code == 200
-    assert told.headers["x-omni-ignored"].startswith("%D0%BA%D0%BB%D1%8E%D1%87%2C%0A0, ")
-    assert len(told.headers["x-omni-ignored"]) < 2000
+    response = post(url, **strange)
+    assert response.status_code == 200
+    assert response.headers["x-omni-ignored"].startswith("%D0%BA%D0%BB%D1%8E%D1%87%2C%0A0, ")
+    assert len(response.headers["x-omni-ignored"]) < 2000
 
 
 def test_logit_bias_is_for_a_model_that_was_named(url: str, sandbox: Sandbox) -> None:
@@ -107,11 +107,11 @@ def test_logit_bias_is_for_a_model_that_was_named(url: str, sandbox: Sandbox) ->
 
 def test_what_a_provider_refuses_is_left_out_and_named(url: str, sandbox: Sandbox) -> None:
     sandbox.fail("bad_request_400")
-    told = post(url, top_k=40, user="ada")
-    assert told.status_code == 200
-    assert told.headers["x-omni-ignored"] == "user, top_k"
-    assert told.json()["omni"]["ignored"] == ["user", "top_k"]
-    assert [attempt["model"] for attempt in told.json()["omni"]["attempts"]] == [TEXT]
+    response = post(url, top_k=40, user="ada")
+    assert response.status_code == 200
+    assert response.headers["x-omni-ignored"] == "user, top_k"
+    assert response.json()["omni"]["ignored"] == ["user", "top_k"]
+    assert [attempt["model"] for attempt in response.json()["omni"]["attempts"]] == [TEXT]
 
 
 def test_a_stream_names_what_a_provider_refuses_in_its_last_piece(url: str, sandbox: Sandbox) -> None:
@@ -156,10 +156,10 @@ def test_a_request_may_name_its_fallback_route(
     url: str, router: ScriptedRouter, path: str, headers: dict[str, str], body: dict[str, Any]
 ) -> None:
     router.choose("other")
-    told = post(url, path, headers, **body)
-    assert told.status_code == 200
-    assert told.headers["x-omni-route"] == "question_answering"
-    assert "x-omni-ignored" not in told.headers
+    response = post(url, path, headers, **body)
+    assert response.status_code == 200
+    assert response.headers["x-omni-route"] == "question_answering"
+    assert "x-omni-ignored" not in response.headers
 
 
 def test_without_one_the_fallback_of_the_graph_holds(services: Services, router: ScriptedRouter) -> None:
@@ -186,7 +186,7 @@ def test_without_one_the_fallback_of_the_graph_holds(services: Services, router:
 def test_a_header_that_cannot_be_used_is_named_with_what_can(
     url: str, path: str, header: str, value: str, says: str
 ) -> None:
-    told = post(url, path, {header: value})
-    assert told.status_code == 400
-    assert told.json()["error"]["param"] == header
-    assert says in told.json()["error"]["message"]
+    response = post(url, path, {header: value})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == header
+    assert says in response.json()["error"]["message"]

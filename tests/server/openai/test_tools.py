@@ -55,15 +55,15 @@ def test_tools_reach_the_model_and_its_calls_the_client(
     router.choose("question_answering", TEXT)
     serving, inference = scripted(services, CALLS)
     with openai_server(serving) as url, OpenAI(base_url=url, api_key="none") as client:
-        told: Any = client.chat.completions.create(
+        response: Any = client.chat.completions.create(
             model="omni", messages=ASK, tools=TOOLS, tool_choice="required", parallel_tool_calls=False, stream=stream
         )
         if stream:
-            call = streamed(told)
+            call = streamed(response)
         else:
-            [made] = told.choices[0].message.tool_calls
-            call = {**made.function.model_dump(), "id": made.id, "reason": told.choices[0].finish_reason}
-            assert told.choices[0].message.content is None
+            [tool_call] = response.choices[0].message.tool_calls
+            call = {**tool_call.function.model_dump(), "id": tool_call.id, "reason": response.choices[0].finish_reason}
+            assert response.choices[0].message.content is None
     assert (call["id"], call["name"], json.loads(call["arguments"])) == ("call_0", "weather", {"city": "Paris"})
     assert call["reason"] == "tool_calls"
     [(_, _, knobs)] = inference.asked
@@ -78,8 +78,8 @@ def test_a_tool_loop_is_given_back_the_decision_it_came_from(
     router.choose("question_answering", TEXT)
     serving, inference = scripted(services, CALLS, ANSWER)
     with openai_server(serving) as url, OpenAI(base_url=url, api_key="none") as client:
-        told: Any = client.chat.completions.create(model="omni", messages=ASK, tools=TOOLS, stream=stream)
-        call = streamed(told) if stream else told.choices[0].message.tool_calls[0].function.model_dump()
+        response: Any = client.chat.completions.create(model="omni", messages=ASK, tools=TOOLS, stream=stream)
+        call = streamed(response) if stream else response.choices[0].message.tool_calls[0].function.model_dump()
         spaced = json.dumps(json.loads(call["arguments"]), indent=1)  # some clients write the arguments anew
         function = {"name": "weather", "arguments": spaced}
         loop: Any = [
@@ -92,10 +92,10 @@ def test_a_tool_loop_is_given_back_the_decision_it_came_from(
             {"role": "tool", "tool_call_id": "call_0", "content": "rain, 12 degrees"},
         ]
         router.choose("summarization", "sandbox/text-generation-2")
-        asked = len(router.asked)
+        before = len(router.asked)
         end = client.chat.completions.create(model="omni", messages=loop, tools=TOOLS)
     assert end.choices[0].message.content == "It rains."
-    assert len(router.asked) == asked, "the router is not asked within a loop"
+    assert len(router.asked) == before, "the router is not asked within a loop"
     assert end.model == TEXT
     _, messages, _ = inference.asked[1]
     assert isinstance(messages[1], AIMessage)
@@ -125,8 +125,8 @@ def test_arguments_that_are_no_json_are_passed_on_both_ways(services: Services, 
     ]
     serving, inference = scripted(services, broken, ANSWER)
     with openai_server(serving) as url, OpenAI(base_url=url, api_key="none") as client:
-        told = client.chat.completions.create(model="omni", messages=ASK, tools=TOOLS)
-        message: Any = told.choices[0].message.model_dump(exclude_none=True)
+        response = client.chat.completions.create(model="omni", messages=ASK, tools=TOOLS)
+        message: Any = response.choices[0].message.model_dump(exclude_none=True)
         assert message["tool_calls"][0]["function"]["arguments"] == "Paris"
         again: Any = [*ASK, message, {"role": "tool", "tool_call_id": "c1", "content": "no such city"}]
         client.chat.completions.create(model="omni", messages=again, tools=TOOLS)
@@ -146,22 +146,22 @@ def test_parse_gives_an_object_of_the_class_asked_for(services: Services, router
         services, [AIMessageChunk(content='{"city": "Paris", '), AIMessageChunk(content='"degrees": 12}')]
     )
     with openai_server(serving) as url, OpenAI(base_url=url, api_key="none") as client:
-        told = client.chat.completions.parse(model="omni", messages=ASK, response_format=Weather)
-    assert told.choices[0].message.parsed == Weather(city="Paris", degrees=12)
+        response = client.chat.completions.parse(model="omni", messages=ASK, response_format=Weather)
+    assert response.choices[0].message.parsed == Weather(city="Paris", degrees=12)
     form = inference.asked[0][2].response_format
     assert form is not None
     assert form["json_schema"]["name"] == "Weather"
 
 
-def said(text: str, model: str, **calls: Any) -> AIMessage:
+def answer_of(text: str, model: str, **calls: Any) -> AIMessage:
     return AIMessage(text, response_metadata={"decision": {"model": model}}, **calls)
 
 
 def test_calls_that_two_conversations_number_alike_are_told_apart() -> None:
     memory = DecisionMemory()
     paris, rome = ([{"id": "call_0", "name": "weather", "args": {"city": city}}] for city in ("Paris", "Rome"))
-    memory.remember(said("", "one", tool_calls=paris), "", "Is it warm?")
-    memory.remember(said("", "two", tool_calls=rome), "", "Is it warm?")
+    memory.remember(answer_of("", "one", tool_calls=paris), "", "Is it warm?")
+    memory.remember(answer_of("", "two", tool_calls=rome), "", "Is it warm?")
     warm = request_digest("Is it warm?")
     assert memory.recall(AIMessage("", tool_calls=paris), warm) == {"decision": {"model": "one"}}
     assert memory.recall(AIMessage("", tool_calls=rome), warm) == {"decision": {"model": "two"}}
@@ -170,7 +170,7 @@ def test_calls_that_two_conversations_number_alike_are_told_apart() -> None:
 def test_the_memory_forgets_what_is_oldest() -> None:
     memory = DecisionMemory(size=2)
     for text in ("a", "b", "a", "c"):
-        memory.remember(said(text, text), text, "")
+        memory.remember(answer_of(text, text), text, "")
     assert memory.recall(AIMessage("b"), request_digest("")) == {}
     assert memory.recall(AIMessage("a"), request_digest("")) == {"decision": {"model": "a"}}
     assert memory.recall(AIMessage("c "), request_digest("")) == {"decision": {"model": "c"}}
@@ -178,6 +178,6 @@ def test_the_memory_forgets_what_is_oldest() -> None:
 
 def test_the_same_words_after_another_request_are_another_answer() -> None:
     memory = DecisionMemory()
-    memory.remember(said("Yes.", "one"), "Yes.", "Is the earth round?")
+    memory.remember(answer_of("Yes.", "one"), "Yes.", "Is the earth round?")
     assert memory.recall(AIMessage("Yes."), request_digest("Is the earth round?")) == {"decision": {"model": "one"}}
     assert memory.recall(AIMessage("Yes."), request_digest("Is my password safe?")) == {}
