@@ -19,8 +19,9 @@ it: the rest of the package sees it through `omni_router.simulation`, where it i
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from omni_router._sandbox.calls import Record
 from omni_router._sandbox.faults import FAULTS, Fault
-from omni_router._sandbox.server import SANDBOX_TOKEN, Record, Sandbox
+from omni_router._sandbox.server import SANDBOX_TOKEN, Sandbox
 from omni_router.config.environment import read_variable
 from omni_router.simulation import active_simulation
 

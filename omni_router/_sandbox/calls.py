@@ -1,8 +1,8 @@
-"""What a request to a provider asks for, and of which model."""
+"""Requests as they arrive, and what those to providers ask for, and of which model."""
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from omni_router._sandbox.models import Model, hub_id
@@ -21,6 +21,20 @@ _PATHS = (
 # Suffixes of a model that say how the router chooses a provider, instead of naming one.
 _POLICIES = ("fastest", "cheapest", "preferred")
 _PARAMETER_OBJECTS = ("parameters", "image_size", "input")  # each provider has another one
+
+
+@dataclass(frozen=True)
+class Record:
+    """A request as it arrived."""
+
+    method: str
+    host: str
+    path: str
+    query: dict[str, list[str]]
+    model: str | None = None  # the Hub's id, also where the provider's own id was sent
+    parameters: dict[str, Any] = field(default_factory=dict)  # of a chat, without messages and tools
+    # Not in the repr: a failing assertion prints that, and a developer may have sent a real token by mistake.
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """The Hub's answers about the models of the sandbox, and those of the router of Inference Providers."""
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from omni_router._sandbox.faults import Fault
 from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model, provider_id, traits_of
 
 if TYPE_CHECKING:
-    from omni_router._sandbox.server import Sandbox
     from omni_router.hub.http import httpx
 
 CHAT_MODELS_PATH = "/v1/models"  # on the router's host
@@ -13,29 +14,33 @@ _AUTH_CHECK = "/auth-check"
 CREATED = "2025-01-01T00:00:00.000Z"  # of every model
 
 
-def answer(sandbox: "Sandbox", request: "httpx.Request") -> "httpx.Response":
-    """Answer a request to the Hub."""
+def answer(
+    request: "httpx.Request", models: Mapping[str, Model], mapping_fault: Callable[[str], Fault | None]
+) -> "httpx.Response":
+    """Answer a request to the Hub; `mapping_fault` says what goes wrong when the client asks who serves a model."""
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     from omni_router.hub.http import httpx
 
     path = request.url.path
     if path == MODELS_PATH:
-        return httpx.Response(200, json=_list_models(sandbox, request.url.params))
+        return httpx.Response(200, json=_list_models(models, request.url.params))
     model = path.removeprefix(f"{MODELS_PATH}/")
     if model.endswith(_AUTH_CHECK):
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        return _check_access(sandbox.models().get(model.removesuffix(_AUTH_CHECK)), token)
+        return _check_access(models.get(model.removesuffix(_AUTH_CHECK)), token)
     if model == path or model.count("/") > 1:
         # With this error, a file that was downloaded before is taken from the cache, not reported as missing.
         raise OfflineModeIsEnabled(f"Cannot reach {request.url}: the sandbox is active, and it holds no files.")
-    return _answer_about(sandbox, model, request.url.params.get_list("expand"))
+    expand = request.url.params.get_list("expand")
+    return _answer_about(model, models.get(model), expand, mapping_fault)
 
 
-def _answer_about(sandbox: "Sandbox", model: str, expand: list[str]) -> "httpx.Response":
+def _answer_about(
+    model: str, entry: Model | None, expand: list[str], mapping_fault: Callable[[str], Fault | None]
+) -> "httpx.Response":
     from omni_router.hub.http import httpx
 
-    entry = sandbox.models().get(model)
     if entry is None:
         headers = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
         return httpx.Response(404, json={"error": "Repository not found"}, headers=headers)
@@ -43,18 +48,19 @@ def _answer_about(sandbox: "Sandbox", model: str, expand: list[str]) -> "httpx.R
         return httpx.Response(307, headers={"location": f"{MODELS_PATH}/{entry.renamed_to}"})
     if entry.unknowable and "gated" in expand:
         return httpx.Response(422, json={"error": "The Hub cannot tell. (simulated)"})
-    return httpx.Response(200, json=_describe(sandbox, model, entry, expand))
+    fault = None
+    if expand == [MAPPING]:  # the client asks who serves the model
+        fault = mapping_fault(model)
+    return httpx.Response(200, json=_describe(model, entry, expand, fault))
 
 
-def _describe(sandbox: "Sandbox", model: str, entry: Model, expand: list[str]) -> dict[str, Any]:
-    """Describe a single model: all of it, or the properties in `expand`."""
+def _describe(model: str, entry: Model, expand: list[str], fault: Fault | None) -> dict[str, Any]:
+    """Describe a single model: all of it, or the properties in `expand`, with what is wrong with its mapping."""
     if not expand:
         return {"id": model, "pipeline_tag": entry.task, "tags": [entry.task], "siblings": []}
     info = _expand(model, entry, expand)
-    if expand == [MAPPING]:  # the client asks who serves the model
-        fault = sandbox.take_fault("mapping", model)
-        if fault is not None:
-            return {**info, MAPPING: fault.body}
+    if fault is not None:
+        return {**info, MAPPING: fault.body}
     mapping = info.pop(MAPPING, None)
     if mapping is not None:
         # About a single model the Hub returns an object keyed by provider.
@@ -75,12 +81,12 @@ def _check_access(entry: Model | None, token: str) -> "httpx.Response":
     return httpx.Response(status, json={"error": text}, headers=headers)
 
 
-def _list_models(sandbox: "Sandbox", params: "httpx.QueryParams") -> list[dict[str, Any]]:
+def _list_models(models: Mapping[str, Model], params: "httpx.QueryParams") -> list[dict[str, Any]]:
     """Return the listed models that a provider serves, restricted to a task and a provider if these are named."""
     task, provider = params.get("pipeline_tag"), params.get("inference_provider", "all")
     expand = params.get_list("expand")
     entries = []
-    for model, entry in sandbox.models().items():
+    for model, entry in models.items():
         if not entry.listed or not entry.providers:
             continue
         if task not in (None, entry.task) or provider not in ("all", *entry.providers):
@@ -122,10 +128,10 @@ def _mapping(model: str, entry: Model) -> list[dict[str, Any]] | None:
     ]
 
 
-def chat_models(sandbox: "Sandbox") -> dict[str, Any]:
+def chat_models(models: Mapping[str, Model]) -> dict[str, Any]:
     """Return what the router of Inference Providers lists: the chat models that a provider serves."""
     entries = []
-    for model, entry in sandbox.models().items():
+    for model, entry in models.items():
         if entry.listed and entry.providers and entry.provider_task == "conversational":
             entries.append(_chat_model(model, entry, entry.providers))
     return {"object": "list", "data": entries}

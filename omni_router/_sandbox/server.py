@@ -3,11 +3,12 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omni_router._sandbox import faults, models
+from omni_router._sandbox.calls import Record
 from omni_router._sandbox.models import MAPPING, MODELS_PATH
 
 if TYPE_CHECKING:
@@ -15,20 +16,6 @@ if TYPE_CHECKING:
 
 MAX_RECORDS = 1000  # requests, and prompts whose faults are counted: a server may run on the sandbox for days
 SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox accepts every token that starts with hf_ but hf_wrong)
-
-
-@dataclass(frozen=True)
-class Record:
-    """A request as it arrived."""
-
-    method: str
-    host: str
-    path: str
-    query: dict[str, list[str]]
-    model: str | None = None  # the Hub's id, also where the provider's own id was sent
-    parameters: dict[str, Any] = field(default_factory=dict)  # of a chat, without messages and tools
-    # Not in the repr: a failing assertion prints that, and a developer may have sent a real token by mistake.
-    token: str | None = field(default=None, repr=False)
 
 
 @dataclass

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from huggingface_hub import constants
 
 from omni_router._sandbox import calls, chat, hub, images, models
 from omni_router._sandbox.faults import FAULTS, Fault, Where
-from omni_router._sandbox.server import Record, Sandbox
+from omni_router._sandbox.models import Model
 from omni_router.hub.http import httpx
 
 _HUB_HOSTS = {"huggingface.co", urlsplit(constants.ENDPOINT).hostname}
@@ -17,10 +18,29 @@ _ROUTER_HOST = urlsplit(constants.INFERENCE_PROXY_TEMPLATE).hostname
 _WRONG_TOKEN = "hf_wrong"  # noqa: S105 (refused, so that a wrong token can be tried)
 
 
+class State(Protocol):
+    """The part of a sandbox that answers depend on."""
+
+    latency: float
+    chunk_delay: float
+
+    def models(self) -> dict[str, Model]:
+        """Return the models as they are now."""
+        ...
+
+    def record(self, record: calls.Record) -> None:
+        """Record a request."""
+        ...
+
+    def take_fault(self, where: Where, model: str | None = None, prompt: str = "") -> Fault | None:
+        """Return what is to go wrong with a request."""
+        ...
+
+
 class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """Answers every request from memory."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: State) -> None:
         self._sandbox = sandbox
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -37,9 +57,9 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if fault is not None:
             return _fail(request, fault)
         if request.url.host == _ROUTER_HOST:
-            return httpx.Response(200, json=hub.chat_models(self._sandbox))
+            return httpx.Response(200, json=hub.chat_models(self._sandbox.models()))
         if request.url.host in _HUB_HOSTS:
-            return hub.answer(self._sandbox, request)
+            return hub.answer(request, self._sandbox.models(), partial(self._sandbox.take_fault, "mapping"))
         return images.fetch(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -55,7 +75,7 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         elif url.path.startswith(f"{models.MODELS_PATH}/"):
             model = url.path.removeprefix(f"{models.MODELS_PATH}/")
         query = parse_qs(url.query.decode())
-        record = Record(request.method, url.host, url.path, query, model, parameters or {}, _token(request))
+        record = calls.Record(request.method, url.host, url.path, query, model, parameters or {}, _token(request))
         self._sandbox.record(record)
 
     def _fault_of_look_up(self, request: httpx.Request) -> Fault | None:
