@@ -11,9 +11,9 @@ import click
 from omni_router.cli import options
 from omni_router.cli.console import note, progress_bar
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import OUTPUT, ROUTERS, ROUTING, option, read_environment, variable
+from omni_router.cli.options import OUTPUT, ROUTING, option, read_environment, variable
 from omni_router.cli.parser import Command
-from omni_router.cli.validators import FOLDER, PATH, Share
+from omni_router.cli.validators import FOLDER, PATH, Share, router_names
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY, Document
@@ -62,9 +62,10 @@ exit status: 0 evaluated, 1 less accurate than --min-accuracy, 2 something to co
 
 def _routers(value: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(map(str.strip, value.split(","))))
+    allowed = router_names()
     for name in names:
-        if name not in ROUTERS:
-            raise click.BadParameter(f"there is no router {name!r}; choose from {', '.join(ROUTERS)}")
+        if name not in allowed:
+            raise click.BadParameter(f"there is no router {name!r}; choose from {', '.join(allowed)}")
     return names
 
 
@@ -77,7 +78,7 @@ def _routers(value: str) -> tuple[str, ...]:
 @options.all_of(
     click.argument("data", type=PATH, metavar="DATA.jsonl"),
     option("--router", "routers", type=_routers, section=ROUTING, metavar="A,B,...",
-           help=f"the router, or several to compare: {', '.join(ROUTERS)} (OMNI_ROUTER, else auto)"),
+           help="the router, or several to compare (OMNI_ROUTER, else auto)"),
     options.router_model,
     options.router_url,
     variable("--route-config", "--policy", "route_config", type=PATH, metavar="PATH",

@@ -6,14 +6,14 @@ has the name of its field, so that a new one is one line.
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from omni_router.cli.console import status
 from omni_router.cli.parser import Option, Target
-from omni_router.cli.validators import FOLDER, PATH, text
-from omni_router.config.environment import Environment, RouterName
+from omni_router.cli.validators import FOLDER, PATH, RouterChoice, text
+from omni_router.config.environment import Environment
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 
-ROUTERS = get_args(RouterName)
 MAX_PORT = 65_535
 STDIN = "-"
 NO_FALLBACK = "none"
@@ -105,7 +104,7 @@ def all_of(*decorators: Decorator[Any]) -> Decorator[Any]:
 
 router = variable(
     "--router",
-    type=click.Choice(ROUTERS),
+    type=RouterChoice(),
     help="the router engine (auto); cascade: semantic, which asks a server or arch where it is unsure, and learns "
     "from them",
 )

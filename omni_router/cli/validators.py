@@ -30,6 +30,25 @@ class PathType(click.Path):
 PATH, FOLDER = PathType(), PathType(folder=True)
 
 
+def router_names() -> tuple[str, ...]:
+    """Return the names in the table of routers, which is imported only where a name is given or shown."""
+    from omni_router.services.router import ROUTERS
+
+    return tuple(ROUTERS)
+
+
+class RouterChoice(click.Choice[str]):
+    """A router by its name."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # click assigns it once
+        """The names that are allowed."""
+        return router_names()
+
+
 class Share(click.FloatRange):
     """A number from 0 to 1."""
 

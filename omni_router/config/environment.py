@@ -32,7 +32,6 @@ from omni_router.config.variables import (
 from omni_router.errors import ConfigurationError
 from omni_router.simulation import is_simulated
 
-RouterName = Literal["auto", "arch", "semantic", "endpoint", "cascade"]
 RouterPrompt = Literal["json", "trained"]
 
 # A router runs before every answer, and the embedded one takes 20 ms: past this many seconds its choice serves the

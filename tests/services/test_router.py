@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from typing import get_args
 
 import pytest
 
 from omni_router import Services, build_graph, user_message
 from omni_router._sandbox import Sandbox
-from omni_router.config.environment import Environment, RouterName
+from omni_router.cli.root import parse
+from omni_router.cli.validators import RouterChoice
+from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.services.router import ROUTERS, choose_router
@@ -40,5 +41,7 @@ def test_a_name_without_an_entry_is_refused_with_those_that_have_one() -> None:
         choose_router(environment)
 
 
-def test_the_command_line_offers_the_names_of_the_table() -> None:
-    assert get_args(RouterName) == tuple(ROUTERS)
+def test_the_command_line_offers_the_names_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ROUTERS, "waterfall", ROUTERS["semantic"])
+    assert RouterChoice().choices == (*ROUTERS,)
+    assert parse(["--list-routes", "--router", "waterfall"]).params["router"] == "waterfall"
