@@ -31,9 +31,9 @@ LAYERS = (
     (
         "Facts",
         "import only each other",
-        ("config", "simulation", "telemetry", "storage", "events", "run_result", "artifacts"),
+        ("config", "simulation", "telemetry", "storage", "events", "run_result", "artifacts", "images"),
     ),
-    ("", "", ("images", "messages", "model_id", "tasks", "hints", "error_kinds", "errors", "state", "_version")),
+    ("", "", ("messages", "model_id", "tasks", "hints", "error_kinds", "errors", "state", "_version")),
 )
 FACTS = frozenset(LAYERS[-1][2] + LAYERS[-2][2])
 OUTSIDE = ("__init__", "__main__")  # the public names, and `python -m omni_router`
