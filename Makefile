@@ -68,10 +68,12 @@ docs: $(VENV)/.docs ## build the documentation into site/; every broken link fai
 screenshots: $(VENV)/.test ## take the screenshots of the page anew; needs Chromium
 	$(BIN)/python -m tests.support.screenshots
 
-lint: $(VENV)/.lint ## check style and types
+lint: $(VENV)/.lint ## check style, types, the layers of imports, and how dense the code is
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python .ci/density.py
 
 format: $(VENV)/.lint ## rewrite the files in the project's style
 	$(BIN)/ruff check --fix .

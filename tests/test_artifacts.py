@@ -37,9 +37,9 @@ def test_a_picture_is_a_png_named_by_time_and_route(tmp_path: Path) -> None:
 def test_the_time_in_a_name_is_utc(tmp_path: Path) -> None:
     before = datetime.now(timezone.utc).replace(microsecond=0)
     saved = Path(ArtifactFolder(tmp_path).save(picture(), "r", PNG)["path"])
-    found = re.fullmatch(r"(\d{8}_\d{6})_r\.png", saved.name)
-    assert found
-    stamp = datetime.strptime(found[1], "%Y%m%d_%H%M%S").replace(tzinfo=timezone.utc)
+    match = re.fullmatch(r"(\d{8}_\d{6})_r\.png", saved.name)
+    assert match
+    stamp = datetime.strptime(match[1], "%Y%m%d_%H%M%S").replace(tzinfo=timezone.utc)
     assert before <= stamp <= datetime.now(timezone.utc)
 
 

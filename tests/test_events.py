@@ -225,7 +225,7 @@ def test_readers_on_other_machines_see_names_of_files_and_their_own_hints(servic
     assert path not in json.dumps(redacted.as_json())
     failed = RunResult.from_state(graph.invoke(ask("hm"), context=Settings(model="sandbox/nothing")))
     assert failed.error
-    told = failed.for_audience(SERVER).error
-    assert told
-    assert told["hint"] != failed.error["hint"]
+    error = failed.for_audience(SERVER).error
+    assert error
+    assert error["hint"] != failed.error["hint"]
     assert list(failed.as_json()) == [*RunResult.__dataclass_fields__]

@@ -101,17 +101,17 @@ WALKS: dict[str, tuple[dict[str, Any], list[str]]] = {
 def test_walk(
     name: str, graph: Compiled, router: ScriptedRouter, sandbox: Sandbox, write_policy: Callable[..., Path]
 ) -> None:
-    given, expected = WALKS[name]
-    router.choose(given["route"], given.get("model"))
-    if "history" in given:
-        write_policy(**{given["route"]: [given["history"]]})
-    if given.get("hub_down"):
+    setup, expected = WALKS[name]
+    router.choose(setup["route"], setup.get("model"))
+    if "history" in setup:
+        write_policy(**{setup["route"]: [setup["history"]]})
+    if setup.get("hub_down"):
         sandbox.fail("hub_503", times=10)
-    if given.get("catalog_down"):
+    if setup.get("catalog_down"):
         sandbox.fail("catalog_503", times=10)
-    if "fault" in given:
-        sandbox.fail(given["fault"])
-    walked = path(graph, ask("please", given.get("image")), given.get("settings"))
+    if "fault" in setup:
+        sandbox.fail(setup["fault"])
+    walked = path(graph, ask("please", setup.get("image")), setup.get("settings"))
     assert walked == ["__start__", "route_request", "validate_choice", *expected, "__end__"]
 
 
@@ -160,11 +160,11 @@ def test_text_retry_goes_back_to_the_text_node(services: Services, router: Scrip
 
 
 def test_the_walks_take_every_arrow() -> None:
-    taken = {("generate_text", "generate_text")}  # the test above
+    arrows = {("generate_text", "generate_text")}  # the test above
     for _, nodes in WALKS.values():
         walk = ["__start__", "route_request", "validate_choice", *nodes, "__end__"]
-        taken |= set(pairwise(walk))
-    assert taken == drawn_arrows()
+        arrows |= set(pairwise(walk))
+    assert arrows == drawn_arrows()
 
 
 def test_picture_is_the_snapshot_and_the_readme_shows_it() -> None:
@@ -186,8 +186,8 @@ def test_stop_iteration_asks_the_hub_exactly_twice_with_the_runs_own_token(
     result = call(build_graph(own).compile(), ask("a cat"), Settings(max_models=1))
     assert sandbox.asked_for_mapping(UNSERVED) == 2
     assert result["decision"]["verified"] is False
-    asked = [record for record in sandbox.requests if record.path.endswith(UNSERVED)]
-    assert {record.token for record in asked} == {"hf_ofThisRun"}
+    records = [record for record in sandbox.requests if record.path.endswith(UNSERVED)]
+    assert {record.token for record in records} == {"hf_ofThisRun"}
     assert [attempt["outcome"] for attempt in result["attempts"]] == ["no_provider", "no_provider"]
     assert result["error"]["kind"] == "no_provider"
     assert result["error"]["cause"] == "StopIteration"
@@ -440,8 +440,8 @@ def test_a_thread_keeps_previous_and_messages_and_nothing_else(
     assert second["error"] is None
     assert len(second["attempts"]) == 1
     assert graph.get_state(thread).values["previous"] == {"route": "question_answering", "model": TEXT}
-    said = [turn["content"] for turn in router.asked[-1][0]]
-    assert said == ["first?", "a cat"], "the explanation is not part of the conversation"
+    contents = [turn["content"] for turn in router.asked[-1][0]]
+    assert contents == ["first?", "a cat"], "the explanation is not part of the conversation"
     router.choose("question_answering", TEXT)
     third = graph.invoke(ask("and now?"), thread)
     assert third["artifacts"] == []

@@ -46,8 +46,8 @@ def test_the_command_names_the_file_it_was_given(capsys: pytest.CaptureFixture[s
     args = ["--route-config", "routes.json", "--router", "semantic", "--sandbox", "--fallback-route", "none"]
     assert main(["--prompt", "book a table for two", *args]) == 1
     printed = capsys.readouterr().out
-    told = " ".join(printed.split())
-    assert "routes.json, or name a route that answers such requests (--fallback-route ROUTE)" in told
+    text = " ".join(printed.split())
+    assert "routes.json, or name a route that answers such requests (--fallback-route ROUTE)" in text
     assert main(["--prompt", "book a table for two", "--json", *args]) == 1
     assert "routes.json" in json.loads(capsys.readouterr().out)["error"]["hint"]
 
@@ -55,9 +55,9 @@ def test_the_command_names_the_file_it_was_given(capsys: pytest.CaptureFixture[s
 def test_the_explanation_has_the_words_of_the_summary(services: Services, router: ScriptedRouter) -> None:
     router.says = '{"route": "other"}'
     result = build_graph(services).compile().invoke(ask("hm"), context=Settings(fallback_route="none"))
-    told = RunResult.from_state(result).redact_paths().for_audience(SERVER)
+    shared = RunResult.from_state(result).redact_paths().for_audience(SERVER)
     assert "Settings" in result["messages"][-1].text
-    assert told.text(result) == (
+    assert shared.text(result) == (
         "No route of the policy fits this request. Put it in other words, describe a route for it in the server's "
         "policy, or set OMNI_FALLBACK_ROUTE on the server."
     )

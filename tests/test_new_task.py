@@ -110,8 +110,8 @@ def test_a_span_of_the_call_names_the_model_and_the_kind_of_output(services: Ser
     spans, metrics = Spans(), Metrics()
     watched = replace(services, observer=CompositeObserver(Tracing(spans.provider), metrics))
     build_graph(watched).compile().invoke({"messages": [user_message(PROMPT)]})
-    found = spans.attributes(f"generate_content {VOICE}")
-    assert (found["gen_ai.output.type"], found["omni.task"]) == ("speech", "text-to-speech")
+    attributes = spans.attributes(f"generate_content {VOICE}")
+    assert (attributes["gen_ai.output.type"], attributes["omni.task"]) == ("speech", "text-to-speech")
 
 
 @pytest.fixture
@@ -129,8 +129,8 @@ def test_the_command_line_prints_the_path_and_json_the_artifact(
     shown = capsys.readouterr().out
     assert "_speech.wav (audio/wav)" in shown
     assert main([*command_line, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    [artifact] = told["artifacts"]
+    payload = json.loads(capsys.readouterr().out)
+    [artifact] = payload["artifacts"]
     assert (artifact["mime_type"], artifact["width"], artifact["height"]) == ("audio/wav", None, None)
     assert Path(artifact["path"]).read_bytes() == spoken(PROMPT)
 

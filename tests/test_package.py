@@ -74,20 +74,20 @@ def strings(name: str, text: str) -> Iterator[str]:
 
 
 def test_no_specialist_id_in_the_wheel(wheel: Path) -> None:
-    found = []
+    matches = []
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.endswith(".png"):  # holds no text
                 continue
             text = archive.read(name).decode()
             if name.startswith("omni_router/"):
-                found += [match[0] for match in re.finditer(MAKERS, text, re.IGNORECASE)]
-                found += [
+                matches += [match[0] for match in re.finditer(MAKERS, text, re.IGNORECASE)]
+                matches += [
                     value
                     for value in strings(name, text)
                     if is_model_id(value) and value not in NAMED and not value.startswith(NO_IDS)
                 ]
-    assert found == []
+    assert matches == []
 
 
 def test_wheel_holds_the_package_and_nothing_else_at_top_level(wheel: Path) -> None:
@@ -121,8 +121,8 @@ def test_constraints_hold_what_the_project_asks_for() -> None:
         )
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = [*project["project"]["dependencies"], *chain(*project["dependency-groups"].values())]
-    names = {re.split(r"[><=\[;]", line)[0].lower().replace("_", "-") for line in asked}
+    requirements = [*project["project"]["dependencies"], *chain(*project["dependency-groups"].values())]
+    names = {re.split(r"[><=\[;]", line)[0].lower().replace("_", "-") for line in requirements}
     assert names <= set(pinned), names - set(pinned)
     assert pinned["torch"] == "2.13.0"
     assert int(pinned["pillow"].split(".")[0]) < 13

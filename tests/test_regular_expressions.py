@@ -18,6 +18,7 @@ from langchain_core.messages import HumanMessage
 
 import omni_router
 from omni_router._sandbox import calls, chat, faults, images, models, schema_filler, tool_calls
+from omni_router.artifacts import _file_name
 from omni_router.evaluation.policy_overlap import _phrases
 from omni_router.hub.errors import scrub
 from omni_router.model_id import is_model_id, split_model_id
@@ -53,7 +54,7 @@ def _reason(text: str) -> object:
     return parse_reply('{"reason": "' + text)
 
 
-def _said(text: str) -> object:
+def _conversation(text: str) -> object:
     return render_conversation([HumanMessage(text)])
 
 
@@ -66,7 +67,7 @@ def _called(text: str) -> object:
     return chat._pieces(replace(call, body={"messages": [{"role": "user", "content": text}]}))
 
 
-def _wanted(text: str) -> object:
+def _json_text(text: str) -> object:
     call = calls.Call("conversational", "sandbox/text-generation-1", None, text, {})
     return tool_calls.json_text(replace(call, body={"response_format": {"type": "json_object"}}))
 
@@ -93,13 +94,16 @@ REPLY = (
 )
 
 READERS: dict[str, Reader] = {
+    "artifacts.py _file_name": Reader(_file_name, ("a", "_", "-", "/", ".", " ")),
     "hub/errors.py scrub": Reader(scrub, ("hf_", "a", "1", "-", "_", "h")),
     "model_id.py _MODEL_ID": Reader(is_model_id, ("a", "-", ".", "/", "_", "\n")),
     "model_id.py _BETWEEN_WORDS": Reader(is_model_id, ("model", "-", ".", "/", "_")),
     "model_id.py _PROVIDER": Reader(lambda text: split_model_id(f"a/b:{text}"), ("a", "-", ":", " ")),
     "evaluation/policy_overlap.py _phrases": Reader(_phrases, (";", ".", " ", "a", "!", "\n")),
     "routers/semantic/training_set.py split_phrases": Reader(split_phrases, (";", ".", " ", "a", "and", "or", "\n")),
-    "routers/conversation.py _DATA_URL": Reader(_said, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")),
+    "routers/conversation.py _DATA_URL": Reader(
+        _conversation, ("data:", "a", ";", "base64,", ";base64,", "=", "/", " ")
+    ),
     "routers/arch/reply_form.py ID_FIRST": Reader(ID_FIRST.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/arch/reply_form.py ID_PART": Reader(ID_PART.fullmatch, ("a", ".", "-", "/", " ")),
     "routers/arch/reply_form.py ID_WITH_SLASH": Reader(ID_WITH_SLASH.fullmatch, ("a", ".", "-", "/", " ")),
@@ -138,7 +142,7 @@ READERS: dict[str, Reader] = {
     "_sandbox/schema_filler.py SchemaFiller": Reader(
         lambda text: schema_filler.SchemaFiller({}, text), ("1", "'", '"', "“", "a", " ", "A")
     ),
-    "_sandbox/tool_calls.py json_text": Reader(_wanted, ("'", '"', "a", " ", "_")),
+    "_sandbox/tool_calls.py json_text": Reader(_json_text, ("'", '"', "a", " ", "_")),
     "_sandbox/tool_calls.py _significant_words": Reader(tool_calls._significant_words, ("a", "A", " ", "_", "1")),
     "_sandbox/models.py _ID": Reader(models._ID.fullmatch, ("sandbox/", "a", "-", "1", "a-")),
     "_sandbox/images.py _ORDERED": Reader(images._ORDERED.fullmatch, ("/", "a", "1", "-", "x", ".png")),

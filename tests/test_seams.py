@@ -58,8 +58,8 @@ def test_facts_and_tokens_are_imported_without_langchain_pillow_or_the_client(mo
         f"import sys, omni_router.{module}\n"
         "print([name for name in ('langchain_core', 'PIL', 'huggingface_hub', 'httpx') if name in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
 
 
 def test_langgraphs_stream_is_read_in_one_place_and_asked_of_a_server_in_another() -> None:

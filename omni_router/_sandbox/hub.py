@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from omni_router._sandbox.faults import Fault
-from omni_router._sandbox.models import Model, provider_id, traits_of
+from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model, provider_id, traits_of
 
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
 
-MODELS_PATH = "/api/models"
 CHAT_MODELS_PATH = "/v1/models"  # on the router's host
-MAPPING = "inferenceProviderMapping"
 _AUTH_CHECK = "/auth-check"
 CREATED = "2025-01-01T00:00:00.000Z"  # of every model
 

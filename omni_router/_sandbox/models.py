@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omni_router.config.route_file import RouteFile
 
+MODELS_PATH = "/api/models"  # of the Hub's API
+MAPPING = "inferenceProviderMapping"  # who serves a model, in the Hub's words
+
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
 _CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
 # Each provider returns an image in its own way: as raw bytes, as base64 in JSON, as an address to fetch.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from omni_router._sandbox import faults, models
 from omni_router._sandbox.calls import Record
-from omni_router._sandbox.hub import MAPPING, MODELS_PATH
+from omni_router._sandbox.models import MAPPING, MODELS_PATH
 
 if TYPE_CHECKING:
     from omni_router._sandbox.transport import SandboxTransport

@@ -49,8 +49,8 @@ def make_app(
     from omni_router.server.health import health_routes
     from omni_router.server.metrics import metrics_routes
     from omni_router.server.openai import openai_routes
+    from omni_router.server.openai.api import root_routes
     from omni_router.server.openai.guard import Limits
-    from omni_router.server.openai.routes import root_routes
 
     allowed = allowed_hosts(variables, origins=cors)
     if not only_local and not configured_hosts(variables):  # a key guards a server whose names are not known

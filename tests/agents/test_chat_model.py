@@ -56,8 +56,8 @@ class Tree(BaseTracer):
 
     def path_to(self, name: str) -> list[str]:
         """Name the runs that stand above the first one of that name, from the root on."""
-        found = next(path for path in self._paths(self.root) if path[-1] == name)
-        return found[:-1]
+        route_to = next(path for path in self._paths(self.root) if path[-1] == name)
+        return route_to[:-1]
 
     def _paths(self, run: Run | None) -> list[list[str]]:
         if run is None:
@@ -268,15 +268,15 @@ def test_structured_output_can_come_with_its_message(model: ChatOmni) -> None:
 
 
 def test_json_can_be_asked_for_without_a_schema(model: ChatOmni) -> None:
-    found = model.with_structured_output(method="json_mode").invoke("JSON with 'city' and 'nights'")
-    assert isinstance(found, dict)
-    assert list(found) == ["city", "nights"]
+    answer = model.with_structured_output(method="json_mode").invoke("JSON with 'city' and 'nights'")
+    assert isinstance(answer, dict)
+    assert list(answer) == ["city", "nights"]
 
 
-@pytest.mark.parametrize("given", [{"schema": Trip, "method": "telepathy"}, {"schema": None}])
-def test_a_form_that_cannot_be_asked_for_is_refused(model: ChatOmni, given: Any) -> None:
+@pytest.mark.parametrize("kwargs", [{"schema": Trip, "method": "telepathy"}, {"schema": None}])
+def test_a_form_that_cannot_be_asked_for_is_refused(model: ChatOmni, kwargs: Any) -> None:
     with pytest.raises(InvalidRequest):
-        model.with_structured_output(**given)
+        model.with_structured_output(**kwargs)
 
 
 # ---- in an agent
@@ -311,8 +311,10 @@ def test_a_tool_loop_stays_with_its_model_and_asks_the_router_once(
 
 def texts(parts: list[tuple[Any, Any]]) -> tuple[str, Counter[str]]:
     """Give what the models said, and which nodes said how many pieces."""
-    said = [(part, about) for part, about in parts if isinstance(part, AIMessage) and part.text]
-    return "".join(part.text for part, _ in said), Counter(about["langgraph_node"] for _, about in said)
+    texts_and_metadata = [(part, about) for part, about in parts if isinstance(part, AIMessage) and part.text]
+    return "".join(part.text for part, _ in texts_and_metadata), Counter(
+        about["langgraph_node"] for _, about in texts_and_metadata
+    )
 
 
 @pytest.mark.parametrize("subgraphs", [False, True])

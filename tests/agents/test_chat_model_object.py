@@ -69,8 +69,8 @@ def test_an_unknown_parameter_is_refused_when_the_object_is_made_or_copied(model
 def test_no_field_of_settings_hides_an_attribute_of_langchains_models() -> None:
     from langchain_core.language_models import BaseChatModel
 
-    taken = {*dir(BaseChatModel), *BaseChatModel.model_fields}
-    assert not taken & {*Settings.model_fields}
+    attributes = {*dir(BaseChatModel), *BaseChatModel.model_fields}
+    assert not attributes & {*Settings.model_fields}
 
 
 # ---- configured
@@ -173,9 +173,9 @@ def test_a_deep_copy_shares_what_is_live_and_answers(services: Services) -> None
 def test_a_model_that_comes_out_of_a_pickle_answers(sandbox: Sandbox) -> None:
     model = ChatOmni(temperature=0, route="question_answering", profile={"max_input_tokens": 8000})
     model.invoke(QUESTION)
-    found = pickle.loads(pickle.dumps(model))  # noqa: S301 (its own)
-    assert (found.settings, found.profile) == (model.settings, model.profile)
-    assert found.invoke(QUESTION).text == model.invoke(QUESTION).text
+    copy = pickle.loads(pickle.dumps(model))  # noqa: S301 (its own)
+    assert (copy.settings, copy.profile) == (model.settings, model.profile)
+    assert copy.invoke(QUESTION).text == model.invoke(QUESTION).text
 
 
 def test_a_pickle_holds_no_token(sandbox: Sandbox) -> None:
@@ -190,9 +190,9 @@ def test_a_pickle_holds_no_token(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("name", ["services", "graph"])
 def test_a_model_with_live_objects_says_that_it_cannot_be_pickled(services: Services, name: str) -> None:
-    given = {"services": services, "graph": build_graph(services).compile()}
+    live_objects = {"services": services, "graph": build_graph(services).compile()}
     with pytest.raises(TypeError, match=rf"given {name}.*model_copy\(update=\{{'{name}': {name}\}}\)"):
-        pickle.dumps(ChatOmni(**{name: given[name]}))
+        pickle.dumps(ChatOmni(**{name: live_objects[name]}))
 
 
 # ---- shown
@@ -212,8 +212,8 @@ def test_a_rebuilt_model_listens_to_its_runs_once(callbacks: Any) -> None:
     once = ChatOmni(callbacks=callbacks)
     twice = ChatOmni(callbacks=once.callbacks)
     copied = ChatOmni().model_copy(update={"callbacks": callbacks})
-    given: list[Any] = [once.callbacks, twice.callbacks, copied.callbacks]
-    assert [len(each if isinstance(each, list) else each.handlers) for each in given] == [2, 2, 2]
+    callback_lists: list[Any] = [once.callbacks, twice.callbacks, copied.callbacks]
+    assert [len(each if isinstance(each, list) else each.handlers) for each in callback_lists] == [2, 2, 2]
 
 
 # ---- measured
@@ -221,8 +221,8 @@ def test_a_rebuilt_model_listens_to_its_runs_once(callbacks: Any) -> None:
 
 def test_trim_messages_trims_to_what_the_model_counts() -> None:
     messages = [SystemMessage("Be brief."), *(HumanMessage(f"{number} {WORDS}") for number in range(10))]
-    kept = trim_messages(messages, max_tokens=1200, token_counter=ChatOmni(), include_system=True)
-    assert [message.text[:2] for message in kept] == ["Be", "8 ", "9 "]
+    trimmed = trim_messages(messages, max_tokens=1200, token_counter=ChatOmni(), include_system=True)
+    assert [message.text[:2] for message in trimmed] == ["Be", "8 ", "9 "]
 
 
 @pytest.mark.parametrize(
@@ -319,10 +319,10 @@ def test_anything_else_in_the_place_of_services_is_refused_by_its_type() -> None
 
 def test_the_graph_is_compiled_once_by_threads_that_come_together(services: Services) -> None:
     lazy = LazyGraph(GraphSource(None, services, None))
-    found: list[Any] = []
-    threads = [threading.Thread(target=lambda: found.append(lazy.compiled())) for _ in range(8)]
+    graphs: list[Any] = []
+    threads = [threading.Thread(target=lambda: graphs.append(lazy.compiled())) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({id(each) for each in found}) == 1
+    assert len({id(each) for each in graphs}) == 1

@@ -168,11 +168,11 @@ def soaked(place: OwnPlace) -> run.Outcome:
 
 
 def test_an_honest_place_is_well(tmp_path: Path) -> None:
-    found = soaked(OwnPlace(tmp_path))
-    assert found.is_well, found
-    assert found.answered + found.as_asked + found.cut_off == found.runs == RUNS
-    assert min(found.answered, found.as_asked, found.cut_off) > 0
-    assert set(found.troubles) == {"lock", "hang"}
+    report = soaked(OwnPlace(tmp_path))
+    assert report.is_well, report
+    assert report.answered + report.as_asked + report.cut_off == report.runs == RUNS
+    assert min(report.answered, report.as_asked, report.cut_off) > 0
+    assert set(report.troubles) == {"lock", "hang"}
 
 
 @pytest.mark.usefixtures("untroubled")
@@ -182,7 +182,7 @@ def test_a_pool_that_fills_up_is_no_leak(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("untroubled")
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "cell_text"),
     [
         (Forgetful, "1 uses, 0 decisions"),
         (Undecided, "0 uses, 1 decisions"),
@@ -196,22 +196,22 @@ def test_a_pool_that_fills_up_is_no_leak(tmp_path: Path) -> None:
         (Crashing, "1"),
     ],
 )
-def test_a_fault_shows_in_the_table(place: type[OwnPlace], told: str, tmp_path: Path) -> None:
+def test_a_fault_shows_in_the_table(place: type[OwnPlace], cell_text: str, tmp_path: Path) -> None:
     soaking = place(tmp_path)
-    found = soaked(soaking)
-    assert not found.is_well
-    [row] = command.rows([found])
+    report = soaked(soaking)
+    assert not report.is_well
+    [row] = command.rows([report])
     usual = {"0", "0 uses, 0 decisions", "0 files, 0 threads, 0 processes"}
-    assert [cell for cell in row[5:8] if cell not in usual] == [told.format(policy=soaking.policy)]
+    assert [cell for cell in row[5:8] if cell not in usual] == [cell_text.format(policy=soaking.policy)]
 
 
 @pytest.mark.usefixtures("untroubled")
 def test_memory_that_grows_shows(tmp_path: Path) -> None:
-    found = soaked(Growing(tmp_path))
-    assert found.has_grown
-    assert not found.is_well
-    assert found.grew == pytest.approx(2**20, rel=0.2)
-    assert len(found.sizes) == run.STAGES + 1
+    report = soaked(Growing(tmp_path))
+    assert report.has_grown
+    assert not report.is_well
+    assert report.grew == pytest.approx(2**20, rel=0.2)
+    assert len(report.sizes) == run.STAGES + 1
 
 
 @pytest.mark.usefixtures("untroubled")
@@ -246,21 +246,21 @@ def test_too_few_runs_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def test_the_same_seed_asks_the_same() -> None:
-    asked = [[make_question(seed, "graph", number) for number in range(50)] for seed in (1, 1, 2)]
-    assert asked[0] == asked[1] != asked[2]
+    questions = [[make_question(seed, "graph", number) for number in range(50)] for seed in (1, 1, 2)]
+    assert questions[0] == questions[1] != questions[2]
 
 
 def test_a_question_about_an_image_has_an_answer() -> None:
-    asked = [make_image_question(1, "graph", number) for number in range(4)]
-    assert [question.picture for question in asked] == [False, True, False, True]
-    assert {(question.fault, question.leaves) for question in asked} == {(None, "stays")}
+    questions = [make_image_question(1, "graph", number) for number in range(4)]
+    assert [question.picture for question in questions] == [False, True, False, True]
+    assert {(question.fault, question.leaves) for question in questions} == {(None, "stays")}
 
 
 def test_every_fault_that_a_prompt_can_ask_for_comes() -> None:
-    asked = [make_question(1, "graph", number) for number in range(1000)]
+    questions = [make_question(1, "graph", number) for number in range(1000)]
     specialists = {name for name, fault in FAULTS.items() if fault.where == "specialist"}
-    assert {question.fault for question in asked} == {None, *specialists}
-    assert all(f"[[sandbox:{question.fault}" in question.text for question in asked if question.fault)
+    assert {question.fault for question in questions} == {None, *specialists}
+    assert all(f"[[sandbox:{question.fault}" in question.text for question in questions if question.fault)
 
 
 @pytest.mark.parametrize(
@@ -274,8 +274,8 @@ def test_every_fault_that_a_prompt_can_ask_for_comes() -> None:
     ],
 )
 def test_a_question_knows_how_it_may_end(fault: str | None, at_each_model: bool, ends: set[str]) -> None:  # noqa: FBT001
-    asked = replace(make_question(1, "graph", 1), fault=fault, at_each_model=at_each_model)
-    assert asked.ends("text-generation") == ends
+    question = replace(make_question(1, "graph", 1), fault=fault, at_each_model=at_each_model)
+    assert question.ends("text-generation") == ends
 
 
 def test_what_a_process_holds_is_counted(tmp_path: Path) -> None:
@@ -337,16 +337,16 @@ def test_a_lock_is_held_by_another_process(tmp_path: Path) -> None:
 
     async def play() -> bool:
         task = asyncio.create_task(hold(lock, 60))
-        while not (lock.exists() and taken(lock)):  # noqa: ASYNC110 (nobody tells us)
+        while not (lock.exists() and is_locked(lock)):  # noqa: ASYNC110 (nobody tells us)
             await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait({task})
-        return taken(lock)
+        return is_locked(lock)
 
     assert asyncio.run(play()) is False
 
 
-def taken(lock: Path) -> bool:
+def is_locked(lock: Path) -> bool:
     try:
         with FileLock(lock, timeout=0):
             return False

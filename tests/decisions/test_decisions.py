@@ -60,11 +60,11 @@ def turn(
         thread: str = "",
         image: str | None = None,
         fault: str = "",
-        **given: Any,
+        **options: Any,
     ) -> dict[str, Any]:
         router.choose(route, model)
         config = {"configurable": {"thread_id": thread or f"thread-{next(threads)}"}}
-        text, settings = given.pop("text", "Who discovered penicillin?"), Settings(**given)
+        text, settings = options.pop("text", "Who discovered penicillin?"), Settings(**options)
         if fault:
             sandbox.fail(fault, model=model)
         return dict(graph.invoke(ask(text, image), config, context=settings))
@@ -75,8 +75,8 @@ def turn(
 @pytest.fixture
 def judge(log: DecisionLog, route_config: Path) -> Callable[[str], int]:
     """Give a verdict on the last decision on the command line."""
-    return lambda said: cli(
-        "--feedback", last(log)["id"][:8], said, "--decision-log", log.path, "--route-config", route_config
+    return lambda verdict: cli(
+        "--feedback", last(log)["id"][:8], verdict, "--decision-log", log.path, "--route-config", route_config
     )
 
 
@@ -89,8 +89,8 @@ def scripted(router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch) -> None:
 def lines(log: DecisionLog) -> list[dict[str, Any]]:
     """The lines of the log, whatever they hold."""
     files = [log.path.with_name(f"{log.path.name}.{number}") for number in range(5, 0, -1)]
-    found = [line for path in [*files, log.path] if path.exists() for line in path.read_text().splitlines()]
-    return [json.loads(line) for line in found if line[0] == "{"]
+    raw_lines = [line for path in [*files, log.path] if path.exists() for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in raw_lines if line[0] == "{"]
 
 
 def entries(log: DecisionLog) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def test_entry_tells_what_was_decided_and_what_came_of_it(turn: Turn, log: Decis
         "text-generation",
         TEXT2,
     )
-    assert [(made["model"], made["outcome"]) for made in entry["attempts"]] == [
+    assert [(attempt["model"], attempt["outcome"]) for attempt in entry["attempts"]] == [
         (TEXT, "overloaded"),
         (TEXT2, "answered"),
     ]
@@ -184,8 +184,8 @@ def test_files_are_the_owners_alone_and_bounded(log: DecisionLog, monkeypatch: p
     files = sorted(path for path in log.path.parent.iterdir() if not path.name.startswith("."))
     assert [path.name for path in files] == ["decisions.jsonl", *(f"decisions.jsonl.{n}" for n in range(1, 6))]
     assert all(path.stat().st_size <= 1000 for path in files)
-    kept = [entry["id"] for entry in lines(log)]
-    assert kept == [f"{number:04}" for number in range(100 - len(kept), 100)], "the newest, in their order"
+    ids = [entry["id"] for entry in lines(log)]
+    assert ids == [f"{number:04}" for number in range(100 - len(ids), 100)], "the newest, in their order"
 
 
 def test_four_processes_lose_nothing_and_tear_nothing(log: DecisionLog) -> None:
@@ -235,9 +235,9 @@ def test_what_is_no_regular_file_is_left_alone(tmp_path: Path, caplog: pytest.Lo
 
 def test_a_book_is_not_kept_whole(turn: Turn, log: DecisionLog) -> None:
     turn("chat", TEXT, text="begin " + "word " * 200_000 + "end")
-    [said] = last(log)["asked"]["conversation"]
-    assert said["content"].startswith("begin")
-    assert said["content"].endswith("end")
+    [stored_turn] = last(log)["asked"]["conversation"]
+    assert stored_turn["content"].startswith("begin")
+    assert stored_turn["content"].endswith("end")
     assert log.path.stat().st_size < 100_000
 
 
@@ -245,7 +245,7 @@ def test_a_book_is_not_kept_whole(turn: Turn, log: DecisionLog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "fault", "told"),
+    ("args", "fault", "texts"),
     [
         (("chat", TEXT), "", ["chat", TEXT, "answered", "penicillin", "as scripted"]),
         (("chat", NOBODYS), "", ["chat", NOBODYS, "rejected", TEXT]),
@@ -255,11 +255,11 @@ def test_a_book_is_not_kept_whole(turn: Turn, log: DecisionLog) -> None:
         (("chat", TEXT), "overloaded_503", [f"after {TEXT} failed (overloaded)", TEXT2, "answered"]),
     ],
 )
-def test_why_tells_every_kind_of_decision(given: Any, fault: str, told: list[str], turn: Turn, capsys: Capture) -> None:
-    turn(*given, fault=fault)
+def test_why_tells_every_kind_of_decision(args: Any, fault: str, texts: list[str], turn: Turn, capsys: Capture) -> None:
+    turn(*args, fault=fault)
     assert cli("--why", "--decision-log", "log/decisions.jsonl") == 0
     printed = capsys.readouterr().out
-    assert [words for words in told if words not in printed] == []
+    assert [words for words in texts if words not in printed] == []
 
 
 def test_why_finds_by_the_start_of_an_id_also_in_files_moved_aside(
@@ -366,10 +366,10 @@ def test_replay_knows_a_cooldown_by_its_rule_and_in_older_logs_by_its_words(
 
 def test_renamed_route_is_shown(varied: Path, route_config: Path, capsys: Capture) -> None:
     new = changed(route_config, lambda by_name: by_name["code"].update(name="programs"))
-    status, told = replayed(varied, new, capsys)
+    status, report = replayed(varied, new, capsys)
     assert status == 1
-    assert {each["before"]["route"] for each in told["differing"]} == {"code"}
-    assert len(told["differing"]) == 2
+    assert {each["before"]["route"] for each in report["differing"]} == {"code"}
+    assert len(report["differing"]) == 2
     assert cli("--replay", varied, "--route-config", new) == 1
     printed = capsys.readouterr().out
     assert "2 of 18" in printed
@@ -380,9 +380,9 @@ def test_removed_model_gives_way_to_the_next(turn: Turn, log: DecisionLog, route
     log.with_text = False
     turn("chat", None)  # the first of the line
     new = changed(route_config, lambda by_name: by_name["chat"].update(models=[TEXT2, TEXT3]))
-    status, told = replayed(log.path, new, capsys)
+    status, report = replayed(log.path, new, capsys)
     assert status == 1
-    [difference] = told["differing"]
+    [difference] = report["differing"]
     assert (difference["before"]["model"], difference["after"]["model"]) == (TEXT, TEXT2)
 
 
@@ -390,9 +390,9 @@ def test_changed_task_is_shown(turn: Turn, log: DecisionLog, route_config: Path,
     log.with_text = False
     turn("chat", TEXT)
     new = changed(route_config, lambda by_name: by_name["chat"].update(task="text-to-image"))
-    status, told = replayed(log.path, new, capsys)
+    status, report = replayed(log.path, new, capsys)
     assert status == 1
-    assert told["differing"][0]["after"]["task"] == "text-to-image"
+    assert report["differing"][0]["after"]["task"] == "text-to-image"
 
 
 @pytest.mark.usefixtures("scripted")
@@ -404,9 +404,9 @@ def test_with_kept_words_the_router_is_asked_again(
     assert replayed(log.path, route_config, capsys) == (0, {"n": 1, "asked_again": 1, "differing": []})
     new = changed(route_config, lambda by_name: by_name["code"].update(description="programs in Rust"))
     router.choose("code", TEXT2)
-    status, told = replayed(log.path, new, capsys)
+    status, report = replayed(log.path, new, capsys)
     [(conversation, offered)] = router.asked[1:]
-    assert (status, told["asked_again"], told["differing"][0]["after"]["route"]) == (1, 1, "code")
+    assert (status, report["asked_again"], report["differing"][0]["after"]["route"]) == (1, 1, "code")
     assert conversation == [{"role": "user", "content": "Sort a list in Rust"}]
     assert {route.name: route.description for route in offered}["code"] == "programs in Rust"
     assert router.asked[0][1][0] == offered[0], "a route that did not change is offered as it was"
@@ -426,9 +426,9 @@ def test_with_kept_words_the_real_router_sees_the_new_policy(  # noqa: PLR0913, 
         graph.invoke(ask(text))
     assert replayed(log.path, route_config, capsys) == (0, {"n": 2, "asked_again": 2, "differing": []})
     renamed = changed(route_config, lambda by_name: by_name["translation"].update(name="languages"))
-    status, found = replayed(log.path, renamed, capsys)
+    status, report = replayed(log.path, renamed, capsys)
     assert status == 1
-    assert [each["before"]["route"] for each in found["differing"]] == ["translation"]
+    assert [each["before"]["route"] for each in report["differing"]] == ["translation"]
 
 
 @pytest.mark.usefixtures("scripted")
@@ -437,8 +437,8 @@ def test_router_that_fails_on_a_replayed_request_gives_no_reply(
 ) -> None:
     turn("chat", TEXT)
     router.says = RuntimeError("of the router")
-    status, told = replayed(log.path, route_config, capsys)
-    assert (status, told["differing"][0]["after"]["route"]) == (1, None)
+    status, report = replayed(log.path, route_config, capsys)
+    assert (status, report["differing"][0]["after"]["route"]) == (1, None)
 
 
 @pytest.mark.parametrize("text", ["", "not a log\n", '{"id": "half an entry"}\n', "[1]\n"])
@@ -468,9 +468,9 @@ def learned(route_config: Path) -> dict[str, list[str]]:
     return {e["name"]: e["learned"] for e in json.loads(route_config.read_text()) if e.get("learned")}
 
 
-@pytest.mark.parametrize("said", ["good", "bad"])
+@pytest.mark.parametrize("verdict", ["good", "bad"])
 def test_verdict_counts_in_the_ranking(
-    said: str, turn: Turn, services: Services, route_config: Path, judge: Callable[[str], int]
+    verdict: str, turn: Turn, services: Services, route_config: Path, judge: Callable[[str], int]
 ) -> None:
     turn("chat", TEXT)
     now = datetime.now(timezone.utc)
@@ -479,9 +479,9 @@ def test_verdict_counts_in_the_ranking(
         return next(score(record, now) for record in services.history.models("chat") if record["id"] == TEXT)
 
     before = rated()
-    assert judge(said) == 0
-    assert record_of(route_config, "chat", TEXT)[said] == 1
-    assert rated() > before if said == "good" else rated() < before
+    assert judge(verdict) == 0
+    assert record_of(route_config, "chat", TEXT)[verdict] == 1
+    assert rated() > before if verdict == "good" else rated() < before
 
 
 def test_right_route_becomes_an_example_that_the_router_is_shown(
@@ -515,9 +515,9 @@ def test_other_can_be_told_to_have_been_right(
 ) -> None:
     turn("other", text="Open the garage")
     assert judge("other") == 0
-    told = capsys.readouterr().out
-    assert told.endswith("the request is now an example of other\n")
-    assert "counts as" not in told, "there is no model that could"
+    output = capsys.readouterr().out
+    assert output.endswith("the request is now an example of other\n")
+    assert "counts as" not in output, "there is no model that could"
     assert judge("other") == 1, "it is known by now"
     assert learned(route_config) == {"other": ["Open the garage"]}
 
@@ -561,9 +561,9 @@ def test_without_kept_words_a_verdict_only_counts_and_says_so(
     assert record_of(route_config, "chat", TEXT)["good"] == 1
     assert learned(route_config) == {}
     assert judge("code") == 1
-    told = capsys.readouterr()
-    assert "--log-text" in told.out + told.err
-    assert "no record" not in told.out + told.err
+    captured = capsys.readouterr()
+    assert "--log-text" in captured.out + captured.err
+    assert "no record" not in captured.out + captured.err
 
 
 def test_verdict_that_is_none_names_those_allowed(
@@ -596,11 +596,11 @@ def test_a_model_without_a_record_is_not_said_to_count(
 ) -> None:
     turn("chat", TEXT)
     route_config.write_text('[{"name": "chat", "description": "about chat"}]')
-    said = ("--feedback", last(log)["id"], "good", "--decision-log", log.path, "--route-config", route_config)
-    cli(*said)
-    told = capsys.readouterr().out
-    assert f"{TEXT} has no record on chat" in told
-    assert "counts as" not in told
+    args = ("--feedback", last(log)["id"], "good", "--decision-log", log.path, "--route-config", route_config)
+    cli(*args)
+    output = capsys.readouterr().out
+    assert f"{TEXT} has no record on chat" in output
+    assert "counts as" not in output
 
 
 def test_feedback_needs_neither_langgraph_nor_torch(turn: Turn, log: DecisionLog, route_config: Path) -> None:
@@ -628,13 +628,13 @@ def no_sandbox_left() -> Iterator[None]:
 @pytest.mark.usefixtures("no_sandbox_left", "scripted")
 def test_id_is_told_and_leads_to_why(capsys: Capture, tmp_path: Path, router: ScriptedRouter) -> None:
     router.choose("question_answering")
-    given = ("--prompt", "Who discovered penicillin?", "--sandbox", "--decision-log", tmp_path / "log.jsonl")
-    assert cli(*given, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert cli("--why", told["id"], "--decision-log", tmp_path / "log.jsonl") == 0
+    args = ("--prompt", "Who discovered penicillin?", "--sandbox", "--decision-log", tmp_path / "log.jsonl")
+    assert cli(*args, "--json") == 0
+    payload = json.loads(capsys.readouterr().out)
+    assert cli("--why", payload["id"], "--decision-log", tmp_path / "log.jsonl") == 0
     printed = capsys.readouterr().out
     assert "question_answering" in printed
     assert "penicillin" not in printed
-    assert cli(*given, "--log-text") == 0
+    assert cli(*args, "--log-text") == 0
     name = last(DecisionLog(tmp_path / "log.jsonl"))["id"]
     assert f"  id       {name}\n" in capsys.readouterr().out

@@ -31,7 +31,7 @@ PAGES = sorted(set(DOCS.rglob("*.md")) - {NOTES, SPACE})
 LEARNING = [page for page in PAGES if page.parent.name in ("tutorial", "how-to")]
 
 
-def told(page: Path) -> str:
+def location(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
@@ -44,7 +44,7 @@ class Example(NamedTuple):
     prints: str | None
 
     def __str__(self) -> str:
-        return f"{told(self.page)}:{self.line}"
+        return f"{location(self.page)}:{self.line}"
 
 
 def examples() -> Iterator[Example]:
@@ -52,8 +52,8 @@ def examples() -> Iterator[Example]:
     block = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
     for page in PAGES:
         text = page.read_text()
-        for found in block.finditer(text):
-            yield Example(page, text.count("\n", 0, found.start()) + 2, found[1], found[2])
+        for match in block.finditer(text):
+            yield Example(page, text.count("\n", 0, match.start()) + 2, match[1], match[2])
 
 
 EXAMPLES = list(examples())
@@ -124,7 +124,7 @@ def split(line: str) -> Iterator[list[str]]:
     yield command
 
 
-GIVEN = {(told(page), shlex.join(command)) for page in LEARNING for command in commands(page)}
+GIVEN = {(location(page), shlex.join(command)) for page in LEARNING for command in commands(page)}
 
 
 def parses(words: list[str], where: str) -> None:
@@ -177,14 +177,14 @@ def anchors(page: Path) -> set[str]:
     """What may be linked to: headings, and what the reference makes of the code."""
     text = prose(page)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    made = re.findall(r"(?:^::: |fields of )([\w.]+)", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings} | set(made)
+    symbols = re.findall(r"(?:^::: |fields of )([\w.]+)", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings} | set(symbols)
 
 
 FRONT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
 
 
-@pytest.mark.parametrize("page", [*PAGES, NOTES, *FRONT], ids=told)
+@pytest.mark.parametrize("page", [*PAGES, NOTES, *FRONT], ids=location)
 def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         if re.match(r"(https?|data):", link):
@@ -196,14 +196,14 @@ def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("page", [DOCS / "explanation" / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=told)
+@pytest.mark.parametrize("page", [DOCS / "explanation" / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=location)
 def test_files_and_folders_of_the_code_that_are_named_exist(page: Path) -> None:
     named = re.findall(r"`([\w./-]+(?:\.py|/))`", page.read_text())
     assert len(named) > 5
     assert [name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "omni_router"))] == []
 
 
-@pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=told)
+@pytest.mark.parametrize("page", [*PAGES, *FRONT], ids=location)
 def test_variables_that_are_named_are_read_somewhere(page: Path) -> None:
     source = "".join(path.read_text() for folder in ("omni_router", "tests") for path in (ROOT / folder).rglob("*.py"))
     assert [name for name in set(re.findall(r"\bOMNI_[A-Z_]+", page.read_text())) if name not in source] == []
@@ -237,8 +237,8 @@ def test_reference_names_all_that_is_public() -> None:
 
 def test_links_out_of_the_site_become_words_there(hooks: Any) -> None:
     page = SimpleNamespace(file=SimpleNamespace(src_uri="how-to/routes.md"))
-    told = "[why](../decisions/003-stop-iteration.md), [more](../../README.md#start)"
-    assert hooks.on_page_markdown(told, page=page) == "[why](../decisions/003-stop-iteration.md), more"
+    markdown = "[why](../decisions/003-stop-iteration.md), [more](../../README.md#start)"
+    assert hooks.on_page_markdown(markdown, page=page) == "[why](../decisions/003-stop-iteration.md), more"
 
 
 def test_commands_are_read_as_a_shell_does(tmp_path: Path) -> None:

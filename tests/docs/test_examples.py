@@ -36,7 +36,7 @@ def run(
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "texts"),
     [
         ("quickstart", ["question_answering -> sandbox/text-generation-", "[sandbox] Simulated answer"]),
         ("streaming", ["creative_writing -> sandbox/text-generation-", "lighthouse"]),
@@ -69,11 +69,11 @@ def run(
         ),
     ],
 )
-def test_an_example_tells_what_it_is_about(name: str, told: list[str], run: Callable[[str], str]) -> None:
+def test_an_example_tells_what_it_is_about(name: str, texts: list[str], run: Callable[[str], str]) -> None:
     output = run(name)
-    for text in told:
+    for text in texts:
         assert text in output
-    assert output.count("[sandbox] Simulated answer") <= len(told), "no token is shown twice"
+    assert output.count("[sandbox] Simulated answer") <= len(texts), "no token is shown twice"
 
 
 def test_a_person_approves_changes_or_refuses_a_decision(run: Callable[[str], str]) -> None:

@@ -20,7 +20,7 @@ REQUIRED_BY_NAME = re.compile(r"^omni[-_]router(?!.* @ )", re.MULTILINE)  # with
 CHECKOUT = " in a checkout of omni-router"
 
 
-def told() -> Iterator[tuple[str, str]]:
+def instructions() -> Iterator[tuple[str, str]]:
     files = chain(ROOT.glob("*"), *((ROOT / folder).rglob("*") for folder in FOLDERS))
     for path in sorted(files):
         if path.is_file() and path.suffix in SUFFIXES and "__pycache__" not in path.parts and not path.is_symlink():
@@ -28,9 +28,9 @@ def told() -> Iterator[tuple[str, str]]:
 
 
 def test_nothing_tells_to_install_the_package_by_its_name() -> None:
-    found = [f"{name}: {line.group()}" for name, text in told() for line in BY_NAME.finditer(text)]
-    assert found == []
-    requirements = {name: text for name, text in told() if name.endswith(".txt")}
+    lines = [f"{name}: {line.group()}" for name, text in instructions() for line in BY_NAME.finditer(text)]
+    assert lines == []
+    requirements = {name: text for name, text in instructions() if name.endswith(".txt")}
     assert "docs/space/requirements.txt" in requirements
     assert [name for name, text in requirements.items() if REQUIRED_BY_NAME.search(text)] == []
 
@@ -46,7 +46,10 @@ def test_the_test_above_sees_each_way_to_say_it(line: str) -> None:
 def test_every_extra_that_is_told_exists() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = {
-        extra for _, text in told() for names in re.findall(r'-e "?\.\[([\w,]+)\]', text) for extra in names.split(",")
+        extra
+        for _, text in instructions()
+        for names in re.findall(r'-e "?\.\[([\w,]+)\]', text)
+        for extra in names.split(",")
     }
     assert {"embedded", "server"} <= named
     assert named <= set(extras)

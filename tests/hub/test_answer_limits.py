@@ -59,8 +59,11 @@ def chat(settings: Settings, *, streamed: bool = True) -> str:
 
 def stream(foreign: Foreign, pieces: Any, **headers: str) -> Sent:
     body = Sent(pieces)
-    given = {"content-type": "text/event-stream", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    foreign.answer = lambda: httpx.Response(200, stream=body, headers=given)
+    response_headers = {
+        "content-type": "text/event-stream",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    foreign.answer = lambda: httpx.Response(200, stream=body, headers=response_headers)
     return body
 
 

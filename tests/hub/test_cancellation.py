@@ -100,7 +100,7 @@ def go_away(way: Any, graph: Compiled, model: SilentModel) -> None:
         await asyncio.sleep(0.1)  # for the client to read the little that comes
 
     async def run() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         await way(graph, is_there)
 
     asyncio.run(run())
@@ -225,8 +225,8 @@ def server(served: SilentModel, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (folder / "langgraph.json").write_text('{"dependencies": ["."], "graphs": {"omni_router": "./there.py:graph"}}')
     with dev_server(folder) as url:
         yield url
-        told = (folder / "server.log").read_text()
-        assert "Traceback" not in told, told
+        log = (folder / "server.log").read_text()
+        assert "Traceback" not in log, log
 
 
 def wait_until_asked(model: SilentModel) -> None:

@@ -110,10 +110,10 @@ def stored(disk: DiskCache) -> str:
 
 
 def test_every_task_is_listed_with_one_request_each(sandbox: Sandbox) -> None:
-    found = HubCatalog().models(TASKS)
+    models_by_task = HubCatalog().models(TASKS)
     assert sorted(listings(sandbox)) == sorted(TASKS)
-    assert list(found) == list(TASKS)
-    for task, models in found.items():
+    assert list(models_by_task) == list(TASKS)
+    for task, models in models_by_task.items():
         assert [model.id for model in models] == [f"sandbox/{task}-{number}" for number in (1, 2, 3)]
 
 
@@ -146,8 +146,8 @@ def test_only_live_providers_are_named_each_once_and_models_without_one_left_out
         return body
 
     hub.bend = bend
-    found = catalog().models([TEXT])[TEXT]
-    assert [(model.id, model.providers) for model in found] == [
+    models = catalog().models([TEXT])[TEXT]
+    assert [(model.id, model.providers) for model in models] == [
         (TEXT1, ("fireworks-ai",)),
         ("sandbox/text-generation-3", ("together",)),
     ]
@@ -155,10 +155,10 @@ def test_only_live_providers_are_named_each_once_and_models_without_one_left_out
 
 def test_without_the_hubs_list_the_routers_has_the_chat_models(hub: Hub) -> None:
     hub.before = lambda request: None if request.url.host == ROUTER else _refuse(request)
-    found = catalog().models(TASKS)
-    assert {TEXT1, "sandbox/image-text-to-text-1"} <= {model.id for model in found[TEXT]}
-    assert [model.id for model in found[VISION]] == [f"sandbox/image-text-to-text-{n}" for n in (1, 2, 3)]
-    assert found[PICTURE] == ()
+    models = catalog().models(TASKS)
+    assert {TEXT1, "sandbox/image-text-to-text-1"} <= {model.id for model in models[TEXT]}
+    assert [model.id for model in models[VISION]] == [f"sandbox/image-text-to-text-{n}" for n in (1, 2, 3)]
+    assert models[PICTURE] == ()
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"data": None}, {"data": [1, {"id": 2}, {"id": "a/b", "providers": 3}]}])
@@ -190,32 +190,32 @@ def test_details_of_another_type_are_left_out(hub: Hub) -> None:
 
 def test_a_fresh_answer_is_kept_and_an_older_one_given_while_it_is_asked_for_again(hub: Hub) -> None:
     clock = Clock()
-    asked = catalog(clock=clock)
-    first = asked.models([PICTURE])
+    hub_catalog = catalog(clock=clock)
+    first = hub_catalog.models([PICTURE])
     clock.now += KEEP - 1
-    assert asked.models([PICTURE]) == first
+    assert hub_catalog.models([PICTURE]) == first
     assert len(listings(hub.box)) == 1
     hub.box.set_mapping(PICTURE1, ["replicate"])
     clock.now += 2
-    assert asked.models([PICTURE]) == first, "at once, what was known"
-    until(lambda: asked.models([PICTURE])[PICTURE][0].providers == ("replicate",))
+    assert hub_catalog.models([PICTURE]) == first, "at once, what was known"
+    until(lambda: hub_catalog.models([PICTURE])[PICTURE][0].providers == ("replicate",))
     assert len(listings(hub.box)) == 2
     assert KEEP == 600
 
 
 def test_who_is_patient_waits_for_the_fresh_answer_and_has_the_old_one_in_need(hub: Hub) -> None:
     clock = Clock()
-    asked = catalog(clock=clock)
-    asked.models([PICTURE])
+    hub_catalog = catalog(clock=clock)
+    hub_catalog.models([PICTURE])
     hub.box.set_mapping(PICTURE1, ["replicate"])
     clock.now += KEEP
-    assert asked.check(PICTURE1, None, PICTURE, wait_for_fresh=True).provider == "replicate"
+    assert hub_catalog.check(PICTURE1, None, PICTURE, wait_for_fresh=True).provider == "replicate"
     hub.box.set_mapping(PICTURE1, ["together"])
     clock.now += KEEP
-    assert asked.snapshot(PICTURE).models[0].providers == ("together",)
+    assert hub_catalog.snapshot(PICTURE).models[0].providers == ("together",)
     hub.down()
     clock.now += KEEP
-    snapshot = asked.snapshot(PICTURE)
+    snapshot = hub_catalog.snapshot(PICTURE)
     assert snapshot.models[0].providers == ("together",)
     assert snapshot.stale
     assert snapshot.at == clock.now - KEEP
@@ -223,13 +223,13 @@ def test_who_is_patient_waits_for_the_fresh_answer_and_has_the_old_one_in_need(h
 
 def test_an_old_answer_serves_a_week_of_outage(hub: Hub) -> None:
     clock = Clock()
-    asked = catalog(clock=clock)
-    first = asked.models([PICTURE])
+    hub_catalog = catalog(clock=clock)
+    first = hub_catalog.models([PICTURE])
     hub.down()
     clock.now += KEEP_STALE - 1
-    assert asked.models([PICTURE]) == first
+    assert hub_catalog.models([PICTURE]) == first
     clock.now += 2
-    assert asked.models([PICTURE]) == {PICTURE: ()}
+    assert hub_catalog.models([PICTURE]) == {PICTURE: ()}
 
 
 def test_an_answer_of_the_future_is_not_believed_and_gives_way(hub: Hub, disk: DiskCache) -> None:
@@ -243,18 +243,18 @@ def test_an_answer_of_the_future_is_not_believed_and_gives_way(hub: Hub, disk: D
 
 def test_an_empty_answer_is_an_answer(hub: Hub) -> None:
     clock = Clock()
-    asked = catalog(clock=clock)
-    assert asked.models(["no-such-task"]) == {"no-such-task": ()}
+    hub_catalog = catalog(clock=clock)
+    assert hub_catalog.models(["no-such-task"]) == {"no-such-task": ()}
     clock.now += KEEP_FAILURE + 1
-    asked.models(["no-such-task"])
+    hub_catalog.models(["no-such-task"])
     assert len(listings(hub.box)) == 1
 
 
 def test_what_is_kept_in_memory_is_bounded(hub: Hub, monkeypatch: Patch) -> None:
     monkeypatch.setattr(cache, "MAX_ENTRIES", 2)
-    asked = catalog()
+    hub_catalog = catalog()
     for task in ("a", "b", "a", "c", "a", "b"):
-        asked.models([task])
+        hub_catalog.models([task])
     assert listings(hub.box) == ["a", "b", "c", "b"], "what was not asked for longest has to go"
 
 
@@ -264,19 +264,19 @@ def test_what_is_kept_in_memory_is_bounded(hub: Hub, monkeypatch: Patch) -> None
 @pytest.mark.parametrize("fault", ["hub_503", "hub_timeout", "hub_refused_connection"])
 def test_a_failure_is_kept_one_minute_and_said(sandbox: Sandbox, fault: str, caplog: Log) -> None:
     clock = Clock()
-    asked = HubCatalog(clock=clock)
+    hub_catalog = HubCatalog(clock=clock)
     sandbox.fail(fault, times=10)  # more than one: the client may try again by itself
-    assert asked.models([TEXT]) == {TEXT: ()}
+    assert hub_catalog.models([TEXT]) == {TEXT: ()}
     assert TEXT in caplog.text
     assert any(record.levelno == logging.WARNING for record in caplog.records)
     sandbox.recover()
     before = len(sandbox.requests)
     clock.now += KEEP_FAILURE - 1
-    assert asked.models([TEXT]) == {TEXT: ()}
-    assert not asked.check(TEXT1, None, TEXT).verified
+    assert hub_catalog.models([TEXT]) == {TEXT: ()}
+    assert not hub_catalog.check(TEXT1, None, TEXT).verified
     assert len(sandbox.requests) == before
     clock.now += 2
-    assert len(asked.models([TEXT])[TEXT]) == 3
+    assert len(hub_catalog.models([TEXT])[TEXT]) == 3
     assert KEEP_FAILURE == 60
 
 
@@ -288,11 +288,11 @@ def test_a_hub_that_is_down_is_asked_once_whatever_is_wanted_of_it(hub: Hub) -> 
         _refuse(request)
 
     hub.before = refuse
-    asked = catalog()
-    asked.models([TEXT])
+    hub_catalog = catalog()
+    hub_catalog.models([TEXT])
     for number in range(20):
-        assert asked.check(f"acme/m{number}", None, TEXT).verified is False
-    asked.models(TASKS)
+        assert hub_catalog.check(f"acme/m{number}", None, TEXT).verified is False
+    hub_catalog.models(TASKS)
     assert sorted(seen) == ["huggingface.co", ROUTER]
 
 
@@ -302,10 +302,10 @@ def test_a_question_that_the_hub_cannot_read_leaves_the_others(hub: Hub) -> None
             raise huggingface_hub.errors.BadRequestError("no such tag", response=httpx.Response(400, request=request))
 
     hub.before = refuse
-    asked = catalog()
-    assert asked.models([PICTURE]) == {PICTURE: ()}
-    assert len(asked.models([TEXT])[TEXT]) == 3
-    assert asked.check(PICTURE1, None, PICTURE).verified
+    hub_catalog = catalog()
+    assert hub_catalog.models([PICTURE]) == {PICTURE: ()}
+    assert len(hub_catalog.models([TEXT])[TEXT]) == 3
+    assert hub_catalog.check(PICTURE1, None, PICTURE).verified
 
 
 def test_a_hub_that_hangs_costs_one_limit_for_all_questions_together(hub: Hub, monkeypatch: Patch) -> None:
@@ -313,7 +313,7 @@ def test_a_hub_that_hangs_costs_one_limit_for_all_questions_together(hub: Hub, m
     monkeypatch.setattr(cache, "TIMEOUT", 0.4)
     release = threading.Event()
     hub.before = lambda _request: release.wait(20)
-    asked, seconds = catalog(), list[float]()
+    hub_catalog, seconds = catalog(), list[float]()
 
     def counted(futures: Any, timeout: float) -> Any:
         seconds.append(timeout)
@@ -321,11 +321,11 @@ def test_a_hub_that_hangs_costs_one_limit_for_all_questions_together(hub: Hub, m
 
     monkeypatch.setattr("omni_router.hub.cache.wait", counted)
     try:
-        assert asked.models(TASKS) == dict.fromkeys(TASKS, ())
+        assert hub_catalog.models(TASKS) == dict.fromkeys(TASKS, ())
         assert 0 < sum(seconds) < 2 * 0.4, "the second and third wait for what is left"
         seconds.clear()
-        assert asked.models(TASKS) == dict.fromkeys(TASKS, ())
-        assert asked.check("acme/m", None, TEXT).verified is False
+        assert hub_catalog.models(TASKS) == dict.fromkeys(TASKS, ())
+        assert hub_catalog.check("acme/m", None, TEXT).verified is False
         assert sum(seconds) == 0, "nobody waits for the same again"
     finally:
         release.set()
@@ -336,22 +336,22 @@ def test_a_late_answer_is_kept_like_any_other_and_ends_the_outage(hub: Hub, monk
     monkeypatch.setattr(cache, "TIMEOUT", 0.2)
     release = threading.Event()
     hub.before = lambda _request: release.wait(20)
-    asked = catalog()
-    assert asked.models([PICTURE]) == {PICTURE: ()}
+    hub_catalog = catalog()
+    assert hub_catalog.models([PICTURE]) == {PICTURE: ()}
     release.set()
-    until(lambda: len(asked.models([PICTURE])[PICTURE]) == 3)
+    until(lambda: len(hub_catalog.models([PICTURE])[PICTURE]) == 3)
     assert len(listings(hub.box)) == 1
-    assert asked.check("sandbox/text-to-image-4", None, PICTURE).verified
+    assert hub_catalog.check("sandbox/text-to-image-4", None, PICTURE).verified
 
 
 def test_twenty_threads_share_one_request(hub: Hub) -> None:
     hub.before = lambda _request: time.sleep(0.2)
-    asked = catalog()
+    hub_catalog = catalog()
     together = threading.Barrier(20)
 
     def ask(_: int) -> int:
         together.wait(timeout=10)
-        return len(asked.models([PICTURE])[PICTURE])
+        return len(hub_catalog.models([PICTURE])[PICTURE])
 
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(ask, range(20))) == [3] * 20
@@ -362,17 +362,17 @@ def test_twenty_threads_share_one_request(hub: Hub) -> None:
 
 
 def test_a_listed_model_is_served_without_another_request(hub: Hub) -> None:
-    asked = catalog()
-    assert asked.check(TEXT1, None, TEXT) == Availability(TEXT1, None, verified=True)
-    assert asked.check(TEXT1, "together", TEXT) == Availability(TEXT1, "together", verified=True)
-    assert asked.check(PICTURE1, None, PICTURE) == Availability(PICTURE1, "hf-inference", verified=True)
+    hub_catalog = catalog()
+    assert hub_catalog.check(TEXT1, None, TEXT) == Availability(TEXT1, None, verified=True)
+    assert hub_catalog.check(TEXT1, "together", TEXT) == Availability(TEXT1, "together", verified=True)
+    assert hub_catalog.check(PICTURE1, None, PICTURE) == Availability(PICTURE1, "hf-inference", verified=True)
     assert hub.asked(TEXT1) == hub.asked(PICTURE1) == 0
 
 
 def test_a_model_of_no_list_is_looked_up_once(hub: Hub) -> None:
-    asked = catalog()
+    hub_catalog = catalog()
     for _ in range(3):
-        assert asked.check("sandbox/text-to-image-4", None, PICTURE).provider == "replicate"
+        assert hub_catalog.check("sandbox/text-to-image-4", None, PICTURE).provider == "replicate"
     assert hub.asked("sandbox/text-to-image-4") == 1
 
 
@@ -435,13 +435,13 @@ def test_a_renamed_model_gets_its_new_id(hub: Hub) -> None:
 def test_a_gated_model_is_for_those_who_have_access_also_where_it_is_listed(hub: Hub, disk: DiskCache) -> None:
     hub.box.gate(TEXT1, open_to=[YOURS])
     tokens = [MINE]
-    asked = HubCatalog(lambda: tokens[-1], disk, Clock())
-    refused = asked.check(TEXT1, None, TEXT)
+    hub_catalog = HubCatalog(lambda: tokens[-1], disk, Clock())
+    refused = hub_catalog.check(TEXT1, None, TEXT)
     assert (refused.refused, "accept its terms" in refused.why) == ("not_found", True)
     tokens.append(YOURS)
-    assert asked.check(TEXT1, None, TEXT).refused is None
+    assert hub_catalog.check(TEXT1, None, TEXT).refused is None
     tokens.append(MINE)
-    assert asked.check(TEXT1, None, TEXT) == refused
+    assert hub_catalog.check(TEXT1, None, TEXT) == refused
     assert hub.asked(TEXT1) == 2, "kept for each token"
     assert f"model {TEXT1}" not in stored(disk)
 
@@ -461,26 +461,26 @@ def test_the_routers_list_vouches_for_a_chat_model_while_the_hub_is_down(hub: Hu
 
 def test_an_old_answer_names_no_provider_and_a_refusal_does_not_grow_old(hub: Hub) -> None:
     clock = Clock()
-    asked = catalog(clock=clock)
-    assert asked.check(PICTURE1, None, PICTURE).provider == "hf-inference"
-    assert asked.check("sandbox/text-to-image-4", None, PICTURE).provider == "replicate"
-    assert asked.check("sandbox/text-to-image-9", None, PICTURE).refused == "no_provider"
+    hub_catalog = catalog(clock=clock)
+    assert hub_catalog.check(PICTURE1, None, PICTURE).provider == "hf-inference"
+    assert hub_catalog.check("sandbox/text-to-image-4", None, PICTURE).provider == "replicate"
+    assert hub_catalog.check("sandbox/text-to-image-9", None, PICTURE).refused == "no_provider"
     hub.down()
     clock.now += KEEP + 1
     for model in (PICTURE1, "sandbox/text-to-image-4"):
-        assert asked.check(model, None, PICTURE) == Availability(model, None, verified=True)
-    assert asked.check(PICTURE1, "fal-ai", PICTURE).verified is False, "the old list does not say no"
-    assert asked.check("sandbox/text-to-image-9", None, PICTURE).verified is False
+        assert hub_catalog.check(model, None, PICTURE) == Availability(model, None, verified=True)
+    assert hub_catalog.check(PICTURE1, "fal-ai", PICTURE).verified is False, "the old list does not say no"
+    assert hub_catalog.check("sandbox/text-to-image-9", None, PICTURE).verified is False
 
 
 def test_a_refreshed_answer_makes_the_client_forget_its_own(hub: Hub) -> None:
-    asked = catalog()
+    hub_catalog = catalog()
     mapping: Any = _common._fetch_inference_provider_mapping
     mapping(PICTURE1)
-    asked.models([PICTURE])
+    hub_catalog.models([PICTURE])
     assert mapping.cache_info().currsize == 0
     mapping(PICTURE1)
-    asked.check("sandbox/text-to-image-4", None, PICTURE)
+    hub_catalog.check("sandbox/text-to-image-4", None, PICTURE)
     assert mapping.cache_info().currsize == 0
 
 
@@ -499,60 +499,62 @@ def test_the_token_of_the_asking_thread_is_sent(hub: Hub) -> None:
 
 def test_what_is_unknown_to_one_token_is_asked_for_with_the_next(hub: Hub, disk: DiskCache) -> None:
     tokens = [MINE]
-    asked = HubCatalog(lambda: tokens[-1], disk, Clock())
+    hub_catalog = HubCatalog(lambda: tokens[-1], disk, Clock())
     for token in (MINE, MINE, YOURS, YOURS):
         tokens.append(token)
-        assert asked.check("acme/private", None, PICTURE).refused == "not_found"
+        assert hub_catalog.check("acme/private", None, PICTURE).refused == "not_found"
     assert hub.asked("acme/private") == 2
     assert "acme/private" not in stored(disk)
 
 
 def test_a_public_model_is_asked_for_once_for_all_tokens(hub: Hub) -> None:
     tokens = [MINE]
-    asked = HubCatalog(lambda: tokens[-1], None, Clock())
+    hub_catalog = HubCatalog(lambda: tokens[-1], None, Clock())
     for token in (MINE, YOURS):
         tokens.append(token)
-        assert asked.check("sandbox/text-to-image-4", None, PICTURE).refused is None
+        assert hub_catalog.check("sandbox/text-to-image-4", None, PICTURE).refused is None
     assert hub.asked("sandbox/text-to-image-4") == 1
 
 
 def test_no_token_reaches_the_disk(hub: Hub, disk: DiskCache) -> None:
-    asked = catalog(disk)
-    asked.models(TASKS)
-    asked.check("sandbox/text-to-image-4", None, PICTURE)
+    hub_catalog = catalog(disk)
+    hub_catalog.models(TASKS)
+    hub_catalog.check("sandbox/text-to-image-4", None, PICTURE)
     assert "sandbox/text-to-image-4" in stored(disk)
     assert MINE not in stored(disk)
     assert str(hash(MINE)) not in stored(disk)
 
 
 def test_each_sandbox_has_answers_of_its_own_and_none_on_disk(hub: Hub, disk: DiskCache) -> None:
-    asked = catalog(disk)
+    hub_catalog = catalog(disk)
     for providers in (["fal-ai"], ["together"]):
         with _sandbox.sandbox() as box:
             box.set_mapping(PICTURE1, providers)
-            assert asked.check(PICTURE1, None, PICTURE).provider == providers[0]
-            asked.check("sandbox/text-to-image-4", None, PICTURE)
+            assert hub_catalog.check(PICTURE1, None, PICTURE).provider == providers[0]
+            hub_catalog.check("sandbox/text-to-image-4", None, PICTURE)
             assert not disk.path.exists()
-    assert asked.check(PICTURE1, None, PICTURE).provider == "hf-inference"
+    assert hub_catalog.check(PICTURE1, None, PICTURE).provider == "hf-inference"
     with _sandbox.sandbox() as box:
         box.set_mapping(PICTURE1, [])
-        assert asked.check(PICTURE1, None, PICTURE).refused == "no_provider", "what the disk has is of another world"
+        assert hub_catalog.check(PICTURE1, None, PICTURE).refused == "no_provider", (
+            "what the disk has is of another world"
+        )
 
 
 def test_an_outage_outside_is_none_in_the_sandbox(hub: Hub) -> None:
     hub.down()
-    asked = catalog()
-    assert asked.models([PICTURE]) == {PICTURE: ()}
+    hub_catalog = catalog()
+    assert hub_catalog.models([PICTURE]) == {PICTURE: ()}
     with _sandbox.sandbox():
-        assert len(asked.models([PICTURE])[PICTURE]) == 3
+        assert len(hub_catalog.models([PICTURE])[PICTURE]) == 3
 
 
 def test_an_answer_is_dropped_when_a_sandbox_came_meanwhile(hub: Hub, disk: DiskCache, monkeypatch: Patch) -> None:
     monkeypatch.setattr(cache, "TIMEOUT", 0.1)
     release = threading.Event()
     hub.before = lambda _request: release.wait(20)
-    asked = catalog(disk)
-    asked.models([PICTURE])
+    hub_catalog = catalog(disk)
+    hub_catalog.models([PICTURE])
     with _sandbox.sandbox():
         release.set()
         until(lambda: not any("catalog" in thread.name for thread in threading.enumerate()))
@@ -564,11 +566,11 @@ def test_an_answer_is_dropped_when_a_sandbox_came_meanwhile(hub: Hub, disk: Disk
 
 def test_another_catalog_reads_the_disk_without_asking(hub: Hub, disk: DiskCache) -> None:
     first = catalog(disk)
-    found = first.models(TASKS)
+    models = first.models(TASKS)
     check = first.check("sandbox/text-to-image-4", None, PICTURE)
     before = len(hub.box.requests)
     second = catalog(DiskCache(disk.path), token=YOURS)
-    assert second.models(TASKS) == found
+    assert second.models(TASKS) == models
     assert second.check("sandbox/text-to-image-4", None, PICTURE) == check
     assert len(hub.box.requests) == before
 
@@ -600,10 +602,10 @@ def test_what_another_process_learnt_since_is_taken_from_disk(hub: Hub, disk: Di
 
 def test_the_disk_serves_while_the_hub_is_down(hub: Hub, disk: DiskCache) -> None:
     clock = Clock()
-    found = catalog(disk, clock).models(TASKS)
+    models = catalog(disk, clock).models(TASKS)
     hub.down()
     clock.now += KEEP * 2
-    assert catalog(DiskCache(disk.path), clock).models(TASKS) == found
+    assert catalog(DiskCache(disk.path), clock).models(TASKS) == models
 
 
 def test_the_disk_is_bounded_and_the_oldest_go(disk: DiskCache, monkeypatch: Patch) -> None:
@@ -642,8 +644,8 @@ def test_a_damaged_file_breaks_nothing(damage: Callable[[Path], None], hub: Hub,
     catalog(disk).models(TASKS)
     damage(disk.path)
     for _ in range(2):
-        found = catalog(disk).models(TASKS)
-        assert [len(models) for models in found.values()] == [3, 3, 3]
+        models_by_task = catalog(disk).models(TASKS)
+        assert [len(models) for models in models_by_task.values()] == [3, 3, 3]
 
 
 def test_a_file_that_is_no_database_is_begun_anew(hub: Hub, disk: DiskCache) -> None:

@@ -61,7 +61,7 @@ def http(status: int, body: Any = None, **headers: str) -> HfHubHTTPError:
     return HfHubHTTPError(f"{status} of the server", response=response(status, body, **headers))
 
 
-def told(error: BaseException, token: str | None = TOKEN) -> SpecialistError:
+def failure_of(error: BaseException, token: str | None = TOKEN) -> SpecialistError:
     with pytest.raises(SpecialistError) as caught, specialist_errors(MODEL, token):
         raise error
     return caught.value
@@ -97,7 +97,7 @@ def test_a_status_has_one_kind_whatever_the_text_says(status: int, kind: ErrorKi
         {"error": None},
     ]
     for body in bodies:
-        failure = told(http(status, body))
+        failure = failure_of(http(status, body))
         assert (failure.kind, failure.model, failure.cause) == (kind, MODEL, f"HTTP {status}")
 
 
@@ -105,14 +105,14 @@ def test_a_status_has_one_kind_whatever_the_text_says(status: int, kind: ErrorKi
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_the_code_model_not_supported_wins_over_the_status(status: int, *, wrapped: bool) -> None:
     body = {"message": "no provider has it", "code": "model_not_supported"}
-    failure = told(http(status, {"error": body} if wrapped else body))
+    failure = failure_of(http(status, {"error": body} if wrapped else body))
     assert failure.kind == "not_found"
     assert failure.detail == "no provider has it"
 
 
 @pytest.mark.parametrize("code", [None, 7, "", [], {}, "other_code"])
 def test_a_code_nobody_knows_leaves_it_to_the_status(code: Any) -> None:
-    assert told(http(429, {"error": {"message": "m", "code": code}})).kind == "rate_limited"
+    assert failure_of(http(429, {"error": {"message": "m", "code": code}})).kind == "rate_limited"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_code_nobody_knows_leaves_it_to_the_status(code: Any) -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
 )
 def test_every_row_of_the_table(error: Exception, kind: ErrorKind) -> None:
-    failure = told(error)
+    failure = failure_of(error)
     assert failure.kind == kind
     assert failure.info["kind"] == kind
     assert failure.info["message"]
@@ -166,7 +166,7 @@ def test_stop_iteration_is_known_in_each_of_its_disguises() -> None:
     for raise_it in (lambda: next(generator()), lambda: asyncio.run(coroutine())):
         with pytest.raises(RuntimeError) as caught:
             raise_it()
-        failure = told(caught.value)
+        failure = failure_of(caught.value)
         assert (failure.kind, failure.cause) == ("no_provider", "StopIteration")
 
 
@@ -187,38 +187,40 @@ def test_what_the_table_does_not_know_passes_unchanged(error: BaseException) -> 
 
 def test_a_specialist_error_passes_unchanged() -> None:
     error = SpecialistError("refused", model=MODEL, cause="finish_reason content_filter")
-    assert told(error) is error
+    assert failure_of(error) is error
 
 
 def test_the_cause_is_kept_for_a_developer() -> None:
     error = http(503)
-    assert told(error).__cause__ is error
+    assert failure_of(error).__cause__ is error
 
 
 # ---- what is told of it
 
 
 def test_detail_is_what_the_server_said_on_one_line_and_bounded() -> None:
-    assert told(http(400, {"error": "too\n  long"})).detail == "too long"
-    assert told(http(400, {"error": {"message": "inner"}})).detail == "inner"
-    assert told(http(400, {"message": "bare"})).detail == "bare"
-    assert told(http(403, b"", x_error_message="from the header")).detail == "from the header"
-    assert told(http(500, b"<html>page</html>")).detail == ""
-    assert len(told(http(400, {"error": "x" * 5000})).detail) == DETAIL_CHARS
+    assert failure_of(http(400, {"error": "too\n  long"})).detail == "too long"
+    assert failure_of(http(400, {"error": {"message": "inner"}})).detail == "inner"
+    assert failure_of(http(400, {"message": "bare"})).detail == "bare"
+    assert failure_of(http(403, b"", x_error_message="from the header")).detail == "from the header"
+    assert failure_of(http(500, b"<html>page</html>")).detail == ""
+    assert len(failure_of(http(400, {"error": "x" * 5000})).detail) == DETAIL_CHARS
 
 
 def test_a_stream_that_nobody_read_is_no_second_error() -> None:
     answer = httpx.Response(503, stream=httpx.ByteStream(b"{}"), request=httpx.Request("POST", "https://x.example/"))
-    assert told(HfHubHTTPError("busy", response=answer)).kind == "overloaded"
+    assert failure_of(HfHubHTTPError("busy", response=answer)).kind == "overloaded"
 
 
-@pytest.mark.parametrize("said", [f"token {TOKEN} is bad", f"{TOKEN}", "other hf_AnotherOne99 here", f"x{TOKEN * 2}y"])
-def test_no_token_is_left_in_what_is_told(said: str) -> None:
+@pytest.mark.parametrize(
+    "message", [f"token {TOKEN} is bad", f"{TOKEN}", "other hf_AnotherOne99 here", f"x{TOKEN * 2}y"]
+)
+def test_no_token_is_left_in_what_is_told(message: str) -> None:
     for failure in (
-        told(http(401, {"error": said})),
-        told(http(403, b"", x_error_message=said)),
-        told(BadImage(said)),
-        told(http(401, {"error": f"{'x' * (DETAIL_CHARS - 8)}{said}"})),
+        failure_of(http(401, {"error": message})),
+        failure_of(http(403, b"", x_error_message=message)),
+        failure_of(BadImage(message)),
+        failure_of(http(401, {"error": f"{'x' * (DETAIL_CHARS - 8)}{message}"})),
     ):
         for text in (str(failure), failure.detail, failure.cause, repr(failure.info)):
             assert TOKEN not in text

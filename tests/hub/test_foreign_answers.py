@@ -142,7 +142,7 @@ ascii_text = some.text(some.characters(min_codepoint=32, max_codepoint=126), max
 
 
 @given(
-    told=digits | some.builds("".join, some.tuples(dates, zones)) | ascii_text | some.just("9" * 400),
+    retry_after=digits | some.builds("".join, some.tuples(dates, zones)) | ascii_text | some.just("9" * 400),
     limit=some.builds('"api";r=0;t={}'.format, digits) | ascii_text,
 )
 @example("9" * 400, "")
@@ -151,8 +151,8 @@ ascii_text = some.text(some.characters(min_codepoint=32, max_codepoint=126), max
 @example("", f'"api";r=0;t={"9" * 5000}')
 @example("", f'"api";r=0;t={"9" * 400}')
 @settings(max_examples=500, deadline=None)
-def test_any_word_on_how_long_to_wait_is_a_wait_or_ignored(told: str, limit: str) -> None:
-    wait = wait_named_by({"retry-after": told, "ratelimit": limit})
+def test_any_word_on_how_long_to_wait_is_a_wait_or_ignored(retry_after: str, limit: str) -> None:
+    wait = wait_named_by({"retry-after": retry_after, "ratelimit": limit})
     assert wait is None or 0 <= wait <= LONGEST_WAIT
 
 

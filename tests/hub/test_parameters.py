@@ -53,15 +53,15 @@ def test_a_provider_that_refuses_them_is_asked_once_more_without(sandbox: Sandbo
 
 
 @pytest.mark.parametrize(
-    ("fault", "given", "calls"),
+    ("fault", "values", "calls"),
     [("bad_request_400", {}, 1), ("bad_request_400", OPTIONAL, 2), ("rate_limited_429", OPTIONAL, 1)],
 )
 def test_a_refusal_that_they_cannot_explain_is_a_failure(
-    sandbox: Sandbox, fault: str, given: dict[str, Any], calls: int
+    sandbox: Sandbox, fault: str, values: dict[str, Any], calls: int
 ) -> None:
     sandbox.fail(fault, times=9)
     with pytest.raises(SpecialistError):
-        chat(Settings(**given))
+        chat(Settings(**values))
     assert len(sent(sandbox)) == calls
 
 

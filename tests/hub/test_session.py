@@ -72,8 +72,8 @@ def test_the_catalog_asks_for_a_model_with_the_runs_own_token(
 
 
 def test_a_bad_token_keeps_no_list_from_the_next_user(sandbox: Sandbox) -> None:
-    asked = ["hf_wrong", MINE]
-    catalog = HubCatalog(token=lambda: asked.pop(0))
+    upcoming_tokens = ["hf_wrong", MINE]
+    catalog = HubCatalog(token=lambda: upcoming_tokens.pop(0))
     assert catalog.models(["text-generation"])["text-generation"]
     assert tokens(sandbox, HUB) == [None]
 
@@ -206,10 +206,10 @@ def test_a_new_session_of_the_client_is_hooked_too() -> None:
 def test_after_stop_iteration_the_hub_is_asked_again(sandbox: Sandbox) -> None:
     sandbox.fail("no_provider", model=PICTURE)
     inference = HubInference()
-    with pytest.raises(SpecialistError) as told:
+    with pytest.raises(SpecialistError) as exc_info:
         inference.text_to_image(PICTURE, None, "a cat", SETTINGS)
-    assert told.value.kind == "no_provider"
-    assert told.value.cause == "StopIteration"
+    assert exc_info.value.kind == "no_provider"
+    assert exc_info.value.cause == "StopIteration"
     assert sandbox.asked_for_mapping(PICTURE) == 1
     assert inference.text_to_image(PICTURE, None, "a cat", SETTINGS).size
     assert sandbox.asked_for_mapping(PICTURE) == 2

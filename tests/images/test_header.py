@@ -96,9 +96,9 @@ def test_a_photograph_may_be_sent_to_the_api(services: Services, router: Scripte
     router.choose("image_understanding", EYES)
     parts = [{"type": "image_url", "image_url": {"url": data_url(phone_photograph())}}]
     with openai_server(services) as url:
-        told = httpx.post(f"{url}/chat/completions", json={"messages": [{"role": "user", "content": parts}]})
-    assert told.status_code == 200
-    assert "a data URL, image/jpeg" in told.json()["choices"][0]["message"]["content"]
+        response = httpx.post(f"{url}/chat/completions", json={"messages": [{"role": "user", "content": parts}]})
+    assert response.status_code == 200
+    assert "a data URL, image/jpeg" in response.json()["choices"][0]["message"]["content"]
 
 
 # ---- what is read of an image
@@ -167,9 +167,9 @@ def work(data: bytes) -> float:
     return max(best, 0.0003)
 
 
-@pytest.mark.parametrize("made", [gif_comments, jpeg_exif])
-def test_sixteen_times_the_metadata_takes_about_sixteen_times_the_work(made: Callable[[int], bytes]) -> None:
-    assert work(made(8000)) < 40 * work(made(500))
+@pytest.mark.parametrize("make_data", [gif_comments, jpeg_exif])
+def test_sixteen_times_the_metadata_takes_about_sixteen_times_the_work(make_data: Callable[[int], bytes]) -> None:
+    assert work(make_data(8000)) < 40 * work(make_data(500))
 
 
 @pytest.mark.parametrize(

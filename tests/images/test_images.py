@@ -142,25 +142,25 @@ def test_the_scheme_of_an_address_may_be_in_capitals() -> None:
 def test_a_file_that_is_no_usable_image_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(BadImage, match="not a readable image") as told:
+    with pytest.raises(BadImage, match="not a readable image") as exc_info:
         user_message("What is this?", image=path)
-    assert str(path) in str(told.value)
-    assert isinstance(told.value, InvalidRequest)
+    assert str(path) in str(exc_info.value)
+    assert isinstance(exc_info.value, InvalidRequest)
 
 
 @pytest.mark.parametrize("name", ["missing.png", "no/such/folder.png", "x" * 300, "a\0b"])
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadImage, match="cannot be read") as told:
+    with pytest.raises(BadImage, match="cannot be read") as exc_info:
         user_message("What is this?", image=name)
-    assert name.replace("\0", "\\x00") in str(told.value)
+    assert name.replace("\0", "\\x00") in str(exc_info.value)
 
 
 @pytest.mark.parametrize("address", ["ftp://example.org/a.png", "file:///etc/passwd", "s3://bucket/a.png"])
 def test_an_address_that_is_not_read_is_named_in_a_message(address: str) -> None:
-    with pytest.raises(BadImage, match="http") as told:
+    with pytest.raises(BadImage, match="http") as exc_info:
         user_message("What is this?", image=address)
-    assert address in str(told.value)
+    assert address in str(exc_info.value)
 
 
 @pytest.mark.parametrize("name", ["flower.png", "{folder}/flower.png", "file://{folder}/flower.png", "", "  "])
@@ -177,9 +177,9 @@ def test_over_a_network_addresses_and_data_urls_are_taken(url: str) -> None:
 
 
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(BadImage, match="not a file") as told:
+    with pytest.raises(BadImage, match="not a file") as exc_info:
         user_message("What is this?", image=tmp_path)
-    assert str(tmp_path) in str(told.value)
+    assert str(tmp_path) in str(exc_info.value)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX pipes")
@@ -193,9 +193,9 @@ def test_a_file_over_the_byte_limit_is_refused_before_it_is_read(tmp_path: Path)
     path = tmp_path / "huge.png"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(BadImage, match=f"{MAX_BYTES + 1} bytes") as told:
+    with pytest.raises(BadImage, match=f"{MAX_BYTES + 1} bytes") as exc_info:
         user_message("What is this?", image=path)
-    assert str(path) in str(told.value)
+    assert str(path) in str(exc_info.value)
 
 
 @pytest.mark.parametrize(("width", "height"), [(10_000, 5_001), (20_000, 20_000), (2**31 - 1, 2**31 - 1)])
@@ -203,10 +203,10 @@ def test_more_pixels_than_allowed_are_refused_whatever_the_file_size(tmp_path: P
     path = tmp_path / "bomb.png"
     path.write_bytes(declared(width, height))
     assert path.stat().st_size < 200
-    with pytest.raises(BadImage, match="pixels") as told:
+    with pytest.raises(BadImage, match="pixels") as exc_info:
         user_message("What is this?", image=path)
-    assert str(path) in str(told.value)
-    assert str(MAX_PIXELS) in str(told.value)
+    assert str(path) in str(exc_info.value)
+    assert str(MAX_PIXELS) in str(exc_info.value)
 
 
 def test_as_many_pixels_as_allowed_are_taken() -> None:
@@ -335,11 +335,11 @@ def test_an_ipv6_address_is_put_in_brackets() -> None:
 
 def test_a_name_that_changes_its_address_cannot_matter_as_it_is_looked_up_once() -> None:
     answers = iter([[PUBLIC], ["127.0.0.1"]])
-    asked: list[str] = []
+    hosts: list[str] = []
     seen: list[httpx.Request] = []
 
     def resolve(host: str) -> Iterable[str]:
-        asked.append(host)
+        hosts.append(host)
         return next(answers)
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -347,7 +347,7 @@ def test_a_name_that_changes_its_address_cannot_matter_as_it_is_looked_up_once()
         return httpx.Response(200, content=PNG)
 
     assert load_image(URL, resolve=resolve, transport=httpx.MockTransport(answer)) == PNG
-    assert asked == ["images.example"]
+    assert hosts == ["images.example"]
     assert [request.url.host for request in seen] == [PUBLIC]
 
 
@@ -488,9 +488,9 @@ def test_a_name_that_cannot_be_looked_up_is_a_bad_image(failure: Exception) -> N
         load_image(URL, resolve=resolve)
 
 
-@pytest.mark.parametrize("found", [[], ["not an address"]])
-def test_a_look_up_that_gives_no_address_is_a_bad_image(found: list[str]) -> None:
-    net = Net(images_example=found)
+@pytest.mark.parametrize("addresses", [[], ["not an address"]])
+def test_a_look_up_that_gives_no_address_is_a_bad_image(addresses: list[str]) -> None:
+    net = Net(images_example=addresses)
     with pytest.raises(BadImage):
         net.load()
     assert net.seen == []

@@ -170,15 +170,15 @@ def test_a_slot_is_handed_on_to_another_event_loop(bulkheads: Bulkheads) -> None
             return reason
 
     with ThreadPoolExecutor(6) as pool:
-        found = [pool.submit(asyncio.run, call()) for _ in range(6)]
-        assert [each.result(30) for each in found] == [None] * 6
+        futures = [pool.submit(asyncio.run, call()) for _ in range(6)]
+        assert [each.result(30) for each in futures] == [None] * 6
 
 
-@pytest.mark.parametrize(("given", "limit"), [("64", 56), ("4", 3), ("2", 1), ("1", 1)])
+@pytest.mark.parametrize(("thread_count", "limit"), [("64", 56), ("4", 3), ("2", 1), ("1", 1)])
 def test_a_model_gets_seven_eighths_of_the_threads_and_at_least_one(
-    given: str, limit: int, monkeypatch: pytest.MonkeyPatch
+    thread_count: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OMNI_THREADS", given)
+    monkeypatch.setenv("OMNI_THREADS", thread_count)
     threads.bulkheads.cache_clear()
     try:
         assert threads.bulkheads().limit == limit

@@ -137,8 +137,8 @@ def run(
         router.choose(ROUTES[case.task], case.main)
         case.plan(sandbox, services)
         graph: Compiled = build_graph(services).compile()
-        given = ask("please", PICTURE if case.task == "image-text-to-text" else None)
-        *_, (_, result) = graph.stream(given, stream_mode=["messages", "values"])
+        request = ask("please", PICTURE if case.task == "image-text-to-text" else None)
+        *_, (_, result) = graph.stream(request, stream_mode=["messages", "values"])
         assert result["messages"][-1].text, "every turn ends with words for the user"
         return end_of(result, case)
 

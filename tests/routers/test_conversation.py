@@ -75,9 +75,9 @@ def test_the_newest_sixteen_are_kept() -> None:
 
 def test_the_newest_user_message_is_never_dropped() -> None:
     messages: list[AnyMessage] = [HumanMessage("old"), HumanMessage("ask"), *(AIMessage(f"{n}") for n in range(20))]
-    found = texts(messages)
-    assert len(found) == 16
-    assert found[0] == ("user", "ask")
+    contents = texts(messages)
+    assert len(contents) == 16
+    assert contents[0] == ("user", "ask")
     assert texts([HumanMessage("a"), HumanMessage("")]) == [("user", "a"), ("user", "")]
 
 

@@ -92,8 +92,8 @@ SALVAGED = {
 
 @pytest.mark.parametrize(("text", "expected"), SALVAGED.values(), ids=SALVAGED)
 def test_parse_reply_salvages(text: str, expected: Proposal) -> None:
-    found = parse_reply(text)
-    assert (found.route, found.model, found.reason.strip(), found.provider) == (
+    reply = parse_reply(text)
+    assert (reply.route, reply.model, reply.reason.strip(), reply.provider) == (
         expected.route,
         expected.model,
         expected.reason.strip(),
@@ -113,9 +113,9 @@ FRAGMENTS = ["{", "}", "[", "]", ":", ",", '"', "'", "\\", "“", "”", "<think
     st.text(alphabet=st.characters()) | st.lists(st.sampled_from([*FRAGMENTS, "\ud800", "\\u", "\\x4"])).map("".join)
 )
 def test_parse_reply_never_raises(text: str) -> None:
-    found = parse_reply(text)
-    assert found.reason.encode() is not None  # no lone surrogate gets through
-    assert found.model is None or is_model_id(found.model)
+    reply = parse_reply(text)
+    assert reply.reason.encode() is not None  # no lone surrogate gets through
+    assert reply.model is None or is_model_id(reply.model)
 
 
 @given(st.text(), st.text())
@@ -134,9 +134,9 @@ def test_truncation_after_a_complete_field_keeps_it(data: st.DataObject) -> None
     written = data.draw(st.sampled_from([json.dumps, repr]))
     complete = written({"route": "code", "model": "a/b", "reason": "it's fine"})
     cut = data.draw(st.integers(0, len(complete)))
-    found = parse_reply(complete[:cut])
-    assert found.route == ("code" if cut > complete.index("code") + 4 else None)
-    assert found.model == ("a/b" if cut > complete.index("a/b") + 3 else None)
+    reply = parse_reply(complete[:cut])
+    assert reply.route == ("code" if cut > complete.index("code") + 4 else None)
+    assert reply.model == ("a/b" if cut > complete.index("a/b") + 3 else None)
 
 
 UNITS = [

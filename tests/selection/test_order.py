@@ -53,8 +53,8 @@ PICTURE = "https://example.com/flower.png"
 def record(model: str, answers: int = 0, failures: int = 0, days: float = 1, **more: Any) -> ModelRecord:
     counts: Any = {"successes": answers, "failures": {"not_found": failures} if failures else {}}
     last_used = write_time(NOW - timedelta(days=days))
-    made: Any = {"id": model, "uses": answers + failures, "last_used": last_used, **counts, **more}
-    return cast("ModelRecord", made)
+    entry: Any = {"id": model, "uses": answers + failures, "last_used": last_used, **counts, **more}
+    return cast("ModelRecord", entry)
 
 
 def line(*records: ModelRecord, listed: tuple[str, ...] = (), **more: Any) -> list[str]:
@@ -280,8 +280,8 @@ def test_waits_grow_while_failures_follow_each_other_and_end_with_an_answer() ->
 
 
 def test_the_servers_own_delay_is_kept_within_reason() -> None:
-    asked = next_cooldowns([], failed("rate_limited", retry_after=42))
-    assert read_time(asked[0]["until"]) - NOW == timedelta(seconds=42)
+    cooldowns = next_cooldowns([], failed("rate_limited", retry_after=42))
+    assert read_time(cooldowns[0]["until"]) - NOW == timedelta(seconds=42)
     absurd = next_cooldowns([], failed("rate_limited", retry_after=10**9))
     assert read_time(absurd[0]["until"]) - NOW == MOST_ASKED
 
@@ -329,9 +329,9 @@ def test_a_follow_up_stays_with_its_model_though_the_router_picks_another_from_t
     router.choose("question_answering", TEXT2)
     assert turn(graph)["decision"]["model"] == TEXT2
     router.choose("question_answering", TEXT3)
-    kept = turn(graph, "and then?")["decision"]
-    assert (kept["model"], kept["source"]) == (TEXT2, "history")
-    assert [(over["model"], over["kind"]) for over in kept["passed_over"]] == [(TEXT3, None)]
+    decision = turn(graph, "and then?")["decision"]
+    assert (decision["model"], decision["source"]) == (TEXT2, "history")
+    assert [(over["model"], over["kind"]) for over in decision["passed_over"]] == [(TEXT3, None)]
     offered = {route.name: route.candidates for route in router.asked[-1][1]}
     assert offered["question_answering"][0] == TEXT2, "and it is offered first"
     assert turn(graph, thread="another")["decision"]["model"] == TEXT3
@@ -456,9 +456,9 @@ def test_an_id_of_the_routers_own_that_cannot_be_verified_gives_way_to_the_threa
     router.choose("question_answering", TEXT2)
     assert turn(graph)["decision"]["model"] == TEXT2
     router.choose("question_answering", TEXT3)  # nothing is listed, so it is an id of the router's own
-    kept = turn(graph, "and then?")["decision"]
-    assert kept["model"] == TEXT2
-    assert [(over["model"], over["kind"]) for over in kept["passed_over"]] == [(TEXT3, None)]
+    decision = turn(graph, "and then?")["decision"]
+    assert decision["model"] == TEXT2
+    assert [(over["model"], over["kind"]) for over in decision["passed_over"]] == [(TEXT3, None)]
     assert turn(graph, thread="2")["decision"]["model"] == TEXT3
 
 
@@ -512,14 +512,14 @@ ALL_REFUSED: dict[str, tuple[list[str], str, str]] = {
 def test_when_all_are_refused_for_one_reason_the_error_is_that_reason(
     case: str, graph: Compiled, router: ScriptedRouter, sandbox: Sandbox, write_policy: Callable[..., Path]
 ) -> None:
-    models, kind, told = ALL_REFUSED[case]
+    models, kind, message = ALL_REFUSED[case]
     write_policy(question_answering=models)
     for model in (TEXT, TEXT2, TEXT3):
         sandbox.set_mapping(model, ())
     router.choose("question_answering", None)
     result = turn(graph)
     assert (result["error"]["kind"], result["attempts"]) == (kind, [])
-    assert told in result["messages"][-1].text
+    assert message in result["messages"][-1].text
 
 
 # ---- streams that die
@@ -565,15 +565,15 @@ def test_a_stream_that_dies_later_is_kept_marked_and_not_begun_again(
     router.choose("question_answering", TEXT2)
     sandbox.fail(fault)
     text, result = streamed(build_graph(services).compile(), in_async=in_async)
-    [made] = result["attempts"]
-    assert made["partial"]
-    assert made["outcome"] == ("overloaded" if fault == "stream_cut" else "malformed_answer")
+    [attempt] = result["attempts"]
+    assert attempt["partial"]
+    assert attempt["outcome"] == ("overloaded" if fault == "stream_cut" else "malformed_answer")
     partial, explanation = result["messages"][-2:]
     assert partial.text == "[sandbox] Simulated answer "
     assert partial.response_metadata["omni_router"] == "partial"
     assert text.startswith(partial.text)
     assert explanation.text.startswith("The answer broke off.")
-    assert result["error"]["kind"] == made["outcome"]
+    assert result["error"]["kind"] == attempt["outcome"]
 
 
 def test_a_partial_answer_stays_in_the_conversation_and_its_explanation_does_not(
@@ -584,7 +584,7 @@ def test_a_partial_answer_stays_in_the_conversation_and_its_explanation_does_not
     sandbox.fail("stream_cut")
     list(graph.stream(ask("why?"), config, stream_mode="messages"))
     turn(graph, "go on")
-    assert [said["content"] for said in router.asked[-1][0]] == ["why?", "[sandbox] Simulated answer", "go on"]
+    assert [message["content"] for message in router.asked[-1][0]] == ["why?", "[sandbox] Simulated answer", "go on"]
 
 
 def test_the_servers_delay_is_read_from_its_headers(

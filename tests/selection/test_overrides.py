@@ -26,10 +26,10 @@ def run(services: Services, messages: Sequence[AnyMessage] = ASKED, **settings: 
 
 def loop(model: str = SECOND, route: str = "question_answering", provider: str | None = None) -> list[AnyMessage]:
     """Make a conversation that waits for the answer to a tool's result."""
-    told = {"route": route, "model": model, "provider": provider, "source": "catalog"}
+    metadata = {"route": route, "model": model, "provider": provider, "source": "catalog"}
     call = {"id": "1", "name": "weather", "args": {}}
-    asked = AIMessage("", tool_calls=[call], response_metadata={"decision": told})
-    return [HumanMessage("Is it raining?"), asked, ToolMessage("It is.", tool_call_id="1")]
+    call_message = AIMessage("", tool_calls=[call], response_metadata={"decision": metadata})
+    return [HumanMessage("Is it raining?"), call_message, ToolMessage("It is.", tool_call_id="1")]
 
 
 # ---- the caller's route
@@ -111,8 +111,8 @@ def test_for_a_named_model_the_lists_of_all_tasks_are_asked_for_at_once(
 ) -> None:
     router.choose("question_answering")
     run(services, model="nobody/knows-it")
-    asked = [record.path for record in sandbox.requests if record.path.startswith("/api/models")]
-    assert asked == ["/api/models", "/api/models", "/api/models/nobody/knows-it"]
+    paths = [record.path for record in sandbox.requests if record.path.startswith("/api/models")]
+    assert paths == ["/api/models", "/api/models", "/api/models/nobody/knows-it"]
 
 
 def test_a_model_that_is_none_is_named_with_what_is_allowed(services: Services) -> None:
@@ -220,7 +220,7 @@ def test_the_next_question_ends_a_tool_loop(services: Services, router: Scripted
 
 
 @pytest.mark.parametrize(
-    "told",
+    "decision",
     [
         None,
         "nonsense",
@@ -231,11 +231,11 @@ def test_the_next_question_ends_a_tool_loop(services: Services, router: Scripted
     ],
 )
 def test_a_tool_loop_whose_decision_is_not_known_is_routed_like_any_turn(
-    services: Services, router: ScriptedRouter, told: Any
+    services: Services, router: ScriptedRouter, decision: Any
 ) -> None:
     router.choose("question_answering", FIRST)
     messages = loop()
-    messages[1].response_metadata["decision"] = told
+    messages[1].response_metadata["decision"] = decision
     assert run(services, messages, tools=(TOOL,))["decision"]["model"] == FIRST
     assert len(router.asked) == 1
 
@@ -246,9 +246,9 @@ def test_a_tool_loop_whose_decision_is_not_known_is_routed_like_any_turn(
 def test_an_answer_carries_its_decision(services: Services, router: ScriptedRouter) -> None:
     router.choose("question_answering", FIRST)
     result = run(services)
-    told = result["messages"][-1].response_metadata["decision"]
-    assert told == {key: result["decision"][key] for key in told}
-    assert set(told) == {"id", "route", "task", "model", "provider", "reason", "source", "confidence"}
+    decision = result["messages"][-1].response_metadata["decision"]
+    assert decision == {key: result["decision"][key] for key in decision}
+    assert set(decision) == {"id", "route", "task", "model", "provider", "reason", "source", "confidence"}
 
 
 def test_a_caller_who_keeps_only_messages_stays_with_the_threads_model(

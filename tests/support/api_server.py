@@ -31,8 +31,8 @@ def serving(folder: Path, *flags: str, **variables: str) -> Iterator["tuple[str,
 
 def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     deadline = time.monotonic() + 120
-    while not (found := re.search(r"http://\S+/v1", log.read_text())):
+    while not (match := re.search(r"http://\S+/v1", log.read_text())):
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    return found[0]  # it listens before it says so; who asks earlier than it can answer waits
+    return match[0]  # it listens before it says so; who asks earlier than it can answer waits

@@ -170,14 +170,14 @@ class Page:
 
     def all(self, selector: str) -> list[WebElement]:
         """Find what is visible."""
-        return [found for found in self.browser.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
+        return [element for element in self.browser.find_elements(By.CSS_SELECTOR, selector) if element.is_displayed()]
 
     def one(self, selector: str, containing: str = "") -> WebElement:
         """Wait for the newest visible element that contains a text."""
-        found: list[WebElement] = self.until(
+        elements: list[WebElement] = self.until(
             lambda: [each for each in self.all(selector) if containing in each.text], f"{selector} {containing!r}"
         )
-        return found[-1]
+        return elements[-1]
 
     def until(self, happens: Any, what: str) -> Any:
         """Wait until something is so; elements that Gradio replaces meanwhile are looked for again."""

@@ -15,12 +15,12 @@ def transformers_serve(checkpoint: Path, log: Path) -> Iterator[str]:
     """Serve `checkpoint`, whose path is the name of the model, and give the server's URL."""
     port = free_port()
     command = [sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve", str(checkpoint)]
-    with log.open("wb") as told:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"],
             # One thread: two layers would wait for more of them.
             env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(log.parent), "OMP_NUM_THREADS": "1"},
-            stdout=told,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:

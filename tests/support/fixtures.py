@@ -98,7 +98,7 @@ def write_policy(route_config: Path) -> Callable[..., Path]:
     """Write a policy of routes given as name=models."""
 
     def write(**models: list[Any]) -> Path:
-        entries = [{"name": name, "description": f"about {name}", "models": given} for name, given in models.items()]
+        entries = [{"name": name, "description": f"about {name}", "models": ids} for name, ids in models.items()]
         route_config.write_text(json.dumps(entries))
         return route_config
 

@@ -32,8 +32,8 @@ class Spans:
         return [span.name for span in self.all()]
 
     def attributes(self, name: str) -> dict[str, Any]:
-        [found] = [span for span in self.all() if span.name == name]
-        return dict(found.attributes or {})
+        [match] = [span for span in self.all() if span.name == name]
+        return dict(match.attributes or {})
 
 
 def scrape(metrics: Metrics | None = None, accept: str = "") -> httpx.Response:
@@ -53,5 +53,5 @@ def parse(text: str) -> list[Sample]:
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     """The value of the one sample with exactly these labels; None when there is none."""
-    found = [sample.value for sample in parse(scrape(metrics).text) if (sample.name, sample.labels) == (name, labels)]
-    return found[0] if found else None
+    values = [sample.value for sample in parse(scrape(metrics).text) if (sample.name, sample.labels) == (name, labels)]
+    return values[0] if values else None

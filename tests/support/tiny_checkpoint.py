@@ -184,8 +184,8 @@ def _losses(model: Any, tree: dict[str, Any]) -> Any:
 
     labels = tree["labels"][0, 1:]
     replied = labels != _IGNORED
-    given = {name: tree[name] for name in ("input_ids", "position_ids", "attention_mask")}
-    return torch.nn.functional.cross_entropy(model(**given).logits[0, :-1][replied], labels[replied], reduction="none")
+    inputs = {name: tree[name] for name in ("input_ids", "position_ids", "attention_mask")}
+    return torch.nn.functional.cross_entropy(model(**inputs).logits[0, :-1][replied], labels[replied], reduction="none")
 
 
 def _knows(model: Any, trees: list[dict[str, Any]]) -> bool:
@@ -197,9 +197,9 @@ def _knows(model: Any, trees: list[dict[str, Any]]) -> bool:
 
 def _row(tokenizer: Any, prompt: str, reply: str) -> tuple[list[int], list[int]]:
     message = {"role": "user", "content": prompt}
-    asked = tokenizer.apply_chat_template([message], add_generation_prompt=True, return_dict=True)["input_ids"]
+    prompt_ids = tokenizer.apply_chat_template([message], add_generation_prompt=True, return_dict=True)["input_ids"]
     answer = tokenizer(reply + tokenizer.eos_token)["input_ids"]
-    return asked, answer
+    return prompt_ids, answer
 
 
 def _tree(rows: list[tuple[list[int], list[int]]]) -> dict[str, Any]:
@@ -209,15 +209,15 @@ def _tree(rows: list[tuple[list[int], list[int]]]) -> dict[str, Any]:
     """
     import torch
 
-    columns = zip(*(asked for asked, _ in rows), strict=False)
+    columns = zip(*(prompt_ids for prompt_ids, _ in rows), strict=False)
     prefix = rows[0][0][: next(index for index, column in enumerate(columns) if len(set(column)) > 1)]
     ids, positions, labels = list(prefix), list(range(len(prefix))), [_IGNORED] * len(prefix)
     branch = [-1] * len(prefix)
-    for number, (asked, answer) in enumerate(rows):
-        rest = asked[len(prefix) :]
+    for number, (prompt_ids, answer) in enumerate(rows):
+        rest = prompt_ids[len(prefix) :]
         ids += rest + answer
         labels += [_IGNORED] * len(rest) + answer
-        positions += range(len(prefix), len(asked) + len(answer))
+        positions += range(len(prefix), len(prompt_ids) + len(answer))
         branch += [number] * (len(rest) + len(answer))
     of = torch.tensor(branch)
     seen = ((of[None, :] == -1) | (of[None, :] == of[:, None])).tril()

@@ -29,7 +29,7 @@ def openai_routes(graph: "CompiledStateGraph[Any, Any, Any, Any]", limits: "Limi
         ConfigurationError: a limit in the environment is not allowed, or Starlette is not installed.
     """
     try:
-        from omni_router.server.openai.routes import make_routes
+        from omni_router.server.openai.api import make_routes
     except ModuleNotFoundError as error:
         raise missing_package(f"the package {error.name} is missing", "api") from error
     return make_routes(graph, limits)

@@ -40,8 +40,8 @@ def small_model() -> Any:
 
 def gigabytes_available() -> float:
     meminfo = Path("/proc/meminfo")
-    if meminfo.exists() and (found := re.search(r"MemAvailable:\s*(\d+) kB", meminfo.read_text())):
-        return int(found[1]) / 1e6
+    if meminfo.exists() and (match := re.search(r"MemAvailable:\s*(\d+) kB", meminfo.read_text())):
+        return int(match[1]) / 1e6
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
@@ -247,8 +247,8 @@ def test_the_route_is_that_of_generate_on_a_real_checkpoint(
     replies["other", None] = encode(OTHER + AFTER_ROUTE["json"]) + encode(f" null{AFTER_MODEL}")
     tokens = [*tiny_router.prompt_tokens(turns, offered), *encode(OPENING["json"])]
     written = generated(checkpoint.model, tokens, list(replies.values()))
-    found = json.loads(tiny_router.reply(turns, offered).text)
-    assert replies[found["route"], found["model"]] == written
+    reply = json.loads(tiny_router.reply(turns, offered).text)
+    assert replies[reply["route"], reply["model"]] == written
 
 
 def test_the_router_reads_its_routes_once(checkpoint: Checkpoint) -> None:

@@ -68,13 +68,13 @@ def test_the_cascade_asks_the_checkpoint_and_keeps_what_it_says(
     monkeypatch.setattr("omni_router.services.router.ARCH_ROUTER", str(checkpoint))
     monkeypatch.setattr("omni_router.services.router.pick_device", lambda: "cuda")
     monkeypatch.setenv("OMNI_CASCADE_TARGET", "1")
-    asked = dict(list(PAIRS.items())[:7:3])
-    for prompt, (route, model, _) in asked.items():
+    pairs = dict(list(PAIRS.items())[:7:3])
+    for prompt, (route, model, _) in pairs.items():
         flags = ["--router", router, "--route-config", str(policy), "--sandbox", "--json"]
         assert main(["--prompt", prompt, *flags]) == 0
         result = json.loads(capsys.readouterr().out)
         assert (result["route"], result["model"], result["source"]) == (route, model, "router")
     student = SemanticRouter(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT))
     labels = FileLabelStore(policy.with_name(f".{policy.name}.lessons"), lambda: student.encoder_name).read() or ()
-    assert [label.route for label in labels] == [route for route, _, _ in asked.values()]
-    assert [label.text for label in labels] == [None] * len(asked)
+    assert [label.route for label in labels] == [route for route, _, _ in pairs.values()]
+    assert [label.text for label in labels] == [None] * len(pairs)

@@ -38,17 +38,17 @@ def router(tiny_checkpoint: Path) -> ArchRouter:
 
 @pytest.mark.parametrize(("prompt", "answer"), TINY_PAIRS.items(), ids=TINY_PAIRS)
 def test_a_real_checkpoint_answers_exact_json(router: ArchRouter, prompt: str, answer: Answer) -> None:
-    found = router.reply(ask(prompt), TINY_ROUTES)
-    assert found.text == expected_reply(answer)
-    assert found.confidence is not None
-    assert found.confidence > 0.8
-    assert parse_reply(found.text) == Proposal(*answer)
+    reply = router.reply(ask(prompt), TINY_ROUTES)
+    assert reply.text == expected_reply(answer)
+    assert reply.confidence is not None
+    assert reply.confidence > 0.8
+    assert parse_reply(reply.text) == Proposal(*answer)
 
 
 def test_without_candidates_no_model_is_named_though_the_checkpoint_would(router: ArchRouter) -> None:
     for prompt, (route, _, _) in TINY_PAIRS.items():
-        found = parse_reply(router.reply(ask(prompt), WITHOUT_CANDIDATES).text)
-        assert (found.route, found.model) == (route, None)
+        reply = parse_reply(router.reply(ask(prompt), WITHOUT_CANDIDATES).text)
+        assert (reply.route, reply.model) == (route, None)
 
 
 def test_with_new_ids_the_checkpoint_writes_the_model_it_wants(tiny_checkpoint: Path) -> None:
@@ -67,15 +67,15 @@ def test_new_ids_keep_to_org_and_name_whatever_the_model_would_like(tiny_checkpo
         for parameter in loaded.model.parameters():
             parameter.normal_(std=0.5)
     free = ArchRouter(new_ids=True, checkpoint=loaded)
-    found = json.loads(free.reply(ask("Draw a red fox"), TINY_ROUTES).text)
-    assert found["model"] is None or is_model_id(found["model"])
-    assert found["route"] in {route.name for route in TINY_ROUTES} | {"other"}
+    reply = json.loads(free.reply(ask("Draw a red fox"), TINY_ROUTES).text)
+    assert reply["model"] is None or is_model_id(reply["model"])
+    assert reply["route"] in {route.name for route in TINY_ROUTES} | {"other"}
 
 
 def test_names_that_need_escaping_are_filled_in_whole(router: ArchRouter) -> None:
     odd = [replace(route, name=f'{route.name} "{n}" \u00fc\\') for n, route in enumerate(TINY_ROUTES)]
-    found = json.loads(router.reply(ask("Draw a red fox"), odd).text)
-    assert found["route"] in {route.name for route in odd} | {"other"}
+    reply = json.loads(router.reply(ask("Draw a red fox"), odd).text)
+    assert reply["route"] in {route.name for route in odd} | {"other"}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -88,9 +88,9 @@ def test_other_number_formats_answer_the_same(tiny_checkpoint: Path, dtype: str)
 def test_the_trained_form_answers_with_a_route_only(tiny_trained_checkpoint: Path) -> None:
     router = ArchRouter(str(tiny_trained_checkpoint), prompt="trained")
     for prompt, (route, _, _) in TINY_PAIRS.items():
-        found = router.reply(ask(prompt), TINY_ROUTES)
-        assert (parse_reply(found.text).route, parse_reply(found.text).model) == (route, None)
-        assert "% sure" in parse_reply(found.text).reason
+        reply = router.reply(ask(prompt), TINY_ROUTES)
+        assert (parse_reply(reply.text).route, parse_reply(reply.text).model) == (route, None)
+        assert "% sure" in parse_reply(reply.text).reason
 
 
 def test_an_unknown_prompt_form_is_refused_when_built() -> None:
@@ -219,9 +219,9 @@ def test_what_fits_is_left_alone() -> None:
 
 def test_older_messages_are_shortened_before_any_is_dropped() -> None:
     turns = talk("long " * 1000, "b", "c " * 90)
-    kept = fit(turns, 400, words)
-    assert [ELLIPSIS in turn["content"] for turn in kept] == [True, False, False]
-    assert kept[1:] == turns[1:]
+    fitted = fit(turns, 400, words)
+    assert [ELLIPSIS in turn["content"] for turn in fitted] == [True, False, False]
+    assert fitted[1:] == turns[1:]
 
 
 def test_the_oldest_is_dropped_first_and_the_newest_user_message_kept_whole() -> None:
@@ -257,10 +257,10 @@ def test_a_cpu_that_only_emulates_bfloat16_gets_float32(
 def test_a_cpu_of_avx2_is_found_to_emulate_bfloat16() -> None:
     code = "from omni_router.routers.arch.checkpoint import pick_dtype; print(pick_dtype('cpu'))"
     old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=old
     )
-    assert found.stdout.strip() == "float32"
+    assert result.stdout.strip() == "float32"
 
 
 def test_importing_the_routers_loads_nothing_heavy() -> None:
@@ -269,5 +269,5 @@ def test_importing_the_routers_loads_nothing_heavy() -> None:
         "heavy = {'torch', 'transformers', 'langchain_core', 'langgraph', 'huggingface_hub', 'pydantic'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert found.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.strip() == "[]"

@@ -172,14 +172,14 @@ def test_what_it_is_not_sure_of_the_teacher_decides_in_its_own_words(
     torch.testing.assert_close(label.vector, vector(student, FLIGHTS[0]))
 
 
-@pytest.mark.parametrize(("target", "asked"), [(0.0, 0), (1.0, 1)])
+@pytest.mark.parametrize(("target", "requests"), [(0.0, 0), (1.0, 1)])
 def test_the_target_decides_who_is_asked(
-    target: float, asked: int, student: SemanticRouter, teacher: Teacher, store: Labels
+    target: float, requests: int, student: SemanticRouter, teacher: Teacher, store: Labels
 ) -> None:
     for text in (SAID, FLIGHTS[0]):
         teacher.asked.clear()
         ask(CascadeRouter(student, teacher, store, target=target), text)
-        assert len(teacher.asked) == asked
+        assert len(teacher.asked) == requests
 
 
 def test_what_was_taught_it_decides_alone(
@@ -270,11 +270,11 @@ def test_what_the_teacher_doubts_itself_teaches_nothing(
     assert len(store.labels) == labels
 
 
-@pytest.mark.parametrize(("said", "route"), [("other", "other"), ("OTHER", "other"), ("Gardening", "gardening")])
+@pytest.mark.parametrize(("name", "route"), [("other", "other"), ("OTHER", "other"), ("Gardening", "gardening")])
 def test_a_label_has_the_name_that_the_policy_gives(
-    said: str, route: str, cascade: CascadeRouter, teacher: Teacher, store: Labels
+    name: str, route: str, cascade: CascadeRouter, teacher: Teacher, store: Labels
 ) -> None:
-    teacher.route = said
+    teacher.route = name
     ask(cascade, FLIGHTS[0])
     assert [label.route for label in store.labels] == [route]
 
@@ -300,12 +300,12 @@ def test_what_was_asked_is_kept_only_where_that_is_wanted(
     store: Labels,
 ) -> None:
     cascade = CascadeRouter(student, teacher, store, target=1.0, keep_text=keep)
-    said: list[Turn] = [
+    conversation: list[Turn] = [
         Turn(role="user", content="hello"),
         Turn(role="assistant", content="hi"),
         Turn(role="user", content=FLIGHTS[0]),
     ]
-    cascade.reply(said, ROUTES)
+    cascade.reply(conversation, ROUTES)
     assert [label.text for label in store.labels] == [text]
     torch.testing.assert_close(store.labels[0].vector, vector(student, f"hello\n{FLIGHTS[0]}"))
 
@@ -319,9 +319,9 @@ def test_a_label_counts_half_after_its_half_life_and_never_nothing() -> None:
     row = torch.ones(2)
     ages = {"fresh": 0.0, "half": HALF_LIFE, "quarter": 2 * HALF_LIFE, "ancient": NOW, "of the future": -1e6}
     labels = weigh_by_age([TeacherLabel(route, row, NOW - age) for route, age in ages.items()], NOW)
-    found = {route: float(weights) for route, weights in labels.weights.items()}
-    assert found.pop("ancient") == pytest.approx(0.001, rel=0.1)
-    assert found == {"fresh": 1.0, "half": 0.5, "quarter": 0.25, "of the future": 1.0}
+    weight_of = {route: float(weights) for route, weights in labels.weights.items()}
+    assert weight_of.pop("ancient") == pytest.approx(0.001, rel=0.1)
+    assert weight_of == {"fresh": 1.0, "half": 0.5, "quarter": 0.25, "of the future": 1.0}
     assert weigh_by_age([TeacherLabel("a", row, NOW), TeacherLabel("a", 2 * row, 0)], NOW).vectors["a"].tolist() == [
         [1, 1],
         [2, 2],
@@ -363,13 +363,13 @@ def test_two_cascades_on_one_file_learn_of_each_other(
     assert second.asked
     for text in FLIGHTS:
         ask(one, text)
-    for seconds, asked in ((RELOAD_SECONDS - 1, 1), (1, 0)):
+    for seconds, requests in ((RELOAD_SECONDS - 1, 1), (1, 0)):
         clock.now += seconds
         ask(two, SAID)  # which only lets it look
         two.settle()
         second.asked.clear()
         assert ask(two, "the cheapest flight to Naples")["route"] == "gardening"
-        assert len(second.asked) == asked
+        assert len(second.asked) == requests
 
 
 def test_the_first_request_of_a_process_knows_the_labels_of_others(student: SemanticRouter, teacher: Teacher) -> None:
@@ -455,7 +455,9 @@ def test_many_threads_share_a_cascade(
         return [ask(cascade, text)["route"] for text in part]
 
     with ThreadPoolExecutor(8) as pool:
-        routes = [each for found in pool.map(work, [texts[n * 30 : n * 30 + 30] for n in range(8)]) for each in found]
+        routes = [
+            each for answers in pool.map(work, [texts[n * 30 : n * 30 + 30] for n in range(8)]) for each in answers
+        ]
     cascade.settle()
     assert routes == ["weather" if text == SAID else "gardening" for text in texts]
     assert caplog.records == []
@@ -512,15 +514,15 @@ def test_the_settings_are_read_and_have_defaults() -> None:
     assert (usual.cascade_target, usual.cascade_size, usual.cascade_path, usual.cascade_text) == (
         *(TARGET, MAX_LABELS, None, False),
     )
-    given = {"TARGET": "1", "SIZE": "7", "PATH": "here", "TEXT": "yes"}
-    read = Environment.read(variables={f"OMNI_CASCADE_{name}": value for name, value in given.items()})
+    values = {"TARGET": "1", "SIZE": "7", "PATH": "here", "TEXT": "yes"}
+    read = Environment.read(variables={f"OMNI_CASCADE_{name}": value for name, value in values.items()})
     assert (read.cascade_target, read.cascade_size, read.cascade_path, read.cascade_text) == (1, 7, Path("here"), True)
     assert Environment.read(variables={"OMNI_ENCODER": "org/enc"}).encoder == "org/enc"
 
 
 def test_the_router_has_what_the_settings_say(tmp_path: Path) -> None:
-    given = {"OMNI_CASCADE_TARGET": "0.7", "OMNI_CASCADE_TEXT": "1", "OMNI_ENCODER": str(tmp_path / "enc")}
-    environment = Environment.read(router="cascade", route_config=tmp_path / "policy.json", variables=given)
+    values = {"OMNI_CASCADE_TARGET": "0.7", "OMNI_CASCADE_TEXT": "1", "OMNI_ENCODER": str(tmp_path / "enc")}
+    environment = Environment.read(router="cascade", route_config=tmp_path / "policy.json", variables=values)
     cascade = choose_router(environment)
     assert isinstance(cascade, CascadeRouter)
     assert isinstance(cascade.teacher, ArchRouter)

@@ -139,16 +139,16 @@ def test_an_outage_costs_one_wait_and_one_line(name: str, clock: Clock, caplog: 
 
 def test_the_rest_grows_and_ends_with_the_first_answer(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     server, router = both(refused, clock)
-    asked = []
+    times = []
     with caplog.at_level(logging.INFO):
         for clock.now in range(1500):
             before = len(server.asked)
             router.reply(TALK, TINY_ROUTES)
-            asked += [clock.now] * (len(server.asked) - before)
+            times += [clock.now] * (len(server.asked) - before)
         server.answer = lambda _: says(GOOD)
         clock.now = 2000.0
         assert router.reply(TALK, TINY_ROUTES) == Reply(GOOD)
-    assert asked == [0, 5, 15, 35, 75, 155, 315, 615, 915, 1215]
+    assert times == [0, 5, 15, 35, 75, 155, 315, 615, 915, 1215]
     assert [record.levelname for record in caplog.records if record.name == "omni_router"] == ["WARNING", "INFO"]
 
 
@@ -351,14 +351,14 @@ def test_the_environment_chooses_it_once_and_shows_no_key(monkeypatch: pytest.Mo
 def test_what_is_missing_or_wrong_ends_with_status_2(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ["--prompt", "hi", "--router", "endpoint", "--sandbox"]
-    assert main(asked) == 2
+    args = ["--prompt", "hi", "--router", "endpoint", "--sandbox"]
+    assert main(args) == 2
     assert "set --router-url or OMNI_ROUTER_URL" in capsys.readouterr().err
-    assert main([*asked, "--router-url", "localhost:8000"]) == 2
+    assert main([*args, "--router-url", "localhost:8000"]) == 2
     assert "is not http(s)://" in capsys.readouterr().err
     for wrong in ("soon", "0", "-1", "nan", "inf"):
         monkeypatch.setenv("OMNI_ROUTER_TIMEOUT", wrong)
-        assert main([*asked, "--router-url", URL]) == 2
+        assert main([*args, "--router-url", URL]) == 2
         assert (
             f"OMNI_ROUTER_TIMEOUT must be a number of seconds greater than 0, not {wrong!r}" in capsys.readouterr().err
         )
@@ -369,5 +369,5 @@ def test_importing_it_loads_neither_langgraph_nor_torch() -> None:
         "import sys, omni_router.routers.endpoint.router, omni_router.routers.endpoint.fallback\n"
         "print(sorted({'torch', 'transformers', 'langchain_core', 'langgraph', 'pydantic'} & set(sys.modules)))"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert found.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.strip() == "[]"

@@ -63,10 +63,12 @@ def test_whatever_ends_one_leaves_the_others_to_be_served(end: type[BaseExceptio
 
 def test_the_embedded_router_says_the_same_to_many_at_once_as_to_each_alone(semantic: SemanticRouter) -> None:
     routes = [RouteOption("code", "writing programs"), RouteOption("weather", "rain and sunshine")]
-    asked = [[Turn(role="user", content=text)] for text in ("sort a list", "will it rain?", "hello", "fix my loop")]
-    alone = [semantic.reply(talk, routes) for talk in asked]
+    conversations = [
+        [Turn(role="user", content=text)] for text in ("sort a list", "will it rain?", "hello", "fix my loop")
+    ]
+    alone = [semantic.reply(talk, routes) for talk in conversations]
     with ThreadPoolExecutor(16) as pool:
-        many = list(pool.map(lambda talk: semantic.reply(talk, routes), asked * 8))
+        many = list(pool.map(lambda talk: semantic.reply(talk, routes), conversations * 8))
     assert [reply.text.partition(";")[0] for reply in many] == [reply.text.partition(";")[0] for reply in alone] * 8
 
 

@@ -18,7 +18,7 @@ from omni_router.routers.semantic.checkpoint_source import packaged_model
 from omni_router.routers.semantic.concurrency import single_threaded
 from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.sentence_checkpoint import POOLINGS
-from tests.support import sentence_checkpoints as made
+from tests.support import sentence_checkpoints as checkpoints
 
 TEXTS = [
     "",
@@ -26,8 +26,8 @@ TEXTS = [
     "write python code that sorts a list",
     "something unknown, please",
     "  \n ",
-    *(" ".join(made.WORDS[:n]) for n in range(1, len(made.WORDS))),
-    *(" ".join(made.WORDS[n:]) for n in range(1, len(made.WORDS))),
+    *(" ".join(checkpoints.WORDS[:n]) for n in range(1, len(checkpoints.WORDS))),
+    *(" ".join(checkpoints.WORDS[n:]) for n in range(1, len(checkpoints.WORDS))),
 ]
 LIKE: dict[str, Any] = {"atol": 1e-5, "rtol": 0.0}
 
@@ -40,7 +40,7 @@ def minilm() -> SentenceEncoder:
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bert") / "checkpoint"
-    made.build(folder, made.bert, "mean")
+    checkpoints.build(folder, checkpoints.bert, "mean")
     return folder
 
 
@@ -56,7 +56,7 @@ def edit(path: Path, **changes: Any) -> None:
 
 def same(folder: Path, model: Any, texts: list[str] = TEXTS) -> None:
     vectors = SentenceEncoder(folder).encode(texts)
-    torch.testing.assert_close(vectors, made.expected(model, texts), **LIKE)
+    torch.testing.assert_close(vectors, checkpoints.expected(model, texts), **LIKE)
     assert (vectors @ vectors.T).min() < 0.9, "texts that are all alike prove nothing"
 
 
@@ -64,16 +64,16 @@ def same(folder: Path, model: Any, texts: list[str] = TEXTS) -> None:
 
 
 def test_bert_with_a_mean(bert: Path) -> None:
-    with made.library() as sentence_transformers:
+    with checkpoints.library() as sentence_transformers:
         model = sentence_transformers.SentenceTransformer(str(bert), device="cpu")
     same(bert, model)
 
 
 def test_xlm_roberta_with_its_first_token_a_dense_layer_and_a_prompt(tmp_path: Path) -> None:
     prompts = {"query": "translate this: ", "document": "poem "}
-    model = made.build(
+    model = checkpoints.build(
         tmp_path / "st",
-        made.xlm_roberta,
+        checkpoints.xlm_roberta,
         "cls",
         lambda modules: modules.Dense(16, 8),
         prompts=prompts,
@@ -88,17 +88,17 @@ def test_xlm_roberta_with_its_first_token_a_dense_layer_and_a_prompt(tmp_path: P
 
 
 def test_the_greatest_of_each_dimension_of_texts_in_lower_case(tmp_path: Path) -> None:
-    model = made.build(tmp_path / "st", made.bert, "max", lower=True)
+    model = checkpoints.build(tmp_path / "st", checkpoints.bert, "max", lower=True)
     same(tmp_path / "st", model, [text.title() for text in TEXTS])
 
 
 def test_every_pooling_side_by_side(tmp_path: Path) -> None:
-    same(tmp_path / "st", made.build(tmp_path / "st", made.bert, list(POOLINGS)))
+    same(tmp_path / "st", checkpoints.build(tmp_path / "st", checkpoints.bert, list(POOLINGS)))
 
 
-@pytest.mark.parametrize("make", [made.t5, made.t5_with_decoder])
+@pytest.mark.parametrize("make", [checkpoints.t5, checkpoints.t5_with_decoder])
 def test_t5_by_its_encoder_with_a_dense_layer_between_lengths_of_one(make: Callable[..., None], tmp_path: Path) -> None:
-    model = made.build(
+    model = checkpoints.build(
         tmp_path / "st",
         make,
         "mean",
@@ -110,7 +110,7 @@ def test_t5_by_its_encoder_with_a_dense_layer_between_lengths_of_one(make: Calla
 
 
 def test_a_causal_model_by_its_last_token_without_any_around_a_text(tmp_path: Path) -> None:
-    model = made.build(tmp_path / "st", made.phi, "lasttoken")
+    model = checkpoints.build(tmp_path / "st", checkpoints.phi, "lasttoken")
     same(tmp_path / "st", model, [text for text in TEXTS if text.strip()])
     empty = SentenceEncoder(tmp_path / "st").encode(["", "a cat"])  # which the library cannot embed
     torch.testing.assert_close(empty.norm(dim=1), torch.ones(2))
@@ -118,9 +118,9 @@ def test_a_causal_model_by_its_last_token_without_any_around_a_text(tmp_path: Pa
 
 def test_the_layout_of_older_versions(tmp_path: Path) -> None:
     folder = tmp_path / "old"
-    made.build(tmp_path / "st", made.bert, "mean", lambda modules: modules.Dense(16, 8))
+    checkpoints.build(tmp_path / "st", checkpoints.bert, "mean", lambda modules: modules.Dense(16, 8))
     folder.mkdir()
-    made.bert(folder / "0_Transformer")
+    checkpoints.bert(folder / "0_Transformer")
     (folder / "0_Transformer/sentence_bert_config.json").write_text('{"max_seq_length": 12, "do_lower_case": true}')
     shutil.copytree(tmp_path / "st/2_Dense", folder / "2_Dense")
     weights = torch.nn.Linear(16, 8)
@@ -137,25 +137,25 @@ def test_the_layout_of_older_versions(tmp_path: Path) -> None:
         for i, (kind, path) in enumerate(paths.items())
     ]
     (folder / "modules.json").write_text(json.dumps(modules))
-    with made.library() as sentence_transformers:
+    with checkpoints.library() as sentence_transformers:
         model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
     same(folder, model, [text.title() for text in TEXTS if len(text.split()) <= 9])
 
 
 def test_a_plain_checkpoint_of_transformers_has_the_mean(tmp_path: Path) -> None:
-    made.build(tmp_path / "st", made.bert, "mean")
+    checkpoints.build(tmp_path / "st", checkpoints.bert, "mean")
     plain = tmp_path / "st-plain"
     assert not (plain / "modules.json").exists()
-    with made.library() as sentence_transformers:
+    with checkpoints.library() as sentence_transformers:
         model = sentence_transformers.SentenceTransformer(str(plain), device="cpu")
     same(plain, model)
 
 
 def test_the_packaged_checkpoint(minilm: SentenceEncoder) -> None:
-    with made.library() as sentence_transformers:
+    with checkpoints.library() as sentence_transformers:
         model = sentence_transformers.SentenceTransformer(str(packaged_model()), device="cpu")
     texts = [*TEXTS[:12], "Schreib mir ein Gedicht über das Meer", "def f(x):\n    return x\n" * 20]
-    torch.testing.assert_close(minilm.encode(texts), made.expected(model, texts), **LIKE)
+    torch.testing.assert_close(minilm.encode(texts), checkpoints.expected(model, texts), **LIKE)
 
 
 # ---- lengths and batches
@@ -172,24 +172,26 @@ def test_vectors_have_length_one_whatever_the_batch_and_long_texts_keep_both_end
     assert minilm.encode([]).shape == (0, 384)
 
 
-@pytest.mark.parametrize(("make", "pooling"), [(made.bert, "mean"), (made.xlm_roberta, "cls"), (made.phi, "lasttoken")])
+@pytest.mark.parametrize(
+    ("make", "pooling"), [(checkpoints.bert, "mean"), (checkpoints.xlm_roberta, "cls"), (checkpoints.phi, "lasttoken")]
+)
 def test_no_text_is_longer_than_the_positions_of_the_model(
     make: Callable[..., None], pooling: str, tmp_path: Path
 ) -> None:
-    made.build(tmp_path / "st", make, pooling)
+    checkpoints.build(tmp_path / "st", make, pooling)
     edit(tmp_path / "st/sentence_bert_config.json", max_seq_length=1000)
     encoder = SentenceEncoder(tmp_path / "st")
     words = "draw " * 30 + "cat " * 900 + "sea " * 30
-    assert encoder.load().max_tokens == made.POSITIONS
-    around = 0 if make is made.phi else 1
-    kept = "draw " * (24 - around) + "sea " * (16 - around)
-    torch.testing.assert_close(encoder.encode([words]), encoder.encode([kept]), **LIKE)
+    assert encoder.load().max_tokens == checkpoints.POSITIONS
+    around = 0 if make is checkpoints.phi else 1
+    prefix = "draw " * (24 - around) + "sea " * (16 - around)
+    torch.testing.assert_close(encoder.encode([words]), encoder.encode([prefix]), **LIKE)
 
 
 def test_the_length_a_checkpoint_names_is_kept(copy: Path) -> None:
     edit(copy / "sentence_bert_config.json", max_seq_length=12)
-    kept = SentenceEncoder(copy).encode(["draw " * 6 + "sea " * 4])
-    torch.testing.assert_close(SentenceEncoder(copy).encode(["draw " * 50 + "cat " * 9 + "sea " * 4]), kept, **LIKE)
+    vectors = SentenceEncoder(copy).encode(["draw " * 6 + "sea " * 4])
+    torch.testing.assert_close(SentenceEncoder(copy).encode(["draw " * 50 + "cat " * 9 + "sea " * 4]), vectors, **LIKE)
 
 
 # ---- the middle layer
@@ -208,7 +210,7 @@ def test_a_weight_puts_the_middle_layer_beside_the_embedding(minilm: SentenceEnc
 
 
 def test_a_middle_layer_goes_with_a_dense_layer(tmp_path: Path) -> None:
-    made.build(tmp_path / "st", made.t5, "mean", lambda modules: modules.Dense(16, 8))
+    checkpoints.build(tmp_path / "st", checkpoints.t5, "mean", lambda modules: modules.Dense(16, 8))
     vectors = SentenceEncoder(tmp_path / "st", middle_layer_weight=0.5).encode(TEXTS)
     assert vectors.shape == (len(TEXTS), 8 + 16)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(TEXTS)))
@@ -404,10 +406,10 @@ def test_a_revision_of_a_hub_checkpoint_is_the_one_that_is_loaded(two_commits: d
         assert encoder.encode(TEXTS).shape[0] == len(TEXTS)
 
 
-@pytest.mark.parametrize(("source", "told"), [("acme/tiny@", "no revision after the @"), ("acme/tiny@v9", "v9")])
-def test_a_revision_that_is_not_there_is_named(two_commits: dict[str, str], source: str, told: str) -> None:
+@pytest.mark.parametrize(("source", "message"), [("acme/tiny@", "no revision after the @"), ("acme/tiny@v9", "v9")])
+def test_a_revision_that_is_not_there_is_named(two_commits: dict[str, str], source: str, message: str) -> None:
     assert "v9" not in two_commits
-    with pytest.raises(ConfigurationError, match=re.escape(told)):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
         SentenceEncoder(source).encode(["hello"])
 
 

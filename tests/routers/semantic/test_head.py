@@ -68,24 +68,24 @@ class Spied(Head):
 @pytest.fixture
 def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
     """A head of `taught`, with the predictions it made without a text, or without a route."""
-    kept: dict[str, torch.Tensor] = {}
+    tensors: dict[str, torch.Tensor] = {}
     temperature, logistic = calibration.fit_temperature, fit_in_domain
 
     def spy_on_temperature(scores: torch.Tensor, owners: torch.Tensor, doubt: torch.Tensor) -> float:
-        kept.update(left_out=scores, doubt=doubt)
+        tensors.update(left_out=scores, doubt=doubt)
         return temperature(scores, owners, doubt)
 
     def spy_on_logistic(inside: torch.Tensor, outside: torch.Tensor) -> tuple[float, float]:
-        kept.update(inside=inside, outside=outside)
+        tensors.update(inside=inside, outside=outside)
         return logistic(inside, outside)
 
     monkeypatch.setattr(head, "fit_temperature", spy_on_temperature)
     monkeypatch.setattr(head, "fit_in_domain", spy_on_logistic)
-    found = Spied(taught(), embed)
+    spy = Spied(taught(), embed)
     monkeypatch.undo()
-    found.left_out, found.doubt = kept["left_out"], kept["doubt"]
-    found.inside, found.outside = kept["inside"], kept["outside"]
-    return found
+    spy.left_out, spy.doubt = tensors["left_out"], tensors["doubt"]
+    spy.inside, spy.outside = tensors["inside"], tensors["outside"]
+    return spy
 
 
 def without(column: int, number: int) -> list[ClassData]:
@@ -104,13 +104,13 @@ def without(column: int, number: int) -> list[ClassData]:
 
 def requests() -> list[tuple[int, int, torch.Tensor]]:
     """The requests of `taught` in the order of the head: column, number, vector."""
-    found = []
+    texts_and_columns = []
     for number, column in enumerate(taught()):
         assert column.label_vectors is not None
-        found += [
+        texts_and_columns += [
             (number, i, vector) for i, vector in enumerate(torch.cat([embed(column.examples), column.label_vectors]))
         ]
-    return found
+    return texts_and_columns
 
 
 def narrow(fitted: Head, vector: torch.Tensor) -> torch.Tensor:
@@ -130,14 +130,14 @@ def test_what_is_said_of_a_text_that_is_left_out_is_what_a_head_without_it_says(
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_it_is_so_for_a_column_of_few_texts(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[torch.Tensor] = []
-    monkeypatch.setattr(head, "fit_temperature", lambda scores, *_: kept.append(scores) or 0.1)  # type: ignore[func-returns-value]
+    tensors: list[torch.Tensor] = []
+    monkeypatch.setattr(head, "fit_temperature", lambda scores, *_: tensors.append(scores) or 0.1)  # type: ignore[func-returns-value]
     columns = [ClassData((), texts(0, n)), ClassData((), texts(1, 6)), ClassData((), texts(2, 4))]
     fit(columns)
     for row in range(n):
         fewer = [columns[0]._replace(examples=[*texts(0, row), *texts(0, n - row - 1, row + 1)]), *columns[1:]]
         refitted = fit(fewer).score(embed([f"0x{row}"]), ["?"])
-        torch.testing.assert_close(kept[0][row], refitted.classes[0], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(tensors[0][row], refitted.classes[0], atol=1e-4, rtol=1e-4)
 
 
 def test_how_familiar_a_text_that_is_left_out_is_to_the_rest_is_what_a_head_without_it_says(spied: Spied) -> None:
@@ -151,7 +151,7 @@ def test_how_familiar_a_text_that_is_left_out_is_to_the_rest_is_what_a_head_with
 def test_how_familiar_a_route_that_is_left_out_is_to_the_least_like_one_is_what_a_head_without_it_says(
     spied: Spied,
 ) -> None:
-    found = iter(spied.outside)
+    scores = iter(spied.outside)
     for column in range(COLUMNS - 1):
         columns = taught()
         del columns[column]
@@ -159,12 +159,12 @@ def test_how_familiar_a_route_that_is_left_out_is_to_the_least_like_one_is_what_
             without_it = fit(columns)
             of_routes = narrow(without_it, vector)[:-1]
             torch.testing.assert_close(without_it.score(vector[None], ["?"]).in_domain_score[0], of_routes.max())
-            torch.testing.assert_close(next(found), of_routes.max(), atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(next(scores), of_routes.max(), atol=1e-4, rtol=1e-4)
     for column, number, vector in requests():
         if column == COLUMNS - 1:  # and of what no route serves, each text
             refitted = fit(without(column, number)).score(vector[None], ["?"])
-            torch.testing.assert_close(next(found), refitted.in_domain_score[0], atol=1e-4, rtol=1e-4)
-    assert next(found, None) is None
+            torch.testing.assert_close(next(scores), refitted.in_domain_score[0], atol=1e-4, rtol=1e-4)
+    assert next(scores, None) is None
 
 
 # ---- what scores mean
@@ -225,9 +225,9 @@ def test_no_lessons_are_as_good_as_none_at_all() -> None:
     columns = [ClassData(texts(0, 3), (), torch.empty(0, SIZE), torch.empty(0)), ClassData(texts(1, 3))]
     other = ClassData((), texts(2, 40))
     without_any = fit([columns[0]._replace(label_vectors=None, label_weights=None), columns[1], other])
-    asked = embed(texts(0, 5, 900))
+    vectors = embed(texts(0, 5, 900))
     torch.testing.assert_close(
-        fit([*columns, other]).score(asked, ["?"] * 5).classes, without_any.score(asked, ["?"] * 5).classes
+        fit([*columns, other]).score(vectors, ["?"] * 5).classes, without_any.score(vectors, ["?"] * 5).classes
     )
 
 
@@ -241,8 +241,8 @@ def test_requests_of_routes_are_known_and_others_are_not() -> None:
 
 def test_known_is_the_prior_where_too_little_is_known() -> None:
     few = fit([ClassData(texts(0, 2), texts(0, 5)), ClassData(texts(1, 2), texts(1, 5)), ClassData((), texts(2, 5))])
-    found = few.in_domain_probability(torch.tensor([0.0, 0.5, 1.0]))
-    torch.testing.assert_close(found, torch.full((3,), 1 - calibration.OUT_OF_SCOPE_SHARE))
+    probabilities = few.in_domain_probability(torch.tensor([0.0, 0.5, 1.0]))
+    torch.testing.assert_close(probabilities, torch.full((3,), 1 - calibration.OUT_OF_SCOPE_SHARE))
 
 
 def test_known_is_the_prior_where_nothing_tells_them_apart() -> None:
@@ -257,8 +257,8 @@ def test_a_column_without_texts_never_wins() -> None:
     columns = taught()
     columns[1] = ClassData()
     fitted = fit(columns)
-    asked = embed([text for column in range(SIZE) for text in texts(column, 20, 900)])
-    scores = fitted.score(asked, ["?"] * len(asked)).classes
+    vectors = embed([text for column in range(SIZE) for text in texts(column, 20, 900)])
+    scores = fitted.score(vectors, ["?"] * len(vectors)).classes
     assert scores.isfinite().all()
     assert not (scores.argmax(1) == 1).any()
 
@@ -270,7 +270,7 @@ def pull(weight: float | None) -> float:
     """How much a request that is near a lesson, or near an example without a weight, gains for its route by it."""
     there = near("5x1")
     columns = taught()
-    asked = torch.nn.functional.normalize(there + 0.2 * near("6x1"), dim=0)[None]
+    vector = torch.nn.functional.normalize(there + 0.2 * near("6x1"), dim=0)[None]
     assert columns[0].label_vectors is not None
     assert columns[0].label_weights is not None
     if weight is None:
@@ -281,7 +281,7 @@ def pull(weight: float | None) -> float:
             label_weights=torch.cat([columns[0].label_weights, torch.tensor([weight])]),
         )
     fitted = fit([more, *columns[1:]])
-    return float(fitted.broad_scores(asked @ fitted.vectors.T, torch.zeros(1, len(fitted.texts)))[0, 0])
+    return float(fitted.broad_scores(vector @ fitted.vectors.T, torch.zeros(1, len(fitted.texts)))[0, 0])
 
 
 def test_a_lesson_pulls_less_the_less_it_weighs_and_always_less_than_an_example() -> None:
@@ -296,11 +296,11 @@ def test_a_lesson_pulls_less_the_less_it_weighs_and_always_less_than_an_example(
 @given(sizes=st.lists(st.integers(0, 60), min_size=1, max_size=12), room=st.integers(-20, 400))
 def test_a_fair_share_fills_the_room_and_leaves_the_small_ones_whole(sizes: list[int], room: int) -> None:
     most = fair_limit(sizes, room)
-    kept = [min(size, most) for size in sizes]
+    shares = [min(size, most) for size in sizes]
     assert most >= 0
-    assert sum(kept) <= max(room, 0)
+    assert sum(shares) <= max(room, 0)
     if sum(sizes) <= room:
-        assert kept == sizes
+        assert shares == sizes
     else:  # one more for each would be too many
         assert sum(min(size, most + 1) for size in sizes) > room
 

@@ -130,9 +130,9 @@ def test_the_labelled_set_that_ships_is_routed_as_well_as_measured(fresh: Semant
     document = RouteFile(DEFAULT_POLICY).document()
     lines = LABELLED.read_text(encoding="utf-8").splitlines()
     items = [i for i in read_items(LABELLED, document.routes) if json.loads(lines[i.line - 1])["split"] == "test"]
-    asked = [(item.conversation, route_options(item, document)) for item in items]
-    told = [json.loads(reply.text)["route"] for reply in fresh.replies(asked)]
-    right = sum(route == item.route for route, item in zip(told, items, strict=True))
+    requests = [(item.conversation, route_options(item, document)) for item in items]
+    predicted_routes = [json.loads(reply.text)["route"] for reply in fresh.replies(requests)]
+    right = sum(route == item.route for route, item in zip(predicted_routes, items, strict=True))
     assert right / len(items) >= 0.93  # 95.3 % was measured
 
 
@@ -208,9 +208,9 @@ def test_routes_without_examples_take_their_share_beside_those_with_some(fresh: 
     document = RouteFile(DEFAULT_POLICY).document()
     routes = {route.name: replace(route, examples=() if route.name in bare else route.examples) for route in ROUTES}
     items = [item for item in read_items(LABELLED, document.routes) if item.route != "other"]
-    asked = [(item.conversation, [routes[each.name] for each in route_options(item, document)]) for item in items]
-    told = [json.loads(reply.text)["route"] for reply in fresh.replies(asked)]
-    right = [route == item.route for route, item in zip(told, items, strict=True)]
+    requests = [(item.conversation, [routes[each.name] for each in route_options(item, document)]) for item in items]
+    predicted_routes = [json.loads(reply.text)["route"] for reply in fresh.replies(requests)]
+    right = [route == item.route for route, item in zip(predicted_routes, items, strict=True)]
     assert sum(right) / len(items) >= 0.68
 
 
@@ -273,11 +273,11 @@ def test_caches_are_bounded(minilm: SentenceEncoder, monkeypatch: pytest.MonkeyP
 
 
 def test_the_library_embeds_the_policy_and_the_encoder_what_is_asked(minilm: SentenceEncoder) -> None:
-    requests, policy = CountingEncoder(minilm), CountingEncoder(minilm)
-    router = SemanticRouter(requests, policy)
+    embedder, policy = CountingEncoder(minilm), CountingEncoder(minilm)
+    router = SemanticRouter(embedder, policy)
     route = RouteOption("weather", "weather forecasts", ("will it rain?",), out_of_scope_examples=("write a poem",))
     router.reply([Turn(role="user", content="do I need an umbrella?")], [route])
-    assert requests.asked == ["do I need an umbrella?"]
+    assert embedder.asked == ["do I need an umbrella?"]
     assert {"weather forecasts", "will it rain?", "write a poem"} < set(policy.asked)
 
 
@@ -286,7 +286,7 @@ def test_counterexamples_are_thinned_to_a_routes_examples(minilm: SentenceEncode
     nonsense = NONSENSE.count("|") + 1
     others = tuple(f"nobody serves {n}" for n in range(100))
 
-    def kept(examples: int, *more: RouteOption) -> list[str]:
+    def thinned(examples: int, *more: RouteOption) -> list[str]:
         routes = [
             RouteOption(name, "", tuple(f"{name} {n}" for n in range(examples)), out_of_scope_examples=others[:50])
             for name in ("a", "b")
@@ -294,11 +294,11 @@ def test_counterexamples_are_thinned_to_a_routes_examples(minilm: SentenceEncode
         return list(training_set([*routes, *more], NO_LABELS)[-1].examples[nonsense:])
 
     other = RouteOption("other", "", others[40:])
-    assert kept(50, other) == list(others)
-    assert kept(10, other) == list(others[::5])
-    assert len(kept(10, other)) == COUNTEREXAMPLES_TO_ONE * 10
-    assert kept(0, other) == []
-    assert kept(10) == [others[n * 50 // 20] for n in range(20)]
+    assert thinned(50, other) == list(others)
+    assert thinned(10, other) == list(others[::5])
+    assert len(thinned(10, other)) == COUNTEREXAMPLES_TO_ONE * 10
+    assert thinned(0, other) == []
+    assert thinned(10) == [others[n * 50 // 20] for n in range(20)]
 
 
 def test_a_picture_with_words_of_no_route_goes_to_a_route_all_the_same(ask: Callable[..., dict[str, Any]]) -> None:
@@ -345,11 +345,11 @@ def test_default_policy_is_well_formed() -> None:
 
 
 def test_a_reason_quotes_the_policy_and_no_words_of_a_user(semantic: SemanticRouter) -> None:
-    said = "my landlord wants me out by Friday because I was late with the rent"
+    text = "my landlord wants me out by Friday because I was late with the rent"
     law = RouteOption(
-        "law", "contracts and tenancy", ("can a landlord raise the rent?", said), learned=frozenset([said])
+        "law", "contracts and tenancy", ("can a landlord raise the rent?", text), learned=frozenset([text])
     )
     others = RouteOption("cooking", "recipes; baking", ("how long do eggs boil?",))
-    reason = parse_reply(semantic.reply([Turn(role="user", content=said)], [law, others]).text).reason
+    reason = parse_reply(semantic.reply([Turn(role="user", content=text)], [law, others]).text).reason
     assert 'closest to "' in reason
-    assert said[:20] not in reason
+    assert text[:20] not in reason

@@ -175,9 +175,9 @@ def test_half_precision_changes_no_score(path: Path) -> None:
     def scores(vectors: torch.Tensor) -> torch.Tensor:
         """Score by the cosines, and by ridge regression as the embedded router does."""
         kernel = vectors @ vectors.T + 2 * torch.eye(len(vectors))
-        wanted = torch.nn.functional.one_hot(owners).float()
+        targets = torch.nn.functional.one_hot(owners).float()
         cosines = requests @ vectors.T
-        return torch.cat([cosines, cosines @ torch.linalg.solve(kernel, wanted)], dim=1)
+        return torch.cat([cosines, cosines @ torch.linalg.solve(kernel, targets)], dim=1)
 
     exact = scores(encoder.encode(texts))
     for _ in range(2):
