@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from huggingface_hub import constants
 
-from omni_router._sandbox import calls, chat, hub, images, models
+from omni_router._sandbox import calls, chat, hub, images
 from omni_router._sandbox.faults import FAULTS, Fault, Where
-from omni_router._sandbox.models import Model
+from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model
 from omni_router.hub.http import httpx
 
 _HUB_HOSTS = {"huggingface.co", urlsplit(constants.ENDPOINT).hostname}
@@ -72,8 +72,8 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         model = parameters = None
         if call is not None:
             model, parameters = call.model, _parameters(call)
-        elif url.path.startswith(f"{models.MODELS_PATH}/"):
-            model = url.path.removeprefix(f"{models.MODELS_PATH}/")
+        elif url.path.startswith(f"{MODELS_PATH}/"):
+            model = url.path.removeprefix(f"{MODELS_PATH}/")
         query = parse_qs(url.query.decode())
         record = calls.Record(request.method, url.host, url.path, query, model, parameters or {}, _token(request))
         self._sandbox.record(record)
@@ -132,9 +132,9 @@ def wait(request: httpx.Request, seconds: float) -> None:
 
 def _is_of_catalog(url: httpx.URL) -> bool:
     """Check whether the catalog asks: it lists models, or expands more than the mapping, which the client asks for."""
-    if url.path == models.MODELS_PATH or url.host == _ROUTER_HOST:
+    if url.path == MODELS_PATH or url.host == _ROUTER_HOST:
         return True
-    return bool(set(url.params.get_list("expand")) - {models.MAPPING})
+    return bool(set(url.params.get_list("expand")) - {MAPPING})
 
 
 def _fail(request: httpx.Request, fault: Fault) -> httpx.Response:

@@ -76,8 +76,8 @@ def theme() -> gr.themes.Base:
         secondary_hue=gr.themes.colors.slate,
         neutral_hue=gr.themes.colors.gray,
         radius_size=gr.themes.sizes.radius_lg,
-        font=[gr.themes.Font(name) for name in SANS],
-        font_mono=[gr.themes.Font(name) for name in MONO],
+        font=list(map(gr.themes.Font, SANS)),
+        font_mono=list(map(gr.themes.Font, MONO)),
     )
     return base.set(
         body_background_fill="white",
