@@ -20,14 +20,14 @@ FLAGS_AND_FILES = ("--", "route_config.json", "Settings")
 
 @pytest.mark.parametrize("kind", get_args(ErrorKind))
 @pytest.mark.parametrize("audience", [HTTP, SERVER])
-def test_a_reader_of_a_server_is_told_of_no_flag_file_or_class(kind: ErrorKind, audience: Audience) -> None:
+def test_a_reader_of_a_server_sees_no_flag_file_or_class(kind: ErrorKind, audience: Audience) -> None:
     hint = hint_for(kind, audience)
     assert [word for word in FLAGS_AND_FILES if word in hint] == []
     assert "{" not in hint
 
 
 @pytest.mark.parametrize("kind", get_args(ErrorKind))
-def test_a_reader_of_python_is_told_of_no_flag_and_one_of_the_command_of_no_class(kind: ErrorKind) -> None:
+def test_a_reader_of_python_sees_no_flag_and_one_of_the_command_no_class(kind: ErrorKind) -> None:
     assert "--" not in hint_for(kind, PYTHON)
     assert "Settings" not in hint_for(kind, COMMAND)
 

@@ -100,7 +100,7 @@ def test_an_async_stream_is_the_sync_one(model: ChatOmni) -> None:
     assert asyncio.run(collect()) == [piece.text for piece in model.stream("How do tides work?")]
 
 
-def test_a_picture_is_told_of_and_stands_among_the_artifacts(model: ChatOmni, router: ScriptedRouter) -> None:
+def test_an_image_is_mentioned_and_listed_among_the_artifacts(model: ChatOmni, router: ScriptedRouter) -> None:
     router.choose("image_generation")
     [piece] = model.stream("Paint a fox")
     [artifact] = piece.response_metadata["artifacts"]
@@ -240,7 +240,7 @@ def test_no_tool_is_called_when_none_may_be_or_none_fits(model: ChatOmni) -> Non
     assert not model.bind_tools([get_weather]).invoke("How do tides work?").tool_calls
 
 
-def test_a_choice_that_is_no_tool_is_refused(model: ChatOmni) -> None:
+def test_a_choice_that_is_not_a_tool_is_refused(model: ChatOmni) -> None:
     with pytest.raises(InvalidRequest, match=r"'get_wether'.*get_weather"):
         model.bind_tools([get_weather], tool_choice="get_wether")
 
@@ -310,7 +310,7 @@ def test_a_tool_loop_stays_with_its_model_and_asks_the_router_once(
 
 
 def texts(parts: list[tuple[Any, Any]]) -> tuple[str, Counter[str]]:
-    """Give what the models said, and which nodes said how many pieces."""
+    """Return the text of the models, and how many pieces each node streamed."""
     texts_and_metadata = [(part, about) for part, about in parts if isinstance(part, AIMessage) and part.text]
     return "".join(part.text for part, _ in texts_and_metadata), Counter(
         about["langgraph_node"] for _, about in texts_and_metadata
@@ -366,7 +366,7 @@ def test_events_of_the_agent_have_each_token_once(model: ChatOmni) -> None:
     assert "".join(asyncio.run(collect())).count("[sandbox]") == 1
 
 
-def test_the_agents_custom_stream_tells_the_decision_before_the_first_token(model: ChatOmni) -> None:
+def test_the_agents_custom_stream_has_the_decision_before_the_first_token(model: ChatOmni) -> None:
     parts = list(agent_of(model).stream(ask("How do tides work?"), stream_mode=["custom", "messages"]))
     events = [part["event"] for mode, part in parts if mode == "custom"]
     assert events == ["decision", "recorded"]
@@ -374,7 +374,7 @@ def test_the_agents_custom_stream_tells_the_decision_before_the_first_token(mode
     assert parts[0][1]["decision"]["model"] == FIRST
 
 
-def test_whoever_stops_listening_leaves_no_task_behind(model: ChatOmni, sandbox: Sandbox) -> None:
+def test_a_client_that_stops_listening_leaves_no_task_behind(model: ChatOmni, sandbox: Sandbox) -> None:
     sandbox.chunk_delay = 0.01
 
     async def listen_briefly() -> set[Any]:

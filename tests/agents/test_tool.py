@@ -25,7 +25,7 @@ PICTURE = "https://example.org/fox.png"
 
 
 class Scripted(GenericFakeChatModel):
-    """A model that says what a test wants said, and takes tools."""
+    """A model that answers as a test scripts it, and takes tools."""
 
     def bind_tools(self, tools: Any, **_: Any) -> Any:
         return self

@@ -215,7 +215,7 @@ def test_memory_that_grows_shows(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("untroubled")
-def test_what_a_place_keeps_on_purpose_is_no_growth(tmp_path: Path) -> None:
+def test_what_a_place_keeps_on_purpose_is_not_growth(tmp_path: Path) -> None:
     growing = Growing(tmp_path)
     growing.place.keeps, growing.place.of_runs = 2**20, RUNS
     assert soaked(growing).is_well

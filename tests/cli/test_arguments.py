@@ -84,9 +84,7 @@ def test_a_prompt_may_look_like_a_flag(prompt: str, capsys: Capture) -> None:
         (("--prompt", "write", "a", "haiku"), "unexpected 'a'; put quotes around a prompt of several words"),
     ],
 )
-def test_a_word_that_is_no_command_is_answered_with_what_was_meant(
-    args: tuple[str, ...], message: str, capsys: Capture
-) -> None:
+def test_an_unknown_command_is_answered_with_the_nearest(args: tuple[str, ...], message: str, capsys: Capture) -> None:
     assert refused(capsys, *args).startswith(f"omni-router: {message}")
 
 
@@ -162,7 +160,7 @@ def test_flags_reach_the_environment_by_every_command(command: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["3", "nan", "-1"])
-def test_what_is_allowed_is_said_by_the_field_of_the_settings(value: str, capsys: Capture) -> None:
+def test_the_field_of_the_settings_names_the_allowed_values(value: str, capsys: Capture) -> None:
     message = refused(capsys, "--prompt", "x", "--temperature", value)
     assert "'--temperature' / '--specialist-temperature': Input should be" in message
     assert f"not {float(value)}" in message

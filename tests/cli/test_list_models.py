@@ -46,7 +46,7 @@ def test_a_table_has_no_column_without_a_word_in_it(sandbox: Sandbox, capsys: Ca
     assert row_of(table, "sandbox/text-to-image-2").split() == ["sandbox/text-to-image-2", "together"]
 
 
-def test_json_tells_every_offer(sandbox: Sandbox, capsys: Capture) -> None:
+def test_json_holds_every_provider(sandbox: Sandbox, capsys: Capture) -> None:
     first, *_ = shown("Text-Generation", capsys)
     assert list(first) == ["id", "providers", "place", "notes", "as_of", "stale"]
     assert first["id"] == TEXT1
@@ -108,7 +108,7 @@ def test_a_model_of_the_history_that_is_in_no_list_is_looked_up(
     assert shown("image_generation", capsys, policy)[0]["notes"][-1] == "served by replicate"
 
 
-def test_an_unknown_name_is_told_with_the_allowed_ones(sandbox: Sandbox, capsys: Capture) -> None:
+def test_an_unknown_name_is_reported_with_the_allowed_ones(sandbox: Sandbox, capsys: Capture) -> None:
     assert main(["--list-models", "text-to-music"]) == 2
     error = capsys.readouterr().err
     assert "'text-to-music'" in error
@@ -117,7 +117,7 @@ def test_an_unknown_name_is_told_with_the_allowed_ones(sandbox: Sandbox, capsys:
 
 
 @pytest.mark.parametrize("name", ["text-generation", "text-to-image"])
-def test_a_hub_that_is_down_is_told_and_fails(sandbox: Sandbox, capsys: Capture, name: str) -> None:
+def test_a_hub_that_is_down_is_reported_and_fails(sandbox: Sandbox, capsys: Capture, name: str) -> None:
     sandbox.fail("hub_503", times=20)
     assert shown(name, capsys, status=1) == []
     sandbox.fail("hub_503", times=20)
@@ -128,7 +128,7 @@ def test_a_hub_that_is_down_is_told_and_fails(sandbox: Sandbox, capsys: Capture,
     assert "could not load models of" in captured.err
 
 
-def test_a_task_that_nobody_serves_is_told_and_fails(sandbox: Sandbox, capsys: Capture) -> None:
+def test_a_task_that_nobody_serves_is_reported_and_fails(sandbox: Sandbox, capsys: Capture) -> None:
     for number in (1, 2, 3):
         sandbox.set_mapping(f"sandbox/text-to-image-{number}", [])
     assert shown("text-to-image", capsys, status=1) == []
@@ -150,9 +150,7 @@ raise SystemExit(str(heavy) if heavy else status)
     assert [path.name for path in Path(os.environ["OMNI_CACHE_DIR"]).iterdir()] == ["embeddings.sqlite"]
 
 
-def test_what_was_served_a_while_ago_is_said_to_be_old(
-    sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_list_is_reported_as_old(sandbox: Sandbox, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     from omni_router.hub.catalog import CatalogModel, CatalogSnapshot, HubCatalog, ProviderEntry
 
     old = CatalogSnapshot((CatalogModel("acme/m", (ProviderEntry("together"),)),), 0.0, stale=True, missing=())

@@ -52,7 +52,7 @@ def test_demo_answers_all_queries_and_leaves_an_image(demo: Captured, tmp_path: 
     assert not (tmp_path / "route_config.json").exists(), "the sandbox keeps to its own policy file"
 
 
-def test_the_demo_shows_that_models_are_chosen_and_says_who_named_them(demo: Captured, tmp_path: Path) -> None:
+def test_the_demo_shows_that_models_are_chosen_and_who_named_them(demo: Captured, tmp_path: Path) -> None:
     recorded = re.findall(r"recorded model '(\S+)' for route '(\S+)'", demo.out)
     assert {route: model for model, route in recorded} == {
         "casual_conversation": "sandbox/text-generation-1",

@@ -1,4 +1,4 @@
-"""A policy that was named and is not there is said to be missing; at the usual place it is not."""
+"""A policy that was named and does not exist is reported as missing; at the usual place it is not."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def test_a_prompt_says_that_the_file_will_be_made_and_makes_it(capsys: Capture) 
     assert "does not exist" not in capsys.readouterr().err
 
 
-def test_a_file_named_by_the_variable_is_told_too(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_named_by_the_variable_is_reported_too(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     _sandbox.uninstall()  # it has its own policy, whatever the variable says
     monkeypatch.setenv("OMNI_ROUTE_CONFIG", TYPO)
     assert main(["--list-routes", "--json"]) == 0
@@ -92,7 +92,7 @@ def test_eval_says_that_the_file_of_the_variable_is_missing(capsys: Capture, mon
 
 
 @pytest.mark.parametrize("args", [(), ("--route-config", "./route_config.json")])
-def test_nothing_is_said_of_the_usual_place(args: tuple[str, ...], capsys: Capture) -> None:
+def test_nothing_is_reported_about_the_usual_place(args: tuple[str, ...], capsys: Capture) -> None:
     assert main(["--prompt", "How do tides work?", *args]) == 0
     assert main(["--list-routes", *args]) == 0
     assert "does not exist" not in capsys.readouterr().err

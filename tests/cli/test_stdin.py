@@ -84,7 +84,7 @@ def test_stdin_that_is_not_read_is_reported(writer: IO[bytes], monkeypatch: pyte
     assert "was not read" not in main_on_terminal(["--prompt", "Sum up", "-"], monkeypatch)
 
 
-def test_nothing_on_stdin_leaves_the_prompt_as_it_is_and_is_told(put: Put, capsys: Capture) -> None:
+def test_nothing_on_stdin_leaves_the_prompt_as_it_is_and_is_reported(put: Put, capsys: Capture) -> None:
     put(b" \n")
     assert main(["--prompt", "Sum up", "-", "--json"]) == 0
     captured = capsys.readouterr()
@@ -115,7 +115,7 @@ def test_a_closed_stdin_ends_with_2(stdin: Any, capsys: Capture, monkeypatch: py
     assert "stdin is closed" in capsys.readouterr().err
 
 
-def test_a_closed_stdin_is_no_matter_without_a_dash(tmp_path: Path) -> None:
+def test_a_closed_stdin_does_not_matter_without_a_dash(tmp_path: Path) -> None:
     argv = command("--prompt", "Tell me about tides", "--json")
     done = subprocess.run(
         argv, cwd=tmp_path, env=environment(), preexec_fn=lambda: os.close(0), capture_output=True, check=False

@@ -74,7 +74,7 @@ def turn(
 
 @pytest.fixture
 def judge(log: DecisionLog, route_config: Path) -> Callable[[str], int]:
-    """Give a verdict on the last decision on the command line."""
+    """Return a verdict on the last decision on the command line."""
     return lambda verdict: cli(
         "--feedback", last(log)["id"][:8], verdict, "--decision-log", log.path, "--route-config", route_config
     )
@@ -112,7 +112,7 @@ def cli(*args: object) -> int:
 # ---- the file
 
 
-def test_entry_tells_what_was_decided_and_what_came_of_it(turn: Turn, log: DecisionLog) -> None:
+def test_an_entry_holds_the_decision_and_its_outcome(turn: Turn, log: DecisionLog) -> None:
     result = turn("chat", TEXT, thread="mine", fault="overloaded_503")
     entry = last(log)
     assert entry["id"] == result["decision"]["id"]
@@ -255,7 +255,9 @@ def test_a_book_is_not_kept_whole(turn: Turn, log: DecisionLog) -> None:
         (("chat", TEXT), "overloaded_503", [f"after {TEXT} failed (overloaded)", TEXT2, "answered"]),
     ],
 )
-def test_why_tells_every_kind_of_decision(args: Any, fault: str, texts: list[str], turn: Turn, capsys: Capture) -> None:
+def test_why_explains_every_kind_of_decision(
+    args: Any, fault: str, texts: list[str], turn: Turn, capsys: Capture
+) -> None:
     turn(*args, fault=fault)
     assert cli("--why", "--decision-log", "log/decisions.jsonl") == 0
     printed = capsys.readouterr().out
@@ -442,7 +444,7 @@ def test_router_that_fails_on_a_replayed_request_gives_no_reply(
 
 
 @pytest.mark.parametrize("text", ["", "not a log\n", '{"id": "half an entry"}\n', "[1]\n"])
-def test_replay_of_what_is_no_log_is_status_2(
+def test_replay_of_a_file_that_is_not_a_log_is_status_2(
     text: str, tmp_path: Path, write_policy: Callable[..., Path], capsys: Capture
 ) -> None:
     (tmp_path / "log").write_text(text)
@@ -510,7 +512,7 @@ def test_other_teaches_what_no_route_serves(
     assert learned(route_config) == {"code": ["Open the garage"]}, "it is no longer one of other"
 
 
-def test_other_can_be_told_to_have_been_right(
+def test_other_can_be_named_as_the_right_route(
     turn: Turn, judge: Callable[[str], int], route_config: Path, capsys: Capture
 ) -> None:
     turn("other", text="Open the garage")
@@ -591,7 +593,7 @@ def test_feedback_in_python_takes_a_result_or_a_decision(turn: Turn, services: S
         give_feedback(result, "splendid", services=services)
 
 
-def test_a_model_without_a_record_is_not_said_to_count(
+def test_a_model_without_a_record_is_not_reported_as_counted(
     turn: Turn, log: DecisionLog, route_config: Path, capsys: Capture
 ) -> None:
     turn("chat", TEXT)
@@ -626,7 +628,7 @@ def no_sandbox_left() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_sandbox_left", "scripted")
-def test_id_is_told_and_leads_to_why(capsys: Capture, tmp_path: Path, router: ScriptedRouter) -> None:
+def test_the_printed_id_leads_to_why(capsys: Capture, tmp_path: Path, router: ScriptedRouter) -> None:
     router.choose("question_answering")
     args = ("--prompt", "Who discovered penicillin?", "--sandbox", "--decision-log", tmp_path / "log.jsonl")
     assert cli(*args, "--json") == 0

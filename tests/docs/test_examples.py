@@ -69,7 +69,7 @@ def run(
         ),
     ],
 )
-def test_an_example_tells_what_it_is_about(name: str, texts: list[str], run: Callable[[str], str]) -> None:
+def test_an_example_prints_what_it_is_about(name: str, texts: list[str], run: Callable[[str], str]) -> None:
     output = run(name)
     for text in texts:
         assert text in output
@@ -93,7 +93,7 @@ def test_every_example_is_run() -> None:
 
 
 def _parameters() -> Any:
-    [mark] = test_an_example_tells_what_it_is_about.pytestmark  # type: ignore[attr-defined]
+    [mark] = test_an_example_prints_what_it_is_about.pytestmark  # type: ignore[attr-defined]
     return mark.args[1]
 
 

@@ -1,4 +1,4 @@
-"""How to install is told in one form, which works: from a checkout, since nobody has published the name on PyPI."""
+"""There is one way to install, which works: from a checkout, since nobody has published the name on PyPI."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def instructions() -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(ROOT)), path.read_text().replace(CHECKOUT, "")
 
 
-def test_nothing_tells_to_install_the_package_by_its_name() -> None:
+def test_no_page_installs_the_package_by_its_name() -> None:
     lines = [f"{name}: {line.group()}" for name, text in instructions() for line in BY_NAME.finditer(text)]
     assert lines == []
     requirements = {name: text for name, text in instructions() if name.endswith(".txt")}
@@ -43,7 +43,7 @@ def test_the_test_above_sees_each_way_to_say_it(line: str) -> None:
     assert BY_NAME.search(line)
 
 
-def test_every_extra_that_is_told_exists() -> None:
+def test_every_extra_that_is_named_exists() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = {
         extra
@@ -55,7 +55,7 @@ def test_every_extra_that_is_told_exists() -> None:
     assert named <= set(extras)
 
 
-def test_a_missing_package_is_told_with_the_command_for_it() -> None:
+def test_a_missing_package_is_reported_with_the_command_for_it() -> None:
     assert str(missing_package("the page needs Gradio", "ui")) == f"the page needs Gradio: {install_command('ui')}"
     assert install_command("ui") == 'pip install -e ".[ui]" in a checkout of omni-router'
 

@@ -109,7 +109,7 @@ def go_away(way: Any, graph: Compiled, model: SilentModel) -> None:
 
 
 @pytest.mark.parametrize(("way", "silent"), WAYS)
-def test_whoever_goes_away_hangs_up_long_before_the_timeout(
+def test_a_client_that_goes_away_ends_the_call_long_before_the_timeout(
     way: Any, silent: Silence, graph: Compiled, model: SilentModel
 ) -> None:
     model.silent = silent

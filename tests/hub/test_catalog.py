@@ -262,7 +262,7 @@ def test_what_is_kept_in_memory_is_bounded(hub: Hub, monkeypatch: Patch) -> None
 
 
 @pytest.mark.parametrize("fault", ["hub_503", "hub_timeout", "hub_refused_connection"])
-def test_a_failure_is_kept_one_minute_and_said(sandbox: Sandbox, fault: str, caplog: Log) -> None:
+def test_a_failure_is_kept_one_minute_and_logged(sandbox: Sandbox, fault: str, caplog: Log) -> None:
     clock = Clock()
     hub_catalog = HubCatalog(clock=clock)
     sandbox.fail(fault, times=10)  # more than one: the client may try again by itself
@@ -432,7 +432,7 @@ def test_a_renamed_model_gets_its_new_id(hub: Hub) -> None:
     assert (check.model, check.refused) == ("acme/new", "no_provider")
 
 
-def test_a_gated_model_is_for_those_who_have_access_also_where_it_is_listed(hub: Hub, disk: DiskCache) -> None:
+def test_a_gated_model_needs_access_also_where_it_is_listed(hub: Hub, disk: DiskCache) -> None:
     hub.box.gate(TEXT1, open_to=[YOURS])
     tokens = [MINE]
     hub_catalog = HubCatalog(lambda: tokens[-1], disk, Clock())

@@ -195,10 +195,10 @@ def test_the_cause_is_kept_for_a_developer() -> None:
     assert failure_of(error).__cause__ is error
 
 
-# ---- what is told of it
+# ---- the failure that it becomes
 
 
-def test_detail_is_what_the_server_said_on_one_line_and_bounded() -> None:
+def test_detail_is_the_servers_text_on_one_line_and_bounded() -> None:
     assert failure_of(http(400, {"error": "too\n  long"})).detail == "too long"
     assert failure_of(http(400, {"error": {"message": "inner"}})).detail == "inner"
     assert failure_of(http(400, {"message": "bare"})).detail == "bare"
@@ -207,7 +207,7 @@ def test_detail_is_what_the_server_said_on_one_line_and_bounded() -> None:
     assert len(failure_of(http(400, {"error": "x" * 5000})).detail) == DETAIL_CHARS
 
 
-def test_a_stream_that_nobody_read_is_no_second_error() -> None:
+def test_a_stream_that_nobody_read_is_not_a_second_error() -> None:
     answer = httpx.Response(503, stream=httpx.ByteStream(b"{}"), request=httpx.Request("POST", "https://x.example/"))
     assert failure_of(HfHubHTTPError("busy", response=answer)).kind == "overloaded"
 
@@ -215,7 +215,7 @@ def test_a_stream_that_nobody_read_is_no_second_error() -> None:
 @pytest.mark.parametrize(
     "message", [f"token {TOKEN} is bad", f"{TOKEN}", "other hf_AnotherOne99 here", f"x{TOKEN * 2}y"]
 )
-def test_no_token_is_left_in_what_is_told(message: str) -> None:
+def test_no_token_is_left_in_a_failure(message: str) -> None:
     for failure in (
         failure_of(http(401, {"error": message})),
         failure_of(http(403, b"", x_error_message=message)),
@@ -371,7 +371,7 @@ def test_a_chat_with_a_named_provider_asks_the_hub_for_nothing(sandbox: Sandbox,
         (lambda: chat(MODEL, "together"), "not_found"),
     ],
 )
-def test_a_model_that_nobody_serves_is_told_from_one_that_is_not_there(
+def test_a_model_that_nobody_serves_is_distinguished_from_one_that_does_not_exist(
     sandbox: Sandbox, call: Callable[[], object], kind: ErrorKind
 ) -> None:
     assert failing(call).kind == kind

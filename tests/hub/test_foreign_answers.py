@@ -76,8 +76,11 @@ def like(**fields: Any) -> some.SearchStrategy[Any]:
 
 functions = like(name=some.just("f"), arguments=some.sampled_from(["{}", "[1]", "no JSON", "[" * 50_000]))
 tool_calls = some.lists(like(id=some.just("1"), type=some.just("function"), function=functions), max_size=2)
-said = like(role=some.just("assistant"), content=some.just("hi"), tool_calls=tool_calls)
-choices = some.lists(like(index=some.just(0), message=said, delta=said, finish_reason=some.just("stop")), max_size=2)
+assistant_message = like(role=some.just("assistant"), content=some.just("hi"), tool_calls=tool_calls)
+choices = some.lists(
+    like(index=some.just(0), message=assistant_message, delta=assistant_message, finish_reason=some.just("stop")),
+    max_size=2,
+)
 usages = like(prompt_tokens=numbers, completion_tokens=numbers, total_tokens=numbers)
 images = some.lists(like(b64_json=leaves, url=leaves), max_size=2)
 answers = like(id=some.just("1"), choices=choices, usage=usages, data=images, images=images) | anything

@@ -34,7 +34,7 @@ def test_the_provider_is_sent_what_the_settings_say(sandbox: Sandbox) -> None:
     assert {name: parameters.get(name) for name in expected} == expected
 
 
-def test_what_is_not_asked_for_is_not_sent(sandbox: Sandbox) -> None:
+def test_parameters_that_are_not_set_are_not_sent(sandbox: Sandbox) -> None:
     chat(Settings())
     [parameters] = sent(sandbox)
     assert set(parameters) == {"model", "temperature", "stream"}

@@ -1,4 +1,4 @@
-"""Another huggingface_hub than the one this package works with is told at the start, by its version."""
+"""Another huggingface_hub than the one this package works with is reported at the start, with its version."""
 
 import subprocess
 import sys

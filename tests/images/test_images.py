@@ -1,4 +1,4 @@
-"""Images from outside: what is taken for one, and what may be fetched from where."""
+"""Images from outside: what counts as one, and which addresses may be fetched."""
 
 import base64
 import io
@@ -98,7 +98,7 @@ def test_text_alone_is_a_plain_message_and_an_image_alone_has_no_text_block(tmp_
 
 
 @pytest.mark.parametrize("text", ["", " \n\t"])
-def test_neither_text_nor_image_is_no_request(text: str) -> None:
+def test_a_message_without_text_and_image_is_not_a_request(text: str) -> None:
     with pytest.raises(InvalidRequest, match="empty"):
         user_message(text)
 
@@ -139,7 +139,7 @@ def test_the_scheme_of_an_address_may_be_in_capitals() -> None:
         ("paper.tiff", encoded("TIFF")),
     ],
 )
-def test_a_file_that_is_no_usable_image_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_that_is_not_a_usable_image_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(BadImage, match="not a readable image") as exc_info:
@@ -176,7 +176,7 @@ def test_over_a_network_addresses_and_data_urls_are_taken(url: str) -> None:
     assert image_url_of(user_message("What is this?", image=url, local_files=False)) == url
 
 
-def test_a_folder_is_no_image(tmp_path: Path) -> None:
+def test_a_folder_is_not_an_image(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match="not a file") as exc_info:
         user_message("What is this?", image=tmp_path)
     assert str(tmp_path) in str(exc_info.value)
@@ -307,7 +307,7 @@ def test_with_the_real_look_up_every_spelling_of_this_machine_is_refused(host: s
         *("http://\x00/", "https://images.example/" + "a" * 70_000),
     ],
 )
-def test_what_is_no_http_address_is_refused_without_a_look_up(url: str) -> None:
+def test_an_address_that_is_not_http_is_refused_without_a_look_up(url: str) -> None:
     net = Net()
     with pytest.raises(BadImage):
         net.load(url)

@@ -29,7 +29,7 @@ def ends(kind: str) -> tuple[str, str]:
 
 
 def goes_on(kind: str) -> tuple[str, str]:
-    """A failure of this model: another one answers, or, when there is none, the failure is told."""
+    """A failure of this model: another one answers, or, when there is none, the failure is reported."""
     return OTHER, kind
 
 

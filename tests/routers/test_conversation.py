@@ -34,7 +34,7 @@ def test_system_tool_and_empty_messages_and_explanations_are_dropped() -> None:
     assert texts(messages) == [("user", "hi"), ("assistant", "hello"), ("user", "draw a cat")]
 
 
-def test_thinking_is_removed_from_what_the_assistant_said_and_from_nobody_else() -> None:
+def test_thinking_is_removed_from_the_assistants_messages_alone() -> None:
     messages: list[AnyMessage] = [
         HumanMessage("what is <think>?"),
         AIMessage("<think>hm</think>a tag"),

@@ -230,14 +230,14 @@ def test_names_are_model_ids(text: str) -> None:
 
 
 @pytest.mark.parametrize("policy", ["auto", "fastest", "cheapest", "preferred"])
-def test_a_way_to_choose_a_provider_is_no_provider(policy: str) -> None:
+def test_a_way_to_choose_a_provider_is_not_a_provider(policy: str) -> None:
     assert split_model_id(f"acme/chat-1:{policy}") == ("acme/chat-1", None)
 
 
 @pytest.mark.parametrize(
     "text", ["", "model", "a/b/c", "a/b:", "a/b:X", "a/b:c:d", "https://huggingface.co/a/b", "a b/c"]
 )
-def test_what_is_not_org_slash_name_is_no_model_id(text: str) -> None:
+def test_what_is_not_org_slash_name_is_not_a_model_id(text: str) -> None:
     assert split_model_id(text) == (None, None)
 
 

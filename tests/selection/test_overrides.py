@@ -120,7 +120,7 @@ def test_a_model_that_is_none_is_named_with_what_is_allowed(services: Services) 
         run(services, model="gpt")
 
 
-def test_an_answer_that_the_callers_own_limit_leaves_empty_is_no_failure_of_the_model(
+def test_an_answer_that_the_callers_own_limit_leaves_empty_is_not_a_failure_of_the_model(
     services: Services, router: ScriptedRouter
 ) -> None:
     router.choose("question_answering", FIRST)
@@ -167,7 +167,7 @@ def test_a_provider_that_takes_tools_is_asked_for_where_another_does_not(
     sandbox.set_tools(FIRST, ["fireworks-ai", "together"])
 
 
-def test_where_nobody_can_say_who_takes_tools_the_choice_is_unverified(
+def test_where_tool_support_is_unknown_the_choice_is_unverified(
     services: Services, router: ScriptedRouter, sandbox: Sandbox
 ) -> None:
     sandbox.fail("catalog_503", times=50)

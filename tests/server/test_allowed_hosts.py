@@ -72,7 +72,7 @@ def test_a_body_that_needs_no_preflight_is_refused_too(url: str, method: str, pa
 def test_a_name_that_only_resolves_here_is_refused(url: str, method: str, path: str, body: Any, host: str) -> None:
     response = send(url, method, path, body, host=host, origin=f"http://{host}")
     assert (response.status_code, response.json()["error"]["code"]) == (421, "unknown_host")
-    assert "evil" not in response.text.replace("evil.example", "", 1), "the name is told once, and in no address"
+    assert "evil" not in response.text.replace("evil.example", "", 1), "the name appears once, and in no address"
 
 
 def wait_until_ready(url: str) -> None:

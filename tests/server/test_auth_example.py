@@ -119,7 +119,7 @@ def test_a_user_with_a_wrong_token_is_told_so_and_gets_nobody_elses(url: str, fo
     assert set(tokens_of_calls(folder)[before:]) == {digest("bob")}
 
 
-def test_tools_of_mcp_call_with_the_token_of_whoever_asks(url: str, folder: Path, name: str) -> None:
+def test_tools_of_mcp_call_with_the_callers_token(url: str, folder: Path, name: str) -> None:
     async def ask() -> Any:
         http = httpx2.AsyncClient(headers=key(name), timeout=60)
         async with http, Client(streamable_http_client(f"{url}/mcp", http_client=http)) as mcp:
@@ -130,7 +130,7 @@ def test_tools_of_mcp_call_with_the_token_of_whoever_asks(url: str, folder: Path
     assert set(tokens_of_calls(folder)[before:]) == {digest(name)}
 
 
-def test_a2a_calls_with_the_token_of_whoever_asks_and_keeps_tasks_apart(url: str, folder: Path) -> None:
+def test_a2a_calls_with_the_callers_token_and_keeps_tasks_apart(url: str, folder: Path) -> None:
     def rpc(name: str, method: str, **params: Any) -> dict[str, Any]:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         payload: dict[str, Any] = httpx.post(f"{url}/a2a", json=body, headers=key(name), timeout=60).json()

@@ -71,7 +71,7 @@ def test_the_router_graphs_errors_are_readable(sdk: SyncLangGraphClient) -> None
 def test_stop_iteration_is_retried_once_and_the_server_goes_on(
     sdk: SyncLangGraphClient, mode: str, folder: Path
 ) -> None:
-    number = 7  # the catalog gets no answer about it, and the client is told that nobody serves it
+    number = 7  # the catalog gets no answer about it, and the client is answered that nobody serves it
     prompt = f"Paint a picture of a lighthouse, {mode}"
     history = folder / "outputs" / "sandbox" / "route_config.json"
     entries = json.loads(history.read_text())

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.enable_socket  # the test client's event loop has a pai
 
 
 class SlowRouter(ScriptedRouter, BaseRouter):
-    """A router that loads until it is told to be done."""
+    """A router that loads until `may_load` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ def test_ready_says_what_fails_and_tries_again(
     assert until(client, 200)["fails"] is None
 
 
-def test_an_unforeseen_failure_is_told_without_its_text(services: Services, router: ScriptedRouter) -> None:
+def test_an_unforeseen_failure_is_reported_without_its_text(services: Services, router: ScriptedRouter) -> None:
     router.says = RuntimeError("hf_secret")
     failures = until(client_of(services), 503)["fails"]
     assert "RuntimeError" in failures

@@ -67,7 +67,7 @@ def test_a_picture_goes_in_as_a_data_url(url: str) -> None:
     assert result.structured_content["task"] == "image-text-to-text"
 
 
-def test_a_file_of_the_server_is_no_picture(url: str) -> None:
+def test_a_file_of_the_server_is_not_an_image(url: str) -> None:
     result = call(url, "ask", prompt="What is in this picture?", image="/etc/hostname")
     assert result.is_error
     assert "give an http(s) address or a data URL" in text(result)
@@ -86,7 +86,7 @@ def test_list_routes_lists_the_policy(url: str) -> None:
     assert "question_answering" in [route["name"] for route in result.structured_content["routes"]]
 
 
-def test_the_decision_is_told_as_progress_before_the_answer(url: str) -> None:
+def test_the_decision_is_reported_as_progress_before_the_answer(url: str) -> None:
     progress: list[str] = []
     call(url, "ask", notices=progress, prompt="Who discovered penicillin?")
     assert progress[0].startswith("question_answering: sandbox/text-generation-")

@@ -29,7 +29,7 @@ def asking(text: str, picture: str | None = None) -> dict[str, Any]:
 
 
 def stream(sdk: SyncLangGraphClient, *modes: str, text: str = QUESTION) -> list[Any]:
-    thread = sdk.threads.create()["thread_id"]  # checkpoints are told of a thread
+    thread = sdk.threads.create()["thread_id"]  # only a thread has checkpoints
     requested_modes: Any = list(modes)
     return list(sdk.runs.stream(thread, "omni_router", input=asking(text), stream_mode=requested_modes))
 

@@ -161,7 +161,7 @@ def _ask_in_vain(url: str, body: dict[str, Any]) -> None:
         httpx.post(url, json=body, timeout=90)
 
 
-def test_an_answer_that_takes_longer_than_the_grace_is_cut_off_and_told_so() -> None:
+def test_an_answer_that_takes_longer_than_the_grace_ends_with_an_error() -> None:
     """As uvicorn does it: the task of the request is cancelled."""
     sent: list[Any] = []
 
@@ -231,7 +231,7 @@ def test_a_flag_that_cannot_be_meant_is_status_2(flags: list[str], capsys: pytes
     assert "Usage: omni-router serve" in capsys.readouterr().err
 
 
-def test_a_missing_package_is_told_with_the_extra_that_brings_it(
+def test_a_missing_package_is_reported_with_the_extra_that_brings_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)

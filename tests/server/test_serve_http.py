@@ -105,7 +105,7 @@ def test_a_path_cannot_break_the_line_and_probes_have_none(url: str, log: list[s
     assert re.fullmatch(r"GET /v1/models%0A%1B%5B2J  -  -  404  \S+ s", one_line(log))
 
 
-def test_a_broken_stderr_is_no_failure_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_stderr_does_not_fail_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         def write(self, _: str) -> int:
             raise OSError(28, "No space left on device")

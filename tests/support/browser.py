@@ -192,7 +192,7 @@ class Page:
             raise AssertionError(f"did not appear: {what}; the page shows:\n{self.text()}") from None
 
     def text(self) -> str:
-        """Give all that is to be read."""
+        """Return all that is to be read."""
         return self.browser.find_element(By.TAG_NAME, "body").text
 
     def click(self, selector: str, containing: str = "") -> None:
@@ -229,7 +229,7 @@ class Page:
         self.browser.find_element(By.CSS_SELECTOR, "#omni-field input[type=file]").send_keys(str(path))
 
     def requests(self) -> list[str]:
-        """Give the addresses that the page has asked for."""
+        """Return the addresses that the page has asked for."""
         import json
 
         events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]  # type: ignore[no-untyped-call]

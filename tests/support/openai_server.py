@@ -111,6 +111,6 @@ class ScriptedInference(HubInference):
 
 
 def scripted(services: Services, *answers: list[AIMessageChunk]) -> tuple[Services, ScriptedInference]:
-    """Give services whose chats answer as scripted."""
+    """Return services whose chats answer as scripted."""
     inference = ScriptedInference(answers=list(answers))
     return replace(services, inference=inference), inference

@@ -39,7 +39,7 @@ def opened(url: str, folder: Path, *, dark: bool = False) -> Iterator[Page]:
 
 
 def chat(page: Page) -> None:
-    """Take an answer, its correction, and what has come of some requests."""
+    """Capture an answer, its correction, and what has come of some requests."""
     page.ask("Hello! How are you today?")  # what it takes to load the router is no part of the times shown
     page.click("#omni-clear")
     page.until(lambda: not page.all(".bot-row"), "an empty chat")
@@ -65,7 +65,7 @@ def chat(page: Page) -> None:
 
 
 def images(page: Page) -> None:
-    """Take a question about an image, and a generated image."""
+    """Capture a question about an image, and a generated image."""
     page.click("#omni-chat .example", "flower")
     page.one("#omni-field .thumbnail-item")
     page.send()
@@ -77,7 +77,7 @@ def images(page: Page) -> None:
 
 
 def main() -> None:
-    """Take all of them."""
+    """Capture all of them."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)

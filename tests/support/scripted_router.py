@@ -9,7 +9,7 @@ from omni_router.routers import Reply, RouteOption, Turn
 
 @dataclass
 class ScriptedRouter:
-    """A router that says what a test wants said, and keeps what it was asked."""
+    """A router that answers as a test scripts it, and stores the requests."""
 
     says: str | Exception | None = None
     asked: list[tuple[list[Turn], list[RouteOption]]] = field(default_factory=list)

@@ -17,7 +17,7 @@ POSITIONS = 40
 
 @contextmanager
 def library() -> Iterator[Any]:
-    """Give the library; what it warns of is its own matter."""
+    """Yield the library; what it warns of is its own matter."""
     state = torch.random.get_rng_state()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -93,7 +93,7 @@ def build_tiny_checkpoint(
 def _lessons(
     policy: Sequence[RouteOption], pairs: Mapping[str, Answer], form: PromptForm
 ) -> Iterator[Iterator[tuple[str, str]]]:
-    """Give prompts and replies, those that show the routes in the same way together."""
+    """Yield prompts and replies, those that show the routes in the same way together."""
     talks = [([Turn(role="user", content=prompt)], answer) for prompt, answer in pairs.items()]
     if form == "trained":
         yield ((trained_prompt(turns, policy), f"{{'route': '{answer[0]}'}}") for turns, answer in talks)
@@ -179,7 +179,7 @@ def _train(tokenizer: Any, forms: list[list[tuple[str, str]]]) -> Any:
 
 
 def _losses(model: Any, tree: dict[str, Any]) -> Any:
-    """Give the loss of every reply token."""
+    """Return the loss of every reply token."""
     import torch
 
     labels = tree["labels"][0, 1:]

@@ -98,7 +98,7 @@ class AfterTheRenaming:
 
 
 def generated(model: Any, prompt: Sequence[int], options: Sequence[Sequence[int]]) -> list[int]:
-    """Give the option that plain greedy `generate` writes when nothing else is allowed."""
+    """Return the option that plain greedy `generate` writes when nothing else is allowed."""
     import torch
 
     longest = max(map(len, options))

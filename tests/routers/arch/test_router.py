@@ -111,7 +111,7 @@ def test_nothing_is_said_but_the_progress_bar(
     assert "[transformers]" not in err
 
 
-def test_the_checkpoint_is_loaded_once_whoever_comes_first(
+def test_the_checkpoint_is_loaded_once_whichever_call_comes_first(
     tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from omni_router.routers.arch import router as arch
@@ -161,7 +161,7 @@ def test_a_revision_of_a_hub_checkpoint_is_the_one_that_is_loaded(
         ArchRouter("acme/tiny").load()
 
 
-def test_without_a_network_the_hub_is_given_up_at_once_and_no_token_is_told(
+def test_without_a_network_the_hub_fails_at_once_and_no_token_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = "hf_" + "x" * 30

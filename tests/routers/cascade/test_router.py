@@ -173,7 +173,7 @@ def test_what_it_is_not_sure_of_the_teacher_decides_in_its_own_words(
 
 
 @pytest.mark.parametrize(("target", "requests"), [(0.0, 0), (1.0, 1)])
-def test_the_target_decides_who_is_asked(
+def test_the_target_decides_which_router_is_asked(
     target: float, requests: int, student: SemanticRouter, teacher: Teacher, store: Labels
 ) -> None:
     for text in (SAID, FLIGHTS[0]):
@@ -213,7 +213,7 @@ def test_fewer_labels_than_a_refit_is_worth_wait(cascade: CascadeRouter, store: 
 # ---- a teacher that does not answer, or nothing useful
 
 
-def test_when_the_teacher_fails_the_student_decides_and_it_is_told(
+def test_when_the_teacher_fails_the_student_decides_and_a_warning_is_logged(
     cascade: CascadeRouter,
     student: SemanticRouter,
     teacher: Teacher,
@@ -381,7 +381,7 @@ def test_the_first_request_of_a_process_knows_the_labels_of_others(student: Sema
     assert teacher.asked == []
 
 
-def test_a_refit_that_fails_is_told_and_the_labels_before_stay_in_use(
+def test_a_refit_that_fails_is_reported_and_the_labels_before_stay_in_use(
     student: SemanticRouter, teacher: Teacher, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Labels([TeacherLabel("gardening", vector(student, text), NOW) for text in FLIGHTS])
@@ -587,7 +587,7 @@ def test_auto_is_the_router_of_an_environment_without_any() -> None:
     assert router.chosen is None
 
 
-def test_help_tells_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_mentions_the_cascade(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     for name in (

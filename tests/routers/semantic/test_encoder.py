@@ -225,7 +225,7 @@ def test_a_weight_out_of_bounds_is_refused(weight: float) -> None:
 # ---- names
 
 
-def test_a_name_tells_checkpoint_and_weight_and_loads_nothing(minilm: SentenceEncoder, copy: Path) -> None:
+def test_a_name_holds_checkpoint_and_weight_and_loads_nothing(minilm: SentenceEncoder, copy: Path) -> None:
     assert minilm.name.startswith(minilm_module.WEIGHTS_SHA256[:16])
     names = {
         minilm.name,
@@ -298,7 +298,7 @@ def test_an_encoder_decoder_that_is_not_supported_is_named(copy: Path) -> None:
         SentenceEncoder(copy).encode(["hello"])
 
 
-def test_a_folder_without_weights_is_told(copy: Path) -> None:
+def test_a_folder_without_weights_is_reported(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
     with pytest.raises(ConfigurationError, match=re.escape(str(copy))):
         SentenceEncoder(copy).encode(["hello"])

@@ -122,7 +122,7 @@ def narrow(fitted: Head, vector: torch.Tensor) -> torch.Tensor:
 # ---- left out in closed form, and really
 
 
-def test_what_is_said_of_a_text_that_is_left_out_is_what_a_head_without_it_says(spied: Spied) -> None:
+def test_the_score_of_a_text_that_is_left_out_is_that_of_a_head_without_it(spied: Spied) -> None:
     for row, (column, number, vector) in enumerate(requests()):
         refitted = fit(without(column, number)).score(vector[None], ["?"])
         torch.testing.assert_close(spied.left_out[row], refitted.classes[0], atol=1e-4, rtol=1e-4)
@@ -198,7 +198,7 @@ def test_descriptions_alone_have_the_temperature_for_it() -> None:
 
 @pytest.mark.parametrize("n", [1, 5, calibration.MIN_EXAMPLES - 1])
 def test_a_few_requests_make_it_no_surer_than_descriptions_alone(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nonsense is told apart easily, and would make for the lowest temperature."""
+    """Nonsense is easy to separate, and would give the lowest temperature."""
     monkeypatch.setattr(head, "fit_temperature", lambda *_: calibration.TEMPERATURES[0])
     lessons = [embed(texts(column, n - n // 2 if column else n // 2, 700)) for column in range(2)]
     columns = [ClassData(texts(column, 3), (), lessons[column]) for column in range(2)]
@@ -245,7 +245,7 @@ def test_known_is_the_prior_where_too_little_is_known() -> None:
     torch.testing.assert_close(probabilities, torch.full((3,), 1 - calibration.OUT_OF_SCOPE_SHARE))
 
 
-def test_known_is_the_prior_where_nothing_tells_them_apart() -> None:
+def test_the_in_domain_probability_is_the_prior_where_nothing_separates_them() -> None:
     same = torch.rand(100, generator=torch.Generator().manual_seed(0))
     for inside, outside in ((same, same), (same / 2, same), (torch.ones(40), torch.ones(40))):
         slope, offset = fit_in_domain(inside, outside)

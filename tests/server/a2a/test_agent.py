@@ -85,7 +85,7 @@ def test_an_answer_is_an_artifact_of_text_and_summary(url: str) -> None:
     assert summary["answer"] == get_artifact_text(artifact)
 
 
-def test_a_stream_tells_decision_then_pieces_then_the_whole(url: str) -> None:
+def test_a_stream_has_the_decision_then_pieces_then_the_whole(url: str) -> None:
     answers = send(url, message("Who discovered penicillin?"), streaming=True)
     kinds = [answer.WhichOneof("payload") for answer in answers]
     assert kinds[0] == "task"

@@ -1,4 +1,4 @@
-"""Where A2A tasks are kept when no server's store is at hand, and how they are listed."""
+"""Where A2A tasks are stored when no server's store is at hand, and how they are listed."""
 
 import asyncio
 from collections import Counter

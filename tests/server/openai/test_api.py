@@ -38,7 +38,7 @@ def client(url: str) -> Iterator[OpenAI]:
         yield client
 
 
-def test_a_chat_is_answered_and_the_decision_told_in_headers_and_body(client: OpenAI) -> None:
+def test_a_chat_is_answered_with_the_decision_in_headers_and_body(client: OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="omni", messages=QUESTION)
     response: Any = raw.parse()
     assert response.choices[0].message.content.startswith(f"[sandbox] Simulated answer of {TEXT}")
@@ -183,7 +183,7 @@ def test_a_conversation_stays_with_its_model(client: OpenAI, router: ScriptedRou
     assert client.chat.completions.create(model="omni", messages=thread).model == "sandbox/text-generation-3"
 
 
-def test_route_tells_where_a_chat_would_go_and_calls_nobody(url: str, sandbox: Sandbox) -> None:
+def test_route_shows_where_a_chat_would_go_and_calls_no_model(url: str, sandbox: Sandbox) -> None:
     response = httpx.post(f"{url}/route", json={"model": "omni", "messages": QUESTION, "stream": True})
     assert response.json()["route"] == "question_answering"
     assert response.json()["model"] == TEXT
@@ -191,7 +191,7 @@ def test_route_tells_where_a_chat_would_go_and_calls_nobody(url: str, sandbox: S
     assert not [record for record in sandbox.requests if record.method == "POST"]
 
 
-def test_route_tells_that_none_fits_as_a_decision(url: str, router: ScriptedRouter) -> None:
+def test_route_answers_that_none_fits_as_a_decision(url: str, router: ScriptedRouter) -> None:
     router.choose("other")
     response = httpx.post(f"{url}/route", json={"messages": QUESTION, "omni_fallback_route": "none"})
     assert response.status_code == 200
@@ -262,7 +262,7 @@ def test_a_route_of_any_name_fits_into_a_header(services: Services, router: Scri
     assert response.headers["x-omni-route"] == "gr%C3%B6%C3%9Fe%20%26%20co"
 
 
-def test_a_path_or_method_that_is_not_served_is_told_with_those_that_are(url: str) -> None:
+def test_a_path_or_method_that_is_not_served_is_refused_with_those_that_are(url: str) -> None:
     for response, status in ((httpx.post(f"{url}/embeddings", json={}), 404), (httpx.get(f"{url}/route"), 405)):
         assert response.status_code == status
         assert "POST /v1/chat/completions" in response.json()["error"]["message"]

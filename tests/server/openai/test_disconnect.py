@@ -23,7 +23,7 @@ WAIT = 30.0  # seconds; a test that fails ends all the same
 
 
 class HeldInference(HubInference):
-    """Begins an answer if told so, and then holds on until it is let go."""
+    """Begins an answer if `speaks_first` is set, and then waits until it is released."""
 
     def __init__(self, *, speaks_first: bool) -> None:
         super().__init__()

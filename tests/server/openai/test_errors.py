@@ -140,7 +140,7 @@ def test_a_request_that_no_route_fits_is_422(url: str, router: ScriptedRouter) -
         (b"", "not valid JSON"),
     ],
 )
-def test_what_is_no_json_object_is_400(url: str, body: bytes, message: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_400(url: str, body: bytes, message: str) -> None:
     answer = httpx.post(f"{url}/chat/completions", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert message in error_of(answer)["message"]

@@ -145,7 +145,7 @@ def test_openais_client_waits_for_a_place_by_itself(
 
 
 def request_line(url: str, *more: str) -> tuple[tuple[str, int], bytes]:
-    """Give the address of a server, and the beginning of a chat request to it, with further headers."""
+    """Return the address of a server, and the beginning of a chat request to it, with further headers."""
     host, port = url.removeprefix("http://").removesuffix("/v1").split(":")
     lines = ("POST /v1/chat/completions HTTP/1.1", "Host: localhost", "Content-Type: application/json", *more)
     return (host, int(port)), "".join(f"{line}\r\n" for line in lines).encode()

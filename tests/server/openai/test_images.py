@@ -175,7 +175,7 @@ def test_an_answer_that_no_model_streams_is_streamed_whole(
         ("http://", "not the address of an image"),
     ],
 )
-def test_what_is_no_picture_is_400(url: str, address: str, says: str) -> None:
+def test_data_that_is_not_an_image_is_400(url: str, address: str, says: str) -> None:
     response = httpx.post(f"{url}/chat/completions", json={"messages": looking_at(address)})
     assert response.status_code == 400
     assert response.json()["error"]["param"].startswith("messages[0].content[1].image_url")

@@ -157,7 +157,7 @@ def answer_of(text: str, model: str, **calls: Any) -> AIMessage:
     return AIMessage(text, response_metadata={"decision": {"model": model}}, **calls)
 
 
-def test_calls_that_two_conversations_number_alike_are_told_apart() -> None:
+def test_calls_that_two_conversations_number_alike_are_distinguished() -> None:
     memory = DecisionMemory()
     paris, rome = ([{"id": "call_0", "name": "weather", "args": {"city": city}}] for city in ("Paris", "Rome"))
     memory.remember(answer_of("", "one", tool_calls=paris), "", "Is it warm?")
