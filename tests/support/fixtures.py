@@ -11,7 +11,7 @@ import pytest
 from omni_router import _sandbox
 from omni_router._sandbox import Sandbox
 from omni_router.artifacts import ArtifactFolder
-from omni_router.config.environment import Environment
+from omni_router.config.environment import VARIABLES, Environment
 from omni_router.config.route_file import RouteFile
 from omni_router.history.file import FileHistory
 from omni_router.hub.catalog import HubCatalog
@@ -45,36 +45,9 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
         "COLUMNS",
     ):
         monkeypatch.delenv(name, raising=False)
-    for name in (
-        "ROUTE_CONFIG",
-        "OUTPUT_DIR",
-        "ROUTER",
-        "ROUTER_MODEL",
-        "ROUTER_PROMPT",
-        "ROUTER_NEW_IDS",
-        "ROUTER_URL",
-        "ROUTER_API_KEY",
-        "ROUTER_TIMEOUT",
-        "FALLBACK_ROUTE",
-        "MAX_NEW_TOKENS",
-        "ENCODER",
-        "CASCADE_TARGET",
-        "CASCADE_SIZE",
-        "CASCADE_PATH",
-        "CASCADE_TEXT",
-        "SANDBOX",
-        "SANDBOX_LATENCY",
-        "HISTORY",
-        "DECISION_LOG",
-        "DECISION_LOG_TEXT",
-        "TRACING",
-        "METRICS",
-        "MCP_HOSTS",
-        "API_KEY",
-        "MAX_BODY",
-        "MAX_CONCURRENT",
-    ):
-        monkeypatch.delenv(f"OMNI_{name}", raising=False)
+    for variable in VARIABLES:
+        for name in (variable.name, *variable.aliases):
+            monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
     monkeypatch.setenv("OMNI_CACHE_DIR", str(cache_folder(tmp_path)))
     monkeypatch.chdir(tmp_path)
