@@ -37,7 +37,7 @@ def check(ctx: click.Context) -> None:
     """Raise a UsageError where flags and words do not go together."""
     prompt, image = ctx.params["prompt"], ctx.params["image_url"]
     _check_words(ctx)
-    actions = [flag_of(name) for name in ACTION_COMMANDS if ctx.params[name] not in (None, False)]
+    actions = [flag_of(name) for name in ACTION_COMMANDS if options.is_set(ctx.params[name])]
     if not actions:
         raise click.UsageError(f"one of {', '.join(map(flag_of, ACTION_COMMANDS))} is required", ctx)
     if len(actions) > 1:
@@ -147,7 +147,7 @@ def root(ctx: click.Context, /, **flags: Any) -> int:
     """Run the action that the flags name, unless there is a subcommand."""
     if ctx.invoked_subcommand is not None:
         return 0
-    action = next(name for name in ACTION_COMMANDS if flags[name] not in (None, False))
+    action = next(name for name in ACTION_COMMANDS if options.is_set(flags[name]))
     status: int = load(ACTION_COMMANDS[action])(ctx, **flags)
     return status
 

@@ -151,6 +151,15 @@ def test_a_flag_reaches_the_settings_by_its_one_line() -> None:
     assert read_settings(parse(["--prompt", "x"])) == Settings()
 
 
+@pytest.mark.parametrize("flag", ["--temperature", "--specialist-temperature"])
+def test_a_temperature_of_0_reaches_the_settings(flag: str) -> None:
+    assert read_settings(parse(["--prompt", "x", flag, "0"])).temperature == 0
+
+
+def test_a_timeout_of_0_is_refused(capsys: Capture) -> None:
+    assert "'--timeout': Input should be greater than 0, not 0.0" in refused(capsys, "--prompt", "x", "--timeout", "0")
+
+
 @pytest.mark.parametrize("command", ["serve", "ui"])
 def test_flags_reach_the_environment_by_every_command(command: str) -> None:
     flags = ["--max-new-tokens", "9", "--fallback-route", "none", "--route-config", "mine.json", "--sandbox"]
