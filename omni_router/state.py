@@ -68,6 +68,23 @@ class Decision(TypedDict):
     proposed_route: str | None  # what the router chose, such as `other`, where another route was taken instead
 
 
+def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
+    """Return a decision without a route or a model yet."""
+    return Decision(
+        id=turn,
+        route=None,
+        task=None,
+        model=None,
+        provider=None,
+        reason=reason,
+        source=None,
+        confidence=confidence,
+        verified=None,
+        passed_over=[],
+        proposed_route=None,
+    )
+
+
 class Attempt(TypedDict):
     """One call of a specialist and how it ended."""
 

@@ -1,6 +1,6 @@
 """The parts of --help beside the flags: examples, files, variables, exit statuses."""
 
-from omni_router.config.variables import Variable
+from omni_router.config.parsing import Variable
 
 EXAMPLES = """\
 examples:

@@ -165,6 +165,35 @@ debug_router = option(
     section=ROUTING,
     help="show the router's raw reply and the candidates",
 )
+route = setting(
+    "--route",
+    type=text,
+    section=ROUTING,
+    metavar="ROUTE",
+    shell_complete=complete_routes,
+    help="use this route, without asking the router",
+)
+model = setting(
+    "--model",
+    type=text,
+    section=ROUTING,
+    metavar="ORG/NAME[:PROVIDER]",
+    help="use only this model; the route is still chosen by the router",
+)
+skip_specialists = setting("--skip-specialists", is_flag=True, section=ROUTING, help="only route; do not call a model")
+# How models answer: a flag for another field of `Settings` is one more line here.
+SAMPLING = (
+    setting(
+        "--temperature",
+        "--specialist-temperature",
+        type=float,
+        metavar="X",
+        help="sampling temperature of a text answer, 0 to 2 (0.7)",
+    ),
+    setting("--timeout", type=float, metavar="SECONDS", help="how long a model may stay silent (120)"),
+)
+# What the server alone and the page both take.
+SERVED = (route_config, fallback_route, hf_token, sandbox, max_new_tokens)
 host = option("--host", default="127.0.0.1", section="server", metavar="ADDRESS", help="where to listen (127.0.0.1)")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 from omni_router.cli.help import describe_variables
-from omni_router.config.variables import Variable
+from omni_router.config.parsing import Variable
 
 PROGRAM = "omni-router"
 WIDTH = 100  # characters of a line of help; longer ones are hard to read

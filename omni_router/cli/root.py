@@ -6,7 +6,7 @@ import click
 
 from omni_router.cli import options
 from omni_router.cli.help import EXAMPLES, EXIT_STATUS, SHARED_VARIABLES, describe_variables
-from omni_router.cli.options import ACTIONS, CALLING, ROUTING, STDIN, option, setting
+from omni_router.cli.options import ACTIONS, CALLING, STDIN, option
 from omni_router.cli.parser import PROGRAM, Command, LazyGroup, flag_of, load
 from omni_router.cli.validators import PATH, text
 from omni_router.config.environment import VARIABLES
@@ -122,21 +122,17 @@ def _action(*names: str, **more: Any) -> Any:
     options.router_url,
     options.route_config,
     options.history,
-    setting("--route", type=text, section=ROUTING, metavar="ROUTE", shell_complete=options.complete_routes,
-            help="use this route, without asking the router"),
-    setting("--model", type=text, section=ROUTING, metavar="ORG/NAME[:PROVIDER]",
-            help="use only this model; the route is still chosen by the router"),
+    options.route,
+    options.model,
     options.fallback_route,
-    setting("--skip-specialists", is_flag=True, section=ROUTING, help="only route; do not call a model"),
+    options.skip_specialists,
     options.debug_router,
     option("--image-url", type=text, section=CALLING, metavar="URL|PATH|-",
            shell_complete=options.complete_files, help="an image to send with the prompt; - reads it from stdin"),
     options.hf_token,
     options.sandbox,
     options.max_new_tokens,
-    setting("--temperature", "--specialist-temperature", type=float, metavar="X",
-            help="sampling temperature of a text answer, 0 to 2 (0.7)"),
-    setting("--timeout", type=float, metavar="SECONDS", help="how long a model may stay silent (120)"),
+    *options.SAMPLING,
     options.json_output("print JSON only on stdout: one object per line and prompt, an array for --list-routes"),
     options.decision_log,
     options.log_text,

@@ -11,7 +11,7 @@ from omni_router.cli.options import option, read_environment
 from omni_router.cli.parser import Command
 from omni_router.cli.validators import origin
 from omni_router.config.environment import Environment, ServerEnvironment
-from omni_router.config.variables import declared
+from omni_router.config.parsing import declared
 from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -65,12 +65,8 @@ exit status: 0 stopped by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something
     options.router,
     options.router_model,
     options.router_url,
-    options.route_config,
     options.history,
-    options.fallback_route,
-    options.hf_token,
-    options.sandbox,
-    options.max_new_tokens,
+    *options.SERVED,
     options.decision_log,
     options.log_text,
     options.output_dir,

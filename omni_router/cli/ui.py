@@ -51,11 +51,7 @@ exit status: 130 after Ctrl-C, 2 something to correct first
     option("--server", type=server_url, section="server", metavar="URL",
            help="a LangGraph server to use instead of this process"),
     option("--open", "in_browser", is_flag=True, section="server", help="open the page in the browser"),
-    options.route_config,
-    options.fallback_route,
-    options.hf_token,
-    options.sandbox,
-    options.max_new_tokens,
+    *options.SERVED,
     options.variable("--output-dir", type=FOLDER, section=options.OUTPUT, metavar="DIR",
                      help="the folder for generated images (./outputs); with --server the folder of the server, when "
                           "it is on this machine"),

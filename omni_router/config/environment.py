@@ -12,12 +12,11 @@ from typing import Any, Literal, get_args
 
 from platformdirs import user_cache_path
 
-from omni_router.config.variables import (
+from omni_router.config.parsing import (
     api_key,
     choice,
     count,
     declared,
-    history_place,
     latency,
     names,
     optional_count,
@@ -100,7 +99,7 @@ class Environment:
         shown_default="the user's cache folder",
     )
     history: str = variable(
-        history_place,
+        str,
         "file",
         "file, postgresql://USER@HOST/DATABASE (shared by many machines), or store (of the graph that embeds this one)",
         secret=True,  # an address, even a mistyped one, may hold a password

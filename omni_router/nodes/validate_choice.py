@@ -10,9 +10,9 @@ from omni_router.routers import OTHER, Proposal
 from omni_router.selection.candidates import thread_model, verify_first_choice
 from omni_router.selection.order import Situation
 from omni_router.selection.overrides import callers_model, tool_loops_model
-from omni_router.selection.routes import RouteChoice, choose_route
+from omni_router.selection.route_choice import RouteChoice, choose_route
 from omni_router.services import Services
-from omni_router.state import Candidate, Decision, State
+from omni_router.state import Candidate, Decision, State, new_decision
 
 
 def validate_choice(state: State, settings: Settings, services: Services) -> dict[str, Any]:
@@ -59,19 +59,7 @@ def _proposed(proposal: Proposal, routes: Sequence[Route]) -> Candidate | None:
 
 def _decision(choice: RouteChoice, proposal: Proposal, state: State) -> Decision:
     """Return a decision for a route, without a model yet, or for no route."""
-    decision = Decision(
-        id=state["turn"],
-        route=None,
-        task=None,
-        model=None,
-        provider=None,
-        reason=choice.reason,
-        source=None,
-        confidence=state["confidence"],
-        verified=None,
-        passed_over=[],
-        proposed_route=None,
-    )
+    decision = new_decision(state["turn"], choice.reason, state["confidence"])
     if choice.route is not None:
         decision["route"], decision["task"] = choice.route.name, choice.route.task
         if not choice.is_proposed:

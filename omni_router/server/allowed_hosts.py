@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from omni_router.config.environment import ServerEnvironment
 from omni_router.errors import ConfigurationError
+from omni_router.server.headers import CORS_EXPOSED
 from omni_router.server.openai.errors import ApiError
 
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -28,12 +29,6 @@ IN_PROCESS = "/noauth"
 SHOWN = 100  # characters of a header that a message repeats
 
 CORS_METHODS = ("GET", "POST")
-# The headers of a response that a page may read.
-CORS_EXPOSED = (
-    *("x-omni-route", "x-omni-model", "x-omni-source", "x-omni-confidence", "x-omni-decision", "x-omni-ignored"),
-    *("retry-after", "x-should-retry"),
-)
-
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 
 

@@ -14,6 +14,8 @@ from omni_router.routers.cascade.labels import LabelStore
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
 
+POSTGRESQL = ("postgresql://", "postgres://")
+
 
 def open_history(environment: Environment, file: RouteFile) -> History:
     """Open the history of an environment.
@@ -50,9 +52,15 @@ def open_label_store(environment: Environment, encoder: Callable[[], str]) -> La
 
 
 def open_store(history: str) -> "Callable[[], BaseStore]":
-    """Return a function that returns the store of a history."""
+    """Return a function that returns the store of a history.
+
+    Raises:
+        ConfigurationError: there is no such history, a package is missing, or an address cannot be read.
+    """
     if history == "store":
         return _store_of_the_host
+    if not history.startswith(POSTGRESQL):  # not repeated: a mistyped address may hold a password
+        raise ConfigurationError("OMNI_HISTORY must be file, store or postgresql://USER@HOST/DATABASE")
     database = _postgresql(history)
     return lambda: database
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from omni_router.config.environment import VARIABLES, Environment, ServerEnvironment, read_variable
-from omni_router.config.variables import Variable
+from omni_router.config.parsing import Variable
 from omni_router.errors import ConfigurationError
 from omni_router.routers.cascade.labels import MAX_LABELS
 from omni_router.routers.cascade.router import TARGET
@@ -55,7 +55,6 @@ REFUSED = {
     "OMNI_MAX_NEW_TOKENS": "-1",
     "OMNI_SANDBOX": "perhaps",
     "OMNI_SANDBOX_LATENCY": "soon",
-    "OMNI_HISTORY": "mysql://user:s3cret@host/db",
     "OMNI_DECISION_LOG_TEXT": "perhaps",
     "OMNI_TRACING": "perhaps",
     "OMNI_METRICS": "perhaps",

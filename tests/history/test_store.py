@@ -653,9 +653,10 @@ def test_a_missing_package_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch,
         open_history(Environment(Path("x"), Path("y"), history="postgresql://h/d"), RouteFile(tmp_path / "none.json"))
 
 
-def test_a_mistyped_address_is_refused_without_showing_it() -> None:
+def test_a_mistyped_address_is_refused_without_showing_it(tmp_path: Path) -> None:
+    environment = Environment.read(variables={"OMNI_HISTORY": f"mysql://user:{SECRET}@host/db"})
     with pytest.raises(ConfigurationError, match="postgresql://USER@HOST/DATABASE") as raised:
-        Environment.read(variables={"OMNI_HISTORY": f"mysql://user:{SECRET}@host/db"})
+        open_history(environment, RouteFile(tmp_path / "none.json"))
     assert SECRET not in str(raised.value)
 
 

@@ -10,7 +10,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.model_id import is_model_id, split_revision
 
 # A request before a download: the Hub's own client repeats a request for 47 s when there is no network.
-_HUB_TIMEOUT = 10
+CHECKPOINT_TIMEOUT = 10
 # How many times as long as in float32 a product in bfloat16 may take, for half the memory. It takes 0.2 with AMX, 1.4
 # with AVX-512 BF16, and 3.7 (AVX-512) or 7.5 (AVX2) where it is emulated.
 _TOO_SLOW = 2
@@ -87,7 +87,7 @@ def _load(name: str, device: str | None, dtype: str | None, token: str | None) -
     try:  # a complete copy in the cache needs no network, and is not looked up again on every start
         return _read(model, device, dtype, token, revision=revision, local=True)
     except (OSError, ValueError):
-        HfApi(token=token).model_info(model, revision=revision, timeout=_HUB_TIMEOUT)
+        HfApi(token=token).model_info(model, revision=revision, timeout=CHECKPOINT_TIMEOUT)
         return _read(model, device, dtype, token, revision=revision, local=False)
 
 

@@ -11,7 +11,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.model_id import split_revision
 
 # A request before a download: the Hub's own client repeats a request for 47 s when there is no network.
-HUB_TIMEOUT = 10
+CHECKPOINT_TIMEOUT = 10
 WEIGHTS_AND_SETTINGS = {".json", ".safetensors", ".bin", ".model", ".txt"}
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -60,7 +60,7 @@ class CheckpointSource:
         name, revision = split_revision(str(source))
         commit = _resolved(name, revision, local_files_only=True)
         if commit is None:
-            latest = HfApi().model_info(name, revision=revision, timeout=HUB_TIMEOUT).sha
+            latest = HfApi().model_info(name, revision=revision, timeout=CHECKPOINT_TIMEOUT).sha
             commit = _resolved(name, revision) or str(latest)
         return cls(name, commit)
 

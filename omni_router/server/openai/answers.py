@@ -11,9 +11,8 @@ from langchain_core.messages import AIMessage
 from omni_router.artifacts import artifact_data_url, kind_of
 from omni_router.hints import HTTP
 from omni_router.run_result import RunResult
+from omni_router.server.headers import DECISION_HEADERS
 from omni_router.server.openai.errors import failed_run
-
-_HEADERS = {"route": "route", "model": "model", "source": "source", "confidence": "confidence", "decision": "id"}
 
 
 def omni_of(state: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
@@ -29,9 +28,9 @@ def headers_of(state: Mapping[str, Any]) -> dict[str, str]:
     """Return the decision as headers `x-omni-*`, percent-encoded, since a route may have any name."""
     decision = state.get("decision") or {}
     headers: dict[str, str] = {}
-    for name, key in _HEADERS.items():
+    for header, key in DECISION_HEADERS.items():
         if decision.get(key) is not None:
-            headers[f"x-omni-{name}"] = quote(str(decision[key]), safe="/:")
+            headers[header] = quote(str(decision[key]), safe="/:")
     return headers
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from omni_router.server.bodies import TooLarge, parse_json
+from omni_router.server.headers import IGNORED_HEADER
 from omni_router.server.openai.errors import ApiError, wrong
 from omni_router.server.openai.requests import Body
 
@@ -27,7 +28,6 @@ REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
     "partial_images": ((0,), "allowed is 0; images are sent whole"),
 }
 
-IGNORED_HEADER = "x-omni-ignored"
 _MAX_NAMES, _MAX_NAME_LENGTH = 20, 64  # clients read headers of some kilobytes in all
 
 BodyT = TypeVar("BodyT", bound=Body)

@@ -10,8 +10,6 @@ from omni_router.errors import ConfigurationError
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("", "0", "false", "no", "off")
 
-POSTGRESQL = ("postgresql://", "postgres://")
-
 Parse = Callable[[str], Any]  # raises ValueError, whose text says what is allowed
 Owner = TypeVar("Owner")  # a dataclass whose fields are variables
 Number = TypeVar("Number", int, float)
@@ -74,13 +72,6 @@ def optional_count(text: str) -> int | None:
     if not text.strip():
         return None
     return int(count(text))
-
-
-def history_place(text: str) -> str:
-    """Check where a history is kept."""
-    if text in ("file", "store") or text.startswith(POSTGRESQL):
-        return text
-    raise ValueError("file, store or postgresql://USER@HOST/DATABASE")
 
 
 def api_key(text: str) -> str:

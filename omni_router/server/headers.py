@@ -1,0 +1,14 @@
+"""The headers of our own in responses, and what each says."""
+
+# By the key of the decision that it shows.
+DECISION_HEADERS = {
+    "x-omni-route": "route",
+    "x-omni-model": "model",
+    "x-omni-source": "source",
+    "x-omni-confidence": "confidence",
+    "x-omni-decision": "id",
+}
+IGNORED_HEADER = "x-omni-ignored"  # the parameters of a request that had no effect
+
+# The headers that a page from another origin may read; langgraph.json repeats them for the LangGraph server.
+CORS_EXPOSED = (*DECISION_HEADERS, IGNORED_HEADER, "retry-after", "x-should-retry")
