@@ -85,7 +85,7 @@ def options_of_services(
 def options_of_document(
     document: Document, routes: Iterable[Route], candidates: Mapping[str, Iterable["Candidate"]] | None = None
 ) -> list[RouteOption]:
-    """Return what a router is shown of the routes of a policy file, without any history outside of it."""
+    """Return what a router is shown of a policy file's routes, without any history outside of it."""
 
     def learned(name: str) -> Iterable[str]:
         return document.learned.get(name.casefold(), ())
@@ -207,7 +207,7 @@ def first_eligible(settings: Settings, fallback: Route | None, eligible: Sequenc
 def _why_not(proposal: Proposal, confidence: float | None) -> str:
     """Return why the router's choice is not taken."""
     if proposal.route is None:
-        return "the router gave no readable route"
+        return "the router returned no readable route"
     if proposal.route.casefold() == OTHER:
         reason = "the router found no route that fits: other"
         if confidence is not None:
