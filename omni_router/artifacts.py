@@ -15,7 +15,7 @@ from omni_router.tasks import Media
 if TYPE_CHECKING:  # LangChain comes with it
     from omni_router.state import Artifact
 
-NAME_CHARS = 50  # of a route; most file systems stop at 255 bytes, and a character may take four
+NAME_CHARS = 50  # of a route's name; most file systems allow 255 bytes, and a character may take four
 
 
 class ArtifactFolder:
@@ -55,7 +55,7 @@ class ArtifactFolder:
 
     def _unusable(self, why: object) -> ConfigurationError:
         return ConfigurationError(
-            f"files cannot be saved in {self.folder}: {why}; name another with --output-dir or OMNI_OUTPUT_DIR"
+            f"files cannot be saved in {self.folder}: {why}; choose another folder with --output-dir or OMNI_OUTPUT_DIR"
         )
 
     def _create(self, stem: str, suffix: str) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""The kinds of failure: one table of what each is called, what to do about it, and what follows from it."""
+"""The kinds of failure: one table of their messages, hints and consequences."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -38,7 +38,7 @@ class ErrorInfo(TypedDict):
 
 @dataclass(frozen=True)
 class Kind:
-    """How one kind of failure is described, and what follows from it."""
+    """The message, the hint and the consequences of one kind of failure."""
 
     message: str  # may use {model}
     hint: str  # may use the fields of an Audience: {to.token}
@@ -96,7 +96,7 @@ KINDS: dict[ErrorKind, Kind] = {
         "Shorten the conversation, change {to.sampling}, or {to.another_model}.",
     ),
     "refused": Kind(
-        "{model} refused to answer this request on account of its content filter.",
+        "{model} refused to answer this request because of its content filter.",
         "Put the request in other words.",
         terminal=True,
     ),
@@ -108,7 +108,7 @@ KINDS: dict[ErrorKind, Kind] = {
     ),
     "bad_image": Kind(
         "The image cannot be used.",
-        "Give a PNG, JPEG, WebP or GIF {to.image}.",
+        "Send a PNG, JPEG, WebP or GIF {to.image}.",
         terminal=True,
     ),
     "no_route": Kind(
@@ -117,11 +117,11 @@ KINDS: dict[ErrorKind, Kind] = {
     ),
     "no_model": Kind(
         "There is no model to try for this route.",
-        "The route has no history, and the Hub gave no model for its task: check the network connection, or add "
+        "The route has no history, and the Hub listed no model for its task: check the network connection, or add "
         'a model to the route in {to.policy} ("models": ["org/name"]).',
     ),
     "no_reply": Kind(
-        "The router gave no readable choice.",
+        "The router returned no readable choice.",
         "{to.router}, or {to.fallback}.",
     ),
 }

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Compiled = CompiledStateGraph[Any, Any, Any, Any]
 
-# To ask a LangGraph server for, which names the mode of tokens differently.
+# The modes to request from a LangGraph server, which names the mode of tokens differently.
 SERVER_MODES: list[Any] = ["custom", "messages-tuple", "values"]
 
 _INTERRUPT = "__interrupt__"
@@ -35,10 +35,10 @@ _INTERRUPT = "__interrupt__"
 
 @dataclass(frozen=True)
 class RouterReplied:
-    """The router has replied, or the caller has chosen in its place; nothing is decided yet."""
+    """The router has replied, or the caller has chosen instead of it; nothing is decided yet."""
 
     reply: str | None  # raw; None when the router was not asked, or failed
-    candidates: dict[str, list[Candidate]]  # by route, best first
+    candidates: dict[str, list[Candidate]]  # candidates by route, best first
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Recorded:
 
     route: str
     model: str
-    file: str  # or another place, such as the address of a database
+    file: str  # the file, or another place, such as the address of a database
 
     def as_custom(self) -> dict[str, Any]:
         """Return what a node writes to LangGraph's custom stream for this event."""

@@ -32,7 +32,7 @@ SPECIALISTS: dict[str, Node] = {
 class OmniGraph(StateGraph[State, Settings, Input, Output]):
     """The uncompiled graph, with what it was built from; a compiled one holds it as its `builder`."""
 
-    settings: Settings  # those of a run whose context is not `Settings`
+    settings: Settings  # the settings of a run whose context is not `Settings`
 
     def __init__(self, open_services: Callable[[], Services], settings: Settings) -> None:
         """Build a graph without nodes."""

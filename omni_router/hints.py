@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Audience:
-    """The phrases of one surface that complete the hints of `errors.KINDS`."""
+    """The phrases of one surface that complete the hints of `error_kinds.KINDS`."""
 
     token: str  # how to set a token, as the beginning of a sentence: "Set HF_TOKEN"
     another_model: str  # how to call another model, after "or"
@@ -13,8 +13,8 @@ class Audience:
     fallback: str  # how to get an answer to a request that fits no route, after "or"
     more_time: str  # what to do about a model that is too slow, after "Ask again, or"
     sampling: str  # which limits of an answer can be changed, after "change"
-    image: str  # how to send an image, after "Give a PNG, JPEG, WebP or GIF"
-    network: str  # whose network connection is meant, and what works without one
+    image: str  # how to send an image, after "Send a PNG, JPEG, WebP or GIF"
+    network: str  # which network connection to check, and what works without one
     router: str  # what to do about a router without a readable choice, as a sentence up to "or"
 
 
@@ -31,7 +31,7 @@ PYTHON = Audience(
 )
 
 COMMAND = Audience(
-    token="Set HF_TOKEN (or give --hf-token)",
+    token="Set HF_TOKEN (or pass --hf-token)",
     another_model="name another model (--model ORG/NAME)",
     policy="the policy file",
     fallback="name a route that answers such requests (--fallback-route ROUTE)",
@@ -54,7 +54,7 @@ HTTP = Audience(
     router="Ask again",
 )
 
-# Of the page, MCP and A2A, whose users cannot change settings: only the server's operator can.
+# For the page, MCP and A2A, whose users cannot change settings: only the server's operator can.
 SERVER = Audience(
     token="On the server, set HF_TOKEN",
     another_model="add another model to the route in the server's policy",

@@ -1,4 +1,4 @@
-"""Every question about a message: who wrote it, what it says, which image it holds, and how a specialist reads it.
+"""Everything about a message: its author, its text, its image, and how a specialist reads it.
 
 LangChain is imported only where a message is built, so that a router can be measured without it.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def attachment_mark(kind: str) -> str:
-    """Return what stands for a file where only text can be read; `kind` is the first half of its mime type."""
+    """Return the mark that stands for a file where only text can be read; `kind` is the first half of its mime type."""
     return f"[{kind.capitalize()} attached]"
 
 
@@ -83,14 +83,14 @@ def user_message(text: str, image: str | Path | None = None, *, local_files: boo
 def _checked_url(image: str, *, local_files: bool) -> str:
     scheme = image.partition(":")[0].lower()
     if scheme == "data":
-        load_image(image)  # only to check it, as a file is checked
+        load_image(image)  # this only checks it, as a file is checked
         return image
     if scheme in ("http", "https") and urlsplit(image).hostname and not any(map(str.isspace, image)):
         return image
     if not local_files:
-        raise BadImage(f"{image[:100]!r} is not the address of an image: give an http(s) address or a data URL")
+        raise BadImage(f"{image[:100]!r} is not the address of an image: use an http(s) address or a data URL")
     if "://" in image:
-        raise BadImage(f"{image} is not the address of an image: http://, https:// and local files are read")
+        raise BadImage(f"{image} is not the address of an image: use http://, https:// or a local file")
     return file_to_data_url(Path(image))
 
 

@@ -24,10 +24,10 @@ class RunResult:
     artifacts: Sequence[Artifact]
     attempts: Sequence[Attempt]
     error: ErrorInfo | None
-    id: str | None  # of the decision: what --why and --feedback take
+    id: str | None  # the id of the decision, which --why and --feedback take
     task: str | None
     provider: str | None
-    proposed_route: str | None  # what the router chose, such as `other`, where another route was taken instead
+    proposed_route: str | None  # the router's choice, such as `other`, if another route was taken instead
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "RunResult":

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Simulation(Protocol):
-    """What the rest of the package uses of a stand-in."""
+    """The part of a stand-in that the rest of the package uses."""
 
     token: str  # used where a real one is missing; it grants access to nothing
     chunk_delay: float  # seconds between two pieces of a streamed answer

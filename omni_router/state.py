@@ -42,9 +42,9 @@ class RejectedCandidate(TypedDict):
 
     model: str
     source: Source
-    kind: ErrorKind | None  # of the error its call would have ended in; None when it was only less preferred
+    kind: ErrorKind | None  # the error its call would have ended in; None if it was only less preferred
     rule: Rejection
-    why: str  # the same, for people
+    why: str  # the same, in words
 
 
 def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
@@ -55,7 +55,7 @@ def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | 
 class Decision(TypedDict):
     """What the graph acts on. `model` is None if there is none (yet), `route` if no reply could be read."""
 
-    id: str  # of the turn: what --why and --feedback take
+    id: str  # the id of the turn, which --why and --feedback take
     route: str | None
     task: str | None  # a key of TASKS; None with route `other`
     model: str | None
@@ -65,7 +65,7 @@ class Decision(TypedDict):
     confidence: float | None  # 0..1
     verified: bool | None  # the catalog says that the model is served for the task; None: no model
     passed_over: list[RejectedCandidate]
-    proposed_route: str | None  # what the router chose, such as `other`, where another route was taken instead
+    proposed_route: str | None  # the router's choice, such as `other`, if another route was taken instead
 
 
 def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
@@ -131,8 +131,8 @@ class State(Output, total=False):
     turn: str  # the id of this turn's decision: route_request -> validate_choice
     reply: str | None  # the router's raw reply; None when it was not asked, or failed: route_request -> CLI, logs
     proposal: dict[str, Any] | None  # routers.Proposal as a dict: route_request -> validate_choice
-    confidence: float | None  # the router's: route_request -> validate_choice
-    candidates: dict[str, list[Candidate]]  # of each eligible route, best first: route_request -> validate_choice
+    confidence: float | None  # the router's confidence: route_request -> validate_choice
+    candidates: dict[str, list[Candidate]]  # by eligible route, best first: route_request -> validate_choice
     previous: Previous | None  # route_request -> the next turn
     routing_only: bool  # no specialist is called: announce_decision -> its edge
     models_left: int  # how many other models may still be tried: record_outcome -> its edge

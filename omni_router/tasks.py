@@ -14,7 +14,7 @@ class Media:
     """A type of file that a specialist writes."""
 
     mime_type: str
-    suffix: str  # of its files, with the dot
+    suffix: str  # the suffix of its files, with the dot
 
 
 PNG = Media("image/png", ".png")
@@ -25,7 +25,7 @@ class Task:
     """The work of a specialist, under the Hub's own name for it."""
 
     node: str  # the specialist node: a function and its file in omni_router.nodes, named in graph.py
-    served_as: tuple[str, ...]  # what inference providers call it
+    served_as: tuple[str, ...]  # the inference providers' names of it
     takes_tools: bool = False  # its models may call functions, or answer in a form that is asked for
     takes_images: bool = False  # eligible when the request holds an image, and only in a thread that has one
     default_for: str | None = None  # the route name that has this task when its entry names none

@@ -35,7 +35,7 @@ def active() -> Sandbox | None:
 
 
 def install(box: Sandbox | None = None) -> Sandbox:
-    """Let a sandbox answer the client, in the whole process, until `uninstall`, and return it.
+    """Install a sandbox that answers the client in the whole process until `uninstall`, and return it.
 
     Without `box` it is a new one, whose latency in seconds is OMNI_SANDBOX_LATENCY.
 
@@ -64,7 +64,7 @@ def uninstall(box: Sandbox | None = None) -> None:
 
 @contextmanager
 def sandbox(latency: float = 0.0, chunk_delay: float = 0.0) -> Iterator[Sandbox]:
-    """Let a sandbox answer the client within the block, in every thread of the process.
+    """Install a sandbox that answers the client within the block, in every thread of the process.
 
     Args:
         latency: seconds that each call of a specialist takes.

@@ -1,4 +1,4 @@
-"""Requests as they arrive, and what those to providers ask for, and of which model."""
+"""Requests as they arrive, and what those to providers ask of which model."""
 
 import json
 import re
@@ -32,7 +32,7 @@ class Record:
     path: str
     query: dict[str, list[str]]
     model: str | None = None  # the Hub's id, also where the provider's own id was sent
-    parameters: dict[str, Any] = field(default_factory=dict)  # of a chat, without messages and tools
+    parameters: dict[str, Any] = field(default_factory=dict)  # the parameters of a chat, without messages and tools
     # Not in the repr: a failing assertion prints that, and a developer may have sent a real token by mistake.
     token: str | None = field(default=None, repr=False)
 
@@ -41,15 +41,15 @@ class Record:
 class Call:
     """One call of a specialist."""
 
-    task: str  # as providers name it: conversational, text-to-image, image-to-text
+    task: str  # the providers' name: conversational, text-to-image, image-to-text
     model: str  # the Hub's id
     provider: str | None  # None: the router chooses
-    prompt: str  # the last user message, or what is to be drawn
+    prompt: str  # the last user message, or the description of the image
     body: dict[str, Any]
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the request has beside the prompt, from wherever a provider puts it."""
+        """The parameters of the request beside the prompt, wherever a provider puts them."""
         parameters = dict(self.body)
         for name in _PARAMETER_OBJECTS:
             if isinstance(self.body.get(name), dict):

@@ -16,13 +16,13 @@ from omni_router.hub.http import httpx
 MAX_QUOTE = 120  # characters of the question that the answer repeats; enough to see which one it was
 _MAX_URL = 100
 _FRAGMENT = 8  # characters of a call's arguments in one piece of a stream
-_IMAGE_TOKENS = 256  # about what vision models count for an image
+_IMAGE_TOKENS = 256  # roughly what vision models count for an image
 _CRASH = {"error": "The model crashed while generating. (simulated)", "error_type": "generation"}
 _BREAKS_AFTER: dict[Shape, int] = {"cut_at_start": 0, "cut": 3, "error_frame": 3}  # frames of a stream
 
 
 class _Reply(NamedTuple):
-    """What a model answers."""
+    """The answer of a model."""
 
     pieces: list[str]  # tokens
     tool_call: dict[str, Any] | None
@@ -34,7 +34,7 @@ def answer(call: Call, shape: Shape | None, *, sees: bool, pause: Callable[[], N
     if complaint := _complaint(call, sees=sees):
         error = {"message": complaint, "type": "invalid_request_error", "param": "messages", "code": None}
         return httpx.Response(400, json={"error": error})
-    if shape == "not_an_image":  # of a chat: bytes that are not text either
+    if shape == "not_an_image":  # a chat answers with bytes that are not text either
         return httpx.Response(200, content=b"\x89PNG\r\n\x1a\n\xff\xfe", headers={"content-type": "image/png"})
     reply = _reply(call, shape)
     if call.body.get("stream"):

@@ -18,7 +18,7 @@ _before: dict[int, tuple[Callable[[], httpx.Client], Callable[[], httpx.AsyncCli
 
 
 def enter(sandbox: Sandbox) -> None:
-    """Let a sandbox answer the client."""
+    """Replace the client's transports by those of a sandbox."""
     with _lock:
         if sandbox in INSTALLED:
             raise ValueError("This sandbox is installed already; make another one to nest them.")
@@ -34,7 +34,7 @@ def enter(sandbox: Sandbox) -> None:
 
 
 def leave(sandbox: Sandbox) -> None:
-    """Restore what answered before a sandbox; do nothing if that is done already."""
+    """Restore what answered before a sandbox; do nothing if it is restored already."""
     with _lock:
         if sandbox not in INSTALLED:
             return

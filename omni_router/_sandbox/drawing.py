@@ -16,7 +16,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 Colour = tuple[int, int, int]
 
-_LINES = 3  # of the prompt; more would hide the image
+_LINES = 3  # lines of the prompt; more would hide the image
 _INK: Colour = (250, 250, 250)
 _SMOOTHING = 2  # drawn at twice the size and scaled down: Pillow draws jagged edges
 

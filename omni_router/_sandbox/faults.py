@@ -32,8 +32,8 @@ class Fault:
     status: int = 200
     body: Any = None  # bytes as they are, anything else as JSON
     headers: Mapping[str, str] = field(default_factory=dict)
-    raises: Raised | None = None  # of httpx, before any answer
-    shape: Shape | None = None  # which chat.py and images.py produce
+    raises: Raised | None = None  # an exception of httpx, raised before any answer
+    shape: Shape | None = None  # produced by chat.py and images.py
     where: Where = "specialist"
 
 
@@ -56,7 +56,7 @@ FAULTS: dict[str, Fault] = {
     "unprocessable_422": _http(422, "The input cannot be processed."),
     "model_not_supported": Fault(400, {"error": _UNSUPPORTED}),
     "gateway_timeout_504": _http(504, "The upstream did not answer in time."),
-    "read_timeout": Fault(raises="ReadTimeout"),  # at once: a test need not wait for it
+    "read_timeout": Fault(raises="ReadTimeout"),  # raised at once: a test need not wait for it
     "refused_connection": Fault(raises="ConnectError"),
     "html_body": Fault(body=_HTML, headers={"content-type": "text/html; charset=utf-8"}),
     "empty_body": Fault(body=b""),

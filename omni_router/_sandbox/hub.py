@@ -9,9 +9,9 @@ from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model, provider_id
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
 
-CHAT_MODELS_PATH = "/v1/models"  # on the router's host
+CHAT_MODELS_PATH = "/v1/models"  # a path on the router's host
 _AUTH_CHECK = "/auth-check"
-CREATED = "2025-01-01T00:00:00.000Z"  # of every model
+CREATED = "2025-01-01T00:00:00.000Z"  # the date of every model
 
 
 def answer(
@@ -47,7 +47,7 @@ def _answer_about(
     if entry.renamed_to:
         return httpx.Response(307, headers={"location": f"{MODELS_PATH}/{entry.renamed_to}"})
     if entry.unknowable and "gated" in expand:
-        return httpx.Response(422, json={"error": "The Hub cannot tell. (simulated)"})
+        return httpx.Response(422, json={"error": "The Hub cannot answer. (simulated)"})
     fault = None
     if expand == [MAPPING]:  # the client asks who serves the model
         fault = mapping_fault(model)

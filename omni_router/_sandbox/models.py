@@ -1,4 +1,4 @@
-"""The models of the sandbox: who serves them, how they differ, and for which routes the demo's policy names them."""
+"""The models of the sandbox: their providers, how they differ, and for which routes the demo's policy names them."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omni_router.config.route_file import RouteFile
 
-MODELS_PATH = "/api/models"  # of the Hub's API
-MAPPING = "inferenceProviderMapping"  # who serves a model, in the Hub's words
+MODELS_PATH = "/api/models"  # a path of the Hub's API
+MAPPING = "inferenceProviderMapping"  # the Hub's name for the providers of a model
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
 _CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
@@ -72,7 +72,7 @@ def task_of(model: str) -> str:
     """
     match = _ID.fullmatch(model)
     if match is None:
-        raise ValueError(f"The sandbox does not know {model!r}; give its task, or use an id like sandbox/<task>-<n>")
+        raise ValueError(f"The sandbox does not know {model!r}; pass its task, or use an id like sandbox/<task>-<n>")
     return match[1]
 
 
@@ -92,7 +92,7 @@ def hub_id(name: str) -> str:
 
 @dataclass(frozen=True)
 class Traits:
-    """What the router of Inference Providers lists for a model's first provider; made up, but of a realistic size."""
+    """The entry of the router of Inference Providers for a model's first provider; made up, but of a realistic size."""
 
     context_length: int = 131_072  # tokens
     input_price: float = 0.1  # US dollars for a million tokens
@@ -142,7 +142,7 @@ def known_for(route: str) -> str | None:
 
 
 def name_models(file: "RouteFile") -> None:
-    """Name a model for each route of the demo's policy that has none, as users may name real ones in their policy.
+    """Add a model to each route of the demo's policy that has none, as users may add real ones to their policy.
 
     Raises:
         PolicyFileError: the file is unusable; it is left untouched.

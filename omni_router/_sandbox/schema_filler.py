@@ -6,8 +6,8 @@ from typing import Any
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?!\.*\w)")
 _QUOTED = re.compile(r"(?<!\w)'([^']+)'(?!\w)|\"([^\"]+)\"|“([^“”]+)”")
-_NAME = re.compile(r"(?<=[^\s.!?:] )[A-Z][\w-]+(?:,? [A-Z][\w-]+)*")  # not at the beginning of a sentence
-_WHOLE_PROMPT = ("prompt", "query", "question", "request", "text", "message", "input", "task")  # get all of the text
+_NAME = re.compile(r"(?<=[^\s.!?:] )[A-Z][\w-]+(?:,? [A-Z][\w-]+)*")  # names that do not begin a sentence
+_WHOLE_PROMPT = ("prompt", "query", "question", "request", "text", "message", "input", "task")  # get the whole text
 _FORMATS = {
     "date": "2026-01-01",
     "date-time": "2026-01-01T00:00:00Z",
@@ -17,7 +17,7 @@ _FORMATS = {
     "uuid": "00000000-0000-0000-0000-000000000000",
 }
 _TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
-_STEP = 1 / 1024  # from an exclusive limit
+_STEP = 1 / 1024  # the distance from an exclusive limit
 _MAX_DEPTH = 8  # a schema may refer to itself
 
 

@@ -22,11 +22,11 @@ SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox accepts e
 class _PlannedFault:
     fault: faults.Fault
     model: str | None
-    times: int  # that are left
+    times: int  # how many are left
 
 
 class Sandbox:
-    """A stand-in for the Hub and its providers: its models, its pace, its planned faults, and the requests it got."""
+    """A stand-in for the Hub and its providers: its models, pace and planned faults, and the requests it received."""
 
     token = SANDBOX_TOKEN
 
@@ -52,7 +52,7 @@ class Sandbox:
         return ["1.1.1.1"]
 
     def fail(self, kind_or_fault: str, model: str | None = None, times: int = 1) -> None:
-        """Let the next `times` calls fail (only those of `model`, if named), by a name of `FAULTS` or by an error kind.
+        """Fail the next `times` calls (only those of `model`, if named), by a name of `FAULTS` or by an error kind.
 
         Raises:
             ValueError: There is no such fault.
@@ -83,7 +83,7 @@ class Sandbox:
             self._models[model] = models.Model(task or known.task, served_by, known.listed)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a model a new id; the Hub answers for the old one with a redirect.
+        """Rename a model; the Hub answers for the old id with a redirect.
 
         Raises:
             KeyError: The model is not known.

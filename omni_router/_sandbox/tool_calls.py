@@ -1,4 +1,4 @@
-"""What a chat asks for beside words: calls of tools, or JSON. The calls and the JSON are simulated, too."""
+"""What a chat may ask for beside text: tool calls, or JSON. Both are simulated, too."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from omni_router._sandbox.faults import without_directives
 from omni_router._sandbox.schema_filler import SchemaFiller
 
 MARK = "[sandbox] Simulated"
-_MIN_LETTERS = 4  # of a word in a tool's name that counts as a hint of what the tool is for
+_MIN_LETTERS = 4  # the shortest word in a tool's name that says what the tool is for
 _EMPTY_WORDS = {"tool", "function", "with", "from", "this", "that", "call", "make"}
 
 

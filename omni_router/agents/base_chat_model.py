@@ -29,7 +29,7 @@ class LazyGraph:
     """A graph that is compiled once, from any number of threads, and shared by all copies of a model."""
 
     def __init__(self, source: GraphSource) -> None:
-        """Take what the graph is built from."""
+        """Store what the graph is built from."""
         self.source = source
         self.compiled = lazy(self._compile)
 
@@ -62,7 +62,7 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
 
     # Compiled; its checkpointer is not used, and these settings replace its own. By default it is built at first use.
     graph: Any = Field(default=None, exclude=True, repr=False)
-    services: Any = Field(default=None, exclude=True, repr=False)  # of the default graph
+    services: Any = Field(default=None, exclude=True, repr=False)  # for the default graph
     api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)  # a Hugging Face token
     streaming: bool = False  # whether the specialist streams under `invoke` too
     # Not for callers. It is a field because LangChain rebuilds a configurable model from its fields for each call.
@@ -116,7 +116,7 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
         for name in ("graph", "services"):
             if getattr(self, name) is not None:
                 raise TypeError(
-                    f"cannot pickle a ChatOmni that was given {name}: pickle a model without, and add {name} after "
+                    f"cannot pickle a ChatOmni that was given {name}: pickle a model without it, and add {name} after "
                     f"loading: model.model_copy(update={{'{name}': {name}}})"
                 )
         state = super().__getstate__()
@@ -146,19 +146,19 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
         """
         if self.custom_get_token_ids is None:
             raise NotImplementedError(
-                "a text has no token ids before a model is chosen for it: pass custom_get_token_ids, or use "
+                "the token ids of a text are unknown until a model is chosen: pass custom_get_token_ids, or use "
                 "get_num_tokens for an estimate"
             )
         return self.custom_get_token_ids(text)
 
     def get_num_tokens(self, text: str) -> int:
-        """Return about how many tokens a text has; with `custom_get_token_ids`, exactly."""
+        """Return roughly how many tokens a text has; with `custom_get_token_ids`, exactly."""
         if self.custom_get_token_ids is None:
             return estimate_tokens(text)
         return len(self.get_token_ids(text))
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """Return about how many tokens messages have, with images, tool calls and the schemas of tools."""
+        """Return roughly how many tokens messages have, with images, tool calls and the schemas of tools."""
         return estimate_message_tokens(messages, tools, count=self.get_num_tokens)
 
     def _call_settings(self, parameters: Mapping[str, Any]) -> Settings:
@@ -169,7 +169,7 @@ class BaseChatOmni(BaseChatModel, SettingsFields):
 
     def _compiled(self) -> Any:
         source = self._source()
-        if self.lazy_graph is None or not self.lazy_graph.is_built_from(source):  # of a copy, or a field was set
+        if self.lazy_graph is None or not self.lazy_graph.is_built_from(source):  # this is a copy, or a field was set
             self.lazy_graph = LazyGraph(source)
         return self.lazy_graph.compiled()
 

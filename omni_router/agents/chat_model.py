@@ -40,7 +40,7 @@ class ChatOmni(BaseChatOmni):
 
     # Not in the base class, or type checkers would allow only the names of fields, and no `max_tokens`.
     def __init__(self, **parameters: Any) -> None:
-        """Take the fields by name, LangChain's parameters, and `settings` in place of the fields of `Settings`."""
+        """Accept the fields by name, LangChain's parameters, and `settings` in place of the fields of `Settings`."""
         super().__init__(**read_fields(parameters, self._own_field_names()))
 
     def bind_tools(

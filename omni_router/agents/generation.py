@@ -14,14 +14,14 @@ class Generation:
     """Collects one run: pass each event to `add`, then call `result`, or `last_chunk` after a streamed answer."""
 
     def __init__(self, write_custom: Callable[[Any], None]) -> None:
-        """Take the custom stream of the surrounding run, which receives decisions and records."""
+        """Store the custom stream of the surrounding run, which receives decisions and records."""
         self._write_custom = write_custom
         self._state: dict[str, Any] = {}
         self._streamed = False
-        self._metadata_keys: set[str] = set()  # of the chunks so far: LangChain would join texts of a repeated key
+        self._metadata_keys: set[str] = set()  # keys of earlier chunks: LangChain would join a repeated key's texts
 
     def add(self, event: RunEvent) -> ChatGenerationChunk | None:
-        """Take an event, and return the chunk of the answer in it, if there is one."""
+        """Add an event, and return the chunk of the answer in it, if there is one."""
         match event:
             case DecisionMade() | Recorded() | Custom():
                 self._write_custom(event.as_custom())

@@ -33,7 +33,7 @@ _PARENT_METADATA = ("langgraph_", "checkpoint_", "ls_")
 class RunIdRecorder(BaseCallbackHandler):
     """Records which run of a chat model begins: LangChain does not pass it to `_stream`, where traces have to nest."""
 
-    run_inline = True  # in the caller's context, or the record would be lost
+    run_inline = True  # run in the caller's context, or the record would be lost
 
     def on_chat_model_start(self, *_args: Any, run_id: UUID, **_: Any) -> None:
         """Record the run."""

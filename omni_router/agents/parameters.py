@@ -10,7 +10,7 @@ from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.selection.overrides import named_model
 
 _FIELDS = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens", "model_name": "model"}
-_RETRIES = "max_retries"  # after a failure another model is called
+_RETRIES = "max_retries"  # a retry calls another model
 _IGNORED = ("parallel_tool_calls",)  # a hint that no route depends on; /v1 ignores it too
 
 
@@ -36,7 +36,7 @@ def refuse_routing_only(settings: Settings) -> None:
         ConfigurationError: `skip_specialists` is set.
     """
     if settings.skip_specialists:
-        raise ConfigurationError("skip_specialists calls no model, so that a chat model has nothing to answer")
+        raise ConfigurationError("with skip_specialists no model is called, so a chat model has nothing to answer")
 
 
 def update_settings(settings: Settings, parameters: Mapping[str, Any]) -> Settings:

@@ -1,4 +1,4 @@
-"""What a chat model can do, as LangChain's middleware reads it, and how many tokens messages have.
+"""The capabilities of a chat model, as LangChain's middleware reads them, and the token counts of messages.
 
 `ChatOmni(profile=...)` replaces the profile. Tokens are estimated without a tokenizer, since it is not known beforehand
 which model will answer.
@@ -44,19 +44,19 @@ DEFAULT_PROFILE = ModelProfile(
 # two Cyrillic or Arabic letters are a token, and four Chinese, Japanese or Korean characters are three.
 BYTES_PER_TOKEN = 4
 FRAME_TOKENS = 4  # a message's role and delimiters
-IMAGE_TOKENS = 256  # about what vision models count for an image of ordinary size
+IMAGE_TOKENS = 256  # roughly what vision models count for an image of ordinary size
 IMAGE_BLOCKS = ("image", "image_url", "input_image")
 
 
 def estimate_tokens(text: str) -> int:
-    """Return about how many tokens a text has."""
+    """Return roughly how many tokens a text has."""
     return math.ceil(len(text.encode("utf-8", "surrogatepass")) / BYTES_PER_TOKEN)
 
 
 def estimate_message_tokens(
     messages: Iterable[BaseMessage], tools: Iterable[Any] | None = None, *, count: Callable[[str], int]
 ) -> int:
-    """Return about how many tokens messages have, with their images and tool calls, and the schemas of tools."""
+    """Return roughly how many tokens messages have, with their images and tool calls, and the schemas of tools."""
     tokens = sum(_message_tokens(message, count) for message in messages)
     for tool in tools or ():
         tokens += count(_json(convert_to_openai_tool(tool)))

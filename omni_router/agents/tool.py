@@ -14,7 +14,7 @@ from omni_router.services import lazy
 
 DESCRIPTION = (
     "Ask a specialist model: to write, explain, translate or calculate something, to draw or paint an image, or to "
-    "answer a question about an image. Which model does it is decided for each request. The result is JSON: the text "
+    "answer a question about an image. A fitting model is chosen for each request. The result is JSON: the text "
     "in `answer`, generated images in `artifacts`, and what went wrong, if anything, in `error`, with a `hint` of "
     "what to do about it."
 )

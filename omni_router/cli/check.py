@@ -24,7 +24,7 @@ KEYS = ("level", "route", "model", "finding", "hint")
 
 
 def run(ctx: click.Context, *, hf_token: str | None, as_json: bool, **_: Any) -> int:
-    """Report what is wrong with the policy; 1 when there is a problem in it, 0 when there are notes at most.
+    """Report what is wrong with the policy; return 1 if there is a problem, 0 if there are only notes.
 
     Raises:
         PolicyFileError: the file is unusable.
@@ -55,7 +55,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 
 def _progress(checks: "Iterator[Availability]", total: int) -> "Iterable[Availability]":
-    return progress(checks, "models", total, shown=total > AT_ONCE)  # so few are looked up at once
+    return progress(checks, "models", total, shown=total > AT_ONCE)  # up to AT_ONCE models are looked up together
 
 
 def _print(findings: Sequence[Finding]) -> None:

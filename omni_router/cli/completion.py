@@ -1,11 +1,11 @@
-"""`omni-router completion SHELL`: the script with which a shell completes this command, as click makes it."""
+"""`omni-router completion SHELL`: the script that adds completion of this command to a shell, as click generates it."""
 
 import click
 
 from omni_router.cli.parser import PROGRAM, Command, load
 
-SHELLS = ("bash", "zsh", "fish")  # those that click knows
-VARIABLE = "_OMNI_ROUTER_COMPLETE"  # by which a script asks; click's own name for it
+SHELLS = ("bash", "zsh", "fish")  # the shells that click supports
+VARIABLE = "_OMNI_ROUTER_COMPLETE"  # set by a completion script that asks; click's own name for it
 
 EXAMPLES = """\
 examples:
@@ -18,7 +18,7 @@ examples:
 
 
 @click.command(
-    "completion", cls=Command, help="Print a script with which a shell completes this command.", epilog=EXAMPLES
+    "completion", cls=Command, help="Print the script that adds completion of this command to a shell.", epilog=EXAMPLES
 )
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> int:

@@ -24,7 +24,7 @@ Part = str | tuple[str, Style]
 
 WIDTH = 100  # characters; longer lines are hard to read
 UNLIMITED = 2**16  # characters of a line on a pipe
-INDENT = 11  # of the text beside a label
+INDENT = 11  # the column of the text beside a label
 
 # A model may answer anything: a sequence that renames the window, hides text or moves the cursor is shown, not obeyed.
 _CONTROLS: dict[int, str | None] = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0))}
@@ -32,7 +32,7 @@ _CONTROLS |= {ord("\n"): "\n", ord("\t"): "\t", ord("\r"): None}
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether a person is looking, at something that can move its cursor."""
+    """Return whether the stream is a terminal that can move its cursor."""
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -50,7 +50,7 @@ def console(*, stderr: bool = False) -> "Console":
         stream = sys.stderr
     width: int | None = UNLIMITED
     if is_terminal(stream) or os.environ.get("COLUMNS"):
-        width = None  # as wide as the terminal, or as that variable says
+        width = None  # rich uses the width of the terminal, or that variable
     color_system: Literal["auto"] | None = "auto"
     if os.environ.get("NO_COLOR"):
         color_system = None
@@ -107,7 +107,7 @@ def _wrapped(text: "Text", indent: int, width: int) -> "Text":
 
 
 def print_path(name: str, path: str, after: str) -> None:
-    """Print a file, which terminals that can open it by a click."""
+    """Print the path of a file as a link, in terminals that open links."""
     from rich.style import Style as RichStyle
     from rich.text import Text
 

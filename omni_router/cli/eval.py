@@ -52,8 +52,8 @@ examples:
       --output-dir new
         what another policy changes, and whether the difference is more than noise
 
-Flags and variables that omni-router has too mean the same here (omni-router --help). Only the model
-of the router is called, and no token is needed. Plots need matplotlib:
+Flags and variables shared with omni-router mean the same here (omni-router --help). Only the router's
+model is called, and no token is needed. Plots need matplotlib:
 pip install -e ".[eval]" in a checkout.
 
 exit status: 0 evaluated, 1 less accurate than --min-accuracy, 2 something to correct first
@@ -65,7 +65,7 @@ def _routers(value: str) -> tuple[str, ...]:
     allowed = router_names()
     for name in names:
         if name not in allowed:
-            raise click.BadParameter(f"there is no router {name!r}; choose from {', '.join(allowed)}")
+            raise click.BadParameter(f"unknown router {name!r}; choose from {', '.join(allowed)}")
     return names
 
 
@@ -99,7 +99,7 @@ def _routers(value: str) -> tuple[str, ...]:
 )  # fmt: skip
 @click.pass_context
 def command(ctx: click.Context, /, *, data: Path, compare: Path | None, limit: int | None, **flags: Any) -> int:
-    """Evaluate the routers on the data; 1 when one is below the accuracy that is required."""
+    """Evaluate the routers on the data; return 1 if one is below the required accuracy."""
     from omni_router.evaluation.compare import compare as compare_with
     from omni_router.evaluation.data import read_items
     from omni_router.evaluation.report_files import make_folder, write_report
@@ -157,7 +157,7 @@ def _open_routers(ctx: click.Context, names: Sequence[str], token: str | None) -
 
 
 def _read_policy(environment: Environment, *, must_exist: bool) -> tuple[Document, Path]:
-    """Read the policy; one that a flag names has to exist."""
+    """Read the policy; a policy that a flag names must exist."""
     path = environment.route_config
     if must_exist and not path.exists():
         raise ConfigurationError(f"{path} does not exist; name a policy with --route-config")
@@ -165,7 +165,7 @@ def _read_policy(environment: Environment, *, must_exist: bool) -> tuple[Documen
         note(text)
     document = RouteFile(path).document()
     if not document.routes:
-        raise ConfigurationError(f"{path}: it has no routes to choose from")
+        raise ConfigurationError(f"{path}: the policy has no routes to choose from")
     if not path.exists():
         return document, DEFAULT_POLICY
     return document, path
@@ -181,7 +181,7 @@ def _with_learned_examples(document: Document, environment: Environment) -> Docu
         return document
     if environment.history == "store":
         note("OMNI_HISTORY=store exists only while a graph runs; examples learned from feedback are left out")
-    else:  # by an export, which fails where the store does not answer
+    else:  # an export fails if the store does not answer
         entries = open_history(environment, RouteFile(environment.route_config)).export()
     learned = {entry["name"].strip().casefold(): tuple(entry["learned"]) for entry in entries}
     others = dict.fromkeys((*document.out_of_scope_examples, *learned.get(OTHER, ())))
@@ -205,7 +205,7 @@ def _print(done: "Evaluation", comparisons: "Sequence[Comparison]", files: Seque
 
 
 def _status(done: "Evaluation", required: float | None) -> int:
-    """Return 1 where a router is below the required accuracy, after a note on each."""
+    """Return 1 if a router is below the required accuracy, after a note on each."""
     status = REACHED
     for router, measures in done.measures.items():
         if required is not None and measures["accuracy"] < required:

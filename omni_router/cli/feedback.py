@@ -18,7 +18,7 @@ SAVED, NOT_SAVED = 0, 1
 
 
 def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: Any) -> int:
-    """Rate a decision; 1 when the rating could not be saved.
+    """Rate a decision; return 1 if the rating could not be saved.
 
     Raises:
         OmniRouterError: there is no such decision, or the rating is not one of those allowed.
@@ -27,7 +27,7 @@ def run(ctx: click.Context, *, feedback: tuple[str, str], as_json: bool, **_: An
     start, rating = feedback
     entry = open_decision_log(environment).find(start)
     file = RouteFile(environment.route_config)
-    # An example is words.
+    # Only text can become an example.
     text = newest_text(entry["asked"].get("conversation", [])).replace(IMAGE_MARK, "").strip()
     verdict = read_verdict(entry, rating, text, file)
     history = open_history(environment, file)
@@ -67,9 +67,9 @@ def _describe(entry: Mapping[str, Any], verdict: Feedback, place: str | None, *,
     elif verdict.verdict != "should_be" and verdict.model:
         parts.append(f"{verdict.model} has no record on {verdict.route}")
     elif verdict.verdict != "should_be" and entry["model"]:
-        parts.append(f"the caller named {entry['model']}, so the verdict does not rank it")
+        parts.append(f"the caller named {entry['model']}, so the rating does not change its rank")
     if example_of and verdict.text:
         parts.append(f"the request is now an example of {example_of}")
     elif example_of:
-        parts.append("the request is not an example, since its text was not logged (--log-text keeps it)")
+        parts.append("the request was not added as an example, since its text was not logged (--log-text keeps it)")
     return "; ".join(parts)

@@ -15,7 +15,7 @@ examples:
   omni-router --prompt "What flower is this?" --image-url garden.jpg
         ask about an image: a local file or a public address
   git diff | omni-router --prompt "Write a commit message for this" -
-        add what is piped in below the prompt; stdin is read only where there is a -
+        add the piped text below the prompt; stdin is read only if there is a -
   omni-router --prompt - < question.txt
         the prompt from stdin
   curl -s https://example.com/garden.jpg | omni-router --prompt "What flower is this?" --image-url -
@@ -49,7 +49,7 @@ files:
 
 # Variables that other programs share.
 SHARED_VARIABLES = (
-    ("HF_API_TOKEN, HF_TOKEN", "the Hugging Face token; else the login stored by `hf auth login`"),
+    ("HF_API_TOKEN, HF_TOKEN", "the Hugging Face token; by default the login stored by `hf auth login`"),
     ("NO_COLOR, FORCE_COLOR", "never use colours; use them even when stdout is not a terminal"),
 )
 
@@ -63,7 +63,7 @@ exit status:
 
 
 def describe_variables(*variables: Variable) -> list[tuple[str, str]]:
-    """Return the name of each variable, and what it is for with its default in brackets."""
+    """Return the name of each variable, and its help with the default in brackets."""
     return [(variable.name, _describe(variable)) for variable in variables]
 
 

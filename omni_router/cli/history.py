@@ -56,7 +56,7 @@ def _describe(path: Path, outcome: Outcome) -> Iterator[str]:
     if outcome.passed_over:
         yield f"{outcome.passed_over} entries of {path} are not models, and were skipped"
     if outcome.not_taken:
-        yield f"{outcome.not_taken} of {path} were not added: the policy lacks their route, or it has no room"
+        yield f"{outcome.not_taken} of {path} were not added: the policy lacks their route, or has no room for them"
     if outcome.changes:
         total = outcome.changes + outcome.already_here + outcome.not_taken
         yield f"{outcome.changes} of {total} models and examples of {path} were new or had higher counts"

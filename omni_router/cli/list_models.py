@@ -30,7 +30,7 @@ COLUMNS = ("model", "providers", "context", "$ in", "$ out", "tools", "order of 
 
 
 def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: bool, **_: Any) -> int:
-    """Show what inference providers serve now for a task; of a route also how its history is ranked.
+    """Show what inference providers serve now for a task; for a route, also how its history is ranked.
 
     Raises:
         ConfigurationError: there is no such task or route.
@@ -111,7 +111,7 @@ class _Row:
         )
 
 
-# A cell is empty where no provider is known to say anything.
+# A cell is empty if no provider gives the figure.
 
 
 def _largest(contexts: Iterable[int | None]) -> str:
@@ -138,7 +138,7 @@ def _yes_or_no(answers: Iterable[bool | None]) -> str:
 
 
 def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog: HubCatalog) -> list[_Row]:
-    """Put the models of the route's history first, in the order of choice; look up those in no list."""
+    """Sort the models of the route's history first, in the order of choice; look up those that are in no list."""
     records = list(history.models(route.name))
     if not is_simulated():
         records = [record for record in records if not is_sandbox_model(record["id"])]
@@ -164,7 +164,7 @@ def _with_history(rows: Sequence[_Row], route: Route, history: History, catalog:
 
 
 def _standing(check: Availability) -> str | None:
-    """Return what the Hub knows of a model that is in none of its lists."""
+    """Return what the Hub knows about a model that is not in any of its lists."""
     if check.refused or not check.verified:
         return check.why
     if check.provider is None:
@@ -173,7 +173,7 @@ def _standing(check: Availability) -> str | None:
 
 
 def _print_table(title: str, rows: Sequence[_Row]) -> None:
-    """Print a line a model on a pipe; on a terminal cells are wrapped, and the order of choice stands below."""
+    """Print one line per model on a pipe; on a terminal, wrap cells and print the order of choice below."""
     out = console()
     units = "Context: the largest, in tokens. Prices: the lowest, in US dollars per million tokens."
     print_wrapped(f"Models served for {title}. {units}\n", width=out.width)

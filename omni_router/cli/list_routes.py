@@ -20,7 +20,7 @@ LISTED, MISSING = 0, 2
 
 
 def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
-    """Show the routes, their models and the versions of packages; 2 when a package is missing.
+    """Show the routes, their models and the versions of packages; return 2 if a package is missing.
 
     Raises:
         PolicyFileError: the policy is unusable.
@@ -46,7 +46,7 @@ def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
 
 
 def _print_routes(file: RouteFile) -> None:
-    routes = file.routes()  # first: it reports an unusable path
+    routes = file.routes()  # called first, since it reports an unusable path
     where = str(file.path)
     if not file.path.exists():
         where = f"the packaged default ({file.path} does not exist yet)"

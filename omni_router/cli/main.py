@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return result  # noqa: TRY300 (the flush belongs to what may fail)
     except click.UsageError as error:
         return _misused(error)
-    except OmniRouterError as error:  # what can go wrong in a turn is in its result; this is to be corrected first
+    except OmniRouterError as error:  # failures of a turn are in its result; these must be corrected first
         click.echo(f"{PROGRAM}: {error}", err=True)
         return MISUSED
     except click.Abort:
@@ -42,15 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         missing = f"the package {error.name} is not installed; the README says how to install it"
         click.echo(f"{PROGRAM}: {missing}", err=True)
         return MISUSED
-    except OSError as error:  # of stdout: a full disk, or whoever read it has gone
+    except OSError as error:  # writing to stdout failed: the disk is full, or the reader is gone
         if not isinstance(error, BrokenPipeError):
             click.echo(f"{PROGRAM}: {error}", err=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains about it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports the error again at exit
         return FAILED
 
 
 def _write_any_script() -> None:
-    """Set stdout and stderr to write what they cannot encode as escapes: answers come in any script."""
+    """Set stdout and stderr to write characters they cannot encode as escapes: answers may use any script."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -75,7 +75,7 @@ def _interrupted() -> int:
         message = RESTORE + message
     elif is_terminal(sys.stderr):
         message = NEW_LINE + message
-    with suppress(OSError):  # whoever read it has gone
+    with suppress(OSError):  # the reader may be gone
         os.write(2, message.encode())
     return INTERRUPTED
 

@@ -42,5 +42,5 @@ def missing_policy(environment: Environment, *, records: bool) -> str | None:
 def _is_absent(path: Path) -> bool:
     try:
         return not path.exists()
-    except OSError:  # such as a name that is too long, which whoever reads the file reports
+    except OSError:  # such as a name that is too long; reading the file reports it
         return False

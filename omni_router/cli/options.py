@@ -34,7 +34,7 @@ ACTIONS, ROUTING, CALLING, OUTPUT = "what to do (one of these)", "routing", "cal
 
 
 def complete_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Return the routes of the policy at hand, after the other words that the option takes."""
+    """Return the routes of the current policy, after the other words that the option takes."""
     from click.shell_completion import CompletionItem
 
     from omni_router.config.route_file import RouteFile
@@ -68,7 +68,7 @@ def _set_quiet(_ctx: click.Context, _param: click.Parameter, value: bool) -> boo
     return value
 
 
-def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 (likewise)
+def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> bool:  # noqa: FBT001 (as above)
     level = logging.INFO
     if value:
         level = logging.DEBUG
@@ -105,8 +105,8 @@ def all_of(*decorators: Decorator[Any]) -> Decorator[Any]:
 router = variable(
     "--router",
     type=RouterChoice(),
-    help="the router engine (auto); cascade: semantic, which asks a server or arch where it is unsure, and learns "
-    "from them",
+    help="the router engine (auto); cascade: semantic, which asks a server or arch when it is unsure, and learns "
+    "from their answers",
 )
 router_model = variable(
     "--router-model",
@@ -127,7 +127,7 @@ fallback_route = variable(
     type=text,
     metavar="ROUTE|none",
     shell_complete=complete_routes,
-    help="the route that answers what no route is for; none refuses it (the policy's)",
+    help="the route for requests that no route fits; none refuses them (the policy's)",
 )
 hf_token = option(
     "--hf-token",

@@ -136,7 +136,7 @@ class LazyGroup(Command, click.Group):
             command = self.get_command(ctx, name)
             if command:
                 rows.append((name, command.help or ""))
-        with formatter.section(f"commands ({PROGRAM} NAME --help has their flags)"):
+        with formatter.section(f"commands ({PROGRAM} NAME --help lists their flags)"):
             formatter.write_dl(rows)
 
 

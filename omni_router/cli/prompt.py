@@ -23,10 +23,10 @@ ANSWERED, FAILED = 0, 1
 
 
 def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flags: Any) -> int:
-    """Answer a prompt, or those of the demo; 1 when one of them has no answer.
+    """Answer a prompt, or those of the demo; return 1 if one of them has no answer.
 
     Raises:
-        OmniRouterError: something is to be corrected first.
+        OmniRouterError: something must be corrected first.
     """
     environment, settings = read_environment(ctx), read_settings(ctx)
     from omni_router import Services, build_graph, user_message
@@ -81,8 +81,8 @@ def _name_models_of_the_demo(policy: Path) -> None:
         log_note(f"{policy} cannot be written: {error}")
     else:
         log_note(
-            'in it, each route names a model of the sandbox, as yours may name real ones ("models": ["org/name"]); '
-            "how they differ: omni-router --list-models text-generation --sandbox"
+            'it names a sandbox model for each route, as your own policy may name real ones ("models": ["org/name"]); '
+            "to compare them: omni-router --list-models text-generation --sandbox"
         )
 
 

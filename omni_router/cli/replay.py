@@ -25,7 +25,7 @@ SHOWN = 100  # characters of a request
 
 
 def run(ctx: click.Context, *, replay: Path, hf_token: str | None, as_json: bool, **_: Any) -> int:
-    """Decide the requests of a log again under the policy at hand; 1 when something would differ.
+    """Decide the requests of a log again under the current policy; return 1 if something would differ.
 
     Raises:
         ConfigurationError: the policy or the log does not exist, or there is nothing in the log.
@@ -36,7 +36,7 @@ def run(ctx: click.Context, *, replay: Path, hf_token: str | None, as_json: bool
 
     environment = read_environment(ctx)
     file = RouteFile(environment.route_config)
-    if not file.path.exists():  # else the packaged policy would be compared, which nobody meant
+    if not file.path.exists():  # otherwise the packaged policy would be compared, which is not meant
         raise ConfigurationError(f"{file.path} does not exist; name the policy to replay with: --route-config PATH")
     file.document()
     router = choose_router(environment, token=lambda: find_token(hf_token), learning=False)

@@ -18,7 +18,7 @@ COMMANDS = {
     "ui": "omni_router.cli.ui:command",
 }
 
-# What is done with an action: a function of the environment and the flags, which returns the exit status.
+# The command of an action: a function of the environment and the flags, which returns the exit status.
 ACTION_COMMANDS = {
     "prompt": "omni_router.cli.prompt:run",
     "demo": "omni_router.cli.prompt:run",
@@ -67,7 +67,7 @@ class Root(LazyGroup):
     """The group, whose help ends with examples, variables and exit statuses."""
 
     def format_usage(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write how the three kinds of commands begin."""
+        """Write the usage of the three kinds of commands."""
         formatter.write(f"Usage: {PROGRAM} --prompt TEXT [-] [FLAG ...]\n")
         formatter.write(f"       {PROGRAM} --demo | --list-routes | --check | ... [FLAG ...]\n")
         formatter.write(f"       {PROGRAM} {{{','.join(COMMANDS)}}} ...\n")
@@ -116,7 +116,7 @@ def _action(*names: str, **more: Any) -> Any:
             help="rate a logged decision; ratings count when models are ranked"),
     _action("--history-export", type=PATH, metavar="FILE", help="write the history to a file"),
     _action("--history-import", type=PATH, metavar="FILE",
-            help="add the history in such a file, or in a route_config.json"),
+            help="add the history from such a file, or from a route_config.json"),
     options.router,
     options.router_model,
     options.router_url,

@@ -24,13 +24,13 @@ SHUT_DOWN = 0
 
 EXAMPLES = """\
 routes:
-  POST /v1/chat/completions      as OpenAI's: plain or streamed, tools, images, structured output
+  POST /v1/chat/completions      like OpenAI's: plain or streamed, tools, images, structured output
   POST /v1/images/generations    an image
   POST /v1/route                 the body of a chat; only the decision, without calling a model
   GET  /v1/models                omni (the router chooses), omni/ROUTE, and models of the Hub
   GET  /omni/health, /omni/ready, /omni/metrics; GET / lists the paths
 
-A line on stderr for each request: method, path, route, model, status, seconds.
+One line per request on stderr: method, path, route, model, status, seconds.
 
 examples:
   omni-router serve --sandbox
@@ -61,7 +61,7 @@ exit status: 0 stopped by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something
     options.port(PORT, lowest=0),
     option("--cors", type=origin, multiple=True, section="server", metavar="ORIGIN",
            help="let pages of this origin call the server; may be repeated (none)"),
-    option("--quiet", is_flag=True, section="server", help="write no line for each request"),
+    option("--quiet", is_flag=True, section="server", help="do not log requests"),
     options.router,
     options.router_model,
     options.router_url,
@@ -102,7 +102,7 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     if not flags["quiet"]:
         app = RequestLog(app)
     with listening(host, port) as listener:
-        readiness_of(graph).start()  # or the first request waits for the router to load
+        readiness_of(graph).start()  # otherwise the first request waits for the router to load
         _print_address(host, listener.getsockname()[1], with_key=limits.key is not None)
         _print_notes(environment, hf_token)
         server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
@@ -136,9 +136,9 @@ def _print_address(host: str, port: int, *, with_key: bool) -> None:
     reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)  # noqa: S104 (compared, not bound)
     header, access = "", "open without a key, to this machine only"
     if with_key:
-        header, access = " -H 'Authorization: Bearer '$OMNI_API_KEY", "clients have to send a key: OMNI_API_KEY"
+        header, access = " -H 'Authorization: Bearer '$OMNI_API_KEY", "clients must send a key: OMNI_API_KEY"
     body = '{"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}'
-    click.echo(f"omni-router listens on http://{shown}:{port}/v1  (Ctrl-C ends it)")
+    click.echo(f"omni-router listens on http://{shown}:{port}/v1  (Ctrl-C stops it)")
     click.echo(access)
     click.echo(
         f"\n  curl http://{reached}:{port}/v1/chat/completions{header} \\\n"

@@ -1,4 +1,4 @@
-"""What a `-` among the arguments stands for: the text, or the image, that comes on stdin.
+"""Read the text, or the image, that comes on stdin where a `-` among the arguments stands for it.
 
 Stdin is never read without one. A command that reads it whenever it is not a terminal waits for ever where it inherits
 a pipe that nobody closes (CI, cron, a supervisor), and in `while read line; do omni-router ...; done < file` it takes
@@ -19,7 +19,7 @@ MAX_TEXT = 2**20  # bytes: 250,000 tokens, more than what most models take
 
 
 def read_query(prompt: str, image: str | None, *, appends: bool) -> Query:
-    """Return what to ask, with what comes on stdin where a `-` stands for it.
+    """Return the query, with stdin in the place of each `-`.
 
     Args:
         prompt: the prompt, or `-`.
@@ -33,7 +33,7 @@ def read_query(prompt: str, image: str | None, *, appends: bool) -> Query:
     if prompt == STDIN:
         prompt = _read_text()
         if not prompt.strip():
-            raise InvalidRequest("stdin is empty, and --prompt - reads the prompt from it")
+            raise InvalidRequest("stdin is empty, but --prompt - reads the prompt from it")
     elif appends:
         below = _read_text()
         if below.strip():
@@ -54,7 +54,7 @@ def has_unread_stdin() -> bool:
         if not stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
             return False
         waits = fcntl.ioctl(sys.stdin.fileno(), termios.FIONREAD, bytes(4))
-    except (ImportError, AttributeError, OSError, ValueError):  # not here, closed, or no file at all
+    except (ImportError, AttributeError, OSError, ValueError):  # not on this system, closed, or not a file
         return False
     return bool(struct.unpack("i", waits)[0])
 
@@ -64,7 +64,7 @@ def _read_text() -> str:
         note("reading from the terminal; end with Ctrl-D")
     data = _read(MAX_TEXT)
     if len(data) > MAX_TEXT:
-        raise InvalidRequest(f"stdin holds more than {MAX_TEXT:,} bytes, which is the limit; send less")
+        raise InvalidRequest(f"stdin holds more than the limit of {MAX_TEXT:,} bytes; send less")
     try:
         return data.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -87,4 +87,4 @@ def _read(most: int) -> bytes:
     try:
         return sys.stdin.buffer.read(most + 1)
     except (AttributeError, OSError, ValueError) as error:  # there is none, or it is closed
-        raise InvalidRequest("stdin is closed, and - reads from it") from error
+        raise InvalidRequest("stdin is closed, but - reads from it") from error

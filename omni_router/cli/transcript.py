@@ -38,8 +38,8 @@ class Transcript:
     def __init__(self, *, as_json: bool, debug: bool, policy: Path) -> None:
         self._json, self._debug = as_json, debug
         self._audience = replace(COMMAND, policy=str(policy))
-        self._answer: StreamedField | None = None  # the one that is being written
-        self._answers = 0  # shown of this query
+        self._answer: StreamedField | None = None  # the answer being written
+        self._answers = 0  # how many were shown for this query
 
     @property
     def shows_tokens(self) -> bool:
@@ -47,11 +47,11 @@ class Transcript:
         return not self._json
 
     def wait(self, what: str) -> None:
-        """Name what takes long."""
+        """Show on a status line what takes long."""
         status.begin(what)
 
     def warn_of_unread_stdin(self, *, unread: bool) -> None:
-        """Print how stdin is read to a person who piped something in."""
+        """Print how stdin is read, if something was piped in unread."""
         if unread and is_terminal(sys.stderr):
             log_note("stdin was not read; put a - after the prompt to add what is piped in below it.")
 
@@ -93,7 +93,7 @@ class Transcript:
             print_path("saved", artifact["path"], f" ({describe(artifact)})")
         if result.id:
             print_field("id", result.id)
-        sys.stdout.flush()  # notes go to stderr, and are to come after
+        sys.stdout.flush()  # notes go to stderr, and must come after it
 
     def close(self, environment: Environment) -> None:
         """Print at the end of a demo what was real."""

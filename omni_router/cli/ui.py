@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PORT = 7860
 
-# What a server was started with, and a page in front of it cannot change.
+# Flags that a page cannot change for a server that is already running.
 OF_THE_SERVER = ("sandbox", "hf_token", "route_config", "fallback_route", "max_new_tokens")
 
 EXAMPLES = """\
@@ -30,10 +30,10 @@ examples:
   omni-router ui --host 0.0.0.0 --port 8000
         for other machines; everyone who can open the page spends the credit of your token
 
-Without names in OMNI_HOSTS the page answers to this machine's name and addresses alone.
+Unless OMNI_HOSTS adds names, the page answers only to this machine's name and addresses.
 
 The page sends data only to the models that are called: no analytics, no external fonts, no share
-link. Variables, policy and history are those of omni-router (omni-router --help).
+link. Variables, policy and history are the same as for omni-router (omni-router --help).
 
 exit status: 130 after Ctrl-C, 2 something to correct first
 """
@@ -92,4 +92,4 @@ def open_page(ctx: click.Context, token: str | None) -> "Opened":
 def _check_flags_with_server(ctx: click.Context, server: str | None) -> None:
     flags = [flag_of(name) for name in OF_THE_SERVER if ctx.params[name]]
     if server and flags:
-        raise click.UsageError(f"{' and '.join(flags)} cannot be given with --server: that server has its own", ctx)
+        raise click.UsageError(f"{' and '.join(flags)} cannot be used with --server: that server has its own", ctx)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import click
 
-PORTS = {"http": 80, "https": 443}  # which browsers leave out of an origin
+PORTS = {"http": 80, "https": 443}  # the ports that browsers leave out of an origin
 
 
 def text(value: str) -> str:
@@ -31,7 +31,7 @@ PATH, FOLDER = PathType(), PathType(folder=True)
 
 
 def router_names() -> tuple[str, ...]:
-    """Return the names in the table of routers, which is imported only where a name is given or shown."""
+    """Return the names in the table of routers, which is imported only when a name is parsed or shown."""
     from omni_router.services.router import ROUTERS
 
     return tuple(ROUTERS)
@@ -56,7 +56,7 @@ class Share(click.FloatRange):
         super().__init__(0, 1)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, which is not nan either."""
+        """Return the number; NaN is refused, too."""
         share: float = super().convert(value, param, ctx)
         if share != share:  # noqa: PLR0124 (nan is not equal to itself)
             self.fail(f"{value!r} is not a number from 0 to 1.", param, ctx)

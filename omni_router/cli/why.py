@@ -31,10 +31,10 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
 
 
 def newest_request(entry: dict[str, Any]) -> str:
-    """Return the newest request of an entry, or that only its hash is kept."""
+    """Return the newest request of an entry, or a note that only its hash was logged."""
     if conversation := entry["asked"].get("conversation"):
         return newest_text(conversation)
-    return f"(not kept; SHA-256 {entry['asked']['sha256'][:12]}…)"
+    return f"(text not logged; SHA-256 {entry['asked']['sha256'][:12]}…)"
 
 
 def newest_text(conversation: list[dict[str, Any]]) -> str:

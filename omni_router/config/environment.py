@@ -52,7 +52,7 @@ class Environment:
     router_prompt: RouterPrompt = variable(
         choice(get_args(RouterPrompt)),
         "json",
-        "json asks for route, model and reason; trained is the form that the checkpoint was trained on, route only",
+        "json asks for route, model and reason; trained for a route only, in the form the checkpoint was trained on",
     )
     router_new_ids: bool = variable(
         switch, default=False, help="1: arch may name models that are not candidates; the catalog checks them"
@@ -60,7 +60,7 @@ class Environment:
     router_url: str | None = variable(
         optional_text,
         None,
-        "the OpenAI-compatible server of --router endpoint and cascade; with one, auto is cascade",
+        "the OpenAI-compatible server of --router endpoint and cascade; if it is set, auto means cascade",
         secret=True,
     )
     router_api_key: str | None = variable(optional_text, None, "the key of that server", secret=True)
@@ -74,7 +74,7 @@ class Environment:
         share,
         0.9,
         "--router cascade: semantic decides alone at or above this confidence, 0 to 1; below it, the server of "
-        "OMNI_ROUTER_URL or else arch decides, and semantic learns from that",
+        "OMNI_ROUTER_URL, or else arch, decides, and semantic learns from it",
     )
     cascade_size: int = variable(count, 1500, "how many of these decisions are kept to learn from")
     cascade_path: Path | None = variable(
@@ -107,13 +107,13 @@ class Environment:
     decision_log: Path | None = variable(Path, None, "a file to which every decision is appended")
     decision_log_text: bool = variable(switch, default=False, help="1: keep the text of the requests in it")
     tracing: bool = variable(
-        switch, default=False, help="1: send spans to the OpenTelemetry SDK of the program around the graph"
+        switch, default=False, help="1: send spans to the OpenTelemetry SDK of the program that runs the graph"
     )
     metrics: bool = variable(
-        switch, default=False, help="1: count for Prometheus; a server shows the counts at /omni/metrics"
+        switch, default=False, help="1: collect metrics for Prometheus; a server shows them at /omni/metrics"
     )
     threads: int = variable(
-        count, 64, "how many blocking calls run at once under async hosts; one model gets at most seven eighths"
+        count, 64, "how many blocking calls run at once under async hosts; one model gets at most seven eighths of them"
     )
 
     @classmethod
@@ -138,10 +138,10 @@ class Environment:
 
 @dataclass(frozen=True)
 class ServerEnvironment:
-    """What only servers read."""
+    """The variables that only servers read."""
 
     api_key: str | None = variable(
-        api_key, None, "the key that clients of /v1 have to send; without one, only this machine is served", secret=True
+        api_key, None, "the key that clients of /v1 must send; without one, only this machine is served", secret=True
     )
     # An image of 14 MB as base64, or several million tokens; it takes up to 180 MB of memory.
     max_body: int = variable(count, 20_000_000, "the largest body of a request, in bytes")

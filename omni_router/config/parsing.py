@@ -19,11 +19,11 @@ class Variable(NamedTuple):
     """One environment variable."""
 
     name: str
-    field: str  # of the dataclass that holds its value
+    field: str  # the field of the dataclass that holds its value
     default: Any
     parse: Parse
     help: str
-    shown_default: str  # as --help shows it; "" where there is nothing to show
+    shown_default: str  # the default as --help shows it; "" if there is nothing to show
     secret: bool  # its value is never shown
     aliases: tuple[str, ...]  # older names
 
@@ -78,7 +78,7 @@ def api_key(text: str) -> str:
     """Check a key that clients send in a header."""
     key = text.strip()
     if not key:
-        raise ValueError("a key, not blanks alone; leave it unset to ask for no key")
+        raise ValueError("a key that is not blank; leave it unset to require no key")
     if not (key.isascii() and key.isprintable()):
         raise ValueError("a key of printable ASCII characters, which clients can send in a header")
     return key
@@ -149,7 +149,7 @@ def read_all(owner: type[Owner], variables: Mapping[str, str], flags: Mapping[st
     """
     by_field = {variable.field: variable for variable in declared(owner)}
     if unknown := flags.keys() - by_field.keys():
-        raise TypeError(f"there is no variable for {', '.join(sorted(unknown))}; there are {', '.join(by_field)}")
+        raise TypeError(f"no variable has the field {', '.join(sorted(unknown))}; the fields are {', '.join(by_field)}")
     values: dict[str, Any] = {}
     for name, variable in by_field.items():
         value = flags.get(name)

@@ -27,18 +27,18 @@ class ModelRecord(TypedDict, total=False):
     """One model of one route, as it stands in route_config.json; times are UTC, ISO 8601, seconds, `Z`."""
 
     id: Required[str]  # org/name
-    provider: str  # of an id written as org/name:provider
+    provider: str  # the provider, if the id is written as org/name:provider
     first_seen: str
     last_used: str
     last_reason: str
     uses: int
     successes: int
-    failures: dict[str, int]  # by error kind
+    failures: dict[str, int]  # counts by error kind
     last_failure: LastFailure
     good: int  # feedback of users and evaluators
     bad: int
     recent: list[str]  # the last calls, oldest first: "<at> <outcome> <seconds>s"
-    median_seconds: float  # of the answered ones among them
+    median_seconds: float  # the median of the answered calls among them
     by_callers: int  # uses whose model the caller named: they rank nothing
     decisions: list[str]  # the last ones counted here, each once: "<at> <id>"
 
@@ -90,7 +90,7 @@ def _read_counts(record: ModelRecord, entry: dict[str, Any]) -> None:
 
 
 def _read_outcomes(record: ModelRecord, entry: dict[str, Any]) -> None:
-    """Read what came of the calls into the record."""
+    """Read the outcomes of the calls into the record."""
     record["failures"] = {}
     failures = entry.get("failures")
     if isinstance(failures, dict):

@@ -14,7 +14,7 @@ from omni_router.storage.files import Signature, WriteLock, signature, write_who
 
 logger = logging.getLogger("omni_router")
 
-MOST_EDITS = 10  # of the file that come between reading and writing it, before the write is given up
+MOST_EDITS = 10  # edits of the file between reading and writing it, before the write is given up
 
 
 class RouteFile:
@@ -83,13 +83,13 @@ class RouteFile:
             for _ in range(MOST_EDITS):
                 if self._good and self._good[0] is not None and not self.path.exists():  # an editor may put it back
                     raise PolicyFileError(self.path, "the file was removed while in use; it is not written again")
-                version = signature(self.path)  # before it is read: an edit in between shows
+                version = signature(self.path)  # taken before the file is read, so that an edit in between shows
                 entries = self._read()
                 if not change(entries):
                     return
                 if write_whole(target, _as_text(entries), instead_of=version):
                     with self._lock:
-                        self._keep(signature(self.path), entries)  # nobody needs to read what was just written
+                        self._keep(signature(self.path), entries)  # the file that was just written need not be read
                     return
         raise PolicyFileError(self.path, "other programs change the file faster than it can be written")
 
@@ -114,7 +114,7 @@ class RouteFile:
 
 
 def _as_text(entries: list[dict[str, Any]]) -> str:
-    """Format entries for people; orjson takes a tenth of the time, but cannot write everything that a file may hold."""
+    """Format entries to be read; orjson takes a tenth of the time, but cannot write everything that a file may hold."""
     import orjson
 
     with suppress(TypeError, ValueError):  # half of a surrogate pair, a number of more than 64 bits, a NaN

@@ -46,8 +46,8 @@ class Document:
 
     entries: list[dict[str, Any]]
     routes: tuple[Route, ...]
-    models: dict[str, tuple[ModelRecord, ...]]  # by the route's name, case folded
-    learned: dict[str, tuple[str, ...]]  # likewise: requests that feedback has made examples
+    models: dict[str, tuple[ModelRecord, ...]]  # records by the case-folded name of the route
+    learned: dict[str, tuple[str, ...]]  # the requests that feedback made examples, by the same names
     out_of_scope_examples: tuple[str, ...]  # the examples of `other`: requests that no route serves
     warnings: tuple[str, ...]
 
@@ -114,7 +114,7 @@ def _elements(text: str, path: Path) -> list[tuple[Any, int]]:
         raise PolicyFileError(path, f"cannot be read as JSON: {error}") from error
     elements, at, line, counted = [], text.index("[") + 1, 1, 0
     while (at := _skip(text, at)) < len(text) and text[at] != "]":
-        line, counted = line + text.count("\n", counted, at), at  # from where the last one began: not all over again
+        line, counted = line + text.count("\n", counted, at), at  # counted from where the last element began
         element, at = decoder.raw_decode(text, at)
         elements.append((element, line))
     return elements

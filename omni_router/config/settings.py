@@ -1,4 +1,4 @@
-"""What can be set for one run."""
+"""The settings of one run."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ RESERVED = (
     *("max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"),
 )
 
-NO_FALLBACK = "none"  # as `fallback_route`: requests that fit no route are refused
+NO_FALLBACK = "none"  # the value of `fallback_route` that refuses requests that fit no route
 
 
 class SettingsFields(BaseModel):
@@ -30,20 +30,20 @@ class SettingsFields(BaseModel):
     fallback_route: str | None = Field(
         default=None,
         description="The route used when none fits or the router returns no readable choice; `none` refuses such "
-        "requests. By default that of OMNI_FALLBACK_ROUTE, else the route with `fallback` in the policy.",
+        "requests. By default OMNI_FALLBACK_ROUTE, else the route with `fallback` in the policy.",
     )
     min_confidence: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="Below this confidence of the router, the fallback route is used, if there is one.",
+        description="If the router's confidence is below this, the fallback route is used, if there is one.",
     )
     skip_specialists: bool = Field(default=False, description="Only route: record the decision and call no model.")
     max_models: int = Field(default=3, ge=1, le=10, description="How many different models a turn may try.")
     max_new_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="Length limit of a text answer, in tokens. By default that of OMNI_MAX_NEW_TOKENS, else the "
+        description="Length limit of a text answer, in tokens. By default OMNI_MAX_NEW_TOKENS, else the "
         "provider's own.",
     )
     temperature: float = Field(default=0.7, ge=0, le=2, description="Sampling temperature of a text answer.")
@@ -60,7 +60,7 @@ class SettingsFields(BaseModel):
         "provider refuses them, or a penalty, the call is repeated once without them.",
     )
     seed: int | None = Field(default=None, description="Seed of a text answer or an image, for models that take one.")
-    stop: tuple[str, ...] = Field(default=(), description="Texts at which a text answer ends.")
+    stop: tuple[str, ...] = Field(default=(), description="Stop sequences: a text answer ends before any of these.")
     tools: tuple[dict[str, Any], ...] = Field(
         default=(),
         description="Functions that a text answer may call, in OpenAI's form. Only models that take tools are chosen.",
@@ -72,7 +72,7 @@ class SettingsFields(BaseModel):
         default=None, description="The form of a text answer, such as a JSON schema, in OpenAI's form."
     )
     width: int | None = Field(default=None, ge=1, description="Width of an image in pixels, for models that take one.")
-    height: int | None = Field(default=None, ge=1, description="Height of an image in pixels, likewise.")
+    height: int | None = Field(default=None, ge=1, description="Height of an image in pixels; see `width`.")
     timeout: float = Field(
         default=120.0,
         gt=0,
@@ -89,7 +89,7 @@ class SettingsFields(BaseModel):
 
 
 class Settings(SettingsFields):
-    """What can be set for one run, passed as `context`; it holds no path and no token."""
+    """The settings of one run, passed as `context`; they hold no path and no token."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

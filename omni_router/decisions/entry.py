@@ -15,12 +15,12 @@ from omni_router.routers import OTHER, parse_reply
 from omni_router.routers.conversation import render_conversation, shorten
 from omni_router.state import Attempt, Decision, RejectedCandidate, State, models_in, rejected
 
-UNKNOWN_ROUTE = "?"  # in place of what a router named that it was not offered
-MAX_CHARACTERS = 20_000  # of one text: somebody may paste a whole book
+UNKNOWN_ROUTE = "?"  # in place of a route that was not offered to the router
+MAX_CHARACTERS = 20_000  # the limit of one text: somebody may paste a whole book
 
 
 def describe_policy(settings: Settings, policy: Policy) -> dict[str, Any]:
-    """Return what a replay needs of the policy: its tasks, the fallback route, and who named that one."""
+    """Return what a replay needs of the policy: its tasks, the fallback route, and where that was set."""
     routes = policy.routes()
     fallback = fallback_route(settings, routes)
     description: dict[str, Any] = {
@@ -34,14 +34,14 @@ def describe_policy(settings: Settings, policy: Policy) -> dict[str, Any]:
 
 
 def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, with_text: bool) -> dict[str, Any]:
-    """Return all that the state holds of a decision, and what came of it.
+    """Return everything the state holds about a decision and its outcome.
 
     With text the entry holds the conversation as the router saw it, else the SHA-256 of the newest request. Without
     text no words of a router are kept either, except the names of routes and models: they may repeat the request.
     """
     decision = state["decision"]
     if decision is None:
-        raise AssertionError("a turn is logged when it was decided")
+        raise AssertionError("only a decided turn is logged")
     messages = state["messages"]
     newest = newest_user_message(messages)
     entry: dict[str, Any] = {

@@ -68,7 +68,7 @@ def read_verdict(decision: Mapping[str, Any], verdict: str, text: str | None, po
     route, model = decision.get("route"), decision.get("model")
     if correct_route is None and (not route or not model):
         raise InvalidRequest("no model was chosen, so the verdict can only be the route that would have been right")
-    if correct_route is not None and correct_route == route and model:  # without a model only the route can be right
+    if correct_route is not None and correct_route == route and model:  # without a model, only a route can be rated
         correct_route, rating = None, "good"
     kind: Literal["good", "bad", "should_be"] = "should_be"
     if correct_route is None and rating == "good":

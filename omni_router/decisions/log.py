@@ -14,7 +14,7 @@ from omni_router.storage.files import WriteLock
 
 logger = logging.getLogger("omni_router")
 
-MAX_BYTES = 10 * 2**20  # of a file, some thousand turns
+MAX_BYTES = 10 * 2**20  # bytes in a file, some thousand turns
 OLD_FILES = 5
 MOST_WAITING = 100  # lines that wait while the file cannot be written
 TAIL = 2**18  # bytes at the end of the file where an entry is looked for before it is written
@@ -44,7 +44,7 @@ class DecisionLog:
         Entries that have to wait are written with the next one. One that the log just took, from a run that was killed
         and is resumed, is not written again.
         """
-        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"  # ASCII: half a surrogate pair is no trouble
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"  # ASCII can hold half a surrogate pair
         with self._threads:
             self._waiting.append(line)
             try:

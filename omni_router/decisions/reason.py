@@ -4,7 +4,7 @@ from omni_router.state import Decision, State
 
 
 def recorded_reason(state: State) -> str:
-    """Return why a decision was taken, in words of this package.
+    """Return why a decision was made, in words of this package.
 
     A router that is a language model may repeat the request in its own words, and the example that an embedded one
     quotes tells what the request was like. Both are for the caller, whose request it was.
@@ -14,7 +14,7 @@ def recorded_reason(state: State) -> str:
         return ""
     parts = [_override(state)]
     if decision["proposed_route"] is not None:
-        parts.append("another route than the router proposed")
+        parts.append("a different route from the one the router proposed")
     parts += [_choice(decision, state), _failure(decision, state)]
     if decision["verified"] is False:
         parts.append("unverified")
@@ -44,14 +44,14 @@ def _choice(decision: Decision, state: State) -> str:
 
 def _no_model(decision: Decision) -> str:
     if decision["route"] is None:
-        return "the router gave no readable route"
+        return "the router returned no readable route"
     if decision["task"] is None:
         return "no route fits"
     return "no model is left for the route"
 
 
 def _callers_choice(state: State) -> str:
-    if _override(state):  # which is in the reason already
+    if _override(state):  # the reason has it already
         return ""
     return "the caller named the model, in this turn or an earlier one"
 

@@ -70,7 +70,7 @@ class Comparison:
         if self.p_value >= SIGNIFICANT:
             return "this may well be noise"
         direction = "better" if gained > lost else "worse"
-        return f"{direction}; unlikely to be chance"
+        return f"{direction}; unlikely to be due to chance"
 
     def accuracies(self) -> tuple[float, float]:
         """Return the accuracy of the old and of the new run on the items of both."""
@@ -93,7 +93,7 @@ class Comparison:
         return routes
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it as one object."""
+        """Return the comparison as one object."""
         before, after = self.accuracies()
         return {
             "router": self.router,
@@ -214,7 +214,7 @@ def check_same_data(items: Sequence[Item], old: Mapping[str, Any], path: Path) -
     for entry in old["items"]:
         if entry["id"] in ids:
             return
-    raise ConfigurationError(f"{path}: it has no request in common with the data; compare runs on the same data")
+    raise ConfigurationError(f"{path}: no request in common with the data; compare runs on the same data")
 
 
 def compare(evaluation: Evaluation, old: Mapping[str, Any], path: Path) -> list[Comparison]:

@@ -15,11 +15,11 @@ from omni_router.routers.conversation import render_conversation
 from omni_router.tasks import TASKS
 
 ROLES = {"user": "human", "assistant": "ai", "system": "system"}
-SHOWN_FAULTS = 10  # broken lines that the error lists; of one mistake there are often hundreds
+SHOWN_FAULTS = 10  # broken lines that the error lists; one mistake often breaks hundreds
 
 
 class _LineError(ValueError):
-    """A line is wrong; whoever catches it adds the place."""
+    """A line is wrong; the caller adds the place."""
 
 
 class _UnknownRouteError(_LineError):
@@ -42,9 +42,9 @@ class Item:
     id: str  # a hash of the request: the same in every run on the same data
     route: str
     conversation: tuple[Turn, ...]
-    text: str  # of the newest request, to be shown
+    text: str  # the text of the newest request, to be shown
     image_now: bool
-    image_before: bool  # also assumed where the route takes images and the line has none
+    image_before: bool  # also assumed if the route takes images and the line has none
     has_image: bool
 
     @property

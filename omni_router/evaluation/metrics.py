@@ -18,7 +18,7 @@ BINS = 10
 Z95 = 1.959964  # the normal quantile of 97.5 %
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.5)  # shown in the report; the whole curve is in report.json
 
-TIERS = ("semantic", "large")  # of a cascade
+TIERS = ("semantic", "large")  # the tiers of a cascade
 Problem = Literal["unreadable", "not_on_offer", "failed"]
 
 
@@ -108,7 +108,7 @@ def confusion(outcomes: Sequence[Outcome], routes: Sequence[str]) -> dict[str, A
 
 
 def reliability(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """Put outcomes into bins of confidence, each with its mean confidence and accuracy; empty ones are left out."""
+    """Group outcomes into bins of confidence, each with its mean confidence and accuracy; empty ones are left out."""
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for confidence, right in _confidences(outcomes):
         bins[min(BINS - 1, int(confidence * BINS))].append((confidence, right))

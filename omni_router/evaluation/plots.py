@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 150
-COLOURS = ("#3b6fb6", "#d9822b", "#4c9a6a")  # of the routers; colour-blind people can distinguish them
+COLOURS = ("#3b6fb6", "#d9822b", "#4c9a6a")  # the routers' colours; colour-blind people can distinguish them
 GREY = "#8a8f98"
 ENOUGH = 10  # outcomes; fewer say little about a share
 DARK = 0.6  # a share from which the shade is dark enough for white figures
@@ -117,7 +117,7 @@ def _coverage(measures_by_router: Mapping[str, Any]) -> "Figure":
         axes.plot(x, y, color=colour, linewidth=2, label=f"{router} ({y[-1]:.3f} on {part})", clip_on=False)
         axes.plot(x[-1:], y[-1:], "o", color=colour, clip_on=False)
         lowest = min(lowest, *y)
-    _shares(axes, x="share of requests that are routed, the surest first", y="accuracy on those")
+    _shares(axes, x="share of requests that are routed, the most confident first", y="accuracy on those")
     axes.set_ylim(max(0.0, lowest - 0.08), 1.0)
     axes.set_title("Accuracy on the requests with the highest confidence", loc="left", fontsize=12)
     axes.legend(loc="lower left", frameon=False)

@@ -1,4 +1,4 @@
-"""What is wrong with a policy, before a run stumbles over it."""
+"""Check what is wrong with a policy, before a run stumbles over it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
 
 Progress = Callable[[Iterator[Availability], int], Iterable[Availability]]
 
-AT_ONCE = 8  # models looked up: each costs the Hub a request
+AT_ONCE = 8  # models that are looked up: each costs the Hub a request
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def check_policy(
     encoder: Encoder,
     progress: Progress = lambda checks, _: checks,
 ) -> list[Finding]:
-    """Return what is wrong with a policy, and what one should know about it.
+    """Return the problems of a policy, and notes about it.
 
     Args:
         document: the policy.
@@ -86,7 +86,7 @@ def _warnings(document: Document, path: Path) -> Iterator[Finding]:
 
 
 def _incomplete_routes(document: Document) -> Iterator[Finding]:
-    """Find routes that lack a task or examples; the two routes of images are known by their names, and by an image."""
+    """Yield routes that lack a task or examples; the two image routes have a task by name, and may lack examples."""
     with_task = {entry["name"].strip() for entry in document.entries if entry.get("task") is not None}
     for route in document.routes:
         known_by_name = default_task(route.name.casefold()) != DEFAULT_TASK

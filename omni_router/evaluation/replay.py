@@ -1,4 +1,4 @@
-"""`--replay`: what a changed policy would have decided.
+"""Decide logged requests again (`--replay`), to see what a changed policy would have decided.
 
 With the text in the log the router is asked again, with the new policy's routes; without, its old reply is read again.
 The candidates are the logged ones, less those that the new policy no longer lists and with those that it newly names,

@@ -94,11 +94,11 @@ def _parts_of_accuracy(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]
 def _when_sure(measures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     points = [point for point in _coverage_points(measures) if point["coverage"] < 1]
     if points:
-        yield "when sure", ", ".join(map(_accuracy_at, points))
+        yield "if confident", ", ".join(map(_accuracy_at, points))
 
 
 def _accuracy_at(point: Mapping[str, float]) -> str:
-    return f"{number(point['accuracy'])} on the surest {percent(point['coverage'])}"
+    return f"{number(point['accuracy'])} on the most confident {percent(point['coverage'])}"
 
 
 def _coverage_points(measures: Mapping[str, Any]) -> list[dict[str, float]]:
@@ -233,5 +233,5 @@ def _mistakes(outcomes: Sequence[Outcome], items: Sequence[Item]) -> str:
     for outcome, item in mistakes[:MISTAKES]:
         confidence = "" if outcome.confidence is None else f" ({outcome.confidence:.2f})"
         prediction = f"{outcome.predicted or 'no route'}{confidence}"
-        lines.append(f"line {item.line}, {item.route} taken for {prediction}: {quote(item.text)}")
+        lines.append(f"line {item.line}, {item.route} mistaken for {prediction}: {quote(item.text)}")
     return bullets(lines)

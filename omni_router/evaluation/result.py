@@ -21,9 +21,9 @@ class Evaluation:
 
     data: Path
     policy: Path
-    document: Document  # of the policy
+    document: Document  # the policy
     items: Sequence[Item]
-    outcomes: Mapping[str, Sequence[Outcome]]  # by router, each aligned with the items
+    outcomes: Mapping[str, Sequence[Outcome]]  # outcomes by router, aligned with the items
 
     @cached_property
     def measures(self) -> dict[str, dict[str, Any]]:
@@ -38,7 +38,7 @@ class Evaluation:
 
     @property
     def notes(self) -> list[str]:
-        """Return what one has to know to read the figures."""
+        """Return the notes that a reader of the figures needs."""
         known = _example_texts(self.document)
         in_examples = assumed_image = unreachable = 0
         for item in self.items:

@@ -14,8 +14,8 @@ from omni_router.selection.routes import eligible_routes, options_of_document
 
 logger = logging.getLogger("omni_router")
 
-LIVE = 100  # sent one by one, as live requests are, to measure how long one takes: enough for a 95th percentile
-BATCH = 64  # of the others, if a router takes many at once; 256 are no faster, and the progress bar would stand still
+LIVE = 100  # requests sent one by one, like live ones, to measure how long one takes: enough for a 95th percentile
+BATCH = 64  # the others are sent in batches, if the router has them; 256 are no faster, and stall the progress bar
 NO_ROUTE = Reply(f'{{"route": "{OTHER}"}}')  # the graph does not ask a router when no route can be offered
 
 

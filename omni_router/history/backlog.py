@@ -1,4 +1,4 @@
-"""Uses that wait to be written: one by one on their way, and added up when a write failed, so that they stay small."""
+"""Uses that wait to be written: single ones on their way, and sums once a write has failed, so that they stay small."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class PendingUsage:
 
 @dataclass(frozen=True)
 class Sum:
-    """What the uses of a model on a route add up to.
+    """The sum of the uses of a model on a route.
 
     A failure adds no model, and whether the model is there already is only known when the sum is written.
     """

@@ -17,10 +17,10 @@ logger = logging.getLogger("omni_router")
 LONG = timedelta(hours=6)  # nobody serves it: providers change their lists within days, not minutes
 FIRST = timedelta(seconds=15)  # a hiccup: then twice as long each time
 MOST = timedelta(minutes=15)  # an overloaded provider is back by then, or stays away for good
-MOST_ASKED = timedelta(hours=1)  # of what a server may ask for: a wrong clock must not silence a model for days
-FORGET = timedelta(hours=1)  # after a cooldown is over, failures count as in a row no longer than this
+MOST_ASKED = timedelta(hours=1)  # the longest wait a server may ask for: a wrong clock must not silence a model
+FORGET = timedelta(hours=1)  # a failure within this time after a cooldown still counts as in a row
 
-Cooldowns = Mapping[str, Sequence[Cooling]]  # by model
+Cooldowns = Mapping[str, Sequence[Cooling]]  # the cooldowns by model
 
 
 def changes_cooldowns(cooldowns: Sequence[Cooling], use: UsageRecord) -> bool:
@@ -101,8 +101,8 @@ class CooldownFile:
         self.path = path
         self._cooldowns: dict[str, list[Cooling]] = {}
         self._version: Signature | None = None  # the version of the file that `_cooldowns` came from
-        self._unwritten: dict[str, list[Cooling]] = {}  # by model: what holds here instead
-        self._warned = False  # since it was last written
+        self._unwritten: dict[str, list[Cooling]] = {}  # by model: the cooldowns that hold in this process instead
+        self._warned = False  # whether this was logged since the last write
         self._lock = threading.Lock()
         self._write_lock = WriteLock()
 
@@ -126,7 +126,7 @@ class CooldownFile:
             except OSError as error:
                 self._keep_unwritten(use)
                 if not self._warned:
-                    logger.warning("%s cannot be written: %s; other processes may call what fails", self.path, error)
+                    logger.warning("%s cannot be written: %s; others may still call failing models", self.path, error)
                 self._warned = True
 
     def _of(self, model: str) -> list[Cooling]:
@@ -161,7 +161,7 @@ class CooldownFile:
         try:
             self._cooldowns = _parse(json.loads(self.path.read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError):
-            logger.warning("%s cannot be read; it is written anew after the next failure", self.path)
+            logger.warning("%s cannot be read; it will be rewritten after the next failure", self.path)
         self._version = version
 
 

@@ -51,7 +51,7 @@ class FileHistory:
         return self._file.document().models.get(route.casefold(), ())
 
     def cooling(self) -> Cooldowns:
-        """Return the models that failed lately, on any route, each with its cooldowns."""
+        """Return the models that failed recently, on any route, each with its cooldowns."""
         return self._cooldowns.read()
 
     def examples(self, route: str) -> Sequence[str]:
@@ -68,19 +68,19 @@ class FileHistory:
         if not use.by_caller:
             self._cooldowns.record(use)
         pending = PendingUsage(use)
-        self._pending.append(pending)  # before the lock: whoever has it next writes this too
+        self._pending.append(pending)  # appended before the lock is taken: its next holder writes this too
         with self._lock:
             self._write()
         return str(self._file.path) if pending.stored else None
 
     def flush(self) -> None:
-        """Write what waits, whatever prevented it before."""
+        """Write the pending uses, whatever prevented it before."""
         self._pause.end()
         with self._lock:
             self._write()
 
     def _write(self, *, wait: bool = True) -> None:
-        """Write what waits, unless that failed a moment ago; the lock is held."""
+        """Write the pending uses, unless that failed a moment ago; the lock is held."""
         pending = list(self._pending)
         if not pending and not self._backlog:
             return
@@ -118,7 +118,7 @@ class FileHistory:
         """Apply a change to the models of a route; return whether anything changed."""
         entry = by_name.get(route.casefold())
         if entry is None:
-            logger.warning("route %r is no longer in %s: its use is dropped", route, self._file.path)
+            logger.warning("route %r is no longer in %s: the use is not recorded", route, self._file.path)
             return False
         models = self._list(entry, "models")
         return models is not None and apply_to(models)
@@ -168,7 +168,7 @@ class FileHistory:
         return entries
 
     def import_(self, entries: Sequence[Mapping[str, Any]]) -> int:
-        """Add what `export` returned: of each count the higher one is kept. Routes that the policy lacks are skipped.
+        """Add what `export` returned, and keep the higher of two counts. Routes that the policy lacks are skipped.
 
         Raises:
             PolicyFileError: the file is unusable; it is left untouched.
@@ -225,7 +225,7 @@ class FileHistory:
 
 
 def _flush(history: "weakref.ref[FileHistory]") -> None:
-    """Write what waits when the process ends; a weak reference, since this must not keep a history alive."""
+    """Write the pending uses when the process ends; a weak reference, since this must not keep a history alive."""
     if alive := history():
         alive.flush()
 

@@ -14,7 +14,7 @@ COLUMNS = "(id INTEGER PRIMARY KEY AUTOINCREMENT, encoder TEXT, route TEXT, vect
 
 
 class FileLabelStore:
-    """Teacher labels shared by the processes of a machine; without the file nothing learnt lasts.
+    """Teacher labels shared by the processes of a machine; without the file nothing learned lasts.
 
     Args:
         path: of the file, which only its owner can read.
@@ -25,7 +25,7 @@ class FileLabelStore:
     def __init__(self, path: Path, encoder: Callable[[], str], size: int = MAX_LABELS) -> None:
         self.path, self.size = path, size
         self._encoder = encoder
-        instead = "decisions of the teacher are not learnt"
+        instead = "the teacher's decisions are not learned"
         self._file = CacheFile(path, f"{TABLE} {COLUMNS}", instead=instead, level=logging.WARNING)
 
     def read(self) -> Sequence[TeacherLabel] | None:

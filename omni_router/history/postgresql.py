@@ -47,11 +47,11 @@ class PostgreSQL(BaseStore):
     def __init__(self, address: str) -> None:
         try:
             options = conninfo_to_dict(address)
-        except ProgrammingError:  # not as the cause: it quotes the address, which may hold a password
+        except ProgrammingError:  # not chained as the cause: it quotes the address, which may hold a password
             raise ConfigurationError("OMNI_HISTORY is not a valid address of a PostgreSQL database") from None
         limits = {"connect_timeout": PATIENCE, "tcp_user_timeout": PATIENCE * 1000, **KEEPALIVES}
         self._options: dict[str, Any] = {**limits, **options}
-        self._connected: dict[int, Connected] = {}  # by process
+        self._connected: dict[int, Connected] = {}  # connections by process
         atexit.register(self.close)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
@@ -65,7 +65,7 @@ class PostgreSQL(BaseStore):
         return await asyncio.to_thread(self.batch, ops)
 
     def close(self) -> None:
-        """Close this process's connection; those of its parents are theirs."""
+        """Close this process's connection; its parents close their own."""
         if connected := self._connected.pop(os.getpid(), None):
             connected.close()
 
@@ -89,7 +89,7 @@ class PostgreSQL(BaseStore):
 
 def _second_handle(connection: Connection[DictRow]) -> socket.socket:
     """Return a second handle of a connection's socket: the number of the first is reused once it is closed."""
-    family = socket.AF_INET  # or AF_INET6, which makes no difference here
+    family = socket.AF_INET  # AF_INET6 would make no difference here
     if connection.info.host.startswith("/"):
         family = socket.AF_UNIX
     return socket.fromfd(connection.fileno(), family, socket.SOCK_STREAM)

@@ -15,7 +15,7 @@ __all__ = ["Cooling", "Feedback", "History", "LastFailure", "ModelRecord", "Usag
 class Cooling(TypedDict):
     """A cooldown: why a model is not called for the moment, and until when."""
 
-    kind: ErrorKind  # of the failure
+    kind: ErrorKind  # the kind of the failure
     until: str
     times: int  # failures of this kind in a row; the cooldown grows with them
     decision: NotRequired[str]  # the id of the decision that failed last
@@ -23,7 +23,7 @@ class Cooling(TypedDict):
 
 @dataclass(frozen=True)
 class UsageRecord:
-    """An accepted decision and what came of it."""
+    """An accepted decision and its outcome."""
 
     route: str
     model: str
@@ -39,7 +39,7 @@ class UsageRecord:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What a user or an evaluator says of a decision afterwards.
+    """The rating of a decision by a user or an evaluator.
 
     `good` and `bad` rate the model; `should_be` names the correct route instead. If its text is known, the request of a
     good decision, or of one with a correct route, becomes an example of that route.
@@ -49,7 +49,7 @@ class Feedback:
     model: str
     verdict: Literal["good", "bad", "should_be"]
     correct_route: str | None = None  # a route, or `other`
-    text: str | None = None  # of the request, if it may be kept
+    text: str | None = None  # the text of the request, if it may be kept
 
     @property
     def example_of(self) -> str | None:
@@ -62,14 +62,14 @@ class Feedback:
 
 
 class History(Protocol):
-    """A store of what was decided and what came of it."""
+    """A store of decisions and their outcomes."""
 
     def models(self, route: str) -> Sequence[ModelRecord]:
         """Return the models of a route, in no particular order."""
         ...
 
     def cooling(self) -> Mapping[str, Sequence[Cooling]]:
-        """Return the models that failed lately, each with its cooldowns, some of which may be over."""
+        """Return the models that failed recently, each with its cooldowns, some of which may be over."""
         ...
 
     def examples(self, route: str) -> Sequence[str]:
@@ -91,6 +91,6 @@ class History(Protocol):
     def import_(self, entries: Sequence[Mapping[str, Any]]) -> int:
         """Add what `export` returned, and return how many models and examples changed.
 
-        Of each count the higher one is kept, so that the same entries may be imported twice.
+        The higher of two counts is kept, so that the same entries may be imported twice.
         """
         ...

@@ -32,7 +32,7 @@ from omni_router.simulation import is_simulated
 
 MOST_WAITING = 10_000  # uses between two tries to write them, which are then added up
 
-Drafts = dict[str, Value]  # this writer's items, by route, as they are to be written
+Drafts = dict[str, Value]  # this writer's items by route, in the form that is written
 
 
 class StoreHistory:
@@ -64,7 +64,7 @@ class StoreHistory:
         return self._replica().fresh().models.get(route_key(route), ())
 
     def cooling(self) -> Cooldowns:
-        """Return the models that failed lately, on any route and machine, each with its cooldowns."""
+        """Return the models that failed recently, on any route and machine, each with its cooldowns."""
         replica = self._replica()
         return {**replica.fresh().cooldowns, **replica.unwritten}
 
@@ -88,7 +88,7 @@ class StoreHistory:
         return self._place if pending.stored else None
 
     def add_feedback(self, feedback: Feedback) -> str | None:
-        """Store feedback; None when its model is not known here and no example was learnt.
+        """Store feedback; None when its model is not known here and no example was added.
 
         Raises:
             HistoryUnreachable: the store does not answer.
@@ -123,7 +123,7 @@ class StoreHistory:
         return entries
 
     def import_(self, entries: Sequence[Mapping[str, Any]]) -> int:
-        """Add what `export` returned: of each count the higher one is kept.
+        """Add what `export` returned, and keep the higher of two counts.
 
         An example that the store has already stays with its route. Two processes that import at once may count twice.
 
@@ -179,7 +179,7 @@ class StoreHistory:
 
 
 def _flush(replica: Replica) -> None:
-    """Write what waits; the lock is held."""
+    """Write the pending uses; the lock is held."""
     while len(replica.pending) > MOST_WAITING:
         replica.pending.popleft()
     pending = [replica.pending.popleft() for _ in range(len(replica.pending))]
@@ -203,7 +203,7 @@ def _flush(replica: Replica) -> None:
 def _apply_usage(replica: Replica, drafts: Drafts, use: UsageRecord) -> bool:
     for record in replica.view.models.get(route_key(use.route), ()):
         if record["id"] == use.model and is_counted(record, use):
-            return True  # by this writer, or by one that was killed since
+            return True  # counted by this writer, or by one that was killed since
     return apply_usage(_draft(replica, drafts, use.route, use.model), use)
 
 

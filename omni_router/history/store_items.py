@@ -1,4 +1,4 @@
-"""History in a store that knows only get, put, search and delete: what its items mean. Pure functions.
+"""History in a store that knows only get, put, search and delete: the meaning of its items. Pure functions.
 
     history, <day>    <writer>/<route>    {"route", "models"}: what one process saw in a day
                       merged/<route>      what all of them saw, once the day is over
@@ -23,7 +23,7 @@ from omni_router.history.usage import MAX_LEARNED_CHARACTERS, MAX_MODELS, merge
 if TYPE_CHECKING:
     from langgraph.store.base import Item
 
-MERGED = "merged"  # in the place of a writer
+MERGED = "merged"  # stands in the place of a writer
 KEEP = timedelta(days=90)  # older uses weigh nothing: the bonus for being in use halves every fourteen days
 
 
@@ -31,7 +31,7 @@ class Value(TypedDict):
     """The content of an item of history."""
 
     route: str
-    models: list[Any]  # as in route_config.json
+    models: list[Any]  # entries as in route_config.json
 
 
 class Key(NamedTuple):
@@ -115,7 +115,7 @@ def records_of(values: Iterable[Value]) -> list[ModelRecord]:
 
 def merge_bounded(records: Iterable[ModelRecord]) -> list[ModelRecord]:
     """Merge what several writers know of a route's models; of too many, those used longest ago are dropped."""
-    models = merge(records)  # in the order of their last use
+    models = merge(records)  # sorted by their last use
     excess = len(models) - MAX_MODELS
     if excess <= 0:
         return models

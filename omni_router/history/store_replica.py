@@ -1,4 +1,4 @@
-"""What one process knows of a store: everybody's items as last read, and the items that it alone writes."""
+"""One process's copy of a store: everybody's items as last read, and the items that only this process writes."""
 
 import os
 import threading
@@ -39,7 +39,7 @@ from omni_router.storage.store_link import Link, put, put_all
 
 FRESH = 1.0  # seconds: other processes' outcomes are seen as late as this
 USABLE = 10.0  # seconds: a copy that is older, in a process that was idle, is read anew before it is used
-DUTY = 10  # at most one part in this many of the time goes into reading, however much there is
+DUTY = 10  # reading takes at most one part in this many of the time, however much there is
 ALL = 1_000_000  # items: one statement sees one moment, pages would not
 NONE: Mapping[str, dict[str, Any]] = {}
 AT_ONCE = 1000  # items changed in one statement, which may have some ten thousand parameters
@@ -49,7 +49,7 @@ AT_ONCE = 1000  # items changed in one statement, which may have some ten thousa
 class View:
     """What the items add up to, ready to be read; replaced, never changed. Routes go by their `route_key`."""
 
-    names: Mapping[str, str] = field(default_factory=dict)  # as they were written
+    names: Mapping[str, str] = field(default_factory=dict)  # the names of routes as they were written
     models: Mapping[str, Sequence[ModelRecord]] = field(default_factory=dict)
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     cooldowns: Cooldowns = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Fetched:
 
     history: Sequence[Item]
     examples: Sequence[Item]
-    cooldowns: Mapping[str, list[Cooling]]  # by model, forgotten ones included
+    cooldowns: Mapping[str, list[Cooling]]  # cooldowns by model, including those that are over
 
 
 class Replica:
@@ -80,9 +80,9 @@ class Replica:
         self._history, self._examples, self._cooldowns = (*root, "history"), (*root, "examples"), (*root, "cooling")
         self._own: dict[str, Value] = {}  # this writer's items of today, by route
         self._day, self._writer = "", ""
-        self._before: dict[str, list[ModelRecord]] = {}  # what the days before yesterday add up to, by route
+        self._before: dict[str, list[ModelRecord]] = {}  # sums of the days before yesterday, by route
         self._groups: dict[str, Group] = {}  # other writers' items since then
-        self._others: dict[str, list[ModelRecord]] = {}  # what both add up to
+        self._others: dict[str, list[ModelRecord]] = {}  # sums of both, by route
         self._read_at = float("-inf")
         self._read_seconds = 0.0
         self._reading = False
@@ -146,7 +146,7 @@ class Replica:
         others = {model: each for model, each in self.view.cooldowns.items() if model not in unwritten}
         self.view = replace(self.view, cooldowns={**others, **lasting})
         for model, each in unwritten.items():
-            if self.unwritten.get(model) is each:  # not one that came meanwhile
+            if self.unwritten.get(model) is each:  # unless a newer one came meanwhile
                 del self.unwritten[model]
 
     def _is_new(self, route: str, value: Value) -> bool:

@@ -1,4 +1,4 @@
-"""Moving a history from one place to another: the file of an export, and what an import changed."""
+"""Move a history from one place to another: the file of an export, and what an import changed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Outcome:
 
 
 def write_export(history: History, path: Path) -> list[dict[str, Any]]:
-    """Write everything that is known of the models to a file, and return its entries.
+    """Write everything that is known about the models to a file, and return its entries.
 
     Raises:
         ConfigurationError: the file cannot be written.
@@ -63,11 +63,11 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
 
 
 def import_entries(history: History, entries: Sequence[Mapping[str, Any]]) -> Outcome:
-    """Add the entries of an export to a history; of each count the higher one is kept."""
+    """Add the entries of an export to a history, which keeps the higher of two counts."""
     changes = history.import_(entries)
     items, here = _items(entries), set(_items(history.export()))
     present = len([item for item in items if item in here])
-    already_here = max(0, present - changes)  # what is here and did not change was here before
+    already_here = max(0, present - changes)  # entries that are here and did not change were here before
     return Outcome(changes, already_here, len(items) - max(present, changes), _count_malformed(entries))
 
 

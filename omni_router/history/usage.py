@@ -22,9 +22,9 @@ from omni_router.history.protocol import Feedback, UsageRecord
 # A route seldom sees more than a handful of models; fifty keep the file readable and a turn's candidates bounded.
 MAX_MODELS = 50
 MAX_LEARNED = 200  # examples kept of a route: past some hundred more of them teach a router little
-MAX_LEARNED_CHARACTERS = 2000  # of one example: longer ones are mostly pasted material
+MAX_LEARNED_CHARACTERS = 2000  # characters of one example: longer ones are mostly pasted material
 
-Combine = Callable[[int, int], int]  # how two counts become one
+Combine = Callable[[int, int], int]  # merges two counts into one
 
 
 def apply_usage(models: list[Any], use: UsageRecord) -> bool:
@@ -45,7 +45,7 @@ def apply_usage(models: list[Any], use: UsageRecord) -> bool:
     if use.decision is not None:
         set_decisions(updated, [*record.get("decisions", ()), f"{use.at} {use.decision}"])
     if use.by_caller:
-        updated["by_callers"] = record.get("by_callers", 0) + 1  # which ranks nothing
+        updated["by_callers"] = record.get("by_callers", 0) + 1  # these calls do not affect the ranking
     else:
         _count(updated, use)
     _put(models, index, updated)
@@ -88,7 +88,7 @@ def merge(records: Iterable[ModelRecord]) -> list[ModelRecord]:
 
 
 def merge_max(known: ModelRecord | None, record: ModelRecord) -> ModelRecord:
-    """Merge two copies of one history: of each count the higher one is kept."""
+    """Merge two copies of one history, and keep the higher of two counts."""
     if known is None:
         return record
     older, newer = sorted((known, record), key=_last_used)

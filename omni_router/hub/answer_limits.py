@@ -1,4 +1,4 @@
-"""Limit how much an answer of the Hub or of a provider may hold: a longer one is not what was asked for."""
+"""Limit how much an answer of the Hub or of a provider may hold: a longer answer is not a valid one."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -24,16 +24,16 @@ CAPTION = AnswerLimit(MB)
 IMAGE = AnswerLimit(64 * MB)
 
 _CHAT_BODY = 8 * MB  # 128,000 tokens, the most that a model writes at once, are half a megabyte of text
-_CHAT_STREAM = 24 * MB  # as many events of 300 to 500 bytes, one a token
+_CHAT_STREAM = 24 * MB  # one event of 300 to 500 bytes per token
 _CHAT_EVENTS = 45_000  # each takes 2.5 KB until the answer is whole, one of a tool call 4: 180 MB at most
-_EVENTS_A_TOKEN = 4  # of servers that send letter by letter
-_MORE_EVENTS = 4096  # where thinking is not counted as an answer
+_EVENTS_A_TOKEN = 4  # some servers send letter by letter
+_MORE_EVENTS = 4096  # for thinking that is not counted as an answer
 
 _UNPACKED = 64 * 1024  # bytes at once: a KB may unpack to a MB
 
 
 def chat_limit(max_new_tokens: int | None) -> AnswerLimit:
-    """Return the limit of a chat answer of so many tokens at most; None for as many as the model writes."""
+    """Return the limit of a chat answer of at most so many tokens; None for as many as the model writes."""
     if max_new_tokens is None:
         return AnswerLimit(_CHAT_BODY, _CHAT_STREAM, _CHAT_EVENTS)
     events = _MORE_EVENTS + _EVENTS_A_TOKEN * max_new_tokens
@@ -88,4 +88,4 @@ def unpack(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 rest = reader.unconsumed_tail
         yield reader.flush()
     except zlib.error as error:
-        raise httpx.DecodingError("the answer is not gzip, as it says") from error
+        raise httpx.DecodingError("the answer is not gzip, although its header says so") from error

@@ -22,7 +22,7 @@ TIMEOUT = HUB_TIMEOUT
 KEEP = 600.0  # seconds: what providers serve changes within days
 KEEP_FAILURE = 60.0  # seconds: short enough to come back soon, and an outage costs one wait a minute
 KEEP_STALE = 7 * 24 * 3600.0  # seconds: an old list is better than none; what changed shows when a model is called
-MAX_ENTRIES = 1000  # in memory, of some hundred bytes each but for a few lists
+MAX_ENTRIES = 1000  # entries in memory, some hundred bytes each except for a few lists
 
 
 class CachedValue(NamedTuple):
@@ -39,9 +39,9 @@ class Query:
 
     name: str
     fetch: Callable[[], Any]
-    service: str  # what is called; one that is down gets no other query either
+    service: str  # the service that is called; while it is down, it gets no other query either
     scope: Hashable = None  # a simulation has values of its own; only those of the real Hub, None, go to disk
-    owner: Hashable = None  # who alone may see the value, unless it is shared
+    owner: Hashable = None  # only this owner may see the value, unless it is shared
     is_shared: Callable[[Any], bool] = lambda _value: True
     may_be_stale: Callable[[Any], bool] = lambda _value: True
 
@@ -65,7 +65,7 @@ class _Fetch(NamedTuple):
     """A call under way, or one that has just returned."""
 
     future: "Future[CachedValue]"
-    deadline: float  # until when callers wait, by time.monotonic()
+    deadline: float  # callers wait until this time.monotonic()
 
 
 class SwrCache:
@@ -127,7 +127,7 @@ class SwrCache:
         return max(values, key=lambda value: value.at, default=None)
 
     def _newer_on_disk(self, disk: DiskCache, query: Query, cached: CachedValue | None) -> CachedValue | None:
-        stored = disk.get(query.name)  # perhaps written by another process
+        stored = disk.get(query.name)  # another process may have written it
         # A time in the future was written by a clock that was wrong.
         if not stored or stored.at > self._clock() or (cached and stored.at <= cached.at):
             return cached
@@ -151,7 +151,7 @@ class SwrCache:
             if fetch := self._fetches.get(query.own_key):
                 return fetch
             newest = self._newest(query)
-            if newest and self._is_fresh(newest):  # it came since this thread looked
+            if newest and self._is_fresh(newest):  # it arrived after this thread looked
                 future.set_result(newest)
                 return _Fetch(future, 0.0)
             if self._has_failed(query):
@@ -167,7 +167,7 @@ class SwrCache:
             value = CachedValue(query.fetch(), self._clock())
             shared = query.is_shared(value.value)
         except Exception as error:  # noqa: BLE001 (logged here, and callers that wait get None)
-            logger.warning("the Hub could not be asked for %s: %s", query.name, type(error).__name__)
+            logger.warning("could not fetch %s from the Hub: %s", query.name, type(error).__name__)
             self._end(query, failed=True, outage=is_outage(error))
             future.set_exception(error)
             return
@@ -190,13 +190,13 @@ class SwrCache:
                 return None
             return fetch.future.result()
         if seconds:  # later callers do not wait, and do not log it again
-            logger.warning("the Hub did not answer for %s within %g s", query.name, TIMEOUT)
+            logger.warning("the Hub did not return %s within %g s", query.name, TIMEOUT)
             with self._lock:
                 self._note(query, failed=True, outage=True)
         return None
 
     def _note(self, query: Query, *, failed: bool, outage: bool) -> None:
-        """Keep, or forget, when a query failed, and in an outage its service with it."""
+        """Store, or delete, when a query failed, and in an outage its service too."""
         keys = [query.own_key]
         if outage:
             keys.append(query.service_key)

@@ -1,4 +1,4 @@
-"""Cancel the call of a model whose answer nobody waits for any more.
+"""Cancel the call of a model when the caller no longer waits for the answer.
 
 A thread that waits for a socket cannot be stopped, and closing the socket does not wake it; shutting it down does. The
 client names the socket of a call only once the answer begins, so every connection tracks which call owns it.
@@ -48,7 +48,7 @@ class CancelScope:
     def check(self) -> None:
         """Raise `RunCancelled` if the call was cancelled."""
         if self._cancelled:
-            raise RunCancelled("nobody waits for this answer any more")
+            raise RunCancelled("the caller no longer waits for this answer")
 
 
 _scope: ContextVar[CancelScope | None] = ContextVar("cancel_scope", default=None)
@@ -66,13 +66,13 @@ def cancelled_after(context: Context) -> Iterator[None]:
 
 
 def check_cancelled() -> None:
-    """Raise `RunCancelled` if nobody waits for what this thread does."""
+    """Raise `RunCancelled` if the run that this thread works for was cancelled."""
     if scope := _scope.get():
         scope.check()
 
 
 def track(request: httpx.Request) -> None:
-    """Let the scope of this thread follow which connection its request uses."""
+    """Track in this thread's scope which connection its request uses."""
     check_cancelled()
     request.extensions.setdefault("trace", _on_event)
 
@@ -88,7 +88,7 @@ def _on_event(event: str, info: dict[str, Any]) -> None:
 def _track_writes(stream: Any) -> None:
     """Track which call owns a pooled connection: no event names the one that a later request uses."""
     tls = stream.get_extra_info("ssl_object")
-    if tls and tls.selected_alpn_protocol() == "h2":  # carries the requests of others at the same time
+    if tls and tls.selected_alpn_protocol() == "h2":  # it carries the requests of other calls at the same time
         return
     write = stream.write
 
@@ -115,7 +115,7 @@ class DeadlineStream(httpx.SyncByteStream):
         # Unpacked here, where it is counted: httpx would unpack a whole chunk at once, up to a thousand times as much.
         self._encoding = response.headers.pop("content-encoding", "identity").strip().lower()
         if self._encoding not in ("", "identity", "gzip"):
-            raise httpx.DecodingError(f"the answer came packed as {self._encoding}, which was not asked for")
+            raise httpx.DecodingError(f"the answer is encoded as {self._encoding}, which was not requested")
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the chunks as they come."""

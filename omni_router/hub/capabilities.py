@@ -1,4 +1,4 @@
-"""What the Hub's entries say about a task: who serves a model for it, and why one may not be called.
+"""What the Hub's entries say about a task: which providers serve a model for it, and why a model may not be called.
 
 Pure functions on what `listing` has read.
 """
@@ -24,12 +24,12 @@ class ProviderEntry:
     """One provider of a model, and on what terms; None where the Hub does not say."""
 
     provider: str
-    task: str = CHAT  # in the providers' words
+    task: str = CHAT  # the providers' name of the task
     context_length: int | None = None  # tokens
     input_price: float | None = None  # US dollars for a million tokens
     output_price: float | None = None
     tools: bool | None = None  # whether it takes tools
-    structured_output: bool | None = None  # whether it keeps to a JSON schema
+    structured_output: bool | None = None  # whether it follows a JSON schema
 
     def supports(self, required: Capabilities) -> bool:
         """Return whether the provider is known to support all that is required."""
@@ -76,7 +76,7 @@ def required_capabilities(settings: Settings) -> Capabilities:
 
 
 def served_as(task: str) -> tuple[str, ...]:
-    """Return what providers call a task."""
+    """Return the providers' name of a task."""
     if task in TASKS:
         return TASKS[task].served_as
     return (task,)  # the catalog lists tasks of the Hub that have no entry here, too
@@ -132,7 +132,7 @@ def why_unavailable(
 ) -> Unavailable | None:
     """Return why a model cannot be called for the task, by `provider` if one is named; None when it can."""
     if entry["id"] is None:
-        return Unavailable("not_found", "not on the Hub, or not for this token")
+        return Unavailable("not_found", "not on the Hub, or not visible to this token")
     if entry["gated"]:
         return Unavailable("not_found", "gated, and this token has no access: accept its terms on its page")
     entries = provider_entries(task, entry, router_models)
@@ -147,7 +147,7 @@ def why_unavailable(
     elif entry["providers"]:
         why = f"no inference provider serves it for {task}: its task is {entry.get('task')}"
     else:
-        why = f"no inference provider serves it for {task}: no provider has it"
+        why = f"no inference provider serves it for {task}, or for any other task"
     return Unavailable("no_provider", why)
 
 
@@ -168,7 +168,7 @@ class Availability:
 
 @dataclass(frozen=True)
 class Criteria:
-    """What a model is checked for."""
+    """The criteria that a model is checked by."""
 
     task: str
     provider: str | None
@@ -187,7 +187,7 @@ class Criteria:
         return self.available(entry, stale=stale)
 
     def available(self, entry: ModelEntry, *, stale: bool) -> Availability:
-        """Return that a model may be called, and by whom.
+        """Return that a model may be called, and through which provider.
 
         The router itself chooses the provider of a chat, on the server, unless one is named or not all will do. For
         other tasks the client would choose from a list of its own, in which not all are live, so one is named. A stale

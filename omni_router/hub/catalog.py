@@ -32,8 +32,8 @@ class CatalogSnapshot(NamedTuple):
     """All models that are known to be served for a task, and how good that knowledge is."""
 
     models: Listing
-    at: float | None  # when the oldest of the lists was fetched; None when there is none
-    stale: bool  # a list was to be fetched again, and could not be
+    at: float | None  # when the oldest of the lists was fetched; None if there is no list
+    stale: bool  # a list was due to be fetched again, and could not be
     missing: tuple[str, ...]  # the names of lists that could not be fetched
 
 
@@ -90,7 +90,7 @@ class HubCatalog:
         return {task: _Lists(task, values[query], values.get(on_router)).served() for task, query in on_hub.items()}
 
     def snapshot(self, task: str) -> CatalogSnapshot:
-        """Return every model that is known to be served for a task: the trending ones, then the rest of the router's.
+        """Return every model known to be served for a task: the trending ones, then the rest of the router's list.
 
         For a person who wants to know what there is now: unlike `models` it waits for fresh answers.
         """
@@ -132,7 +132,9 @@ class HubCatalog:
             return criteria.availability(model, value.value, stale=value.stale)
         if (entry := lists.router_models.get(model)) and criteria.is_met(entry):
             return criteria.available(entry, stale=True)
-        return Availability(model, provider, verified=False, why="the Hub could not be asked whether it is served")
+        return Availability(
+            model, provider, verified=False, why="the Hub could not be reached to check that it is served"
+        )
 
     def _check_task_alone(
         self, model: str, provider: str | None, task: str, required: Capabilities, *, wait_for_fresh: bool
@@ -140,7 +142,7 @@ class HubCatalog:
         availability = self.check(model, provider, task, wait_for_fresh=wait_for_fresh)
         if availability.refused:
             return availability
-        why = f"the Hub could not be asked for {' and '.join(required)}".replace("_", " ")
+        why = f"the Hub could not be reached to check for {' and '.join(required)}".replace("_", " ")
         return replace(availability, verified=False, why=why)
 
     def _queries(self, task: str) -> list[Query]:
@@ -185,7 +187,7 @@ class HubCatalog:
         def fetch_now() -> Any:
             value = fetch(token, TIMEOUT)
             if active_simulation() is not simulation:  # simulated models are served nowhere else
-                raise RuntimeError("a simulation began or ended while the Hub was asked")
+                raise RuntimeError("a simulation began or ended during the query of the Hub")
             return value
 
         return Query(name, fetch_now, service, scope=simulation, **rules)

@@ -37,7 +37,7 @@ class Inference(Protocol):
         ...
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
-        """Make an image from a description."""
+        """Generate an image from a description."""
         ...
 
     def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
@@ -68,7 +68,7 @@ class Arrived(BaseCallbackHandler):
 
 
 def _check_answer(message: AIMessage, model: str, settings: Settings) -> None:
-    """Raise unless the answer holds something, or the caller's own limits may have left nothing of it."""
+    """Raise if the answer is empty, unless the caller's own limits may have emptied it."""
     reason = message.response_metadata.get("finish_reason")
     if reason == "content_filter":
         raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
@@ -185,7 +185,7 @@ class HubInference:
                     stream_usage=True,
                     callbacks=[arrived],
                 )
-                chat.max_tokens = settings.max_new_tokens  # not above, where None becomes the endpoint's 512
+                chat.max_tokens = settings.max_new_tokens  # set here, since None above becomes the endpoint's 512
                 parameters = {**_explicit_parameters(settings), **droppable}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
             _check_answer(message, model, settings)
@@ -195,7 +195,7 @@ class HubInference:
             raise
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
-        """Make an image, and decode all of it, so that a broken one fails here."""
+        """Generate an image, and decode all of it, so that a broken one fails here."""
         parameters = {"width": settings.width, "height": settings.height, "seed": settings.seed}
         with self._client(model, provider, settings, IMAGE) as client:
             image: Image = client.text_to_image(prompt, model=model, **_without_none(parameters))
@@ -231,8 +231,8 @@ class HubInference:
             raise SpecialistError(
                 "token",
                 model=model,
-                cause="no token of the Hub",
-                detail="a token of the Hub starts with hf_, this one does not",
+                cause="not a token of the Hub",
+                detail="a token of the Hub starts with hf_; this one does not",
             )
         with specialist_errors(model, token), hub_session(token, settings.timeout, limit, health=self._hub):
             client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)

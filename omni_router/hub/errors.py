@@ -80,7 +80,7 @@ def kind_of(error: BaseException) -> ErrorKind | None:
         ((KeyError, IndexError, TypeError, AttributeError), "malformed_answer"),  # a 200 with another shape of body
         (ValueError, "no_provider" if _before_the_call(error) else "malformed_answer"),
     )
-    if isinstance(error, RecursionError):  # of lists within lists, or of keys that the client trips on
+    if isinstance(error, RecursionError):  # deeply nested lists, or keys that the client trips on
         reading = any(name.startswith(_READERS) for name in _modules(error)[-1:])
         return "malformed_answer" if reading else None  # any other is a fault of this process
     return next((kind for types, kind in table if isinstance(error, types)), None)
@@ -122,7 +122,7 @@ def _body(response: Any) -> dict[str, Any]:
 
     try:
         error = response.json()
-    except (ValueError, RecursionError, httpx.HTTPError, httpx.StreamError):  # not JSON, or a stream nobody read
+    except (ValueError, RecursionError, httpx.HTTPError, httpx.StreamError):  # not JSON, or an unread stream
         return {}
     if isinstance(error, dict):
         error = error.get("error", error)
@@ -138,7 +138,7 @@ def _cause(error: BaseException) -> str:
 
 
 def _detail(error: BaseException, token: str | None) -> str:
-    """Return what the server, or the check that failed, said about it."""
+    """Return what the server, or the failed check, wrote about it."""
     if isinstance(error, BadImage):
         return scrub(str(error), token)
     response = getattr(error, "response", None)
@@ -152,12 +152,12 @@ def _detail(error: BaseException, token: str | None) -> str:
 def _text(message: object) -> str:
     try:
         return str(message)
-    except RecursionError:  # lists within lists, a thousand of them
+    except RecursionError:  # a thousand nested lists
         return ""
 
 
 def _retry_after(error: BaseException) -> float | None:
-    """Return how many seconds the server asks to wait; None for no number, or for one that is not a wait."""
+    """Return how many seconds the server asks to wait; None if it sends no number, or one that is not a wait."""
     response = getattr(error, "response", None)
     if response is None:
         return None

@@ -1,4 +1,4 @@
-"""What the Hub answers about models: plain JSON, as it can be cached on disk. One function for each question."""
+"""The Hub's answers about models, as plain JSON that can be cached on disk. One function per query."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -11,16 +11,16 @@ from omni_router.hub.session import INFERENCE_ROUTER, forget_providers, hub_sess
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
 
-CHAT = "conversational"  # what providers call both kinds of chat, with images and without
+CHAT = "conversational"  # the providers' name of both kinds of chat, with images and without
 LIMIT = 20  # models a task: several times what a turn can try
-_ABSURD = 10**12  # no price and no number of tokens; JSON's numbers may have any number of digits
+_ABSURD = 10**12  # larger than any price or number of tokens; JSON's numbers may have any number of digits
 
 
 class ProviderJson(TypedDict):
     """One provider of a model; only the router's list of chat models has the details."""
 
     provider: str
-    task: str  # in the providers' words
+    task: str  # the providers' name of the task
     context_length: NotRequired[int | None]  # tokens
     input_price: NotRequired[float | None]  # US dollars for a million tokens
     output_price: NotRequired[float | None]
@@ -29,7 +29,7 @@ class ProviderJson(TypedDict):
 
 
 class ModelEntry(TypedDict):
-    """A model and who serves it live. A change of its keys needs another number in `storage.sqlite.TABLE`."""
+    """A model and its live providers. A change of its keys needs another number in `storage.sqlite.TABLE`."""
 
     id: str | None  # the present one; None when this token cannot see the model
     providers: list[ProviderJson]
@@ -77,7 +77,7 @@ def chat_models(token: str | None, timeout: float) -> list[ModelEntry]:
         body = response.json()
     models = body.get("data") if isinstance(body, dict) else None
     if not isinstance(models, list):
-        raise ValueError("the list of chat models has another shape than expected")  # noqa: TRY004 (of no type of ours)
+        raise ValueError("the list of chat models does not have the expected shape")  # noqa: TRY004 (of no type of ours)
     return [read_chat_model(model) for model in _dicts(models) if isinstance(model.get("id"), str)]
 
 

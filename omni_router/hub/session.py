@@ -16,7 +16,7 @@ from omni_router.simulation import active_simulation
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
 
-INFERENCE_ROUTER = "router.huggingface.co"  # what the client calls for every provider
+INFERENCE_ROUTER = "router.huggingface.co"  # the client calls it for every provider
 HUB_TIMEOUT = 3.0  # seconds for a request to the Hub: it delays the answer, and takes milliseconds
 SERVER_ERROR, REQUEST_TIMEOUT, TOO_MANY_REQUESTS = 500, 408, 429
 
@@ -36,12 +36,12 @@ class HubHealth(Protocol):
 @dataclass
 class _Session:
     token: str | None
-    timeout: float  # seconds, of the whole block and of each request
+    timeout: float  # seconds, for the whole block and for each request
     started: float
     health: HubHealth | None
     answer_limit: AnswerLimit
-    request_started: float  # of its last request
-    request_timeout: float  # likewise, in seconds
+    request_started: float  # when its last request started
+    request_timeout: float  # the timeout of its last request, in seconds
     asks_hub: bool = False  # whether its last request went to the Hub
 
     def report(self, error: Exception) -> None:
@@ -128,7 +128,7 @@ def _on_request(request: "httpx.Request") -> None:
     session.request_started = time.monotonic()
     if session.request_started > session.started + session.timeout:
         raise httpx.ReadTimeout(f"no answer within {session.timeout:g} s", request=request)
-    request.headers["accept-encoding"] = "gzip"  # what is unpacked while it is counted
+    request.headers["accept-encoding"] = "gzip"  # the encoding that is unpacked while it is counted
     session.asks_hub = _goes_to_hub(request.url)
     session.request_timeout = session.timeout
     if session.asks_hub:

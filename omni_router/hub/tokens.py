@@ -1,11 +1,11 @@
-"""The token that calls of the Hub are made with, found without importing LangChain or the client."""
+"""Find the token for calls of the Hub, without importing LangChain or the client."""
 
 import os
 from collections.abc import Callable
 
 from omni_router.simulation import active_simulation
 
-Token = str | Callable[[], str | None] | None  # of everybody, or a function that returns that of the run's user
+Token = str | Callable[[], str | None] | None  # one for everybody, or a function that returns that of the run's user
 
 
 def find_token(token: Token = None) -> str | None:

@@ -1,6 +1,6 @@
 """Images from outside: local files, data URLs and addresses, checked before anything relies on them.
 
-__init__.py  the limits, what is an image, data URLs    fetch.py  public addresses only (the SSRF guard)
+__init__.py  the limits, the check of an image, data URLs    fetch.py  public addresses only (the SSRF guard)
 header.py    the part of an image that says its format and size
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from omni_router.images.fetch import Resolver
 
-MAX_BYTES = 20 * 2**20  # what the large providers accept
+MAX_BYTES = 20 * 2**20  # the large providers accept this much
 MAX_PIXELS = 50_000_000  # a full-frame camera's; decoded it takes 150 MB
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")  # a JPEG of a provider may be CMYK
@@ -126,8 +126,8 @@ def encode_base64(data: bytes) -> str:
 def _decode(url: str) -> bytes:
     header, comma, data = url.partition(",")
     if not comma or not header.endswith(";base64"):
-        raise BadImage("the data URL of an image starts with data:image/<type>;base64,")
+        raise BadImage("the data URL of an image must start with data:image/<type>;base64,")
     try:
         return base64.b64decode(data, validate=True)
-    except ValueError as error:  # also for characters outside ASCII
-        raise BadImage("the data URL's base64 is broken") from error
+    except ValueError as error:  # raised for characters outside ASCII, too
+        raise BadImage("the data URL does not hold valid base64") from error

@@ -1,4 +1,4 @@
-"""Fetch what an address from outside holds, without reaching this machine's own network (the SSRF guard)."""
+"""Fetch the content of an address from outside, without reaching this machine's own network (the SSRF guard)."""
 
 import ipaddress
 import socket
@@ -27,7 +27,7 @@ class PinnedRequest(NamedTuple):
 
 
 def fetch(url: str, max_bytes: int, resolve: Resolver | None, transport: httpx.BaseTransport | None) -> bytes:
-    """Return what a public http(s) address holds; redirects are followed, each checked anew.
+    """Return the content of a public http(s) address; redirects are followed, each checked anew.
 
     Raises:
         BadImage: it cannot or may not be fetched, is larger than `max_bytes`, or takes too long.
@@ -45,7 +45,7 @@ def pin_address(target: httpx.URL, resolve: Resolver) -> PinnedRequest:
         BadImage: it is not an http(s) address, or not a public one.
     """
     if target.scheme not in ("http", "https") or not target.host:
-        raise BadImage(f"the address of an image starts with http:// or https://, not {target.scheme or target.path!r}")
+        raise BadImage(f"an image's address must start with http:// or https://, not {target.scheme or target.path!r}")
     try:
         addresses = list(map(ipaddress.ip_address, resolve(target.host)))
     except (OSError, ValueError) as error:
@@ -87,7 +87,7 @@ def _follow(target: httpx.URL, max_bytes: int, resolve: Resolver, transport: htt
 def _read(response: httpx.Response, max_bytes: int, deadline: float) -> bytes:
     encoding = response.headers.get("content-encoding", "identity")
     if encoding != "identity":  # a few KB may unpack to GB
-        raise BadImage(f"the image came packed as {encoding}, which was not asked for")
+        raise BadImage(f"the image is encoded as {encoding}, which was not requested")
     data = bytearray()
     for chunk in response.iter_bytes():
         data += chunk

@@ -51,7 +51,7 @@ class Bulkheads:
     async def slot(self, model: str) -> AsyncIterator[str | None]:
         """Wait for a slot and hold it for the block; if the model seems to hang, yield why there is no slot."""
         if not await self._enter(model):
-            yield f"{self.limit} calls of it are under way, and none ended within {PATIENCE:g} s"
+            yield f"{self.limit} calls to it are under way, and none ended within {PATIENCE:g} s"
             return
         try:
             yield None
@@ -115,7 +115,7 @@ class Bulkheads:
 
 @contextmanager
 def not_called_because(reason: str | None) -> Iterator[None]:
-    """Make `check` refuse the call in the block if there is a reason."""
+    """Refuse the call in the block, through `check`, if there is a reason."""
     before = _stuck.set(reason)
     try:
         yield

@@ -11,7 +11,7 @@ from omni_router.state import RejectedCandidate, State
 
 
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Answer with what went wrong and what to do about it."""
+    """Answer with the error, and what to do about it."""
     error = _last_error(state)
     log_decision(state, settings, services, error)
     text = f"{error['message']} {error['hint']}"
@@ -38,7 +38,7 @@ def _refused_without_a_call(rejections: list[RejectedCandidate]) -> ErrorInfo:
 
     The first model named is the first choice: that of the policy, of the caller or of the router.
     """
-    last = {rejection["model"]: rejection for rejection in rejections}  # of a model, its last rejection counts
+    last = {rejection["model"]: rejection for rejection in rejections}  # the last rejection of each model counts
     reasons = "; ".join(f"{model}: {rejection['why']}" for model, rejection in last.items())
     kinds = {rejection["kind"] for rejection in last.values()}
     if len(kinds) != 1:

@@ -24,7 +24,7 @@ def generate_image(state: State, settings: Settings, services: Services) -> dict
 
 
 def _name(state: State) -> str:
-    """Return what the file is named after."""
+    """Return the text that the file is named after."""
     if state["decision"] and state["decision"]["route"]:
         return state["decision"]["route"]
     return "image"

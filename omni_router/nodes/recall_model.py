@@ -41,7 +41,7 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
 
 
 def _occasion(decision: Decision, attempts: list[Attempt]) -> str:
-    """Return why the choice has come to history and catalog."""
+    """Return why history and catalog are used for the choice."""
     if attempts:
         return f"after {attempts[-1]['model']} failed ({attempts[-1]['outcome']})"
     if decision["passed_over"]:

@@ -16,7 +16,7 @@ from omni_router.state import Attempt, State, models_in
 
 
 def record_outcome(state: State, settings: Settings, services: Services) -> dict[str, Any]:
-    """Store the decision and how it ended in history, and stream where.
+    """Store the decision and how it ended in history, and stream the place.
 
     It may run twice for one decision, when a run is killed and resumed; history and log know it by its id.
     """

@@ -64,7 +64,7 @@ def _routes(messages: list[AnyMessage], settings: Settings, services: Services) 
     """
     newest = newest_user_message(messages)
     if newest is None or not (newest_user_text(messages) or has_image(newest)):
-        raise InvalidRequest("there is nothing to answer: give a user message with a text or an image")
+        raise InvalidRequest("there is nothing to answer: send a user message with text or an image")
     known = services.policy.routes()
     image_before = any(map(has_image, messages))
     eligible = eligible_routes(known, image_now=has_image(newest), image_before=image_before)

@@ -21,7 +21,7 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     Raises:
         ConfigurationError: the settings name a fallback route that the policy does not have.
     """
-    proposal = Proposal(None, None, "the router gave no reply")
+    proposal = Proposal(None, None, "the router returned no reply")
     if state["proposal"]:
         proposal = Proposal(**state["proposal"])
     routes = services.policy.routes()

@@ -1,4 +1,4 @@
-"""The `auto` router: the best that this machine can run."""
+"""The `auto` router: the best router that this machine can run."""
 
 import logging
 import threading
@@ -59,4 +59,4 @@ class AutoRouter(BaseRouter):
             preparable(self._teacher).load()
         except ConfigurationError as error:
             return self._semantic, f"semantic, because {error}"
-        return self._cascade, "cascade: semantic and, where it is not sure, arch, as this machine has an accelerator"
+        return self._cascade, "cascade: semantic and, when it is unsure, arch, as this machine has an accelerator"

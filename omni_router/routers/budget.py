@@ -1,4 +1,4 @@
-"""Make a conversation fit a prompt of so many tokens, losing what matters least for the choice of a route."""
+"""Shorten a conversation to fit a prompt of so many tokens, losing what matters least for the choice of a route."""
 
 from collections.abc import Callable, Sequence
 

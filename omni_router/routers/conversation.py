@@ -1,4 +1,4 @@
-"""From a thread's messages to the conversation a router sees: recent text, without what nobody said."""
+"""Turn a thread's messages into the conversation a router sees: recent text, without what nobody said."""
 
 import re
 from collections.abc import Sequence

@@ -88,5 +88,5 @@ def _turn_to_json(turn: Turn) -> str:
 
 
 def _to_json(value: dict[str, Any]) -> str:
-    """Write one line of JSON in which no user text can pass for a mark of the chat template, such as <|im_end|>."""
+    """Write one line of JSON in which user text cannot pass for a mark of the chat template, such as <|im_end|>."""
     return json.dumps(value, ensure_ascii=False).replace("<|", "<\\u007c")

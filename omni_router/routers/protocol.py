@@ -1,4 +1,4 @@
-"""The contract of a router: what it is shown, what it answers, and what it may do before its first request."""
+"""The contract of a router: its input, its answer, and what it may do before its first request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Read the reply of a router: one JSON object `{"route", "model", "reason"}`, or what a small model made of it.
+"""Read the reply of a router: one JSON object `{"route", "model", "reason"}`, or a small model's version of it.
 
 Without any object, a line that begins with `route:` begins one; the text before it is prose.
 
@@ -50,14 +50,14 @@ class Proposal:
     route: str | None
     model: str | None
     reason: str
-    provider: str | None = None  # of a model given as org/name:provider
+    provider: str | None = None  # the provider, if the model is written as org/name:provider
 
 
 @dataclass
 class _Scanner:
     """The position inside the innermost open object."""
 
-    objects: list[dict[str, str]] = field(default_factory=list)  # in the order in which they begin
+    objects: list[dict[str, str]] = field(default_factory=list)  # the objects in the order in which they begin
     open: list[dict[str, str]] = field(default_factory=list)
     name: str | None = None  # the last string, a key if a colon follows
     key: str | None = None  # the key whose value comes next

@@ -55,7 +55,7 @@ def thread_model(previous: Previous | None, route: str | None) -> str | None:
 
 
 def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Capabilities = ()) -> Decision:
-    """Put a candidate into the decision if it is served for the task, or if the catalog is unavailable.
+    """Set a candidate as the decision's model if it is served for the task, or if the catalog is unavailable.
 
     Otherwise the decision has no model, and `passed_over` says why.
     """
@@ -88,7 +88,7 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
 def verify_first_choice(
     decision: Decision, candidates: list[Candidate], situation: Situation, catalog: Catalog, needs: Capabilities = ()
 ) -> Decision:
-    """Put the first choice into the decision if the caller, a tool loop, the router or the thread named it.
+    """Set the first choice as the decision's model if the caller, a tool loop, the router or the thread named it.
 
     Otherwise, or if it may not be called, the decision has no model: history and catalog follow, in recall_model.
     """

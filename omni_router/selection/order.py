@@ -114,7 +114,7 @@ def place_of(candidate: Candidate, listed: Collection[str], situation: Situation
 
 
 def choices_in_order(candidates: Sequence[Candidate], situation: Situation) -> list[Choice]:
-    """Put a route's candidates, and those that the situation adds, into the order of the table, each model once.
+    """Sort a route's candidates, and those that the situation adds, in the order of the table, each model once.
 
     Candidates of the same place stay in the order that they come in, but those that are cooling down, of which the one
     with the shortest remaining time comes first.

@@ -31,7 +31,7 @@ class DecisionMetadata(NamedTuple):
 
 
 def decision_metadata(decision: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an answer's message carries of its decision, in `response_metadata["decision"]`."""
+    """Return the part of a decision that an answer's message carries in `response_metadata["decision"]`."""
     return {key: decision[key] for key in CARRIED}
 
 
@@ -134,7 +134,7 @@ def named_model(text: str) -> tuple[str, str | None]:
     """
     model, provider = split_model_id(text)
     if model is None:
-        raise InvalidRequest(f"the model is {text!r}; allowed is org/name, or org/name:provider")
+        raise InvalidRequest(f"{text!r} is not a model id; allowed are org/name and org/name:provider")
     return model, provider
 
 
@@ -143,7 +143,7 @@ def _named_route(name: str, known: Sequence[Route]) -> Route:
         if route.name.casefold() == name.casefold():
             return route
     names = ", ".join(route.name for route in known)
-    raise InvalidRequest(f"the route is {name!r}; the policy has {names}")
+    raise InvalidRequest(f"unknown route {name!r}; the policy has {names}")
 
 
 def _has_model(decision: Decision, model: str, services: Services) -> bool:

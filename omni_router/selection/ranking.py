@@ -11,8 +11,8 @@ from omni_router.history.protocol import ModelRecord
 # third time, not good enough to replace one that has proved itself.
 PRIOR_ANSWERS, PRIOR_CALLS = 3, 4
 VERDICT = 2  # calls that a person's word is worth: an answer that arrives is not yet a good one
-HALF_LIFE = timedelta(days=14)  # of the bonus for being in use: providers swap what they serve within weeks
-RECENCY = 0.1  # that bonus at most: it decides between equals, and weighs less than one failure of ten calls
+HALF_LIFE = timedelta(days=14)  # the bonus for being in use halves: providers swap what they serve within weeks
+RECENCY = 0.1  # the largest such bonus: it decides between equals, and weighs less than one failure of ten calls
 SLOW = 60.0  # median seconds that cost the most, as much as the bonus for being in use
 LATENCY = 0.1
 
@@ -34,7 +34,7 @@ def by_rank(records: Iterable[ModelRecord], now: datetime) -> list[ModelRecord]:
 
 
 def describe_record(record: ModelRecord, now: datetime) -> str:
-    """Describe what the history has of a model."""
+    """Describe a model's record in the history."""
     successes = record.get("successes", 0)
     calls = successes + sum(record.get("failures", {}).values())
     if not calls and not record.get("uses"):

@@ -85,7 +85,7 @@ def first_eligible(settings: Settings, fallback: Route | None, eligible: Sequenc
 def _why_not(proposal: Proposal, confidence: float | None) -> str:
     """Return why the router's choice is not taken."""
     if proposal.route is None:
-        return "the router gave no readable route"
+        return "the router returned no readable route"
     if proposal.route.casefold() == OTHER:
         reason = "the router found no route that fits: other"
         if confidence is not None:

@@ -84,7 +84,7 @@ def options_of_services(
 def options_of_document(
     document: Document, routes: Iterable[Route], candidates: Mapping[str, Iterable["Candidate"]] | None = None
 ) -> list[RouteOption]:
-    """Return what a router is shown of the routes of a policy file, without any history outside of it."""
+    """Return what a router is shown of a policy file's routes, without any history outside of it."""
 
     def learned(name: str) -> Iterable[str]:
         return document.learned.get(name.casefold(), ())

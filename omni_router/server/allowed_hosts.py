@@ -36,7 +36,7 @@ _NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?")
 class AllowedHosts:
     """The host names and origins that are served."""
 
-    hosts: frozenset[str] | None  # without ports; None: every name, if a key or a proxy protects the routes
+    hosts: frozenset[str] | None  # names without ports; None: every name, if a key or a proxy protects the routes
     origins: frozenset[str] = frozenset()  # further origins, as browsers write them
     origin_pattern: re.Pattern[str] | None = None  # a further one matches it as a whole
     any_origin: bool = False
@@ -88,7 +88,7 @@ class HostGuard:
         for host in hosts:
             if not self._allowed.serves_host(host):
                 return ApiError(
-                    f"This server does not answer to the name {host[:SHOWN]!r}. If it is yours, name it in OMNI_HOSTS.",
+                    f"This server does not answer to the name {host[:SHOWN]!r}. If it is yours, add it to OMNI_HOSTS.",
                     status=421,
                     code="unknown_host",
                     headers={"connection": "close"},  # the body is not read

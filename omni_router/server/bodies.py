@@ -19,11 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # A conversation of a thousand messages with tool calls has some ten thousand values, a hundred tools as many again.
 MAX_VALUES = 100_000
-MAX_DEPTH = 100  # of nested lists and objects; a tool's schema has some ten, and Python's own limit is 1000
+MAX_DEPTH = 100  # levels of nested lists and objects; a tool's schema has some ten, and Python's own limit is 1000
 # In memory: ten million characters of English with an emoji, or thirty of Chinese. No model reads more than a few.
 MAX_TEXT = 40_000_000
 
-INVALID_REQUEST = -32600  # of JSON-RPC
+INVALID_REQUEST = -32600  # a code of JSON-RPC
 
 _PARSED_INLINE = 64 * 1024  # bytes that are parsed in less time than it takes to hand them to a thread
 

@@ -71,7 +71,7 @@ def context_problem(request: Mapping[str, Any]) -> str | None:
         return None  # there is none, or the server refuses it
     unknown = [name for name in context if name not in Settings.model_fields]
     if unknown:
-        return f"context has no {', '.join(map(repr, unknown))}; allowed are {', '.join(Settings.model_fields)}"
+        return f"context has no field {', '.join(map(repr, unknown))}; allowed are {', '.join(Settings.model_fields)}"
     try:
         Settings.model_validate(context)
     except ValidationError as error:

@@ -40,7 +40,7 @@ def key_notice(variables: Mapping[str, str] = os.environ) -> str | None:
     if not variables.get("OMNI_API_KEY", "").strip() or variables.get("LANGGRAPH_AUTH"):
         return None
     return (
-        "OMNI_API_KEY guards /v1 alone: /runs, /threads, /assistants and /store, /mcp and /a2a, /omni/metrics ask for "
+        "OMNI_API_KEY protects only /v1: /runs, /threads, /assistants and /store, /mcp and /a2a, /omni/metrics ask for "
         "no key. Set `auth` in langgraph.json to guard them (docs/how-to/auth.md), or let only trusted machines reach "
         "this port."
     )

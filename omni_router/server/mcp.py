@@ -57,9 +57,7 @@ Prompt = Annotated[str, Field(description="The question, or a description of the
 Image = Annotated[
     str | None, Field(description="An image that belongs to the prompt: an http(s) address or a data URL.")
 ]
-Route = Annotated[
-    str | None, Field(description="Take this route, by its name in list_routes, instead of choosing one.")
-]
+Route = Annotated[str | None, Field(description="Use this route, a name from list_routes, instead of choosing one.")]
 
 
 # What is sent is built with the protocol's own names: the SDK's attributes have other names in 1.x and 2.x.

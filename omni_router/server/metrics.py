@@ -36,7 +36,7 @@ def metrics_routes(metrics: "Metrics | None" = None) -> "list[Route]":
 
     source = metrics or process_metrics()
 
-    def show(request: "Request") -> Response:  # not async: it runs on a thread, since files may be read
+    def show(request: "Request") -> Response:  # a plain function, which runs on a thread, since files may be read
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(_registry(source)), headers={"content-type": content_type})
 

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 UNLOGGED = ("/omni/health", "/omni/ready", "/omni/metrics")  # probes ask every few seconds
-FAILED = 500  # what uvicorn answers when nothing else did
+FAILED = 500  # uvicorn's answer when the app sent none
 
 
 def to_stderr(line: str) -> None:
@@ -44,7 +44,7 @@ class RequestLog:
                 started = message
             await send(message)
 
-        scope.setdefault("state", {})  # in which the handlers note a failure that the status does not show
+        scope.setdefault("state", {})  # the handlers note failures here that the status does not show
         begun = time.perf_counter()
         try:
             await self._app(scope, receive, send_and_note)

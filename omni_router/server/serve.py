@@ -88,7 +88,7 @@ def is_local(host: str) -> bool:
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the port before anything else is printed.
+    """Bind the port before anything else is printed.
 
     Raises:
         ConfigurationError: it is taken, or the address is not one of this machine.
@@ -98,7 +98,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot listen on {host}, port {port}: {error.strerror}; give another --port"
+            f"cannot listen on {host}, port {port}: {error.strerror}; choose another --port"
         ) from error
     with listener:
         yield listener

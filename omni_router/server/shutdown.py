@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from omni_router.server.openai.errors import SERVER, ApiError
 
 GRACE = 20  # seconds for running answers: within the 30 that container hosts wait before they kill
-EXIT_SECONDS = 2.0  # for what is written at the end of a process
+EXIT_SECONDS = 2.0  # time for what is written at the end of a process
 INTERRUPTED = 130
 
 
@@ -54,7 +54,7 @@ class ShutdownMiddleware:
 
 @contextmanager
 def graceful_shutdown() -> Iterator[None]:
-    """Let a signal end the server, but not the process: uvicorn raises it again after the shutdown."""
+    """Stop the server on a signal, but not the process: uvicorn raises the signal again after the shutdown."""
     previous = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -60,7 +60,7 @@ class Services:
     artifacts: ArtifactFolder
     decision_log: "DecisionLog | None" = None
     observer: "Observer | None" = None
-    defaults: Settings = field(default_factory=Settings)  # what a run's settings leave open is taken from these
+    defaults: Settings = field(default_factory=Settings)  # these fill in what a run's settings leave open
 
     @classmethod
     def from_environment(cls, environment: Environment | None = None, *, token: "Token" = None) -> "Services":

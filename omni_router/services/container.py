@@ -32,7 +32,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
     catalog = open_catalog(environment, token)
     file = RouteFile(environment.route_config)
     defaults = Settings(fallback_route=environment.fallback_route, max_new_tokens=environment.max_new_tokens)
-    fallback_route(defaults, file.routes())  # what is wrong here or in the policy is reported now, not in mid-run
+    fallback_route(defaults, file.routes())  # reports faults here or in the policy now, not in mid-run
     decision_log: DecisionLog | None = None
     if environment.decision_log:
         decision_log = open_decision_log(environment)
@@ -69,7 +69,7 @@ def open_decision_log(environment: Environment) -> DecisionLog:
     """
     if environment.decision_log is None:
         raise ConfigurationError(
-            "there is no decision log: --decision-log PATH or OMNI_DECISION_LOG keeps one of all later decisions"
+            "there is no decision log: --decision-log PATH or OMNI_DECISION_LOG starts one for later decisions"
         )
     return DecisionLog(environment.decision_log, with_text=environment.decision_log_text)
 

@@ -23,7 +23,7 @@ Token = Callable[[], str | None]
 # Weights are loaded once per process, however many graphs use them.
 _arch: dict[tuple[str, str, bool], ArchRouter] = {}
 _semantic: dict[str | None, SemanticRouter] = {}
-# Likewise one endpoint, with its connections and its circuit breaker.
+# One endpoint per process too, with its connections and its circuit breaker.
 _endpoint: dict[tuple[str | float | None, ...], Router] = {}
 
 

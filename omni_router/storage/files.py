@@ -63,7 +63,7 @@ def write_whole(target: Path, text: str, *, instead_of: Signature | Literal["any
 
 def _write(draft: Path, text: str, *, like: Path) -> None:
     with draft.open("w", encoding="utf-8") as file:
-        if like.exists():  # before anything is in it: the file may be private
+        if like.exists():  # set while it is still empty: the file may be private
             draft.chmod(like.stat().st_mode)
         file.write(text)
         file.flush()

@@ -13,7 +13,7 @@ logger = logging.getLogger("omni_router")
 BUSY = 1.0  # seconds to wait for another process's write, which takes milliseconds
 # Of a DiskCache, a few MB: a model's entry has some hundred bytes, the longest list a hundred thousand.
 MAX_ENTRIES = 1000
-TABLE = "answers_2"  # of a DiskCache
+TABLE = "answers_2"  # the table of a DiskCache
 T = TypeVar("T")
 
 
@@ -41,7 +41,7 @@ class CacheFile:
                 database.execute(f"CREATE TABLE IF NOT EXISTS {self._table}")
                 return work(database)
         except (sqlite3.Error, OSError, ValueError, TypeError) as error:  # the last two: a value that cannot be read
-            if type(error) is sqlite3.DatabaseError:  # not a subclass: the file is damaged, and starts anew
+            if type(error) is sqlite3.DatabaseError:  # no subclass: the file is damaged, and starts anew
                 with suppress(OSError):
                     self.path.unlink()
             if not self._logged:

@@ -46,7 +46,7 @@ class Link:
         except HistoryUnreachable as error:
             if self._again_at == NEVER:  # the first time
                 self._pause = AGAIN
-                logger.warning("%s: going on with what is known of it", error)
+                logger.warning("%s: continuing with the history as last read", error)
             self._again_at = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, LONGER * AGAIN)
 
@@ -72,7 +72,7 @@ class Link:
         """
         store, started = self._store(), time.monotonic()
         if store is None:
-            raise HistoryUnreachable("the store of the history is gone")
+            raise HistoryUnreachable("the store of the history no longer exists")
         try:
             try:
                 results = store.batch(ops)

@@ -1,1 +1,1 @@
-"""Spans and metrics of a run: what is switched on hears of every node, and nothing here is imported before."""
+"""Spans and metrics of a run: observers that are switched on watch every node; otherwise nothing here is imported."""

@@ -22,7 +22,7 @@ except ImportError as error:
 
 MAX_MODELS = 100
 OTHERS = "others"  # the label of all further models
-NO_VALUE = "none"  # of a label: to Prometheus an empty one is the same as no label
+NO_VALUE = "none"  # a label's value: to Prometheus an empty one is the same as no label
 
 # Bounds of the buckets. The embedded router takes 15 ms, a large one some hundreds, and both some seconds the first
 # time; a specialist takes from a second to the minutes of an image.
@@ -60,13 +60,13 @@ class Metrics:
             "omni_confidence_ratio", "The router's confidence in its decisions.", SHARES, "route"
         )
         self._fallbacks = self._counter(
-            "omni_fallbacks", "Turns that went on to another model, by how the one before ended.", "route", "kind"
+            "omni_fallbacks", "Turns that went on to another model, by how the previous one ended.", "route", "kind"
         )
         self._attempts = self._counter(
             "omni_attempts", "Calls of specialists, by how they ended.", "task", "model", "outcome"
         )
         self._unanswered = self._counter(
-            "omni_unanswered", "Turns without an answer, by what they ended with or what was raised.", "kind"
+            "omni_unanswered", "Turns without an answer, by the error or the exception that ended them.", "kind"
         )
         self._tokens = self._counter(
             "omni_tokens", "Tokens read (input) and written (output) by specialists.", "route", "model", "type"
@@ -109,7 +109,7 @@ class Metrics:
             self._decisions.labels(NO_VALUE, NO_VALUE).inc()
             return
         route, source = decision["route"] or NO_VALUE, decision["source"]
-        if source not in get_args(Source):  # in a tool loop it is read from a message, which may hold anything
+        if source not in get_args(Source):  # a tool loop reads it from a message, which may hold anything
             self._decisions.labels(route, NO_VALUE).inc()
         else:
             self._decisions.labels(route, source).inc()

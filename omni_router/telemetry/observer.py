@@ -1,4 +1,4 @@
-"""Observers: what is notified around every node of a run."""
+"""Observers, which watch every node of a run."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,5 +26,5 @@ class CompositeObserver:
         self.outer, self.inner = outer, inner
 
     def wrap_node(self, node: str, state: "State", settings: "Settings", run: Run) -> dict[str, Any]:
-        """Let both observers watch the node."""
+        """Run a node under both observers."""
         return self.outer.wrap_node(node, state, settings, partial(self.inner.wrap_node, node, state, settings, run))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
 SILENT = ("announce_decision",)  # it neither waits nor decides
-PROVIDER = "hugging_face"  # who is called; who computes is omni.provider
+PROVIDER = "hugging_face"  # the service that is called; the one that computes is omni.provider
 MAX_TURNS = 1_000  # under way at once and without a span of the caller, before the oldest loses its trace
 
 
@@ -82,7 +82,7 @@ class Tracing:
 
 
 def _set_outcome(span: Span, node: str, state: State, update: dict[str, Any]) -> None:
-    """Set what a node has decided, answered, and failed with."""
+    """Set the attributes of a node's decision, answer and failure."""
     if node == "route_request":
         attributes = _proposal_attributes(update)
     else:
@@ -190,5 +190,5 @@ def _fail(span: Span, kind: str) -> None:
 
 
 def _without_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what is not known: an attribute cannot be null."""
+    """Remove unknown values: an attribute cannot be null."""
     return {name: value for name, value in attributes.items() if value is not None}

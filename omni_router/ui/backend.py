@@ -1,4 +1,4 @@
-"""What the page asks of a graph, wherever that runs."""
+"""The interface between the page and a graph, wherever that runs."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol

@@ -10,7 +10,7 @@ from omni_router.ui.components import bullet_list, code, safe
 
 SHOWN = 6  # candidates: the order of choice seldom goes further
 REASON_CHARACTERS = 400
-HIGH_CONFIDENCE, MIDDLE_CONFIDENCE = 0.8, 0.5  # where the colour changes
+HIGH_CONFIDENCE, MIDDLE_CONFIDENCE = 0.8, 0.5  # the colour changes at these
 NEARLY_CERTAIN = 0.99  # shown as ">99%": no probability is a whole one
 SOURCES = {
     "router": "picked by the router",
@@ -26,7 +26,7 @@ def badge(
     attempts: Iterable[Mapping[str, Any]] = (),
     seconds: float | None = None,
 ) -> str:
-    """Return a decision in one line of HTML that opens to a table of why, and of what came of it."""
+    """Return a decision in one line of HTML that opens to a table of its reasons and its outcome."""
     options: Sequence[Mapping[str, Any]] = ()
     if candidates is not None:
         options = candidates.get(decision["route"] or "", ())

@@ -55,7 +55,7 @@ class Request(NamedTuple):
 
     text: str
     file: str | None = None  # an uploaded one
-    address: str = ""  # of an image, from the field for it
+    address: str = ""  # the address of an image, from its field
 
     @property
     def image_address(self) -> str:

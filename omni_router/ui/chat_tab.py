@@ -24,7 +24,7 @@ EXAMPLES: tuple[tuple[str, list[str]], ...] = (
 TYPES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 READY: dict[str, Any] = {"submit_btn": True, "stop_btn": False}
 RUNNING: dict[str, Any] = {"submit_btn": False, "stop_btn": True}
-CONCURRENT_TURNS = 16  # the others wait in a queue
+CONCURRENT_TURNS = 16  # more turns wait in a queue
 MAX_PASTE = 100_000  # characters: Gradio turns a longer pasted text into a file, and only images are accepted
 NO_FEEDBACK = feedback_note(
     "The server keeps the history: rate its decisions there, with <code>omni-router --feedback</code>."

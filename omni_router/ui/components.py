@@ -13,7 +13,7 @@ _HTML_PROPS = gr.HTML(js_on_load=None).get_config()
 
 
 def safe(text: object) -> str:
-    """Make a text harmless in HTML, on one line; dollars and braces have a meaning in Gradio's templates."""
+    """Escape a text for HTML, on one line; dollars and braces have a meaning in Gradio's templates."""
     return " ".join(escape(str(text)).translate(_TEMPLATE_MARKS).split())
 
 

@@ -1,4 +1,4 @@
-"""Feedback on an answer, and what the page says came of it."""
+"""Feedback on an answer, and its effect in the page's words."""
 
 from omni_router.errors import OmniRouterError
 from omni_router.ui.backend import Backend

@@ -30,7 +30,7 @@ class LocalBackend:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._graph = build_graph(services).compile(name="omni_router")
-        self._threads: dict[str, list[AnyMessage]] = {}  # no checkpointer, which would keep every turn's copy
+        self._threads: dict[str, list[AnyMessage]] = {}  # instead of a checkpointer, which would keep every turn's copy
 
     def warm_up(self) -> None:
         """Load what the first request needs; if that fails, the first request will say why."""

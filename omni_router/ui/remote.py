@@ -35,8 +35,8 @@ def runs_sandbox(url: str) -> bool:
         try:
             if client.get("/ok").status_code == httpx.codes.NOT_FOUND:
                 raise ConfigurationError(
-                    f"{url} answers, but is not a LangGraph server (it has no /ok): give --server the address of one, "
-                    "which make serve starts on http://127.0.0.1:2024"
+                    f"{url} answers, but is not a LangGraph server (it has no /ok): pass --server the address of one; "
+                    "make serve starts one on http://127.0.0.1:2024"
                 )
             return _poll_sandbox(client)
         except httpx.HTTPError as error:

@@ -1,4 +1,4 @@
-"""The second tab: the routes, which models they used, and how those fared."""
+"""The second tab: the routes, the models they used, and the models' results."""
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -14,8 +14,8 @@ from omni_router.ui.backend import Backend
 from omni_router.ui.chat import Chat
 from omni_router.ui.components import code, note, safe
 
-HEIGHT = 260  # of a plot, in pixels
-COLOURS = {"answered": "#3f8f6b", "failed": "#c4553b", "not counted": "#9aa0a6"}  # by outcome of a use
+HEIGHT = 260  # the height of a plot, in pixels
+COLOURS = {"answered": "#3f8f6b", "failed": "#c4553b", "not counted": "#9aa0a6"}  # colours by the outcome of a use
 MODEL_COLUMNS = ("model", "uses", "answered", "failed", "median", "feedback", "score")
 NOT_COUNTED = note("Not counted: only routed, stopped, or failed for a reason that has nothing to do with the model.")
 ON_THE_SERVER = note(

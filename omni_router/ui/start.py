@@ -33,7 +33,7 @@ def serve_page(opened: Opened, *, host: str, port: int, in_browser: bool) -> Non
     from omni_router.ui.page import build_page, launch
 
     launch(build_page(*opened), host=host, port=port, in_browser=in_browser)
-    logger.info("the page is at http://%s:%d (Ctrl-C ends it)", _host_in_url(host), port)
+    logger.info("the page is at http://%s:%d (Ctrl-C stops it)", _host_in_url(host), port)
     threading.Event().wait()
 
 
@@ -117,7 +117,7 @@ def check_free(host: str, port: int) -> None:
             listener.bind((host, port))
         except OSError as error:
             raise ConfigurationError(
-                f"the page cannot listen on {host}:{port}: {error.strerror}; name another with --port"
+                f"the page cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
             ) from error
 
 

@@ -23,7 +23,7 @@ logger = logging.getLogger("omni_router")
 
 FRAME = 0.05  # seconds between two views of a text that streams: each is compared with the one before, and sent
 WAITING = waiting("Choosing a route and a model …")
-UNEXPECTED = "Something went wrong on the side of the page. Its terminal has the details; you can go on chatting."
+UNEXPECTED = "Something went wrong on the page's side. Its terminal has the details; you can go on chatting."
 
 
 class View(NamedTuple):
@@ -31,7 +31,7 @@ class View(NamedTuple):
 
     chat: Chat
     accepted: bool  # the field may be emptied: the request is being answered
-    notice: str = ""  # HTML, beside the field
+    notice: str = ""  # HTML beside the field
     ended: bool = False
 
 

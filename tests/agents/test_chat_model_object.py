@@ -54,7 +54,7 @@ class LockedHandler(BaseCallbackHandler):
 
 @pytest.mark.parametrize("name", ["gpt-4o", "a/b/c", "acme/chat-1:NOT A PROVIDER", ""])
 def test_a_model_that_is_not_an_id_is_refused_when_the_object_is_made(name: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"allowed is org/name") as caught:
+    with pytest.raises(InvalidRequest, match=r"allowed are org/name") as caught:
         ChatOmni(model=name)
     assert repr(name) in str(caught.value)
 

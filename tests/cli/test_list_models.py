@@ -104,7 +104,7 @@ def test_a_model_of_the_history_that_is_in_no_list_is_looked_up(
     policy = write_policy(chat=["acme/gone", "sandbox/text-generation-9"], image_generation=["sandbox/text-to-image-4"])
     rows = {row["id"]: row for row in shown("chat", capsys, policy)}
     assert "not on the Hub" in rows["acme/gone"]["notes"][-1]
-    assert "no provider has it" in rows["sandbox/text-generation-9"]["notes"][-1]
+    assert "or for any other task" in rows["sandbox/text-generation-9"]["notes"][-1]
     assert shown("image_generation", capsys, policy)[0]["notes"][-1] == "served by replicate"
 
 

@@ -63,7 +63,7 @@ def test_the_demo_shows_that_models_are_chosen_and_who_named_them(demo: Captured
         "image_generation": "sandbox/text-to-image-1",
         "image_understanding": "sandbox/image-text-to-text-1",
     }
-    assert "each route names a model of the sandbox" in demo.err
+    assert "it names a sandbox model for each route" in demo.err
     entries = json.loads((tmp_path / "outputs" / "sandbox" / "route_config.json").read_text())
     translation = next(entry for entry in entries if entry["name"] == "translation")
     assert {"id": "sandbox/text-generation-3", "uses": 0} in translation["models"]
@@ -73,7 +73,7 @@ def test_the_demo_leaves_a_policy_of_the_callers_as_it_is(capsys: Capture, tmp_p
     own = tmp_path / "own.json"
     own.write_text('[{"name": "code_generation", "description": "writing code"}]')
     main(["--demo", "--router", "semantic", "--sandbox", "--skip-specialists", "--route-config", str(own)])
-    assert "each route names" not in capsys.readouterr().err
+    assert "a sandbox model for each route" not in capsys.readouterr().err
     assert "sandbox/text-generation-2" not in own.read_text()
 
 

@@ -211,7 +211,8 @@ def test_people_see_a_line_for_each_finding_and_a_count(sandbox: Sandbox, route_
     assert main(["--check", "--route-config", str(route_config)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        "problem  route cooking acme/gone: not on the Hub, or not for this token. Remove it, or name another model."
+        "problem  route cooking acme/gone: not on the Hub, or not visible to this token. "
+        "Remove it, or name another model."
     )
     assert lines[1].startswith(f"note     route cooking {TEXT2}: never used")
     assert lines[-1] == f"1 problem, 2 notes in {route_config}: 1 route, 3 models"

@@ -102,7 +102,7 @@ def test_a_flag_is_checked_like_its_variable() -> None:
 
 
 def test_a_flag_without_a_variable_is_refused() -> None:
-    with pytest.raises(TypeError, match="there is no variable for routr; there are route_config, "):
+    with pytest.raises(TypeError, match="no variable has the field routr; the fields are route_config, "):
         Environment.read(routr="arch", variables={})
 
 

@@ -156,7 +156,7 @@ def test_a_broken_file_is_told_once_and_begun_anew(path: Path, caplog: pytest.Lo
     assert times(book) == [0, 1]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert f"{path} cannot be used" in caplog.text
-    assert "decisions of the teacher are not learnt" in caplog.text
+    assert "the teacher's decisions are not learned" in caplog.text
 
 
 def test_values_that_are_no_lessons_raise_nothing(path: Path) -> None:

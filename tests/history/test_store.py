@@ -853,7 +853,7 @@ def test_an_import_says_what_was_new_what_was_here_and_what_has_no_route(
     assert imported(into=path) == [f"1 of 5 models and examples of {moved} were new or had higher counts"]
     other.write_text('[{"name": "A", "description": "a", "models": ["acme/named"]}]')
     assert imported(into=other) == [
-        f"2 of {moved} were not added: the policy lacks their route, or it has no room",
+        f"2 of {moved} were not added: the policy lacks their route, or has no room for them",
         f"2 of 5 models and examples of {moved} were new or had higher counts",
     ]
     other.write_text('[{"name": "d", "description": "d"}]')

@@ -380,8 +380,8 @@ REFUSED = {
     "unknown": ("acme/nowhere", None, TEXT, "not_found", "not on the Hub"),
     "another task": (TEXT1, None, PICTURE, "no_provider", "its task is text-generation"),
     "text only": (TEXT1, None, VISION, "no_provider", "its task is text-generation"),
-    "no provider": ("sandbox/text-generation-9", None, TEXT, "no_provider", "no provider has it"),
-    "no mapping": ("sandbox/text-generation-8", None, TEXT, "no_provider", "no provider has it"),
+    "no provider": ("sandbox/text-generation-9", None, TEXT, "no_provider", "or for any other task"),
+    "no mapping": ("sandbox/text-generation-8", None, TEXT, "no_provider", "or for any other task"),
     "another provider": (
         TEXT1,
         "novita",

@@ -167,7 +167,7 @@ def test_an_address_that_is_not_read_is_named_in_a_message(address: str) -> None
 def test_over_a_network_no_local_file_is_read(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "flower.png").write_bytes(PNG)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadImage, match=r"give an http\(s\) address or a data URL"):
+    with pytest.raises(BadImage, match=r"use an http\(s\) address or a data URL"):
         user_message("What is this?", image=name.format(folder=tmp_path), local_files=False)
 
 

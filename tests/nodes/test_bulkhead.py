@@ -112,7 +112,7 @@ def test_what_comes_beyond_a_model_that_hangs_goes_on_to_the_next(
             (ANSWERS, "answered"),
         ]
         message = answered["attempts"][0]["error"]["message"]
-        assert "2 calls of it are under way, and none ended within 0.3 s" in message
+        assert "2 calls to it are under way, and none ended within 0.3 s" in message
         await stop(tasks)
 
     asyncio.run(play())

@@ -193,7 +193,7 @@ def test_a_mapping_that_is_empty_once_is_asked_for_by_its_kind(box: Sandbox) -> 
 
 
 def test_a_new_id_needs_a_task(box: Sandbox) -> None:
-    with pytest.raises(ValueError, match="give its task"):
+    with pytest.raises(ValueError, match="pass its task"):
         box.set_mapping("org/name", ["together"])
     box.set_mapping("org/name", ["together"], task="text-to-image")
     assert paint(model="org/name").format == "PNG"

@@ -395,8 +395,14 @@ def test_a_model_in_cooldown_is_passed_over_with_its_reason_but_called_when_noth
 
 REFUSALS: dict[str, tuple[str, str, str | None, str, str]] = {
     "unknown": ("question_answering", "acme/nowhere", None, "not_found", "not on the Hub"),
-    "without a mapping": ("question_answering", "sandbox/text-generation-8", None, "no_provider", "no provider has it"),
-    "nobody serves it": ("image_generation", "sandbox/text-to-image-9", None, "no_provider", "no provider has it"),
+    "without a mapping": (
+        "question_answering",
+        "sandbox/text-generation-8",
+        None,
+        "no_provider",
+        "or for any other",
+    ),
+    "nobody serves it": ("image_generation", "sandbox/text-to-image-9", None, "no_provider", "or for any other"),
     "another task": ("image_generation", TEXT, None, "no_provider", "its task is text-generation"),
     "no eyes": ("image_understanding", TEXT, PICTURE, "no_provider", "its task is text-generation"),
     "gated": ("question_answering", "sandbox/text-generation-3", None, "not_found", "accept its terms"),

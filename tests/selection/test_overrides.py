@@ -50,7 +50,7 @@ def test_a_route_of_the_caller_may_be_one_that_the_request_would_not_be_offered(
 
 
 def test_an_unknown_route_is_named_with_those_there_are(services: Services) -> None:
-    with pytest.raises(errors.InvalidRequest, match=r"the route is 'poetry'; the policy has .*code_generation"):
+    with pytest.raises(errors.InvalidRequest, match=r"unknown route 'poetry'; the policy has .*code_generation"):
         run(services, route="poetry")
 
 
@@ -116,7 +116,7 @@ def test_for_a_named_model_the_lists_of_all_tasks_are_asked_for_at_once(
 
 
 def test_a_model_that_is_none_is_named_with_what_is_allowed(services: Services) -> None:
-    with pytest.raises(errors.InvalidRequest, match=r"the model is 'gpt'; allowed is org/name"):
+    with pytest.raises(errors.InvalidRequest, match=r"'gpt' is not a model id; allowed are org/name"):
         run(services, model="gpt")
 
 

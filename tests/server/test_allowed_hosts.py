@@ -114,7 +114,7 @@ def test_a_server_has_the_names_and_origins_that_it_was_given(configured: str, c
     assert httpx.post(f"{url}/threads", json={}, headers={**names, "origin": "https://agents.example.com"}).is_success
     assert httpx.post(f"{url}/threads", json={}, headers={"origin": "https://chat.example"}).is_success
     assert httpx.post(f"{url}/threads", json={}, headers={"origin": EVIL}).status_code == 403
-    assert "OMNI_API_KEY guards /v1 alone" in (configured_folder / "server.log").read_text()
+    assert "OMNI_API_KEY protects only /v1" in (configured_folder / "server.log").read_text()
 
 
 @pytest.mark.parametrize("variable", ["OMNI_HOSTS", "OMNI_MCP_HOSTS"])

@@ -70,7 +70,7 @@ def test_a_picture_goes_in_as_a_data_url(url: str) -> None:
 def test_a_file_of_the_server_is_not_an_image(url: str) -> None:
     result = call(url, "ask", prompt="What is in this picture?", image="/etc/hostname")
     assert result.is_error
-    assert "give an http(s) address or a data URL" in text(result)
+    assert "use an http(s) address or a data URL" in text(result)
 
 
 def test_route_decides_and_calls_no_model(url: str) -> None:

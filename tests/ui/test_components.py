@@ -257,7 +257,7 @@ def test_warming_up_asks_the_router_about_a_request_of_nobody(services: Services
     [
         (["--port", "0"], "'--port': 0 is not in the range 1<=x<=65535"),
         (["--port", "http"], "'--port': 'http' is not a valid integer"),
-        (["--server", "http://127.0.0.1:1", "--sandbox"], "--sandbox cannot be given with --server"),
+        (["--server", "http://127.0.0.1:1", "--sandbox"], "--sandbox cannot be used with --server"),
         (["--server", "localhost"], "not the address of a server"),
     ],
 )

@@ -15,10 +15,10 @@ Tokens = Sequence[int]
 
 
 class Choice(NamedTuple):
-    """Which of some options the model chose, and how sure it was."""
+    """The option that the model chose, and its probability."""
 
     option: int  # its index in the options
-    probability: float  # of this option among all of them
+    probability: float  # the probability of this option among all of them
     runner_up: float  # an upper bound of the probability of the next best
 
 
@@ -50,7 +50,7 @@ class Decoder:
         self._read, self._unread = list(tokens[:cached]), list(tokens[cached:])
 
     def append(self, tokens: Tokens) -> None:
-        """Add the tokens that come next; they are read when something depends on them."""
+        """Add the next tokens; they are read when something depends on them."""
         self._unread.extend(tokens)
 
     def next_scores(self) -> "Tensor":
@@ -66,7 +66,7 @@ class Decoder:
         return output.logits[0, -1].float().cpu()  # type: ignore[no-any-return]
 
     def choose(self, options: Sequence[Tokens]) -> Choice:
-        """Let the model choose one of several continuations, greedily, and append it.
+        """Choose one of several continuations with the model, greedily, and append it.
 
         The model runs only where the options differ; no option may be the beginning of another. The probability is
         that of the option when at each fork only what leads to some option is allowed.
@@ -90,7 +90,7 @@ class Decoder:
         return Choice(live[0], probability, runner_up)
 
     def write(self, stops: "Tensor", limit: int) -> list[int]:
-        """Let the model write greedily, up to and including a token of `stops`, a mask over the vocabulary."""
+        """Generate greedily, up to and including a token of `stops`, a mask over the vocabulary."""
         written: list[int] = []
         while len(written) < limit:
             token = int(self.next_scores().argmax())

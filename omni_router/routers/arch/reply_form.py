@@ -49,7 +49,7 @@ class IdPattern:
         self._first = self._mask(ID_FIRST)
 
     def write(self, decoder: Decoder) -> str | None:
-        """Let a decoder that has read the opening quote write an id and the closing quote, token by token.
+        """Generate an id and the closing quote, token by token, with a decoder that has read the opening quote.
 
         At each step only what keeps to `org/name` is allowed. Returns None when the id is not usable all the same.
         """
@@ -90,7 +90,7 @@ class ReplyForm:
     new_ids: IdPattern | None = None  # writes an id that is not among the candidates, if that is allowed
 
     def fill(self, decoder: Decoder, encode: Encode, stops: Any, decode: Callable[[Sequence[int]], str]) -> Reply:
-        """Let a decoder that has read the prompt and the opening fill in the form."""
+        """Fill in the form with a decoder that has read the prompt and the opening."""
         names = [*map(attrgetter("name"), self.routes), OTHER]
         choice = decoder.choose([encode(_inside_quotes(name) + AFTER_ROUTE[self.form]) for name in names])
         answer: dict[str, Any] = {"route": names[choice.option]}

@@ -25,7 +25,7 @@ CACHED_PROMPTS = 4
 
 
 class ArchRouter(BaseRouter):
-    """Has a causal language model fill in the reply, greedily; loads it on first use, once.
+    """Fills in the reply with a causal language model, greedily; loads it once, on first use.
 
     What a prompt shares with an earlier one is not computed again, which is all but the conversation. The fixed parts
     of the reply are not generated, and a name is chosen in as many steps as it takes to tell it from the others.
@@ -58,7 +58,7 @@ class ArchRouter(BaseRouter):
             checkpoint: one that is loaded already; then nothing is loaded, and `model` is only a name.
         """
         if prompt not in PROMPTS:
-            raise ConfigurationError(f"No prompt form is named {prompt!r}; there are {', '.join(PROMPTS)}.")
+            raise ConfigurationError(f"Unknown prompt form {prompt!r}; allowed are {', '.join(PROMPTS)}.")
         self.model, self.prompt, self.device, self.dtype = model, prompt, device, dtype
         self._token, self._max_prompt_tokens = token, max_prompt_tokens
         self._reason_tokens, self._new_ids = reason_tokens, new_ids

@@ -1,4 +1,4 @@
-"""Teacher labels: the answers of a cascade's teacher, where they are kept, and what their age makes of them."""
+"""Teacher labels: the answers of a cascade's teacher, where they are kept, and how their age weighs them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -17,9 +17,9 @@ class TeacherLabel(NamedTuple):
     """The route that the teacher chose for one request."""
 
     route: str
-    vector: "Tensor"  # of the request, read with the earlier ones
+    vector: "Tensor"  # the embedding of the request, read with the earlier ones
     at: float  # seconds since 1970
-    text: str | None = None  # of the request, if it may be kept
+    text: str | None = None  # the text of the request, if it may be kept
 
 
 class LabelStore(Protocol):

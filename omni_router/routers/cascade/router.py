@@ -1,4 +1,4 @@
-"""The cascade: the embedded router answers what it is sure of, a teacher the rest, and the student learns from it.
+"""The cascade: the embedded router answers when it is sure; otherwise a teacher answers, and the student learns.
 
 So the share of requests that waits for the teacher falls with use. Teacher labels are trusted less than examples that
 people wrote (see `head.LABEL_TRUST`), since a teacher is wrong as well, and the less the older they are.
@@ -28,11 +28,11 @@ logger = logging.getLogger("omni_router")
 # From this confidence on the student decides alone. On 5,000 requests of CLINC150, from descriptions only and beside a
 # teacher that is right in 93 %, these decisions were right in 97 to 99 %; from 0.85 on in 95 at first.
 TARGET = 0.9
-TEXT_CHARACTERS = 2000  # of a request, where its text is kept: a longer one is mostly pasted
-MIN_TEACHER_CONFIDENCE = 0.5  # of a teacher that states its confidence: an answer below it makes no label
+TEXT_CHARACTERS = 2000  # characters kept of a request: a longer one is mostly pasted
+MIN_TEACHER_CONFIDENCE = 0.5  # if the teacher states its confidence, an answer below this makes no label
 # A refit takes a second beside the requests: one comes with every tenth part of the labels new, and at least so many.
 GROWTH, MIN_NEW_LABELS = 0.1, 20
-RELOAD_SECONDS = 60.0  # until the labels of other processes are read
+RELOAD_SECONDS = 60.0  # seconds until the labels of other processes are read
 
 
 class TeacherUnavailable(Exception):  # noqa: N818 (nothing has gone wrong in this request)
@@ -85,7 +85,7 @@ class CascadeRouter(BaseRouter):
 
     @property
     def labels_in_use(self) -> int:
-        """The number of teacher labels that the student has learnt from."""
+        """The number of teacher labels that the student has learned from."""
         return self._learnt[0]
 
     def load(self) -> None:
@@ -119,7 +119,7 @@ class CascadeRouter(BaseRouter):
         return replace(reply, by="large")
 
     def prepare(self, routes: Sequence[RouteOption]) -> None:
-        """Fit what the student needs for these routes, with the labels in use.
+        """Fit the student's head for these routes, with the labels in use.
 
         Raises:
             ConfigurationError: the encoder cannot be loaded.
@@ -135,7 +135,7 @@ class CascadeRouter(BaseRouter):
     def _keep(
         self, reply: Reply, judgement: Judgement, conversation: Sequence[Turn], routes: Sequence[RouteOption]
     ) -> None:
-        """Make a label of an answer that names a route, unless the teacher doubts it itself."""
+        """Store a label for an answer that names a route, unless the teacher itself doubts it."""
         route = _named_route(reply, routes)
         doubted = reply.confidence is not None and reply.confidence < MIN_TEACHER_CONFIDENCE
         if route is None or doubted:
@@ -179,7 +179,7 @@ class CascadeRouter(BaseRouter):
         except ConfigurationError:  # the request raises it, too
             return
         except Exception:
-            logger.exception("what the large router decided could not be learnt; going on without it")
+            logger.exception("the large router's decisions could not be learned; continuing without them")
             return
         self._labels, self._learnt = labels, learnt
 

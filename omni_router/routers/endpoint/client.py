@@ -1,4 +1,4 @@
-"""One call of an OpenAI-compatible server: its address, the request, the time limit, and what can go wrong."""
+"""One call of an OpenAI-compatible server: its address, the request, the time limit, and its failures."""
 
 import json
 import threading
@@ -57,7 +57,7 @@ class ChatClient:
         except httpx.TimeoutException as error:
             raise self._late() from error
         except httpx.HTTPError as error:  # its text may name the address with all that is in it
-            raise EndpointFailed("outage", f"no answer came through ({type(error).__name__})") from error
+            raise EndpointFailed("outage", f"no answer was received ({type(error).__name__})") from error
         if status != httpx.codes.OK:
             raise self._failed_status(status, body)
         return _content(body)
@@ -86,7 +86,7 @@ class ChatClient:
                 if time.monotonic() > deadline:  # a timeout of httpx is for one read, and a server may send drops
                     raise self._late()
                 if len(answer) > _MAX_BYTES:
-                    raise EndpointFailed("outage", "it answered more than a reply can be")
+                    raise EndpointFailed("outage", "its answer is too long for a reply")
             return response.status_code, bytes(answer)
 
     def _late(self) -> EndpointFailed:
@@ -123,7 +123,7 @@ def _authorization(key: str | None) -> dict[str, str]:
     if key is None:
         return {}
     if not (key.isascii() and key.isprintable()) or " " in key:  # the HTTP client's error would quote it
-        raise ConfigurationError("OMNI_ROUTER_API_KEY holds a character that no key has, such as a line break.")
+        raise ConfigurationError("OMNI_ROUTER_API_KEY holds a character that a key cannot have, such as a line break.")
     return {"authorization": f"Bearer {key}"}
 
 

@@ -30,7 +30,7 @@ class FallbackRouter(BaseRouter):
     def __init__(self, first: EndpointRouter, second: Router, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._first, self._second, self._clock = first, second, clock
         self._lock = threading.Lock()
-        self._failures = 0  # in a row
+        self._failures = 0  # failures in a row
         self._open_seconds = 0.0  # 0 while the breaker is closed
         self._open_until = 0.0
         self._used = False  # whether the endpoint has answered or failed before
@@ -86,13 +86,13 @@ class FallbackRouter(BaseRouter):
             self._open_until = self._clock() + self._open_seconds
             if self._open_seconds:
                 is_news = not was_open
-                next_request = f"in {self._open_seconds:g} s, later if it goes on"
+                next_request = f"in {self._open_seconds:g} s, later if it keeps failing"
             else:
                 is_news = not self._warned_of_invalid
                 self._warned_of_invalid = True
                 next_request = "with the next request"
         level = logging.WARNING if is_news else logging.DEBUG
-        message = "routing with semantic, as the endpoint %s failed: %s; it is asked again %s"
+        message = "routing with semantic, because the endpoint %s failed: %s; it will be tried again %s"
         logger.log(level, message, self._first.origin, error, next_request)
 
     def _break_after(self, error: EndpointFailed) -> float:

@@ -23,7 +23,7 @@ TIMEOUT = 2.0  # seconds
 # 3 to 5, so that the estimate is rather too high.
 MAX_PROMPT_TOKENS = 4096
 _BYTES_A_TOKEN = 3
-MAX_NEW_TOKENS = 128  # as in `arch`: about 60 are needed, and a reply that is cut off is still read
+MAX_NEW_TOKENS = 128  # the same as in `arch`: about 60 are needed, and a reply that is cut off is still read
 
 
 class EndpointRouter(BaseRouter):
@@ -50,10 +50,10 @@ class EndpointRouter(BaseRouter):
             transport: sends the requests instead of the network.
         """
         if prompt not in PROMPTS:
-            raise ConfigurationError(f"No prompt form is named {prompt!r}; there are {', '.join(PROMPTS)}.")
+            raise ConfigurationError(f"Unknown prompt form {prompt!r}; allowed are {', '.join(PROMPTS)}.")
         self.model, self._form = model, prompt
         self._client = ChatClient(url, key=key, timeout=timeout, transport=transport)
-        self._with_schema = True  # until the server refuses one
+        self._with_schema = True  # false once the server has refused a schema
 
     @property
     def origin(self) -> str:
@@ -70,7 +70,7 @@ class EndpointRouter(BaseRouter):
         text = self._complete(self._request(conversation, routes), reply_schema(routes, self._form))
         names = {OTHER, *(route.name.casefold() for route in routes)}
         if (parse_reply(text).route or "").casefold() not in names:
-            raise EndpointFailed("invalid_reply", "its reply names no route that may be chosen")
+            raise EndpointFailed("invalid_reply", "its reply does not name a route that may be chosen")
         return Reply(text)
 
     def _request(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class EndpointRouter(BaseRouter):
             return PROMPTS[self._form](turns, routes)
 
         turns = fit(conversation, MAX_PROMPT_TOKENS, lambda turns: estimated_tokens(prompt(turns)))
-        # A lone surrogate would be refused, as it is no character.
+        # A lone surrogate would be refused, since it is not a character.
         content = prompt(turns).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return {
             "model": self.model,
@@ -100,7 +100,7 @@ class EndpointRouter(BaseRouter):
             if error.fault != "refused":
                 raise
         text = self._client.complete(request, deadline)
-        self._with_schema = False  # only now: the server refused the schema, and not the request
+        self._with_schema = False  # set only now: the server refused the schema, and not the request
         return text
 
 

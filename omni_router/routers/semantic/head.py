@@ -4,9 +4,10 @@ A text is its embedding beside its weighted words. Two regressions are fitted ov
 linear, tells the routes apart; the closest texts of a route are added to it, which lifts routes made of many small
 intents. The narrow one gives nearly nothing away from all texts: its best score is the in-domain score of a request.
 
-What scores mean is learnt from the texts themselves. Each is scored as if it had been left out: this gives the
-temperature that turns scores into probabilities, and the in-domain scores of the requests of the routes. Each route is
-left out as a whole: this gives the in-domain scores of requests that no route is for. Nothing is fitted twice for it.
+The meaning of the scores is learned from the texts themselves. Each is scored as if it had been left out: this gives
+the temperature that turns scores into probabilities, and the in-domain scores of the requests of the routes. Each
+route is left out as a whole: this gives the in-domain scores of requests that no route serves. Nothing is fitted
+twice for it.
 """
 
 import math
@@ -33,17 +34,17 @@ if TYPE_CHECKING:
 BROAD, NARROW = 0.4, 6.0  # how fast a kernel falls with the squared distance
 WORDS_BROAD, WORDS_NARROW, WORDS_NEAR = 0.4, 0.3, 0.2  # the weight of shared words beside the embedding
 RIDGE_BROAD, RIDGE_NARROW = 0.1, 0.2
-RIDGE_PHRASE = 1.0  # beside requests of the same route, a phrase of its description says little
+RIDGE_PHRASE = 1.0  # a phrase of a description says little beside requests of the same route
 # Requests are more like each other than like a phrase, whatever they are about. Of a mixed policy, the routes with a
 # description alone get this much: with half of the routes so, 88 % of CLINC150 are right, 50 % without it.
 DESCRIBED_BONUS = 0.4
 NEAR, NEAR_WEIGHT = 3, 1.0  # the closest texts of a route, and the weight of their likeness
-NEAR_DESCRIBED = 1  # with descriptions alone
+NEAR_DESCRIBED = 1  # for descriptions alone
 # Where descriptions alone are known, the credibility of a choice is the likeness of its closest phrase and this much
 # more: on CLINC150 and the shipped set, of requests with 0.3 of likeness about six in ten had a route at all, with 0.65
 # all.
 DESCRIBED_CREDIBILITY = 0.3
-OUT_OF_SCOPE_LEAD = 0.15  # by which what no route serves must lead: its examples are many, its requests few
+OUT_OF_SCOPE_LEAD = 0.15  # `other` must lead by this much: its examples are many, its requests few
 
 
 class Scores(NamedTuple):
@@ -55,7 +56,7 @@ class Scores(NamedTuple):
 
 
 class Head:
-    """Fitted on what is known of each class; the last class is for what no route serves.
+    """Fitted on what is known about each class; the last class is for requests that no route serves.
 
     The last class is never the likeliest where no request of it is known. `complete` is true where requests of every
     route are known: else a request that is unlike them may still be for a route that has a description alone.
@@ -112,7 +113,7 @@ class Head:
         return (classes / self.temperature).softmax(1)
 
     def in_domain_probability(self, in_domain_score: "Tensor") -> "Tensor":
-        """Return the probability that a request is of a kind that the routes are for."""
+        """Return the probability that a request is of a kind that the routes serve."""
         return in_domain_probability(self.in_domain_fit, in_domain_score)
 
     def credibility(self, scores: Scores) -> "Tensor":
@@ -143,7 +144,7 @@ class Head:
         self._bonus[-1] = -OUT_OF_SCOPE_LEAD if with_requests[-1] else -math.inf
 
     def _fit(self, rows: TrainingRows, owners: "Tensor", likeness: "Tensor", shared: "Tensor") -> None:
-        """Fit both regressions, and what their scores mean."""
+        """Fit both regressions, and the calibration of their scores."""
         import torch
 
         is_request, trust = rows.is_request, rows.trust
@@ -188,7 +189,7 @@ class Head:
         if not others or not is_request[part].any():
             return torch.empty(0)
         change: Tensor = torch.linalg.solve(inverse[part, part], self._narrow[part][:, others])
-        return (-change[is_request[part]]).amax(1)  # no text is of the other routes: zero, less the change
+        return (-change[is_request[part]]).amax(1)  # there is no text of the other routes: zero, less the change
 
     def _kernel(self, likeness: "Tensor", shared: "Tensor", fall: float, words: float) -> "Tensor":
         """Return exp(-fall * squared distance), in embeddings and, once requests are known, in words."""
@@ -207,7 +208,7 @@ class Head:
         means: list[Tensor] = []
         for part in self.slices:
             closest = likeness[:, part].topk(min(most, part.stop - part.start), 1).values
-            means.append(closest.where(closest.isfinite(), math.nan).nanmean(1))  # without a text that is left out
+            means.append(closest.where(closest.isfinite(), math.nan).nanmean(1))  # a left-out text is skipped
         return torch.stack(means, 1).nan_to_num(-1.0)  # a class without a text is the mean of nothing
 
 

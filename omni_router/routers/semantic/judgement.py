@@ -12,7 +12,7 @@ from omni_router.tasks import OTHER
 if TYPE_CHECKING:
     from torch import Tensor
 
-REASON_CHARACTERS = 60  # of a text that a reason quotes: half a line of a terminal
+REASON_CHARACTERS = 60  # characters of a text that a reason quotes: half a line of a terminal
 
 
 class Judgement(NamedTuple):
@@ -22,7 +22,7 @@ class Judgement(NamedTuple):
     confidence: float  # the probability that the route is right
     closest: str | None  # a text of the route that is much like the request
     second: tuple[str, float] | None  # the next route, and its probability
-    vector: "Tensor"  # of the request, read with the earlier ones
+    vector: "Tensor"  # the embedding of the request, read with the earlier ones
 
 
 def make_reply(judgement: Judgement, routes: Sequence[RouteOption]) -> Reply:

@@ -30,7 +30,7 @@ MIDDLE_LAYER_WEIGHT = 1 / 3
 # "and in red?": a request is also read together with the earlier ones, and that counts half. Measured on 140 follow-ups
 # of the train split: 74 % right alone, 79 % when both are read as one, 88 % so.
 EARLIER_WEIGHT = 0.5
-TURNS = 4  # of the user, read as one
+TURNS = 4  # turns of the user that are read as one text
 BATCH = 16  # requests that arrive together: each takes a third of the time, and a larger batch saves no more
 MAX_HEADS, MAX_VECTORS = 4, 10_000  # kept in memory: heads (40 MB each at most), vectors of texts (30 MB)
 
@@ -110,7 +110,7 @@ class SemanticRouter(BaseRouter):
             return head
 
     def prepare(self, routes: Sequence[RouteOption]) -> None:
-        """Fit what requests on these routes need, so that none of them pays for it.
+        """Fit the head for requests on these routes, so that none of them pays for it.
 
         Raises:
             ConfigurationError: the encoder cannot be loaded.

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
-MAX_TOKENS = 512  # whatever a checkpoint allows: 8192 tokens take a large one a minute, and a user waits
-OLD_KEYS = {  # of older configurations of a Pooling, each true or false
+MAX_TOKENS = 512  # a limit for every checkpoint: 8192 tokens take a large one a minute, and a user waits
+OLD_KEYS = {  # keys of older configurations of a Pooling, each true or false
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
     "pooling_mode_mean_tokens": "mean",
@@ -98,7 +98,7 @@ POOLINGS: dict[str, Callable[["Tensor", "Tensor"], "Tensor"]] = {
 
 def _unsupported(source: CheckpointSource, what: str, allowed: Sequence[str]) -> ConfigurationError:
     return ConfigurationError(
-        f"The encoder {source.source!r} cannot be used: {what} is not supported, allowed: {', '.join(allowed)}."
+        f"The encoder {source.source!r} cannot be used: {what} is not supported; allowed: {', '.join(allowed)}."
     )
 
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HEAD = 0.6  # of a text that is too long: a request opens or closes it, and pasted text lies between
+HEAD = 0.6  # the part kept from the start of a long text: a request opens or closes it, around pasted text
 MAX_CHARACTERS = 16_000  # cut before tokenising, or a pasted book is tokenised whole for 254 tokens of it
 LONG = 10  # batches: a second or more, so that a progress bar is shown
 BATCH = 32  # fills two cores; larger batches only pad more
-DEPTH = 2 / 3  # of the layer that shows the manner of a text: the fourth of MiniLM's six
+DEPTH = 2 / 3  # the depth of the layer that shows the manner of a text: the fourth of MiniLM's six
 
 
 def token_ids(checkpoint: SentenceCheckpoint, texts: Sequence[str]) -> list[list[int]]:

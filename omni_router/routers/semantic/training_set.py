@@ -1,4 +1,4 @@
-"""The training set of the embedded router: what is known of each route, and beside them what no route serves."""
+"""The training set of the embedded router: the texts of each route, and of requests that no route serves."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_TEXTS = 3000  # a head is fitted on them in about two seconds; beyond, the oldest of the fullest routes are left out
-COUNTEREXAMPLES_TO_ONE = 2  # for each example of a route: a route with few of them would be lost among more
+COUNTEREXAMPLES_TO_ONE = 2  # counterexamples per example of a route: with more, a route with few examples would be lost
 NONSENSE = (
     "qwe rty uio|zxcvbnm,./|sdfg hjk|fghfgh|wertz ghjk bnm|mnbvc lkjh|tyui 7823 ghj|xx|b|zzzz zzz|hhhhhhhhh|?!|-----|"
     "0000|@@ ## $$|gnarf wibble zorp|ijklmn opq|vbn vbn vbn|asd|ooo eee aaa"
@@ -24,8 +24,8 @@ NONSENSE = (
 class TeacherLabels:
     """The requests that a teacher decided, by the name of the route."""
 
-    vectors: Mapping[str, "Tensor"] = field(default_factory=dict)  # of requests, (requests, dimensions)
-    weights: Mapping[str, "Tensor"] = field(default_factory=dict)  # of each: 1 for a fresh one, less for an old one
+    vectors: Mapping[str, "Tensor"] = field(default_factory=dict)  # embeddings of requests, (requests, dimensions)
+    weights: Mapping[str, "Tensor"] = field(default_factory=dict)  # their weights: 1 if fresh, less if old
 
 
 NO_LABELS = TeacherLabels()
@@ -34,10 +34,10 @@ NO_LABELS = TeacherLabels()
 class ClassData(NamedTuple):
     """The texts and labels of a route, or of the requests that no route serves."""
 
-    phrases: Sequence[str] = ()  # of the description
+    phrases: Sequence[str] = ()  # phrases of the description
     examples: Sequence[str] = ()  # requests as people write them
     label_vectors: "Tensor | None" = None  # embeddings of requests that a teacher decided, (requests, dimensions)
-    label_weights: "Tensor | None" = None  # of these: 1 for a fresh one, less for an old one
+    label_weights: "Tensor | None" = None  # the weights of the labels: 1 for a fresh one, less for an old one
 
     @property
     def label_count(self) -> int:
@@ -65,7 +65,7 @@ class ClassData(NamedTuple):
 
 
 def training_set(routes: Sequence[RouteOption], labels: TeacherLabels) -> list[ClassData]:
-    """Return what is known of each route, and last of what no route serves, within the limit."""
+    """Return the data of each route, and last that of the requests that no route serves, within the limit."""
 
     def class_data(name: str, phrases: Sequence[str], examples: Sequence[str]) -> ClassData:
         return ClassData(phrases, examples, labels.vectors.get(name), labels.weights.get(name))

@@ -22,7 +22,7 @@ from omni_router.server.a2a.tasks import owner_of
 from omni_router.server.graph_access import Compiled, config_for, settings_with
 
 INTERVAL = 0.2  # seconds between two updates of an answer: the task is stored at each
-MAX_TURNS = 20  # of a conversation, which are read from its tasks
+MAX_TURNS = 20  # turns of a conversation that are read from its tasks
 
 
 class OmniExecutor(AgentExecutor):

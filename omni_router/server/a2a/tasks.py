@@ -23,7 +23,7 @@ from langgraph.store.base import BaseStore, Item, NamespacePath
 from langgraph.store.memory import InMemoryStore
 
 PAGE_SIZE = 50
-MAX_TASKS = 1000  # of an owner
+MAX_TASKS = 1000  # tasks of one owner
 SECOND = 10**9  # nanoseconds
 DAY = 24 * 3600  # seconds
 SWEPT = 20  # expired tasks that are deleted with each new one: more than one, so that none remain in the end
@@ -95,7 +95,7 @@ class HostTasks(TaskStore):
         for entry in expired:
             owner = entry.value["owner"]
             note = await store.aget(_notes(owner), entry.key)
-            if note is None or note.value["at"] < self._oldest_kept():  # else it has continued since, and expires later
+            if note is None or note.value["at"] < self._oldest_kept():  # or it has continued, and expires later
                 await _delete(store, owner, entry.key)
             await store.adelete(_expiring(day), entry.key)
         if not expired:
@@ -160,7 +160,7 @@ def _place(owner: str) -> NamespacePath:
 
 
 def _notes(owner: str) -> NamespacePath:
-    return ("omni_router", "a2a_notes", owner)  # not below the tasks: these are searched by prefix
+    return ("omni_router", "a2a_notes", owner)  # kept beside the tasks, not below: these are searched by prefix
 
 
 def _expiring(day: int) -> NamespacePath:

@@ -21,7 +21,7 @@ from omni_router.server.openai.models import get_model, list_models
 from omni_router.server.openai.run import Api
 
 _ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
-OWN_PATHS = ("GET /omni/health", "GET /omni/ready", "GET /omni/metrics")  # of a server of our own
+OWN_PATHS = ("GET /omni/health", "GET /omni/ready", "GET /omni/metrics")  # the paths of a server of our own
 
 Handler = Callable[[Api, Request], Coroutine[Any, Any, Response]]
 
@@ -96,7 +96,7 @@ async def _index(request: Request) -> Response:
             "version": __version__,
             "base_url": _base_url(request),
             "paths": [*(f"{method} {path}" for method, path, _ in SERVED), *OWN_PATHS],
-            "help": "Give base_url to any client of OpenAI's API, with the model omni. See omni-router serve --help.",
+            "help": "Use this base_url and the model omni with any OpenAI client. See omni-router serve --help.",
         }
     )
 

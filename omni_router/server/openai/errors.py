@@ -46,7 +46,7 @@ KIND_STATUS: dict[ErrorKind, ErrorResponse] = {
     "connection": ErrorResponse(502, SERVER, "connection", retry=True),
     "malformed_answer": ErrorResponse(
         502, SERVER, "malformed_answer", retry=True
-    ),  # what a gateway answers for an unreadable reply
+    ),  # a gateway's status for an unreadable reply
     "no_provider": ErrorResponse(503, SERVER, "no_provider"),  # the model exists, but no provider serves it now
     "no_model": ErrorResponse(503, SERVER, "no_model"),
     "no_reply": ErrorResponse(500, SERVER, "no_reply"),  # the router belongs to this server
@@ -91,7 +91,7 @@ def shown(value: object) -> str:
 
 
 def wrong(param: str, value: object, allowed: str) -> ApiError:
-    """Return the error for a value that is not allowed, with what is."""
+    """Return the error for a value that is not allowed, with the allowed ones."""
     return ApiError(f"{param} is {shown(value)}: {allowed}", param=param, code="invalid_value")
 
 

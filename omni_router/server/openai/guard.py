@@ -15,7 +15,7 @@ from omni_router.config.environment import ServerEnvironment
 from omni_router.server.bodies import replayed
 from omni_router.server.openai.errors import ApiError
 
-BODY_SECONDS = 30.0  # for a whole body: the largest one needs 5 Mbit/s; one that never ends has to be given up
+BODY_SECONDS = 30.0  # the time limit of a whole body: the largest one needs 5 Mbit/s
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class ConcurrencyLimit:
             return await asyncio.wait_for(self._read(receive), self._limits.body_seconds)
         except asyncio.TimeoutError:
             raise ApiError(
-                f"The request's body did not end within {self._limits.body_seconds:g} seconds.",
+                f"The request's body was not complete within {self._limits.body_seconds:g} seconds.",
                 status=408,
                 code="request_timeout",
                 headers={"connection": "close"},
@@ -137,7 +137,7 @@ class AuthMiddleware:
         try:
             self._check_key(headers)
             self._concurrency.check()
-            body = await self._concurrency.read_body(headers, receive)  # before a slot is taken: it may never end
+            body = await self._concurrency.read_body(headers, receive)  # read before a slot is taken: it may never end
             with self._concurrency.slot():
                 await self._app(scope, replayed(body, receive), send)
         except ApiError as error:
@@ -147,7 +147,7 @@ class AuthMiddleware:
         if self._key is None:
             return
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(key.strip().encode(), self._key.encode())  # in constant time
+        same = hmac.compare_digest(key.strip().encode(), self._key.encode())  # compares in constant time
         if scheme.lower() != "bearer" or not same:
             raise ApiError(
                 "The API key is missing or wrong: send the server's OMNI_API_KEY as `Authorization: Bearer KEY`.",

@@ -1,4 +1,4 @@
-"""Find the decision behind an answer: clients of this interface send answers back without their metadata."""
+"""Recall the decision behind an answer: clients of this interface send answers back without their metadata."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-MAX_ANSWERS = 10_000  # of about half a kilobyte each; a conversation needs its last one
+MAX_ANSWERS = 10_000  # about half a kilobyte each; a conversation needs its last answer
 
 
 class DecisionMemory:

@@ -40,7 +40,7 @@ def read_messages(raw_messages: Sequence[Any], memory: DecisionMemory) -> list[A
         newest = _message(raw, f"messages[{index}]")
         messages.append(newest)
         if isinstance(newest, HumanMessage):
-            request = request_digest(newest_user_text([newest]))  # once, however many answers follow it
+            request = request_digest(newest_user_text([newest]))  # computed once, however many answers follow it
         elif isinstance(newest, AIMessage):
             newest.response_metadata.update(memory.recall(newest, request))
             # After the recall, which knows the original text.

@@ -58,9 +58,9 @@ async def stream(run: RunStream, memory: DecisionMemory, *, usage: bool) -> Even
         ApiError: the run ended in an error before anything was sent.
     """
     result: dict[str, Any] = {"decision": None}
-    event = await run.next()  # without a limit: there are no headers to send before a decision
+    event = await run.next()  # waits without a limit: there are no headers to send before a decision
     while isinstance(event, DecisionMade):
-        result = {"decision": event.decision}  # perhaps not the last: a fallback may follow
+        result = {"decision": event.decision}  # it may not be the last: a fallback may follow
         event = await run.next(KEEP_ALIVE)
     if isinstance(event, Finished):
         result = event.state
@@ -83,7 +83,7 @@ async def _frames(run: RunStream, writer: "_Writer", event: RunEvent | None) -> 
         for frame in await asyncio.to_thread(writer.last, event.state):  # an image is read from disk
             yield frame
     except ClientDisconnect:
-        run.request.state.failed = "the client hung up"
+        run.request.state.failed = "the client disconnected"
     except Exception as error:  # noqa: BLE001 (reported to the client, and logged if it is the server's)
         failure = as_api_error(error)
         run.request.state.failed = failure.code
@@ -103,7 +103,7 @@ class _Writer:
         return self._frame({"role": "assistant", "content": ""}, omni=self._omni)
 
     def change_model(self, model: str | None) -> None:
-        """Name another model from now on: the one before failed without a token."""
+        """Set the model of later frames: the previous one failed without a token."""
         self._head["model"] = model
 
     def delta(self, message: AIMessage) -> bytes:
@@ -130,7 +130,7 @@ class _Writer:
         frames: list[bytes] = []
         if not self._has_content:
             frames = [self._frame({"content": part}) for part in _parts(text)]
-        note_ignored(self._request, answer.response_metadata.get("ignored", []))  # too late for the header
+        note_ignored(self._request, answer.response_metadata.get("ignored", []))  # the header has been sent
         frames.append(self._frame({}, finish_reason(answer), omni_of(result, ignored(self._request))))
         if self._usage:
             frames.append(_sse({**self._head, "choices": [], "usage": usage_of(answer)}))
@@ -142,7 +142,7 @@ class _Writer:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
         chunk = {**self._head, "choices": [choice]}
         if self._usage:
-            chunk["usage"] = None  # as OpenAI does in every chunk but the last
+            chunk["usage"] = None  # OpenAI does so in every chunk but the last
         if omni:
             chunk["omni"] = omni
         return _sse(chunk)

@@ -94,7 +94,7 @@ def test_the_trained_form_answers_with_a_route_only(tiny_trained_checkpoint: Pat
 
 
 def test_an_unknown_prompt_form_is_refused_when_built() -> None:
-    with pytest.raises(ConfigurationError, match="'xml'; there are json, trained"):
+    with pytest.raises(ConfigurationError, match="'xml'; allowed are json, trained"):
         ArchRouter(prompt="xml")  # type: ignore[arg-type]
 
 

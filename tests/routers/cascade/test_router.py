@@ -397,7 +397,7 @@ def test_a_refit_that_fails_is_reported_and_the_labels_before_stay_in_use(
         for _ in range(3):
             assert ask(cascade, "the cheapest flight to Naples")["route"] == "gardening"
             cascade.settle()
-        assert ["could not be learnt" in record.getMessage() for record in caplog.records] == [True]
+        assert ["could not be learned" in record.getMessage() for record in caplog.records] == [True]
         assert broken.reads <= 1
     assert teacher.asked == []
 

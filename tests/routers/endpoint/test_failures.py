@@ -107,7 +107,7 @@ def refused(request: httpx.Request) -> httpx.Response:
 OUTAGES: dict[str, tuple[Answer, str]] = {
     "late": (late, "it did not answer within 0.2 s"),
     "drop by drop": (drip, "it did not answer within 0.2 s"),
-    "refused": (refused, "no answer came through (ConnectError)"),
+    "refused": (refused, "no answer was received (ConnectError)"),
     "500": (lambda _: httpx.Response(500, text="CUDA out of memory"), "it answered HTTP 500"),
     "503": (lambda _: httpx.Response(503), "it answered HTTP 503"),
     "429": (lambda _: httpx.Response(429), "it answered HTTP 429"),
@@ -116,9 +116,9 @@ OUTAGES: dict[str, tuple[Answer, str]] = {
     "empty": (lambda _: httpx.Response(200), "its answer is not a chat completion"),
     "another schema": (lambda _: httpx.Response(200, json={"choices": []}), "its answer is not a chat completion"),
     "a list": (lambda _: httpx.Response(200, json=[1]), "its answer is not a chat completion"),
-    "cut": (cut, "no answer came through (RemoteProtocolError)"),
-    "bad gzip": (lambda _: broken_gzip(), "no answer came through (DecodingError)"),
-    "endless": (lambda _: httpx.Response(200, content=b" " * 2_000_000), "it answered more than a reply can be"),
+    "cut": (cut, "no answer was received (RemoteProtocolError)"),
+    "bad gzip": (lambda _: broken_gzip(), "no answer was received (DecodingError)"),
+    "endless": (lambda _: httpx.Response(200, content=b" " * 2_000_000), "its answer is too long for a reply"),
 }
 
 
@@ -134,7 +134,7 @@ def test_an_outage_costs_one_wait_and_one_line(name: str, clock: Clock, caplog: 
         assert [router.reply(TALK, TINY_ROUTES) for _ in range(3)] == [SECOND] * 3
     assert len(server.asked) == (2 if name == "cut" else 1)  # a cut connection is tried anew, once
     [line] = [record.getMessage() for record in caplog.records if record.name == "omni_router"]
-    assert f"routing with semantic, as the endpoint {URL} failed: {why}; it is asked again in 5 s" in line
+    assert f"routing with semantic, because the endpoint {URL} failed: {why}; it will be tried again in 5 s" in line
 
 
 def test_the_rest_grows_and_ends_with_the_first_answer(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
@@ -186,8 +186,8 @@ def test_nonsense_falls_through_and_rests_only_when_it_goes_on(
     assert len(server.asked) == 3
     lines = [record.getMessage() for record in caplog.records if record.name == "omni_router"]
     assert [line.rpartition("; ")[2] for line in lines] == [
-        "it is asked again with the next request",
-        "it is asked again in 5 s, later if it goes on",
+        "it will be tried again with the next request",
+        "it will be tried again in 5 s, later if it keeps failing",
     ]
 
 

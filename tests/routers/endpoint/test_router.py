@@ -105,7 +105,7 @@ def test_the_command_answers_by_semantic_when_nobody_listens(
     shown = capsys.readouterr()
     assert json.loads(shown.out)["route"] == "image_generation"
     [line] = [line for line in shown.err.splitlines() if "endpoint" in line]
-    assert line.startswith(f"[router] routing with semantic, as the endpoint {url} failed: no answer came through")
+    assert line.startswith(f"[router] routing with semantic, because the endpoint {url} failed: no answer was received")
 
 
 @pytest.mark.parametrize("router", ["cascade", "auto"])

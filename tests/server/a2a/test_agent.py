@@ -152,7 +152,7 @@ def test_a_failed_answer_is_a_failed_task_with_a_sentence(url: str) -> None:
 def test_a_request_nobody_can_answer_is_rejected_with_a_sentence(url: str) -> None:
     task = task_of(url, "What is this?", Part(url="file:///etc/hostname"))
     assert task.status.state == TaskState.TASK_STATE_REJECTED
-    assert "give an http(s) address or a data URL" in get_message_text(task.status.message)
+    assert "use an http(s) address or a data URL" in get_message_text(task.status.message)
 
 
 def test_clients_of_version_0_3_are_answered_too(url: str) -> None:

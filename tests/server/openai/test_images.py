@@ -169,9 +169,9 @@ def test_an_answer_that_no_model_streams_is_streamed_whole(
     [
         (f"data:text/plain;base64,{base64.b64encode(b'I am a text').decode()}", "not a readable image"),
         (f"data:image/png;base64,{base64.b64encode(b'I am a text').decode()}", "not a readable image"),
-        ("data:image/png;base64,%%%", "base64 is broken"),
-        ("/etc/passwd", "give an http(s) address or a data URL"),
-        ("file:///etc/passwd", "give an http(s) address or a data URL"),
+        ("data:image/png;base64,%%%", "does not hold valid base64"),
+        ("/etc/passwd", "use an http(s) address or a data URL"),
+        ("file:///etc/passwd", "use an http(s) address or a data URL"),
         ("http://", "not the address of an image"),
     ],
 )
