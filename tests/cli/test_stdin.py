@@ -96,7 +96,7 @@ def test_nothing_on_stdin_leaves_the_prompt_as_it_is_and_is_reported(put: Put, c
     ("data", "message"),
     [
         (b"", "stdin is empty"),
-        (b"a" * (MAX_TEXT + 1), "more than 1,048,576 bytes"),
+        (b"a" * (MAX_TEXT + 1), "more than the limit of 1,048,576 bytes"),
         ("Was für ein Tag".encode("latin1"), "not valid UTF-8: byte 0xfc at position 5"),
     ],
 )
