@@ -55,7 +55,7 @@ def _open_missing_streams() -> None:
     """Replace a stream that was closed before the start (`>&-`), for which Python has None, by one to nowhere."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (open until the end)
 
 
 def _write_any_script() -> None:
