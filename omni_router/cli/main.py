@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -25,6 +26,7 @@ NEW_LINE = "\x1b[0m\n"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, and return the exit status."""
+    _open_missing_streams()
     _write_any_script()
     try:
         with _ending_at_once(), _logging_to_stderr():
@@ -34,19 +36,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.UsageError as error:
         return _misused(error)
     except OmniRouterError as error:  # failures of a turn are in its result; these must be corrected first
-        click.echo(f"{PROGRAM}: {error}", err=True)
+        _complain(f"{PROGRAM}: {error}")
         return MISUSED
     except click.Abort:
         return _interrupted()
     except ModuleNotFoundError as error:
         missing = f"the package {error.name} is not installed; the README says how to install it"
-        click.echo(f"{PROGRAM}: {missing}", err=True)
+        _complain(f"{PROGRAM}: {missing}")
         return MISUSED
     except OSError as error:  # writing to stdout failed: the disk is full, or the reader is gone
         if not isinstance(error, BrokenPipeError):
-            click.echo(f"{PROGRAM}: {error}", err=True)
+            _complain(f"{PROGRAM}: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports the error again at exit
         return FAILED
+
+
+def _open_missing_streams() -> None:
+    """Replace a stream that was closed before the start (`>&-`), for which Python has None, by one to nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (open until the end)
 
 
 def _write_any_script() -> None:
@@ -60,9 +69,15 @@ def _misused(error: click.UsageError) -> int:
     """Print what is wrong, and one line of usage."""
     ctx = error.ctx or click.Context(root, info_name=PROGRAM)
     usage = ctx.get_usage().splitlines()[0]
-    click.echo(f"{ctx.command_path}: {error.format_message()}", err=True)
-    click.echo(f"{usage}  ({ctx.command_path} --help explains)", err=True)
+    _complain(f"{ctx.command_path}: {error.format_message()}")
+    _complain(f"{usage}  ({ctx.command_path} --help explains)")
     return MISUSED
+
+
+def _complain(text: str) -> None:
+    """Print what went wrong on stderr; the exit status holds even where that cannot be written, as on a full disk."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def _interrupted() -> int:

@@ -363,6 +363,22 @@ def test_an_output_that_cannot_be_written_ends_with_1_and_no_traceback(
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize("flags", [("--version",), ("--list-routes",)])
+def test_a_closed_stdout_is_no_traceback(flags: tuple[str, ...], tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "omni_router", *flags]
+    done = subprocess.run(argv, cwd=tmp_path, preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE, check=False)
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("flags", [("--promt", "x"), ("--list-routes", "--route-config", "broken.json")])
+def test_the_exit_status_holds_when_stderr_cannot_be_written(flags: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text("[")
+    argv = [sys.executable, "-m", "omni_router", *flags]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(argv, cwd=tmp_path, stderr=full, check=False).returncode == 2
+
+
 def test_a_picture_is_not_paid_for_when_it_cannot_be_saved(tmp_path: Path) -> None:
     (tmp_path / "a-file").write_text("")
     policy = str(tmp_path / "policy.json")
