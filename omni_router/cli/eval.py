@@ -52,8 +52,8 @@ examples:
       --output-dir new
         what another policy changes, and whether the difference is more than noise
 
-Flags and variables shared with omni-router mean the same here (omni-router --help). Only the router's
-model is called, and no token is needed. Plots need matplotlib:
+Flags and variables shared with omni-router mean the same here (omni-router --help). Only the model
+of the router is called, and no token is needed. Plots need matplotlib:
 pip install -e ".[eval]" in a checkout.
 
 exit status: 0 evaluated, 1 less accurate than --min-accuracy, 2 something to correct first
