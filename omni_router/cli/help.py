@@ -40,7 +40,7 @@ examples:
 
 On a terminal output is coloured, and its tables fit the width. With --json stdout holds JSON only:
 one object, an array for --list-routes, --list-models and --check, one object per line for --demo.
-On exit status 2 stdout is empty, and stderr says what to correct.
+On exit status 2 it is empty then; stderr says what to correct.
 
 files:
   ./route_config.json   the routes and their history; edit it freely (change with --route-config)
