@@ -47,8 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # writing to stdout failed: the disk is full, or the reader is gone
         if not isinstance(error, BrokenPipeError):
             _complain(f"{PROGRAM}: {error}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports the error again at exit
+        _discard(sys.stdout)
         return FAILED
+
+
+def _discard(stream: TextIO) -> None:
+    """Discard what a stream still holds, which Python would try to write again at exit, and end with status 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_missing_streams() -> None:
@@ -76,8 +81,10 @@ def _misused(error: click.UsageError) -> int:
 
 def _complain(text: str) -> None:
     """Print what went wrong on stderr; the exit status holds even where that cannot be written, as on a full disk."""
-    with suppress(OSError):
+    try:
         click.echo(text, err=True)
+    except OSError:
+        _discard(sys.stderr)
 
 
 def _interrupted() -> int:
