@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from benchmarks.report import table, write_section
 from benchmarks.soak.places import PLACES
-from benchmarks.soak.processes import Worker
+from benchmarks.soak.processes import ONE_ARENA, Worker
 from benchmarks.soak.questions import make_question
 from benchmarks.soak.run import ABREAST, STAGES, STEP, Outcome, Soak
 
@@ -36,7 +37,10 @@ the end, beyond those once the process was warm; of pools, whose size is bounded
 *MiB* is resident memory once the process is warm and after each of {STAGES} stages, with garbage collected and free
 memory given back to the system. *Bytes a run* is its slope in the second half of the stages, by least squares, of what
 it may be: {STEP // 2**20} MiB in all these runs, as allocators take memory in steps, and what is kept on purpose up to
-a bound: `/v1` keeps the decisions of its last 10,000 answers, and A2A each user's last thousand tasks."""
+a bound: `/v1` keeps the decisions of its last 10,000 answers, and A2A each user's last thousand tasks. glibc runs with
+one arena (`MALLOC_ARENA_MAX=1`): with an arena for each thread, free memory stays scattered among them. A process in
+which half of the runs were cancelled then grew from 632 to 742 MiB within 2,800 runs, although Python held no more
+objects than before; with one arena, from 561 to 566."""
 
 
 async def soak(runs: int, seed: int, folder: Path) -> list[Outcome]:
@@ -118,5 +122,14 @@ def main() -> int:
     return 0 if all(found.is_well for found in outcomes) else 1
 
 
+def use_one_arena() -> None:
+    """Start this process anew with one arena of memory, unless it has one: glibc reads the variable at the start."""
+    if os.environ.get("MALLOC_ARENA_MAX") == ONE_ARENA["MALLOC_ARENA_MAX"]:
+        return
+    arguments = [sys.executable, "-m", "benchmarks.soak", *sys.argv[1:]]
+    os.execve(sys.executable, arguments, {**os.environ, **ONE_ARENA})  # noqa: S606 (this very program)
+
+
 if __name__ == "__main__":
+    use_one_arena()
     sys.exit(main())

@@ -22,9 +22,14 @@ THREADS = 8  # fewer than runs abreast, so that the pools are full after a few o
 LINE = 2**20  # bytes of the longest line that a worker may write
 
 
+# With an arena for each thread, free memory stays scattered among them, and looks like a leak.
+ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
+
+
 def variables(folder: Path) -> dict[str, str]:
     """Return the environment of everything that answers out of `folder`."""
     return {
+        **ONE_ARENA,
         "OMNI_SANDBOX": "1",
         "OMNI_SANDBOX_LATENCY": str(LATENCY),
         "OMNI_ROUTER": "semantic",
