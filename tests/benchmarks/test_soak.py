@@ -298,23 +298,20 @@ def test_what_a_process_holds_is_counted(tmp_path: Path) -> None:
 
 
 def test_another_process_tells_what_it_holds(tmp_path: Path) -> None:
-    code = "import threading\nthreading.Thread(target=input, name='reader_1').start()"
+    # A thread has its name once `start` has returned.
+    code = "import threading\nthreading.Thread(target=input, name='reader_1').start()\nprint('begun', flush=True)"
     environment = os.environ | variables(tmp_path)
-    child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=pipe, stdout=pipe, text=True)
     try:
-        while not has_begun(child.pid):
-            assert child.poll() is None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begun\n"
         held = asyncio.run(Held.of(child.pid))
     finally:
         child.communicate()
     assert held.threads == Counter({"MainThread": 1, "reader": 1, "soak report": 1})
     assert held.files["pipe"] >= 1
     assert 2**20 < held.resident < 2**30
-
-
-def has_begun(pid: int) -> bool:
-    """Whether a process has its three threads."""
-    return len([*Path(f"/proc/{pid}/task").iterdir()]) == 3
 
 
 def test_a_process_that_is_killed_is_started_anew_and_ended() -> None:
