@@ -18,8 +18,6 @@ from omni_router.config.environment import Environment
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from omni_router.config.settings import Settings
-
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 
@@ -236,17 +234,3 @@ def read_environment(ctx: click.Context, **more: Any) -> Environment:
         ConfigurationError: a value is not one of those allowed.
     """
     return Environment.read(**{**values_for(ctx, "environment"), **more})
-
-
-def read_settings(ctx: click.Context) -> "Settings":
-    """Return the settings of a run; their fields alone define what is allowed."""
-    from pydantic import ValidationError
-
-    from omni_router.config.settings import Settings
-
-    try:
-        return Settings(**values_for(ctx, "settings"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        param = next(param for param in ctx.command.params if param.name == first["loc"][0])
-        raise click.BadParameter(f"{first['msg']}, not {first['input']!r}", ctx, param) from None

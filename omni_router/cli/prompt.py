@@ -9,7 +9,7 @@ import click
 from omni_router.cli.console import log_note
 from omni_router.cli.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import read_environment, read_settings
+from omni_router.cli.options import read_environment, values_for
 from omni_router.cli.stdin import has_unread_stdin, read_query
 from omni_router.cli.transcript import Transcript
 from omni_router.config.environment import Environment
@@ -17,6 +17,7 @@ from omni_router.config.environment import Environment
 if TYPE_CHECKING:
     from langchain_core.messages import HumanMessage
 
+    from omni_router.config.settings import Settings
     from omni_router.events import Finished
 
 ANSWERED, FAILED = 0, 1
@@ -51,6 +52,20 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     if flags["demo"]:
         transcript.close(environment)
     return ANSWERED if answered else FAILED
+
+
+def read_settings(ctx: click.Context) -> "Settings":
+    """Return the settings of a run; their fields alone define what is allowed."""
+    from pydantic import ValidationError
+
+    from omni_router.config.settings import Settings
+
+    try:
+        return Settings(**values_for(ctx, "settings"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        param = next(param for param in ctx.command.params if param.name == first["loc"][0])
+        raise click.BadParameter(f"{first['msg']}, not {first['input']!r}", ctx, param) from None
 
 
 def _lacks_token(environment: Environment, token: str | None) -> bool:
