@@ -94,7 +94,7 @@ def accuracy(decided: Sequence[Decided]) -> float:
     return sum(alone) / max(1, len(alone))
 
 
-def told(values: Sequence[float]) -> str:
+def as_text(values: Sequence[float]) -> str:
     """Write the median of the streams, and the lowest and highest."""
     return f"{statistics.median(values):.1%} ({min(values):.1%} to {max(values):.1%})"
 
@@ -112,9 +112,9 @@ def measure(data: Path) -> None:
     rows = [
         [
             f"{part.start + 1:,} to {part.stop:,}",
-            told([share(each[part]) for each in streams]),
-            told([accuracy(each[part]) for each in streams]),
-            told([sum(one.right for one in each[part]) / WINDOW for each in streams]),
+            as_text([share(each[part]) for each in streams]),
+            as_text([accuracy(each[part]) for each in streams]),
+            as_text([sum(one.right for one in each[part]) / WINDOW for each in streams]),
         ]
         for part in (parts[i] for i in (0, 1, 2, 4, 6, 9))
     ]
@@ -127,7 +127,7 @@ def measure(data: Path) -> None:
         f"{SHARE:.0%} alone at {ACCURACY:.0%} in the last {WINDOW}": all(s >= SHARE and a >= ACCURACY for s, a in late),
     }
     verdict = "; ".join(f"{what}, in every stream: {'yes' if done else 'no'}" for what, done in met.items())
-    asked = told([1 - share(each) for each in streams])
+    asked = as_text([1 - share(each) for each in streams])
     text = f"""\
 {len(SEEDS)} streams of {LENGTH:,} queries drawn from CLINC150 (train and validation, queries out of scope among them),
 ten domain routes with only their descriptions at the start, a large router that is right in {RIGHT:.0%}; target

@@ -141,7 +141,7 @@ def lines() -> Iterator[Line]:
     yield Line(f"... out of scope rejected at {RECALL:.0%} recall", "clinc 10", rejected, 0.90, drawn=True)
 
 
-def told(counts: Sequence[tuple[int, int]]) -> str:
+def as_text(counts: Sequence[tuple[int, int]]) -> str:
     """Write a share with its 95 % interval; of several draws their mean, its interval, and the lowest and highest."""
     n = counts[0][1]
     hits = statistics.fmean(hits for hits, _ in counts)
@@ -185,7 +185,7 @@ def accuracy(data: Path) -> None:
     starts = [[line.name, str(counts[line.name, OURS][0][1])] for line in measured]
     note = "" if "clinc 0" in runs else f" CLINC150 was not measured: there is no {data}/clinc150_val.jsonl."
     rows = [
-        [*start, told(counts[line.name, OURS]), met(line, counts[line.name, OURS])]
+        [*start, as_text(counts[line.name, OURS]), met(line, counts[line.name, OURS])]
         for start, line in zip(starts, measured, strict=True)
     ]
     write_section(
@@ -193,7 +193,7 @@ def accuracy(data: Path) -> None:
     )
     if aurelio.installed():
         rows = [
-            [*start, *(told(counts[line.name, name]) for name in asked)]
+            [*start, *(as_text(counts[line.name, name]) for name in asked)]
             for start, line in zip(starts, measured, strict=True)
         ]
         text = f"{aurelio.ABOUT.format(version=version('semantic-router'))}\n\n{table(['requests', 'n', *asked], rows)}"

@@ -91,14 +91,14 @@ def verdict(outcomes: Sequence[Outcome]) -> str:
     leaked = [found.name for found in outcomes if found.leaked]
     grown = [found.name for found in outcomes if found.has_grown]
     wrong = sum(sum(found.wrong.values()) for found in outcomes)
-    told = [
+    parts = [
         f"{lost} lost" if lost else "nothing lost",
         f"leaked by {', '.join(leaked)}" if leaked else "nothing leaked",
         f"grown: {', '.join(grown)}" if grown else "nothing grown",
         f"{wrong} failed otherwise" if wrong else "nothing failed otherwise",
         "growth in bytes a run: " + ", ".join(f"{found.name} {found.grew:,.0f}" for found in outcomes),
     ]
-    text = ", ".join(told)
+    text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 
 

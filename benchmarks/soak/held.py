@@ -29,15 +29,15 @@ class Held:
     @classmethod
     async def of(cls, pid: int) -> "Held":
         """Ask a process of the soak test what it holds."""
-        told = hook.report() if pid == os.getpid() else await _report_of(pid)
+        report = hook.report() if pid == os.getpid() else await _report_of(pid)
         process = Path(f"/proc/{pid}")
         tasks = [*(process / "task").iterdir()]
         sockets = _sockets(process)
         return cls(
             Counter(name for file in (process / "fd").iterdir() if (name := _file_name(file, sockets))),
-            Counter(name for task in tasks if (name := _thread_name(task, told["threads"]))),
+            Counter(name for task in tasks if (name := _thread_name(task, report["threads"]))),
             sum(map(_children, tasks)),
-            told["resident"],
+            report["resident"],
         )
 
     def more_than(self, before: "Held", most: Counter[str]) -> "Held":
@@ -62,7 +62,7 @@ async def _report_of(pid: int) -> dict[str, Any]:
     path.unlink(missing_ok=True)
     os.kill(pid, hook.SIGNAL)
     async with asyncio.timeout(ANSWERING):
-        while not path.exists():  # noqa: ASYNC110 (nobody tells us)
+        while not path.exists():  # noqa: ASYNC110 (another process writes it)
             await asyncio.sleep(0.05)
     return dict(json.loads(path.read_text()))
 

@@ -128,12 +128,12 @@ def ask_api(api: Api, client: httpx.AsyncClient) -> Ask:
 
 
 def _completion(body: Any, status: int) -> Summary:
-    told = body.get("omni")
-    if status == httpx.codes.INTERNAL_SERVER_ERROR or not told:
+    omni = body.get("omni")
+    if status == httpx.codes.INTERNAL_SERVER_ERROR or not omni:
         raise WrongShapeError(f"HTTP {status}: {json.dumps(body)[:300]}")
     if "error" in body:
-        return {**told, "answer": None}
-    return {**told, "answer": body["choices"][0]["message"]["content"]}
+        return {**omni, "answer": None}
+    return {**omni, "answer": body["choices"][0]["message"]["content"]}
 
 
 async def _completion_of(response: httpx.Response) -> Events:
@@ -199,9 +199,9 @@ def _summary_of(result: Any) -> Summary:
     if not isinstance(result, dict) or not result.get("decision"):
         raise WrongShapeError(f"no output of the graph: {json.dumps(result)[:300]}")
     decision = result["decision"]
-    told = {name: decision[name] for name in ("id", "route", "task", "model")}
+    summary = {name: decision[name] for name in ("id", "route", "task", "model")}
     answer = result["messages"][-1]["content"] if not result.get("error") else None
-    return {**told, "attempts": result.get("attempts") or [], "error": result.get("error"), "answer": answer}
+    return {**summary, "attempts": result.get("attempts") or [], "error": result.get("error"), "answer": answer}
 
 
 def _message(question: Question) -> dict[str, Any]:

@@ -126,9 +126,9 @@ class Worker(Killable):
         given = {"number": question.number, "text": question.text, "picture": question.picture}
         self._process.stdin.write(f"{json.dumps(given)}\n".encode())
         while line := await self._process.stdout.readline():
-            told = json.loads(line)
-            if told["number"] == question.number:  # else the outcome of one that nobody waits for any more
-                return dict(told["summary"])
+            reply = json.loads(line)
+            if reply["number"] == question.number:  # else the outcome of one that nobody waits for any more
+                return dict(reply["summary"])
         return None
 
     async def _begin(self) -> None:

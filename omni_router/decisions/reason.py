@@ -7,7 +7,7 @@ def recorded_reason(state: State) -> str:
     """Return why a decision was made, in words of this package.
 
     A router that is a language model may repeat the request in its own words, and the example that an embedded one
-    quotes tells what the request was like. Both are for the caller, whose request it was.
+    quotes reveals what the request was like. Both are for the caller, whose request it was.
     """
     decision = state["decision"]
     if decision is None:

@@ -15,7 +15,7 @@ import omni_router
 from omni_router import _version
 from omni_router.cli import main
 from omni_router.cli.options import read_environment
-from omni_router.cli.parser import Option
+from omni_router.cli.parser import Option, load
 from omni_router.cli.prompt import read_settings
 from omni_router.cli.root import ACTION_COMMANDS, COMMANDS, parse, root
 from omni_router.config.environment import Environment
@@ -230,3 +230,10 @@ def test_a_checkout_that_is_not_installed_knows_its_version(tmp_path: Path, monk
     assert _version.read_version() == "0+unknown"
     project.write_text('[project]\nname = "another"\nversion = "7.0"\n')
     assert _version.read_version() == "0+unknown"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_subcommand_has_no_flag_for_settings_which_only_a_prompt_reads(name: str) -> None:
+    command = load(COMMANDS[name])
+    flags = [param.name for param in command.params if isinstance(param, Option) and param.sets == "settings"]
+    assert flags == []

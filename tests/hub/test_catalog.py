@@ -26,6 +26,7 @@ from omni_router.hub.catalog import Availability, CatalogModel, HubCatalog, Prov
 from omni_router.storage import sqlite
 from omni_router.storage.sqlite import DiskCache
 from omni_router.tasks import TASKS
+from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
 from tests.support.hub_client import hub_client
 
 TEXT, PICTURE, VISION = "text-generation", "text-to-image", "image-text-to-text"
@@ -616,19 +617,6 @@ def test_the_disk_is_bounded_and_the_oldest_go(disk: DiskCache, monkeypatch: Pat
     assert disk.get("key 9") == (9, 9.0)
 
 
-def _garbage(path: Path) -> None:
-    path.write_bytes(b"\0garbage" * 1000)
-
-
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:5000] + b"\xff" * 5000)
-
-
-def _folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
 def _other_table(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.executescript(f"DROP TABLE {sqlite.TABLE}; CREATE TABLE {sqlite.TABLE} (a TEXT)")
@@ -639,7 +627,7 @@ def _no_json(path: Path) -> None:
         database.execute(f"UPDATE {sqlite.TABLE} SET value = 'no json', at = 'never'")  # noqa: S608
 
 
-@pytest.mark.parametrize("damage", [_garbage, _cut, _folder, _other_table, _no_json])
+@pytest.mark.parametrize("damage", [fill_with_garbage, cut_off, replace_by_folder, _other_table, _no_json])
 def test_a_damaged_file_breaks_nothing(damage: Callable[[Path], None], hub: Hub, disk: DiskCache) -> None:
     catalog(disk).models(TASKS)
     damage(disk.path)
@@ -650,7 +638,7 @@ def test_a_damaged_file_breaks_nothing(damage: Callable[[Path], None], hub: Hub,
 
 def test_a_file_that_is_no_database_is_begun_anew(hub: Hub, disk: DiskCache) -> None:
     disk.path.parent.mkdir(parents=True)
-    _garbage(disk.path)
+    fill_with_garbage(disk.path)
     catalog(disk).models([PICTURE])
     before = len(hub.box.requests)
     catalog(DiskCache(disk.path)).models([PICTURE])

@@ -38,6 +38,7 @@ from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, BadImage, ErrorKind, SpecialistError
 from omni_router.hub.client import HubInference
 from omni_router.hub.errors import DETAIL_CHARS, kind_of, scrub, specialist_errors
+from tests.support.error_kinds import COMMON
 
 SETTINGS = Settings(timeout=5)
 TOKEN = "hf_VerySecret123"
@@ -239,23 +240,7 @@ def test_a_token_of_any_form_is_blacked_out_when_it_is_the_runs_own() -> None:
 # ---- every fault of the sandbox, through the real client
 
 ALWAYS: dict[str, ErrorKind] = {  # whatever the specialist
-    "token_401": "token",
-    "token_403": "token",
-    "payment_402": "payment",
-    "not_found_404": "not_found",
-    "gone_410": "not_found",
-    "rate_limited_429": "rate_limited",
-    "overloaded_503": "overloaded",
-    "overloaded_500": "overloaded",
-    "failed_dependency_424": "overloaded",
-    "bad_request_400": "bad_request",
-    "unprocessable_422": "bad_request",
-    "model_not_supported": "not_found",
-    "gateway_timeout_504": "timeout",
-    "read_timeout": "timeout",
-    "refused_connection": "connection",
-    "html_body": "malformed_answer",
-    "empty_body": "malformed_answer",
+    **COMMON,
     "stream_cut": "overloaded",
     "stream_cut_at_start": "overloaded",
 }

@@ -9,34 +9,19 @@ from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import FAULTS, Sandbox
 from omni_router.errors import ErrorKind
 from tests.support.calls import FORMS, Call, Compiled, ask
+from tests.support.error_kinds import COMMON
 from tests.support.scripted_router import ScriptedRouter
 
 TEXT, IMAGE = "sandbox/text-generation-1", "sandbox/text-to-image-1"
 ONCE = Settings(max_models=1)
 
-# What any specialist may meet.
-COMMON: dict[str, ErrorKind] = {
-    "token_401": "token",
-    "token_403": "token",
-    "payment_402": "payment",
-    "not_found_404": "not_found",
-    "gone_410": "not_found",
-    "rate_limited_429": "rate_limited",
-    "overloaded_503": "overloaded",
-    "overloaded_500": "overloaded",
-    "failed_dependency_424": "overloaded",
-    "bad_request_400": "bad_request",
-    "unprocessable_422": "bad_request",
-    "model_not_supported": "not_found",
-    "gateway_timeout_504": "timeout",
-    "read_timeout": "timeout",
-    "refused_connection": "connection",
-    "html_body": "malformed_answer",
-    "empty_body": "malformed_answer",
+# What every specialist can meet.
+ANY: dict[str, ErrorKind] = {
+    **COMMON,
     "error_body": "malformed_answer",
 }
 CHAT: dict[str, ErrorKind] = {
-    **COMMON,
+    **ANY,
     "null_content": "malformed_answer",
     "no_choices": "malformed_answer",
     "content_filter": "refused",
@@ -48,7 +33,7 @@ STREAM: dict[str, ErrorKind] = {
     "stream_cut_at_start": "overloaded",
 }
 PICTURE: dict[str, ErrorKind] = {
-    **COMMON,
+    **ANY,
     "not_an_image": "malformed_answer",
     "no_provider": "no_provider",
     "hub_503": "overloaded",

@@ -177,7 +177,7 @@ class Head:
         if not self._has_requests:
             return DESCRIBED_TEMPERATURE
         temperature = fit_temperature(scores, owners, doubt)
-        if self._too_few:  # nonsense is easily told apart, which says nothing about the routes
+        if self._too_few:  # random words are easy to recognise, which says nothing about the routes
             return max(temperature, DESCRIBED_TEMPERATURE)
         return temperature
 
@@ -189,7 +189,9 @@ class Head:
         if not others or not is_request[part].any():
             return torch.empty(0)
         change: Tensor = torch.linalg.solve(inverse[part, part], self._narrow[part][:, others])
-        return (-change[is_request[part]]).amax(1)  # there is no text of the other routes: zero, less the change
+        return (-change[is_request[part]]).amax(
+            1
+        )  # the other routes score zero here, so what is left is minus the change
 
     def _kernel(self, likeness: "Tensor", shared: "Tensor", fall: float, words: float) -> "Tensor":
         """Return exp(-fall * squared distance), in embeddings and, once requests are known, in words."""

@@ -18,6 +18,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import vector_cache
 from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.vector_cache import CachedEncoder
+from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
 
 TEXTS = ["draw a cat", "write python code", "a secret of mine", "draw a cat", ""]
 
@@ -91,19 +92,6 @@ def test_it_is_bounded_and_what_was_not_used_for_longest_goes(path: Path, monkey
     assert open_and_encode(path, ["a", "b", "c", "d", "e"])[0] == ["a"]
 
 
-def _garbage(path: Path) -> None:
-    path.write_bytes(b"\0garbage" * 1000)
-
-
-def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:5000] + b"\xff" * 5000)
-
-
-def _folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
 def _other_table(path: Path) -> None:
     change(path, f"DROP TABLE {vector_cache.TABLE}")
     change(path, f"CREATE TABLE {vector_cache.TABLE} (a TEXT)")
@@ -117,7 +105,9 @@ def _shorter_vectors(path: Path) -> None:
     change(path, f"UPDATE {vector_cache.TABLE} SET value = x'0102' WHERE rowid = 2")  # noqa: S608
 
 
-@pytest.mark.parametrize("damage", [_garbage, _cut, _folder, _other_table, _no_vectors, _shorter_vectors])
+@pytest.mark.parametrize(
+    "damage", [fill_with_garbage, cut_off, replace_by_folder, _other_table, _no_vectors, _shorter_vectors]
+)
 def test_a_damaged_file_breaks_nothing(damage: Callable[[Path], None], path: Path) -> None:
     open_and_encode(path)
     damage(path)
@@ -127,7 +117,7 @@ def test_a_damaged_file_breaks_nothing(damage: Callable[[Path], None], path: Pat
 
 def test_a_file_that_is_no_database_is_begun_anew(path: Path) -> None:
     path.parent.mkdir()
-    _garbage(path)
+    fill_with_garbage(path)
     open_and_encode(path)
     open_and_encode(path)
     assert open_and_encode(path)[0] == []

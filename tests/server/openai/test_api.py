@@ -32,12 +32,6 @@ def url(services: Services, router: ScriptedRouter) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def client(url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=url, api_key="none", max_retries=0) as client:
-        yield client
-
-
 def test_a_chat_is_answered_with_the_decision_in_headers_and_body(client: OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="omni", messages=QUESTION)
     response: Any = raw.parse()

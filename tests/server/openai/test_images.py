@@ -30,12 +30,6 @@ def url(services: Services, router: ScriptedRouter) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def client(url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=url, api_key="none", max_retries=0) as client:
-        yield client
-
-
 def picture(text: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text)))
 
