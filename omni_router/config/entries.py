@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omni_router.config.policy_text import format_entry, key_of
+from omni_router.config.policy_text import NOTHING_KNOWN, format_entry, key_of
 from omni_router.config.records import ModelRecord, read_record
 from omni_router.tasks import OTHER, TASKS, default_task
 
@@ -16,6 +16,7 @@ class Entry:
 
     raw: dict[str, Any]  # as it stands in the file; it and its arrays are never changed, but replaced by copies
     text: str  # as it is written
+    element_texts: dict[int, str]  # those of the elements of its arrays, by their identity
     key: str  # the case-folded name
     is_usable: bool  # whether it is a route, or `other`
     examples: tuple[str, ...]  # without those of a file
@@ -43,7 +44,8 @@ def parse_entry(raw: dict[str, Any], before: Entry | None) -> Entry:
     """
     if before and _is_same(raw, before.raw):
         return before
-    text = format_entry(raw)
+    known = before.element_texts if before else NOTHING_KNOWN
+    text, element_texts = format_entry(raw, known)
     if before and text == before.text:
         return before
     warnings: list[str] = []
@@ -53,7 +55,7 @@ def parse_entry(raw: dict[str, Any], before: Entry | None) -> Entry:
         examples = _texts(raw, "examples", warnings)
     models = _models(raw, warnings, before)
     learned = _texts(raw, "learned", warnings)
-    return Entry(raw, text, key_of(raw) or "", usable, examples, models, learned, tuple(warnings))
+    return Entry(raw, text, element_texts, key_of(raw) or "", usable, examples, models, learned, tuple(warnings))
 
 
 def editable(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -49,12 +49,9 @@ def format_examples(examples: Iterable[str]) -> str:
 
 
 def _unescape(line: str) -> str:
-    parts: list[str] = []
     if line.startswith("\\#"):
         line = line[1:]
-    for part in line.split("\\\\"):
-        parts.append(part.replace("\\n", "\n"))
-    return "\\".join(parts)
+    return "\\".join(part.replace("\\n", "\n") for part in line.split("\\\\"))
 
 
 @cache
@@ -98,14 +95,10 @@ class ExampleFiles:
             policy: the path of the policy; a policy without one can name shipped files only.
         """
         try:
-            if not isinstance(name, str) or not name.strip():
-                raise ConfigurationError(f"{name!r} is not a text")
-            if name.startswith(BUILTIN):
+            if isinstance(name, str) and name.startswith(BUILTIN):
                 return NamedExamples(shipped_examples(name))
-            if policy is None:
-                raise ConfigurationError(f"the policy is not a file that {name!r} could be relative to")
-            path = policy.resolve().parent / name
-        except (ConfigurationError, OSError, RuntimeError, ValueError) as error:  # a loop of links, a null character
+            path = _path_of(name, policy)
+        except ConfigurationError as error:
             return NamedExamples(fault=_ignored(error))
         return self._read_again(path)
 
@@ -122,6 +115,22 @@ class ExampleFiles:
             return NamedExamples(known[1], f"{error}; still using its last valid examples", (path, version))
         self._known[path] = version, examples
         return NamedExamples(examples, file=(path, version))
+
+
+def _path_of(name: Any, policy: Path | None) -> Path:
+    """Return the path that an entry names, relative to the policy, or to the file that a link leads to.
+
+    Raises:
+        ConfigurationError: it is not a path, or the policy has none.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"{name!r} is not a path")
+    if policy is None:
+        raise ConfigurationError(f"the policy is not a file that {name!r} could be relative to")
+    try:
+        return policy.resolve().parent / name
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise ConfigurationError(f"{policy} cannot be resolved: {error}") from error
 
 
 def unchanged(files: Iterable[tuple[Path, Signature | None]]) -> bool:

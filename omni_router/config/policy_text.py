@@ -1,14 +1,16 @@
 """The text of a route_config.json: its entries as JSON, and the layout in which they are written."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omni_router.errors import PolicyFileError
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
-_ASCII_ENCODER = json.JSONEncoder()  # can write half of a surrogate pair, which UTF-8 cannot hold
+_ASCII_ENCODER = json.JSONEncoder()
+NOTHING_KNOWN: Mapping[int, str] = MappingProxyType({})
 
 
 def parse_entries(text: str, path: Path) -> list[dict[str, Any]]:
@@ -78,39 +80,47 @@ def format_entries(texts: Sequence[str]) -> str:
     return "[\n" + ",\n".join(texts) + "\n]\n"
 
 
-def format_entry(entry: dict[str, Any]) -> str:
+def format_entry(entry: dict[str, Any], known: Mapping[int, str] = NOTHING_KNOWN) -> tuple[str, dict[int, str]]:
     """Format an entry to be read and edited: a line for each key, and for each element of an array.
 
     The same entry always has the same text, and two entries that differ never do.
+
+    Args:
+        entry: the entry.
+        known: texts of elements by the identity of the element.
+
+    Returns:
+        The text, and those of all elements of its arrays.
     """
-    text = _format(entry, _ENCODER)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return _format(entry, _ASCII_ENCODER)
-    return text
-
-
-def _format(entry: dict[str, Any], encoder: json.JSONEncoder) -> str:
     lines = []
+    texts: dict[int, str] = {}
     for key, value in entry.items():
+        text = None
         if isinstance(value, list) and value:
-            elements = ",\n".join("      " + _format_element(element, encoder) for element in value)
-            lines.append(f"    {encoder.encode(key)}: [\n{elements}\n    ]")
-        else:
-            lines.append(f"    {encoder.encode(key)}: {encoder.encode(value)}")
-    return "  {\n" + ",\n".join(lines) + "\n  }"
+            for element in value:
+                texts[id(element)] = known.get(id(element)) or _format_element(element)
+            elements = ",\n      ".join(texts[id(element)] for element in value)
+            text = f"[\n      {elements}\n    ]"
+        lines.append(f"    {_encode(key)}: {text or _encode(value)}")
+    return "  {\n" + ",\n".join(lines) + "\n  }", texts
 
 
-def _format_element(element: Any, encoder: json.JSONEncoder) -> str:
+def _format_element(element: Any) -> str:
     """Format an element of an array in one line; each array within it, as the last calls of a model, begins another."""
     if not isinstance(element, dict):
-        return encoder.encode(element)
-    text = "{"
+        return _encode(element)
+    lines: list[dict[str, Any]] = [{}]
     for key, value in element.items():
-        if isinstance(value, list) and value and text != "{":
-            text += ",\n       "
-        elif text != "{":
-            text += ", "
-        text += f"{encoder.encode(key)}: {encoder.encode(value)}"
-    return text + "}"
+        if isinstance(value, list) and value and lines[-1]:
+            lines.append({})
+        lines[-1][key] = value
+    return "{" + ",\n       ".join(_encode(line)[1:-1] for line in lines) + "}"
+
+
+def _encode(value: Any) -> str:
+    text = _ENCODER.encode(value)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return _ASCII_ENCODER.encode(value)
+    return text

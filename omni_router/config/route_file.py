@@ -95,9 +95,10 @@ class RouteFile:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._writing.held(target.with_name(f".{target.name}.lock"), of=target, wait=wait):
             for _ in range(MOST_EDITS):
-                if self._was_removed():  # an editor may put it back
-                    raise PolicyFileError(self.path, "the file was removed while in use; it is not written again")
                 version = signature(self.path)  # taken before the file is read, so that an edit in between shows
+                if version is None and self._good and self._good.signature and not self.path.exists():
+                    # An editor may put it back.
+                    raise PolicyFileError(self.path, "the file was removed while in use; it is not written again")
                 with self._lock:
                     _, entries = self._read()
                     raws = editable([entry.raw for entry in entries])
@@ -111,9 +112,6 @@ class RouteFile:
                         self._keep(signature(self.path), content, entries)
                     return
         raise PolicyFileError(self.path, "other programs change the file faster than it can be written")
-
-    def _was_removed(self) -> bool:
-        return self._good is not None and self._good.signature is not None and not self.path.exists()
 
     def _keep(self, version: Signature | None, content: bytes, entries: Sequence[Entry]) -> Document:
         """Keep a valid version; log what is wrong with it, unless it was logged before; the lock is held."""

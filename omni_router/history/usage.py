@@ -9,6 +9,7 @@ from omni_router.config.records import (
     COUNTS,
     LastFailure,
     ModelRecord,
+    model_of,
     parts_of,
     read_record,
     read_records,
@@ -204,8 +205,7 @@ def _last_used(record: ModelRecord) -> str:
 
 def _find(models: list[Any], model: str) -> int | None:
     for index, entry in enumerate(models):
-        record = read_record(entry)
-        if record and record["id"] == model:
+        if model_of(entry)[0] == model:
             return index
     return None
 

@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from omni_router import Services
 from omni_router.config.environment import Environment
-from omni_router.config.route_file import RouteFile
 from omni_router.config.policy_text import parse_entries
+from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY, Document, Policy, parse_document, read_entries
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.history import UsageRecord
