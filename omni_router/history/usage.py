@@ -43,12 +43,12 @@ def apply_usage(models: list[Any], use: UsageRecord) -> bool:
     if is_counted(record, use):
         return True
     updated: ModelRecord = {**record}
-    if use.decision is not None:
-        set_decisions(updated, [*record.get("decisions", ()), f"{use.at} {use.decision}"])
     if use.by_caller:
         updated["by_callers"] = record.get("by_callers", 0) + 1  # these calls do not affect the ranking
     else:
         _count(updated, use)
+    if use.decision is not None:  # last, as people read the counts first
+        set_decisions(updated, [*record.get("decisions", ()), f"{use.at} {use.decision}"])
     _put(models, index, updated)
     return True
 
