@@ -5,10 +5,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omni_router.config import policy_text
 from omni_router.config.policy_text import format_entries, format_entry, parse_entries
+from omni_router.config.records import read_record
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.history import Feedback, UsageRecord
@@ -163,17 +166,14 @@ def test_what_was_read_is_not_changed_by_what_is_recorded(route_config: Path) ->
 
 
 def test_a_record_formats_and_reads_the_model_that_it_changes_and_no_other(
-    route_config: Path, monkeypatch: Any
+    route_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from omni_router.config import entries as module
-    from omni_router.config import policy_text
-
     history = FileHistory(RouteFile(route_config))
     for number in range(20):
         history.record(use(number, f"acme/m{number}"))
         history.record(use(number, f"acme/m{number}", "translation"))
     read, written = [], []
-    read_record, format_element = module.read_record, policy_text._format_element
+    format_element = policy_text._format_element
 
     def reading(entry: Any) -> Any:
         read.append(entry["id"])
@@ -183,7 +183,7 @@ def test_a_record_formats_and_reads_the_model_that_it_changes_and_no_other(
         written.append(entry["id"])
         return format_element(entry)
 
-    monkeypatch.setattr(module, "read_record", reading)
+    monkeypatch.setattr("omni_router.config.entries.read_record", reading)
     monkeypatch.setattr(policy_text, "_format_element", formatting)
     monkeypatch.setattr("omni_router.config.route_file.parse_entries", None)  # nothing is parsed
     assert history.record(use(30, "acme/m7"))
