@@ -17,6 +17,7 @@ from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY, parse_document, read_entries
 from omni_router.history import UsageRecord
 from omni_router.history.file import FileHistory
+from omni_router.history.transfer import read_entries as read_export
 
 CHAT: dict[str, Any] = {"name": "chat", "description": "small talk", "task": "text-generation"}
 USE = UsageRecord("chat", "acme/m1", "why", "2026-01-01T00:00:00Z")
@@ -141,6 +142,23 @@ def test_a_policy_that_is_not_a_file_reads_no_files_but_shipped_ones(tmp_path: P
         assert document.routes[0].examples == ()
         assert repr(name) in document.warnings[0]
     assert len(read_entries([{**CHAT, "examples_file": "builtin:translation"}]).routes[0].examples) > 100
+
+
+def test_the_import_of_a_history_opens_no_file_that_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def read(path: Path) -> tuple[str, ...]:
+        opened.append(path)
+        return ()
+
+    monkeypatch.setattr(example_files, "_read", read)
+    exported = tmp_path / "exported.json"
+    entry = {**CHAT, "examples_file": "/etc/hostname", "models": [{"id": "acme/m1", "uses": 3}]}
+    exported.write_text(json.dumps([entry]))
+    assert read_export(exported) == [{"name": "chat", "models": entry["models"], "learned": ()}]
+    assert opened == []
+    assert parse_document(exported.read_text(), exported)
+    assert opened == [Path("/etc/hostname")], "a policy of that text would read it"
 
 
 # ---- files that cannot be used
