@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class Held:
         report = hook.report() if pid == os.getpid() else await _report_of(pid)
         process = Path(f"/proc/{pid}")
         tasks = [*(process / "task").iterdir()]
-        sockets = _sockets(process)
+        sockets = _sockets(process, clients=_inodes(Path("/proc/self")) if pid != os.getpid() else set())
         return cls(
             Counter(name for file in (process / "fd").iterdir() if (name := _file_name(file, sockets))),
             Counter(name for task in tasks if (name := _thread_name(task, report["threads"]))),
@@ -74,17 +75,34 @@ def _report_path(pid: int) -> Path:
     return folder / f"{pid}.json"
 
 
-def _sockets(process: Path) -> dict[str, str]:
-    """Return what the sockets of a process are, by the names of their files."""
-    found = dict[str, str]()
+def _inodes(process: Path) -> set[str]:
+    """Return the numbers of the sockets that a process holds, as /proc writes them."""
+    numbers = set[str]()
+    for file in (process / "fd").iterdir():
+        with suppress(OSError):  # it is closed by now
+            numbers.add(str(file.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return numbers
+
+
+def _sockets(process: Path, clients: set[str]) -> dict[str, str]:
+    """Return what the sockets of a process are, by the names of their files.
+
+    The name of a connection whose other end is among `clients` is empty: httpcore forgets to close a connection when
+    the request is cancelled while it connects, and a server has no reason to end it.
+    """
+    lines = list[list[str]]()
     for table in ("tcp", "tcp6"):
-        for line in (process / "net" / table).read_text().splitlines()[1:]:
-            fields = line.split()
-            found[f"socket:[{fields[9]}]"] = f"connection {STATES.get(fields[3], 'ending')}"
+        lines += [line.split() for line in (process / "net" / table).read_text().splitlines()[1:]]
+    of_clients = {(fields[2], fields[1]) for fields in lines if fields[9] in clients}
+    found = dict[str, str]()
+    for fields in lines:
+        is_of_client = (fields[1], fields[2]) in of_clients
+        found[f"socket:[{fields[9]}]"] = "" if is_of_client else f"connection {STATES.get(fields[3], 'ending')}"
     return found
 
 
 def _file_name(file: Path, sockets: dict[str, str]) -> str | None:
+    """Return what a file is; None or empty for one that does not count."""
     try:
         target = str(file.readlink())
     except OSError:  # it is closed by now

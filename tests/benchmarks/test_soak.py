@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -312,6 +313,31 @@ def test_another_process_tells_what_it_holds(tmp_path: Path) -> None:
     assert held.threads == Counter({"MainThread": 1, "reader": 1, "soak report": 1})
     assert held.files["pipe"] >= 1
     assert 2**20 < held.resident < 2**30
+
+
+def test_a_connection_that_the_soak_test_holds_open_is_no_leak_of_the_server(tmp_path: Path) -> None:
+    code = (
+        "import socket\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "own = socket.create_connection(server.getsockname())\n"
+        "both = [server.accept()]\n"
+        "print(server.getsockname()[1], flush=True)\n"
+        "both.append(server.accept())\n"
+        "print('accepted', flush=True)\n"
+        "input()"
+    )
+    pipe = subprocess.PIPE
+    environment = os.environ | variables(tmp_path)
+    child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=pipe, stdout=pipe, text=True)
+    try:
+        assert child.stdout is not None
+        with socket.create_connection(("127.0.0.1", int(child.stdout.readline()))):
+            assert child.stdout.readline() == "accepted\n"
+            held = asyncio.run(Held.of(child.pid))
+    finally:
+        child.communicate()
+    assert held.files["connection open"] == 2  # both ends of the one that it made itself
+    assert held.files["connection listening"] == 1
 
 
 def test_a_process_that_is_killed_is_started_anew_and_ended() -> None:
