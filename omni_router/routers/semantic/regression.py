@@ -25,12 +25,15 @@ class Regression:
     def __init__(self, kernel: Vectors, ridge: Vectors, targets: Vectors) -> None:
         kernel[np.diag_indices_from(kernel)] += ridge
         self._factor, self._targets = inverse_factor(kernel), targets
-        self.weights: Vectors = self._factor.T @ (self._factor @ targets)  # (texts, classes): scores are kernel @ weights
+        self.weights: Vectors = self._factor.T @ (
+            self._factor @ targets
+        )  # (texts, classes): scores are kernel @ weights
 
     def without_each(self) -> Vectors:
         """Return the scores (texts, classes) that each text gets from the regression without it."""
         diagonal = np.einsum("ij,ij->j", self._factor, self._factor)  # of the inverse of the kernel
-        return self._targets - self.weights / diagonal[:, None]
+        scores: Vectors = self._targets - self.weights / diagonal[:, None]
+        return scores
 
     def without_class(self, part: slice, others: Sequence[int]) -> Vectors:
         """Return the scores (texts of a class, other classes) that these texts get from the regression without them."""
