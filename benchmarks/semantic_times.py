@@ -11,8 +11,8 @@ from itertools import cycle
 from benchmarks import aurelio
 from benchmarks.cases import OWN, Case, own_data
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
-from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 OURS, ENCODER = "semantic", "its encoder alone"
 TOKENS, STARTS = 64, 5

@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import sentence_checkpoint
 from omni_router.routers.semantic.checkpoint_source import packaged_model
-from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.onnx_model import GRAPH
 from omni_router.routers.semantic.pooling import normalize
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from tests.support import sentence_checkpoints as checkpoints
 
 ROOT = Path(__file__).parents[3]
