@@ -36,7 +36,8 @@ def near(text: str) -> Vectors:
     column, _, number = text.partition("x")
     noise = torch.randn(SIZE, generator=torch.Generator().manual_seed(1000 * int(column) + int(number))).numpy()
     vector = np.eye(SIZE)[int(column)] + 0.4 * noise
-    return normalize(vector[None].astype(np.float32))[0]
+    scaled: Vectors = normalize(vector[None].astype(np.float32))[0]
+    return scaled
 
 
 def embed(texts: Sequence[str]) -> Vectors:
