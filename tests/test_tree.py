@@ -35,6 +35,7 @@ SHARED_NAMES = {
     "run.py": "a run",
     "serve.py": "the server alone",
     "server.py": "a server",
+    "stream.py": "a streamed answer",
     "tasks.py": "tasks, of the Hub and of A2A",
 }
 

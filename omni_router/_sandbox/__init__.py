@@ -5,12 +5,12 @@
         client.chat_completion(messages, model="sandbox/text-generation-1")
 
 __init__.py   install, uninstall, active and the `with`   server.py     the sandbox: what a test sees and changes
-client.py     hooks into huggingface_hub                  faults.py     what can go wrong, and bodies that break off
+client.py     hooks into huggingface_hub                  faults.py     what can go wrong on request
 transport.py  which request is answered by what           calls.py      what a request asks for, and of which model
 models.py     the models, who serves them, their traits   hub.py        the Hub's answers about them
-chat.py       answers of chat models                      tool_calls.py calls of tools, and JSON on request
+chat.py       answers of chat models                      stream.py     bodies that arrive piece by piece
+tool_calls.py calls of tools, and JSON on request         schema_filler.py  values for a JSON schema
 images.py     how providers return images                 drawing.py    the images themselves
-schema_filler.py  values for a JSON schema
 
 It stands above `hub`, whose client it hooks into. Only `services`, the command line's demo and the public names import
 it: the rest of the package sees it through `omni_router.simulation`, where it installs itself.

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from omni_router._sandbox import tool_calls
+from omni_router._sandbox import stream, tool_calls
 from omni_router._sandbox.calls import Call, dicts, text_of
-from omni_router._sandbox.faults import FAULTS, Pieces, Shape, broken, cut, without_directives
+from omni_router._sandbox.faults import FAULTS, Shape, without_directives
 from omni_router.hub.http import httpx
 
 MAX_QUOTE = 120  # characters of the question that the answer repeats; enough to see which one it was
@@ -38,7 +38,7 @@ def answer(call: Call, shape: Shape | None, *, sees: bool, pause: Callable[[], N
         return httpx.Response(200, content=b"\x89PNG\r\n\x1a\n\xff\xfe", headers={"content-type": "image/png"})
     reply = _reply(call, shape)
     if call.body.get("stream"):
-        body = Pieces(_server_sent_events(_frames(call, reply, shape), shape, pause))
+        body = stream.Pieces(_server_sent_events(_frames(call, reply, shape), shape, pause))
         return httpx.Response(200, stream=body, headers={"content-type": "text/event-stream; charset=utf-8"})
     return _answer_at_once(call, reply, shape)
 
@@ -54,7 +54,7 @@ def _answer_at_once(call: Call, reply: _Reply, shape: Shape | None) -> httpx.Res
 
 
 def _cut_off(start: bytes) -> httpx.Response:
-    return httpx.Response(200, stream=broken(start), headers={"content-type": "application/json"})
+    return httpx.Response(200, stream=stream.broken(start), headers={"content-type": "application/json"})
 
 
 def _complaint(call: Call, *, sees: bool) -> str | None:
@@ -215,7 +215,7 @@ def _server_sent_events(
             yield _event(json.dumps(_CRASH))
             return
         if place == breaks_after:
-            raise cut()
+            raise stream.cut()
         if place:
             pause()
         yield _event(json.dumps(frame))

@@ -5,13 +5,10 @@ whenever that prompt arrives, and `[[sandbox:overloaded_503*2]]` only the first 
 processes. Several directives in one prompt apply in their order.
 """
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
-
-from omni_router.hub.http import httpx
 
 # Which requests a fault is for: calls of a specialist, the client's request for a model's providers, requests of the
 # catalog, all requests to the Hub, or images fetched from anywhere else.
@@ -133,37 +130,3 @@ def directives(prompt: str) -> Iterator[Directive]:
 def without_directives(prompt: str) -> str:
     """Return a prompt without what was meant for the sandbox."""
     return " ".join(_DIRECTIVE.sub(" ", prompt).split())
-
-
-class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that arrives piece by piece, for both kinds of client."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Return the pieces."""
-        return self._pieces
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the pieces without blocking the loop."""
-        while (piece := await asyncio.to_thread(next, self._pieces, None)) is not None:
-            yield piece
-
-
-def cut() -> httpx.RemoteProtocolError:
-    """Return the error of a client whose server goes away in the middle of a body."""
-    return httpx.RemoteProtocolError(
-        "peer closed connection without sending complete message body (incomplete chunked read) (simulated)"
-    )
-
-
-def broken(start: bytes) -> Pieces:
-    """Return a body that is cut off after its start."""
-
-    def pieces() -> Iterator[bytes]:
-        if start:
-            yield start
-        raise cut()
-
-    return Pieces(pieces())

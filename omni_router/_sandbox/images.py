@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from omni_router._sandbox import drawing
+from omni_router._sandbox import drawing, stream
 from omni_router._sandbox.calls import Call
-from omni_router._sandbox.faults import FAULTS, Shape, broken, without_directives
+from omni_router._sandbox.faults import FAULTS, Shape, without_directives
 from omni_router.hub.http import httpx
 
 _HOST = "images.sandbox.invalid"  # a name that cannot exist anywhere else (RFC 2606)
@@ -45,9 +45,9 @@ class Order(NamedTuple):
 def answer(call: Call, shape: Shape | None) -> httpx.Response:
     """Answer a call of a model that draws an image, or describes one."""
     if shape == "cut":
-        return httpx.Response(200, stream=broken(drawing.PNG_SIGNATURE))
+        return httpx.Response(200, stream=stream.broken(drawing.PNG_SIGNATURE))
     if shape == "cut_at_start":
-        return httpx.Response(200, stream=broken(b""))
+        return httpx.Response(200, stream=stream.broken(b""))
     if shape == "error_frame":
         return httpx.Response(200, json=FAULTS["error_body"].body)
     if shape == "content_filter":
