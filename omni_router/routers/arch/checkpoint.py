@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def pick_device() -> str:
         ConfigurationError: torch or transformers is not installed.
     """
     check_installed()
+    if version("torch").endswith("+cpu"):  # a build for CPUs alone: `auto` is spared seconds of importing it
+        return "cpu"
     import torch
 
     if torch.cuda.is_available():
