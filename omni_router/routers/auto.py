@@ -10,6 +10,8 @@ from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Router,
 
 logger = logging.getLogger("omni_router")
 
+NO_ACCELERATOR = "this machine has no accelerator (--router arch runs on a CPU too)"
+
 
 class AutoRouter(BaseRouter):
     """A cascade where there is an accelerator and the checkpoint of its teacher loads; else the embedded router."""
@@ -23,7 +25,8 @@ class AutoRouter(BaseRouter):
             teacher: the router that the cascade asks, loaded before the cascade is chosen.
             semantic: answers where the cascade cannot run.
             cascade: answers where it can.
-            device: names the best device of this machine, `cpu` where it has no accelerator.
+            device: names the best device of this machine, `cpu` where it has no accelerator; it raises
+                ConfigurationError where torch is not installed.
         """
         self._teacher, self._semantic, self._cascade = teacher, semantic, cascade
         self._device = device
@@ -53,9 +56,9 @@ class AutoRouter(BaseRouter):
             preparable(self._chosen).prepare(routes)
 
     def _choose(self) -> tuple[Router, str]:
-        if self._device() == "cpu":
-            return self._semantic, "semantic, because this machine has no accelerator (--router arch runs on a CPU too)"
         try:
+            if self._device() == "cpu":
+                return self._semantic, f"semantic, because {NO_ACCELERATOR}"
             preparable(self._teacher).load()
         except ConfigurationError as error:
             return self._semantic, f"semantic, because {error}"

@@ -18,7 +18,7 @@ from omni_router.history import History
 from omni_router.routers import Router
 
 if TYPE_CHECKING:  # these import LangChain, the Hub's client or LangGraph
-    from omni_router.decisions.log import DecisionLog
+    from omni_router.decisions.log import DecisionSink
     from omni_router.hub.catalog import Catalog
     from omni_router.hub.client import Inference
     from omni_router.hub.tokens import Token
@@ -58,7 +58,7 @@ class Services:
     catalog: "Catalog"
     inference: "Inference"
     artifacts: ArtifactFolder
-    decision_log: "DecisionLog | None" = None
+    decision_log: "DecisionSink | None" = None
     observer: "Observer | None" = None
     defaults: Settings = field(default_factory=Settings)  # these fill in what a run's settings leave open
 

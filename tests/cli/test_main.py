@@ -224,11 +224,24 @@ def test_list_routes_shows_everything(capsys: Capture, tmp_path: Path) -> None:
 
 
 def test_list_routes_names_a_missing_package_and_ends_with_2(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omni_router.cli.list_routes.CORE_PACKAGES", ("torch", "no-such-package"))
+    monkeypatch.setattr("omni_router.cli.list_routes.CORE_PACKAGES", ("langgraph", "no-such-package"))
     assert main(["--list-routes"]) == 2
     captured = capsys.readouterr()
     assert "no-such-package MISSING" in captured.out
     assert "pip install no-such-package" in captured.err
+
+
+def test_list_routes_needs_no_package_of_an_extra(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.cli.list_routes.OPTIONAL_PACKAGES", ("torch", "no-such-package"))
+    assert main(["--list-routes", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)
+    assert "no-such-package not installed" in captured.err
+    assert 'pip install -e ".[arch]"' in captured.err
+    assert "MISSING" not in captured.err
+    monkeypatch.setattr("omni_router.cli.list_routes.OPTIONAL_PACKAGES", ("torch", "transformers"))
+    assert main(["--list-routes"]) == 0
+    assert "[arch]" not in capsys.readouterr().out
 
 
 def test_list_routes_imports_nothing_heavy() -> None:

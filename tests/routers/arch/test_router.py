@@ -263,6 +263,16 @@ def test_a_cpu_of_avx2_is_found_to_emulate_bfloat16() -> None:
     assert result.stdout.strip() == "float32"
 
 
+def test_a_build_of_torch_for_cpus_need_not_be_imported_to_know_the_device() -> None:
+    code = (
+        "import sys; from omni_router.routers.arch import checkpoint\n"
+        "checkpoint.version = lambda name: {'torch': '2.13.0+cpu'}[name]\n"
+        "print(checkpoint.pick_device(), 'torch' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.strip() == "cpu False"
+
+
 def test_importing_the_routers_loads_nothing_heavy() -> None:
     code = (
         "import sys, omni_router.routers, omni_router.routers.arch.router, omni_router.routers.conversation\n"

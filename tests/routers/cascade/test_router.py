@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -580,6 +581,20 @@ def test_auto_is_the_cascade_where_the_checkpoint_loads_on_an_accelerator(
     reply = auto.reply(talk(SAID), ROUTES)
     assert auto.chosen is routers[name]
     assert json.loads(reply.text)["route"] == routers[name].route
+
+
+@pytest.mark.parametrize("package", ["torch", "transformers"])
+def test_auto_is_semantic_where_the_extra_for_checkpoints_is_missing(
+    package: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    semantic = Teacher("weather")
+    auto = AutoRouter(Loading(), semantic, Teacher("gardening"))
+    with caplog.at_level("INFO", "omni_router"):
+        auto.reply(talk(SAID), ROUTES)
+    assert auto.chosen is semantic
+    assert f"semantic, because a local router checkpoint needs {package}, which is not installed" in caplog.text
+    assert 'pip install -e ".[arch]"' in caplog.text
 
 
 def test_auto_is_the_router_of_an_environment_without_any() -> None:
