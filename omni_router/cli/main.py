@@ -24,7 +24,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 # The terminal's own colours, an empty line, and the cursor, which a status line hides.
 RESTORE = "\x1b[0m\r\x1b[K\x1b[?25h"
 NEW_LINE = "\x1b[0m\n"
-# New objects between two collections of garbage: with Python's 700, a third of a short run goes into looking at modules.
+# New objects between two collections of garbage: with Python's 700, a third of a short run goes into those of imports.
 COLLECT_EVERY = 100_000
 
 
