@@ -31,7 +31,12 @@ def calls(sandbox: Sandbox) -> list[Record]:
 def test_the_object_of_a_model_is_validated_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[Any] = []
     build = ChatHuggingFace.__init__
-    monkeypatch.setattr(ChatHuggingFace, "__init__", lambda self, **values: built.append(self) or build(self, **values))
+
+    def count(self: ChatHuggingFace, **values: Any) -> None:
+        built.append(self)
+        build(self, **values)
+
+    monkeypatch.setattr(ChatHuggingFace, "__init__", count)
     for _ in range(3):
         HubInference(SANDBOX_TOKEN).chat(CHAT, None, HELLO, Settings())
     assert len(built) == 1

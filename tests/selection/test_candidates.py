@@ -7,9 +7,10 @@ import pytest
 from omni_router import Services
 from omni_router.config.routes import Route
 from omni_router.history import UsageRecord
-from omni_router.selection import candidates as module
+from omni_router.selection import candidates
 from omni_router.selection.candidates import candidates_by_route
-from omni_router.state import Previous
+from omni_router.selection.order import rank_candidates
+from omni_router.state import Candidate, Previous
 
 TEXT = "text-generation"
 NAMES = ("question_answering", "code_generation", "creative_writing", "casual_conversation")
@@ -33,11 +34,11 @@ def test_every_route_has_the_candidates_it_has_alone(services: Services) -> None
 
 @pytest.mark.usefixtures("sandbox")
 def test_a_change_of_one_routes_candidates_changes_no_others(services: Services) -> None:
-    candidates = candidates_by_route(services, ROUTES, None)
-    candidates["question_answering"][0]["why"] = "changed"
-    candidates["question_answering"].pop()
-    assert candidates["casual_conversation"] == candidates["creative_writing"]
-    assert candidates["casual_conversation"][0]["why"] == "number 1 in the catalog"
+    together = candidates_by_route(services, ROUTES, None)
+    together["question_answering"][0]["why"] = "changed"
+    together["question_answering"].pop()
+    assert together["casual_conversation"] == together["creative_writing"]
+    assert together["casual_conversation"][0]["why"] == "number 1 in the catalog"
 
 
 @pytest.mark.usefixtures("sandbox")
@@ -45,8 +46,12 @@ def test_the_catalogs_list_is_ranked_once_for_the_routes_that_were_not_used(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(services, "code_generation", "sandbox/text-generation-2")
-    ranked: list[Any] = []
-    rank = module.rank_candidates
-    monkeypatch.setattr(module, "rank_candidates", lambda *of, **more: ranked.append(of) or rank(*of, **more))
+    ranked: list[object] = []
+
+    def rank(*records: Any, **more: Any) -> list[Candidate]:
+        ranked.append(records)
+        return rank_candidates(*records, **more)
+
+    monkeypatch.setattr(candidates, "rank_candidates", rank)
     candidates_by_route(services, ROUTES, None)
     assert len(ranked) == 2
