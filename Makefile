@@ -40,6 +40,7 @@ newest: ## run all tests with the newest versions that pyproject.toml allows, in
 	$(MAKE) test VENV=$(VENV)-newest CONSTRAINTS=
 
 bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 GB of memory; best on a quiet machine)
+	$(BIN)/python -m benchmarks.cold_start $(if $(LLM),--llm $(LLM)) $(if $(BEFORE),--before $(BEFORE))
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.observe
 	$(BIN)/python -m benchmarks.history

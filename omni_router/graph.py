@@ -7,7 +7,7 @@ from langgraph.graph import END, START, StateGraph
 
 from omni_router.config.settings import Settings
 from omni_router.errors import KINDS, ConfigurationError
-from omni_router.nodes._threads import Node, ThreadedNode
+from omni_router.nodes._threads import Node, Pool, ThreadedNode
 from omni_router.nodes.announce_decision import announce_decision
 from omni_router.nodes.explain import explain
 from omni_router.nodes.generate_image import generate_image
@@ -50,9 +50,9 @@ class OmniGraph(StateGraph[State, Settings, Input, Output]):
         node = ThreadedNode(function, pool="specialists", services=self._open_services, settings=self.settings)
         self.add_node(name, node)
 
-    def add_step(self, name: str, function: Node) -> None:
+    def add_step(self, name: str, function: Node, pool: Pool = "others") -> None:
         """Add a node that calls no model."""
-        node = ThreadedNode(function, pool="others", services=self._open_services, settings=self.settings)
+        node = ThreadedNode(function, pool=pool, services=self._open_services, settings=self.settings)
         self.add_node(name, node)
 
 
@@ -74,7 +74,7 @@ def build_graph(services: Services | None = None, settings: Settings = Settings(
     graph = OmniGraph(lazy(lambda: services or Services.from_environment()), settings)
     specialists: dict[Hashable, str] = {name: task.node for name, task in TASKS.items()}
 
-    graph.add_step("route_request", route_request)
+    graph.add_step("route_request", route_request, pool="routing")
     graph.add_step("validate_choice", validate_choice)
     graph.add_step("recall_model", recall_model)
     graph.add_step("announce_decision", announce_decision)

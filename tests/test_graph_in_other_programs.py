@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from typing_extensions import TypedDict
 from omni_router import Services, Settings, build_graph
 from omni_router._sandbox import Sandbox
 from omni_router.nodes import _threads as threads
+from omni_router.routers import Reply, RouteOption, Turn
 from tests.support.calls import ask
 from tests.support.scripted_router import ScriptedRouter
 
@@ -138,7 +141,7 @@ def test_importing_the_graph_loads_no_model_library() -> None:
 def test_a_run_is_routed_while_all_threads_for_specialists_are_taken(
     services: Services, router: ScriptedRouter, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pools = {name: ThreadPoolExecutor(1) for name in ("specialists", "others")}
+    pools = {name: ThreadPoolExecutor(1) for name in ("routing", "specialists", "others")}
     monkeypatch.setattr(threads, "thread_pool", pools.__getitem__)
     router.choose("question_answering", TEXT)
     graph = build_graph(services).compile()
@@ -154,3 +157,38 @@ def test_a_run_is_routed_while_all_threads_for_specialists_are_taken(
         assert (await slow)["error"] is None
 
     asyncio.run(both())
+
+
+class WaitsForACall(ScriptedRouter):
+    """Replies to all but the first request only when a model was called."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__()
+        self.sandbox, self.waited_in_vain = sandbox, False
+
+    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
+        reply = super().reply(conversation, routes)
+        deadline = time.monotonic() + 5
+        while len(self.asked) > 1 and not any(record.method == "POST" for record in self.sandbox.requests):
+            if time.monotonic() > deadline:
+                self.waited_in_vain = True
+                break
+            time.sleep(0.01)
+        return reply
+
+
+def test_a_run_calls_its_model_while_others_wait_to_be_routed(
+    services: Services, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = {name: ThreadPoolExecutor(1) for name in ("routing", "specialists", "others")}
+    monkeypatch.setattr(threads, "thread_pool", pools.__getitem__)
+    router = WaitsForACall(sandbox)
+    router.choose("question_answering", TEXT)
+    graph = build_graph(replace(services, router=router)).compile()
+
+    async def all_at_once() -> None:
+        results = await asyncio.gather(*(graph.ainvoke(ask(f"number {n}?")) for n in range(4)))
+        assert [result["error"] for result in results] == [None] * 4
+
+    asyncio.run(all_at_once())
+    assert not router.waited_in_vain

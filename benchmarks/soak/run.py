@@ -34,6 +34,7 @@ SETTLING, PAUSE = 20, 1.0  # looks, and seconds between two: connections that we
 POOL = min(32, (os.cpu_count() or 1) + 4)  # threads of the default pool of an event loop
 POOLS = Counter(
     {
+        "omni-router routing": THREADS,
         "omni-router specialists": THREADS,
         "omni-router others": THREADS,
         "omni-router bodies": 2,

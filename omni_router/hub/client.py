@@ -5,12 +5,20 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, message_chunk_to_message
+from langchain_core.messages import AIMessage, AnyMessage
 
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.hub.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limit
+from omni_router.hub.chat_call import (
+    Arrived,
+    chat_model,
+    check_answer,
+    droppable_parameters,
+    explicit_parameters,
+    parameter_names,
+    without_none,
+)
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
 from omni_router.hub.session import HubHealth, forget_providers, hub_session
@@ -43,68 +51,6 @@ class Inference(Protocol):
     def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
         """Describe the image at an http(s) address or in a data URL."""
         ...
-
-
-class Arrived(BaseCallbackHandler):
-    """Collects the chunks of a streamed answer, so that one that breaks off is not lost."""
-
-    def __init__(self) -> None:
-        self._chunks: list[AIMessageChunk] = []
-
-    def on_llm_new_token(self, token: object, *, chunk: object = None, **_: Any) -> None:  # noqa: ARG002 (LangChain's)
-        """Keep one chunk."""
-        if isinstance(message := getattr(chunk, "message", None), AIMessageChunk):
-            self._chunks.append(message)
-
-    def message(self) -> AIMessage | None:
-        """Return what has arrived, marked as partial; None when there is no text in it."""
-        if not self._chunks:
-            return None
-        # At once: in pairs it would take quadratic time.
-        joined = message_chunk_to_message(self._chunks[0] + self._chunks[1:])
-        if not isinstance(joined, AIMessage) or not joined.text:
-            return None
-        return joined.model_copy(update={"response_metadata": {**joined.response_metadata, "omni_router": "partial"}})
-
-
-def _check_answer(message: AIMessage, model: str, settings: Settings) -> None:
-    """Raise if the answer is empty, unless the caller's own limits may have emptied it."""
-    reason = message.response_metadata.get("finish_reason")
-    if reason == "content_filter":
-        raise SpecialistError("refused", model=model, cause="finish_reason content_filter")
-    cut_short = reason == "length" or (reason == "stop" and settings.stop)
-    if not (message.content or message.tool_calls or message.invalid_tool_calls or cut_short):
-        raise SpecialistError("malformed_answer", model=model, cause="no content")
-
-
-def _explicit_parameters(settings: Settings) -> dict[str, Any]:
-    """Return the parameters that are only sent when they are set."""
-    parameters = {
-        "top_p": settings.top_p,  # ChatHuggingFace has fields for this and the seed, and does not send them
-        "seed": settings.seed,
-        "tools": list(settings.tools) or None,
-        "tool_choice": settings.tool_choice,
-        "response_format": settings.response_format,
-    }
-    return _without_none(parameters)
-
-
-def _droppable_parameters(settings: Settings) -> dict[str, Any]:
-    """Return the parameters that are left out rather than failing, if a provider refuses them."""
-    parameters = {
-        "frequency_penalty": settings.frequency_penalty,
-        "presence_penalty": settings.presence_penalty,
-        "extra_body": settings.extra_body or None,
-    }
-    return _without_none(parameters)
-
-
-def _names(parameters: Mapping[str, Any]) -> list[str]:
-    return [*(name for name in parameters if name != "extra_body"), *parameters.get("extra_body", {})]
-
-
-def _without_none(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if value is not None}
 
 
 class HubInference:
@@ -150,14 +96,14 @@ class HubInference:
         Raises:
             SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
         """
-        droppable = _droppable_parameters(settings)
+        droppable = droppable_parameters(settings)
         try:
             return self._chat(model, provider, messages, settings, droppable)
         except SpecialistError as failure:
             if failure.kind != "bad_request" or failure.partial or not droppable:
                 raise
         answer = self._chat(model, provider, messages, settings, {})
-        metadata = {**answer.response_metadata, "ignored": _names(droppable)}
+        metadata = {**answer.response_metadata, "ignored": parameter_names(droppable)}
         return answer.model_copy(update={"response_metadata": metadata})
 
     def _chat(
@@ -168,27 +114,15 @@ class HubInference:
         settings: Settings,
         droppable: Mapping[str, Any],
     ) -> AIMessage:
-        from langchain_huggingface import ChatHuggingFace, HuggingFaceEndpoint
-
         arrived = Arrived()
         try:
             with self._client(model, None, settings, chat_limit(settings.max_new_tokens)) as client:
                 # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
-                endpoint = HuggingFaceEndpoint(
-                    model=f"{model}:{provider}" if provider else model, task="conversational"
-                )
-                # Not as a parameter: LangChain passes an object's repr to every tracer, and the token would be in it.
-                endpoint.client = client
-                chat = ChatHuggingFace(
-                    llm=endpoint,
-                    temperature=settings.temperature,
-                    stream_usage=True,
-                    callbacks=[arrived],
-                )
-                chat.max_tokens = settings.max_new_tokens  # set here, since None above becomes the endpoint's 512
-                parameters = {**_explicit_parameters(settings), **droppable}
+                name = f"{model}:{provider}" if provider else model
+                chat = chat_model(name, settings.temperature, settings.max_new_tokens, client, arrived)
+                parameters = {**explicit_parameters(settings), **droppable}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
-            _check_answer(message, model, settings)
+            check_answer(message, model, settings)
             return message  # noqa: TRY300 (a failed check keeps what had arrived, too)
         except SpecialistError as failure:
             failure.partial = arrived.message()
@@ -198,7 +132,7 @@ class HubInference:
         """Generate an image, and decode all of it, so that a broken one fails here."""
         parameters = {"width": settings.width, "height": settings.height, "seed": settings.seed}
         with self._client(model, provider, settings, IMAGE) as client:
-            image: Image = client.text_to_image(prompt, model=model, **_without_none(parameters))
+            image: Image = client.text_to_image(prompt, model=model, **without_none(parameters))
             if image.width * image.height > MAX_PIXELS:
                 raise SpecialistError("malformed_answer", model=model, cause=f"{image.width} x {image.height} pixels")
             try:

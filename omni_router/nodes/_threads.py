@@ -17,15 +17,16 @@ from omni_router.services.container import thread_count
 from omni_router.state import State
 
 Node = Callable[[State, Settings, Services], dict[str, Any]]
-Pool = Literal["specialists", "others"]
+Pool = Literal["routing", "specialists", "others"]
 
 
 class ThreadedNode(Runnable[State, dict[str, Any]]):
     """A plain node function as a graph node, called with its services and the run's settings.
 
     Under `ainvoke` and `astream` it runs in a pool of `OMNI_THREADS` (64) threads, with the run's context, so that
-    token streams and custom events arrive under every form of call. Nodes that call specialists share one pool, all
-    others another: a run is routed, and one that was answered recorded, without queueing behind the models of others.
+    token streams and custom events arrive under every form of call. Routing, the nodes that call specialists, and all
+    others have a pool each: a run is routed, and one that was answered recorded, without queueing behind the models of
+    others, and of many runs that begin at once the first calls its model while the last waits to be routed.
     Of the specialists' threads a model gets no more than seven eighths.
     """
 
@@ -41,7 +42,7 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
     async def ainvoke(self, input: State, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:  # noqa: A002
         """Run the node on one of our threads; when the run is cancelled, close the connection to the model."""
         decision = input.get("decision")
-        if self.pool == "others" or decision is None or decision["model"] is None:
+        if self.pool != "specialists" or decision is None or decision["model"] is None:
             return await self._on_a_thread(input, config, self.pool)
         async with bulkheads().slot(decision["model"]) as reason:
             if reason:  # the call is refused at once, and needs none of the threads that may all be waiting

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from omni_router.config.routes import Route
 from omni_router.history import History, ModelRecord
 from omni_router.hub.capabilities import Capabilities
-from omni_router.hub.catalog import Catalog
+from omni_router.hub.catalog import Catalog, Listing
 from omni_router.model_id import is_sandbox_model
 from omni_router.selection.order import (
     Choice,
@@ -30,16 +30,18 @@ def candidates_by_route(
     listings = services.catalog.models(tasks_of(routes))
     cooldowns, now = services.history.cooling(), datetime.now(timezone.utc)
     candidates: dict[str, list[Candidate]] = {}
+    unused: dict[str, list[Candidate]] = {}  # by task, since all routes of a task that were not used yet have the same
     for route in routes:
-        listing = listings[route.task]
-        capable = [entry for entry in listing if entry.supports(needs)]
-        candidates[route.name] = rank_candidates(
-            _records(services.history, route.name),
-            capable or listing,
-            previous=thread_model(previous, route.name),
-            cooldowns=cooldowns,
-            now=now,
-        )
+        records, in_thread = _records(services.history, route.name), thread_model(previous, route.name)
+        is_unused = not records and in_thread is None
+        if is_unused and route.task in unused:
+            candidates[route.name] = [candidate.copy() for candidate in unused[route.task]]
+            continue
+        listing = _capable(listings[route.task], needs)
+        ranked = rank_candidates(records, listing, previous=in_thread, cooldowns=cooldowns, now=now)
+        candidates[route.name] = ranked
+        if is_unused:
+            unused[route.task] = ranked
     if previous and previous.get("by_caller"):
         for candidate in candidates.get(previous["route"] or "", []):
             if candidate["model"] == previous["model"]:
@@ -104,6 +106,13 @@ def verify_first_choice(
         decision["passed_over"].append(rejected(first.candidate, "unverified", why))
         return verify_candidate(decision, choices[1].candidate, catalog, needs)
     return verified
+
+
+def _capable(listing: Listing, needs: Capabilities) -> Listing:
+    """Return the models known to support what a run requires, or all if none is."""
+    if not needs:
+        return listing
+    return tuple(model for model in listing if model.supports(needs)) or listing
 
 
 def _records(history: History, route: str) -> list[ModelRecord]:

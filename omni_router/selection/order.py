@@ -83,7 +83,9 @@ class Situation:
 
     def cooldown(self, model: str) -> Cooling | None:
         """Return the cooldown of a model that ends last; None if the model is not cooling down."""
-        return active_cooldown(self.cooldowns.get(model, ()), self.now)
+        if model not in self.cooldowns:
+            return None
+        return active_cooldown(self.cooldowns[model], self.now)
 
 
 class Choice(NamedTuple):
@@ -194,7 +196,7 @@ def _thread_goes_on(listed: Collection[str], situation: Situation) -> bool:
 
 def _remaining(choice: Choice, situation: Situation) -> str:
     """Return when a candidate's cooldown ends; the times sort as texts."""
-    cooldown = situation.cooldown(choice.candidate["model"])
-    if cooldown is None or choice.place is not Place.COOLING_DOWN:
+    if choice.place is not Place.COOLING_DOWN:
         return ""
-    return cooldown["until"]
+    cooldown = situation.cooldown(choice.candidate["model"])
+    return cooldown["until"] if cooldown else ""

@@ -51,7 +51,7 @@ def bulkheads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bulkheads]:
     """Four threads for specialists, two of them for a model."""
     heads = Bulkheads(LIMIT)
     with ThreadPoolExecutor(2 * LIMIT) as specialists, ThreadPoolExecutor(8) as others:
-        pools = {"specialists": specialists, "others": others}
+        pools = {"routing": others, "specialists": specialists, "others": others}
         monkeypatch.setattr(threads, "thread_pool", pools.__getitem__)
         monkeypatch.setattr(threads, "bulkheads", lambda: heads)
         yield heads

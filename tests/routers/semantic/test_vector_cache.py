@@ -166,7 +166,7 @@ def test_half_precision_changes_no_score(path: Path) -> None:
     def scores(vectors: Vectors) -> Vectors:
         """Score by the cosines, and by ridge regression as the embedded router does."""
         kernel = vectors @ vectors.T + 2 * np.eye(len(vectors), dtype=np.float32)
-        targets = one_hot(owners, len(policy))
+        targets = one_hot(owners, int(owners.max()) + 1)
         cosines = requests @ vectors.T
         return np.concatenate([cosines, cosines @ np.linalg.solve(kernel, targets)], axis=1)
 
