@@ -43,6 +43,7 @@ bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.observe
 	$(BIN)/python -m benchmarks.history
+	$(BIN)/python -m benchmarks.records
 	$(BIN)/python -m benchmarks.load graph server api
 	$(BIN)/python -m benchmarks.semantic
 	$(BIN)/python -m benchmarks.cascade

@@ -39,7 +39,7 @@ NOW = datetime.now(timezone.utc)
 def past(behind: int) -> list[dict[str, Any]]:
     """Make a policy whose routes have `behind` decisions in their history, spread over the last two months."""
     chance = random.Random(1)
-    entries: list[dict[str, Any]] = json.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
+    entries = default_entries()
     for number in range(behind):
         entry = entries[number % len(entries)]
         at = write_time(NOW - timedelta(days=60) * (1 - number / behind))
@@ -51,6 +51,7 @@ def past(behind: int) -> list[dict[str, Any]]:
             at=at,
             outcome="malformed_answer" if failed else None,
             seconds=chance.uniform(0.5, 5),
+            decision=f"{number:032x}",
         )
         apply_usage(entry.setdefault("models", []), use)
     return entries
@@ -61,8 +62,15 @@ def one_use(history: History) -> Callable[[], object]:
     chance = random.Random(2)
 
     def record() -> None:
-        model = f"acme/model-{chance.randrange(MODELS)}"
-        if not history.record(UsageRecord("code_generation", model, "a benchmark", write_time(NOW), seconds=1.2)):
+        use = UsageRecord(
+            route="code_generation",
+            model=f"acme/model-{chance.randrange(MODELS)}",
+            reason="a benchmark",
+            at=write_time(NOW),
+            seconds=1.2,
+            decision=f"{chance.getrandbits(128):032x}",
+        )
+        if not history.record(use):
             raise RuntimeError("it was not stored")
 
     return record
@@ -80,9 +88,10 @@ def measure_file(folder: Path, pasts: Pasts) -> list[list[str]]:
     for behind, entries in pasts.items():
         path = folder / f"{behind}" / "route_config.json"
         path.parent.mkdir()
-        text = json.dumps(entries, indent=2)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(json.dumps(entries), encoding="utf-8")
         history = FileHistory(RouteFile(path))
+        one_use(history)()
+        text = path.read_text(encoding="utf-8")  # in the layout of a record
         times = in_turns(
             {
                 "recall": one_recall(history),
@@ -95,6 +104,12 @@ def measure_file(folder: Path, pasts: Pasts) -> list[list[str]]:
         rows.append(_row(f"file, {path.stat().st_size // 1024} KB", behind, times, "write"))
         rows[-1].append(f"bare fsync {spread(times['fsync'])}")
     return rows
+
+
+def default_entries() -> list[dict[str, Any]]:
+    """Return the entries of the default policy."""
+    entries: list[dict[str, Any]] = json.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
+    return entries
 
 
 def measure_store(address: str, pasts: Pasts) -> list[list[str]]:

@@ -16,6 +16,7 @@ import pytest
 import tomllib
 
 import omni_router
+from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.model_id import is_model_id
 from omni_router.routers.semantic.router import SemanticRouter
 
@@ -95,6 +96,10 @@ def test_wheel_holds_the_package_and_nothing_else_at_top_level(wheel: Path) -> N
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} == {"omni_router", "omni_router-0.1.0.dist-info"}
     assert {"omni_router/py.typed", "omni_router/config/route_config.json", "omni_router/ui/page.css"} <= set(names)
+    examples = [json.loads(DEFAULT_POLICY.read_text())[number]["examples_file"] for number in range(11)]
+    files = {f"omni_router/config/examples/{name.removeprefix('builtin:')}.txt" for name in examples}
+    assert len(files) == 11
+    assert files <= set(names), "a route of the default policy has no examples in the wheel"
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))

@@ -43,18 +43,25 @@ class ModelRecord(TypedDict, total=False):
     decisions: list[str]  # the last ones counted here, each once: "<at> <id>"
 
 
+def model_of(entry: Any) -> tuple[str | None, str | None]:
+    """Return the model and the provider of an entry of `models`, a string or an object; no model: it is malformed."""
+    if isinstance(entry, dict):
+        entry = entry.get("id")
+    if not isinstance(entry, str):
+        return None, None
+    return split_model_id(entry)
+
+
 def read_record(entry: Any) -> ModelRecord | None:
-    """Read an entry of `models`, a string or an object; None when it is malformed."""
-    if isinstance(entry, str):
-        entry = {"id": entry}
-    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
-        return None
-    model, provider = split_model_id(entry["id"])
+    """Read an entry of `models`; None when it is malformed."""
+    model, provider = model_of(entry)
     if model is None:
         return None
     record = ModelRecord(id=model)
     if provider:
         record["provider"] = provider
+    if isinstance(entry, str):
+        entry = {"id": entry}
     for key in ("first_seen", "last_used", "last_reason"):
         if isinstance(text := entry.get(key), str):
             record[key] = text

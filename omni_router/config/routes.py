@@ -1,14 +1,16 @@
-"""The policy: which routes there are. Reads the entries of route_config.json, and reports what is wrong with them."""
+"""The policy: which routes there are, read from the entries of route_config.json together."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from omni_router.config.records import ModelRecord, read_record
-from omni_router.errors import PolicyFileError
-from omni_router.tasks import OTHER, TASKS, default_task
+from omni_router.config.entries import Entry, parse_entry, task_of
+from omni_router.config.example_files import ExampleFiles
+from omni_router.config.policy_text import key_of, parse_entries
+from omni_router.config.records import ModelRecord
+from omni_router.storage.files import Signature
+from omni_router.tasks import OTHER
 
 DEFAULT_POLICY = Path(__file__).with_name("route_config.json")
 
@@ -50,6 +52,7 @@ class Document:
     learned: dict[str, tuple[str, ...]]  # the requests that feedback made examples, by the same names
     out_of_scope_examples: tuple[str, ...]  # the examples of `other`: requests that no route serves
     warnings: tuple[str, ...]
+    files: tuple[tuple[Path, Signature | None], ...] = ()  # the files of examples it read, which may change
 
 
 def parse_document(text: str, path: Path) -> Document:
@@ -58,92 +61,76 @@ def parse_document(text: str, path: Path) -> Document:
     Raises:
         PolicyFileError: it is not a JSON array of objects with names of their own.
     """
-    return read_entries(parse_entries(text, path))
+    return read_entries(parse_entries(text, path), path)
 
 
-def read_entries(entries: list[dict[str, Any]]) -> Document:
-    """Read what entries mean; parts that are wrong are skipped, and reported in `warnings`."""
-    warnings: list[str] = []
-    routes: list[Route] = []
-    for entry in entries:
-        route = _route(entry, warnings)
-        if route:
-            routes.append(route)
-    with_fallback = _one_fallback(routes, warnings)
-    models: dict[str, tuple[ModelRecord, ...]] = {}
-    learned: dict[str, tuple[str, ...]] = {}
-    out_of_scope: tuple[str, ...] = ()
-    for entry in entries:
-        key = entry["name"].strip().casefold()
-        models[key] = _models(entry, warnings)
-        learned[key] = _texts(entry, "learned", warnings)
-        if key == OTHER:
-            out_of_scope = _texts(entry, "examples", warnings)
-    out_of_scope += learned.get(OTHER, ())
-    return Document(entries, with_fallback, models, learned, out_of_scope, tuple(warnings))
+def read_entries(entries: Sequence[dict[str, Any]], path: Path | None = None) -> Document:
+    """Read what entries mean; parts that are wrong are skipped, and reported in `warnings`.
 
-
-def parse_entries(text: str, path: Path) -> list[dict[str, Any]]:
-    """Read the text of a route_config.json, without what its entries mean.
-
-    Raises:
-        PolicyFileError: it is not a JSON array of objects with names of their own.
+    Args:
+        entries: those of a policy.
+        path: where the policy is; without one, entries can name shipped files of examples only.
     """
-    entries = []
-    line_of: dict[str, int] = {}
-    for entry, line in _elements(text, path):
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if not isinstance(name, str) or not name.strip():
-            raise PolicyFileError(path, 'this entry has no "name"', line)
-        if first := line_of.get(name.strip().casefold()):
-            raise PolicyFileError(path, f"the name {name!r} is already used in line {first}", line)
-        line_of[name.strip().casefold()] = line
-        entries.append(entry)
-    return entries
+    reader = PolicyReader()
+    return reader.document(reader.parse(entries), path)
 
 
-def _elements(text: str, path: Path) -> list[tuple[Any, int]]:
-    """Split a JSON array into its elements, each with the line it starts in."""
-    decoder = json.JSONDecoder()
-    try:
-        if not isinstance(json.loads(text), list):
-            raise PolicyFileError(path, "not a JSON array of routes", 1)
-    except json.JSONDecodeError as error:
-        raise PolicyFileError(path, f"not JSON: {error.msg} (column {error.colno})", error.lineno) from error
-    except (RecursionError, ValueError) as error:  # nested too deep, or a number of thousands of digits
-        raise PolicyFileError(path, f"cannot be read as JSON: {error}") from error
-    elements, at, line, counted = [], text.index("[") + 1, 1, 0
-    while (at := _skip(text, at)) < len(text) and text[at] != "]":
-        line, counted = line + text.count("\n", counted, at), at  # counted from where the last element began
-        element, at = decoder.raw_decode(text, at)
-        elements.append((element, line))
-    return elements
+class PolicyReader:
+    """Reads the versions of one policy; what did not change since the last one is not parsed again."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}  # the last ones, by key
+        self._files = ExampleFiles()
+
+    def parse(self, raws: Sequence[dict[str, Any]]) -> list[Entry]:
+        """Parse each entry by itself."""
+        entries = [parse_entry(raw, self._entries.get(key_of(raw) or "")) for raw in raws]
+        self._entries = {entry.key: entry for entry in entries}
+        return entries
+
+    def document(self, entries: Sequence[Entry], path: Path | None) -> Document:
+        """Build what the entries mean together, with the files of examples that they name."""
+        warnings: list[str] = []
+        files: list[tuple[Path, Signature | None]] = []
+        routes: list[Route] = []
+        out_of_scope: tuple[str, ...] = ()
+        for entry in entries:
+            warnings += entry.warnings
+            if not entry.is_usable:
+                continue
+            examples = self._named_examples(entry, path, warnings, files) + entry.examples
+            if entry.key == OTHER:
+                out_of_scope = examples + entry.learned
+            else:
+                routes.append(_route(entry, examples))
+        return Document(
+            entries=[entry.raw for entry in entries],
+            routes=_one_fallback(routes, warnings),
+            models={entry.key: tuple(filter(None, entry.models)) for entry in entries},
+            learned={entry.key: entry.learned for entry in entries},
+            out_of_scope_examples=out_of_scope,
+            warnings=tuple(warnings),
+            files=tuple(files),
+        )
+
+    def _named_examples(
+        self, entry: Entry, path: Path | None, warnings: list[str], files: list[tuple[Path, Signature | None]]
+    ) -> tuple[str, ...]:
+        """Return the examples of the file that an entry names."""
+        name = entry.raw.get("examples_file")
+        if name is None:
+            return ()
+        named = self._files.read(name, path)
+        if named.fault:
+            warnings.append(f'"examples_file" of route {entry.name!r}: {named.fault}')
+        if named.file:
+            files.append(named.file)
+        return named.examples
 
 
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] in " \t\r\n,":
-        at += 1
-    return at
-
-
-def _route(entry: dict[str, Any], warnings: list[str]) -> Route | None:
-    name = entry["name"].strip()
-    if name.casefold() == OTHER:  # kept in the file, never offered
-        return None
-    description, task = entry.get("description"), entry.get("task")
-    if task is None:
-        task = default_task(name.casefold())
-    if not isinstance(task, str) or task not in TASKS:
-        warnings.append(f"route {name!r} is skipped: task {task!r} is not one of {', '.join(TASKS)}")
-        return None
-    if not isinstance(description, str) or not description.strip():
-        warnings.append(f'route {name!r} is skipped: it has no "description"')
-        return None
-    fallback = entry.get("fallback", False)
-    if not isinstance(fallback, bool):
-        warnings.append(f'"fallback" of route {name!r} is ignored: {fallback!r} is neither true nor false')
-        fallback = False
-    return Route(name, task, description.strip(), _texts(entry, "examples", warnings), fallback=fallback)
+def _route(entry: Entry, examples: tuple[str, ...]) -> Route:
+    description = entry.raw["description"].strip()
+    return Route(entry.name, task_of(entry.raw), description, examples, fallback=entry.is_fallback)
 
 
 def _one_fallback(routes: Sequence[Route], warnings: list[str]) -> tuple[Route, ...]:
@@ -159,28 +146,3 @@ def _one_fallback(routes: Sequence[Route], warnings: list[str]) -> tuple[Route, 
             fallback = route
         checked.append(route)
     return tuple(checked)
-
-
-def _texts(entry: dict[str, Any], key: str, warnings: list[str]) -> tuple[str, ...]:
-    name, values = entry["name"].strip(), entry.get(key, [])
-    if not isinstance(values, list):
-        warnings.append(f'"{key}" of route {name!r} is ignored: not an array')
-        return ()
-    texts = tuple(text for text in values if isinstance(text, str) and text.strip())
-    if len(texts) < len(values):
-        warnings.append(f"{len(values) - len(texts)} of the {key} of route {name!r} are ignored: not text")
-    return texts
-
-
-def _models(entry: dict[str, Any], warnings: list[str]) -> tuple[ModelRecord, ...]:
-    records = []
-    if not isinstance(entry.get("models", []), list):
-        warnings.append(f'"models" of route {entry["name"]!r} is ignored: not an array')
-        return ()
-    for model in entry.get("models", []):
-        record = read_record(model)
-        if record is None:
-            warnings.append(f"a model of route {entry['name']!r} is skipped: {model!r} is not a model id (org/name)")
-        else:
-            records.append(record)
-    return tuple(records)

@@ -94,7 +94,7 @@ def _incomplete_routes(document: Document) -> Iterator[Finding]:
             hint = f'Give it a "task", one of {", ".join(TASKS)}'
             yield Finding("problem", f"it has no task, so {DEFAULT_TASK} is assumed", hint, route.name)
         if not route.examples and not document.learned[route.name.casefold()]:
-            hint = 'Give it "examples": a dozen requests as people write them'
+            hint = 'Give it "examples", a dozen requests as people write them, or an "examples_file"'
             yield Finding("note" if known_by_name else "problem", "it has no examples", hint, route.name)
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omni_router.config import routes
+from omni_router.config.policy_text import parse_entries
 from omni_router.config.records import read_records
-from omni_router.config.routes import parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.history.protocol import History
 from omni_router.history.store_items import storable
@@ -49,7 +50,7 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
         PolicyFileError: the file is not an export.
     """
     try:
-        document = parse_document(path.read_text(encoding="utf-8-sig"), path)
+        document = routes.read_entries(parse_entries(path.read_text(encoding="utf-8-sig"), path))
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyFileError(path, f"cannot be read: {error}") from error
     entries: list[dict[str, Any]] = []

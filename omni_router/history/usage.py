@@ -9,6 +9,7 @@ from omni_router.config.records import (
     COUNTS,
     LastFailure,
     ModelRecord,
+    model_of,
     parts_of,
     read_record,
     read_records,
@@ -42,12 +43,12 @@ def apply_usage(models: list[Any], use: UsageRecord) -> bool:
     if is_counted(record, use):
         return True
     updated: ModelRecord = {**record}
-    if use.decision is not None:
-        set_decisions(updated, [*record.get("decisions", ()), f"{use.at} {use.decision}"])
     if use.by_caller:
         updated["by_callers"] = record.get("by_callers", 0) + 1  # these calls do not affect the ranking
     else:
         _count(updated, use)
+    if use.decision is not None:  # last, as people read the counts first
+        set_decisions(updated, [*record.get("decisions", ()), f"{use.at} {use.decision}"])
     _put(models, index, updated)
     return True
 
@@ -204,8 +205,7 @@ def _last_used(record: ModelRecord) -> str:
 
 def _find(models: list[Any], model: str) -> int | None:
     for index, entry in enumerate(models):
-        record = read_record(entry)
-        if record and record["id"] == model:
+        if model_of(entry)[0] == model:
             return index
     return None
 

@@ -30,11 +30,11 @@ def signature(path: Path) -> Signature | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def write_whole(target: Path, text: str, *, instead_of: Signature | Literal["any"] | None = "any") -> bool:
+def write_whole(target: Path, content: str | bytes, *, instead_of: Signature | Literal["any"] | None = "any") -> bool:
     """Replace `target` in one step: readers and crashes see either the old file or the new one, never a part.
 
     The caller holds the lock of the file. Editors do not know the lock: a file that is no longer the version
-    `instead_of`, which the text was made from, is left as it is.
+    `instead_of`, which the content was made from, is left as it is.
 
     Returns:
         Whether it was written.
@@ -44,7 +44,7 @@ def write_whole(target: Path, text: str, *, instead_of: Signature | Literal["any
     """
     draft = target.with_name(f".{target.name}.tmp")  # one name: we hold the lock, and overwrite what a crash left
     try:
-        _write(draft, text, like=target)
+        _write(draft, content, like=target)
         if instead_of not in ("any", signature(target)):
             draft.unlink()
             return False
@@ -61,11 +61,13 @@ def write_whole(target: Path, text: str, *, instead_of: Signature | Literal["any
     return True
 
 
-def _write(draft: Path, text: str, *, like: Path) -> None:
-    with draft.open("w", encoding="utf-8") as file:
+def _write(draft: Path, content: str | bytes, *, like: Path) -> None:
+    if isinstance(content, str):
+        content = content.encode("utf-8")
+    with draft.open("wb") as file:
         if like.exists():  # set while it is still empty: the file may be private
             draft.chmod(like.stat().st_mode)
-        file.write(text)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
 

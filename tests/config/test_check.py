@@ -101,6 +101,23 @@ def test_what_the_file_itself_warns_of_is_reported(report: Callable[..., Report]
     assert "text-to-music" in found[0]["finding"]
 
 
+def test_a_file_of_examples_that_cannot_be_read_is_a_problem(report: Callable[..., Report], tmp_path: Path) -> None:
+    found = report(COOKING, {**SPACE, "examples_file": "space.txt"}, status=1)
+    assert [f["level"] for f in found] == ["problem"]
+    for part in ("route 'space'", f"{tmp_path / 'space.txt'} cannot be read", "builtin:casual_conversation"):
+        assert part in found[0]["finding"]
+    found = report({**SPACE, "examples": [], "examples_file": "builtin:spaec"}, status=1)
+    assert ["builtin:spaec" in f["finding"] for f in found] == [True, False]
+    assert '"examples_file"' in found[1]["hint"]
+
+
+def test_examples_of_a_file_are_compared_like_any_others(report: Callable[..., Report], tmp_path: Path) -> None:
+    (tmp_path / "space.txt").write_text("How far away is Mars?\nhow long do I boil an egg?\n")
+    space = {key: value for key, value in SPACE.items() if key != "examples"}
+    [found] = report(COOKING, {**space, "examples_file": "space.txt"}, status=1)
+    assert "route space has the same example" in found["finding"]
+
+
 def test_a_policy_without_routes_is_a_problem(report: Callable[..., Report]) -> None:
     [found] = report({"name": "other", "description": "the rest"}, status=1)
     assert "no route" in found["finding"]

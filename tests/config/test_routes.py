@@ -13,8 +13,9 @@ from filelock import FileLock
 
 from omni_router import Services
 from omni_router.config.environment import Environment
+from omni_router.config.policy_text import parse_entries
 from omni_router.config.route_file import RouteFile
-from omni_router.config.routes import DEFAULT_POLICY, Document, Policy, parse_document, parse_entries, read_entries
+from omni_router.config.routes import DEFAULT_POLICY, Document, Policy, parse_document, read_entries
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.history import UsageRecord
 from omni_router.history.file import FileHistory
@@ -100,8 +101,10 @@ class Scanned(str):
 
 
 def test_lines_are_counted_once_however_many_entries_there_are() -> None:
-    text = Scanned(json.dumps([{**GOOD, "name": f"route {n}"} for n in range(100)], indent=1) + "\n")
-    assert len(parse_entries(text, PATH)) == 100
+    names = [*range(100), 0]
+    text = Scanned(json.dumps([{**GOOD, "name": f"route {n}"} for n in names], indent=1) + "\n")
+    with pytest.raises(PolicyFileError, match="already used in line 2"):
+        parse_entries(text, PATH)
     assert 0 < text.searched <= len(text)
 
 

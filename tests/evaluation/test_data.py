@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 import omni_router
-from omni_router.config.routes import DEFAULT_POLICY
+from tests.support.default_policy import entries_with_examples
 
 FILE = Path(omni_router.__file__).parent / "evaluation/data/default_policy.jsonl"
 LINES: list[dict[str, Any]] = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
 TEST = [line for line in LINES if line["split"] == "test"]
-POLICY: list[dict[str, Any]] = json.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
+POLICY = entries_with_examples()
 EXAMPLES = [example for entry in POLICY for example in entry["examples"]]
 SMOKE = [
     json.loads(line)["text"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omni_router._sandbox import Sandbox
+from omni_router.config.entries import Entry
 from omni_router.config.records import RECENT, read_record
 from omni_router.config.route_file import RouteFile, _as_text
 from omni_router.decisions.log import DecisionLog
@@ -732,7 +734,7 @@ def test_an_edit_that_comes_between_reading_and_writing_is_not_lost(
     path = make(tmp_path)
     history, edits = FileHistory(RouteFile(path)), iter(range(3))
 
-    def edited_meanwhile(entries: list[dict[str, Any]]) -> str:
+    def edited_meanwhile(entries: Sequence[Entry]) -> str:
         number = next(edits, None)
         if number is not None:  # an editor writes its own version and renames it into place
             theirs = json.loads(path.read_text())
@@ -752,7 +754,7 @@ def test_a_lift_that_is_done_again_after_an_edit_counts_once(tmp_path: Path, mon
     path = make(tmp_path)
     history, edits = FileHistory(RouteFile(path)), iter([None])
 
-    def edited_meanwhile(entries: list[dict[str, Any]]) -> str:
+    def edited_meanwhile(entries: Sequence[Entry]) -> str:
         for _ in edits:
             path.write_text(json.dumps([{**ROUTE, "note": "edited"}]))
         return _as_text(entries)
@@ -769,7 +771,7 @@ def test_a_file_that_others_change_all_the_time_is_left_to_them_and_the_use_wait
     path = make(tmp_path)
     history, count = FileHistory(RouteFile(path)), iter(range(1000))
 
-    def edited_meanwhile(entries: list[dict[str, Any]]) -> str:
+    def edited_meanwhile(entries: Sequence[Entry]) -> str:
         path.write_text(json.dumps([{**ROUTE, "note": "x" * next(count)}]))
         return _as_text(entries)
 

@@ -22,10 +22,9 @@ from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.training_set import COUNTEREXAMPLES_TO_ONE, NO_LABELS, NONSENSE, training_set
 from omni_router.routers.semantic.vector_cache import CachedEncoder
+from tests.support.default_policy import entries_with_examples
 
-POLICY: list[dict[str, Any]] = json.loads(
-    (Path(omni_router.__file__).parent / "config/route_config.json").read_text(encoding="utf-8")
-)
+POLICY = entries_with_examples()
 NAMES = (
     "casual_conversation creative_writing summarization question_answering code_generation code_debugging "
     "math_reasoning translation image_generation image_understanding"

@@ -1,6 +1,5 @@
 """Vectors on disk between processes."""
 
-import json
 import logging
 import sqlite3
 import stat
@@ -13,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import vector_cache
 from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
+from tests.support.default_policy import entries_with_examples
 
 TEXTS = ["draw a cat", "write python code", "a secret of mine", "draw a cat", ""]
 
@@ -157,8 +156,7 @@ def test_an_encoder_that_cannot_be_loaded_is_told(path: Path, tmp_path: Path) ->
 
 def test_half_precision_changes_no_score(path: Path) -> None:
     encoder = SentenceEncoder(middle_layer_weight=0.3)
-    policy = json.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
-    examples = [(text, i) for i, entry in enumerate(policy) for text in entry["examples"][:12]]
+    examples = [(text, i) for i, entry in enumerate(entries_with_examples()) for text in entry["examples"][:12]]
     texts, owners = [text for text, _ in examples], torch.tensor([i for _, i in examples])
     requests = encoder.encode(["write me a poem about python", "what is wrong with my code?", "hello", "12 * 9"])
 
