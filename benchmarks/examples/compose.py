@@ -53,7 +53,8 @@ def _join(request: str, material: str, introduction: str) -> str:
     """Put a request before a text, or behind it where the request is written so; the introduction comes first."""
     _, behind, last = request.partition("{}|")
     parts = [introduction, material, last] if behind else [f"{introduction} {request}".strip(), material]
-    return r"\n\n".join(filter(None, parts))
+    line = r"\n\n".join(filter(None, parts))
+    return rf"\{line}" if line.startswith("#") else line
 
 
 def replace_composed(path: Path, composed: Mapping[str, Sequence[str]]) -> None:
