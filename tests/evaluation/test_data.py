@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import omni_router
+from benchmarks.examples.compose import LANGUAGES
 from tests.support.default_policy import entries_with_examples
 
 FILE = Path(omni_router.__file__).parent / "evaluation/data/default_policy.jsonl"
@@ -60,7 +61,8 @@ def alike(a: str, b: str) -> bool:
 def test_each_line_has_the_keys_and_values_it_may_have() -> None:
     for line in LINES:
         image = {"image"} if line["route"] == "image_understanding" else set()
-        assert set(line) - {"text", "messages"} == {"route", "kind", "split"} | image, line
+        assert set(line) - {"text", "messages", "language"} == {"route", "kind", "split"} | image, line
+        assert line.get("language", "en") in LANGUAGES, line
         assert ("text" in line) != ("messages" in line), line
         assert line["route"] in {*ROUTES, "other"}, line
         assert line["split"] in {"test", "train"}, line
@@ -105,15 +107,16 @@ def test_nothing_that_is_asked_in_one_split_is_asked_in_the_other() -> None:
     assert not [(a, b) for a in train for line in TEST if alike(a, b := whole(line))]
 
 
-@pytest.mark.parametrize("known", [EXAMPLES, SMOKE], ids=["the policy's examples", "the smoke lines"])
-def test_no_line_is_like_what_is_known_already(known: list[str]) -> None:
+def test_no_line_is_like_a_smoke_line() -> None:  # the examples of the policy are checked where they are read
     asked = [text for line in LINES for text in requests(line)[-1:]]
     asked += [whole(line) for line in LINES]
-    assert not [(a, b) for a in dict.fromkeys(asked) for b in known if alike(a, b)]
+    assert not [(a, b) for a in dict.fromkeys(asked) for b in SMOKE if alike(a, b)]
 
 
-def test_the_examples_are_not_alike_among_themselves() -> None:
-    assert not [(a, b) for a, b in combinations(EXAMPLES, 2) if alike(a, b)]
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_is_tested_on_the_routes_of_text(language: str) -> None:
+    routes = {line["route"] for line in TEST if line.get("language") == language}
+    assert routes == {*ROUTES, "other"} - {"image_understanding"}
 
 
 def test_the_examples_are_many_and_differ_from_the_smoke_lines() -> None:
