@@ -14,45 +14,48 @@ BLOCK = 256  # a matrix of this size is inverted at once
 
 
 class Regression:
-    """The regression of targets on a kernel; it takes the kernel's memory for the inverse.
+    """The regression of targets on a kernel.
 
     Args:
-        kernel: (texts, texts), symmetric.
+        kernel: (texts, texts), symmetric; it is changed.
         ridge: (texts,), the larger, the less a text counts.
         targets: (texts, classes).
     """
 
     def __init__(self, kernel: Vectors, ridge: Vectors, targets: Vectors) -> None:
         kernel[np.diag_indices_from(kernel)] += ridge
-        self._inverse, self._targets = inverse(kernel), targets
-        self.weights: Vectors = self._inverse @ targets  # (texts, classes): the scores are kernel @ weights
+        self._factor, self._targets = inverse_factor(kernel), targets
+        self.weights: Vectors = self._factor.T @ (self._factor @ targets)  # (texts, classes): scores are kernel @ weights
 
     def without_each(self) -> Vectors:
         """Return the scores (texts, classes) that each text gets from the regression without it."""
-        return self._targets - self.weights / self._inverse.diagonal()[:, None]
+        diagonal = np.einsum("ij,ij->j", self._factor, self._factor)  # of the inverse of the kernel
+        return self._targets - self.weights / diagonal[:, None]
 
     def without_class(self, part: slice, others: Sequence[int]) -> Vectors:
         """Return the scores (texts of a class, other classes) that these texts get from the regression without them."""
-        change = np.linalg.solve(self._inverse[part, part], self.weights[part][:, others])
+        columns = self._factor[part.start :, part]
+        change = np.linalg.solve(columns.T @ columns, self.weights[part][:, others])
         return -change  # the other classes have no target here, so what is left is minus the change
 
 
-def inverse(matrix: Vectors) -> Vectors:
-    """Return the inverse of a symmetric positive definite matrix, by halves: twice as fast as NumPy's own."""
+def inverse_factor(matrix: Vectors) -> Vectors:
+    """Return the inverse of the Cholesky factor of a symmetric positive definite matrix.
+
+    It works by halves: nearly all of it is products of matrices, three times as fast as NumPy's own decomposition. To
+    build the inverse of the matrix itself so is as fast, but loses all precision of 32-bit floats.
+    """
     size = len(matrix)
     if size <= BLOCK:
-        return np.linalg.inv(matrix)
+        return np.linalg.inv(np.linalg.cholesky(matrix))
     half = size // 2
-    first = inverse(matrix[:half, :half])
-    across = first @ matrix[:half, half:]
-    second = inverse(matrix[half:, half:] - matrix[half:, :half] @ across)
-    result = np.empty_like(matrix)
-    corner = across @ second
-    np.add(first, corner @ across.T, out=result[:half, :half])
-    result[half:, half:] = second
-    np.negative(corner, out=corner)
-    result[:half, half:], result[half:, :half] = corner, corner.T
-    return result
+    first = inverse_factor(matrix[:half, :half])
+    below = matrix[half:, :half] @ first.T
+    second = inverse_factor(matrix[half:, half:] - below @ below.T)
+    factor = np.zeros_like(matrix)
+    factor[:half, :half], factor[half:, half:] = first, second
+    factor[half:, :half] = -(second @ below) @ first
+    return factor
 
 
 def one_hot(owners: "NDArray[np.int64]", classes: int) -> Vectors:
