@@ -79,16 +79,19 @@ class MultilingualRouter(SemanticRouter):
             ConfigurationError: the encoder that is needed cannot be loaded.
         """
         languages = [self._language_of(conversation) for conversation, _ in queries]
-        english, others = [], []
-        for query, each in zip(queries, languages, strict=True):
-            (english if each.is_english else others).append(query)
-        of_english = iter(super().judge(english, labels)) if english else iter(())
-        of_others = iter(self.others.judge(others, self._labels(labels, english=False))) if others else iter(())
-        judgements: list[Judgement] = []
-        for each in languages:
-            judgement = next(of_english) if each.is_english else next(of_others)
-            judgements.append(self._completed(judgement, each))
-        return judgements
+        english: list[int] = []
+        others: list[int] = []
+        for index, each in enumerate(languages):
+            (english if each.is_english else others).append(index)
+        judgements: dict[int, Judgement] = {}
+        if english:
+            answers = super().judge([queries[index] for index in english], labels)
+            judgements.update(zip(english, answers, strict=True))
+        if others:
+            of_others = self._labels(labels, english=False)
+            answers = self.others.judge([queries[index] for index in others], of_others)
+            judgements.update(zip(others, answers, strict=True))
+        return [self._completed(judgements[index], each) for index, each in enumerate(languages)]
 
     def head(self, routes: Sequence[RouteOption], labels: TeacherLabels = NO_LABELS) -> "Head":
         """Return the head for English requests on these routes; fit it unless there is one."""

@@ -25,7 +25,9 @@ class Regression:
     def __init__(self, kernel: Vectors, ridge: Vectors, targets: Vectors) -> None:
         kernel[np.diag_indices_from(kernel)] += ridge
         self._factor, self._targets = inverse_factor(kernel), targets
-        self.weights: Vectors = self._factor.T @ (self._factor @ targets)  # (texts, classes): scores are kernel @ weights
+        self.weights: Vectors = self._factor.T @ (
+            self._factor @ targets
+        )  # (texts, classes): scores are kernel @ weights
 
     def without_each(self) -> Vectors:
         """Return the scores (texts, classes) that each text gets from the regression without it."""

@@ -31,14 +31,14 @@ KNOWN = {
     "Dutch": "Vertaal deze zin naar het Engels",
     "Polish": "Napisz wiersz o jesieni i deszczu",
     "Portuguese": "Desenha um gato com um chapéu vermelho",
-    "Turkish": "Bana sonbahar hakkında bir şiir yaz",
-    "Russian": "Напиши мне стихотворение об осени",
+    "Turkish": "Bana deniz hakkinda bir şiir yazar misin, lütfen",
+    "Russian": "Напиши мне стихотворение про осень",
     "Arabic": "اكتب لي قصيدة عن الخريف",
     "Japanese": "秋についての詩を書いてください",
     "Korean": "가을에 대한 시를 써 줘",
     "Thai": "เขียนบทกวีเกี่ยวกับฤดูใบไม้ร่วง",
     "Chinese, short": "关掉闹钟",
-    "Chinese, before a long English text": "翻译以下句子：This book is very interesting, and it was read by all of them.",
+    "Chinese, before an English text": "翻译以下句子 This book is very interesting, and all of them read it.",
 }
 UNKNOWN = {
     "Danish": "Skriv et digt om efteråret til mig, og gør det sjovt",
