@@ -57,13 +57,12 @@ class LanguageDetector:
         """
         line = " ".join(text[:MAX_CHARACTERS].split())
         letters = [character for character in line if character.isalpha()]
-        foreign = sum(letter >= LATIN_END for letter in letters)
+        foreign = [letter for letter in letters if letter >= LATIN_END]
         if not foreign and len(letters) < MIN_LETTERS:
             return Language(is_english=True, known=1.0)
-        if foreign < FOREIGN_SHARE * len(letters):
+        if len(foreign) < FOREIGN_SHARE * len(letters):
             return self._by_words(line)
-        known = sum(any(first <= letter <= last for first, last in KNOWN_SCRIPTS) for letter in letters)
-        if 2 * known > foreign:
+        if 2 * sum(map(_is_of_known_script, foreign)) > len(foreign):
             return Language(is_english=False, known=1.0)
         return self._by_words(line)._replace(is_english=False)
 
@@ -93,6 +92,10 @@ class LanguageDetector:
 
                 self._model = load_model(str(paths[MODEL_FILE]))
             return self._model
+
+
+def _is_of_known_script(letter: str) -> bool:
+    return any(first <= letter <= last for first, last in KNOWN_SCRIPTS)
 
 
 def is_installed() -> bool:

@@ -28,6 +28,7 @@ ENGLISH_DIMENSIONS = 768  # of all-MiniLM-L6-v2 with its middle layer
 # What an answer in a language that no encoder has learned keeps of its confidence. Chosen on Danish, Lithuanian,
 # Indonesian, Serbian and Kazakh in xSID; judged on Bengali, Swahili and Telugu in MGSM.
 UNKNOWN_LANGUAGE_FACTOR = 0.75
+EXAMPLE_CHARACTERS = 120  # read of an example to find its language: there are thousands
 MAX_FILTERED = 8  # policies and sets of labels kept in memory
 
 
@@ -147,7 +148,7 @@ class MultilingualRouter(SemanticRouter):
     def _english(self, texts: Iterable[str]) -> tuple[str, ...]:
         """Return the English ones of some texts; all of them where most are in other languages."""
         everything = tuple(texts)
-        english = tuple(text for text in everything if self._detector.detect(text).is_english)
+        english = tuple(text for text in everything if self._detector.detect(text[:EXAMPLE_CHARACTERS]).is_english)
         if 2 * len(english) < len(everything):
             return everything
         return english
