@@ -66,13 +66,15 @@ def fit_in_domain(inside: "Floats", outside: "Floats") -> tuple[float, float]:
 def in_domain_probability(parameters: tuple[float, float], scores: "Floats") -> "Floats":
     """Return the probability that requests with these in-domain scores are of a kind that the routes serve."""
     slope, offset = parameters
-    return 1 / (1 + np.exp(-(slope * _log(scores) + offset)))
+    probabilities: Floats = 1 / (1 + np.exp(-(slope * _log(scores) + offset)))
+    return probabilities
 
 
 def softmax(scores: "Floats") -> "Floats":
     """Return the probabilities of each row."""
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    powers: Floats = np.exp(scores - scores.max(1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(1, keepdims=True)
+    return probabilities
 
 
 def _log(scores: "Floats") -> "Floats":

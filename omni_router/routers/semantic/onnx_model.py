@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from omni_router.routers.semantic.encoder import Vectors
 
 GRAPH = "minilm.onnx"  # the graph without weights; `python .ci/minilm_graph.py` writes it
+WEIGHTS = ("encoder.", "embeddings.LayerNorm.")  # the first parts of the names of weights that the graph has
+FOLDER = "session.model_external_initializers_file_folder_path"
 STATES = ("last_hidden_state", "token_embeddings")  # names of the output with a state for each token
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
@@ -44,11 +46,14 @@ class MiniLm:
     """
 
     def __init__(self, weights: Path) -> None:
-        options = session_options()
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights.parent))
-        graph = files(__package__).joinpath(GRAPH).read_bytes()
-        self._session = new_session(graph, options)
-        tensors = SafetensorsFile(weights)
+        tensors, options = SafetensorsFile(weights), session_options()
+        if weights.is_symlink():  # as in the Hub's cache: ONNX Runtime reads no file that a link leads to
+            names = [name for name in tensors.names() if name.startswith(WEIGHTS)]
+            self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(tensors.tensor(name)) for name in names]
+            options.add_external_initializers(names, self._weights)
+        else:
+            options.add_session_config_entry(FOLDER, str(weights.parent))
+        self._session = new_session(files(__package__).joinpath(GRAPH).read_bytes(), options)
         self._words = tensors.tensor("embeddings.word_embeddings.weight")
         position = tensors.tensor("embeddings.position_embeddings.weight")
         self._positions = position + tensors.tensor("embeddings.token_type_embeddings.weight")[0]

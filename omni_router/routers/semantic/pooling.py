@@ -25,7 +25,8 @@ def pool(modes: Sequence[str], states: "Vectors", mask: "Mask") -> "Vectors":
 def normalize(vectors: "Vectors") -> "Vectors":
     """Return the rows at a length of one; a row of zeros stays."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return vectors / np.maximum(lengths, np.float32(1e-12))[:, None]
+    scaled: Vectors = vectors / np.maximum(lengths, np.float32(1e-12))[:, None]
+    return scaled
 
 
 def _token(states: "Vectors", index: "NDArray[np.int64]") -> "Vectors":
@@ -34,7 +35,8 @@ def _token(states: "Vectors", index: "NDArray[np.int64]") -> "Vectors":
 
 def _weighted(states: "Vectors", weights: "NDArray[np.float32]", power: float = 1.0) -> "Vectors":
     sums = np.einsum("ijk,ij->ik", states, weights)
-    return sums / weights.sum(1, keepdims=True) ** np.float32(power)
+    means: Vectors = sums / weights.sum(1, keepdims=True) ** np.float32(power)
+    return means
 
 
 def _float(mask: "NDArray[np.bool_] | NDArray[np.int64]") -> "NDArray[np.float32]":
@@ -54,7 +56,8 @@ POOLINGS: "dict[str, Callable[[Vectors, Mask], Vectors]]" = {
 
 def _gelu(values: "Vectors") -> "Vectors":
     erf = np.vectorize(math.erf, otypes=[np.float32])
-    return values * (1 + erf(values / math.sqrt(2))) / 2
+    active: Vectors = values * (1 + erf(values / math.sqrt(2))) / 2
+    return active
 
 
 # The activations of a Dense, by their names in torch.nn.
@@ -63,7 +66,7 @@ ACTIVATIONS: "dict[str, Callable[[Vectors], Vectors]]" = {
     "Identity": lambda values: values,
     "ReLU": lambda values: np.maximum(values, 0),
     "GELU": _gelu,
-    "Sigmoid": lambda values: 1 / (1 + np.exp(-values)),
+    "Sigmoid": lambda values: (1 / (1 + np.exp(-values))).astype(np.float32),
 }
 
 

@@ -32,7 +32,8 @@ class Regression:
     def without_each(self) -> Vectors:
         """Return the scores (texts, classes) that each text gets from the regression without it."""
         diagonal = np.einsum("ij,ij->j", self._factor, self._factor)  # of the inverse of the kernel
-        return self._targets - self.weights / diagonal[:, None]
+        scores: Vectors = self._targets - self.weights / diagonal[:, None]
+        return scores
 
     def without_class(self, part: slice, others: Sequence[int]) -> Vectors:
         """Return the scores (texts of a class, other classes) that these texts get from the regression without them."""
