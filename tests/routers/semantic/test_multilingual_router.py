@@ -122,7 +122,9 @@ def test_a_language_that_no_encoder_knows_lowers_the_confidence() -> None:
     assert unsure.confidence == pytest.approx(UNKNOWN_LANGUAGE_FACTOR * sure.confidence)
     assert unsure.confidence < half.confidence < sure.confidence
     assert sure.second
-    assert unsure.second == (sure.second[0], pytest.approx(UNKNOWN_LANGUAGE_FACTOR * sure.second[1]))
+    assert unsure.second
+    assert unsure.second[0] == sure.second[0]
+    assert unsure.second[1] == pytest.approx(UNKNOWN_LANGUAGE_FACTOR * sure.second[1])
 
 
 def test_a_sign_without_words_is_in_the_language_of_what_came_before() -> None:
