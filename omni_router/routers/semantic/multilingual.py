@@ -94,8 +94,8 @@ class MultilingualEncoder:
 
 
 def is_installed() -> bool:
-    """Return whether there are weights on this machine; their digests are checked when they are loaded."""
-    return find_spec(PACKAGE) is not None
+    """Return whether weights and what reads them are on this machine; digests are checked when they are loaded."""
+    return find_spec(PACKAGE) is not None and find_spec("sentencepiece") is not None
 
 
 def _read_network() -> Network:
