@@ -15,6 +15,8 @@ from omni_router.routers.cascade.labels import LabelStore, ReadOnlyLabelStore
 from omni_router.routers.cascade.router import CascadeRouter, NullRouter
 from omni_router.routers.protocol import Router
 from omni_router.routers.semantic.head_file import HeadFile
+from omni_router.routers.semantic.multilingual import MultilingualEncoder
+from omni_router.routers.semantic.multilingual_router import MultilingualRouter, is_installed
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.vector_cache import CachedEncoder
@@ -94,8 +96,19 @@ def _embedded_router(environment: Environment, encoder: str | None) -> SemanticR
     if encoder not in _semantic:
         embedding = SentenceEncoder(encoder, middle_layer_weight=MIDDLE_LAYER_WEIGHT)
         library = CachedEncoder(embedding, environment.cache_dir / "embeddings.sqlite")
-        _semantic[encoder] = SemanticRouter(embedding, library, HeadFile(environment.cache_dir / "heads.sqlite"))
+        heads = HeadFile(environment.cache_dir / "heads.sqlite")
+        if encoder or not is_installed():  # an encoder that is named reads all languages
+            _semantic[encoder] = SemanticRouter(embedding, library, heads)
+        else:
+            _semantic[encoder] = MultilingualRouter(embedding, library, heads, others=_other_languages(environment))
     return _semantic[encoder]
+
+
+def _other_languages(environment: Environment) -> SemanticRouter:
+    """Return the router for requests that are not in English; nothing is loaded yet."""
+    embedding = MultilingualEncoder()
+    library = CachedEncoder(embedding, environment.cache_dir / "embeddings.sqlite")
+    return SemanticRouter(embedding, library, HeadFile(environment.cache_dir / "heads.sqlite"))
 
 
 def _endpoint_with(environment: Environment, second: Router) -> Router:

@@ -12,6 +12,9 @@ from omni_router.cli.validators import RouterChoice
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.routers.semantic.multilingual_router import MultilingualRouter
+from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.services import router as services_router
 from omni_router.services.router import ROUTERS, choose_router
 
 
@@ -45,3 +48,14 @@ def test_the_command_line_offers_the_names_of_the_table(monkeypatch: pytest.Monk
     monkeypatch.setitem(ROUTERS, "waterfall", ROUTERS["semantic"])
     assert RouterChoice().choices == (*ROUTERS,)
     assert parse(["--list-routes", "--router", "waterfall"]).params["router"] == "waterfall"
+
+
+def test_english_and_other_languages_have_an_encoder_each_unless_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = Environment.read(variables={"OMNI_ROUTER": "semantic"})
+    monkeypatch.setattr(services_router, "_semantic", {})
+    assert isinstance(choose_router(environment), MultilingualRouter)
+    named = Environment.read(variables={"OMNI_ROUTER": "semantic", "OMNI_ENCODER": "sandbox/encoder-1"})
+    assert type(choose_router(named)) is SemanticRouter
+    monkeypatch.setattr(services_router, "_semantic", {})
+    monkeypatch.setattr(services_router, "is_installed", lambda: False)
+    assert type(choose_router(environment)) is SemanticRouter

@@ -30,14 +30,14 @@ class MiniLm:
     """
 
     def __init__(self, weights: Path) -> None:
-        tensors, options = SafetensorsFile(weights), _session_options()
+        tensors, options = SafetensorsFile(weights), session_options()
         if weights.is_symlink():  # as in the Hub's cache: ONNX Runtime reads no file that a link leads to
             names = [name for name in tensors.names() if name.startswith(WEIGHTS)]
             self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(tensors.tensor(name)) for name in names]
             options.add_external_initializers(names, self._weights)
         else:
             options.add_session_config_entry(FOLDER, str(weights.parent))
-        self._session = _session(files(__package__).joinpath(GRAPH).read_bytes(), options)
+        self._session = new_session(files(__package__).joinpath(GRAPH).read_bytes(), options)
         self._words = tensors.tensor("embeddings.word_embeddings.weight")
         position = tensors.tensor("embeddings.position_embeddings.weight")
         self._positions = position + tensors.tensor("embeddings.token_type_embeddings.weight")[0]
@@ -61,7 +61,7 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path) -> None:
-        self._session = _session(str(path), _session_options())
+        self._session = new_session(str(path), session_options())
         self._inputs = [each.name for each in self._session.get_inputs()]
         outputs = [each.name for each in self._session.get_outputs()]
         for name in self._inputs:
@@ -100,7 +100,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return [tokenizer.encode(text).ids for text in texts]
 
 
-def _session_options() -> "onnxruntime.SessionOptions":
+def session_options() -> "onnxruntime.SessionOptions":
     """Return options for small work: one thread, and no memory held between two requests."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -109,5 +109,6 @@ def _session_options() -> "onnxruntime.SessionOptions":
     return options
 
 
-def _session(model: str | bytes, options: "onnxruntime.SessionOptions") -> Any:
+def new_session(model: str | bytes, options: "onnxruntime.SessionOptions") -> Any:
+    """Start a session on the processor."""
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

