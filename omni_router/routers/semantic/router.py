@@ -18,6 +18,7 @@ from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher, sin
 from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
 from omni_router.routers.semantic.head import Head, Scores
 from omni_router.routers.semantic.judgement import Judgement, closest_text, make_reply
+from omni_router.routers.semantic.request_text import reading
 from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
 from omni_router.tasks import OTHER
 
@@ -135,7 +136,7 @@ class SemanticRouter(BaseRouter):
         probability[-1] = 1 - probability.sum()
         closest: str | None = None
         if first != other:
-            learned = frozenset().union(*map(attrgetter("learned"), routes))
+            learned = set(map(reading, chain.from_iterable(map(attrgetter("learned"), routes))))
             closest = closest_text(head, first, scores.likeness[0], learned)
         second: tuple[str, float] | None = None
         for index in order:
@@ -189,7 +190,7 @@ class Request(NamedTuple):
 
 def _request_of(conversation: Sequence[Turn]) -> Request:
     turns = [turn["content"] for turn in conversation if turn["role"] == "user"][-TURNS:]
-    texts = [turn.replace(IMAGE_MARK, " ").strip() for turn in turns]
+    texts = [reading(turn.replace(IMAGE_MARK, " ")) for turn in turns]
     if not turns:
         return Request("", "", has_image=False)
     return Request(texts[-1], "\n".join(filter(None, texts)), IMAGE_MARK in turns[-1])

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.protocol import RouteOption
+from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def training_set(routes: Sequence[RouteOption], labels: TeacherLabels) -> list[C
     """Return the data of each route, and last that of the requests that no route serves, within the limit."""
 
     def class_data(name: str, phrases: Sequence[str], examples: Sequence[str]) -> ClassData:
-        return ClassData(phrases, examples, labels.vectors.get(name), labels.weights.get(name))
+        requests = list(map(reading, examples))
+        return ClassData(phrases, requests, labels.vectors.get(name), labels.weights.get(name))
 
     served = [route for route in routes if route.name != OTHER]
     classes = [class_data(route.name, _phrases_of(route), route.examples) for route in served]
