@@ -5,6 +5,7 @@ request behind a label or in a tag, and a label that waits for the answer. The m
 (labels, headings, tags, rulers) and by the words on them, not by the framework.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,7 +33,18 @@ REQUEST_STEMS = ("问题", "問題", "提问", "任务", "任務", "质问", "�
 MATERIAL_STEMS = ("已知信息", "上下文", "参考", "參考", "資料", "资料", "背景", "文脈", "맥락", "문맥", "บริบท")
 ANSWER_STEMS = ("回答", "答案", "答：", "답변", "대답", "คำตอบ")
 MOST_WORDS: dict[Kind, int] = {"request": 6, "input": 3, "material": 12, "answer": 12}
+CLOSING = frozenset("answer response reply respond output format".split())
+ANNOUNCERS = frozenset("the this following first next new current".split())
+CHAT_MARKS = (
+    ("<|im_start|>user", "<|im_end|>"),
+    ("<|start_header_id|>user<|end_header_id|>", "<|eot_id|>"),
+    ("<start_of_turn>user", "<end_of_turn>"),
+    ("<|user|>", "<|"),
+    ("[INST]", "[/INST]"),
+)
 LETTERS: dict[str, Kind] = {"q": "request", "a": "answer"}
+MOST_STEM_LABEL = 9  # characters of a label without blanks between its words
+MOST_FRAME = 300  # characters of a sentence that ends with a label
 MOST_LABEL = 90  # characters of a label
 RULERS = frozenset("-=_*#~")
 FENCES = ("```", "~~~")
@@ -56,17 +68,43 @@ class Section:
 
 def unwrap(text: str) -> str:
     """Return the request in a filled template, and any other text as it is."""
-    sections = [section for section in _sections(text) if section.lines or section.kind == "answer"]
-    if len(sections) > 1 and sections[-1].kind == "free" and sections[-2].kind == "material" and sections[-2].in_markup:
-        return sections[-1].text or text  # the user speaks last, below what was retrieved
-    place = _open_request(sections)
-    if place is None:
+    text = _newest_of_chat(text)
+    request = _of_json(text)
+    if request:
+        return request
+    if "\n" not in text.strip():
         return text
-    frame = [section.text for section in sections[:place] if section.kind == "free"]
-    is_form = sections[place].in_markup or (sections[place].is_heading and len(sections) > len(frame) + 1)
-    if is_form or not any(frame) or _speaks_of_request(" ".join(frame)):
-        return _without_empty_label(sections[place].text) or text
+    sections = [section for section in _sections(text) if section.lines or section.kind == "answer"]
+    place = _open_request(sections)
+    if place is not None and _is_form(sections, place):
+        return _without_closing(sections[place].text) or text
+    if place is None or any(section.in_markup for section in sections[place + 1 :]):
+        return _below_material(sections) or text
     return text
+
+
+def _is_form(sections: Sequence[Section], place: int) -> bool:
+    """Check whether the request at a place was put there by a template, and is not part of what a person wrote."""
+    request, before = sections[place], sections[:place]
+    if any(section.in_markup and section.kind == "material" for section in sections[place + 1 :]):
+        return request.in_markup  # what stands below retrieved material is newer than a label above it
+    frame = [section.text for section in before if section.kind == "free"]
+    if request.in_markup or not any(frame) or _speaks_of_request(" ".join(frame)):
+        return True
+    others = [section for section in sections if section.kind in ("material", "answer")]
+    return len(others) > 0 and (request.is_heading or request.kind == "request")
+
+
+def _below_material(sections: Sequence[Section]) -> str:
+    """Return the last paragraph below material in a tag, if a frame stands above it: there the user speaks."""
+    tags = [place for place, section in enumerate(sections) if section.kind == "material" and section.in_markup]
+    if not tags or tags[-1] == 0 or tags[-1] + 1 == len(sections):
+        return ""
+    last = sections[-1]
+    if last.kind == "answer":  # rules for the answer, in which the last paragraph is none
+        paragraphs = last.text.split("\n\n")
+        return paragraphs[-1] if len(paragraphs) > 1 else ""
+    return last.text
 
 
 def names_material(line: str) -> bool:
@@ -94,12 +132,37 @@ def _speaks_of_request(frame: str) -> bool:
     return bool(_words(frame) & (REQUEST | ANSWER)) or _holds(frame, REQUEST_STEMS + ANSWER_STEMS)
 
 
-def _without_empty_label(text: str) -> str:
-    """Drop a last line that only waits for an answer, such as the name of a speaker."""
+def _without_closing(text: str) -> str:
+    """Drop the name of the speaker who is to answer, and last paragraphs that speak of the answer."""
     head, _, last = text.rpartition("\n")
     if head and last.rstrip().endswith((":", "：")) and len(last.split()) <= 2:  # noqa: PLR2004 (a name)
-        return head.strip()
+        text = head.strip()
+    paragraphs = text.split("\n\n")
+    while len(paragraphs) > 1 and _words(paragraphs[-1]) & CLOSING:
+        paragraphs.pop()
+    return "\n\n".join(paragraphs)
+
+
+def _newest_of_chat(text: str) -> str:
+    """Return the newest message of a user in the marks of a chat template, or the text without any."""
+    for start, end in CHAT_MARKS:
+        if start in text:
+            return text.rpartition(start)[2].partition(end)[0].strip() or text
     return text
+
+
+def _of_json(text: str) -> str:
+    """Return the request in a JSON object, if a key of it says so."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return ""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    for key, value in fields.items():
+        if _kind(key) == "request" and isinstance(value, str):
+            return value
+    return ""
 
 
 # ---- marks
@@ -160,6 +223,8 @@ def _mark(line: str, *, letters: bool) -> Section | None:
         return _heading(stripped.strip("#-*: "), in_markup=False)
     if "`[[ ##" in stripped:  # a sentence about the fields of the answer
         return Section("answer")
+    if (content := _announced(stripped)) is not None:
+        return Section("request", in_markup=True, lines=[content])
     label, content = _label(stripped)
     kind = LETTERS.get(label.casefold()) if letters else None
     kind = kind or _kind(label)
@@ -178,11 +243,22 @@ def _heading(name: str, *, in_markup: bool) -> Section | None:
     return Section(kind or "material", _words(name), in_markup=in_markup, is_heading=True)
 
 
+def _announced(line: str) -> str | None:
+    """Return what stands behind a sentence that ends with "the following task:" or the like."""
+    sentence, colon, content = line[:MOST_FRAME].replace("：", ":", 1).partition(":")
+    words = sentence.casefold().split()
+    if colon and len(words) > 2 and words[-1] in REQUEST and words[-2] in ANNOUNCERS:  # noqa: PLR2004 (two are a label)
+        return line[len(sentence) + 1 :].strip("* ")
+    return None
+
+
 def _label(line: str) -> tuple[str, str]:
     """Return what stands before the first colon, and after it; nothing if the former is no label."""
     line = line.replace("：", ":", 1)
-    label, colon, content = line[: MOST_LABEL + 1].partition(":")
-    if not colon or any(mark in label for mark in ".?!。？！\"'`(") or not label.strip():
+    label, colon, _ = line[: MOST_LABEL + 1].partition(":")
+    if not colon or not label.strip():
+        return "", ""
+    if any(mark in label for mark in ".?!。？！\"'`("):
         return "", ""
     return label.strip("*_ "), line[len(label) + 1 :].strip("* ")
 
@@ -197,7 +273,8 @@ def _kind(label: str) -> Kind | None:
         ("input", INPUT, ()),
     )
     for kind, known, stems in kinds:
-        if (words & known or _holds(label, stems)) and len(label.split()) <= MOST_WORDS[kind]:
+        short = len(label.split()) <= MOST_WORDS[kind]
+        if short and (words & known or (len(label) <= MOST_STEM_LABEL and _holds(label, stems))):
             return kind
     return None
 
