@@ -6,10 +6,18 @@ which is told by punctuation and by the words they open with. Length decides not
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from omni_router.routers.semantic.request_words import ANYWHERE, CLOSING, OPENING, POLITE
+from omni_router.routers.semantic.request_words import (
+    ANYWHERE,
+    BLOCK_STARTS,
+    CLOSING_VERBS,
+    CODE_STARTS,
+    MAIL_HEADERS,
+    OPENING,
+    POLITE_WORDS,
+)
 from omni_router.routers.semantic.wrapping import names_material, unwrap
 
 READ = 20_000  # characters of each end that are looked at: beyond, it is material
@@ -20,16 +28,19 @@ SHORT = 300  # characters of a last paragraph that asks again, below what the fi
 FENCES = ("```", "~~~", '"""', "'''")
 QUESTION_MARKS = ("?", "？", "؟")
 COLONS = (":", "：")
-ANNOUNCING = ("use ", "using ", "given ", "based on ", "here is ", "here are ", "here's ", "below is ", "below are ", "this is ")
+ANNOUNCING = (
+    "use ",
+    "using ",
+    "given ",
+    "based on ",
+    "here is ",
+    "here are ",
+    "here's ",
+    "below is ",
+    "below are ",
+    "this is ",
+)
 CLOSERS = "\"'”’»)]*_ "
-MAIL_HEADERS = tuple(
-    "from: |to: |cc: |subject: |date: |sent: |von: |an: |betreff: |de : |de: |objet : |asunto: |发件人|收件人|主题|от: |тема: ".split("|")
-)
-CODE_STARTS = tuple(
-    "import |from |def |class |func |function |const |let |var |return |if (|if(|for (|while (|public |private |#include|#!|using |package |"
-    "create table |select |insert |traceback (|at |// |/* |@|});|} ".split("|")
-)
-BLOCK_STARTS = tuple("if |elif |else|for |while |with |try|except |switch |case |match ".split("|"))
 CODE_ENDS = (";", "{", "}", "({", "[", "=>", "->", "\\")
 CODE_INSIDE = (" = ", " == ", " != ", "=>", "::", "->", "+=", "();", "Error: ", "Exception: ", "</", "&&", "||")
 # A sentence ends at its mark before a blank, at a mark that needs no blank, or at a line break.
@@ -72,9 +83,13 @@ def split_request(text: str) -> RequestText:
     chosen = _choose(blocks)
     if not chosen or len(chosen) == len(blocks):
         return RequestText(text.strip())
-    instruction, material = [], []
+    instruction: list[Block] = []
+    material: list[Block] = []
     for place, block in enumerate(blocks):
-        (instruction if place in chosen else material).append(block)
+        if place in chosen:
+            instruction.append(block)
+        else:
+            material.append(block)
     code = [block.text for block in material if block.is_code]
     if 2 * sum(map(len, code)) > sum(len(block.text) for block in material):
         return RequestText("\n".join(block.text for block in instruction), "\n".join(code), is_code=True)
@@ -109,7 +124,7 @@ def _sentence_asks(sentence: str) -> bool:
         return True
     while lowered.startswith(POLITE_WORDS):
         lowered = lowered.partition(" ")[2].lstrip()
-    return f"{lowered} ".startswith(OPENING) or lowered.rstrip(".! ").endswith(CLOSING_WORDS)
+    return f"{lowered} ".startswith(OPENING) or f" {lowered}".rstrip(".! ").endswith(CLOSING_VERBS)
 
 
 def _sentences(paragraph: str) -> list[str]:
@@ -122,11 +137,12 @@ def _sentences(paragraph: str) -> list[str]:
 def _blocks(text: str) -> list[Block]:
     """Cut a text into its blocks; a request before a colon is divided from what follows in the same paragraph."""
     lines = text.splitlines()
+    ends = _possible_ends(lines)
     blocks: list[Block] = []
     paragraph: list[str] = []
     place = 0
     while place < len(lines):
-        end = _end_of_fence(lines, place)
+        end = _end_of_fence(lines, place, ends)
         if end:
             blocks += _paragraph(paragraph)
             inside = lines[place + 1 : end]
@@ -184,7 +200,8 @@ def _is_quoted(line: str) -> bool:
 
 def _is_code(lines: Sequence[str]) -> bool:
     written = [line for line in lines if line.strip()]
-    return sum(map(_is_code_line, written)) > MOST_CODE_IN_TEXT * len(written)
+    code = list(filter(_is_code_line, written))
+    return len(code) > MOST_CODE_IN_TEXT * len(written)
 
 
 def _is_code_line(line: str) -> bool:
@@ -193,13 +210,20 @@ def _is_code_line(line: str) -> bool:
         return True
     if stripped.endswith(":") and stripped.startswith(BLOCK_STARTS):
         return True
+    name = stripped.partition("(")[0]
+    if stripped.endswith(")") and name.replace("_", "").replace(".", "").isalnum():  # a call
+        return True
     if stripped[:4].isdigit() and stripped[4:5] == "-":  # a line of a log
         return True
     return stripped.casefold().startswith(CODE_STARTS) and not stripped.endswith((".", *QUESTION_MARKS))
 
 
-def _end_of_fence(lines: Sequence[str], start: int) -> int:
-    """Return the place of the line that closes the fence or the tag which this line opens; 0 if it opens none."""
+def _end_of_fence(lines: Sequence[str], start: int, ends: Mapping[str, int]) -> int:
+    """Return the place of the line that closes the fence or the tag which this line opens; 0 if it opens none.
+
+    `ends` has the last place of each line that may close one: without it a text of nothing but openings would be
+    searched to its end for each of them.
+    """
     line = lines[start].strip()
     closing = ""
     for mark in FENCES:
@@ -207,13 +231,17 @@ def _end_of_fence(lines: Sequence[str], start: int) -> int:
             closing = mark
     if line.startswith("<") and line.endswith(">") and line[1:2].isalpha():
         closing = f"</{line[1:-1].split()[0]}>"
-    if not closing:
+    if ends.get(closing, 0) <= start:
         return 0
-    for place in range(start + 1, len(lines)):
-        if lines[place].strip().startswith(closing):
-            return place
-    return 0
+    place = start + 1
+    while lines[place].strip() != closing:
+        place += 1
+    return place
 
 
-POLITE_WORDS = tuple(part + " " for part in POLITE.replace(" ", "").split(",") if part)
-CLOSING_WORDS = tuple(" " + verb for verb in CLOSING)
+def _possible_ends(lines: Sequence[str]) -> dict[str, int]:
+    ends: dict[str, int] = {}
+    for place, line in enumerate(lines):
+        if line.lstrip().startswith((*FENCES, "</")):
+            ends[line.strip()] = place
+    return ends
