@@ -8,7 +8,9 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from benchmarks import aurelio
 from benchmarks.cases import Case, Run, all_data
@@ -17,11 +19,8 @@ from benchmarks.semantic_times import OURS, times
 from omni_router.evaluation.metrics import wilson
 from omni_router.evaluation.run import read_route
 from omni_router.routers import OTHER
-from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
+from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder, Vectors
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 KINDS = ("first", "follow_up", "near_miss", "language", "other")
 RECALL = 0.95
@@ -51,16 +50,18 @@ class Remembering:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._vectors: dict[str, Tensor] = {}
+        self._vectors: dict[str, Vectors] = {}
 
-    def encode(self, texts: Sequence[str]) -> "Tensor":
+    @property
+    def name(self) -> str:
+        """Give the name of the encoder inside."""
+        return self._encoder.name
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
         """Give what is known, and embed the rest."""
-        import torch
-
         if new := [text for text in dict.fromkeys(texts) if text not in self._vectors]:
             self._vectors.update(zip(new, self._encoder.encode(new), strict=True))
-            torch.set_num_threads(1)  # what is left is small; on a busy machine two threads wait for each other
-        return torch.stack([self._vectors[text] for text in texts])
+        return np.stack([self._vectors[text] for text in texts])
 
 
 def ask_ours(encoder: Encoder, run: Run) -> list[Answer]:

@@ -3,13 +3,10 @@
 import re
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from omni_router.config.routes import Route
-from omni_router.routers.semantic.encoder import Encoder
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from omni_router.routers.semantic.encoder import Encoder, Vectors
 
 # Cosines of all-MiniLM-L6-v2. Of the default policy's 45 pairs of routes none is above 0.51 as a whole, and none of the
 # 1620 pairs of their phrases is above 0.55. Of 26 pairs that say the same in other words 18 reach one of these numbers
@@ -40,7 +37,7 @@ def overlaps(routes: Sequence[Route], encoder: Encoder) -> list[Overlap]:
     return list(filter(None, pairs))
 
 
-def _compare(one: str, other: str, texts: dict[str, list[str]], vectors: "dict[str, Tensor]") -> Overlap | None:
+def _compare(one: str, other: str, texts: dict[str, list[str]], vectors: dict[str, Vectors]) -> Overlap | None:
     """Compare whole with whole and phrases with phrases; the closest phrases show best what is similar."""
     similarity = vectors[one] @ vectors[other].T
     whole, phrases = float(similarity[0, 0]), similarity[1:, 1:]

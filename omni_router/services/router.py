@@ -15,6 +15,7 @@ from omni_router.routers.cascade.labels import LabelStore, ReadOnlyLabelStore
 from omni_router.routers.cascade.router import CascadeRouter, NullRouter
 from omni_router.routers.protocol import Router
 from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 
@@ -93,7 +94,7 @@ def _embedded_router(environment: Environment, encoder: str | None) -> SemanticR
     if encoder not in _semantic:
         embedding = SentenceEncoder(encoder, middle_layer_weight=MIDDLE_LAYER_WEIGHT)
         library = CachedEncoder(embedding, environment.cache_dir / "embeddings.sqlite")
-        _semantic[encoder] = SemanticRouter(embedding, library)
+        _semantic[encoder] = SemanticRouter(embedding, library, HeadFile(environment.cache_dir / "heads.sqlite"))
     return _semantic[encoder]
 
 

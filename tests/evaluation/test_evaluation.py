@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -559,7 +559,9 @@ class Sometimes(SemanticRouter):
 
     def judge(self, asked: Any, lessons: Any = None) -> list[Judgement]:
         return [
-            Judgement("translation", 0.9 if len(turns[-1]["content"]) < 10 else 0.3, None, None, torch.zeros(3))
+            Judgement(
+                "translation", 0.9 if len(turns[-1]["content"]) < 10 else 0.3, None, None, np.zeros(3, np.float32)
+            )
             for turns, _ in asked
         ]
 

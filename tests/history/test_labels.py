@@ -14,8 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
@@ -39,7 +39,7 @@ SPACE = ("omni_router", "lessons")
 
 
 def lesson(n: int = 0, route: str = "chat", text: str | None = None) -> TeacherLabel:
-    vector = torch.zeros(6)
+    vector = np.zeros(6, np.float32)
     vector[n % 6] = 1.0
     return TeacherLabel(route, vector, 1000.0 + n, text)
 
@@ -88,13 +88,13 @@ def test_lessons_come_back_in_another_process_oldest_first(make: Callable[..., L
     found = list(make().read() or ())
     assert [each[:1] + each[2:] for each in found] == [each[:1] + each[2:] for each in given]
     for each, want in zip(found, given, strict=True):
-        assert each.vector.dtype == torch.float32
-        torch.testing.assert_close(each.vector, want.vector, atol=1e-3, rtol=0)
+        assert each.vector.dtype == np.float32
+        np.testing.assert_allclose(each.vector, want.vector, atol=1e-3, rtol=0)
 
 
 def test_lessons_of_another_encoder_are_left_alone(make: Callable[..., LabelStore]) -> None:
     make("e").add(lesson(0))
-    make("another").add(TeacherLabel("chat", torch.eye(3)[0], 1001.0))
+    make("another").add(TeacherLabel("chat", np.eye(3, dtype=np.float32)[0], 1001.0))
     assert times(make("e")) == [0]
     assert [len(each.vector) for each in make("another").read() or ()] == [3]
 
@@ -194,14 +194,14 @@ def test_a_place_that_cannot_be_written_is_told_once(
 
 
 _WRITES = """
-import sys, torch
+import sys, numpy as np
 from pathlib import Path
 from omni_router.history.label_file import FileLabelStore
 from omni_router.routers.cascade.labels import MAX_LABELS, LabelStore, ReadOnlyLabelStore, TeacherLabel
 from omni_router.routers.cascade.router import MIN_NEW_LABELS, CascadeRouter
 book = FileLabelStore(Path(sys.argv[1]), lambda: "e")
 for n in range(200):
-    book.add(TeacherLabel(sys.argv[2], torch.ones(6), n))
+    book.add(TeacherLabel(sys.argv[2], np.ones(6, np.float32), n))
 """
 
 

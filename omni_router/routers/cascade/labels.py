@@ -1,12 +1,10 @@
 """Teacher labels: the answers of a cascade's teacher, where they are kept, and how their age weighs them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.training_set import TeacherLabels
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MAX_LABELS = 1500  # labels kept: each weighs on every refit, and the stream of `router.TARGET` had no use for more
 HALF_LIFE = 60 * 86_400.0  # seconds until a label counts half: routes and what people ask change within months
@@ -17,7 +15,7 @@ class TeacherLabel(NamedTuple):
     """The route that the teacher chose for one request."""
 
     route: str
-    vector: "Tensor"  # the embedding of the request, read with the earlier ones
+    vector: Vectors  # the embedding of the request, read with the earlier ones
     at: float  # seconds since 1970
     text: str | None = None  # the text of the request, if it may be kept
 
@@ -58,15 +56,15 @@ class ReadOnlyLabelStore:
 
 def weigh_by_age(labels: Sequence[TeacherLabel], now: float) -> TeacherLabels:
     """Group labels by their routes, and weigh them by their age."""
-    import torch
+    import numpy as np
 
-    vectors: dict[str, list[Tensor]] = {}
+    vectors: dict[str, list[Vectors]] = {}
     weights: dict[str, list[float]] = {}
     for label in labels:
         half_lives = min(max(0.0, now - label.at) / HALF_LIFE, MAX_HALF_LIVES)
         vectors.setdefault(label.route, []).append(label.vector)
         weights.setdefault(label.route, []).append(0.5**half_lives)
     return TeacherLabels(
-        {route: torch.stack(rows) for route, rows in vectors.items()},
-        {route: torch.tensor(values) for route, values in weights.items()},
+        {route: np.stack(rows) for route, rows in vectors.items()},
+        {route: np.array(values, np.float32) for route, values in weights.items()},
     )

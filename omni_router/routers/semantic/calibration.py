@@ -4,10 +4,14 @@ Both are fitted on scores that each text gets as if it had been left out of the 
 """
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating[Any]]
 
 TEMPERATURES = tuple(0.02 * 1.15**i for i in range(24))  # to choose from: 0.02 to 0.5
 DESCRIBED_TEMPERATURE = 0.08  # for descriptions alone
@@ -18,7 +22,7 @@ MIN_EXAMPLES = 30  # examples needed before the in-domain score is used
 EPSILON = 1e-6  # lower bound of what a logarithm is taken of
 
 
-def fit_temperature(scores: "Tensor", owners: "Tensor", doubt: "Tensor") -> float:
+def fit_temperature(scores: "Floats", owners: "NDArray[np.int64]", doubt: "Floats") -> float:
     """Choose the temperature under which the right classes are likeliest.
 
     Args:
@@ -29,14 +33,14 @@ def fit_temperature(scores: "Tensor", owners: "Tensor", doubt: "Tensor") -> floa
     """
 
     def surprise(temperature: float) -> float:
-        right = (scores / temperature).softmax(1).gather(1, owners[:, None])[:, 0]
+        right = np.take_along_axis(softmax(scores / temperature), owners[:, None], 1)[:, 0]
         likelihood = (1 - doubt) * right + doubt * (1 - right) / (scores.shape[1] - 1)
-        return -float(likelihood.clamp(min=EPSILON).log().mean())
+        return -float(np.log(np.maximum(likelihood, EPSILON)).mean())
 
     return min(TEMPERATURES, key=surprise)
 
 
-def fit_in_domain(inside: "Tensor", outside: "Tensor") -> tuple[float, float]:
+def fit_in_domain(inside: "Floats", outside: "Floats") -> tuple[float, float]:
     """Fit the in-domain probability as a logistic function of the score's logarithm: two normal laws of one width.
 
     Args:
@@ -49,14 +53,29 @@ def fit_in_domain(inside: "Tensor", outside: "Tensor") -> tuple[float, float]:
     """
     if min(len(inside), len(outside)) < MIN_EXAMPLES:
         return PRIOR
-    a, b = inside.clamp(min=EPSILON).log(), outside.clamp(min=EPSILON).log()
-    slope = float((a.mean() - b.mean()) / ((a.var() + b.var()) / 2))
+    a, b = _log(inside), _log(outside)
+    spread = float(a.var(ddof=1) + b.var(ddof=1)) / 2
+    if not spread > 0:
+        return PRIOR
+    slope = float(a.mean() - b.mean()) / spread
     if not slope > 0:  # true also if it is not a number
         return PRIOR
     return slope, PRIOR[1] - slope * float(a.mean() + b.mean()) / 2
 
 
-def in_domain_probability(parameters: tuple[float, float], scores: "Tensor") -> "Tensor":
+def in_domain_probability(parameters: tuple[float, float], scores: "Floats") -> "Floats":
     """Return the probability that requests with these in-domain scores are of a kind that the routes serve."""
     slope, offset = parameters
-    return (slope * scores.clamp(min=EPSILON).log() + offset).sigmoid()
+    probabilities: Floats = 1 / (1 + np.exp(-(slope * _log(scores) + offset)))
+    return probabilities
+
+
+def softmax(scores: "Floats") -> "Floats":
+    """Return the probabilities of each row."""
+    powers: Floats = np.exp(scores - scores.max(1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(1, keepdims=True)
+    return probabilities
+
+
+def _log(scores: "Floats") -> "Floats":
+    return np.log(np.maximum(scores, EPSILON))

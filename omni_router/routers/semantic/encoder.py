@@ -1,27 +1,41 @@
-"""Sentence embeddings on the CPU: ten milliseconds a prompt with all-MiniLM-L6-v2, and an accelerator stays free."""
+"""Sentence embeddings on the CPU: a few milliseconds a prompt with all-MiniLM-L6-v2, by ONNX Runtime."""
 
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from omni_router.errors import ConfigurationError, install_command
 from omni_router.routers.semantic.checkpoint_source import HUB_ID, WEIGHTS_SHA256, CheckpointSource, packaged_model
-from omni_router.routers.semantic.sentence_checkpoint import SentenceCheckpoint, read_checkpoint
-from omni_router.routers.semantic.sentence_vectors import embed, token_ids
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import numpy as np
+    from numpy.typing import NDArray
 
-FORM = 1  # rises when the vectors of the same checkpoint and text change: part of the name
+    from omni_router.routers.semantic.sentence_checkpoint import SentenceCheckpoint
+
+# Rows of 32-bit floats. NumPy and what computes with it are imported on first use: most commands embed nothing.
+Vectors: TypeAlias = "NDArray[np.float32]"
+
+# These rise when the vectors of the same checkpoint and text change, and are part of the name. Since 2 a checkpoint
+# with an ONNX file has no middle layer.
+FORM, PACKAGE_FORM = 2, 1
 
 
 class Encoder(Protocol):
     """Turns texts into vectors of length one, one row each."""
 
-    def encode(self, texts: Sequence[str]) -> "Tensor":
-        """Return a float tensor of shape (texts, dimensions)."""
+    @property
+    def name(self) -> str:
+        """The name of all that the vectors depend on beside the text: encoders of one name return the same vectors.
+
+        It changes with the weights: it holds a digest of them, a commit, or the like.
+        """
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return an array of shape (texts, dimensions)."""
         ...
 
 
@@ -47,7 +61,6 @@ class SentenceEncoder:
         self._location: tuple[CheckpointSource, str] | None = None
         self._checkpoint: SentenceCheckpoint | None = None
         self._loading = threading.RLock()
-        self._tokenizing = threading.Lock()  # a fast tokenizer used by two threads may raise "Already borrowed"
 
     @property
     def name(self) -> str:
@@ -59,29 +72,30 @@ class SentenceEncoder:
             ConfigurationError: there is no checkpoint, or its weights are not the ones they should be.
         """
         _, name = self._find()
-        return f"{name}/manner={self._middle_layer_weight:g}/{FORM}"  # the name in the files of earlier versions
+        return name
 
     @property
     def is_loaded(self) -> bool:
         """Whether the weights are loaded."""
         return self._checkpoint is not None
 
-    def encode(self, texts: Sequence[str]) -> "Tensor":
+    def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed `texts`: (texts, dimensions), each of length one.
 
-        With a weight of 0 these are the published embeddings; with a weight of w the rows are
-        [sqrt(1 - w) * embedding, sqrt(w) * mean state of the middle layer's tokens, of length one].
+        With a weight of 0, or where the middle layer cannot be had, these are the published embeddings; with a weight
+        of w the rows are [sqrt(1 - w) * embedding, sqrt(w) * mean state of the middle layer's tokens, of length one].
 
         Raises:
             ConfigurationError: the checkpoint cannot be loaded, its weights are not the ones they should be, or it has
                 a module that is not understood.
         """
         checkpoint = self.load()
-        with self._tokenizing:
-            ids = token_ids(checkpoint, texts or [""])
+        from omni_router.routers.semantic.sentence_vectors import embed, token_ids
+
+        ids = token_ids(checkpoint, texts or [""])
         return embed(checkpoint, ids, self._middle_layer_weight)[: len(texts)]
 
-    def load(self) -> SentenceCheckpoint:
+    def load(self) -> "SentenceCheckpoint":
         """Load the checkpoint unless it is loaded.
 
         Raises:
@@ -90,7 +104,9 @@ class SentenceEncoder:
         with self._loading:
             if self._checkpoint is None:
                 source, _ = self._find()
-                with _errors_with_remedy(source.source), _quiet(bars=source.commit is not None):  # bars of a download
+                with _errors_with_remedy(source.source):
+                    from omni_router.routers.semantic.sentence_checkpoint import read_checkpoint
+
                     self._checkpoint = read_checkpoint(source)
             return self._checkpoint
 
@@ -102,12 +118,13 @@ class SentenceEncoder:
             return self._location
 
     def _search(self) -> tuple[CheckpointSource, str]:
+        middle = f"manner={self._middle_layer_weight:g}"  # the names in the files of earlier versions
         if not self._source and (package := packaged_model()):
-            return CheckpointSource(str(package)), WEIGHTS_SHA256[:16]
+            return CheckpointSource(str(package)), f"{WEIGHTS_SHA256[:16]}/{middle}/{PACKAGE_FORM}"
         place = self._source or HUB_ID
         with _errors_with_remedy(place):
             source = CheckpointSource.find(place)
-            return source, source.name
+            return source, f"{source.name}/{middle}/{FORM}"
 
 
 @contextmanager
@@ -131,21 +148,3 @@ def _remedy(place: str, error: Exception) -> str:
         f"The encoder {place!r} could not be loaded ({cause}): it is not a model folder, or the Hub could not "
         f"be reached. Name another, or install the default one and name none: {install_command('embedded')}"
     )
-
-
-@contextmanager
-def _quiet(*, bars: bool) -> Iterator[None]:
-    """Hide load reports, and progress bars unless a download may be waited for."""
-    from transformers.utils import logging as transformers_logging
-
-    logging: Any = transformers_logging  # it has no types
-    verbosity, bars_enabled = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    if not bars:
-        logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars_enabled:
-            logging.enable_progress_bar()

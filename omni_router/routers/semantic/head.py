@@ -14,6 +14,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from omni_router.routers.semantic.calibration import (
     DESCRIBED_TEMPERATURE,
     LABEL_ERROR_RATE,
@@ -23,12 +25,15 @@ from omni_router.routers.semantic.calibration import (
     fit_in_domain,
     fit_temperature,
     in_domain_probability,
+    softmax,
 )
-from omni_router.routers.semantic.features import Embed, TrainingRows, Vocabulary, stack_rows
+from omni_router.routers.semantic.encoder import Vectors
+from omni_router.routers.semantic.features import Embed, Vocabulary, Words, stack_rows
+from omni_router.routers.semantic.regression import Regression, one_hot
 from omni_router.routers.semantic.training_set import ClassData
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from numpy.typing import NDArray
 
 # Chosen on CLINC150 with ten domain routes and on the shipped set, both splits in view; flat around each value.
 BROAD, NARROW = 0.4, 6.0  # how fast a kernel falls with the squared distance
@@ -50,9 +55,19 @@ OUT_OF_SCOPE_LEAD = 0.15  # `other` must lead by this much: its examples are man
 class Scores(NamedTuple):
     """The scores of a head for requests."""
 
-    classes: "Tensor"  # (requests, classes): the higher, the likelier
-    in_domain_score: "Tensor"  # (requests,): 0 for what is unlike everything, about 1 for a text of the training set
-    likeness: "Tensor"  # (requests, texts): cosines
+    classes: Vectors  # (requests, classes): the higher, the likelier
+    in_domain_score: Vectors  # (requests,): 0 for what is unlike everything, about 1 for a text of the training set
+    likeness: Vectors  # (requests, texts): cosines
+
+
+class Fit(NamedTuple):
+    """What is fitted to the texts: all of a head that takes time."""
+
+    broad: Vectors  # (texts, classes)
+    narrow: Vectors  # (texts, classes)
+    temperature: float
+    in_domain: tuple[float, float]  # slope and offset
+    words: Words
 
 
 class Head:
@@ -62,118 +77,100 @@ class Head:
     route are known: else a request that is unlike them may still be for a route that has a description alone.
     """
 
-    def __init__(self, classes: Sequence[ClassData], embed: Embed) -> None:
+    def __init__(self, classes: Sequence[ClassData], embed: Embed, fit: Fit | None = None) -> None:
         """Fit the head.
 
         Args:
             classes: the routes in their order, and the last class; at least one text in all.
             embed: returns the embeddings of texts, shape (texts, dimensions), each of length one.
+            fit: the fit of an earlier head for the same classes and embeddings.
         """
-        import torch
-
         rows = stack_rows(classes, embed)
         self.texts, self.vectors, self.slices = rows.texts, rows.vectors, rows.slices
         sizes = [part.stop - part.start for part in self.slices]
-        owners = torch.repeat_interleave(torch.tensor(sizes))
+        owners = np.repeat(np.arange(len(sizes)), sizes)
         of_routes = owners[rows.is_request & (owners < len(classes) - 1)]
         self._has_requests = len(of_routes) > 0
         # A hundred requests for one route of ten say nothing of how others look.
-        covered = len(set(of_routes.tolist()))
+        covered = len(np.unique(of_routes))
         self._too_few = len(of_routes) < MIN_EXAMPLES or 2 * covered < len(classes) - 1
         self._set_bonus(rows.is_request)
-        requests = list(self.texts)
-        for index in (~rows.is_request).nonzero()[:, 0].tolist():
-            requests[index] = None  # a phrase, whose words are not those of requests
-        self._vocabulary = Vocabulary(list(filter(None, requests)))
-        words = self._vocabulary.rows(requests)
-        self._words = words.T.contiguous()
-        self._fit(rows, owners, self.vectors @ self.vectors.T, words @ words.T)
+        if fit is None:
+            requests = [text if known else None for text, known in zip(self.texts, rows.is_request, strict=True)]
+            self._vocabulary = Vocabulary.of(requests)  # the words of a phrase are not those of requests
+            self.fit = self._fit(owners, rows.is_request, rows.trust)
+        else:
+            self._vocabulary, self.fit = Vocabulary(fit.words, len(self.texts)), fit
 
-    def score(self, vectors: "Tensor", texts: Sequence[str]) -> Scores:
+    def score(self, vectors: Vectors, texts: Sequence[str]) -> Scores:
         """Score requests by their embeddings, shape (requests, dimensions), and their texts."""
-        words = self._vocabulary.rows(texts)
-        used = words.any(0).nonzero()[:, 0]  # a request has a handful of the two thousand
-        likeness, shared = vectors @ self.vectors.T, words[:, used] @ self._words[used]
+        likeness, shared = vectors @ self.vectors.T, self._vocabulary.shared(texts)
         classes = self.broad_scores(likeness, shared)
         classes += NEAR_WEIGHT * self._nearest(likeness + WORDS_NEAR * shared)
         classes += self._bonus
         narrow = self.narrow_scores(likeness, shared)
-        return Scores(classes, narrow[:, :-1].amax(1), likeness)
+        return Scores(classes, narrow[:, :-1].max(1), likeness)
 
-    def broad_scores(self, likeness: "Tensor", shared: "Tensor") -> "Tensor":
+    def broad_scores(self, likeness: Vectors, shared: Vectors) -> Vectors:
         """Return the scores of the broad regression, (requests, classes), for likeness and shared words by text."""
-        return self._kernel(likeness, shared, BROAD, WORDS_BROAD) @ self._broad
+        return self._kernel(likeness, shared, BROAD, WORDS_BROAD) @ self.fit.broad
 
-    def narrow_scores(self, likeness: "Tensor", shared: "Tensor") -> "Tensor":
+    def narrow_scores(self, likeness: Vectors, shared: Vectors) -> Vectors:
         """Return the scores of the narrow regression, (requests, classes), for likeness and shared words by text."""
-        return self._kernel(likeness, shared, NARROW, WORDS_NARROW) @ self._narrow
+        return self._kernel(likeness, shared, NARROW, WORDS_NARROW) @ self.fit.narrow
 
-    def probabilities(self, classes: "Tensor") -> "Tensor":
+    def probabilities(self, classes: Vectors) -> Vectors:
         """Return the probability of each class by its score, for requests that are in domain."""
-        return (classes / self.temperature).softmax(1)
+        return softmax(classes / self.fit.temperature)
 
-    def in_domain_probability(self, in_domain_score: "Tensor") -> "Tensor":
+    def in_domain_probability(self, in_domain_score: Vectors) -> Vectors:
         """Return the probability that a request is of a kind that the routes serve."""
-        return in_domain_probability(self.in_domain_fit, in_domain_score)
+        return in_domain_probability(self.fit.in_domain, in_domain_score)
 
-    def credibility(self, scores: Scores) -> "Tensor":
+    def credibility(self, scores: Scores) -> Vectors:
         """Return for each route, shape (routes,), the probability that the request it was chosen for has a route.
 
         `scores` are those of one request by itself and of the request read with the earlier ones.
         """
-        import torch
-
         likeness = scores.likeness[0]
-        closest = torch.stack([likeness[part].amax() for part in self.slices[:-1]])
-        by_description = (closest + DESCRIBED_CREDIBILITY).clamp(0, 1 - OUT_OF_SCOPE_SHARE)
-        return by_description.where(self._described, self.in_domain_probability(scores.in_domain_score.max()))
+        closest = np.array([likeness[part].max(initial=-1.0) for part in self.slices[:-1]], np.float32)
+        by_description = np.clip(closest + DESCRIBED_CREDIBILITY, 0, 1 - OUT_OF_SCOPE_SHARE)
+        return np.where(self._described, by_description, self.in_domain_probability(scores.in_domain_score.max()))
 
-    def _set_bonus(self, is_request: "Tensor") -> None:
+    def _set_bonus(self, is_request: "NDArray[np.bool_]") -> None:
         """Determine the routes that have a description alone, and what is added to the score of each class."""
-        import torch
-
-        with_requests, with_texts = torch.zeros(2, len(self.slices), dtype=torch.bool)
-        for index, part in enumerate(self.slices):
-            with_requests[index] = is_request[part].any()
-            with_texts[index] = len(is_request[part]) > 0
+        with_requests = np.array([is_request[part].any() for part in self.slices])
+        with_texts = np.array([part.stop > part.start for part in self.slices])
         self._described = (with_texts & ~with_requests)[:-1]
         self.complete = not self._described.any()
-        self._bonus = torch.zeros(len(self.slices))
+        self._bonus = np.zeros(len(self.slices), np.float32)
         if with_requests.any():
             self._bonus[:-1][self._described] = DESCRIBED_BONUS
         self._bonus[-1] = -OUT_OF_SCOPE_LEAD if with_requests[-1] else -math.inf
 
-    def _fit(self, rows: TrainingRows, owners: "Tensor", likeness: "Tensor", shared: "Tensor") -> None:
+    def _fit(self, owners: "NDArray[np.int64]", is_request: "NDArray[np.bool_]", trust: Vectors) -> Fit:
         """Fit both regressions, and the calibration of their scores."""
-        import torch
+        likeness, words = self.vectors @ self.vectors.T, self._vocabulary.rows()
+        shared = words @ words.T
+        targets = one_hot(owners, len(self.slices))
+        phrase = RIDGE_PHRASE if self._has_requests and self.complete else RIDGE_BROAD
 
-        is_request, trust = rows.is_request, rows.trust
-        targets = torch.nn.functional.one_hot(owners, len(self.slices)).float()
-        phrase = RIDGE_BROAD
-        if self._has_requests and self.complete:
-            phrase = RIDGE_PHRASE
+        ridge: Vectors = np.where(is_request, RIDGE_BROAD, phrase).astype(np.float32) / trust
+        broad = Regression(self._kernel(likeness, shared, BROAD, WORDS_BROAD), ridge, targets)
+        near = likeness + np.float32(WORDS_NEAR) * shared
+        np.fill_diagonal(near, -math.inf)
+        left_out = broad.without_each() + NEAR_WEIGHT * self._nearest(near) + self._bonus
+        doubt = np.where(trust < 1, LABEL_ERROR_RATE, 0.0)[is_request]
+        temperature = self._temperature(left_out[is_request], owners[is_request], doubt)
+        weights = broad.weights
+        del broad, near  # each of them has the size of a kernel
 
-        kernel = self._kernel(likeness, shared, BROAD, WORDS_BROAD)
-        inverse = _inverse(kernel, torch.where(is_request, RIDGE_BROAD, phrase) / trust)
-        self._broad = inverse @ targets
-        near = (likeness + WORDS_NEAR * shared).fill_diagonal_(-math.inf)
-        left_out = targets - self._broad / inverse.diagonal()[:, None] + NEAR_WEIGHT * self._nearest(near)
-        left_out += self._bonus
-        doubt = torch.where(trust < 1, LABEL_ERROR_RATE, 0.0)[is_request]
-        self.temperature = self._temperature(left_out[is_request], owners[is_request], doubt)
+        ridge = np.where(is_request, RIDGE_NARROW, phrase).astype(np.float32) / trust
+        narrow = Regression(self._kernel(likeness, shared, NARROW, WORDS_NARROW), ridge, targets)
+        in_domain = self._in_domain(narrow, owners, is_request)
+        return Fit(weights, narrow.weights, temperature, in_domain, self._vocabulary.words)
 
-        kernel = self._kernel(likeness, shared, NARROW, WORDS_NARROW)
-        inverse = _inverse(kernel, torch.where(is_request, RIDGE_NARROW, phrase) / trust)
-        self._narrow = inverse @ targets
-        left_out = targets - self._narrow / inverse.diagonal()[:, None]
-        routes = owners < len(self.slices) - 1
-        without_route = [self._scores_without(part, inverse, is_request) for part in self.slices[:-1]]
-        inside, outside = left_out[is_request & routes, :-1].amax(1), left_out[~routes, :-1].amax(1)
-        self.in_domain_fit = PRIOR
-        if not self._too_few:
-            self.in_domain_fit = fit_in_domain(inside, torch.cat([*without_route, outside]))
-
-    def _temperature(self, scores: "Tensor", owners: "Tensor", doubt: "Tensor") -> float:
+    def _temperature(self, scores: Vectors, owners: "NDArray[np.int64]", doubt: "NDArray[np.float64]") -> float:
         if not self._has_requests:
             return DESCRIBED_TEMPERATURE
         temperature = fit_temperature(scores, owners, doubt)
@@ -181,40 +178,40 @@ class Head:
             return max(temperature, DESCRIBED_TEMPERATURE)
         return temperature
 
-    def _scores_without(self, part: slice, inverse: "Tensor", is_request: "Tensor") -> "Tensor":
-        """Return the in-domain scores that the requests of a route get from a head without the route."""
-        import torch
+    def _in_domain(
+        self, narrow: Regression, owners: "NDArray[np.int64]", is_request: "NDArray[np.bool_]"
+    ) -> tuple[float, float]:
+        """Fit the in-domain probability on texts and on routes that are left out."""
+        if self._too_few:
+            return PRIOR
+        routes = owners < len(self.slices) - 1
+        left_out = narrow.without_each()[:, :-1].max(1)
+        outside: list[Vectors] = []
+        for index, part in enumerate(self.slices[:-1]):
+            others = [other for other in range(len(self.slices) - 1) if other != index]
+            if others and is_request[part].any():
+                outside.append(narrow.without_class(part, others)[is_request[part]].max(1))
+        return fit_in_domain(left_out[is_request & routes], np.concatenate([*outside, left_out[~routes]]))
 
-        others = [index for index, other in enumerate(self.slices[:-1]) if other != part]
-        if not others or not is_request[part].any():
-            return torch.empty(0)
-        change: Tensor = torch.linalg.solve(inverse[part, part], self._narrow[part][:, others])
-        return (-change[is_request[part]]).amax(
-            1
-        )  # the other routes score zero here, so what is left is minus the change
-
-    def _kernel(self, likeness: "Tensor", shared: "Tensor", fall: float, words: float) -> "Tensor":
+    def _kernel(self, likeness: Vectors, shared: Vectors, fall: float, words: float) -> Vectors:
         """Return exp(-fall * squared distance), in embeddings and, once requests are known, in words."""
-        import torch
+        if not self._has_requests:
+            words = 0.0
+        distance = likeness + np.float32(words) * shared
+        distance -= np.float32(1 + words)  # minus half of the squared distance
+        distance *= np.float32(2 * fall)
+        return np.exp(distance, out=distance)
 
-        half = 1 - likeness
-        if self._has_requests:
-            half = half + words * (1 - shared)
-        return torch.exp(-fall * (2 * half))
-
-    def _nearest(self, likeness: "Tensor") -> "Tensor":
+    def _nearest(self, likeness: Vectors) -> Vectors:
         """Average over the closest texts of each class."""
-        import torch
-
         most = NEAR if self._has_requests else NEAR_DESCRIBED
-        means: list[Tensor] = []
-        for part in self.slices:
-            closest = likeness[:, part].topk(min(most, part.stop - part.start), 1).values
-            means.append(closest.where(closest.isfinite(), math.nan).nanmean(1))  # a left-out text is skipped
-        return torch.stack(means, 1).nan_to_num(-1.0)  # a class without a text is the mean of nothing
-
-
-def _inverse(kernel: "Tensor", ridge: "Tensor") -> "Tensor":
-    import torch
-
-    return torch.cholesky_inverse(torch.linalg.cholesky(kernel + torch.diag(ridge)))
+        means = np.full((len(likeness), len(self.slices)), -1.0, np.float32)  # of a class without a text
+        for index, part in enumerate(self.slices):
+            count = min(most, part.stop - part.start)
+            if not count:
+                continue
+            closest = np.partition(likeness[:, part], -count, axis=1)[:, -count:]
+            known = np.isfinite(closest)  # a left-out text is skipped
+            sums = np.where(known, closest, 0).sum(1)
+            np.divide(sums, known.sum(1), out=means[:, index], where=known.any(1), casting="unsafe")
+        return means

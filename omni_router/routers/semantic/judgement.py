@@ -1,18 +1,37 @@
 """The embedded router's view of one request, and the reply that it becomes."""
 
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.conversation import ELLIPSIS
 from omni_router.routers.protocol import Reply, RouteOption
-from omni_router.routers.semantic.head import Head
+from omni_router.routers.semantic.encoder import Vectors
+from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from omni_router.routers.semantic.head import Head, Scores
 
+# "and in red?": a request is also read together with the earlier ones, and that counts half. Measured on 140 follow-ups
+# of the train split: 74 % right alone, 79 % when both are read as one, 88 % so.
+EARLIER_WEIGHT = 0.5
 REASON_CHARACTERS = 60  # characters of a text that a reason quotes: half a line of a terminal
+
+
+class Request(NamedTuple):
+    """The texts of a user: the newest request, and the last few of them as one text."""
+
+    newest: str
+    joined: str
+    has_image: bool
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts to score: one where there was no earlier request."""
+        return list(dict.fromkeys((self.newest, self.joined)))
 
 
 class Judgement(NamedTuple):
@@ -22,7 +41,33 @@ class Judgement(NamedTuple):
     confidence: float  # the probability that the route is right
     closest: str | None  # a text of the route that is much like the request
     second: tuple[str, float] | None  # the next route, and its probability
-    vector: "Tensor"  # the embedding of the request, read with the earlier ones
+    vector: Vectors  # the embedding of the request, read with the earlier ones
+
+
+def judge(head: "Head", request: Request, routes: Sequence[RouteOption], vectors: Mapping[str, Vectors]) -> Judgement:
+    """Choose a route for a request by a head for these routes; `vectors` has the embeddings of the request's texts."""
+    import numpy as np
+
+    names = [route.name for route in routes if route.name != OTHER]
+    names.append(OTHER)
+    other = len(names) - 1
+    scores = head.score(np.stack([vectors[text] for text in request.texts]), request.texts)
+    likely, credible = _probabilities(head, scores, has_image=request.has_image)
+    order: list[int] = (-likely).argsort(kind="stable").tolist()
+    refused = head.complete and float(credible[0]) < 0.5  # noqa: PLR2004 (the same for all: less likely than not)
+    first = other if refused else order[0]
+    probability = np.append(credible * likely[:-1], np.float32(0))
+    probability[-1] = 1 - probability.sum()
+    closest: str | None = None
+    if first != other:
+        learned = set(map(reading, chain.from_iterable(map(attrgetter("learned"), routes))))
+        closest = closest_text(head, first, scores.likeness[0], learned)
+    second: tuple[str, float] | None = None
+    for index in order:
+        if index not in (first, other):
+            second = names[index], float(probability[index])
+            break
+    return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined])
 
 
 def make_reply(judgement: Judgement, routes: Sequence[RouteOption]) -> Reply:
@@ -43,13 +88,13 @@ def _first_candidate(name: str, routes: Sequence[RouteOption]) -> str | None:
     return None
 
 
-def closest_text(head: Head, index: int, likeness: "Tensor", learned: Container[str]) -> str | None:
+def closest_text(head: "Head", index: int, likeness: Vectors, learned: Container[str]) -> str | None:
     """Return the text of a route's policy that is most like the request, short enough for one line.
 
     Learned texts are words of users, which are not shown to others who ask something like it.
     """
     part = head.slices[index]
-    for offset in likeness[part].argsort(descending=True):
+    for offset in (-likeness[part]).argsort(kind="stable"):
         text = head.texts[part.start + int(offset)]
         if not text or text in learned:
             continue
@@ -58,3 +103,15 @@ def closest_text(head: Head, index: int, likeness: "Tensor", learned: Container[
             line = line[: REASON_CHARACTERS - 1].rstrip() + ELLIPSIS
         return line
     return None
+
+
+def _probabilities(head: "Head", scores: "Scores", *, has_image: bool) -> tuple[Vectors, Vectors]:
+    """Return the probability of each class, and the credibility of each route."""
+    import numpy as np
+
+    classes = scores.classes[:1].copy()
+    classes[:, :-1] += EARLIER_WEIGHT * scores.classes[1:, :-1].sum(0)
+    if has_image:  # an image is a request by itself, whatever the text beside it
+        routes = head.probabilities(classes[:, :-1])[0]
+        return np.append(routes, np.float32(0)), np.ones_like(routes)
+    return head.probabilities(classes)[0], head.credibility(scores)

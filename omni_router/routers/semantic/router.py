@@ -7,30 +7,26 @@ without, the in-domain score of a request decides. The confidence is a calibrate
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from omni_router.messages import IMAGE_MARK
 from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
 from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher, single_threaded
-from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder
-from omni_router.routers.semantic.head import Head, Scores
-from omni_router.routers.semantic.judgement import Judgement, closest_text, make_reply
+from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder, Vectors
+from omni_router.routers.semantic.head_file import HeadFile
+from omni_router.routers.semantic.judgement import Judgement, Request, judge, make_reply
 from omni_router.routers.semantic.request_text import reading
 from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
-from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from omni_router.routers.semantic.head import Head
 
 # The share of a middle layer in a vector. Chosen on CLINC150 and the shipped set: without it four points of the default
 # policy's requests are lost, with more of it requests of CLINC150 that are out of scope.
 MIDDLE_LAYER_WEIGHT = 1 / 3
-# "and in red?": a request is also read together with the earlier ones, and that counts half. Measured on 140 follow-ups
-# of the train split: 74 % right alone, 79 % when both are read as one, 88 % so.
-EARLIER_WEIGHT = 0.5
 TURNS = 4  # turns of the user that are read as one text
 BATCH = 16  # requests that arrive together: each takes a third of the time, and a larger batch saves no more
 MAX_HEADS, MAX_VECTORS = 4, 10_000  # kept in memory: heads (40 MB each at most), vectors of texts (30 MB)
@@ -46,13 +42,17 @@ class SemanticRouter(BaseRouter):
         encoder: embeds requests; absent: all-MiniLM-L6-v2 with some of a middle layer.
         library: embeds the texts of the policy, to the same vectors; absent: the encoder. One that keeps them on disk
             saves a process the seconds that a thousand examples take.
+        head_file: keeps fitted heads on disk; absent: every process fits its own.
     """
 
-    def __init__(self, encoder: Encoder | None = None, library: Encoder | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder | None = None, library: Encoder | None = None, head_file: HeadFile | None = None
+    ) -> None:
         self.encoder = encoder or SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)
         self.library = library or self.encoder
+        self.head_file = head_file
         self.heads: LruCache[object, Head] = LruCache(MAX_HEADS)
-        self.vectors: LruCache[str, Tensor] = LruCache(MAX_VECTORS)
+        self.vectors: LruCache[str, Vectors] = LruCache(MAX_VECTORS)
         self._encode = MicroBatcher(self._encode_all, most=BATCH)
         self._fitting = threading.Lock()  # held for seconds: a request whose head is ready does not wait for it
 
@@ -63,7 +63,7 @@ class SemanticRouter(BaseRouter):
         Raises:
             ConfigurationError: there is none.
         """
-        return str(getattr(self.encoder, "name", type(self.encoder).__qualname__))
+        return self.encoder.name
 
     def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with the most probable route, its first candidate, and the text that is closest to the request.
@@ -94,10 +94,10 @@ class SemanticRouter(BaseRouter):
         with single_threaded():
             vectors = dict(zip(texts, self._encode(texts), strict=True))
             for request, (_, routes) in zip(requests, queries, strict=True):
-                judgements.append(self._judge(self.head(routes, labels), request, routes, vectors))
+                judgements.append(judge(self.head(routes, labels), request, routes, vectors))
         return judgements
 
-    def head(self, routes: Sequence[RouteOption], labels: TeacherLabels = NO_LABELS) -> Head:
+    def head(self, routes: Sequence[RouteOption], labels: TeacherLabels = NO_LABELS) -> "Head":
         """Return the head for these routes; fit it unless there is one."""
         key = (labels, *map(attrgetter("name", "description", "examples", "out_of_scope_examples"), routes))
         head = self.heads.get(key)
@@ -106,9 +106,22 @@ class SemanticRouter(BaseRouter):
         with self._fitting:
             head = self.heads.get(key)  # another thread may have fitted it meanwhile
             if head is None:
-                head = Head(training_set(routes, labels), self._embed)
+                head = self._new_head(routes, labels)
                 self.heads.put(key, head)
             return head
+
+    def _new_head(self, routes: Sequence[RouteOption], labels: TeacherLabels) -> "Head":
+        """Read the fit for these routes from the disk, or fit the head, and store it unless labels went into it."""
+        from omni_router.routers.semantic.head import Head
+
+        classes = training_set(routes, labels)
+        if self.head_file is None or labels is not NO_LABELS:
+            return Head(classes, self._embed)
+        if fit := self.head_file.get(self.encoder_name, routes):
+            return Head(classes, self._embed, fit)
+        head = Head(classes, self._embed)
+        self.head_file.put(self.encoder_name, routes, head.fit)
+        return head
 
     def prepare(self, routes: Sequence[RouteOption]) -> None:
         """Fit the head for requests on these routes, so that none of them pays for it.
@@ -119,42 +132,20 @@ class SemanticRouter(BaseRouter):
         with single_threaded():
             self.head(routes)
 
-    def _judge(
-        self, head: Head, request: "Request", routes: Sequence[RouteOption], vectors: Mapping[str, "Tensor"]
-    ) -> Judgement:
-        import torch
-
-        names = [route.name for route in routes if route.name != OTHER]
-        names.append(OTHER)
-        other = len(names) - 1
-        scores = head.score(_stacked(vectors, request.texts), request.texts)
-        likely, credible = _probabilities(head, scores, has_image=request.has_image)
-        order: list[int] = likely.argsort(descending=True).tolist()
-        refused = head.complete and float(credible[0]) < 0.5  # noqa: PLR2004 (the same for all: less likely than not)
-        first = other if refused else order[0]
-        probability = torch.cat([credible * likely[:-1], torch.zeros(1)])
-        probability[-1] = 1 - probability.sum()
-        closest: str | None = None
-        if first != other:
-            learned = set(map(reading, chain.from_iterable(map(attrgetter("learned"), routes))))
-            closest = closest_text(head, first, scores.likeness[0], learned)
-        second: tuple[str, float] | None = None
-        for index in order:
-            if index not in (first, other):
-                second = names[index], float(probability[index])
-                break
-        return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined])
-
-    def _encode_all(self, batch: Sequence[list[str]]) -> Sequence["Tensor"]:
+    def _encode_all(self, batch: Sequence[list[str]]) -> Sequence[Vectors]:
         """Embed the texts of several requests in one go."""
-        import torch
-
         vectors = self.encoder.encode(list(chain.from_iterable(batch)))
-        return torch.split(vectors, list(map(len, batch)))
+        parts: list[Vectors] = []
+        for texts in batch:
+            parts.append(vectors[: len(texts)])
+            vectors = vectors[len(texts) :]
+        return parts
 
-    def _embed(self, texts: list[str]) -> "Tensor":
+    def _embed(self, texts: list[str]) -> Vectors:
         """Embed texts of the policy, only those not seen before."""
-        vectors: dict[str, Tensor] = {}
+        import numpy as np
+
+        vectors: dict[str, Vectors] = {}
         new: list[str] = []
         for text in dict.fromkeys(texts):
             vector = self.vectors.get(text)
@@ -166,26 +157,7 @@ class SemanticRouter(BaseRouter):
             for text, vector in zip(new, self.library.encode(new), strict=True):
                 vectors[text] = vector
                 self.vectors.put(text, vector)
-        return _stacked(vectors, texts)
-
-
-def _stacked(vectors: Mapping[str, "Tensor"], texts: Sequence[str]) -> "Tensor":
-    import torch
-
-    return torch.stack([vectors[text] for text in texts])
-
-
-class Request(NamedTuple):
-    """The texts of a user: the newest request, and the last few of them as one text."""
-
-    newest: str
-    joined: str
-    has_image: bool
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts to score: one where there was no earlier request."""
-        return list(dict.fromkeys((self.newest, self.joined)))
+        return np.stack([vectors[text] for text in texts])
 
 
 def _request_of(conversation: Sequence[Turn]) -> Request:
@@ -194,15 +166,3 @@ def _request_of(conversation: Sequence[Turn]) -> Request:
     if not turns:
         return Request("", "", has_image=False)
     return Request(texts[-1], "\n".join(filter(None, texts)), IMAGE_MARK in turns[-1])
-
-
-def _probabilities(head: Head, scores: Scores, *, has_image: bool) -> tuple["Tensor", "Tensor"]:
-    """Return the probability of each class, and the credibility of each route."""
-    import torch
-
-    classes = scores.classes[:1].clone()
-    classes[:, :-1] += EARLIER_WEIGHT * scores.classes[1:, :-1].sum(0)
-    if has_image:  # an image is a request by itself, whatever the text beside it
-        routes = head.probabilities(classes[:, :-1])[0]
-        return torch.cat([routes, torch.zeros(1)]), torch.ones(len(routes))
-    return head.probabilities(classes)[0], head.credibility(scores)

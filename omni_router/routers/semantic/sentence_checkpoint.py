@@ -1,19 +1,24 @@
-"""A checkpoint of sentence-transformers, read through transformers alone: that library takes seconds to import."""
+"""A checkpoint of sentence-transformers: its tokenizer, its model, and the modules that follow the model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from importlib.util import find_spec
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omni_router.errors import ConfigurationError
-from omni_router.routers.semantic.checkpoint_source import CheckpointSource
+from omni_router.errors import ConfigurationError, install_command
+from omni_router.routers.semantic.checkpoint_source import CheckpointSource, is_minilm
+from omni_router.routers.semantic.onnx_model import MiniLm, OnnxModel, TokenModel, read_tokenizer, tokenize
+from omni_router.routers.semantic.pooling import ACTIVATIONS, POOLINGS, Dense, normalize
+from omni_router.routers.semantic.safetensors_file import SafetensorsFile
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from omni_router.routers.semantic.encoder import Vectors
 
 MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
 MAX_TOKENS = 512  # a limit for every checkpoint: 8192 tokens take a large one a minute, and a user waits
+ONNX = "onnx"  # the folder of a checkpoint's ONNX file
 OLD_KEYS = {  # keys of older configurations of a Pooling, each true or false
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -22,16 +27,27 @@ OLD_KEYS = {  # keys of older configurations of a Pooling, each true or false
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+# Models whose positions begin after that of the padding, as those of RoBERTa.
+POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """The first module of a checkpoint: texts to token ids, token ids to states."""
+
+    tokenize: Callable[[Sequence[str]], list[list[int]]]
+    model: TokenModel
+    padding: int  # the token of padding
+    max_tokens: int  # the special ones included
 
 
 @dataclass(frozen=True)
 class SentenceCheckpoint:
     """The parts of a checkpoint; `steps` turn pooled vectors (texts, dimensions) into sentence embeddings."""
 
-    tokenizer: Any
-    model: Any
+    transformer: Transformer
     pooling: Sequence[str]
-    steps: Sequence[Callable[["Tensor"], "Tensor"]]
+    steps: "Sequence[Callable[[Vectors], Vectors]]"
     prompt: str  # stands before every text
     lower: bool
     max_tokens: int  # the special ones included
@@ -41,65 +57,76 @@ def read_checkpoint(source: CheckpointSource) -> SentenceCheckpoint:
     """Read tokenizer, weights and modules; a checkpoint without `modules.json` is pooled by the mean.
 
     Raises:
-        ConfigurationError: it has a module or a pooling that is not understood; the message names it.
+        ConfigurationError: it has a module or a pooling that is not understood, or a package is missing that it needs;
+            the message names it.
         Exception: a file is missing or broken; the libraries have many types.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
-
     (_, folder), (_, pooling), *steps = _modules(source)
     settings = source.settings("sentence_bert_config.json", folder)
     task = settings.get("transformer_task", "feature-extraction")
     if task != "feature-extraction":
-        raise _unsupported(source, f"the task {task!r} of its Transformer", ["feature-extraction"])
-    config = source.load(AutoConfig, folder)
-    encodes = type(config) in AutoModelForTextEncoding._model_mapping  # noqa: SLF001 (there is no public way)
-    if config.is_encoder_decoder and not encodes:
-        raise _unsupported(source, f"the encoder-decoder {config.model_type!r}", ["t5", "mt5", "umt5"])
+        raise unsupported(source, f"the task {task!r} of its Transformer", ["feature-extraction"])
     # Weights come last: they may be gigabytes, and they are not needed to find what is unsupported.
     modes = _pooling(source, pooling)
     functions = [_step(source, kind, path) for kind, path in steps]
     prompt = _prompt(source.settings("config_sentence_transformers.json"))
-    tokenizer = source.load(AutoTokenizer, folder)
-    loader = AutoModelForTextEncoding if encodes else AutoModel
-    model = source.load(loader, folder).eval().float()
-    max_tokens = _max_tokens(settings.get("max_seq_length") or tokenizer.model_max_length, model)
-    lower = bool(settings.get("do_lower_case"))
-    return SentenceCheckpoint(tokenizer, model, modes, functions, prompt, lower, max_tokens)
+    transformer = _transformer(source, folder)
+    max_tokens = transformer.max_tokens
+    if settings.get("max_seq_length"):
+        max_tokens = min(max_tokens, settings["max_seq_length"])
+    return SentenceCheckpoint(transformer, modes, functions, prompt, bool(settings.get("do_lower_case")), max_tokens)
 
 
-def pool(modes: Sequence[str], states: "Tensor", mask: "Tensor") -> "Tensor":
-    """Return vectors (texts, modes x hidden) for `states` (texts, tokens, hidden); `mask` is false for padding.
-
-    Padding stands on the right, and every text has a token.
-    """
-    import torch
-
-    return torch.cat([POOLINGS[mode](states, mask) for mode in modes], dim=1)
-
-
-def _token(states: "Tensor", index: "Tensor") -> "Tensor":
-    return states.take_along_dim(index[:, None, None], 1)[:, 0]
-
-
-def _weighted(states: "Tensor", weights: "Tensor", power: float = 1.0) -> "Tensor":
-    return (states * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True) ** power
-
-
-# The poolings of sentence-transformers, in the order in which a checkpoint with several has them side by side.
-POOLINGS: dict[str, Callable[["Tensor", "Tensor"], "Tensor"]] = {
-    "cls": lambda states, _mask: states[:, 0],
-    "max": lambda states, mask: states.masked_fill(~mask[:, :, None], -float("inf")).amax(1),
-    "mean": lambda states, mask: _weighted(states, mask.float()),
-    "mean_sqrt_len_tokens": lambda states, mask: _weighted(states, mask.float(), power=0.5),
-    "weightedmean": lambda states, mask: _weighted(states, (mask * mask.cumsum(1)).float()),
-    "lasttoken": lambda states, mask: _token(states, mask.sum(1) - 1),
-}
-
-
-def _unsupported(source: CheckpointSource, what: str, allowed: Sequence[str]) -> ConfigurationError:
+def unsupported(source: CheckpointSource, what: str, allowed: Sequence[str]) -> ConfigurationError:
+    """Return the error of a part that is not understood."""
     return ConfigurationError(
         f"The encoder {source.source!r} cannot be used: {what} is not supported; allowed: {', '.join(allowed)}."
     )
+
+
+def _transformer(source: CheckpointSource, folder: str) -> Transformer:
+    """Load the model by ONNX Runtime if its graph is at hand, else by torch."""
+    tokenizer = source.file("tokenizer.json", folder)
+    if tokenizer is not None:
+        weights = None
+        if is_minilm(source, folder):
+            weights = source.file("model.safetensors", folder)
+        if weights is not None:
+            return _onnx_transformer(source, folder, tokenizer, MiniLm(weights))
+        if (path := _onnx_file(source, folder)) is not None:
+            return _onnx_transformer(source, folder, tokenizer, OnnxModel(path))
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        raise ConfigurationError(
+            f"The encoder {source.source!r} has no {ONNX}/model.onnx with a tokenizer.json, and so it is run by torch, "
+            f"which is not installed: {install_command('arch')}"
+        )
+    from omni_router.routers.semantic.torch_model import load_transformer
+
+    return load_transformer(source, folder)
+
+
+def _onnx_file(source: CheckpointSource, folder: str) -> Path | None:
+    """Return the path of the ONNX file, and bring its weights here if they lie in a file of their own."""
+    place = "/".join(filter(None, (folder, ONNX)))
+    path = source.file("model.onnx", place)
+    if path is not None and b"model.onnx_data" in path.read_bytes():
+        source.file("model.onnx_data", place)
+    return path
+
+
+def _onnx_transformer(source: CheckpointSource, folder: str, tokenizer: Path, model: TokenModel) -> Transformer:
+    config = source.settings("config.json", folder)
+    padding = int(config.get("pad_token_id") or 0)
+    positions = int(config.get("max_position_embeddings") or MAX_TOKENS)
+    if config.get("model_type") in POSITIONS_AFTER_PADDING:
+        positions -= padding + 1
+    longest = source.settings("tokenizer_config.json", folder).get("model_max_length") or MAX_TOKENS
+    read = read_tokenizer(tokenizer)
+
+    def tokens(texts: Sequence[str]) -> list[list[int]]:
+        return tokenize(read, texts)
+
+    return Transformer(tokens, model, padding, int(min(MAX_TOKENS, positions, longest)))
 
 
 def _modules(source: CheckpointSource) -> list[tuple[str, str]]:
@@ -108,13 +135,13 @@ def _modules(source: CheckpointSource) -> list[tuple[str, str]]:
     for module in source.settings("modules.json"):
         package, _, kind = module["type"].rpartition(".")
         if package.partition(".")[0] != "sentence_transformers" or kind not in MODULES:
-            raise _unsupported(source, f"its module {module['type']}", MODULES)
+            raise unsupported(source, f"its module {module['type']}", MODULES)
         modules.append((kind, module["path"]))
     if not modules:
         return [("Transformer", ""), ("Pooling", "")]
     kinds = list(map(itemgetter(0), modules))
     if kinds[:2] != list(MODULES[:2]) or set(kinds[2:]) & set(MODULES[:2]):
-        raise _unsupported(source, f"the order {', '.join(kinds)} of its modules", MODULES)
+        raise unsupported(source, f"the order {', '.join(kinds)} of its modules", MODULES)
     return modules
 
 
@@ -130,9 +157,9 @@ def _pooling(source: CheckpointSource, folder: str) -> list[str]:
         modes = [modes]
     for mode in modes:
         if mode not in POOLINGS:
-            raise _unsupported(source, f"the pooling {mode!r}", list(POOLINGS))
+            raise unsupported(source, f"the pooling {mode!r}", list(POOLINGS))
     if settings.get("include_prompt") is False and _prompt(source.settings("config_sentence_transformers.json")):
-        raise _unsupported(source, "a Pooling that leaves out the prompt", ['"include_prompt": true'])
+        raise unsupported(source, "a Pooling that leaves out the prompt", ['"include_prompt": true'])
     return list(modes)
 
 
@@ -140,58 +167,40 @@ def _pooling_of_old_keys(settings: Mapping[str, Any]) -> list[str]:
     return [mode for key, mode in OLD_KEYS.items() if settings.get(key)]
 
 
-def _step(source: CheckpointSource, kind: str, folder: str) -> Callable[["Tensor"], "Tensor"]:
-    import torch
-
+def _step(source: CheckpointSource, kind: str, folder: str) -> "Callable[[Vectors], Vectors]":
     if kind == "Dense":
         return _dense(source, folder)
-    return partial(torch.nn.functional.normalize, dim=1)
+    return normalize
 
 
-def _dense(source: CheckpointSource, folder: str) -> Callable[["Tensor"], "Tensor"]:
-    import torch
-
+def _dense(source: CheckpointSource, folder: str) -> Dense:
     settings = source.settings("config.json", folder)
     name = settings.get("activation_function", "torch.nn.modules.activation.Tanh")
-    activation = None
-    if name.startswith("torch.nn."):
-        activation = getattr(torch.nn, name.rpartition(".")[2], None)
-    if not isinstance(activation, type) or not issubclass(activation, torch.nn.Module):
-        raise _unsupported(source, f"the activation {name} of its Dense", ["those of torch.nn"])
+    activation = name.rpartition(".")[2]
+    if not name.startswith("torch.nn.") or activation not in ACTIVATIONS:
+        raise unsupported(source, f"the activation {name} of its Dense", [f"torch.nn.{each}" for each in ACTIVATIONS])
     if settings.get("use_residual") or settings.get("module_input_name", "sentence_embedding") != "sentence_embedding":
-        raise _unsupported(source, f"its Dense {folder}", ["one of sentence embeddings without a residual"])
-    state = _dense_weights(source, folder)
-    linear = torch.nn.Linear(settings["in_features"], settings["out_features"], bias=settings.get("bias", True))
-    parameters = {key.removeprefix("linear."): value for key, value in state.items()}
-    linear.load_state_dict(parameters)
-    return torch.nn.Sequential(linear.float(), activation()).eval()
+        raise unsupported(source, f"its Dense {folder}", ["one of sentence embeddings without a residual"])
+    weights = _dense_weights(source, folder)
+    return Dense(weights["weight"], weights.get("bias"), activation)
 
 
-def _dense_weights(source: CheckpointSource, folder: str) -> dict[str, "Tensor"]:
-    import torch
-    from safetensors.torch import load_file
+def _dense_weights(source: CheckpointSource, folder: str) -> "dict[str, Vectors]":
+    """Return the weight and the bias of a Dense."""
+    if path := source.file("model.safetensors", folder):
+        file = SafetensorsFile(path)
+        return {name.removeprefix("linear."): file.tensor(name).astype("float32") for name in file.names()}
+    if find_spec("torch") is None:
+        raise ConfigurationError(
+            f"The weights of {source.source!r}, {folder}, are a pytorch_model.bin, which torch reads: "
+            f"{install_command('arch')}"
+        )
+    from omni_router.routers.semantic.torch_model import load_dense
 
-    if weights := source.file("model.safetensors", folder):
-        return load_file(weights)
-    path = source.file("pytorch_model.bin", folder) or ""
-    return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+    return load_dense(source.file("pytorch_model.bin", folder) or "")
 
 
 def _prompt(settings: dict[str, Any]) -> str:
     """Return the prompt for every text, else the one for queries, which requests are most like."""
     prompts = settings.get("prompts") or {}
     return prompts.get(settings.get("default_prompt_name")) or prompts.get("query") or ""
-
-
-def _max_tokens(configured: int, model: Any) -> int:
-    """Bound the length by the positions of the model; those of RoBERTa and its kin begin after the padding's."""
-    import torch
-
-    bounds = [configured, MAX_TOKENS, getattr(model.config, "max_position_embeddings", None) or MAX_TOKENS]
-    for name, table in model.named_modules():
-        if "position" in name.rpartition(".")[2] and isinstance(table, torch.nn.Embedding):
-            positions = table.num_embeddings
-            if table.padding_idx is not None:
-                positions -= table.padding_idx + 1
-            bounds.append(positions)
-    return min(bound for bound in bounds if bound > 0)

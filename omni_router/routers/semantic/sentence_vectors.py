@@ -1,24 +1,29 @@
-"""Vectors of texts from a loaded checkpoint: tokens, one forward pass, pooling."""
+"""Vectors of texts from a loaded checkpoint: tokens, one pass through the model, pooling."""
 
+import logging
 import math
+import os
 import sys
-from collections.abc import Iterable, Sequence
-from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from omni_router.routers.semantic.concurrency import single_threaded
-from omni_router.routers.semantic.sentence_checkpoint import SentenceCheckpoint, pool
+import numpy as np
+
+from omni_router.routers.semantic.pooling import normalize, pool
+from omni_router.routers.semantic.sentence_checkpoint import SentenceCheckpoint
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from omni_router.routers.semantic.encoder import Vectors
 
-T = TypeVar("T")
+logger = logging.getLogger("omni_router")
 
 HEAD = 0.6  # the part kept from the start of a long text: a request opens or closes it, around pasted text
 MAX_CHARACTERS = 16_000  # cut before tokenising, or a pasted book is tokenised whole for 254 tokens of it
-LONG = 10  # batches: a second or more, so that a progress bar is shown
-BATCH = 32  # fills two cores; larger batches only pad more
-DEPTH = 2 / 3  # the depth of the layer that shows the manner of a text: the fourth of MiniLM's six
+BATCH = 256  # tokens, the padding included: larger batches are no faster, and take more memory
+LONG = 10  # batches: a second or more, so that a user is told what is waited for, and idle cores help
+WORKERS = 4  # threads at most for so many
 
 
 def token_ids(checkpoint: SentenceCheckpoint, texts: Sequence[str]) -> list[list[int]]:
@@ -26,62 +31,71 @@ def token_ids(checkpoint: SentenceCheckpoint, texts: Sequence[str]) -> list[list
     prompts = [checkpoint.prompt + _keep_ends(text, MAX_CHARACTERS, " ") for text in texts]
     if checkpoint.lower:
         prompts = list(map(str.lower, prompts))
-    ids = checkpoint.tokenizer(prompts, verbose=False)["input_ids"]
-    empty = [_padding(checkpoint)]  # an empty text, where the tokenizer puts nothing around it
+    ids = checkpoint.transformer.tokenize(prompts)
+    empty = [checkpoint.transformer.padding]  # an empty text, where the tokenizer puts nothing around it
     return [_keep_ends(row, checkpoint.max_tokens, []) or empty for row in ids]
 
 
-def embed(checkpoint: SentenceCheckpoint, ids: list[list[int]], middle_layer_weight: float) -> "Tensor":
+def embed(checkpoint: SentenceCheckpoint, ids: list[list[int]], middle_layer_weight: float) -> "Vectors":
     """Embed rows of tokens in batches: (texts, dimensions), each of length one.
 
     With a middle layer the dimensions are those of the sentence embedding and those of the model.
     """
-    import torch
-
     by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # neighbours of like length need little padding
     rows = [ids[i] for i in by_length]
-    batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    with single_threaded(), torch.inference_mode():
-        parts = [_embed_batch(checkpoint, batch, middle_layer_weight) for batch in _with_progress(batches)]
-        vectors = torch.cat(parts)
-    return vectors[torch.tensor(by_length).argsort()]
+    work = partial(_embed_batch, checkpoint, middle_layer_weight=middle_layer_weight)
+    vectors = np.concatenate(list(_map(work, _batches(rows), len(rows))))
+    return vectors[np.argsort(by_length)]
 
 
-def _with_progress(batches: Sequence[T]) -> Iterable[T]:
-    """Show a progress bar on a terminal if there are many batches; a single request imports nothing for it."""
-    if len(batches) < LONG or not sys.stderr.isatty():
-        return batches
+def _batches(rows: list[list[int]]) -> list[list[list[int]]]:
+    """Split rows that are sorted by their lengths."""
+    batches: list[list[list[int]]] = []
+    for row in rows:
+        if batches and (len(batches[-1]) + 1) * len(row) <= BATCH:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches
+
+
+def _map(
+    work: "Callable[[list[list[int]]], Vectors]", batches: list[list[list[int]]], texts: int
+) -> "Iterator[Vectors]":
+    """Do the work of a request here, and that of a policy on several threads, with a progress bar."""
+    if len(batches) < LONG:
+        yield from map(work, batches)
+        return
+    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+        yield from _with_progress(pool.map(work, batches), len(batches), texts)
+
+
+def _with_progress(parts: "Iterator[Vectors]", count: int, texts: int) -> "Iterable[Vectors]":
+    """Show a progress bar on a terminal, or log a line."""
+    if not sys.stderr.isatty():
+        logger.info("embedding %d texts, which takes some seconds", texts)
+        return parts
     from rich.console import Console
     from rich.progress import track
 
-    return track(batches, f"embedding {BATCH} texts at a time", console=Console(stderr=True))
+    return track(parts, f"embedding {texts} texts", total=count, console=Console(stderr=True))
 
 
-def _embed_batch(checkpoint: SentenceCheckpoint, ids: list[list[int]], middle_layer_weight: float) -> "Tensor":
-    import torch
-
-    lengths = torch.tensor(list(map(len, ids)))
-    mask = torch.arange(int(lengths.max())) < lengths[:, None]
-    padded = torch.full(mask.shape, _padding(checkpoint))
-    padded[mask] = torch.tensor(list(chain.from_iterable(ids)))
-    with_middle = middle_layer_weight > 0
-    output = checkpoint.model(input_ids=padded, attention_mask=mask.long(), output_hidden_states=with_middle)
-    vectors = pool(checkpoint.pooling, output.last_hidden_state, mask)
+def _embed_batch(checkpoint: SentenceCheckpoint, rows: list[list[int]], middle_layer_weight: float) -> "Vectors":
+    lengths = np.array(list(map(len, rows)))
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(mask.shape, checkpoint.transformer.padding, np.int64)
+    ids[mask] = np.concatenate(rows)
+    states = checkpoint.transformer.model(ids, lengths, middle=middle_layer_weight > 0)
+    vectors = pool(checkpoint.pooling, states.last, mask)
     for step in checkpoint.steps:
         vectors = step(vectors)
-    vectors = torch.nn.functional.normalize(vectors, dim=1)
-    if not with_middle:
+    vectors = normalize(vectors)
+    if states.middle is None:
         return vectors
-    layers = len(output.hidden_states) - 1  # the first are the embeddings of the tokens
-    middle = pool(["mean"], output.hidden_states[round(DEPTH * layers)], mask)
-    middle = torch.nn.functional.normalize(middle, dim=1)
-    return torch.cat([math.sqrt(1 - middle_layer_weight) * vectors, math.sqrt(middle_layer_weight) * middle], dim=1)
-
-
-def _padding(checkpoint: SentenceCheckpoint) -> int:
-    """Return the token of padding, by which RoBERTa and its kin find their positions; without one any will do."""
-    token = checkpoint.tokenizer.pad_token_id
-    return int(token or 0)
+    middle = normalize(pool(["mean"], states.middle, mask))
+    weights = np.float32(math.sqrt(1 - middle_layer_weight)), np.float32(math.sqrt(middle_layer_weight))
+    return np.concatenate([weights[0] * vectors, weights[1] * middle], axis=1)
 
 
 def _keep_ends(items: Any, limit: int, between: Any) -> Any:

@@ -4,14 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from omni_router.routers.protocol import RouteOption
+from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MAX_TEXTS = 3000  # a head is fitted on them in about two seconds; beyond, the oldest of the fullest routes are left out
 COUNTEREXAMPLES_TO_ONE = 2  # counterexamples per example of a route: with more, a route with few examples would be lost
@@ -25,8 +23,8 @@ NONSENSE = (
 class TeacherLabels:
     """The requests that a teacher decided, by the name of the route."""
 
-    vectors: Mapping[str, "Tensor"] = field(default_factory=dict)  # embeddings of requests, (requests, dimensions)
-    weights: Mapping[str, "Tensor"] = field(default_factory=dict)  # their weights: 1 if fresh, less if old
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)  # embeddings of requests, (requests, dimensions)
+    weights: Mapping[str, Vectors] = field(default_factory=dict)  # their weights: 1 if fresh, less if old
 
 
 NO_LABELS = TeacherLabels()
@@ -37,8 +35,8 @@ class ClassData(NamedTuple):
 
     phrases: Sequence[str] = ()  # phrases of the description
     examples: Sequence[str] = ()  # requests as people write them
-    label_vectors: "Tensor | None" = None  # embeddings of requests that a teacher decided, (requests, dimensions)
-    label_weights: "Tensor | None" = None  # the weights of the labels: 1 for a fresh one, less for an old one
+    label_vectors: "Vectors | None" = None  # embeddings of requests that a teacher decided, (requests, dimensions)
+    label_weights: "Vectors | None" = None  # the weights of the labels: 1 for a fresh one, less for an old one
 
     @property
     def label_count(self) -> int:

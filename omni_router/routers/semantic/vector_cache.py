@@ -8,26 +8,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
-from omni_router.routers.semantic.encoder import Encoder
+from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.storage.sqlite import CacheFile
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MAX_ROWS = 20_000  # ten policies of 2,000 texts; 15 to 30 MB
 TABLE = "vectors_1"
 DAY = 86_400  # seconds after which a use is recorded again: most processes need not write
-
-
-class NamedEncoder(Encoder, Protocol):
-    """An encoder with a name that changes when its vectors do."""
-
-    @property
-    def name(self) -> str:
-        """Names all that the vectors depend on beside the text."""
-        ...
 
 
 class CachedEncoder:
@@ -36,7 +23,7 @@ class CachedEncoder:
     The file holds a digest of encoder and text, and the vector in half precision. Without it every text is embedded.
     """
 
-    def __init__(self, encoder: NamedEncoder, path: Path) -> None:
+    def __init__(self, encoder: Encoder, path: Path) -> None:
         self._encoder = encoder
         instead = "the examples are embedded again in every process"
         table = f"{TABLE} (key TEXT PRIMARY KEY, value BLOB, used REAL)"
@@ -47,8 +34,8 @@ class CachedEncoder:
         """The name of the encoder inside."""
         return self._encoder.name
 
-    def encode(self, texts: Sequence[str]) -> "Tensor":
-        """Return a float tensor (texts, dimensions) of rows of length one, the same whether they were stored or not.
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return an array (texts, dimensions) of rows of length one, the same whether they were stored or not.
 
         Raises:
             ConfigurationError: the encoder cannot be loaded.
@@ -104,14 +91,16 @@ class CachedEncoder:
         self._file.use(write)
 
 
-def pack(vectors: "Tensor") -> list[bytes]:
+def pack(vectors: Vectors) -> list[bytes]:
     """Return the bytes of each row in half precision."""
-    return [row.tobytes() for row in vectors.half().numpy()]
+    return [row.tobytes() for row in vectors.astype("float16")]
 
 
-def unpack(rows: Sequence[bytes]) -> "Tensor":
+def unpack(rows: Sequence[bytes]) -> Vectors:
     """Read rows that `pack` wrote, all of one length in bytes: (rows, dimensions), each of length one."""
-    import torch
+    import numpy as np
 
-    halves = torch.frombuffer(bytearray(b"".join(rows)), dtype=torch.float16).view(len(rows), -1)
-    return torch.nn.functional.normalize(halves.float(), dim=1)
+    from omni_router.routers.semantic.pooling import normalize
+
+    halves = np.frombuffer(b"".join(rows), np.float16).reshape(len(rows), -1)
+    return normalize(halves.astype(np.float32))

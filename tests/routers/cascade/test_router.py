@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
 from omni_router.cli import main
 from omni_router.config.environment import Environment
@@ -38,6 +38,7 @@ from omni_router.routers.cascade.router import (
 )
 from omni_router.routers.endpoint.fallback import FallbackRouter
 from omni_router.routers.semantic.concurrency import single_threaded
+from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services.router import choose_router
 
@@ -141,7 +142,7 @@ def ask(cascade: CascadeRouter, text: str, routes: Sequence[RouteOption] = ROUTE
     return answer
 
 
-def vector(student: SemanticRouter, text: str) -> torch.Tensor:
+def vector(student: SemanticRouter, text: str) -> Vectors:
     return student.judge([(talk(text), ROUTES)])[0].vector
 
 
@@ -169,7 +170,7 @@ def test_what_it_is_not_sure_of_the_teacher_decides_in_its_own_words(
     assert teacher.asked == [FLIGHTS[0]]
     [label] = store.labels
     assert (label.route, label.at, label.text) == ("gardening", clock.now, None)
-    torch.testing.assert_close(label.vector, vector(student, FLIGHTS[0]))
+    np.testing.assert_allclose(label.vector, vector(student, FLIGHTS[0]))
 
 
 @pytest.mark.parametrize(("target", "requests"), [(0.0, 0), (1.0, 1)])
@@ -307,7 +308,7 @@ def test_what_was_asked_is_kept_only_where_that_is_wanted(
     ]
     cascade.reply(conversation, ROUTES)
     assert [label.text for label in store.labels] == [text]
-    torch.testing.assert_close(store.labels[0].vector, vector(student, f"hello\n{FLIGHTS[0]}"))
+    np.testing.assert_allclose(store.labels[0].vector, vector(student, f"hello\n{FLIGHTS[0]}"))
 
 
 def test_of_a_pasted_book_a_label_keeps_a_page(student: SemanticRouter, teacher: Teacher, store: Labels) -> None:
@@ -316,7 +317,7 @@ def test_of_a_pasted_book_a_label_keeps_a_page(student: SemanticRouter, teacher:
 
 
 def test_a_label_counts_half_after_its_half_life_and_never_nothing() -> None:
-    row = torch.ones(2)
+    row = np.ones(2, np.float32)
     ages = {"fresh": 0.0, "half": HALF_LIFE, "quarter": 2 * HALF_LIFE, "ancient": NOW, "of the future": -1e6}
     labels = weigh_by_age([TeacherLabel(route, row, NOW - age) for route, age in ages.items()], NOW)
     weight_of = {route: float(weights) for route, weights in labels.weights.items()}
@@ -389,7 +390,7 @@ def test_a_refit_that_fails_is_reported_and_the_labels_before_stay_in_use(
     ask(cascade, FLIGHTS[0])
     for broken in (
         Labels(fails=RuntimeError("no idea")),
-        Labels([TeacherLabel("gardening", torch.ones(3), NOW)]),
+        Labels([TeacherLabel("gardening", np.ones(3, np.float32), NOW)]),
     ):
         cascade.store = broken
         clock.now += RELOAD_SECONDS

@@ -4,17 +4,21 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from omni_router.routers import RouteOption
 from omni_router.routers.semantic import calibration, head
 from omni_router.routers.semantic import training_set as training_module
 from omni_router.routers.semantic.calibration import fit_in_domain
 from omni_router.routers.semantic.concurrency import single_threaded
+from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.head import Head
+from omni_router.routers.semantic.pooling import normalize
 from omni_router.routers.semantic.training_set import ClassData, TeacherLabels, fair_limit, training_set
 
 SIZE = 8  # dimensions
@@ -27,15 +31,16 @@ def _single_threaded() -> Iterator[None]:
         yield
 
 
-def near(text: str) -> torch.Tensor:
+def near(text: str) -> Vectors:
     """A vector near the axis of the column that the text is named after, `<column>x<number>`: one word."""
     column, _, number = text.partition("x")
-    noise = torch.randn(SIZE, generator=torch.Generator().manual_seed(1000 * int(column) + int(number)))
-    return torch.nn.functional.normalize(torch.eye(SIZE)[int(column)] + 0.4 * noise, dim=0)
+    noise = torch.randn(SIZE, generator=torch.Generator().manual_seed(1000 * int(column) + int(number))).numpy()
+    vector = np.eye(SIZE)[int(column)] + 0.4 * noise
+    return normalize(vector[None].astype(np.float32))[0]
 
 
-def embed(texts: Sequence[str]) -> torch.Tensor:
-    return torch.stack([near(text) for text in texts]) if texts else torch.empty(0, SIZE)
+def embed(texts: Sequence[str]) -> Vectors:
+    return np.stack([near(text) for text in texts]) if texts else np.empty((0, SIZE), np.float32)
 
 
 def fit(columns: Sequence[ClassData]) -> Head:
@@ -49,7 +54,7 @@ def texts(column: int, n: int, start: int = 0) -> list[str]:
 def taught(n: int = 12) -> list[ClassData]:
     """Phrases, examples and lessons; no text shares a word with another, so that each head has the same words: none."""
     lessons = [embed(texts(column, 3, 700)) for column in range(COLUMNS)]
-    weights = torch.tensor([1.0, 0.5, 0.25])
+    weights = np.array([1.0, 0.5, 0.25], np.float32)
     return [
         ClassData(texts(column, 4, 500) if column < COLUMNS - 1 else (), texts(column, n), lessons[column], weights)
         for column in range(COLUMNS)
@@ -59,23 +64,23 @@ def taught(n: int = 12) -> list[ClassData]:
 class Spied(Head):
     """A head that keeps what it learns from."""
 
-    left_out: torch.Tensor
-    doubt: torch.Tensor
-    inside: torch.Tensor
-    outside: torch.Tensor
+    left_out: Vectors
+    doubt: Vectors
+    inside: Vectors
+    outside: Vectors
 
 
 @pytest.fixture
 def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
     """A head of `taught`, with the predictions it made without a text, or without a route."""
-    tensors: dict[str, torch.Tensor] = {}
+    tensors: dict[str, Vectors] = {}
     temperature, logistic = calibration.fit_temperature, fit_in_domain
 
-    def spy_on_temperature(scores: torch.Tensor, owners: torch.Tensor, doubt: torch.Tensor) -> float:
+    def spy_on_temperature(scores: Vectors, owners: NDArray[np.int64], doubt: Vectors) -> float:
         tensors.update(left_out=scores, doubt=doubt)
         return temperature(scores, owners, doubt)
 
-    def spy_on_logistic(inside: torch.Tensor, outside: torch.Tensor) -> tuple[float, float]:
+    def spy_on_logistic(inside: Vectors, outside: Vectors) -> tuple[float, float]:
         tensors.update(inside=inside, outside=outside)
         return logistic(inside, outside)
 
@@ -102,21 +107,23 @@ def without(column: int, number: int) -> list[ClassData]:
     return columns
 
 
-def requests() -> list[tuple[int, int, torch.Tensor]]:
+def requests() -> list[tuple[int, int, Vectors]]:
     """The requests of `taught` in the order of the head: column, number, vector."""
     texts_and_columns = []
     for number, column in enumerate(taught()):
         assert column.label_vectors is not None
         texts_and_columns += [
-            (number, i, vector) for i, vector in enumerate(torch.cat([embed(column.examples), column.label_vectors]))
+            (number, i, vector)
+            for i, vector in enumerate(np.concatenate([embed(column.examples), column.label_vectors]))
         ]
     return texts_and_columns
 
 
-def narrow(fitted: Head, vector: torch.Tensor) -> torch.Tensor:
+def narrow(fitted: Head, vector: Vectors) -> Vectors:
     """What the narrow regression says of a request without a known word, for each column."""
     likeness = vector[None] @ fitted.vectors.T
-    return fitted.narrow_scores(likeness, torch.zeros_like(likeness))[0]
+    scores: Vectors = fitted.narrow_scores(likeness, np.zeros_like(likeness))[0]
+    return scores
 
 
 # ---- left out in closed form, and really
@@ -125,19 +132,19 @@ def narrow(fitted: Head, vector: torch.Tensor) -> torch.Tensor:
 def test_the_score_of_a_text_that_is_left_out_is_that_of_a_head_without_it(spied: Spied) -> None:
     for row, (column, number, vector) in enumerate(requests()):
         refitted = fit(without(column, number)).score(vector[None], ["?"])
-        torch.testing.assert_close(spied.left_out[row], refitted.classes[0], atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(spied.left_out[row], refitted.classes[0], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_it_is_so_for_a_column_of_few_texts(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors: list[torch.Tensor] = []
+    tensors: list[Vectors] = []
     monkeypatch.setattr(head, "fit_temperature", lambda scores, *_: tensors.append(scores) or 0.1)  # type: ignore[func-returns-value]
     columns = [ClassData((), texts(0, n)), ClassData((), texts(1, 6)), ClassData((), texts(2, 4))]
     fit(columns)
     for row in range(n):
         fewer = [columns[0]._replace(examples=[*texts(0, row), *texts(0, n - row - 1, row + 1)]), *columns[1:]]
         refitted = fit(fewer).score(embed([f"0x{row}"]), ["?"])
-        torch.testing.assert_close(tensors[0][row], refitted.classes[0], atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(tensors[0][row], refitted.classes[0], atol=1e-4, rtol=1e-4)
 
 
 def test_how_familiar_a_text_that_is_left_out_is_to_the_rest_is_what_a_head_without_it_says(spied: Spied) -> None:
@@ -145,7 +152,7 @@ def test_how_familiar_a_text_that_is_left_out_is_to_the_rest_is_what_a_head_with
     assert len(spied.inside) == len(of_routes)
     for row, (column, number, vector) in enumerate(of_routes):
         refitted = fit(without(column, number)).score(vector[None], ["?"])
-        torch.testing.assert_close(spied.inside[row], refitted.in_domain_score[0], atol=1e-4, rtol=1e-4)
+        np.testing.assert_allclose(spied.inside[row], refitted.in_domain_score[0], atol=1e-4, rtol=1e-4)
 
 
 def test_how_familiar_a_route_that_is_left_out_is_to_the_least_like_one_is_what_a_head_without_it_says(
@@ -158,12 +165,12 @@ def test_how_familiar_a_route_that_is_left_out_is_to_the_least_like_one_is_what_
         for vector in (vector for owner, _, vector in requests() if owner == column):
             without_it = fit(columns)
             of_routes = narrow(without_it, vector)[:-1]
-            torch.testing.assert_close(without_it.score(vector[None], ["?"]).in_domain_score[0], of_routes.max())
-            torch.testing.assert_close(next(scores), of_routes.max(), atol=1e-4, rtol=1e-4)
+            np.testing.assert_allclose(without_it.score(vector[None], ["?"]).in_domain_score[0], of_routes.max())
+            np.testing.assert_allclose(next(scores), of_routes.max(), atol=1e-4, rtol=1e-4)
     for column, number, vector in requests():
         if column == COLUMNS - 1:  # and of what no route serves, each text
             refitted = fit(without(column, number)).score(vector[None], ["?"])
-            torch.testing.assert_close(next(scores), refitted.in_domain_score[0], atol=1e-4, rtol=1e-4)
+            np.testing.assert_allclose(next(scores), refitted.in_domain_score[0], atol=1e-4, rtol=1e-4)
     assert next(scores, None) is None
 
 
@@ -175,25 +182,26 @@ def test_it_tells_columns_apart_and_shares_are_probabilities() -> None:
     for column in range(COLUMNS):
         scores = fitted.score(embed(texts(column, 20, 900)), ["?"] * 20)
         shares = fitted.probabilities(scores.classes)
-        torch.testing.assert_close(shares.sum(1), torch.ones(20))
-        assert (shares.argmax(1) == column).float().mean() > 0.8
+        np.testing.assert_allclose(shares.sum(1), np.ones(20, np.float32), rtol=1e-5)
+        assert (shares.argmax(1) == column).mean() > 0.8
 
 
 def test_the_temperature_is_one_of_those_allowed_and_the_likeliest(spied: Spied) -> None:
-    assert spied.temperature in calibration.TEMPERATURES
-    owners = torch.tensor([column for column, _, _ in requests()])
+    assert spied.fit.temperature in calibration.TEMPERATURES
+    owners = np.array([column for column, _, _ in requests()])
     doubt = spied.doubt
     assert sorted(set(doubt.tolist())) == [0.0, pytest.approx(calibration.LABEL_ERROR_RATE)]  # examples, and lessons
     surprise = []
     for temperature in calibration.TEMPERATURES:
-        share = (spied.left_out / temperature).softmax(1)[torch.arange(len(owners)), owners]
-        surprise.append(-((1 - doubt) * share + doubt * (1 - share) / (spied.left_out.shape[1] - 1)).log().mean())
-    assert calibration.TEMPERATURES[int(torch.stack(surprise).argmin())] == spied.temperature
+        share = calibration.softmax(spied.left_out / temperature)[np.arange(len(owners)), owners]
+        likelihood = (1 - doubt) * share + doubt * (1 - share) / (spied.left_out.shape[1] - 1)
+        surprise.append(-np.log(likelihood).mean())
+    assert calibration.TEMPERATURES[int(np.argmin(surprise))] == spied.fit.temperature
 
 
 def test_descriptions_alone_have_the_temperature_for_it() -> None:
     alone = fit([ClassData(texts(0, 3)), ClassData(texts(1, 3)), ClassData((), texts(2, 40))])
-    assert alone.temperature == calibration.DESCRIBED_TEMPERATURE
+    assert alone.fit.temperature == calibration.DESCRIBED_TEMPERATURE
 
 
 @pytest.mark.parametrize("n", [1, 5, calibration.MIN_EXAMPLES - 1])
@@ -203,9 +211,9 @@ def test_a_few_requests_make_it_no_surer_than_descriptions_alone(n: int, monkeyp
     lessons = [embed(texts(column, n - n // 2 if column else n // 2, 700)) for column in range(2)]
     columns = [ClassData(texts(column, 3), (), lessons[column]) for column in range(2)]
     other = ClassData((), texts(2, 40))
-    assert fit([*columns, other]).temperature == calibration.DESCRIBED_TEMPERATURE
+    assert fit([*columns, other]).fit.temperature == calibration.DESCRIBED_TEMPERATURE
     more = [column._replace(examples=texts(i, 20)) for i, column in enumerate(columns)]
-    assert fit([*more, other]).temperature == calibration.TEMPERATURES[0]
+    assert fit([*more, other]).fit.temperature == calibration.TEMPERATURES[0]
 
 
 def test_requests_for_few_of_the_routes_say_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,18 +223,21 @@ def test_requests_for_few_of_the_routes_say_nothing_of_the_others(monkeypatch: p
     other = ClassData((), texts(6, 40))
     for second in (columns[2], taught()[2]):
         fitted = fit([*columns[:2], second, *columns[3:], other])
-        assert (fitted.temperature, fitted.in_domain_fit) == (calibration.DESCRIBED_TEMPERATURE, calibration.PRIOR)
+        assert (fitted.fit.temperature, fitted.fit.in_domain) == (calibration.DESCRIBED_TEMPERATURE, calibration.PRIOR)
     most = fit([columns[0], columns[1], *taught()[2:], columns[4], other])
-    assert most.temperature == calibration.TEMPERATURES[0]
-    assert most.in_domain_fit != calibration.PRIOR
+    assert most.fit.temperature == calibration.TEMPERATURES[0]
+    assert most.fit.in_domain != calibration.PRIOR
 
 
 def test_no_lessons_are_as_good_as_none_at_all() -> None:
-    columns = [ClassData(texts(0, 3), (), torch.empty(0, SIZE), torch.empty(0)), ClassData(texts(1, 3))]
+    columns = [
+        ClassData(texts(0, 3), (), np.empty((0, SIZE), np.float32), np.empty(0, np.float32)),
+        ClassData(texts(1, 3)),
+    ]
     other = ClassData((), texts(2, 40))
     without_any = fit([columns[0]._replace(label_vectors=None, label_weights=None), columns[1], other])
     vectors = embed(texts(0, 5, 900))
-    torch.testing.assert_close(
+    np.testing.assert_allclose(
         fit([*columns, other]).score(vectors, ["?"] * 5).classes, without_any.score(vectors, ["?"] * 5).classes
     )
 
@@ -241,13 +252,13 @@ def test_requests_of_routes_are_known_and_others_are_not() -> None:
 
 def test_known_is_the_prior_where_too_little_is_known() -> None:
     few = fit([ClassData(texts(0, 2), texts(0, 5)), ClassData(texts(1, 2), texts(1, 5)), ClassData((), texts(2, 5))])
-    probabilities = few.in_domain_probability(torch.tensor([0.0, 0.5, 1.0]))
-    torch.testing.assert_close(probabilities, torch.full((3,), 1 - calibration.OUT_OF_SCOPE_SHARE))
+    probabilities = few.in_domain_probability(np.array([0.0, 0.5, 1.0], np.float32))
+    np.testing.assert_allclose(probabilities, np.full(3, 1 - calibration.OUT_OF_SCOPE_SHARE))
 
 
 def test_the_in_domain_probability_is_the_prior_where_nothing_separates_them() -> None:
-    same = torch.rand(100, generator=torch.Generator().manual_seed(0))
-    for inside, outside in ((same, same), (same / 2, same), (torch.ones(40), torch.ones(40))):
+    same = np.random.default_rng(0).random(100)
+    for inside, outside in ((same, same), (same / 2, same), (np.ones(40, np.float32), np.ones(40, np.float32))):
         slope, offset = fit_in_domain(inside, outside)
         assert slope == 0
         assert 1 / (1 + math.exp(-offset)) == pytest.approx(1 - calibration.OUT_OF_SCOPE_SHARE)
@@ -259,7 +270,7 @@ def test_a_column_without_texts_never_wins() -> None:
     fitted = fit(columns)
     vectors = embed([text for column in range(SIZE) for text in texts(column, 20, 900)])
     scores = fitted.score(vectors, ["?"] * len(vectors)).classes
-    assert scores.isfinite().all()
+    assert np.isfinite(scores).all()
     assert not (scores.argmax(1) == 1).any()
 
 
@@ -270,18 +281,18 @@ def pull(weight: float | None) -> float:
     """How much a request that is near a lesson, or near an example without a weight, gains for its route by it."""
     there = near("5x1")
     columns = taught()
-    vector = torch.nn.functional.normalize(there + 0.2 * near("6x1"), dim=0)[None]
+    vector = normalize((there + np.float32(0.2) * near("6x1"))[None])
     assert columns[0].label_vectors is not None
     assert columns[0].label_weights is not None
     if weight is None:
         more = columns[0]._replace(examples=[*columns[0].examples, "5x1"])
     else:
         more = columns[0]._replace(
-            label_vectors=torch.cat([columns[0].label_vectors, there[None]]),
-            label_weights=torch.cat([columns[0].label_weights, torch.tensor([weight])]),
+            label_vectors=np.concatenate([columns[0].label_vectors, there[None]]),
+            label_weights=np.concatenate([columns[0].label_weights, np.array([weight], np.float32)]),
         )
     fitted = fit([more, *columns[1:]])
-    return float(fitted.broad_scores(vector @ fitted.vectors.T, torch.zeros(1, len(fitted.texts)))[0, 0])
+    return float(fitted.broad_scores(vector @ fitted.vectors.T, np.zeros((1, len(fitted.texts)), np.float32))[0, 0])
 
 
 def test_a_lesson_pulls_less_the_less_it_weighs_and_always_less_than_an_example() -> None:
@@ -327,7 +338,7 @@ def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
     monkeypatch.setattr(training_module, "NONSENSE", "x|y")
     route = RouteOption("a", "", tuple(f"example {i}" for i in range(80)))
     for n, lessons, examples in ((20, 20, 37), (100, 28, 29)):
-        vectors, weights = torch.arange(n).float()[:, None], torch.arange(n).float()
+        vectors, weights = np.arange(n, dtype=np.float32)[:, None], np.arange(n, dtype=np.float32)
         column = training_set([route], TeacherLabels({"a": vectors}, {"a": weights}))[0]
         assert column.label_vectors is not None
         assert column.label_weights is not None

@@ -10,13 +10,15 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
 from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import vector_cache
-from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.encoder import SentenceEncoder, Vectors
+from omni_router.routers.semantic.pooling import normalize
+from omni_router.routers.semantic.regression import one_hot
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
 
@@ -30,10 +32,10 @@ class Letters:
     name: str = "letters"
     asked: list[str] = field(default_factory=list)
 
-    def encode(self, texts: Sequence[str]) -> torch.Tensor:
+    def encode(self, texts: Sequence[str]) -> Vectors:
         self.asked += texts
         rows = [[1.0, *(text.count(letter) for letter in "abcdefghijk")] for text in texts]
-        return torch.nn.functional.normalize(torch.tensor(rows).reshape(-1, 12), dim=1)
+        return normalize(np.array(rows, np.float32).reshape(-1, 12))
 
 
 @pytest.fixture
@@ -41,11 +43,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "embeddings.sqlite"
 
 
-def open_and_encode(path: Path, texts: Sequence[str] = TEXTS, name: str = "letters") -> tuple[list[str], torch.Tensor]:
+def open_and_encode(path: Path, texts: Sequence[str] = TEXTS, name: str = "letters") -> tuple[list[str], Vectors]:
     """Encode as a new process would; tell which texts were embedded."""
     letters = Letters(name)
     vectors = CachedEncoder(letters, path).encode(texts)
-    torch.testing.assert_close(vectors, letters.encode(texts), atol=1e-3, rtol=0)
+    np.testing.assert_allclose(vectors, letters.encode(texts), atol=1e-3, rtol=0)
     return letters.asked[: -len(texts)], vectors
 
 
@@ -59,8 +61,8 @@ def test_a_text_is_embedded_once_however_many_processes_there_are(path: Path) ->
     assert first == ["draw a cat", "write python code", "a secret of mine", ""]
     second, again = open_and_encode(path)
     assert second == []
-    assert torch.equal(vectors, again)
-    assert vectors.dtype == torch.float32
+    assert np.array_equal(vectors, again)
+    assert vectors.dtype == np.float32
     assert open_and_encode(path, ["fresh", *TEXTS])[0] == ["fresh"]
 
 
@@ -159,16 +161,16 @@ def test_half_precision_changes_no_score(path: Path) -> None:
     encoder = SentenceEncoder(middle_layer_weight=0.3)
     policy = json.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
     examples = [(text, i) for i, entry in enumerate(policy) for text in entry["examples"][:12]]
-    texts, owners = [text for text, _ in examples], torch.tensor([i for _, i in examples])
+    texts, owners = [text for text, _ in examples], np.array([i for _, i in examples])
     requests = encoder.encode(["write me a poem about python", "what is wrong with my code?", "hello", "12 * 9"])
 
-    def scores(vectors: torch.Tensor) -> torch.Tensor:
+    def scores(vectors: Vectors) -> Vectors:
         """Score by the cosines, and by ridge regression as the embedded router does."""
-        kernel = vectors @ vectors.T + 2 * torch.eye(len(vectors))
-        targets = torch.nn.functional.one_hot(owners).float()
+        kernel = vectors @ vectors.T + 2 * np.eye(len(vectors), dtype=np.float32)
+        targets = one_hot(owners, len(policy))
         cosines = requests @ vectors.T
-        return torch.cat([cosines, cosines @ torch.linalg.solve(kernel, targets)], dim=1)
+        return np.concatenate([cosines, cosines @ np.linalg.solve(kernel, targets)], axis=1)
 
     exact = scores(encoder.encode(texts))
     for _ in range(2):
-        torch.testing.assert_close(scores(CachedEncoder(encoder, path).encode(texts)), exact, atol=1e-3, rtol=0)
+        np.testing.assert_allclose(scores(CachedEncoder(encoder, path).encode(texts)), exact, atol=1e-3, rtol=0)

@@ -4,7 +4,7 @@ import pytest
 
 from omni_router.routers.semantic.wrapping import unwrap
 
-REQUEST = "Draw a lighthouse in a storm."
+REQUEST = "Draw a lighthouse."
 TWO_PARAGRAPHS = "Write a function that counts islands.\n\n```python\ngrid = [[0, 1]]\n```"
 CONTEXT = "The harbour was extended in 1856.\n\nBees orient themselves by the sun."
 
