@@ -19,8 +19,8 @@ from benchmarks.semantic import Remembering
 from omni_router.routers import OTHER, Reply, RouteOption, Turn, parse_reply
 from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.cascade.router import TARGET, CascadeRouter
-from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 RIGHT = 0.93  # of the teacher's answers: what Arch-Router's authors report for it (arXiv 2506.16655)
 LENGTH, WINDOW = 5000, 500

@@ -19,8 +19,9 @@ from benchmarks.semantic_times import OURS, times
 from omni_router.evaluation.metrics import wilson
 from omni_router.evaluation.run import read_route
 from omni_router.routers import OTHER
-from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder, Vectors
+from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 KINDS = ("first", "follow_up", "near_miss", "language", "other")
 RECALL = 0.95

@@ -11,9 +11,8 @@ from itertools import cycle
 from benchmarks import aurelio
 from benchmarks.cases import OWN, Case, own_data
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
-from omni_router.routers.semantic.checkpoint_source import HUB_ID, packaged_model
-from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 OURS, ENCODER = "semantic", "its encoder alone"
 TOKENS, STARTS = 64, 5
@@ -76,11 +75,9 @@ def contestants(cases: list[Case], encoder: SentenceEncoder) -> dict[str, Callab
 
 def short_prompts() -> list[Case]:
     """Give the single requests without a picture of the own set that have at most TOKENS tokens."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(packaged_model() or HUB_ID)
+    tokenize = SentenceEncoder().load().transformer.tokenize
     single = [case for case in own_data(OWN).cases if case.plain]
-    return [case for case in single if len(tokenizer(case.text)["input_ids"]) <= TOKENS]
+    return [case for case in single if len(tokenize([case.text])[0]) <= TOKENS]
 
 
 def start(name: str, memory: list[int]) -> None:

@@ -14,7 +14,7 @@ from omni_router.cli.console import Style, print_line, progress, status
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.routes import DEFAULT_POLICY, Document
 from omni_router.evaluation.policy_check import AT_ONCE, Finding, check_policy, read_policy
-from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 if TYPE_CHECKING:
     from omni_router.hub.catalog import Availability

@@ -14,9 +14,9 @@ from omni_router.routers.auto import AutoRouter
 from omni_router.routers.cascade.labels import LabelStore, ReadOnlyLabelStore
 from omni_router.routers.cascade.router import CascadeRouter, NullRouter
 from omni_router.routers.protocol import Router
-from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 
 Token = Callable[[], str | None]

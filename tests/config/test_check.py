@@ -12,7 +12,7 @@ from omni_router.cli import main
 from omni_router.config.routes import DEFAULT_POLICY, Route, parse_document
 from omni_router.errors import ConfigurationError
 from omni_router.evaluation.policy_overlap import PHRASE, WHOLE, overlaps
-from omni_router.routers.semantic.encoder import SentenceEncoder
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 TEXT1, TEXT2 = "sandbox/text-generation-1", "sandbox/text-generation-2"
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -116,6 +117,13 @@ def is_minilm(source: CheckpointSource, folder: str) -> bool:
         return False
     weights = source.file("model.safetensors", folder)
     return weights is not None and _digest(weights) == WEIGHTS_SHA256
+
+
+def unsupported(source: CheckpointSource, what: str, allowed: Sequence[str]) -> ConfigurationError:
+    """Return the error of a part that is not understood."""
+    return ConfigurationError(
+        f"The encoder {source.source!r} cannot be used: {what} is not supported; allowed: {', '.join(allowed)}."
+    )
 
 
 def _cached_commit(name: str, revision: str | None) -> str | None:

@@ -150,20 +150,22 @@ class Head:
 
     def _fit(self, owners: "NDArray[np.int64]", is_request: "NDArray[np.bool_]", trust: Vectors) -> Fit:
         """Fit both regressions, and the calibration of their scores."""
-        likeness, words = self.vectors @ self.vectors.T, self._vocabulary.rows()
-        shared = words @ words.T
+        likeness, shared = self.vectors @ self.vectors.T, self._vocabulary.rows()
+        shared = shared @ shared.T
+        near = likeness + np.float32(WORDS_NEAR) * shared
+        np.fill_diagonal(near, -math.inf)
+        nearest = self._nearest(near)
+        del near  # it has the size of a kernel, of which there are enough below
         targets = one_hot(owners, len(self.slices))
         phrase = RIDGE_PHRASE if self._has_requests and self.complete else RIDGE_BROAD
 
         ridge: Vectors = np.where(is_request, RIDGE_BROAD, phrase).astype(np.float32) / trust
         broad = Regression(self._kernel(likeness, shared, BROAD, WORDS_BROAD), ridge, targets)
-        near = likeness + np.float32(WORDS_NEAR) * shared
-        np.fill_diagonal(near, -math.inf)
-        left_out = broad.without_each() + NEAR_WEIGHT * self._nearest(near) + self._bonus
+        left_out = broad.without_each() + NEAR_WEIGHT * nearest + self._bonus
         doubt = np.where(trust < 1, LABEL_ERROR_RATE, 0.0)[is_request]
         temperature = self._temperature(left_out[is_request], owners[is_request], doubt)
         weights = broad.weights
-        del broad, near  # each of them has the size of a kernel
+        del broad
 
         ridge = np.where(is_request, RIDGE_NARROW, phrase).astype(np.float32) / trust
         narrow = Regression(self._kernel(likeness, shared, NARROW, WORDS_NARROW), ridge, targets)

@@ -3,39 +3,23 @@
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic.safetensors_file import SafetensorsFile
+from omni_router.routers.semantic.token_model import TokenStates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from omni_router.routers.semantic.encoder import Vectors
 
 GRAPH = "minilm.onnx"  # the graph without weights; `python .ci/minilm_graph.py` writes it
 WEIGHTS = ("encoder.", "embeddings.LayerNorm.")  # the first parts of the names of weights that the graph has
 FOLDER = "session.model_external_initializers_file_folder_path"
 STATES = ("last_hidden_state", "token_embeddings")  # names of the output with a state for each token
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
-
-
-class TokenStates(NamedTuple):
-    """The states of the tokens of some texts, (texts, tokens, dimensions)."""
-
-    last: "Vectors"
-    middle: "Vectors | None"  # those of a layer at two thirds of the depth, where they can be had
-
-
-class TokenModel(Protocol):
-    """A model that gives each token of a text a state."""
-
-    def __call__(self, ids: "NDArray[np.int64]", lengths: "NDArray[np.int64]", *, middle: bool) -> TokenStates:
-        """Return the states for rows of token ids; of a row, the tokens beyond its length are padding."""
-        ...
 
 
 class MiniLm:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from omni_router.messages import IMAGE_MARK
 from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
 from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher, single_threaded
-from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder, Vectors
+from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.judgement import Judgement, Request, judge, make_reply
 from omni_router.routers.semantic.request_text import reading
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omni_router.errors import ConfigurationError, install_command
-from omni_router.routers.semantic.checkpoint_source import CheckpointSource, is_minilm
-from omni_router.routers.semantic.onnx_model import MiniLm, OnnxModel, TokenModel, read_tokenizer, tokenize
+from omni_router.routers.semantic.checkpoint_source import CheckpointSource, is_minilm, unsupported
+from omni_router.routers.semantic.onnx_model import MiniLm, OnnxModel, read_tokenizer, tokenize
 from omni_router.routers.semantic.pooling import ACTIVATIONS, POOLINGS, Dense, normalize
 from omni_router.routers.semantic.safetensors_file import SafetensorsFile
+from omni_router.routers.semantic.token_model import MAX_TOKENS, TokenModel, Transformer
 
 if TYPE_CHECKING:
     from omni_router.routers.semantic.encoder import Vectors
 
 MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
-MAX_TOKENS = 512  # a limit for every checkpoint: 8192 tokens take a large one a minute, and a user waits
 ONNX = "onnx"  # the folder of a checkpoint's ONNX file
 OLD_KEYS = {  # keys of older configurations of a Pooling, each true or false
     "pooling_mode_cls_token": "cls",
@@ -29,16 +29,6 @@ OLD_KEYS = {  # keys of older configurations of a Pooling, each true or false
 }
 # Models whose positions begin after that of the padding, as those of RoBERTa.
 POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet")
-
-
-@dataclass(frozen=True)
-class Transformer:
-    """The first module of a checkpoint: texts to token ids, token ids to states."""
-
-    tokenize: Callable[[Sequence[str]], list[list[int]]]
-    model: TokenModel
-    padding: int  # the token of padding
-    max_tokens: int  # the special ones included
 
 
 @dataclass(frozen=True)
@@ -75,13 +65,6 @@ def read_checkpoint(source: CheckpointSource) -> SentenceCheckpoint:
     if settings.get("max_seq_length"):
         max_tokens = min(max_tokens, settings["max_seq_length"])
     return SentenceCheckpoint(transformer, modes, functions, prompt, bool(settings.get("do_lower_case")), max_tokens)
-
-
-def unsupported(source: CheckpointSource, what: str, allowed: Sequence[str]) -> ConfigurationError:
-    """Return the error of a part that is not understood."""
-    return ConfigurationError(
-        f"The encoder {source.source!r} cannot be used: {what} is not supported; allowed: {', '.join(allowed)}."
-    )
 
 
 def _transformer(source: CheckpointSource, folder: str) -> Transformer:

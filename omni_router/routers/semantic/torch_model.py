@@ -11,9 +11,8 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from omni_router.routers.semantic.checkpoint_source import CheckpointSource
-from omni_router.routers.semantic.onnx_model import TokenStates
-from omni_router.routers.semantic.sentence_checkpoint import MAX_TOKENS, Transformer, unsupported
+from omni_router.routers.semantic.checkpoint_source import CheckpointSource, unsupported
+from omni_router.routers.semantic.token_model import MAX_TOKENS, TokenStates, Transformer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

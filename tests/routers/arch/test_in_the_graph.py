@@ -10,8 +10,8 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.history.label_file import FileLabelStore
-from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from tests.support.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint
 
 # What is offered for a prompt without a picture, with the candidates that the sandbox's catalog lists.

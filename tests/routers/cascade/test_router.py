@@ -320,7 +320,7 @@ def test_a_label_counts_half_after_its_half_life_and_never_nothing() -> None:
     row = np.ones(2, np.float32)
     ages = {"fresh": 0.0, "half": HALF_LIFE, "quarter": 2 * HALF_LIFE, "ancient": NOW, "of the future": -1e6}
     labels = weigh_by_age([TeacherLabel(route, row, NOW - age) for route, age in ages.items()], NOW)
-    weight_of = {route: float(weights) for route, weights in labels.weights.items()}
+    weight_of = {route: weights.item() for route, weights in labels.weights.items()}
     assert weight_of.pop("ancient") == pytest.approx(0.001, rel=0.1)
     assert weight_of == {"fresh": 1.0, "half": 0.5, "quarter": 0.25, "of the future": 1.0}
     assert weigh_by_age([TeacherLabel("a", row, NOW), TeacherLabel("a", 2 * row, 0)], NOW).vectors["a"].tolist() == [

@@ -17,11 +17,11 @@ from transformers import AutoModel, AutoTokenizer
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import checkpoint_source as minilm_module
-from omni_router.routers.semantic import encoder as encoder_module
+from omni_router.routers.semantic import sentence_encoder as encoder_module
 from omni_router.routers.semantic.checkpoint_source import packaged_model
 from omni_router.routers.semantic.concurrency import single_threaded
-from omni_router.routers.semantic.encoder import SentenceEncoder
 from omni_router.routers.semantic.pooling import POOLINGS
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from tests.support import sentence_checkpoints as checkpoints
 
 TEXTS = [

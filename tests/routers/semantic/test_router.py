@@ -17,8 +17,9 @@ from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import route_options
 from omni_router.routers import RouteOption, Turn, parse_reply
-from omni_router.routers.semantic.encoder import Encoder, SentenceEncoder, Vectors
+from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.training_set import COUNTEREXAMPLES_TO_ONE, NO_LABELS, NONSENSE, training_set
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 

@@ -16,9 +16,10 @@ import pytest
 from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import vector_cache
-from omni_router.routers.semantic.encoder import SentenceEncoder, Vectors
+from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.pooling import normalize
 from omni_router.routers.semantic.regression import one_hot
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
 
