@@ -54,7 +54,8 @@ def judge(head: "Head", request: Request, routes: Sequence[RouteOption], vectors
     scores = head.score(np.stack([vectors[text] for text in request.texts]), request.texts)
     likely, credible = _probabilities(head, scores, has_image=request.has_image)
     order: list[int] = (-likely).argsort(kind="stable").tolist()
-    refused = head.complete and float(credible[0]) < 0.5  # noqa: PLR2004 (the same for all: less likely than not)
+    in_domain = head.in_domain_probability(scores.in_domain_score.max())
+    refused = head.complete and not request.has_image and float(in_domain) < 0.5  # noqa: PLR2004 (less likely than not)
     first = other if refused else order[0]
     probability = np.append(credible * likely[:-1], np.float32(0))
     probability[-1] = 1 - probability.sum()

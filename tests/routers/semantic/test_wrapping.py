@@ -16,7 +16,7 @@ FORMS = {
         "Return the content itself, not a summary.\n\nProvide your complete response:"
     ),
     "a task, criteria and context": (
-        "Current Task: {request}\n\nCriteria for the answer: it is short\n\nThis is the context you have:\n{context}\n\n"
+        "Current Task: {request}\n\nCriteria for the answer: short\n\nThis is the context you have:\n{context}\n\n"
         "Provide your response:"
     ),
     "context between rulers": (
