@@ -26,6 +26,7 @@ from omni_router.routers.arch.reply_form import ID_FIRST, ID_PART, ID_WITH_SLASH
 from omni_router.routers.conversation import render_conversation
 from omni_router.routers.reply import parse_reply, without_thinking
 from omni_router.routers.semantic.features import words_of
+from omni_router.routers.semantic.request_text import split_request
 from omni_router.routers.semantic.training_set import split_phrases
 from omni_router.server.allowed_hosts import _NAME
 from omni_router.server.context_check import _PATHS
@@ -118,6 +119,10 @@ READERS: dict[str, Reader] = {
     "routers/reply.py _ESCAPE": Reader(_reason, ("\\", "u", "x", "0", "U", "a")),
     "routers/reply.py _NO_NAME": Reader(_route, ("null", "1", "e", "-", ".", "+")),
     "routers/semantic/features.py words_of": Reader(words_of, ("a", " ", ",", "_")),
+    "routers/semantic/request_text.py SENTENCES": Reader(
+        split_request,
+        (" ", ".", "?", "a", "\n", "\n\n", "<a>", "</a>", "<a>\n", "```", "```\n", "> ", ":", "Q: ", "Task: ", "。"),
+    ),
     "server/context_check.py _PATHS": Reader(
         _PATHS.fullmatch, ("/threads/", "a", "/runs", "/wait", "/crons/", "/assistants/")
     ),

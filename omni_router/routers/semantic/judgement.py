@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Container, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.conversation import ELLIPSIS
 from omni_router.routers.protocol import Reply, RouteOption
 from omni_router.routers.semantic.encoder import Vectors
+from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
@@ -52,13 +54,14 @@ def judge(head: "Head", request: Request, routes: Sequence[RouteOption], vectors
     scores = head.score(np.stack([vectors[text] for text in request.texts]), request.texts)
     likely, credible = _probabilities(head, scores, has_image=request.has_image)
     order: list[int] = (-likely).argsort(kind="stable").tolist()
-    refused = head.complete and float(credible[0]) < 0.5  # noqa: PLR2004 (the same for all: less likely than not)
+    in_domain = head.in_domain_probability(scores.in_domain_score.max())
+    refused = head.complete and not request.has_image and float(in_domain) < 0.5  # noqa: PLR2004 (less likely than not)
     first = other if refused else order[0]
     probability = np.append(credible * likely[:-1], np.float32(0))
     probability[-1] = 1 - probability.sum()
     closest: str | None = None
     if first != other:
-        learned = frozenset().union(*map(attrgetter("learned"), routes))
+        learned = set(map(reading, chain.from_iterable(map(attrgetter("learned"), routes))))
         closest = closest_text(head, first, scores.likeness[0], learned)
     second: tuple[str, float] | None = None
     for index in order:

@@ -18,6 +18,7 @@ from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher, sin
 from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.judgement import Judgement, Request, judge, make_reply
+from omni_router.routers.semantic.request_text import reading
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
 
@@ -163,7 +164,7 @@ class SemanticRouter(BaseRouter):
 def request_of(conversation: Sequence[Turn]) -> Request:
     """Return the texts that a router reads of a conversation."""
     turns = [turn["content"] for turn in conversation if turn["role"] == "user"][-TURNS:]
-    texts = [turn.replace(IMAGE_MARK, " ").strip() for turn in turns]
+    texts = [reading(turn.replace(IMAGE_MARK, " ")) for turn in turns]
     if not turns:
         return Request("", "", has_image=False)
     return Request(texts[-1], "\n".join(filter(None, texts)), IMAGE_MARK in turns[-1])

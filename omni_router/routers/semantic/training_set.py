@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from omni_router.routers.protocol import RouteOption
 from omni_router.routers.semantic.encoder import Vectors
+from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
 
 MAX_TEXTS = 3000  # a head is fitted on them in about two seconds; beyond, the oldest of the fullest routes are left out
@@ -66,7 +67,8 @@ def training_set(routes: Sequence[RouteOption], labels: TeacherLabels) -> list[C
     """Return the data of each route, and last that of the requests that no route serves, within the limit."""
 
     def class_data(name: str, phrases: Sequence[str], examples: Sequence[str]) -> ClassData:
-        return ClassData(phrases, examples, labels.vectors.get(name), labels.weights.get(name))
+        requests = list(map(reading, examples))
+        return ClassData(phrases, requests, labels.vectors.get(name), labels.weights.get(name))
 
     served = [route for route in routes if route.name != OTHER]
     classes = [class_data(route.name, _phrases_of(route), route.examples) for route in served]

@@ -251,6 +251,15 @@ def test_requests_of_routes_are_known_and_others_are_not() -> None:
     assert outside.mean() < 0.5
 
 
+def test_a_request_that_no_route_scores_high_is_less_credible_than_its_likeness_says() -> None:
+    made = fit(taught())
+    scores = made.score(embed(["0x900"]), [""])
+    low, high = np.array([[head.FULL_SCORE / 2, 0.0, 0.0, 2.0]]), np.array([[2 * head.FULL_SCORE, 0.0, 0.0, 0.0]])
+    known = made.in_domain_probability(scores.in_domain_score.max())
+    assert made.credibility(scores._replace(classes=low)).tolist() == pytest.approx([known / 2] * 3)
+    assert made.credibility(scores._replace(classes=high)).tolist() == pytest.approx([known] * 3)
+
+
 def test_known_is_the_prior_where_too_little_is_known() -> None:
     few = fit([ClassData(texts(0, 2), texts(0, 5)), ClassData(texts(1, 2), texts(1, 5)), ClassData((), texts(2, 5))])
     probabilities = few.in_domain_probability(np.array([0.0, 0.5, 1.0], np.float32))

@@ -1,0 +1,99 @@
+"""Words that open a request, and words on the labels of templates, in the sixteen languages of USE-multilingual.
+
+They are stems: a sentence asks for something if it begins with one of them. Those that end with a blank are whole
+words. Thai, Chinese, Japanese and Korean do not divide words by blanks, so their marks may stand anywhere.
+"""
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.replace("|\n", "|").split("|"))
+
+
+POLITE = _listed("""\
+hi|hello|hey|ok|okay|so|and|also|now|then|please|pls|plz|kindly|lol|hi!|hi|hello|ok|so|bitte|hallo|bonjour|hola|
+ciao|olá|porfavor|perfavore|пожалуйста|привет""")
+POLITE_WORDS = tuple(f"{word} " for word in POLITE)
+# English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Russian, Turkish, Arabic
+OPENING = _listed("""\
+can you |can u |can someone |could you |could u |would you |will you |i need |i want |i would like |i have to |
+i'd like |i'm looking |help |write |rewrite |re-write |translate |summari|condense |shorten |explain |describe |
+tell |give |list |make |create |craft |compose |draft |draw |paint |generate |design |render |turn |put |fix |
+find |debug |review |implement |convert |port |refactor |calculate |compute |solve |prove |show |compare |
+extract |answer |continue |use |using |given |act |imagine |pretend |you are |your task |let's |suggest |
+improve |what |what's |why |how |who |when |where |which |whose |is |are |does |do |did |tl;dr|tldr|kannst |
+können |könnten |ich brauche |ich möchte |ich hätte |schreib|übersetz|fass|erklär|nenn|gib |mach |erstell|
+zeichne |male |finde |wie |was |warum |wer |wann |wo |welche|wieso |hilf |peux|pouvez|pourr|je veux |
+je voudrais |j'aimerais |écri|tradui|résum|expliqu|donne|fais |faites |crée|dessine|trouve|quel|que |qu'|
+pourquoi |comment |qui |quand |où |est-ce |s'il |¿|puedes |podrías |quiero |necesito |escrib|traduc|resum|
+explica|dame |haz |crea |dibuja|encuentra |genera|qué |por qué |cómo |quién |cuándo |dónde |cuál|puoi |
+potresti |vorrei |scriv|tradu|riassum|spiega|dammi |fai |disegna|trova |che |perché |come |chi |quando |dove |
+qual|pode |poderia |quero |preciso |escrev|expli|dê |faça |crie |desenh|encontr|o que |por que |como |quem |
+onde |kun |kunt |zou |ik wil |schrijf|vertaal|vat |maak |leg |geef |teken|vind |hoe |wat |waarom |wanneer |
+waar |welke |proszę|czy |możesz |napisz|przetłumacz|streść|wyjaśnij|podaj|zrób|narysuj|znajdź|jak |co |
+dlaczego |kto |kiedy |gdzie |можешь |можете |напиши|переведи|перескажи|кратко |объясни|дай |сделай|создай|
+нарисуй|найди|реши|как |что |почему |кто |когда |где |lütfen |bana |nasıl |ne |neden |niçin |kim |hangi |
+من فضلك|هل |كيف |ما |ماذا |لماذا |متى |أين |من |اكتب|ترجم|لخص|اشرح|ارسم|أعطني|أنشئ|أريد""")
+ANYWHERE = _listed("""\
+请|請|翻译|翻譯|总结|總結|概括|帮我|幫我|什么|什麼|怎么|怎麼|如何|吗|嗎|ください|下さい|してほしい|してくれ|ですか|ますか|なぜ|何を|주세요|해줘|하세요|까요|무엇|어떻게|인가요|ช่วย|
+กรุณา|โปรด|อะไร|ทำไม|อย่างไร|ยังไง|ไหม|แปล|สรุป|เขียน|please|thanks in advance|can you|could you|bitte |
+s'il te plaît|s'il vous plaît|por favor|per favore|alsjeblieft|пожалуйста|lütfen""")
+# Turkish verbs end a sentence.
+CLOSING_VERBS = _listed("""\
+yaz|yazın|çevir|çevirin|özetle|özetleyin|açıkla|çiz|bul|misin|mısın""")
+
+# ---- words on labels, headings and tags
+
+REQUEST = frozenset(
+    _listed("""\
+anfrage|aufgabe|compito|consigne|consulta|demande|domanda|frage|görev|instruction|instructions|opdracht|
+pergunta|pregunta|pytanie|query|question|request|requête|richiesta|soru|taak|tarea|tarefa|task|tâche|vraag|
+zadanie|вопрос|задание|задача|запрос|السؤال|المهمة|سؤال|مهمة""")
+)
+INPUT = frozenset(
+    _listed("""\
+benutzer|gebruiker|human|input|kullanıcı|nutzer|prompt|user|usuario|usuário|utente|utilisateur""")
+)
+MATERIAL = frozenset(
+    _listed("""\
+background|bağlam|contesto|context|contexte|contexto|conversation|document|documenti|documentos|documents|
+dokumente|dokumenty|environment|excerpt|excerpts|history|information|knowledge|kontekst|kontext|memories|memory|
+passage|passages|reference|references|source|sources|документы|контекст|السياق|سياق""")
+)
+ANSWER = frozenset(
+    _listed("""\
+action|ai|answer|antwoord|antwort|assistant|bot|cevap|criteria|example|examples|format|guidelines|observation|
+odpowiedź|output|outputs|reply|respond|response|resposta|respuesta|risposta|rules|réponse|thought|tools|yanıt|
+ответ|إجابة|الإجابة""")
+)
+# Labels of a reply that stands there already.
+REPLIED = frozenset(
+    _listed("""\
+a|ai|answer|antwort|assistant|bot|reply|response|resposta|respuesta|risposta|réponse|ответ""")
+)
+# Last paragraphs with these are about the form of the answer.
+CLOSING = frozenset(
+    _listed("""\
+answer|format|output|reply|respond|response""")
+)
+# Words before the last one of a sentence that announces a request: "solve the following task".
+ANNOUNCERS = frozenset(
+    _listed("""\
+current|first|following|new|next|the|this""")
+)
+REQUEST_STEMS = _listed("""\
+问题|問題|提问|任务|任務|质问|質問|タスク|질문|요청|คำถาม""")
+MATERIAL_STEMS = _listed("""\
+已知信息|上下文|参考|參考|資料|资料|背景|文脈|맥락|문맥|บริบท""")
+ANSWER_STEMS = _listed("""\
+回答|答案|答：|답변|대답|คำตอบ""")
+
+# ---- what pasted material looks like
+
+MAIL_HEADERS = _listed("""\
+from: |to: |cc: |subject: |date: |sent: |von: |an: |betreff: |de : |de: |objet : |
+asunto: |от: |тема: |发件人|收件人|主题""")
+# The beginnings of lines of code; lines that begin as in the second list end with a colon, too.
+CODE_STARTS = _listed("""\
+import |from |def |class |func |function |const |let |var |return |if (|if(|for (|while (|public |private |#include|
+#!|using |package |create table |select |insert |traceback (|at |// |/* |@|});|} """)
+BLOCK_STARTS = _listed("if |elif |else|for |while |with |try|except |switch |case |match ")
