@@ -26,7 +26,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 # The router's checkpoint and the encoder may be named; mime types only look like ids.
 NAMED = {"katanemo/Arch-Router-1.5B", "sentence-transformers/all-MiniLM-L6-v2"}
-NO_IDS = ("sandbox/", "image/", "application/", "text/", "api/")
+NO_IDS = ("sandbox/", "image/", "application/", "text/", "api/", "resources/")
 MAKERS = r"(meta-llama|mistralai|qwen|google|black-forest-labs|stabilityai|deepseek-ai|openai|microsoft|zai-org)/\w"
 
 

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from omni_router.errors import OmniRouterError
 from omni_router.routers import Router
 from omni_router.routers.auto import AutoRouter
+from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.selection.warm_up import warm_up
 from omni_router.server.graph_access import Compiled, services_of
 from omni_router.simulation import is_simulated
@@ -68,6 +69,8 @@ def name_of(router: Router) -> str:
     chosen = router
     if isinstance(router, AutoRouter) and router.chosen is not None:
         chosen = router.chosen
+    if isinstance(chosen, SemanticRouter):
+        return "semantic"
     name = type(chosen).__name__.removesuffix("Router").casefold()
     return "endpoint" if name == "fallback" else name
 

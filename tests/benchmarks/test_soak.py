@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,7 +224,7 @@ def test_what_a_place_keeps_on_purpose_is_not_growth(tmp_path: Path) -> None:
 
 
 def test_the_exit_status_says_whether_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def soak(runs: int, seed: int, folder: Path) -> list[run.Outcome]:
+    async def soak(runs: int, seed: int, names: Sequence[str], folder: Path) -> list[run.Outcome]:
         return [run.Outcome("graph", runs=runs, lost_uses=seed)]
 
     monkeypatch.setattr(command, "soak", soak)
@@ -315,6 +316,7 @@ def test_another_process_tells_what_it_holds(tmp_path: Path) -> None:
     assert 2**20 < held.resident < 2**30
 
 
+@pytest.mark.enable_socket
 def test_a_connection_that_the_soak_test_holds_open_is_no_leak_of_the_server(tmp_path: Path) -> None:
     code = (
         "import socket\n"
@@ -331,7 +333,8 @@ def test_a_connection_that_the_soak_test_holds_open_is_no_leak_of_the_server(tmp
     child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdin=pipe, stdout=pipe, text=True)
     try:
         assert child.stdout is not None
-        with socket.create_connection(("127.0.0.1", int(child.stdout.readline()))):
+        with socket.socket() as client:
+            client.connect(("127.0.0.1", int(child.stdout.readline())))
             assert child.stdout.readline() == "accepted\n"
             held = asyncio.run(Held.of(child.pid))
     finally:

@@ -105,7 +105,7 @@ def test_the_first_requests_after_ready_fit_nothing(
             super().__init__(*args)
             fitted.append(self.texts)
 
-    monkeypatch.setattr("omni_router.routers.semantic.router.Head", Counted)
+    monkeypatch.setattr("omni_router.routers.semantic.head.Head", Counted)
     route_config.write_text(json.dumps(ENTRIES))
     services = replace(services, router=SemanticRouter(semantic.encoder))
     graph = build_graph(services).compile()

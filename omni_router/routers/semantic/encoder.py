@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Rows of 32-bit floats. NumPy and what computes with it are imported on first use: most commands embed nothing.
+# Rows of 32-bit floats. What computes with them is imported on first use: most commands embed nothing.
 Vectors: TypeAlias = "NDArray[np.float32]"
 
 

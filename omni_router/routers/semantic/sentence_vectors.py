@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +65,7 @@ def _map(
     if len(batches) < LONG:
         yield from map(work, batches)
         return
-    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         yield from _with_progress(pool.map(work, batches), len(batches), texts)
 
 

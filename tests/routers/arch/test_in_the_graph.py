@@ -11,8 +11,7 @@ import pytest
 from omni_router import _sandbox
 from omni_router.cli import main
 from omni_router.history.label_file import FileLabelStore
-from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
-from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
+from omni_router.routers.semantic.multilingual_router import MultilingualRouter
 from tests.support.tiny_checkpoint import TINY_PAIRS, TINY_ROUTES, build_tiny_checkpoint
 
 # What is offered for a prompt without a picture, with the candidates that the sandbox's catalog lists.
@@ -72,6 +71,7 @@ def test_without_the_extra_a_checkpoint_that_is_asked_for_names_the_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr("omni_router.services.router._arch", {})  # no checkpoint is loaded yet
     named = [flag.replace("CHECKPOINT", str(checkpoint)) for flag in flags]
     assert main(["--prompt", "Hello!", *named, "--sandbox"]) == 2
     error = capsys.readouterr().err
@@ -92,7 +92,7 @@ def test_the_cascade_asks_the_checkpoint_and_keeps_what_it_says(
         assert main(["--prompt", prompt, *flags]) == 0
         result = json.loads(capsys.readouterr().out)
         assert (result["route"], result["model"], result["source"]) == (route, model, "router")
-    student = SemanticRouter(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT))
+    student = MultilingualRouter()
     labels = FileLabelStore(policy.with_name(f".{policy.name}.lessons"), lambda: student.encoder_name).read() or ()
     assert [label.route for label in labels] == [route for route, _, _ in pairs.values()]
     assert [label.text for label in labels] == [None] * len(pairs)

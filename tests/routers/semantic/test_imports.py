@@ -22,11 +22,11 @@ print(json.dumps([json.loads(reply.text)["route"], before, sorted(sys.modules)])
 """
 
 
-def test_routing_imports_nothing_heavy_and_choosing_the_router_not_even_numpy(tmp_path: Path) -> None:
+def test_routing_imports_nothing_heavy_and_choosing_the_router_loads_no_encoder(tmp_path: Path) -> None:
     command = [sys.executable, "-c", ROUTE, str(cache_folder(tmp_path))]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     route, before, after = json.loads(done.stdout)
     assert route == "weather"
     assert "onnxruntime" in after
     assert set(after).isdisjoint(HEAVY)
-    assert set(before).isdisjoint({*HEAVY, "numpy", "onnxruntime", "tokenizers"})
+    assert set(before).isdisjoint({*HEAVY, "onnxruntime", "tokenizers", "sentencepiece", "fasttext"})
