@@ -1,6 +1,7 @@
 """The trained head on small synthetic vectors, beside heads and kernels that are really fitted again."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -326,7 +327,7 @@ def test_a_fair_share_fills_the_room_and_leaves_the_small_ones_whole(sizes: list
         assert sum(min(size, most + 1) for size in sizes) > room
 
 
-def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_the_small_ones_whole() -> None:
+def test_of_ten_thousand_texts_the_fullest_routes_are_thinned_out_and_the_small_ones_stay_whole() -> None:
     def route(name: str, n: int) -> RouteOption:
         return RouteOption(name, "one; two", tuple(f"{name} {i}" for i in range(n)))
 
@@ -336,9 +337,20 @@ def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_t
     big, large, small, _ = (list(column.examples) for column in columns)
     assert small == [f"small {i}" for i in range(50)]
     assert len(big) == len(large)
-    assert big == [f"big {i}" for i in range(6000 - len(big), 6000)]
+    newest = len(big) // 4
+    assert big[-newest:] == [f"big {i}" for i in range(6000 - newest, 6000)]
     assert large[-1] == "large 3999"
+    assert list(dict.fromkeys(big)) == sorted(big, key=lambda text: int(text.split()[1]))
     assert all(len(column.phrases) == 3 for column in columns[:3])
+
+
+def test_of_a_full_route_no_language_is_left_out_that_stands_first() -> None:
+    languages = ("de", "en", "fr", "zh")  # one after another, as in a file that has grown
+    texts = tuple(f"{language} {i}" for language in languages for i in range(3000))
+    column = training_set([RouteOption("a", "", texts)], TeacherLabels())[0]
+    kept = Counter(text.split()[0] for text in column.examples)
+    assert kept.keys() == set(languages)
+    assert min(kept.values()) > 0.15 * len(column.examples)
 
 
 def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
@@ -357,4 +369,6 @@ def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
             == column.label_weights.tolist()
             == list(map(float, range(n - lessons, n)))
         )
-        assert list(column.examples) == [f"example {i}" for i in range(80 - examples, 80)]
+        assert len(column.examples) == examples
+        newest = examples // 4
+        assert list(column.examples[-newest:]) == [f"example {i}" for i in range(80 - newest, 80)]
