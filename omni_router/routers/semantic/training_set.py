@@ -100,7 +100,7 @@ def fair_limit(sizes: Sequence[int], room: int) -> int:
 
 
 def _thinned(texts: Sequence[str], limit: int) -> Sequence[str]:
-    """Return so many of the texts: the newest, and older ones evenly, since a file may list one language after another."""
+    """Return so many of the texts: the newest, and older ones evenly, as a file may list one language after another."""
     if limit >= len(texts):
         return texts
     newest = limit // NEWEST_SHARE
