@@ -11,7 +11,7 @@ twice for it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,10 +19,13 @@ import numpy as np
 from omni_router.routers.semantic.calibration import (
     DESCRIBED_TEMPERATURE,
     LABEL_ERROR_RATE,
+    LEFT_OUT_FACTOR,
     MIN_EXAMPLES,
     OUT_OF_SCOPE_SHARE,
     PRIOR,
+    credibility,
     fit_in_domain,
+    fit_logistic,
     fit_temperature,
     in_domain_probability,
     softmax,
@@ -49,11 +52,10 @@ NEAR_DESCRIBED = 1  # for descriptions alone
 # more: on CLINC150 and the shipped set, of requests with 0.3 of likeness about six in ten had a route at all, with 0.65
 # all.
 DESCRIBED_CREDIBILITY = 0.3
-# A request of the same subject that no route serves is near the texts of a route, but no route scores it as high as its
-# own requests. Below this score of the best route, confidence falls in proportion. Chosen on the banking intents of
-# CLINC150 with ten examples; its ten domains and the own set stay as they are.
-FULL_SCORE = 1.2
 OUT_OF_SCOPE_LEAD = 0.15  # `other` must lead by this much: its examples are many, its requests few
+
+
+Law = Callable[[Vectors, Vectors], tuple[float, float]]
 
 
 class Scores(NamedTuple):
@@ -70,7 +72,8 @@ class Fit(NamedTuple):
     broad: Vectors  # (texts, classes)
     narrow: Vectors  # (texts, classes)
     temperature: float
-    in_domain: tuple[float, float]  # slope and offset
+    in_domain: tuple[float, float]  # slope and offset, by the in-domain score
+    best: tuple[float, float]  # slope and offset, by the best score of a route
     words: Words
 
 
@@ -139,9 +142,8 @@ class Head:
         likeness = scores.likeness[0]
         closest = np.array([likeness[part].max(initial=-1.0) for part in self.slices[:-1]], np.float32)
         by_description = np.clip(closest + DESCRIBED_CREDIBILITY, 0, 1 - OUT_OF_SCOPE_SHARE)
-        by_requests = self.in_domain_probability(scores.in_domain_score.max())
-        if not self._too_few:
-            by_requests = by_requests * np.clip(scores.classes[:, :-1].max() / FULL_SCORE, 0, 1)
+        best = scores.classes[:, :-1].max()
+        by_requests = credibility(self.fit.in_domain, self.fit.best, scores.in_domain_score.max(), best)
         return np.where(self._described, by_description, by_requests)
 
     def _set_bonus(self, is_request: "NDArray[np.bool_]") -> None:
@@ -168,39 +170,44 @@ class Head:
 
         ridge: Vectors = np.where(is_request, RIDGE_BROAD, phrase).astype(np.float32) / trust
         broad = Regression(self._kernel(likeness, shared, BROAD, WORDS_BROAD), ridge, targets)
-        left_out = broad.without_each() + NEAR_WEIGHT * nearest + self._bonus
+        added = NEAR_WEIGHT * nearest + self._bonus
         doubt = np.where(trust < 1, LABEL_ERROR_RATE, 0.0)[is_request]
-        temperature = self._temperature(left_out[is_request], owners[is_request], doubt)
+        temperature = self._temperature((broad.without_each() + added)[is_request], owners[is_request], doubt)
+        best = self._law(fit_logistic, *self._left_out(broad, added, owners, is_request))
         weights = broad.weights
         del broad
 
         ridge = np.where(is_request, RIDGE_NARROW, phrase).astype(np.float32) / trust
         narrow = Regression(self._kernel(likeness, shared, NARROW, WORDS_NARROW), ridge, targets)
-        in_domain = self._in_domain(narrow, owners, is_request)
-        return Fit(weights, narrow.weights, temperature, in_domain, self._vocabulary.words)
+        in_domain = self._law(fit_in_domain, *self._left_out(narrow, np.zeros_like(added), owners, is_request))
+        return Fit(weights, narrow.weights, temperature, in_domain, best, self._vocabulary.words)
 
     def _temperature(self, scores: Vectors, owners: "NDArray[np.int64]", doubt: "NDArray[np.float64]") -> float:
         if not self._has_requests:
             return DESCRIBED_TEMPERATURE
-        temperature = fit_temperature(scores, owners, doubt)
+        temperature = LEFT_OUT_FACTOR * fit_temperature(scores, owners, doubt)
         if self._too_few:  # random words are easy to recognise, which says nothing about the routes
             return max(temperature, DESCRIBED_TEMPERATURE)
         return temperature
 
-    def _in_domain(
-        self, narrow: Regression, owners: "NDArray[np.int64]", is_request: "NDArray[np.bool_]"
-    ) -> tuple[float, float]:
-        """Fit the in-domain probability on texts and on routes that are left out."""
+    def _law(self, fit: Law, inside: Vectors, outside: Vectors) -> tuple[float, float]:
         if self._too_few:
             return PRIOR
+        return fit(inside, outside)
+
+    def _left_out(
+        self, regression: Regression, added: Vectors, owners: "NDArray[np.int64]", is_request: "NDArray[np.bool_]"
+    ) -> tuple[Vectors, Vectors]:
+        """Return the best scores of requests that are left out, and of those whose route is, or that have none."""
         routes = owners < len(self.slices) - 1
-        left_out = narrow.without_each()[:, :-1].max(1)
+        best = (regression.without_each() + added)[:, :-1].max(1)
         outside: list[Vectors] = []
         for index, part in enumerate(self.slices[:-1]):
             others = [other for other in range(len(self.slices) - 1) if other != index]
             if others and is_request[part].any():
-                outside.append(narrow.without_class(part, others)[is_request[part]].max(1))
-        return fit_in_domain(left_out[is_request & routes], np.concatenate([*outside, left_out[~routes]]))
+                scores = regression.without_class(part, others) + added[part][:, others]
+                outside.append(scores[is_request[part]].max(1))
+        return best[is_request & routes], np.concatenate([*outside, best[~routes]])
 
     def _kernel(self, likeness: Vectors, shared: Vectors, fall: float, words: float) -> Vectors:
         """Return exp(-fall * squared distance), in embeddings and, once requests are known, in words."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 16  # a policy has one for each set of routes that requests may take
 MAX_BYTES = 4_000_000  # of one; the default policy's have 0.6 MB
 TABLE = "heads_1"
-FORM = 2  # rises when the same texts and vectors are fitted otherwise, or the arrays change: part of the key
+FORM = 3  # rises when the same texts and vectors are fitted otherwise, or the arrays change: part of the key
 
 
 class HeadFile:
@@ -76,7 +76,7 @@ def _pack(fit: "Fit") -> bytes:
     import numpy as np
 
     file = io.BytesIO()
-    calibration = np.array([fit.temperature, *fit.in_domain], np.float64)
+    calibration = np.array([fit.temperature, *fit.in_domain, *fit.best], np.float64)
     np.savez(file, broad=fit.broad, narrow=fit.narrow, calibration=calibration, **fit.words._asdict())
     return file.getvalue()
 
@@ -91,7 +91,7 @@ def _unpack(value: bytes) -> "Fit | None":
     try:
         with np.load(io.BytesIO(value), allow_pickle=False) as arrays:
             words = Words(**{name: arrays[name] for name in Words._fields})
-            temperature, slope, offset = arrays["calibration"].tolist()
-            return Fit(arrays["broad"], arrays["narrow"], temperature, (slope, offset), words)
-    except (BadZipFile, KeyError, ValueError, OSError, EOFError):
+            temperature, *laws = arrays["calibration"].tolist()
+            return Fit(arrays["broad"], arrays["narrow"], temperature, (laws[0], laws[1]), (laws[2], laws[3]), words)
+    except (BadZipFile, LookupError, ValueError, OSError, EOFError):
         return None

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from omni_router.routers.semantic.head import Head
 
 ENGLISH_DIMENSIONS = 768  # of all-MiniLM-L6-v2 with its middle layer
-# What an answer in a language that no encoder has learned keeps of its confidence. Chosen on Danish, Lithuanian,
-# Indonesian, Serbian and Kazakh in xSID; judged on Bengali, Swahili and Telugu in MGSM.
+# What an answer in a language that no encoder has learned keeps of its confidence. Chosen with such languages of xSID
+# and of MGSM in view, so neither judges it.
 UNKNOWN_LANGUAGE_FACTOR = 0.75
 EXAMPLE_CHARACTERS = 120  # read of an example to find its language: there are thousands
 MAX_FILTERED = 8  # policies and sets of labels kept in memory

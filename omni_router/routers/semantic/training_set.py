@@ -11,7 +11,8 @@ from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
 
-MAX_TEXTS = 3000  # a head is fitted on them in about two seconds; beyond, the oldest of the fullest routes are left out
+MAX_TEXTS = 6000  # fitted in about five seconds of CPU; beyond, the fullest routes are thinned out
+NEWEST_SHARE = 4  # a quarter of a thinned route are its newest texts: feedback adds at the end
 COUNTEREXAMPLES_TO_ONE = 2  # counterexamples per example of a route: with more, a route with few examples would be lost
 NONSENSE = (
     "qwe rty uio|zxcvbnm,./|sdfg hjk|fghfgh|wertz ghjk bnm|mnbvc lkjh|tyui 7823 ghj|xx|b|zzzz zzz|hhhhhhhhh|?!|-----|"
@@ -50,12 +51,12 @@ class ClassData(NamedTuple):
         """Whether requests are known, and not a description alone."""
         return len(self.examples) > 0 or self.label_count > 0
 
-    def newest(self, limit: int) -> "ClassData":
-        """Return the newest requests up to a limit; labels take no more than half of the room from the examples."""
+    def thinned(self, limit: int) -> "ClassData":
+        """Return as many requests as a limit allows; labels take no more than half of the room from the examples."""
         room = max(limit - len(self.examples), limit // 2)
         labels = min(self.label_count, room)
         examples = min(len(self.examples), limit - labels)
-        reduced = self._replace(examples=self.examples[len(self.examples) - examples :])
+        reduced = self._replace(examples=_thinned(self.examples, examples))
         if self.label_vectors is not None:
             reduced = reduced._replace(label_vectors=self.label_vectors[len(self.label_vectors) - labels :])
         if self.label_weights is not None:
@@ -85,7 +86,7 @@ def training_set(routes: Sequence[RouteOption], labels: TeacherLabels) -> list[C
         sizes.append(len(each.examples) + each.label_count)
         room -= len(each.phrases)
     limit = fair_limit(sizes, room)
-    return [each.newest(limit) for each in classes]
+    return [each.thinned(limit) for each in classes]
 
 
 def fair_limit(sizes: Sequence[int], room: int) -> int:
@@ -96,6 +97,16 @@ def fair_limit(sizes: Sequence[int], room: int) -> int:
     if not larger:
         return max(sizes)
     return max(room, 0) // len(larger)
+
+
+def _thinned(texts: Sequence[str], limit: int) -> Sequence[str]:
+    """Return so many of the texts: the newest, and older ones evenly, as a file may list one language after another."""
+    if limit >= len(texts):
+        return texts
+    newest = limit // NEWEST_SHARE
+    older, room = texts[: len(texts) - newest], limit - newest
+    spread = [older[index * len(older) // room] for index in range(room)]
+    return [*spread, *texts[len(older) :]]
 
 
 def split_phrases(description: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The trained head on small synthetic vectors, beside heads and kernels that are really fitted again."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -67,30 +68,38 @@ class Spied(Head):
 
     left_out: Vectors
     doubt: Vectors
-    inside: Vectors
+    inside: Vectors  # by the in-domain score
     outside: Vectors
+    best_inside: Vectors  # by the best score of a route
+    best_outside: Vectors
 
 
 @pytest.fixture
 def spied(monkeypatch: pytest.MonkeyPatch) -> Spied:
     """A head of `taught`, with the predictions it made without a text, or without a route."""
     tensors: dict[str, Vectors] = {}
-    temperature, logistic = calibration.fit_temperature, fit_in_domain
+    temperature, in_domain, logistic = calibration.fit_temperature, fit_in_domain, calibration.fit_logistic
 
     def spy_on_temperature(scores: Vectors, owners: NDArray[np.int64], doubt: Vectors) -> float:
         tensors.update(left_out=scores, doubt=doubt)
         return temperature(scores, owners, doubt)
 
-    def spy_on_logistic(inside: Vectors, outside: Vectors) -> tuple[float, float]:
+    def spy_on_in_domain(inside: Vectors, outside: Vectors) -> tuple[float, float]:
         tensors.update(inside=inside, outside=outside)
+        return in_domain(inside, outside)
+
+    def spy_on_best(inside: Vectors, outside: Vectors) -> tuple[float, float]:
+        tensors.update(best_inside=inside, best_outside=outside)
         return logistic(inside, outside)
 
     monkeypatch.setattr(head, "fit_temperature", spy_on_temperature)
-    monkeypatch.setattr(head, "fit_in_domain", spy_on_logistic)
+    monkeypatch.setattr(head, "fit_in_domain", spy_on_in_domain)
+    monkeypatch.setattr(head, "fit_logistic", spy_on_best)
     spy = Spied(taught(), embed)
     monkeypatch.undo()
     spy.left_out, spy.doubt = tensors["left_out"], tensors["doubt"]
     spy.inside, spy.outside = tensors["inside"], tensors["outside"]
+    spy.best_inside, spy.best_outside = tensors["best_inside"], tensors["best_outside"]
     return spy
 
 
@@ -187,8 +196,21 @@ def test_it_tells_columns_apart_and_shares_are_probabilities() -> None:
         assert (shares.argmax(1) == column).mean() > 0.8
 
 
-def test_the_temperature_is_one_of_those_allowed_and_the_likeliest(spied: Spied) -> None:
-    assert spied.fit.temperature in calibration.TEMPERATURES
+def test_the_best_score_without_a_text_or_its_route_is_that_of_a_head_without_them(spied: Spied) -> None:
+    inside, outside = iter(spied.best_inside), iter(spied.best_outside)
+    for column, number, vector in requests():
+        if column < COLUMNS - 1:
+            refitted = fit(without(column, number)).score(vector[None], ["?"])
+            np.testing.assert_allclose(next(inside), refitted.classes[0, :-1].max(), atol=1e-4, rtol=1e-4)
+    for column, _, vector in requests():
+        if column < COLUMNS - 1:
+            columns = taught()
+            del columns[column]
+            refitted = fit(columns).score(vector[None], ["?"])
+            np.testing.assert_allclose(next(outside), refitted.classes[0, :-1].max(), atol=1e-4, rtol=1e-4)
+
+
+def test_the_temperature_is_a_part_of_the_one_under_which_the_left_out_texts_are_likeliest(spied: Spied) -> None:
     owners = np.array([column for column, _, _ in requests()])
     doubt = spied.doubt
     assert sorted(set(doubt.tolist())) == [0.0, pytest.approx(calibration.LABEL_ERROR_RATE)]  # examples, and lessons
@@ -197,7 +219,8 @@ def test_the_temperature_is_one_of_those_allowed_and_the_likeliest(spied: Spied)
         share = calibration.softmax(spied.left_out / temperature)[np.arange(len(owners)), owners]
         likelihood = (1 - doubt) * share + doubt * (1 - share) / (spied.left_out.shape[1] - 1)
         surprise.append(-np.log(likelihood).mean())
-    assert calibration.TEMPERATURES[int(np.argmin(surprise))] == spied.fit.temperature
+    likeliest = calibration.TEMPERATURES[int(np.argmin(surprise))]
+    assert spied.fit.temperature == calibration.LEFT_OUT_FACTOR * likeliest
 
 
 def test_descriptions_alone_have_the_temperature_for_it() -> None:
@@ -214,7 +237,8 @@ def test_a_few_requests_make_it_no_surer_than_descriptions_alone(n: int, monkeyp
     other = ClassData((), texts(2, 40))
     assert fit([*columns, other]).fit.temperature == calibration.DESCRIBED_TEMPERATURE
     more = [column._replace(examples=texts(i, 20)) for i, column in enumerate(columns)]
-    assert fit([*more, other]).fit.temperature == calibration.TEMPERATURES[0]
+    lowest = calibration.LEFT_OUT_FACTOR * calibration.TEMPERATURES[0]
+    assert fit([*more, other]).fit.temperature == lowest
 
 
 def test_requests_for_few_of_the_routes_say_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +250,7 @@ def test_requests_for_few_of_the_routes_say_nothing_of_the_others(monkeypatch: p
         fitted = fit([*columns[:2], second, *columns[3:], other])
         assert (fitted.fit.temperature, fitted.fit.in_domain) == (calibration.DESCRIBED_TEMPERATURE, calibration.PRIOR)
     most = fit([columns[0], columns[1], *taught()[2:], columns[4], other])
-    assert most.fit.temperature == calibration.TEMPERATURES[0]
+    assert most.fit.temperature == calibration.LEFT_OUT_FACTOR * calibration.TEMPERATURES[0]
     assert most.fit.in_domain != calibration.PRIOR
 
 
@@ -254,10 +278,19 @@ def test_requests_of_routes_are_known_and_others_are_not() -> None:
 def test_a_request_that_no_route_scores_high_is_less_credible_than_its_likeness_says() -> None:
     made = fit(taught())
     scores = made.score(embed(["0x900"]), [""])
-    low, high = np.array([[head.FULL_SCORE / 2, 0.0, 0.0, 2.0]]), np.array([[2 * head.FULL_SCORE, 0.0, 0.0, 0.0]])
-    known = made.in_domain_probability(scores.in_domain_score.max())
-    assert made.credibility(scores._replace(classes=low)).tolist() == pytest.approx([known / 2] * 3)
-    assert made.credibility(scores._replace(classes=high)).tolist() == pytest.approx([known] * 3)
+    own = scores.classes[:, :-1].max()
+    credible = []
+    for share in (0.25, 0.5, 1.0):
+        best = np.array([[share * own, 0.0, 0.0, 2.0]], np.float32)  # the last class is no route
+        credible.append(made.credibility(scores._replace(classes=best)).tolist())
+    assert credible == sorted(credible)
+    assert credible[0][0] < credible[2][0] - 0.2
+    assert credible[2] == made.credibility(scores).tolist()
+
+
+def test_a_text_that_is_left_out_is_taken_to_be_harder_than_a_new_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "fit_temperature", lambda *_: 0.3)
+    assert fit(taught()).fit.temperature == pytest.approx(0.3 * calibration.LEFT_OUT_FACTOR)
 
 
 def test_known_is_the_prior_where_too_little_is_known() -> None:
@@ -326,7 +359,7 @@ def test_a_fair_share_fills_the_room_and_leaves_the_small_ones_whole(sizes: list
         assert sum(min(size, most + 1) for size in sizes) > room
 
 
-def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_the_small_ones_whole() -> None:
+def test_of_ten_thousand_texts_the_fullest_routes_are_thinned_out_and_the_small_ones_stay_whole() -> None:
     def route(name: str, n: int) -> RouteOption:
         return RouteOption(name, "one; two", tuple(f"{name} {i}" for i in range(n)))
 
@@ -336,9 +369,20 @@ def test_of_ten_thousand_texts_the_newest_of_the_fullest_routes_are_fitted_and_t
     big, large, small, _ = (list(column.examples) for column in columns)
     assert small == [f"small {i}" for i in range(50)]
     assert len(big) == len(large)
-    assert big == [f"big {i}" for i in range(6000 - len(big), 6000)]
+    newest = len(big) // 4
+    assert big[-newest:] == [f"big {i}" for i in range(6000 - newest, 6000)]
     assert large[-1] == "large 3999"
+    assert list(dict.fromkeys(big)) == sorted(big, key=lambda text: int(text.split()[1]))
     assert all(len(column.phrases) == 3 for column in columns[:3])
+
+
+def test_of_a_full_route_no_language_is_left_out_that_stands_first() -> None:
+    languages = ("de", "en", "fr", "zh")  # one after another, as in a file that has grown
+    texts = tuple(f"{language} {i}" for language in languages for i in range(3000))
+    column = training_set([RouteOption("a", "", texts)], TeacherLabels())[0]
+    kept = Counter(text.split()[0] for text in column.examples)
+    assert kept.keys() == set(languages)
+    assert min(kept.values()) > 0.15 * len(column.examples)
 
 
 def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
@@ -357,4 +401,6 @@ def test_of_a_full_route_the_newest_stay_and_lessons_take_no_more_than_half(
             == column.label_weights.tolist()
             == list(map(float, range(n - lessons, n)))
         )
-        assert list(column.examples) == [f"example {i}" for i in range(80 - examples, 80)]
+        assert len(column.examples) == examples
+        newest = examples // 4
+        assert list(column.examples[-newest:]) == [f"example {i}" for i in range(80 - newest, 80)]

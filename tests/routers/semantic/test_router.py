@@ -18,6 +18,7 @@ from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import route_options
 from omni_router.routers import RouteOption, Turn, parse_reply
 from omni_router.routers.semantic.encoder import Encoder, Vectors
+from omni_router.routers.semantic.multilingual_router import MultilingualRouter
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.training_set import COUNTEREXAMPLES_TO_ONE, NO_LABELS, NONSENSE, training_set
@@ -129,14 +130,15 @@ def test_unseen_prompts_reach_their_route_as_often_as_measured(ask: Callable[...
     assert 1 - len(wrong) / len(SMOKE) >= FLOOR, "\n".join(wrong)
 
 
-def test_the_labelled_set_that_ships_is_routed_as_well_as_measured(fresh: SemanticRouter) -> None:
+def test_the_labelled_set_that_ships_is_routed_as_well_as_measured(minilm: SentenceEncoder) -> None:
     document = RouteFile(DEFAULT_POLICY).document()
     lines = LABELLED.read_text(encoding="utf-8").splitlines()
     items = [i for i in read_items(LABELLED, document.routes) if json.loads(lines[i.line - 1])["split"] == "test"]
     requests = [(item.conversation, route_options(item, document)) for item in items]
-    predicted_routes = [json.loads(reply.text)["route"] for reply in fresh.replies(requests)]
+    replies = MultilingualRouter(minilm).replies(requests)
+    predicted_routes = [json.loads(reply.text)["route"] for reply in replies]
     right = sum(route == item.route for route, item in zip(predicted_routes, items, strict=True))
-    assert right / len(items) >= 0.93  # 95.3 % was measured
+    assert right / len(items) >= 0.92  # 94.0 % was measured
 
 
 @pytest.mark.parametrize("text", ["", "asdf qwer zxcv", "!!!", "dfgkjh sdlkfj 8237", "hjkl hjkl"])
@@ -205,14 +207,14 @@ def test_a_mixed_policy_refuses_nothing_and_its_described_routes_get_their_reque
     assert ask("turn on the lights", routes=listed)["route"] == "other"
 
 
-def test_routes_without_examples_take_their_share_beside_those_with_some(fresh: SemanticRouter) -> None:
+def test_routes_without_examples_take_their_share_beside_those_with_some(minilm: SentenceEncoder) -> None:
     """Half of the default policy without examples: 75 % of what has a route were right, 59 % by one rule for all."""
     bare = {"casual_conversation", "translation", "creative_writing", "question_answering"}
     document = RouteFile(DEFAULT_POLICY).document()
     routes = {route.name: replace(route, examples=() if route.name in bare else route.examples) for route in ROUTES}
     items = [item for item in read_items(LABELLED, document.routes) if item.route != "other"]
     requests = [(item.conversation, [routes[each.name] for each in route_options(item, document)]) for item in items]
-    predicted_routes = [json.loads(reply.text)["route"] for reply in fresh.replies(requests)]
+    predicted_routes = [json.loads(reply.text)["route"] for reply in MultilingualRouter(minilm).replies(requests)]
     right = [route == item.route for route, item in zip(predicted_routes, items, strict=True)]
     assert sum(right) / len(items) >= 0.68
 
