@@ -10,6 +10,7 @@ two, needs the extra `embedded`, and gives the same files again on the same mach
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from rich.console import Console
@@ -21,6 +22,7 @@ from omni_router.routers.semantic import shipped_vectors as shipped
 from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.head import Fit
 from omni_router.routers.semantic.head_file import HeadFile, key_of, pack, shipped_name
+from omni_router.routers.semantic.language import EXAMPLE_CHARACTERS, LanguageDetector, write_languages
 from omni_router.routers.semantic.multilingual import MultilingualEncoder
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
@@ -53,12 +55,24 @@ def texts_of(routes: Sequence[RouteOption]) -> list[str]:
     return texts
 
 
+def languages_of(sets: Sequence[Sequence[RouteOption]]) -> dict[str, bool]:
+    """Return whether the examples of some sets of routes are English."""
+    detector = LanguageDetector()
+    languages: dict[str, bool] = {}
+    for route in chain.from_iterable(sets):
+        for text in (*route.examples, *route.out_of_scope_examples):
+            if text not in languages:
+                languages[text] = detector.detect(text[:EXAMPLE_CHARACTERS]).is_english
+    return languages
+
+
 class RoundedEncoder:
-    """Keeps the vectors of an encoder as they ship, and returns them as they will be read."""
+    """Keeps the vectors of an encoder, and returns them as they will be read. The first texts settle the mean."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._rows: dict[str, np.ndarray] = {}
+        self._vectors: dict[str, Vectors] = {}
+        self._mean: Vectors | None = None
 
     @property
     def name(self) -> str:
@@ -66,21 +80,23 @@ class RoundedEncoder:
         return self._encoder.name
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return the rounded vectors of texts, and show how far they are."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
+        """Return the rounded vectors of texts, and show a progress bar while they are embedded."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         steps = [new[start : start + STEP] for start in range(0, len(new), STEP)]
-        for step in track(steps, f"embedding {len(new)} texts", console=Console(stderr=True)):
-            rows = shipped.pack_rows(self._encoder.encode(step))
-            self._rows.update(zip(step, rows, strict=True))
-        return shipped.unpack_rows(np.stack([self._rows[text] for text in texts]))
+        for step in track(steps, f"embedding {len(new)} texts", console=Console(stderr=True), disable=not steps):
+            self._vectors.update(zip(step, self._encoder.encode(step), strict=True))
+        return shipped.unpack(self._rounded(texts), range(len(texts)))
 
     def save(self, name: str) -> None:
-        """Write the keys in their order, and the vectors in the same one."""
-        rows = dict(zip(shipped.keys_of(self.name, self._rows), self._rows.values(), strict=True))
-        keys = sorted(rows)
-        keys_file, vectors_file = shipped.paths_of(name, shipped.FOLDER)
-        np.save(keys_file, np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1))
-        np.save(vectors_file, np.stack([rows[key] for key in keys]))
+        """Write all vectors."""
+        texts = list(self._vectors)
+        shipped.write(shipped.keys_of(self.name, texts), self._rounded(texts), name)
+
+    def _rounded(self, texts: Sequence[str]) -> shipped.Rounded:
+        vectors = np.stack([self._vectors[text] for text in texts])
+        if self._mean is None:
+            self._mean = vectors.mean(axis=0)
+        return shipped.pack(vectors, self._mean)
 
 
 class ShippedHeads(HeadFile):
@@ -107,12 +123,14 @@ def main() -> None:
     others = RoundedEncoder(MultilingualEncoder())
     english_heads, other_heads = ShippedHeads(english), ShippedHeads(others)
     router = MultilingualRouter(english, english, english_heads, others=SemanticRouter(others, others, other_heads))
-    for routes in sets_of_routes():
+    sets = sets_of_routes()
+    for routes in sets:
         router.prepare(routes)
         router.others.prepare(routes)
     shipped.FOLDER.mkdir(exist_ok=True)
     for path in shipped.FOLDER.iterdir():
         path.unlink()
+    write_languages(shipped.LANGUAGES, languages_of(sets))
     english.save(shipped.ENGLISH)
     others.save(shipped.OTHERS)
     for name, content in {**english_heads.fits, **other_heads.fits}.items():

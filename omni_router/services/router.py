@@ -20,7 +20,7 @@ from omni_router.routers.semantic.multilingual import MultilingualEncoder
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter, is_installed
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
-from omni_router.routers.semantic.shipped_vectors import ENGLISH, FOLDER, OTHERS, ShippedVectors
+from omni_router.routers.semantic.shipped_vectors import ENGLISH, FOLDER, LANGUAGES, OTHERS, ShippedVectors
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 
 Token = Callable[[], str | None]
@@ -101,7 +101,8 @@ def _embedded_router(environment: Environment, encoder: str | None) -> SemanticR
         if encoder or not is_installed():  # an encoder that is named reads all languages
             _semantic[encoder] = SemanticRouter(embedding, library, heads)
         else:
-            _semantic[encoder] = MultilingualRouter(embedding, library, heads, others=_other_languages(environment))
+            others = _other_languages(environment)
+            _semantic[encoder] = MultilingualRouter(embedding, library, heads, others=others, languages=LANGUAGES)
     return _semantic[encoder]
 
 
