@@ -35,6 +35,7 @@ from omni_router.routers.semantic.shipped_vectors import (
     unpack,
     write,
 )
+from omni_router.routers.semantic.training_set import NO_LABELS, training_set
 from omni_router.services import router as routers
 from tests.support.damaged_files import fill_with_garbage, replace_by_folder
 
@@ -123,6 +124,15 @@ def test_a_first_start_embeds_the_requests_alone_and_fits_nothing(
             assert len(prepared.fit.broad) == len(prepared.texts), STALE
     assert {text.strip() for text in embedded} <= {text.replace(IMAGE_MARK, " ").strip() for text in REQUESTS}, STALE
     assert not cache.exists()
+
+
+def test_an_example_that_is_added_is_the_only_one_that_is_embedded(needed: Needed) -> None:
+    router, (first, *others) = needed[OTHERS][0]
+    changed = replace(first, examples=(*first.examples, "eine Bitte, die nicht dabei ist"))
+    texts = list(chain.from_iterable(each.examples for each in training_set([changed, *others], NO_LABELS)))
+    shipped = read(OTHERS).places
+    keys = keys_of(router.encoder.name, texts)
+    assert [text for text, key in zip(texts, keys, strict=True) if key not in shipped] == [changed.examples[-1]]
 
 
 def _shipped_alone(router: SemanticRouter, name: str) -> ShippedVectors:
