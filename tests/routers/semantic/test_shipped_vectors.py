@@ -102,7 +102,7 @@ def test_the_shipped_fit_of_a_small_set_is_what_is_fitted_today(name: str, neede
     shipped = HeadFile(tmp_path / "heads.sqlite", FOLDER).get(router.encoder_name, routes)
     fitted = SemanticRouter(router.encoder, _shipped_alone(router, name)).head(routes).fit
     assert shipped, STALE
-    for ours, theirs in zip(fitted[:4], shipped[:4], strict=True):
+    for ours, theirs in zip(fitted[:-1], shipped[:-1], strict=True):
         np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-2, atol=1e-3, err_msg=STALE)
     for ours, theirs in zip(fitted.words, shipped.words, strict=True):
         np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-5, err_msg=STALE)
