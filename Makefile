@@ -22,7 +22,7 @@ WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.hub.tokens import
 	|| { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest newest bench serve api ui docs screenshots lint format examples wheel clean soak
+.PHONY: help demo test lowest newest bench serve api ui docs screenshots lint format examples fit wheel clean soak
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,9 @@ format: $(VENV)/.lint ## rewrite the files in the project's style
 
 examples: $(VENV)/.test ## run every script of examples/ in the sandbox
 	@for script in examples/*.py; do echo "== $$script"; OMNI_SANDBOX=1 OMNI_ROUTER=semantic $(BIN)/python $$script || exit 1; done
+
+fit: $(VENV)/.core ## compute the vectors and fits that ship for the default policy; after any change of what they depend on
+	$(BIN)/python .ci/ship_heads.py
 
 wheel: $(VENV)/.core ## build the wheel into dist/
 	$(PIP) wheel --quiet --no-deps --wheel-dir dist .

@@ -19,6 +19,7 @@ import omni_router
 from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.model_id import is_model_id
 from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.routers.semantic.shipped_vectors import FOLDER
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -78,7 +79,7 @@ def test_no_specialist_id_in_the_wheel(wheel: Path) -> None:
     matches = []
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            if name.endswith((".png", ".onnx")):  # holds no text
+            if name.endswith((".bin", ".npy", ".npz", ".onnx", ".png")):  # holds no text
                 continue
             text = archive.read(name).decode()
             if name.startswith("omni_router/"):
@@ -100,6 +101,9 @@ def test_wheel_holds_the_package_and_nothing_else_at_top_level(wheel: Path) -> N
     files = {f"omni_router/config/examples/{name.removeprefix('builtin:')}.txt" for name in examples}
     assert len(files) == 11
     assert files <= set(names), "a route of the default policy has no examples in the wheel"
+    shipped = {f"omni_router/{path.relative_to(ROOT / 'omni_router')}" for path in FOLDER.iterdir()}
+    assert len(shipped) > 4
+    assert shipped <= set(names), "vectors or fits of the default policy are not in the wheel"
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))

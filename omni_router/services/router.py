@@ -14,11 +14,13 @@ from omni_router.routers.auto import AutoRouter
 from omni_router.routers.cascade.labels import LabelStore, ReadOnlyLabelStore
 from omni_router.routers.cascade.router import CascadeRouter, NullRouter
 from omni_router.routers.protocol import Router
+from omni_router.routers.semantic.encoder import Encoder
 from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.multilingual import MultilingualEncoder
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter, is_installed
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
+from omni_router.routers.semantic.shipped_vectors import ENGLISH, FOLDER, LANGUAGES, OTHERS, ShippedVectors
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 
 Token = Callable[[], str | None]
@@ -95,20 +97,28 @@ def _teacher(context: RouterContext) -> Router:
 def _embedded_router(environment: Environment, encoder: str | None) -> SemanticRouter:
     if encoder not in _semantic:
         embedding = SentenceEncoder(encoder, middle_layer_weight=MIDDLE_LAYER_WEIGHT)
-        library = CachedEncoder(embedding, environment.cache_dir / "embeddings.sqlite")
-        heads = HeadFile(environment.cache_dir / "heads.sqlite")
+        library, heads = _library(environment, embedding, ENGLISH), _head_file(environment)
         if encoder or not is_installed():  # an encoder that is named reads all languages
             _semantic[encoder] = SemanticRouter(embedding, library, heads)
         else:
-            _semantic[encoder] = MultilingualRouter(embedding, library, heads, others=_other_languages(environment))
+            others = _other_languages(environment)
+            _semantic[encoder] = MultilingualRouter(embedding, library, heads, others=others, languages=LANGUAGES)
     return _semantic[encoder]
 
 
 def _other_languages(environment: Environment) -> SemanticRouter:
     """Return the router for requests that are not in English; nothing is loaded yet."""
     embedding = MultilingualEncoder()
-    library = CachedEncoder(embedding, environment.cache_dir / "embeddings.sqlite")
-    return SemanticRouter(embedding, library, HeadFile(environment.cache_dir / "heads.sqlite"))
+    return SemanticRouter(embedding, _library(environment, embedding, OTHERS), _head_file(environment))
+
+
+def _library(environment: Environment, encoder: Encoder, name: str) -> Encoder:
+    """Return what embeds the texts of a policy: what is shipped under a name, what is on disk, then the encoder."""
+    return ShippedVectors(CachedEncoder(encoder, environment.cache_dir / "embeddings.sqlite"), name)
+
+
+def _head_file(environment: Environment) -> HeadFile:
+    return HeadFile(environment.cache_dir / "heads.sqlite", FOLDER)
 
 
 def _endpoint_with(environment: Environment, second: Router) -> Router:

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 DROPPED = ("OMNI_", "HF_", "HUGGING", "GRADIO_", "NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS")
 
 
-# All processes of all runs keep embeddings here: those of the default policy take 12 CPU seconds. Set by a fixture.
+# All processes of all runs keep embeddings here: those of a test's own policy may take seconds. Set by a fixture.
 embeddings_file: Path | None = None
 
 

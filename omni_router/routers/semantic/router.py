@@ -146,19 +146,22 @@ class SemanticRouter(BaseRouter):
         """Embed texts of the policy, only those not seen before."""
         import numpy as np
 
-        vectors: dict[str, Vectors] = {}
-        new: list[str] = []
-        for text in dict.fromkeys(texts):
+        known: dict[str, Vectors] = {}
+        for text in texts:
             vector = self.vectors.get(text)
-            if vector is None:
-                new.append(text)
-            else:
-                vectors[text] = vector
+            if vector is not None:
+                known[text] = vector
+        if not known:  # the first head: megabytes need no copy
+            vectors = self.library.encode(texts)
+            for text, vector in zip(texts, vectors, strict=True):
+                self.vectors.put(text, vector)
+            return vectors
+        new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
             for text, vector in zip(new, self.library.encode(new), strict=True):
-                vectors[text] = vector
+                known[text] = vector
                 self.vectors.put(text, vector)
-        return np.stack([vectors[text] for text in texts])
+        return np.stack([known[text] for text in texts])
 
 
 def request_of(conversation: Sequence[Turn]) -> Request:

@@ -64,8 +64,16 @@ class ClassData(NamedTuple):
         return reduced
 
 
-def training_set(routes: Sequence[RouteOption], labels: TeacherLabels) -> list[ClassData]:
-    """Return the data of each route, and last that of the requests that no route serves, within the limit."""
+def training_set(
+    routes: Sequence[RouteOption], labels: TeacherLabels, *, max_texts: int | None = None
+) -> list[ClassData]:
+    """Return the data of each route, and last that of the requests that no route serves.
+
+    Args:
+        routes: those that a request may take.
+        labels: what a teacher decided.
+        max_texts: the limit of texts and labels together; absent: MAX_TEXTS.
+    """
 
     def class_data(name: str, phrases: Sequence[str], examples: Sequence[str]) -> ClassData:
         requests = list(map(reading, examples))
@@ -81,7 +89,7 @@ def training_set(routes: Sequence[RouteOption], labels: TeacherLabels) -> list[C
     else:  # phrases are no more like requests than nonsense is: it may stand beside them, but take no request
         classes.append(class_data(OTHER, nonsense, ()))
     sizes: list[int] = []
-    room = MAX_TEXTS
+    room = max_texts or MAX_TEXTS
     for each in classes:
         sizes.append(len(each.examples) + each.label_count)
         room -= len(each.phrases)

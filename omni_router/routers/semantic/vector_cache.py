@@ -12,7 +12,7 @@ from pathlib import Path
 from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.storage.sqlite import CacheFile
 
-MAX_ROWS = 20_000  # ten policies of 2,000 texts; 15 to 30 MB
+MAX_ROWS = 20_000  # three policies as large as the default one, with two vectors for each English text; 15 to 30 MB
 TABLE = "vectors_1"
 DAY = 86_400  # seconds after which a use is recorded again: most processes need not write
 

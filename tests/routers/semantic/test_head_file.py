@@ -13,7 +13,7 @@ import pytest
 from omni_router.routers import RouteOption, Turn
 from omni_router.routers.semantic import head, head_file
 from omni_router.routers.semantic.encoder import Vectors
-from omni_router.routers.semantic.head_file import HeadFile
+from omni_router.routers.semantic.head_file import HeadFile, key_of, pack, shipped_name
 from omni_router.routers.semantic.pooling import normalize
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.routers.semantic.training_set import TeacherLabels
@@ -147,6 +147,25 @@ def test_a_head_with_teacher_labels_is_not_stored(path: Path, fits: list[int]) -
     router.judge([(REQUEST, ROUTES)], TeacherLabels({"music": Letters().encode(["hum"])}))
     assert len(fits) == 1
     assert not path.exists()
+
+
+def test_a_shipped_fit_is_used_before_any_other_and_never_written(path: Path, tmp_path: Path, fits: list[int]) -> None:
+    first = answer(path)
+    fit = HeadFile(path).get("letters", ROUTES)
+    assert fit
+    shipped = tmp_path / shipped_name(key_of("letters", ROUTES))
+    shipped.write_bytes(pack(fit))
+    other = tmp_path / "other" / "heads.sqlite"
+    for router in (SemanticRouter(Letters(), head_file=HeadFile(other, tmp_path)) for _ in range(2)):
+        reply = router.reply(REQUEST, ROUTES)
+        assert (reply.text, reply.confidence) == first
+    assert len(fits) == 1
+    assert not other.exists()
+    shipped.write_bytes(b"garbage")
+    SemanticRouter(Letters(), head_file=HeadFile(other, tmp_path)).reply(REQUEST, ROUTES)
+    assert len(fits) == 2
+    assert other.exists()
+    assert shipped.read_bytes() == b"garbage"
 
 
 def test_threads_and_processes_share_it(path: Path) -> None:

@@ -1,10 +1,12 @@
 """The language of a text: English or not, and whether an encoder has learned it."""
 
+from pathlib import Path
+
 import pytest
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import package_files
-from omni_router.routers.semantic.language import LanguageDetector
+from omni_router.routers.semantic.language import ExampleLanguages, LanguageDetector, write_languages
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +73,22 @@ def test_without_the_model_the_error_names_the_command(monkeypatch: pytest.Monke
     monkeypatch.setattr(package_files, "find_spec", lambda _: None)
     with pytest.raises(ConfigurationError, match=r'pip install -e "\.\[embedded\]"'):
         LanguageDetector().detect("hallo")
+
+
+@pytest.mark.parametrize("content", [None, b"cut off"])
+def test_without_a_list_the_detector_tells_the_examples_apart(
+    content: bytes | None, detector: LanguageDetector, tmp_path: Path
+) -> None:
+    path = tmp_path / "languages.bin"
+    if content:
+        path.write_bytes(content)
+    texts = ["write a poem about the sea", "Wie spät ist es in Tokio?", "hello"]
+    assert ExampleLanguages(detector, path).english(texts) == ("write a poem about the sea", "hello")
+    assert ExampleLanguages(detector).english(texts[1:2]) == (texts[1],)  # most are in other languages
+
+
+def test_a_list_is_believed_and_the_detector_asked_for_the_rest(detector: LanguageDetector, tmp_path: Path) -> None:
+    path = tmp_path / "languages.bin"
+    write_languages(path, {"Wie spät ist es?": True, "hello there": False})
+    languages = ExampleLanguages(detector, path)
+    assert languages.english(["Wie spät ist es?", "hello there", "hello"]) == ("Wie spät ist es?", "hello")
