@@ -33,13 +33,17 @@ def read_phrases(language: str) -> dict[str, list[str]]:
 
 
 def compose(phrases: Mapping[str, Sequence[str]], code: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Return routes with examples: each request with the text whose number it bears, some with an introduction."""
+    """Return routes with examples: each request with the text whose number it bears, some with an introduction.
+
+    Numbers joined by `+` put several texts behind each other: a long example.
+    """
     count = 0
     for route in (*TEXT_ROUTES, *CODE_ROUTES):
         materials = code if route in CODE_ROUTES else phrases["material"]
         for numbered in phrases[route]:
             number, _, request = numbered.partition(" ")
-            yield route, _join(request, materials[int(number) - 1], _introduction(phrases["intro"], count))
+            texts = [materials[int(each) - 1] for each in number.split("+")]
+            yield route, _join(request, r"\n\n".join(texts), _introduction(phrases["intro"], count))
             count += 1
 
 

@@ -18,7 +18,9 @@ TEST_SETS = (
     Path(omni_router.__file__).parent / "evaluation/data/default_policy.jsonl",
     Path(__file__).parents[1] / "data/routing_smoke.jsonl",
 )
-IMAGES_OR_NONE = {"image_understanding", "other"}  # routes with fewer examples a language
+LEAST = 14  # examples of a language in a route
+LONG_ROUTES = ("summarization", "creative_writing", "question_answering", "code_debugging")
+DENSE = {"ja", "ko", "zh", "zh-TW"}  # a character of theirs says as much as two or three of others
 BANDS = {"short": (0, 60), "a sentence": (60, 200), "a paragraph": (200, 1000), "long": (1000, 2100)}
 GRAMS = 4  # characters
 LIKENESS = 0.8  # of two sets of grams, above which two texts say the same
@@ -86,8 +88,15 @@ def test_no_request_is_an_example_of_two_routes() -> None:
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_every_language_is_in_every_route(path: Path) -> None:
     counts = Counter(language for language, _ in sections(path))
-    least = 7 if path.stem in IMAGES_OR_NONE else 12
-    assert not {language: counts[language] for language in LANGUAGES if counts[language] < least}
+    assert not {language: counts[language] for language in LANGUAGES if counts[language] < LEAST}
+
+
+@pytest.mark.parametrize("route", LONG_ROUTES)
+def test_every_language_has_a_long_example(route: str) -> None:
+    longest: Counter[str] = Counter()
+    for language, line in sections(EXAMPLES / f"{route}.txt"):
+        longest[language] = max(longest[language], *map(len, parse_examples(line)))
+    assert not {each: longest[each] for each in LANGUAGES if longest[each] < (800 if each in DENSE else 1000)}
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
