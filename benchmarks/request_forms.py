@@ -1,0 +1,62 @@
+"""The forms in which frameworks send a request: as their documentation and source describe these, in other words."""
+
+REQUEST, CONTEXT = "{request}", "{context}"
+PARAGRAPHS = "The harbour was extended in 1856.\n\nBees orient themselves by the sun."
+
+FORMS = {
+    "dspy": "[[ ## context ## ]]\n{context}\n\n[[ ## question ## ]]\n{request}\n\nFill `[[ ## answer ## ]]`.",
+    "dspy, one field": ("[[ ## question ## ]]\n{request}\n\nStart with the field `[[ ## answer ## ]]` and end there."),
+    "crewAI": (
+        "Current Task: {request}\n\nThese are the criteria for your final answer: complete.\n"
+        "Return the content itself, not a summary.\n\nProvide your complete response:"
+    ),
+    "crewAI with context": (
+        "Current Task: {request}\n\nCriteria for the answer: short\n\nThis is the context you have:\n{context}\n\n"
+        "Provide your response:"
+    ),
+    "LlamaIndex RAG": (
+        "Context information is below.\n----------\n{context}\n----------\nGiven the context, answer the query.\n"
+        "Query: {request}\nAnswer: "
+    ),
+    "LangChain RAG": (
+        "Use this to answer the question at the end.\n\n{context}\n\nQuestion: {request}\nHelpful Answer:"
+    ),
+    "LangChain ReAct": (
+        "Answer the questions. Tools:\n\nsearch: looks something up\n\nQuestion: the input\nThought: think\n"
+        "Action: one of [search]\nObservation: its result\nFinal Answer: the answer\n\nBegin!\n\n"
+        "Question: {request}\nThought:"
+    ),
+    "LangChain ConversationChain": "A talk between a human and an AI.\n\nHuman: hi\nAI: Hello!\nHuman: {request}\nAI:",
+    "Open WebUI RAG": (
+        "### Task:\nRespond to the query with the context.\n\n### Guidelines:\n- Cite sources.\n\n"
+        "<context>\n{context}\n</context>\n\n{request}"
+    ),
+    "documents and query in tags": ("<documents>\n{context}\n</documents>\n<user_query>\n{request}\n</user_query>"),
+    "Cline": ("<task>\n{request}\n</task>\n\n<environment_details>\n# Open Tabs\nmain.py\n</environment_details>"),
+    "headings": (
+        "# Role\nYou are an expert.\n\n# Context\n{context}\n\n# Task\n{request}\n\n# Output format\nMarkdown."
+    ),
+    "Alpaca": "Below is an instruction. Write a response.\n\n### Instruction:\n{request}\n\n### Response:",
+    "an announced task": "There are tables below.\n-----\n{context}\n-----\nDo the following task: {request}",
+    "smolagents": "New task:\n{request}",
+    "ChatML": (
+        "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\n{request}<|im_end|>\n<|im_start|>assistant\n"
+    ),
+    "RAG in Spanish": "Responde con el contexto.\n\nContexto:\n{context}\n\nPregunta: {request}\nRespuesta:",
+    "RAG in French": "Utilisez le contexte.\n\n{context}\n\nQuestion: {request}\nRéponse:",
+    "RAG in Russian": "Отвечай по контексту.\n\nКонтекст:\n{context}\n\nВопрос: {request}\nОтвет:",
+    "RAG in Chinese": "请根据已知信息回答。\n\n已知信息：\n{context}\n\n问题：{request}\n回答：",
+    "RAG in Japanese": "文脈だけを使ってください。\n\n文脈:\n{context}\n\n質問: {request}\n回答:",
+    "RAG in Korean": "다음 문맥을 사용하세요.\n\n문맥: {context}\n\n질문: {request}\n답변:",
+}
+
+# Forms in which nothing marks the request: known to be read badly.
+UNMARKED_FORMS = {
+    "the context behind the request, unmarked": "{request}\n\n{context}",
+    "a tag with the context behind the request": "{request}\n\n<context>\n{context}\n</context>",
+}
+
+
+def wrap(form: str, request: str) -> str:
+    """Return a request in a form, with two paragraphs as its context."""
+    return form.replace(CONTEXT, PARAGRAPHS).replace(REQUEST, request)
