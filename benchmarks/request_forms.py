@@ -50,8 +50,41 @@ FORMS = {
     "RAG in Korean": "다음 문맥을 사용하세요.\n\n문맥: {context}\n\n질문: {request}\n답변:",
 }
 
-# Forms in which nothing marks the request: known to be read badly.
-UNMARKED_FORMS = {
+# Written after the rule that reads templates, and without a look at its list of marks.
+LATER_FORMS = {
+    "Haystack RAG": "Answer the question by these documents.\nDocuments:\n{context}\n\nQuestion: {request}\nAnswer:",
+    "txtai RAG": (
+        "Answer the following question with nothing but the context below.\n\nquestion: {request}\ncontext: {context}"
+    ),
+    "AutoGen RetrieveChat": (
+        "You answer questions by your own knowledge and the context. If that is not enough, reply UPDATE CONTEXT.\n\n"
+        "User's question is: {request}\n\nContext is: {context}"
+    ),
+    "LlamaIndex refine": (
+        "The original query is as follows: {request}\nWe have an existing answer: I do not know.\nRefine it, if that "
+        "helps, with the context below.\n------------\n{context}\n------------\nRefined Answer: "
+    ),
+    "agno": (
+        "{request}\n\nUse the following references from the knowledge base if they help:\n<references>\n{context}\n"
+        "</references>"
+    ),
+    "Dify": (
+        "Use the following context as your knowledge, inside <context></context> XML tags.\n\n<context>\n{context}\n"
+        "</context>\n\nWhen you answer:\n- Say so if you do not know.\n- Do not mention the context.\n{request}"
+    ),
+    "BabyAGI": (
+        "You are an AI that performs one task for the objective: help the user.\nConsider the tasks completed so far: "
+        "read the mail.\nYour task: {request}\nResponse:"
+    ),
+    "CAMEL": "Instruction: {request}\nInput: None",
+    "Semantic Kernel": '<message role="system">Be kind.</message>\n<message role="user">{request}</message>',
+    "Mistral": "<s>[INST] {request} [/INST]",
+    "Continue": "```notes.md\n{context}\n```\n{request}",
+    "LangChain structured chat": "{request}\n\n(reminder to respond in a JSON blob no matter what)",
+    "a JSON schema": (
+        "{request}\n\nThe output is a JSON object that conforms to this schema:\n```\n"
+        '{"properties": {"answer": {"type": "string"}}, "required": ["answer"]}\n```'
+    ),
     "the context behind the request, unmarked": "{request}\n\n{context}",
     "a tag with the context behind the request": "{request}\n\n<context>\n{context}\n</context>",
 }

@@ -4,19 +4,28 @@ python -m benchmarks.strangers --data ../shared/data
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 from benchmarks import aurelio
-from benchmarks.confidence import BANDS, CONFIDENT, LONGEST, RECALL, band_of, rejected, summarize
+from benchmarks.answer_tables import (
+    HEAD,
+    REGRESSION,
+    Answers,
+    by_language,
+    by_length,
+    by_set,
+    cells,
+    figures,
+    near_misses,
+)
 from benchmarks.encoder_costs import write_costs
 from benchmarks.report import table, write_section
-from benchmarks.request_forms import FORMS, UNMARKED_FORMS, wrap
-from benchmarks.request_sets import NEAR_MISS, LabelledRequest, RequestSet, part_of, sets_of_others, shipped_sets
+from benchmarks.request_forms import FORMS, LATER_FORMS, wrap
+from benchmarks.request_sets import LabelledRequest, RequestSet, sets_of_others, shipped_sets
 from benchmarks.same_vectors import Asked, LogisticRegression, SemanticRouterLibrary
 from omni_router.config.routes import Document
 from omni_router.evaluation.metrics import Outcome
@@ -26,25 +35,7 @@ from omni_router.routers.semantic.language import ENGLISH
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
 from omni_router.routers.semantic.router import RouterQuery
 
-REGRESSION = "logistic regression"
 SHORT = 60  # characters of the requests that are wrapped
-HEAD = ("right", "mean confidence", f"sure ({CONFIDENT} or more)", "right when sure", "ECE")
-
-
-class Answers(NamedTuple):
-    """What each router answered to the requests of a set, in their order."""
-
-    requests: list[LabelledRequest]
-    ours: list[Outcome]
-    others: dict[str, list[Outcome]]  # by the name of a router
-
-    def only(self, keep: Callable[[LabelledRequest], bool]) -> "Answers":
-        """Return the answers to some of the requests."""
-        places = [place for place, request in enumerate(self.requests) if keep(request)]
-        others: dict[str, list[Outcome]] = {}
-        for name, outcomes in self.others.items():
-            others[name] = [outcomes[place] for place in places]
-        return Answers([self.requests[place] for place in places], [self.ours[place] for place in places], others)
 
 
 def ask(router: MultilingualRouter, requests: RequestSet) -> Answers:
@@ -66,101 +57,6 @@ def _judge(router: MultilingualRouter, requests: RequestSet) -> list[Asked]:
     options = route_options(items[0], requests.document)
     queries: list[RouterQuery] = [(item.conversation, options) for item in items]
     return list(map(Asked, items, router.judge(queries)))
-
-
-# ---- the tables
-
-
-def by_set(answers: Mapping[str, Answers]) -> Iterator[tuple[str, Answers]]:
-    """Yield each set, and its parts by what reads their languages."""
-    for name, each in answers.items():
-        yield name, each
-        parts = dict.fromkeys(part_of(request.language) for request in each.requests)
-        if len(parts) > 1:
-            for part in parts:
-                yield f"... {part}", each.only(lambda request, part=part: part_of(request.language) == part)
-
-
-def by_language(answers: Mapping[str, Answers]) -> Iterator[tuple[str, Answers]]:
-    """Yield each language of the sets in several languages."""
-    for name, each in answers.items():
-        languages = sorted({request.language for request in each.requests})
-        if len(languages) > 1:
-            for language in languages:
-                yield f"{name}: {language}", each.only(lambda request, language=language: request.language == language)
-
-
-def by_length(answers: Mapping[str, Answers]) -> Iterator[tuple[str, Answers]]:
-    """Yield each band of length of each set."""
-    for name, each in answers.items():
-        for band in [*(name for _, name in BANDS), LONGEST]:
-            part = each.only(lambda request, band=band: band_of(request.item.text) == band)
-            if part.requests:
-                yield f"{name}: {band}", part
-
-
-def figures(first: str, groups: Iterator[tuple[str, Answers]]) -> str:
-    """Write a table of groups of answers."""
-    rows: list[list[str]] = []
-    names: list[str] = []
-    for group, answers in groups:
-        names = list(answers.others)
-        row = [group, str(len(answers.requests)), *_cells(answers.ours)]
-        for outcomes in answers.others.values():
-            row += _beside(outcomes)
-        rows.append(row)
-    head = [first, "n", *HEAD]
-    for name in names:
-        head.append(name)
-        if name == REGRESSION:
-            head.append("... right when sure")
-    return table(head, rows)
-
-
-def _cells(outcomes: Sequence[Outcome]) -> list[str]:
-    summary = summarize(outcomes)
-    low, high = summary.interval
-    return [
-        f"{summary.right / summary.n:.1%} ({low:.1%} to {high:.1%})",
-        f"{summary.confidence:.2f}",
-        f"{summary.confident / summary.n:.0%}",
-        _share(summary.confident_right, summary.confident),
-        f"{summary.calibration_error:.3f}",
-    ]
-
-
-def _beside(outcomes: Sequence[Outcome]) -> list[str]:
-    """Write how often another classifier is right, and how often where it is sure, if it says how sure it is."""
-    summary = summarize(outcomes)
-    right = f"{summary.right / summary.n:.1%}"
-    if outcomes[0].confidence is None:
-        return [right]
-    return [right, _share(summary.confident_right, summary.confident)]
-
-
-def _share(part: int, whole: int) -> str:
-    if not whole:
-        return "-"
-    return f"{part / whole:.1%} of {whole}"
-
-
-def near_misses(answers: Mapping[str, Answers]) -> str:
-    """Write how many requests that no route serves a threshold rejects."""
-    rows: list[list[str]] = []
-    for name, each in answers.items():
-        if not any(request.source == NEAR_MISS for request in each.requests):
-            continue
-        inside = each.only(lambda request: request.item.route != OTHER)
-        for source in sorted({request.source for request in each.requests if request.item.route == OTHER}):
-            outside = each.only(lambda request, source=source: request.source == source)
-            refused = sum(outcome.right for outcome in outside.ours)
-            row = [name, source, str(len(outside.ours)), _share(*rejected(inside.ours, outside.ours))]
-            row.append(_share(refused, len(outside.ours)))
-            if REGRESSION in each.others:
-                row.append(_share(*rejected(inside.others[REGRESSION], outside.others[REGRESSION])))
-            rows.append(row)
-    head = ["set", "requests", "n", f"rejected at {RECALL:.0%} recall", "answered `other`", f"{REGRESSION}, rejected"]
-    return table(head[: len(rows[0])], rows)
 
 
 # ---- the forms of frameworks
@@ -191,13 +87,19 @@ def wrapped(requests: Sequence[LabelledRequest], form: str, document: Document) 
 def write_forms(router: MultilingualRouter, own: RequestSet) -> None:
     """Ask for the same requests in all forms, and write how often the answers are right."""
     requests = short_requests(own)
-    rows: list[list[str]] = []
-    for name, form in {"bare": "{request}", **FORMS, **UNMARKED_FORMS}.items():
+    names: dict[tuple[str, ...], list[str]] = {}  # of forms with the same figures: mostly, the request was found in all
+    for name, form in {"bare": "{request}", **FORMS, **LATER_FORMS}.items():
         asked = _judge(router, wrapped(requests, form, own.document))
-        outcomes = [Outcome(item.route, view.route, view.confidence) for item, view in asked]
-        rows.append([name, *_cells(outcomes)])
+        row = cells([Outcome(item.route, view.route, view.confidence) for item, view in asked])
+        names.setdefault(tuple(row), []).append(_marked(name))
+    rows = [[", ".join(same), *row] for row, same in names.items()]
     text = f"{ABOUT_FORMS.format(n=len(requests), short=SHORT)}\n\n{table(['form', *HEAD], rows)}"
     write_section("Requests in the forms of frameworks", text)
+
+
+def _marked(form: str) -> str:
+    """Write the name of a form in italics if it is a later one."""
+    return f"*{form}*" if form in LATER_FORMS else form
 
 
 # ---- the sections
@@ -240,7 +142,7 @@ with the sum of the five closest utterances. Its confidence is a sum of similari
 ABOUT_FORMS = """\
 The {n} English requests of the own set's test split with one turn, a route and less than {short} characters, bare (as
 pydantic-ai and others send them) and in forms of frameworks (`benchmarks/request_forms.py`). The rule that reads
-templates was written with all but the last two forms in view."""
+templates was written with these in view, except for those in italics, which were written after it."""
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
