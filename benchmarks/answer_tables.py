@@ -1,14 +1,16 @@
 """Tables of how often answers are right, by set, language and length, and of what the confidence is worth."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from benchmarks.confidence import BANDS, CONFIDENT, LONGEST, RECALL, band_of, rejected, summarize
 from benchmarks.report import table
-from benchmarks.request_sets import NEAR_MISS, LabelledRequest, part_of
+from benchmarks.request_sets import NEAR_MISS, PARTS, LabelledRequest, part_of
 from omni_router.evaluation.metrics import Outcome
 from omni_router.routers import OTHER
 
+IN_SCOPE, OUT_OF_SCOPE = "in scope", "out of scope"
 REGRESSION = "logistic regression"
 HEAD = ("right", "mean confidence", f"sure ({CONFIDENT} or more)", "right when sure", "ECE")
 
@@ -20,9 +22,9 @@ class Answers(NamedTuple):
     ours: list[Outcome]
     others: dict[str, list[Outcome]]  # by the name of a router
 
-    def only(self, keep: Callable[[LabelledRequest], bool]) -> "Answers":
-        """Return the answers to some of the requests."""
-        places = [place for place, request in enumerate(self.requests) if keep(request)]
+    def only(self, key: Callable[[LabelledRequest], str], value: str) -> "Answers":
+        """Return the answers to the requests whose key has this value."""
+        places = [place for place, request in enumerate(self.requests) if key(request) == value]
         others: dict[str, list[Outcome]] = {}
         for name, outcomes in self.others.items():
             others[name] = [outcomes[place] for place in places]
@@ -33,10 +35,10 @@ def by_set(answers: Mapping[str, Answers]) -> Iterator[tuple[str, Answers]]:
     """Yield each set, and its parts by what reads their languages."""
     for name, each in answers.items():
         yield name, each
-        parts = dict.fromkeys(part_of(request.language) for request in each.requests)
+        parts = set(map(_part, each.requests))
         if len(parts) > 1:
-            for part in parts:
-                yield f"... {part}", each.only(lambda request, part=part: part_of(request.language) == part)
+            for part in filter(parts.__contains__, PARTS):
+                yield f"... {part}", each.only(_part, part)
 
 
 def by_language(answers: Mapping[str, Answers]) -> Iterator[tuple[str, Answers]]:
@@ -45,14 +47,14 @@ def by_language(answers: Mapping[str, Answers]) -> Iterator[tuple[str, Answers]]
         languages = sorted({request.language for request in each.requests})
         if len(languages) > 1:
             for language in languages:
-                yield f"{name}: {language}", each.only(lambda request, language=language: request.language == language)
+                yield f"{name}: {language}", each.only(attrgetter("language"), language)
 
 
 def by_length(answers: Mapping[str, Answers]) -> Iterator[tuple[str, Answers]]:
     """Yield each band of length of each set."""
     for name, each in answers.items():
         for band in [*(name for _, name in BANDS), LONGEST]:
-            part = each.only(lambda request, band=band: band_of(request.item.text) == band)
+            part = each.only(_band, band)
             if part.requests:
                 yield f"{name}: {band}", part
 
@@ -109,14 +111,26 @@ def near_misses(answers: Mapping[str, Answers]) -> str:
     for name, each in answers.items():
         if not any(request.source == NEAR_MISS for request in each.requests):
             continue
-        inside = each.only(lambda request: request.item.route != OTHER)
+        inside = each.only(_scope, IN_SCOPE)
         for source in sorted({request.source for request in each.requests if request.item.route == OTHER}):
-            outside = each.only(lambda request, source=source: request.source == source)
+            outside = each.only(attrgetter("source"), source)
             refused = sum(outcome.right for outcome in outside.ours)
-            row = [name, source, str(len(outside.ours)), _share(*rejected(inside.ours, outside.ours))]
+            row = [name, source, _share(*rejected(inside.ours, outside.ours))]
             row.append(_share(refused, len(outside.ours)))
             if REGRESSION in each.others:
                 row.append(_share(*rejected(inside.others[REGRESSION], outside.others[REGRESSION])))
             rows.append(row)
-    head = ["set", "requests", "n", f"rejected at {RECALL:.0%} recall", "answered `other`", f"{REGRESSION}, rejected"]
+    head = ["set", "requests", f"rejected at {RECALL:.0%} recall", "answered `other`", f"{REGRESSION}, rejected"]
     return table(head[: len(rows[0])], rows)
+
+
+def _part(request: LabelledRequest) -> str:
+    return part_of(request.language)
+
+
+def _band(request: LabelledRequest) -> str:
+    return band_of(request.item.text)
+
+
+def _scope(request: LabelledRequest) -> str:
+    return OUT_OF_SCOPE if request.item.route == OTHER else IN_SCOPE

@@ -13,6 +13,8 @@ from omni_router.routers.semantic.language import ENGLISH, KNOWN
 
 BY_SOURCE, BY_LETTERS, BY_KEY = "by source", "by letters", "by key"
 NOT_ENGLISH = "not English"
+LEARNED, UNLEARNED = "other languages that an encoder has learned", "languages that no encoder has learned"
+PARTS = ("English", LEARNED, UNLEARNED, NOT_ENGLISH)  # of a set, by what reads them
 ASCII_SHARE = 0.97  # of an English text whose language is not stated
 NEAR_MISS = "other, same domain"  # the source of requests that no route serves, of the same subject
 
@@ -67,14 +69,14 @@ def shipped_sets() -> list[RequestSet]:
 
 
 def part_of(language: str) -> str:
-    """Return which encoder reads a language, in words."""
+    """Return which of the PARTS a language belongs to."""
     if language == ENGLISH:
         return "English"
     if language.partition("-")[0] in KNOWN:
-        return "other languages that an encoder has learned"
+        return LEARNED
     if language == NOT_ENGLISH:
         return NOT_ENGLISH
-    return "languages that no encoder has learned"
+    return UNLEARNED
 
 
 def _read(folder: Path, given: SetFile) -> RequestSet:

@@ -121,8 +121,8 @@ def test_near_misses_stand_apart_from_other_requests_without_a_route() -> None:
     ours = answers((RIGHT, 0.8), (("other", "a"), 0.9), (("other", "other"), 0.9))
     rows = near_misses({"none": Answers(requests[:1], ours[:1], {}), "set": Answers(requests, ours, {})}).split("\n")
     assert rows[2:] == [
-        "| set | elsewhere | 1 | 100.0% of 1 | 100.0% of 1 |",
-        f"| set | {NEAR_MISS} | 1 | 0.0% of 1 | 0.0% of 1 |",
+        "| set | elsewhere | 100.0% of 1 | 100.0% of 1 |",
+        f"| set | {NEAR_MISS} | 0.0% of 1 | 0.0% of 1 |",
     ]
 
 
