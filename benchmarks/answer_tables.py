@@ -7,11 +7,11 @@ from typing import NamedTuple
 from benchmarks.confidence import BANDS, CONFIDENT, LONGEST, RECALL, band_of, rejected, summarize
 from benchmarks.report import table
 from benchmarks.request_sets import NEAR_MISS, PARTS, LabelledRequest, part_of
+from benchmarks.same_vectors import REGRESSION
 from omni_router.evaluation.metrics import Outcome
 from omni_router.routers import OTHER
 
 IN_SCOPE, OUT_OF_SCOPE = "in scope", "out of scope"
-REGRESSION = "logistic regression"
 HEAD = ("right", "mean confidence", f"sure ({CONFIDENT} or more)", "right when sure", "ECE")
 
 

@@ -1,7 +1,8 @@
 """Other classifiers on the same texts and the same encoders: logistic regression, and semantic-router."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 if TYPE_CHECKING:
     from omni_router.routers.semantic.head import Head
 
+REGRESSION = "logistic regression"
 # Scikit-learn's C, of which cross-validation on the same texts chooses the one that gives the likeliest probabilities.
 INVERSE_REGULARIZATIONS = (1.0, 10.0, 100.0, 1_000.0)
 FOLDS, ITERATIONS = 3, 300
@@ -35,11 +37,39 @@ class Asked(NamedTuple):
         return bool(self.judgement.vector[:ENGLISH_DIMENSIONS].any())
 
 
+class Classifier(Protocol):
+    """What is asked beside the embedded router."""
+
+    def ask(self, asked: Sequence[Asked]) -> list[Outcome]:
+        """Return an answer to each request."""
+        ...
+
+
+class Classifiers:
+    """The other classifiers that are installed, fitted once for each policy."""
+
+    def __init__(self, router: MultilingualRouter) -> None:
+        self._router = router
+        self._fitted: dict[tuple[RouteOption, ...], dict[str, Classifier]] = {}
+
+    def fitted(self, routes: Sequence[RouteOption]) -> dict[str, Classifier]:
+        """Return them by their names."""
+        key = tuple(routes)
+        if key not in self._fitted:
+            made: dict[str, Classifier] = {}
+            if find_spec("sklearn"):
+                made[REGRESSION] = LogisticRegression(self._router, routes)
+            if aurelio.installed():
+                made[aurelio.NAME] = SemanticRouterLibrary(self._router, routes)
+            self._fitted[key] = made
+        return self._fitted[key]
+
+
 class LogisticRegression:
     """One for each encoder, fitted on the vectors that the head of the embedded router has."""
 
     def __init__(self, router: MultilingualRouter, routes: Sequence[RouteOption]) -> None:
-        from sklearn.linear_model import LogisticRegression as Classifier
+        from sklearn.linear_model import LogisticRegression as Regression
         from sklearn.model_selection import GridSearchCV
 
         self._names = class_names(routes)
@@ -47,7 +77,7 @@ class LogisticRegression:
         for is_english, head in heads(router, routes).items():
             sizes = [part.stop - part.start for part in head.slices]
             owners = np.repeat(np.arange(len(sizes)), sizes)
-            classifier = Classifier(max_iter=ITERATIONS)
+            classifier = Regression(max_iter=ITERATIONS)
             search = GridSearchCV(classifier, {"C": INVERSE_REGULARIZATIONS}, cv=FOLDS, scoring="neg_log_loss")
             self._classifiers[is_english] = search.fit(head.vectors, owners).best_estimator_
 

@@ -7,13 +7,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import aurelio
 from benchmarks.answer_tables import (
     HEAD,
-    REGRESSION,
     Answers,
     by_language,
     by_length,
@@ -26,7 +24,7 @@ from benchmarks.encoder_costs import write_costs
 from benchmarks.report import table, write_section
 from benchmarks.request_forms import FORMS, LATER_FORMS, wrap
 from benchmarks.request_sets import LabelledRequest, RequestSet, sets_of_others, shipped_sets
-from benchmarks.same_vectors import Asked, LogisticRegression, SemanticRouterLibrary
+from benchmarks.same_vectors import Asked, Classifiers
 from omni_router.config.routes import Document
 from omni_router.evaluation.metrics import Outcome
 from omni_router.evaluation.run import route_options
@@ -38,17 +36,15 @@ from omni_router.routers.semantic.router import RouterQuery
 SHORT = 60  # characters of the requests that are wrapped
 
 
-def ask(router: MultilingualRouter, requests: RequestSet) -> Answers:
+def ask(router: MultilingualRouter, beside: Classifiers, requests: RequestSet) -> Answers:
     """Ask the embedded router, and whatever else is installed on the same vectors."""
     items = [request.item for request in requests.requests]
     options = route_options(items[0], requests.document)
     asked = _judge(router, requests)
     ours = [Outcome(item.route, view.route, view.confidence) for item, view in asked]
     others: dict[str, list[Outcome]] = {}
-    if find_spec("sklearn"):
-        others[REGRESSION] = LogisticRegression(router, options).ask(asked)
-    if aurelio.installed():
-        others[aurelio.NAME] = SemanticRouterLibrary(router, options).ask(asked)
+    for name, classifier in beside.fitted(options).items():
+        others[name] = classifier.ask(asked)
     return Answers(requests.requests, ours, others)
 
 
@@ -108,8 +104,9 @@ def _marked(form: str) -> str:
 def main(data: Path) -> None:
     """Ask everything, and write the sections."""
     router = MultilingualRouter()
+    beside = Classifiers(router)
     foreign, shipped = sets_of_others(data), shipped_sets()
-    answers = {each.name: ask(router, each) for each in [*foreign, *shipped]}
+    answers = {each.name: ask(router, beside, each) for each in [*foreign, *shipped]}
     about = ABOUT if foreign else f"{ABOUT}\n\nSets of others were not measured: there is no {data}/routes."
     parts = [about, figures("set", by_set(answers))]
     if foreign:

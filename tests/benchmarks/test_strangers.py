@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.answer_tables import REGRESSION, Answers, by_language, by_length, by_set, figures, near_misses
+from benchmarks.answer_tables import Answers, by_language, by_length, by_set, figures, near_misses
 from benchmarks.confidence import band_of, rejected, summarize
 from benchmarks.encoder_costs import PROMPTS, prompts
 from benchmarks.request_forms import FORMS, LATER_FORMS, wrap
 from benchmarks.request_sets import NEAR_MISS, LabelledRequest, part_of, sets_of_others, shipped_sets
+from benchmarks.same_vectors import REGRESSION
 from benchmarks.strangers import short_requests, wrapped
 from omni_router.evaluation.data import Item
 from omni_router.evaluation.metrics import Outcome
