@@ -27,6 +27,7 @@ KEY_PREFIX = "language"  # of the keys of texts whose language ships
 CANDIDATES = 10  # languages that are looked at
 MAX_CHARACTERS = 1000  # read of a text
 EXAMPLE_CHARACTERS = 120  # read of an example: there are thousands
+MIN_ENGLISH_SHARE = 0.25  # of the examples of a route: with fewer, those in other languages teach English requests too
 
 # Few or odd words are taken for any language: half of such English requests still have this much of English.
 ENGLISH_PROBABILITY = 0.2
@@ -111,7 +112,7 @@ class ExampleLanguages:
         self._shipped: dict[bytes, bool] | None = None
 
     def english(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Return the English ones of some texts; all of them where most are in other languages."""
+        """Return the English ones of some texts; all of them where hardly any is."""
         if self._shipped is None:
             self._shipped = read_languages(self._path)
         everything = tuple(texts)
@@ -122,7 +123,7 @@ class ExampleLanguages:
                 is_english = self._detector.detect(text[:EXAMPLE_CHARACTERS]).is_english
             if is_english:
                 english.append(text)
-        if 2 * len(english) < len(everything):
+        if len(english) < MIN_ENGLISH_SHARE * len(everything):
             return everything
         return tuple(english)
 
