@@ -48,6 +48,11 @@ FORMS = {
     "RAG in Chinese": "请根据已知信息回答。\n\n已知信息：\n{context}\n\n问题：{request}\n回答：",
     "RAG in Japanese": "文脈だけを使ってください。\n\n文脈:\n{context}\n\n質問: {request}\n回答:",
     "RAG in Korean": "다음 문맥을 사용하세요.\n\n문맥: {context}\n\n질문: {request}\n답변:",
+    "Semantic Kernel": '<message role="system">Be kind.</message>\n<message role="user">{request}</message>',
+    "a JSON schema": (
+        "{request}\n\nThe output is a JSON object that conforms to this schema:\n```\n"
+        '{"properties": {"answer": {"type": "string"}}, "required": ["answer"]}\n```'
+    ),
 }
 
 # Written after the rule that reads templates, and without a look at its list of marks.
@@ -77,14 +82,9 @@ LATER_FORMS = {
         "read the mail.\nYour task: {request}\nResponse:"
     ),
     "CAMEL": "Instruction: {request}\nInput: None",
-    "Semantic Kernel": '<message role="system">Be kind.</message>\n<message role="user">{request}</message>',
     "Mistral": "<s>[INST] {request} [/INST]",
     "Continue": "```notes.md\n{context}\n```\n{request}",
     "LangChain structured chat": "{request}\n\n(reminder to respond in a JSON blob no matter what)",
-    "a JSON schema": (
-        "{request}\n\nThe output is a JSON object that conforms to this schema:\n```\n"
-        '{"properties": {"answer": {"type": "string"}}, "required": ["answer"]}\n```'
-    ),
     "the context behind the request, unmarked": "{request}\n\n{context}",
     "a tag with the context behind the request": "{request}\n\n<context>\n{context}\n</context>",
 }

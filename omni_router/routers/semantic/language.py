@@ -27,7 +27,7 @@ KEY_PREFIX = "language"  # of the keys of texts whose language ships
 CANDIDATES = 10  # languages that are looked at
 MAX_CHARACTERS = 1000  # read of a text
 EXAMPLE_CHARACTERS = 120  # read of an example: there are thousands
-MIN_ENGLISH_SHARE = 0.25  # of the examples of a route: with fewer, those in other languages teach English requests too
+FEW_ENGLISH = 0.25  # of a route's examples: with no more, those in other languages teach English requests too
 
 # Few or odd words are taken for any language: half of such English requests still have this much of English.
 ENGLISH_PROBABILITY = 0.2
@@ -123,7 +123,7 @@ class ExampleLanguages:
                 is_english = self._detector.detect(text[:EXAMPLE_CHARACTERS]).is_english
             if is_english:
                 english.append(text)
-        if len(english) < MIN_ENGLISH_SHARE * len(everything):
+        if len(english) <= FEW_ENGLISH * len(everything):
             return everything
         return tuple(english)
 

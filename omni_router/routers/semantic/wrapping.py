@@ -9,7 +9,15 @@ import json
 from collections.abc import Sequence
 
 from omni_router.routers.semantic.request_words import ANSWER, ANSWER_STEMS, CLOSING, REPLIED, REQUEST, REQUEST_STEMS
-from omni_router.routers.semantic.template_marks import Kind, Section, contains, cut_at_marks, kind_of, words_in
+from omni_router.routers.semantic.template_marks import (
+    FENCES,
+    Kind,
+    Section,
+    contains,
+    cut_at_marks,
+    kind_of,
+    words_in,
+)
 
 # How chat templates enclose a user's message.
 CHAT_MARKS = (
@@ -18,12 +26,14 @@ CHAT_MARKS = (
     ("<start_of_turn>user", "<end_of_turn>"),
     ("<|user|>", "<|"),
     ("[INST]", "[/INST]"),
+    ('<message role="user">', "</message>"),
 )
+SCHEMA_KEY = '"properties"'  # of a JSON schema for an object
 
 
 def unwrap(text: str) -> str:
     """Return the request in a filled template, and any other text as it is."""
-    text = _newest_of_chat(text)
+    text = _without_schema(_newest_of_chat(text))
     request = _of_json(text)
     if request:
         return request
@@ -96,6 +106,17 @@ def _without_closing(text: str) -> str:
     while len(paragraphs) > 1 and words_in(paragraphs[-1]) & CLOSING:
         paragraphs.pop()
     return "\n\n".join(paragraphs)
+
+
+def _without_schema(text: str) -> str:
+    """Drop the last paragraphs if they ask for JSON and end with its schema; the first one is what a person wrote."""
+    paragraphs = text.rstrip().split("\n\n")
+    if SCHEMA_KEY not in paragraphs[-1] or not paragraphs[-1].endswith(("}", *FENCES)):
+        return text
+    for place in range(1, len(paragraphs)):
+        if "JSON" in paragraphs[place]:
+            return "\n\n".join(paragraphs[:place])
+    return text
 
 
 def _newest_of_chat(text: str) -> str:

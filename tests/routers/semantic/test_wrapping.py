@@ -32,6 +32,8 @@ def test_the_last_of_several_examples_is_the_question() -> None:
         "You are Cleopatra. First question: what do you think of Caesar?",
         "帮我看看这段代码哪里有问题:for i in range(3): print(i)",
         "Write an essay.\n\nBegin with a scene. Note: no headings.\n\nThanks!",
+        'Generate types for it:\n\n```json\n{"type": "object", "properties": {}}\n```',
+        'Write a JSON schema for a cat.\n\nI have {"properties": {"name": {}}}',
         '{"a": 1}',
         "{ not json }",
         "<document>\nSome text.\n</document>\n\nTranslate this.",
