@@ -238,13 +238,13 @@ def draw(counts: Mapping[Line, Sequence[Sequence[tuple[int, int]]]], names: Sequ
 
 SETS = """\
 Each share with its 95 % interval (Wilson). Own set: the requests that ship with `omni-router eval`, on the default
-policy with its examples; the smoke set is `tests/data/routing_smoke.jsonl`. Requests in other languages go to the second
-encoder, as always. CLINC150: its validation split, a route
-for each of the ten domains, its description written once, from the intents' names and two train queries of each
-(`benchmarks/clinc.py`); 3000 queries in scope, 100 out of scope; examples are drawn from its train split three
-times, and the table shows the mean. The threshold at 95 % recall is the highest confidence that at least 95 % of the
-queries in scope reach, right or wrong, determined on these same queries; an answer `other` counts as confidence 0, so
-if more than 5 % of those in scope got it, no threshold rejects anything."""
+policy with its examples; the smoke set is `tests/data/routing_smoke.jsonl`. Requests in other languages go to the
+second encoder, as always. CLINC150: its validation split, a route for each of the ten domains, its description
+written once, from the intents' names and two train queries of each (`benchmarks/clinc.py`); 3000 queries in scope,
+100 out of scope; examples are drawn from its train split three times, and the table shows the mean. The threshold at
+95 % recall is the highest confidence that at least 95 % of the queries in scope reach, right or wrong, determined on
+these same queries; an answer `other` counts as confidence 0, so if more than 5 % of those in scope got it, no
+threshold rejects anything."""
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
