@@ -6,7 +6,7 @@
 
 writes `omni_router/routers/semantic/shipped/`. Run it after any change of the default policy, its examples, the way a
 text is read, the encoders, the constants of the head, or the version; a test fails until then. It takes a minute or
-two, needs the extra `embedded`, and gives the same files again on the same machine.
+two, needs the extra `embedded`, and writes the same files again on the same machine.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def languages_of(sets: Sequence[Sequence[RouteOption]]) -> dict[str, bool]:
 
 
 class RoundedEncoder:
-    """Keeps the vectors of an encoder, and returns them as they will be read. The first texts settle the mean."""
+    """Keeps the vectors of an encoder, and returns them as they will be read. The first texts determine the mean."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
@@ -100,7 +100,7 @@ class RoundedEncoder:
 
 
 class ShippedHeads(HeadFile):
-    """Takes the fits of one encoder, and has all texts embedded that those for other policies need."""
+    """Collects the fits of one encoder, and embeds all texts that fits for other policies need."""
 
     def __init__(self, library: RoundedEncoder) -> None:
         super().__init__(shipped.FOLDER / "unused")
@@ -112,7 +112,7 @@ class ShippedHeads(HeadFile):
         self._library.encode(texts_of(routes))
 
     def put(self, encoder: str, routes: Sequence[RouteOption], fit: Fit) -> None:
-        """Take a fit."""
+        """Keep a fit."""
         print(f"fitted {', '.join(route.name for route in routes)}")
         self.fits[shipped_name(key_of(encoder, routes))] = pack(fit)
 

@@ -42,7 +42,7 @@ class Case:
         self.pool = PrefixCachePool(self.model, 4)
 
     def tokens(self, count: int) -> list[int]:
-        """Give random tokens."""
+        """Return random tokens."""
         return [self.chance.randrange(SHAPE["vocab_size"]) for _ in range(count)]
 
     def generate(self) -> None:
@@ -60,7 +60,7 @@ class Case:
             )
 
     def reader(self, prompt: list[int], *, reuse: bool = True) -> Decoder:
-        """Give a reader that begins with the prompt, of which some may have been read before."""
+        """Return a decoder that begins with the prompt, part of which may have been read before."""
         if reuse:
             return self.pool.start(prompt)
         reader = Decoder(self.model)
@@ -80,7 +80,7 @@ class Case:
 
 
 def floor(case: Case) -> float:
-    """Give the seconds that reading the weights and the operations of one prompt's new tokens take at least."""
+    """Return the least seconds for reading the weights and computing one prompt's new tokens."""
     head, parameters = case.model.lm_head.weight, sum(p.numel() for p in case.model.parameters())
     dtype = head.dtype
     inner, outer = SHAPE["hidden_size"], SHAPE["intermediate_size"]

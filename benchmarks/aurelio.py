@@ -33,7 +33,7 @@ MISSING = 'Not compared: semantic-router is missing (pip install "semantic-route
 
 
 def installed() -> bool:
-    """Tell whether it can be measured here."""
+    """Return whether it can be measured here."""
     return find_spec("semantic_router") is not None
 
 

@@ -84,12 +84,12 @@ def stream(student: SemanticRouter, queries: Sequence[clinc.Query], seed: int) -
 
 
 def share(decided: Sequence[Decided]) -> float:
-    """Tell what share was decided alone."""
+    """Return the share that was decided alone."""
     return sum(each.alone for each in decided) / len(decided)
 
 
 def accuracy(decided: Sequence[Decided]) -> float:
-    """Tell how often what was decided alone is right."""
+    """Return the share of the requests decided alone that is right."""
     alone = [each.right for each in decided if each.alone]
     return sum(alone) / max(1, len(alone))
 

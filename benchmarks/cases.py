@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Tell whether it is one turn without a picture."""
+        """Return whether it is one turn without an image."""
         return [turn["content"] for turn in self.conversation] == [self.text]
 
 
@@ -69,7 +69,7 @@ def clinc_data(data: Path, per_intent: int, seed: int) -> Run:
 
 
 def all_data(data: Path) -> dict[str, list[Run]]:
-    """Give every set of requests, CLINC150 where it is there, with as many draws of its examples as SEEDS."""
+    """Return every set of requests; CLINC150 if it is available, once for each of SEEDS."""
     own = own_data(OWN)
     runs = {"own": [own], "smoke": [Run(own_data(SMOKE, None).cases, own.labelled)]}
     if clinc.read(data, "val"):

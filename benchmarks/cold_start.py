@@ -10,16 +10,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchmarks.report import ms, table, write_section
+from tests.support.json_server import json_server
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 11
@@ -104,35 +103,14 @@ def prompt_flags(name: str) -> list[str]:
 @contextmanager
 def llm_tool(program: Path, folder: Path) -> Iterator[Contestant]:
     """Return the tool `llm`, which calls a model of a server in this process, and logs the answer as it always does."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            """Answer as a chat model."""
-            self.rfile.read(int(self.headers["content-length"]))
-            body = json.dumps(_ANSWER).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Write nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
     home = folder / "llm"
     home.mkdir()
-    model = {"model_id": "here", "model_name": "here", "api_base": f"http://127.0.0.1:{server.server_port}/v1"}
-    (home / "extra-openai-models.yaml").write_text(json.dumps([model]), encoding="utf-8")  # YAML reads JSON
-    variables = {"LLM_USER_PATH": str(home), "OPENAI_API_KEY": "none"}
-    try:
-        yield Contestant("`llm -m MODEL`, no routing", [str(program), "-m", "here", "--no-stream", QUESTION], variables)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with json_server({"/v1/chat/completions": _ANSWER}) as address:
+        model = {"model_id": "here", "model_name": "here", "api_base": f"{address}/v1"}
+        (home / "extra-openai-models.yaml").write_text(json.dumps([model]), encoding="utf-8")  # YAML reads JSON
+        variables = {"LLM_USER_PATH": str(home), "OPENAI_API_KEY": "none"}
+        command = [str(program), "-m", "here", "--no-stream", QUESTION]
+        yield Contestant("`llm -m MODEL`, no routing", command, variables)
 
 
 def measure(rounds: int, before: Path | None, llm: Path | None) -> str:

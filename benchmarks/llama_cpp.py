@@ -124,7 +124,7 @@ class LlamaEngine(Engine):
         self._reader = LlamaReader(llama)
 
     def reader(self, prompt: list[int], *, reuse: bool = True) -> Decoder:
-        """Give the only reader, which may have to forget what it has read."""
+        """Return the only decoder, which may have to forget what it has read."""
         if not reuse:
             self._reader.start([-1])  # no prompt begins like this
         self._reader.start(prompt)

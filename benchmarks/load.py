@@ -101,7 +101,7 @@ async def memory(place: Place, runs: int) -> tuple[list[int], list[int]]:
 
 @asynccontextmanager
 async def bare_graph(folder: Path, latency: float, threads: int) -> AsyncIterator[Place]:
-    """Give the graph itself, in this process."""
+    """Return the graph itself, in this process."""
     os.environ["OMNI_THREADS"] = str(threads)
     thread_pool.cache_clear()
     bulkheads.cache_clear()

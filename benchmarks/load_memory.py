@@ -9,12 +9,12 @@ LISTENS = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
 def resident(pid: int) -> int:
-    """Tell how much of a process is in memory, in bytes."""
+    """Return the resident memory of a process, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Tell how long a process has computed, all its threads together."""
+    """Return the CPU time of a process, all its threads together, in seconds."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
@@ -35,7 +35,7 @@ def listener(port: int) -> int | None:
 
 
 def slope(requests: Sequence[int], sizes: Sequence[int]) -> float:
-    """Give the bytes that each request adds, by a line through the points, as least squares have it."""
+    """Return the bytes that each request adds, by a least-squares line through the points."""
     mean_x, mean_y = sum(requests) / len(requests), sum(sizes) / len(sizes)
     above = sum((x - mean_x) * (y - mean_y) for x, y in zip(requests, sizes, strict=True))
     return above / sum((x - mean_x) ** 2 for x in requests)

@@ -54,15 +54,15 @@ class Instant:
         return AIMessage("an answer")
 
     def models(self, route: str) -> list[ModelRecord]:
-        """Give what was recorded."""
+        """Return what was recorded."""
         return [record for entry in self._models.get(route, []) if (record := read_record(entry))]
 
     def cooling(self) -> Mapping[str, Sequence[Cooling]]:
-        """Give nothing."""
+        """Return nothing."""
         return {}
 
     def examples(self, route: str) -> Sequence[str]:
-        """Give nothing."""
+        """Return nothing."""
         return ()
 
     def record(self, use: UsageRecord) -> str | None:

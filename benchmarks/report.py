@@ -33,7 +33,7 @@ def in_turns(
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Give the value below which `share` of the values lie."""
+    """Return the value below which `share` of the values lie."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 

@@ -56,11 +56,11 @@ class Remembering:
 
     @property
     def name(self) -> str:
-        """Give the name of the encoder inside."""
+        """Return the name of the encoder inside."""
         return self._encoder.name
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Give what is known, and embed the rest."""
+        """Return the vectors of texts, and embed only those that are new."""
         if new := [text for text in dict.fromkeys(texts) if text not in self._vectors]:
             self._vectors.update(zip(new, self._encoder.encode(new), strict=True))
         return np.stack([self._vectors[text] for text in texts])
@@ -101,12 +101,12 @@ def right(keep: Callable[[Case], bool]) -> Callable[[Sequence[Answer]], tuple[in
 
 
 def anything(_: Case) -> bool:
-    """Take every case."""
+    """Return true."""
     return True
 
 
 def in_scope(case: Case) -> bool:
-    """Tell whether a route is right for it."""
+    """Return whether a route is right for a case."""
     return case.right != OTHER
 
 
@@ -130,7 +130,7 @@ def rejected(answers: Sequence[Answer]) -> tuple[int, int]:
 
 
 def lines() -> Iterator[Line]:
-    """Say what is counted."""
+    """Return what is counted."""
     yield Line("own set, test split", "own", right(anything), 0.95, drawn=True)
     yield Line("own set, without `other`", "own", right(in_scope))
     for kind in KINDS:

@@ -74,7 +74,7 @@ def contestants(cases: list[Case], encoder: SentenceEncoder) -> dict[str, Callab
 
 
 def short_prompts() -> list[Case]:
-    """Give the single requests without a picture of the own set that have at most TOKENS tokens."""
+    """Return the requests of the own set that are one turn without an image, of at most TOKENS tokens."""
     tokenize = SentenceEncoder().load().transformer.tokenize
     single = [case for case in own_data(OWN).cases if case.plain]
     return [case for case in single if len(tokenize([case.text])[0]) <= TOKENS]

@@ -11,7 +11,7 @@ from omni_router.errors import AnswerFailed
 
 
 def get_weather(city: str) -> str:
-    """Tell the weather of a city."""
+    """Return the weather in a city."""
     return f"It rains in {city}."
 
 

@@ -1,6 +1,6 @@
 """Ask a person before a decision is acted on that is uncertain, or costs money; then go on from there.
 
-The router is asked once: `propose` only routes, and `answer` is told the route and the model that were approved.
+The router is asked once: `propose` only routes, and `answer` gets the route and the model that were approved.
 
     OMNI_SANDBOX=1 python examples/human_approval.py
 """
@@ -43,7 +43,7 @@ def propose(case: Case) -> Command[Literal["review", "__end__"]]:
 
 
 def doubts_about(decision: Decision) -> Iterator[str]:
-    """Tell what a person should know: how sure the router is, and what the catalog says of the price."""
+    """Return what a person should know: how sure the router is, and the price in the catalog."""
     sure, task = decision["confidence"], str(decision["task"])
     if sure is not None and sure < SURE:
         yield f"the router is only {sure:.0%} sure"

@@ -27,7 +27,7 @@ class Ledger:
         self._before = uses_in(policy)
 
     def acknowledge(self, summary: Summary) -> None:
-        """Note a run whose end was told to its client."""
+        """Note a run whose client has received its end."""
         self._decisions.write(f"{summary['id']}\n")
         if not summary["error"]:
             self._answered[summary["route"].casefold(), summary["model"]] += 1

@@ -230,5 +230,5 @@ class Soak:
 
 
 def _answers(task: str, answer: str, question: Question) -> bool:
-    """Tell whether this question is the one that was answered: the sandbox repeats it in a text."""
+    """Return whether an answer is to this question, which the sandbox repeats in a text."""
     return bool(answer if task != "text-generation" else re.search(rf"\b{question.number}\b", answer))

@@ -15,10 +15,10 @@ _TOKENS = {name: account["token"] for name, account in _ACCOUNTS.items()}
 
 
 def owner_of(key: str) -> str | None:
-    """Say whose key this is; looked up by its hash, so that the time it takes tells nothing of the keys."""
+    """Return whose key this is; it is looked up by its hash, so the time it takes reveals nothing about the keys."""
     return _OWNERS.get(sha256(key.encode()).digest())
 
 
 def token_of(identity: str) -> str | None:
-    """Give a user's Hugging Face token."""
+    """Return a user's Hugging Face token."""
     return _TOKENS.get(identity)

@@ -10,7 +10,7 @@ auth = Auth()
 
 @auth.authenticate
 async def authenticate(authorization: str | None) -> Auth.types.MinimalUserDict:
-    """Take `Authorization: Bearer KEY`."""
+    """Authenticate a request by `Authorization: Bearer KEY`."""
     scheme, _, key = (authorization or "").partition(" ")
     identity = owner_of(key.strip()) if scheme.lower() == "bearer" else None
     if identity is None:

@@ -8,7 +8,7 @@ from omni_router.server.app import make_app
 
 
 def token() -> str | None:
-    """Give the token of the run's user; asked for each call of a model."""
+    """Return the token of the run's user; called for each call of a model."""
     try:
         identity = get_config()["configurable"].get("langgraph_auth_user_id")
     except RuntimeError:  # outside of a run: the list of models is refreshed in the background

@@ -12,12 +12,13 @@ from starlette.routing import BaseRoute, Route
 from omni_router.errors import OmniRouterError
 from omni_router.routers import Router
 from omni_router.routers.auto import AutoRouter
-from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.selection.warm_up import warm_up
 from omni_router.server.graph_access import Compiled, services_of
 from omni_router.simulation import is_simulated
 
 logger = logging.getLogger("omni_router")
+
+PARTS = {"fallback": "endpoint", "multilingual": "semantic"}  # classes behind a router that has another name
 
 RETRY = 10.0  # seconds after a failed load: a checkpoint that could not be fetched may be there by then
 
@@ -69,10 +70,8 @@ def name_of(router: Router) -> str:
     chosen = router
     if isinstance(router, AutoRouter) and router.chosen is not None:
         chosen = router.chosen
-    if isinstance(chosen, SemanticRouter):
-        return "semantic"
     name = type(chosen).__name__.removesuffix("Router").casefold()
-    return "endpoint" if name == "fallback" else name
+    return PARTS.get(name, name)
 
 
 readiness_of = lru_cache(maxsize=16)(Readiness)

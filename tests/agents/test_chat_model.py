@@ -29,7 +29,7 @@ FIRST, SECOND = "sandbox/text-generation-1", "sandbox/text-generation-2"
 
 
 def get_weather(city: str) -> str:
-    """Tell the weather of a city."""
+    """Return the weather in a city."""
     return f"It rains in {city}."
 
 
@@ -142,7 +142,7 @@ def test_a_failed_turn_is_an_exception_and_never_an_answer(model: ChatOmni, sand
         assert caught.value.decision["route"] == "question_answering"
 
 
-def test_no_route_is_told_as_such(model: ChatOmni, router: ScriptedRouter) -> None:
+def test_no_route_is_reported_as_such(model: ChatOmni, router: ScriptedRouter) -> None:
     router.choose("other")
     with pytest.raises(AnswerFailed) as caught:
         asyncio.run(model.ainvoke("How do tides work?", fallback_route="none"))

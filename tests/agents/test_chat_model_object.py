@@ -34,7 +34,7 @@ def model(services: Services, router: ScriptedRouter) -> ChatOmni:
 
 
 def get_weather(city: str) -> str:
-    """Tell the weather of a city."""
+    """Return the weather in a city."""
     return f"It rains in {city}."
 
 

@@ -77,7 +77,7 @@ def test_a_picture_that_is_shown_reaches_the_specialist(tool: BaseTool, router: 
     assert PICTURE in json.loads(tool.invoke({"prompt": "What is it?", "image": PICTURE}))["answer"]
 
 
-def test_a_failed_turn_is_told_in_the_json(tool: BaseTool, sandbox: Sandbox) -> None:
+def test_a_failed_turn_is_reported_in_the_json(tool: BaseTool, sandbox: Sandbox) -> None:
     sandbox.fail("payment_402", times=10)
     message = tool_message(create_agent(calling(prompt="How do tides work?"), [tool]))
     summary = json.loads(message.text)

@@ -78,8 +78,8 @@ def test_another_version_is_a_checkout_or_a_python(tmp_path: Path) -> None:
 )
 def test_the_limits_are_compared_with_what_was_measured(ours: Cost, said: str) -> None:
     costs = {ALONE: Cost(1, 1, 80 * MIB), OURS: ours, LIST: Cost(0.3, 0.2, 20 * MIB)}
-    told = verdict([Contestant(name, [], {}, [cost] * 3) for name, cost in costs.items()])
-    assert " ".join(part.rpartition(" ")[2] for part in told.split("; ")) == said
+    text = verdict([Contestant(name, [], {}, [cost] * 3) for name, cost in costs.items()])
+    assert " ".join(part.rpartition(" ")[2] for part in text.split("; ")) == said
 
 
 def test_a_section_says_what_was_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def test_the_packaged_policy_is_well(sandbox: Sandbox, capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out) == []
 
 
-def test_a_broken_file_is_told_as_everywhere(sandbox: Sandbox, route_config: Path, capsys: Capture) -> None:
+def test_a_broken_file_is_reported_as_everywhere(sandbox: Sandbox, route_config: Path, capsys: Capture) -> None:
     route_config.write_text("[{]")
     assert main(["--check", "--route-config", str(route_config)]) == 2
     assert f"{route_config}:1: not JSON" in capsys.readouterr().err
@@ -126,7 +126,7 @@ def test_a_policy_without_routes_is_a_problem(report: Callable[..., Report]) -> 
 # ---- overlaps
 
 
-def test_descriptions_that_say_the_same_are_told_with_the_phrases(report: Callable[..., Report]) -> None:
+def test_descriptions_that_say_the_same_are_reported_with_the_phrases(report: Callable[..., Report]) -> None:
     twin = {**SPACE, "name": "kitchen", "description": "wine; cooking recipes"}
     [found] = report(COOKING, twin, status=1)
     assert found["route"] == "cooking"
@@ -134,7 +134,7 @@ def test_descriptions_that_say_the_same_are_told_with_the_phrases(report: Callab
     assert '"cooking recipes"' in found["finding"]
 
 
-def test_the_same_example_in_two_routes_is_told(report: Callable[..., Report]) -> None:
+def test_the_same_example_in_two_routes_is_reported(report: Callable[..., Report]) -> None:
     [found] = report(COOKING, {**SPACE, "examples": ["how long do i boil an egg?"]}, status=1)
     assert "route space has the same example" in found["finding"]
 

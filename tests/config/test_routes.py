@@ -74,13 +74,13 @@ def mark(key: str) -> Callable[[list[dict[str, Any]]], bool]:
         ('[\n {"name": "a, ] ",\n "description": "x] ,\\n"},\n {"name": ""}]', 4, 'no "name"'),
     ],
 )
-def test_an_unusable_file_is_told_with_path_line_and_fault(text: str, line: int, fault: str) -> None:
-    with pytest.raises(PolicyFileError) as told:
+def test_an_unusable_file_is_reported_with_path_line_and_fault(text: str, line: int, fault: str) -> None:
+    with pytest.raises(PolicyFileError) as raised:
         parse_document(text, PATH)
-    assert told.value.line == line
-    assert str(told.value).startswith(f"{PATH}:{line}: ")
-    assert fault in str(told.value)
-    assert isinstance(told.value, ConfigurationError)
+    assert raised.value.line == line
+    assert str(raised.value).startswith(f"{PATH}:{line}: ")
+    assert fault in str(raised.value)
+    assert isinstance(raised.value, ConfigurationError)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, f"[{'1' * 5000}]", '[{"name": "a", "x": ' + "[" * 100_000])
@@ -120,7 +120,7 @@ def test_an_unusable_file_is_left_untouched(tmp_path: Path, content: bytes) -> N
     assert path.read_bytes() == content
 
 
-def test_a_folder_in_place_of_the_file_is_told_as_such(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_the_file_is_reported_as_such(tmp_path: Path) -> None:
     with pytest.raises(PolicyFileError, match="cannot be read"):
         RouteFile(tmp_path).document()
 

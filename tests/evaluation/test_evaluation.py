@@ -577,7 +577,7 @@ class Book:
         """Keep nothing."""
 
 
-def test_a_cascade_is_told_by_who_decided(write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_a_cascade_is_reported_by_who_decided(write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     large = Parrot({"write a long story": "creative_writing", "and now for something": RuntimeError("away")})
     cascade = CascadeRouter(Sometimes(), large, Book())
     monkeypatch.setattr("omni_router.services.router.choose_router", lambda _environment, token, learning: cascade)
@@ -599,7 +599,7 @@ def test_a_cascade_is_told_by_who_decided(write: Write, monkeypatch: pytest.Monk
     assert "decided by   semantic 60 % (right in 0.667), large 20 % (right in 1.000)" in capsys.readouterr().out
 
 
-def test_who_decided_is_not_told_of_a_router_without_tiers(four: Path, capsys: Capture) -> None:
+def test_a_router_without_tiers_has_no_column_for_who_decided(four: Path, capsys: Capture) -> None:
     assert main(["eval", str(four), "--json"]) == 0
     assert "decided" not in json.loads(capsys.readouterr().out)
     assert "Who decided" not in Path("outputs/eval/report.md").read_text()

@@ -57,9 +57,9 @@ def run(services: Services, *messages: AnyMessage, **settings: Any) -> dict[str,
 
 def loop(model: str, source: str) -> list[AnyMessage]:
     """Make a conversation that waits for the answer to a tool's result."""
-    told = {"route": ROUTE, "model": model, "provider": None, "source": source}
+    decision = {"route": ROUTE, "model": model, "provider": None, "source": source}
     call = {"id": "1", "name": "weather", "args": {}}
-    asked = AIMessage("", tool_calls=[call], response_metadata={"decision": told})
+    asked = AIMessage("", tool_calls=[call], response_metadata={"decision": decision})
     return [HumanMessage("Is it raining?"), asked, ToolMessage("It is.", tool_call_id="1")]
 
 
@@ -236,7 +236,7 @@ def test_what_a_router_writes_reaches_neither_history_nor_a_log_without_text(
     route = f"the user says {SECRET}" if fallback else ROUTE
     router.choose(route, None if fallback else FIRST, f"the user says: {SECRET}")
     decision = run(dataclasses.replace(services, decision_log=log), user_message(SECRET))["decision"]
-    assert SECRET in decision["reason"], "the caller, whose words they are, is told"
+    assert SECRET in decision["reason"], "the caller sees its own words"
     assert SECRET not in route_config.read_text()
     assert SECRET not in log.path.read_text()
     [entry] = log.entries()

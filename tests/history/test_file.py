@@ -455,8 +455,8 @@ def test_kills_at_random_moments_of_a_thousand_writes_lose_nothing_that_was_ackn
                 writer.stdout.readline()
             time.sleep(chance.uniform(0, 0.01))
             writer.send_signal(signal.SIGKILL)
-            told = writer.stdout.read().split()
-            acknowledged += int(told[-1]) if told and told[-1].isdecimal() else wanted
+            counts = writer.stdout.read().split()
+            acknowledged += int(counts[-1]) if counts and counts[-1].isdecimal() else wanted
         kills += 1
         stored_uses = sum(entry["uses"] for entry in stored(path))  # raises if the file is not whole
         assert acknowledged <= stored_uses <= acknowledged + kills, "one more write a kill may have reached the disk"

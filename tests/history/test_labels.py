@@ -147,7 +147,7 @@ def test_without_text_there_is_none_in_the_file(path: Path) -> None:
     assert b"secret" not in path.read_bytes()
 
 
-def test_a_broken_file_is_told_once_and_begun_anew(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_file_is_reported_once_and_begun_anew(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.write_bytes(b"\0garbage" * 1000)
     book = FileLabelStore(path, lambda: "e")
     assert book.read() is None
@@ -181,7 +181,7 @@ def test_a_locked_file_cannot_be_read_now_and_can_later(path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("place", ["a-file/lessons", "/proc/lessons"])
-def test_a_place_that_cannot_be_written_is_told_once(
+def test_a_place_that_cannot_be_written_is_reported_once(
     place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also for root, whom no mode of a folder keeps out."""
@@ -245,7 +245,7 @@ class Shaky(InMemoryStore):
         return super().batch(ops)
 
 
-def test_a_store_out_of_reach_is_told_once_without_its_address_and_left_alone(
+def test_a_store_out_of_reach_is_reported_once_without_its_address_and_left_alone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Shaky()
@@ -309,7 +309,7 @@ def test_the_environment_chooses_the_place(tmp_path: Path) -> None:
     )
 
 
-def test_a_store_of_nobody_is_told() -> None:
+def test_a_store_of_nobody_is_reported() -> None:
     book = open_label_store(Environment(Path("x"), Path("y"), history="store"), lambda: "e")
     with pytest.raises(ConfigurationError, match=r"compile\(store=...\)"):
         book.read()

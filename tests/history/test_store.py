@@ -633,7 +633,7 @@ def test_a_server_that_is_not_there_costs_one_wait_and_no_run(caplog: pytest.Log
     for _ in range(20):
         assert not history.models("chat")
         assert history.record(use()) is None
-    assert len(caplog.records) == tried, "nothing was tried again, and nothing told again"
+    assert len(caplog.records) == tried, "nothing was tried or logged again"
     assert SECRET not in caplog.text
     assert SECRET not in repr(history)
     assert SECRET not in repr(Environment(Path("x"), Path("y"), history=where))
@@ -646,7 +646,7 @@ def test_an_address_that_cannot_be_read_is_refused_without_showing_it(tmp_path: 
     assert SECRET not in "".join(traceback.format_exception(raised.value))
 
 
-def test_a_missing_package_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_package_is_reported_at_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delitem(sys.modules, "omni_router.history.postgresql")
     monkeypatch.setitem(sys.modules, "langgraph.store.postgres", None)
     with pytest.raises(ConfigurationError, match=r"\.\[postgres\]"):
@@ -776,8 +776,8 @@ def test_an_evaluation_without_the_store_of_a_host_says_so_and_goes_on(
     monkeypatch.setenv("OMNI_HISTORY", "store")
     assert main(["eval", str(requests), "--router", "semantic,arch", "--json"]) == 0
     captured = capsys.readouterr()
-    [told] = [line for line in captured.err.splitlines() if "OMNI_HISTORY=store" in line]
-    assert "left out" in told
+    [warning] = [line for line in captured.err.splitlines() if "OMNI_HISTORY=store" in line]
+    assert "left out" in warning
     assert len(captured.out.splitlines()) == 1
     router.asked.pop()
     assert taught(router) == [("chat", ("hi",), ("nonsense",)), ("code", (), ("nonsense",))]
@@ -793,9 +793,9 @@ def test_an_evaluation_without_the_database_it_should_have_is_none(
 ) -> None:
     monkeypatch.setenv("OMNI_HISTORY", f"postgresql://me:{SECRET}@/db?host=/nowhere")
     assert main(["eval", str(requests)]) == 2
-    told = capsys.readouterr()
-    assert "does not answer" in told.err
-    assert SECRET not in told.err + told.out
+    printed = capsys.readouterr()
+    assert "does not answer" in printed.err
+    assert SECRET not in printed.err + printed.out
     assert router.asked == []
 
 

@@ -656,7 +656,7 @@ def test_a_locked_file_is_done_without_and_used_again_later(hub: Hub, disk: Disk
     assert disk.get("key") == (1, 1.0)
 
 
-def test_a_place_that_cannot_be_written_is_told_once(hub: Hub, tmp_path: Path, caplog: Log) -> None:
+def test_a_place_that_cannot_be_written_is_reported_once(hub: Hub, tmp_path: Path, caplog: Log) -> None:
     caplog.set_level(logging.INFO, "omni_router")
     (tmp_path / "file").write_text("in the way")
     disk = DiskCache(tmp_path / "file" / "catalog.sqlite")

@@ -408,7 +408,7 @@ def test_a_token_that_is_not_of_the_hub_is_sent_to_nobody(sandbox: Sandbox, toke
     assert sandbox.requests == []
 
 
-def test_a_wrong_token_is_told_as_such(sandbox: Sandbox) -> None:
+def test_a_wrong_token_is_reported_as_such(sandbox: Sandbox) -> None:
     failure = failing(lambda: HubInference("hf_wrong").chat(CHAT, None, [HumanMessage("Hello")], SETTINGS))
     assert (failure.kind, failure.cause) == ("token", "HTTP 401")
 

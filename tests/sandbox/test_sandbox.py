@@ -560,7 +560,7 @@ def test_no_token_or_one_of_another_kind_is_refused(box: Sandbox, authorization:
         assert client.post(url, json={"model": CHAT, "messages": []}, headers=headers).status_code == 401
 
 
-def test_a_post_to_anywhere_else_and_other_paths_of_the_router_are_told_so(box: Sandbox) -> None:
+def test_a_post_to_anywhere_else_and_other_paths_of_the_router_are_reported_so(box: Sandbox) -> None:
     with httpx.Client(transport=box.transport, headers={"authorization": f"Bearer {SANDBOX_TOKEN}"}) as client:
         assert "serves nothing at" in client.post("https://example.org/v1/chat/completions").json()["error"]
         assert "serves nothing at" in client.get("https://router.huggingface.co/v1/files").json()["error"]

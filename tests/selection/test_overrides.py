@@ -96,7 +96,7 @@ def test_when_the_callers_model_fails_no_other_is_called(
 @pytest.mark.parametrize(
     ("model", "kind"), [("sandbox/text-generation-9", "no_provider"), ("nobody/knows-it", "not_found")]
 )
-def test_a_model_of_the_caller_that_is_not_served_is_told_so(
+def test_a_model_of_the_caller_that_is_not_served_is_reported_so(
     services: Services, router: ScriptedRouter, model: str, kind: str
 ) -> None:
     router.choose("question_answering")

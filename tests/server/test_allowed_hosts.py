@@ -169,7 +169,7 @@ def test_a_pattern_of_origins_that_is_none_is_named() -> None:
         hosts_of_server({"LANGGRAPH_HTTP": json.dumps({"cors": {"allow_origin_regex": "("}})})
 
 
-def test_who_has_authentication_is_told_nothing_of_the_key() -> None:
+def test_who_has_authentication_is_reported_nothing_of_the_key() -> None:
     assert "docs/how-to/auth.md" in (key_notice({"OMNI_API_KEY": "s3cret"}) or "")
     assert key_notice({"OMNI_API_KEY": "s3cret", "LANGGRAPH_AUTH": '{"path": "./auth.py:auth"}'}) is None
     assert key_notice({}) is None

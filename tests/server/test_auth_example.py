@@ -111,7 +111,7 @@ def test_each_run_calls_with_its_users_token(url: str, folder: Path, name: str) 
     assert set(tokens_of_calls(folder)[before:]) == {digest(name)}
 
 
-def test_a_user_with_a_wrong_token_is_told_so_and_gets_nobody_elses(url: str, folder: Path) -> None:
+def test_a_user_with_a_wrong_token_is_reported_so_and_gets_nobody_elses(url: str, folder: Path) -> None:
     before = len(tokens_of_calls(folder))
     with client(url, "bob") as sdk:
         result: Any = sdk.runs.wait(None, "omni_router", input=asking("Who discovered penicillin?"))

@@ -1,4 +1,4 @@
-"""A server on a free loopback port that answers each path with JSON that a test gives."""
+"""A server on a free loopback port that answers each path with given JSON."""
 
 import json
 import threading
@@ -10,10 +10,14 @@ from typing import Any
 
 @contextmanager
 def json_server(answers: Mapping[str, Any]) -> Iterator[str]:
-    """Serve, and give the address; a list of answers is given one after another, and its last for good."""
+    """Serve, and yield the address; a list holds the answers to successive requests, and its last one is repeated."""
     left = {path: list(answer) if isinstance(answer, list) else [answer] for path, answer in answers.items()}
 
     class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.do_GET()
+
         def do_GET(self) -> None:
             known = left.get(self.path)
             answer = {"error": "not found"} if known is None else known.pop(0) if len(known) > 1 else known[0]

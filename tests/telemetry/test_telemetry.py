@@ -145,7 +145,7 @@ def test_a_failed_attempt_is_an_error_by_its_kind_and_a_fallback_is_counted(
         assert value(metrics, "omni_attempts_total", task="text-generation", model=model, outcome=outcome) == 1
 
 
-def test_what_ends_in_an_explanation_is_told_by_its_kind(
+def test_what_ends_in_an_explanation_is_reported_by_its_kind(
     graph: Compiled, router: ScriptedRouter, spans: Spans, metrics: Metrics, sandbox: Sandbox
 ) -> None:
     sandbox.fail("token_401")
@@ -158,7 +158,7 @@ def test_what_ends_in_an_explanation_is_told_by_its_kind(
     assert value(metrics, "omni_decisions_total", route="other", source="none") == 1
 
 
-def test_what_a_node_raises_is_told_by_its_class_and_still_raised(
+def test_what_a_node_raises_is_reported_by_its_class_and_still_raised(
     graph: Compiled, spans: Spans, metrics: Metrics
 ) -> None:
     with pytest.raises(InvalidRequest):
@@ -192,10 +192,10 @@ def test_no_prompt_reason_answer_or_token_in_a_span_or_a_metric(
     answers.append(invoke(graph, ask(SECRETS[0]), Settings(max_models=1))["messages"][-1].text)
     with pytest.raises(ConfigurationError, match="fallback_route"):
         invoke(graph, ask(SECRETS[0]), Settings(fallback_route=SECRETS[0]))
-    told = "\n".join([*(span.to_json() for span in spans.all()), scrape(metrics).text])
-    assert "chat sandbox/text" in told
+    exported = "\n".join([*(span.to_json() for span in spans.all()), scrape(metrics).text])
+    assert "chat sandbox/text" in exported
     for secret in (*SECRETS, *answers, "simulated"):
-        assert secret not in told
+        assert secret not in exported
     assert not any(span.events for span in spans.all()), "the text of an exception may hold anything"
 
 
@@ -240,12 +240,12 @@ def test_labels_hold_nothing_that_a_caller_makes_up(graph: Compiled, metrics: Me
     for given, context in ((loop, None), (ask("How do tides work?")["messages"], Settings(model="made/up"))):
         result = invoke(graph, {"messages": given}, context)
         assert "made/up" in str(result["decision"]), "it did come through"
-    told = scrape(metrics).text
-    assert "made" not in told
+    exported = scrape(metrics).text
+    assert "made" not in exported
     assert value(metrics, "omni_router_seconds_count") == 1, "a tool loop asks no router"
 
 
-def test_a_failing_candidate_is_told_by_name(graph: Compiled, metrics: Metrics, sandbox: Sandbox) -> None:
+def test_a_failing_candidate_is_reported_by_name(graph: Compiled, metrics: Metrics, sandbox: Sandbox) -> None:
     sandbox.fail("overloaded_503", times=10)
     for attempt in invoke(graph, ask("How do tides work?"), None)["attempts"]:
         found = {"task": "text-generation", "model": attempt["model"], "outcome": "overloaded"}

@@ -52,7 +52,7 @@ def test_its_own_page_can(url: str) -> None:
     assert response.status_code not in (403, 421)
 
 
-def test_a_name_that_cannot_be_one_is_told_at_the_start(
+def test_a_name_that_cannot_be_one_is_reported_at_the_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("OMNI_HOSTS", "http://x")

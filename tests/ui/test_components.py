@@ -267,7 +267,7 @@ def test_flags_that_cannot_be_meant_are_errors(flags: list[str], text: str, caps
 
 
 @pytest.mark.enable_socket
-def test_an_address_that_is_none_of_this_machine_is_told() -> None:
+def test_an_address_that_is_none_of_this_machine_is_reported() -> None:
     with pytest.raises(ConfigurationError, match="--port"):
         check_free("192.0.2.1", 7860)
 

@@ -286,7 +286,7 @@ def test_two_chats_at_once_keep_apart(page: Page, browser: webdriver.Chrome) -> 
     assert "gardens" not in page.text()
 
 
-def test_a_port_that_is_taken_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_taken_is_reported_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert main(["ui", "--port", str(port)]) == 2
@@ -303,7 +303,7 @@ def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in (tmp_path / "page.log").read_text()
 
 
-def test_a_wrong_token_is_told_and_stands_nowhere(
+def test_a_wrong_token_is_reported_and_stands_nowhere(
     browser: webdriver.Chrome, alone: Callable[..., Any], tmp_path: Path
 ) -> None:
     secret = "hf_wrong"  # the one that the sandbox refuses

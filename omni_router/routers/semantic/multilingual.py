@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from omni_router.errors import ConfigurationError, install_command
+from omni_router.errors import INSTALL_WEIGHTS, ConfigurationError
 from omni_router.routers.semantic.package_files import find_files
 from omni_router.routers.semantic.word_table import DIMENSIONS, WordTable
 
@@ -101,9 +101,7 @@ def is_installed() -> bool:
 def _read_network() -> Network:
     paths = find_files(PACKAGE, DISTRIBUTION, SHA256)
     if paths is None:
-        raise ConfigurationError(
-            f"The multilingual encoder found no weights here. Install them: {install_command('embedded')}"
-        )
+        raise ConfigurationError(f"The multilingual encoder found no weights here. Install them: {INSTALL_WEIGHTS}")
     from sentencepiece import SentencePieceProcessor
 
     with np.load(paths[WEIGHTS_FILE], allow_pickle=False) as archive:

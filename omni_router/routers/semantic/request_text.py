@@ -1,8 +1,8 @@
-"""The request inside a text: what is asked, told apart from the material it is asked about.
+"""The request inside a text: what is asked, without the material it is about.
 
 Users paste a mail, a file or a page, and say before or after it what they want. The text is cut into blocks by its
-form: code, quotes, headers of a mail, paragraphs. Of the free paragraphs the first and the last may ask for something,
-which is told by punctuation and by the words they open with. Length decides nothing.
+form: code, quotes, headers of a mail, paragraphs. The first and the last paragraph may ask for something:
+punctuation and opening words show whether they do. Length decides nothing.
 """
 
 import re
@@ -72,7 +72,7 @@ def reading(text: str) -> str:
 
 
 def split_request(text: str) -> RequestText:
-    """Tell instruction and material apart; a text that is all of one kind is an instruction."""
+    """Split a text into instruction and material; a text that is all of one kind is an instruction."""
     text = text.strip()
     if len(text) > 2 * READ:
         text = f"{text[:READ]}\n\n{text[-READ:]}"

@@ -46,7 +46,7 @@ class SafetensorsFile:
         """Return a tensor as an array that cannot be written.
 
         Raises:
-            ConfigurationError: there is none of this name, or its numbers have another format.
+            ConfigurationError: no tensor has this name, or its data type is not supported.
         """
         entry = self._header.get(name)
         if entry is None:

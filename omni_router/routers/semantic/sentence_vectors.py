@@ -21,7 +21,7 @@ logger = logging.getLogger("omni_router")
 HEAD = 0.6  # the part kept from the start of a long text: a request opens or closes it, around pasted text
 MAX_CHARACTERS = 16_000  # cut before tokenising, or a pasted book is tokenised whole for 254 tokens of it
 BATCH = 256  # tokens, the padding included: larger batches are no faster, and take more memory
-LONG = 10  # batches: a second or more, so that a user is told what is waited for, and idle cores help
+LONG = 10  # batches: they take a second or more, so progress is shown and idle cores are used
 WORKERS = 4  # threads at most for so many
 
 

@@ -11,7 +11,7 @@ from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
 
-MAX_TEXTS = 6000  # fitted in about five seconds of CPU; beyond, the fullest routes are thinned out
+MAX_TEXTS = 6000  # fitted in about seven seconds of CPU; beyond, the fullest routes are thinned out
 NEWEST_SHARE = 4  # a quarter of a thinned route are its newest texts: feedback adds at the end
 COUNTEREXAMPLES_TO_ONE = 2  # counterexamples per example of a route: with more, a route with few examples would be lost
 NONSENSE = (

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -253,14 +253,17 @@ def test_a_cpu_that_only_emulates_bfloat16_gets_float32(
     assert pick_dtype("cpu") == dtype
 
 
+def printed_by(code: str, env: Mapping[str, str] | None = None) -> str:
+    """Run code in a process of its own, and return what it prints."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=env).stdout.strip()
+
+
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="AVX2 belongs to x86")
 def test_a_cpu_of_avx2_is_found_to_emulate_bfloat16() -> None:
     code = "from omni_router.routers.arch.checkpoint import pick_dtype; print(pick_dtype('cpu'))"
     old = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=old
-    )
-    assert result.stdout.strip() == "float32"
+    assert printed_by(code, old) == "float32"
 
 
 def test_a_build_of_torch_for_cpus_need_not_be_imported_to_know_the_device() -> None:
@@ -269,8 +272,7 @@ def test_a_build_of_torch_for_cpus_need_not_be_imported_to_know_the_device() -> 
         "checkpoint.version = lambda name: {'torch': '2.13.0+cpu'}[name]\n"
         "print(checkpoint.pick_device(), 'torch' in sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert result.stdout.strip() == "cpu False"
+    assert printed_by(code) == "cpu False"
 
 
 def test_importing_the_routers_loads_nothing_heavy() -> None:
@@ -279,5 +281,4 @@ def test_importing_the_routers_loads_nothing_heavy() -> None:
         "heavy = {'torch', 'transformers', 'langchain_core', 'langgraph', 'huggingface_hub', 'pydantic'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert result.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"

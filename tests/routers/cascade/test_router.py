@@ -230,7 +230,7 @@ def test_when_the_teacher_fails_the_student_decides_and_a_warning_is_logged(
     assert store.labels == []
 
 
-def test_when_it_is_known_to_be_away_nothing_is_told(
+def test_when_it_is_known_to_be_away_nothing_is_reported(
     cascade: CascadeRouter,
     student: SemanticRouter,
     teacher: Teacher,
@@ -506,7 +506,7 @@ def test_requests_go_on_during_a_refit(student: SemanticRouter, teacher: Teacher
         ("OMNI_CASCADE_TEXT", "perhaps", "true, yes"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_told_with_those_that_are(name: str, wrong: str, allowed: str) -> None:
+def test_a_value_that_is_not_allowed_is_reported_with_those_that_are(name: str, wrong: str, allowed: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} must be .*{allowed}.*, not '{wrong}'"):
         Environment.read(variables={name: wrong})
 

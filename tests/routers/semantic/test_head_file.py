@@ -4,36 +4,23 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from omni_router.routers import RouteOption, Turn
 from omni_router.routers.semantic import head, head_file
-from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.head_file import HeadFile, key_of, pack, shipped_name
-from omni_router.routers.semantic.pooling import normalize
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.routers.semantic.training_set import TeacherLabels
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
+from tests.support.letters import Letters
 
 WEATHER = RouteOption("weather", "rain and wind", tuple(f"will it rain on day {n}" for n in range(40)))
 MUSIC = RouteOption("music", "songs", tuple(f"play song {n} secretword" for n in range(40)))
 ROUTES = [WEATHER, MUSIC]
 REQUEST = [Turn(role="user", content="will it rain on sunday")]
-
-
-@dataclass
-class Letters:
-    """An encoder by the letters of a text."""
-
-    name: str = "letters"
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        rows = [[1.0, *(text.count(letter) for letter in "abcdefghijklmnopqrstuvwxyz")] for text in texts]
-        return normalize(np.array(rows, np.float32).reshape(-1, 27))
 
 
 @pytest.fixture

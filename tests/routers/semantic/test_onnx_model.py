@@ -42,7 +42,7 @@ def test_the_graph_that_ships_is_the_one_that_the_script_writes() -> None:
 
 
 def build(folder: Path, output: str = "last_hidden_state", extra_input: str | None = None) -> Path:
-    """Give a checkpoint of BERT an ONNX file that looks up each token's state, and so differs from its weights."""
+    """Write an ONNX file into a BERT checkpoint; it looks up each token's state, and so differs from the weights."""
     checkpoints.build(folder, checkpoints.bert, "mean")
     inputs = ["input_ids", "attention_mask", *filter(None, [extra_input])]
     node = helper.make_node("Gather", ["table", "input_ids"], [output])

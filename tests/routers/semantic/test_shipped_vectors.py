@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +38,7 @@ from omni_router.routers.semantic.shipped_vectors import (
 from omni_router.routers.semantic.training_set import NO_LABELS, training_set
 from omni_router.services import router as routers
 from tests.support.damaged_files import fill_with_garbage, replace_by_folder
+from tests.support.letters import Letters
 
 SCRIPT = Path(__file__).parents[3] / ".ci" / "ship_heads.py"
 STALE = "what ships of the default policy is out of date: run `make fit`"
@@ -165,19 +166,6 @@ def _spy_on_encoders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 # ---- other policies, and files that are missing or damaged
-
-
-@dataclass
-class Letters:
-    """An encoder by the letters of a text, which keeps what it was asked."""
-
-    name: str = "letters"
-    asked: list[str] = field(default_factory=list)
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        self.asked += texts
-        rows = [[1.0, *(text.count(letter) for letter in "abcdefghijk")] for text in texts]
-        return normalize(np.array(rows, np.float32).reshape(-1, 12))
 
 
 SHIPPED_TEXTS = ["draw a cat", "write code", "a dark beach"]

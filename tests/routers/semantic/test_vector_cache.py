@@ -6,7 +6,6 @@ import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +14,14 @@ import pytest
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import vector_cache
 from omni_router.routers.semantic.encoder import Vectors
-from omni_router.routers.semantic.pooling import normalize
 from omni_router.routers.semantic.regression import one_hot
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.vector_cache import CachedEncoder
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
 from tests.support.default_policy import entries_with_examples
+from tests.support.letters import DIMENSIONS, Letters
 
 TEXTS = ["draw a cat", "write python code", "a secret of mine", "draw a cat", ""]
-
-
-@dataclass
-class Letters:
-    """An encoder by the letters of a text, which keeps what it was asked."""
-
-    name: str = "letters"
-    asked: list[str] = field(default_factory=list)
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        self.asked += texts
-        rows = [[1.0, *(text.count(letter) for letter in "abcdefghijk")] for text in texts]
-        return normalize(np.array(rows, np.float32).reshape(-1, 12))
 
 
 @pytest.fixture
@@ -73,7 +59,7 @@ def test_each_encoder_has_vectors_of_its_own(path: Path) -> None:
 
 
 def test_nothing_is_asked_of_the_disk_for_no_texts(path: Path) -> None:
-    assert CachedEncoder(Letters(), path).encode([]).shape == (0, 12)
+    assert CachedEncoder(Letters(), path).encode([]).shape == (0, DIMENSIONS)
     assert not path.exists()
 
 
@@ -135,11 +121,11 @@ def test_a_locked_file_is_done_without_and_used_again_later(path: Path, monkeypa
     assert open_and_encode(path)[0] == []
 
 
-def test_a_place_that_cannot_be_written_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_place_that_cannot_be_written_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("in the way")
     cached = CachedEncoder(Letters(), tmp_path / "file" / "embeddings.sqlite")
     for _ in range(3):
-        assert cached.encode(TEXTS).shape == (5, 12)
+        assert cached.encode(TEXTS).shape == (5, DIMENSIONS)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "embedded again in every process" in caplog.text
 
@@ -148,11 +134,11 @@ def test_threads_share_it(path: Path) -> None:
     cached = CachedEncoder(Letters(), path)
     texts = [[f"{n} {i}" for i in range(20)] for n in range(16)]
     with ThreadPoolExecutor(8) as pool:
-        assert all(vectors.shape == (20, 12) for vectors in pool.map(cached.encode, texts))
+        assert all(vectors.shape == (20, DIMENSIONS) for vectors in pool.map(cached.encode, texts))
     assert open_and_encode(path, [text for each in texts for text in each])[0] == []
 
 
-def test_an_encoder_that_cannot_be_loaded_is_told(path: Path, tmp_path: Path) -> None:
+def test_an_encoder_that_cannot_be_loaded_is_reported(path: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no-such-folder"):
         CachedEncoder(SentenceEncoder(tmp_path / "no-such-folder"), path).encode(TEXTS)
 

@@ -236,13 +236,13 @@ def test_a_client_that_sends_half_a_body_and_goes_does_no_harm(services: Service
 
 @pytest.mark.parametrize("name", ["OMNI_MAX_BODY", "OMNI_MAX_CONCURRENT"])
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "\u0663"])
-def test_a_limit_that_is_none_is_told_at_the_start(name: str, value: str) -> None:
+def test_a_limit_that_is_none_is_reported_at_the_start(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         Limits.read({name: value})
 
 
 @pytest.mark.parametrize("key", ["sesam öffne dich", "  ", "\n", "a\nb", "a\x00b", "ключ"])
-def test_a_key_that_no_header_holds_is_told_at_the_start_without_it(key: str) -> None:
+def test_a_key_that_no_header_holds_is_reported_at_the_start_without_it(key: str) -> None:
     with pytest.raises(ConfigurationError, match="OMNI_API_KEY") as caught:
         Limits.read({"OMNI_API_KEY": key})
     assert not key.strip() or key not in str(caught.value)
