@@ -8,7 +8,7 @@ JOBS ?= 10
 # Of the soak test, all places together.
 RUNS ?= 10000
 # How many processes run the tests; each takes up to 2 GB. Many tests wait for processes of their own.
-WORKERS ?= 4
+WORKERS ?= 3
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
