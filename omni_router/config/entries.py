@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from omni_router.config.parameters import EVERY_ROUTE, NO_PARAMETERS, RouteParameters, read_parameters
 from omni_router.config.policy_text import NOTHING_KNOWN, format_entry, key_of
 from omni_router.config.records import ModelRecord, read_record
 from omni_router.tasks import OTHER, TASKS, default_task
@@ -18,7 +19,8 @@ class Entry:
     text: str  # as it is written
     element_texts: dict[int, str]  # those of the elements of its arrays, by their identity
     key: str  # the case-folded name
-    is_usable: bool  # whether it is a route, or `other`
+    is_usable: bool  # whether it is a route, `other`, or the parameters of every route
+    parameters: RouteParameters
     examples: tuple[str, ...]  # without those of a file
     models: tuple[ModelRecord | None, ...]  # None for malformed ones
     learned: tuple[str, ...]
@@ -51,11 +53,15 @@ def parse_entry(raw: dict[str, Any], before: Entry | None) -> Entry:
     warnings: list[str] = []
     usable = _check(raw, warnings)
     examples: tuple[str, ...] = ()
+    parameters = NO_PARAMETERS
     if usable:
         examples = _texts(raw, "examples", warnings)
+        parameters = read_parameters(raw, warnings)
     models = _models(raw, warnings, before)
     learned = _texts(raw, "learned", warnings)
-    return Entry(raw, text, element_texts, key_of(raw) or "", usable, examples, models, learned, tuple(warnings))
+    return Entry(
+        raw, text, element_texts, key_of(raw) or "", usable, parameters, examples, models, learned, tuple(warnings)
+    )
 
 
 def editable(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,7 +101,7 @@ def _is_same(raw: dict[str, Any], before: dict[str, Any]) -> bool:
 def _check(raw: dict[str, Any], warnings: list[str]) -> bool:
     """Return whether an entry can be used; `other` is kept in the file and never offered, whatever it holds."""
     name = raw["name"].strip()
-    if name.casefold() == OTHER:
+    if name.casefold() in (OTHER, EVERY_ROUTE):
         return True
     description, task = raw.get("description"), task_of(raw)
     if not isinstance(task, str) or task not in TASKS:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from omni_router.config.entries import Entry, parse_entry, task_of
 from omni_router.config.example_files import ExampleFiles
+from omni_router.config.parameters import EVERY_ROUTE, NO_PARAMETERS, RouteParameters
 from omni_router.config.policy_text import key_of, parse_entries
 from omni_router.config.records import ModelRecord
 from omni_router.storage.files import Signature
@@ -24,6 +25,7 @@ class Route:
     description: str
     examples: tuple[str, ...] = ()
     fallback: bool = False  # takes the requests that fit no route, unless a run names another fallback
+    parameters: RouteParameters = NO_PARAMETERS
 
 
 class Policy(Protocol):
@@ -94,15 +96,16 @@ class PolicyReader:
         files: list[tuple[Path, Signature | None]] = []
         routes: list[Route] = []
         out_of_scope: tuple[str, ...] = ()
+        general = next((entry.parameters for entry in entries if entry.key == EVERY_ROUTE), NO_PARAMETERS)
         for entry in entries:
             warnings += entry.warnings
-            if not entry.is_usable:
+            if not entry.is_usable or entry.key == EVERY_ROUTE:
                 continue
             examples = self._named_examples(entry, path, warnings, files) + entry.examples
             if entry.key == OTHER:
                 out_of_scope = examples + entry.learned
             else:
-                routes.append(_route(entry, examples))
+                routes.append(_route(entry, examples, general))
         return Document(
             entries=[entry.raw for entry in entries],
             routes=_one_fallback(routes, warnings),
@@ -128,9 +131,10 @@ class PolicyReader:
         return named.examples
 
 
-def _route(entry: Entry, examples: tuple[str, ...]) -> Route:
+def _route(entry: Entry, examples: tuple[str, ...], general: RouteParameters) -> Route:
     description = entry.raw["description"].strip()
-    return Route(entry.name, task_of(entry.raw), description, examples, fallback=entry.is_fallback)
+    parameters = entry.parameters.over(general)
+    return Route(entry.name, task_of(entry.raw), description, examples, entry.is_fallback, parameters)
 
 
 def _one_fallback(routes: Sequence[Route], warnings: list[str]) -> tuple[Route, ...]:

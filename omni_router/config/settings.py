@@ -1,10 +1,16 @@
 """The settings of one run."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from omni_router.config.parameters import (
+    MAX_TEMPERATURE,
+    Prefer,
+    ReasoningEffort,
+    RouteParameters,
+)
 from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:  # listing the routes does not import pydantic
@@ -16,6 +22,9 @@ RESERVED = (
     *("max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"),
 )
 
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+DEFAULT_TEMPERATURE = 0.7
 NO_FALLBACK = "none"  # the value of `fallback_route` that refuses requests that fit no route
 
 
@@ -46,7 +55,33 @@ class SettingsFields(BaseModel):
         description="Length limit of a text answer, in tokens. By default OMNI_MAX_NEW_TOKENS, else the "
         "provider's own.",
     )
-    temperature: float = Field(default=0.7, ge=0, le=2, description="Sampling temperature of a text answer.")
+    temperature: float | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_TEMPERATURE,
+        description="Sampling temperature of a text answer. By default the route's in the policy, else 0.7.",
+    )
+    reasoning_effort: ReasoningEffort | None = Field(
+        default=None, description="How long a reasoning model thinks before it answers. By default the route's."
+    )
+    prefer: Prefer | NonNegative | None = Field(
+        default=None,
+        description="What counts in the choice of model and provider: best, balanced, cheapest or fastest, or a "
+        "number, the weight of the price: 0 is best, 0.015 balanced, 0.04 cheapest. By default the route's.",
+    )
+    only: tuple[str, ...] = Field(
+        default=(),
+        description="Patterns like org/* or *:provider; no model or provider is called that matches none of them.",
+    )
+    never: tuple[str, ...] = Field(default=(), description="Patterns of models and providers that are not called.")
+    max_price: float | None = Field(
+        default=None,
+        ge=0,
+        description="US dollars for a million tokens; no provider is called that charges more for input or output.",
+    )
+    bill_to: str | None = Field(
+        default=None, min_length=1, description="The organization on the Hub that pays, if the token may bill it."
+    )
     top_p: float | None = Field(default=None, gt=0, le=1, description="Nucleus sampling of a text answer.")
     frequency_penalty: float | None = Field(
         default=None, ge=-2, le=2, description="Penalty on tokens of a text answer, by how often they have occurred."
@@ -98,6 +133,20 @@ class Settings(SettingsFields):
         changes: dict[str, Any] = {}
         for name in type(self).model_fields:
             default = getattr(defaults, name)
+            if getattr(self, name) is None and default is not None:
+                changes[name] = default
+        if not changes:
+            return self
+        return self.model_copy(update=changes)
+
+    def for_route(self, parameters: RouteParameters) -> "Settings":
+        """Return the settings of a call: those that the run leaves open are the route's.
+
+        `only`, `never` and `max_price` of the run are no part of this: they join the route's in `hub.requirements`.
+        """
+        changes: dict[str, Any] = {}
+        for name in ("temperature", "max_new_tokens", "reasoning_effort", "prefer"):
+            default = getattr(parameters, name)
             if getattr(self, name) is None and default is not None:
                 changes[name] = default
         if not changes:

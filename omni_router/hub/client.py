@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from langchain_core.messages import AIMessage, AnyMessage
 
-from omni_router.config.settings import Settings
+from omni_router.config.settings import DEFAULT_TEMPERATURE, Settings
 from omni_router.errors import SpecialistError
 from omni_router.hub.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limit
 from omni_router.hub.chat_call import (
@@ -119,7 +119,8 @@ class HubInference:
             with self._client(model, None, settings, chat_limit(settings.max_new_tokens)) as client:
                 # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
                 name = f"{model}:{provider}" if provider else model
-                chat = chat_model(name, settings.temperature, settings.max_new_tokens, client, arrived)
+                temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
+                chat = chat_model(name, temperature, settings.max_new_tokens, client, arrived)
                 parameters = {**explicit_parameters(settings), **droppable}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
             check_answer(message, model, settings)

@@ -1,0 +1,124 @@
+"""The parameters of a route: how its models are called, and the limits on which models those may be."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+Prefer = Literal["best", "balanced", "cheapest", "fastest"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+PREFER: tuple[Prefer, ...] = get_args(Prefer)
+EFFORTS: tuple[ReasoningEffort, ...] = get_args(ReasoningEffort)
+
+MAX_TEMPERATURE = 2
+EVERY_ROUTE = "*"  # the name of the entry whose parameters hold for all routes
+
+PREFER_ALLOWED = f"one of {', '.join(PREFER)}, or a number of at least 0"
+GLOBS_ALLOWED = "an array of patterns like org/*, org/name or *:provider"
+
+
+@dataclass(frozen=True)
+class RouteParameters:
+    """What an entry of the policy says beside its name, task and examples; None where it says nothing."""
+
+    system: str | None = None  # instructions for the model, unless the conversation has its own
+    temperature: float | None = None
+    max_new_tokens: int | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    prefer: Prefer | float | None = None
+    only: tuple[tuple[str, ...], ...] = ()  # a model has to match a pattern of each group
+    never: tuple[str, ...] = ()
+    max_price: float | None = None  # US dollars for a million tokens
+    boards: tuple[str, ...] | None = None  # datasets with a leaderboard, that say which models suit the route
+
+    def over(self, general: "RouteParameters") -> "RouteParameters":
+        """Return these parameters, and for what they leave out the general ones; limits of both hold."""
+        limits: dict[str, Any] = {
+            "only": self.only + general.only,
+            "never": self.never + general.never,
+            "max_price": lower_price(self.max_price, general.max_price),
+        }
+        for field in fields(self):
+            if field.name not in limits and getattr(self, field.name) is None:
+                limits[field.name] = getattr(general, field.name)
+        return replace(self, **limits)
+
+
+NO_PARAMETERS = RouteParameters()
+
+
+def lower_price(one: float | None, other: float | None) -> float | None:
+    """Return the lower of two limits; None if there is none."""
+    return min((price for price in (one, other) if price is not None), default=None)
+
+
+def read_parameters(raw: Mapping[str, Any], warnings: list[str]) -> RouteParameters:
+    """Read the parameters of an entry; one that is wrong is ignored, and reported in `warnings`."""
+    values: dict[str, Any] = {}
+    for key, (read, allowed) in PARAMETERS.items():
+        if raw.get(key) is None:
+            continue
+        try:
+            values[key] = read(raw[key])
+        except ValueError:
+            warnings.append(f'"{key}" of route {raw["name"].strip()!r} is ignored: {raw[key]!r} is not {allowed}')
+    return RouteParameters(**values)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value.strip()
+
+
+def _number(lowest: float, highest: float) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
+            raise ValueError
+        return float(value)
+
+    return read
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError
+    return value
+
+
+def _effort(value: object) -> ReasoningEffort:
+    for effort in EFFORTS:
+        if effort == value:
+            return effort
+    raise ValueError
+
+
+def _prefer(value: object) -> Prefer | float:
+    for word in PREFER:
+        if word == value:
+            return word
+    return _number(0, math.inf)(value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError  # noqa: TRY004 (as all readers)
+    return tuple(map(_text, value))
+
+
+def _one_group(value: object) -> tuple[tuple[str, ...], ...]:
+    return (_texts(value),)
+
+
+# The keys of an entry: how each is read, which raises ValueError, and what is allowed.
+PARAMETERS: dict[str, tuple[Callable[[object], Any], str]] = {
+    "system": (_text, "a text"),
+    "temperature": (_number(0, MAX_TEMPERATURE), f"a number from 0 to {MAX_TEMPERATURE}"),
+    "max_new_tokens": (_count, "a whole number of at least 1"),
+    "reasoning_effort": (_effort, f"one of {', '.join(EFFORTS)}"),
+    "prefer": (_prefer, PREFER_ALLOWED),
+    "only": (_one_group, GLOBS_ALLOWED),
+    "never": (_texts, GLOBS_ALLOWED),
+    "max_price": (_number(0, math.inf), "a number of US dollars for a million tokens"),
+    "boards": (_texts, "an array of ids of datasets"),
+}
