@@ -36,6 +36,14 @@ class Policy(Protocol):
         ...
 
 
+def parameters_of(policy: Policy, name: str | None) -> RouteParameters:
+    """Return the parameters of a route by its name; none if the policy has no such route any more."""
+    for route in policy.routes():
+        if route.name == name:
+            return route.parameters
+    return NO_PARAMETERS
+
+
 def out_of_scope_examples_of(policy: Policy) -> tuple[str, ...]:
     """Return the requests that no route serves, from a policy that has this optional method."""
     method = getattr(policy, "out_of_scope_examples", None)
