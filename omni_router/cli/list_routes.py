@@ -30,7 +30,8 @@ def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
     Raises:
         PolicyFileError: the policy is unusable.
     """
-    file = RouteFile(read_environment_and_warn(ctx).route_config)
+    environment = read_environment_and_warn(ctx)
+    file = RouteFile(environment.route_config, environment.limits())
     if as_json:
         routes = [_as_json(file, route) for route in file.routes()]
         click.echo(json.dumps(routes, indent=2))
