@@ -40,6 +40,21 @@ class Option(click.Option):
         return super().type_cast_value(ctx, value)
 
 
+def is_set(value: object) -> bool:
+    """Return whether the command line has this option; 0 is a value like any other, although it equals False."""
+    return value is not None and value is not False
+
+
+def values_for(ctx: click.Context, target: Target) -> dict[str, Any]:
+    """Return the values on the command line for fields of `target`, by field."""
+    values: dict[str, Any] = {}
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if isinstance(param, Option) and param.name and param.sets == target and is_set(value):
+            values[param.name] = value
+    return values
+
+
 class Command(click.Command):
     """A command whose help lists its options in sections, and keeps the lines of its epilog."""
 

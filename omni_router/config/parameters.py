@@ -171,7 +171,7 @@ def parse_patterns(text: str) -> tuple[str, ...]:
     """
     patterns = tuple(filter(None, map(str.strip, text.split(","))))
     if not patterns:
-        raise ValueError(f"{PATTERNS}, separated by commas")
+        raise ValueError(f"a list of {PATTERNS}, separated by commas")
     return patterns
 
 
