@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 Prefer = Literal["best", "balanced", "cheapest", "fastest"]
@@ -45,6 +46,10 @@ class RouteParameters:
             if field.name not in limits and getattr(self, field.name) is None:
                 limits[field.name] = getattr(general, field.name)
         return replace(self, **limits)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is set, by the keys of the policy; `only` as a list of groups."""
+        return {name: value for name, value in vars(self).items() if value not in (None, ())}
 
 
 NO_PARAMETERS = RouteParameters()
@@ -133,6 +138,17 @@ PARAMETERS: dict[str, tuple[Callable[[object], Any], str]] = {
     "max_price": (_number(0, MAX_NUMBER), PRICE_ALLOWED),
     "boards": (_texts, "an array of ids of datasets"),
 }
+
+
+def matches(pattern: str, model: str, provider: str | None) -> bool:
+    """Return whether a pattern like org/*, *:provider or org/name:provider fits a model, at a provider if one is given.
+
+    Small and capital letters are the same.
+    """
+    of_model, colon, of_provider = pattern.casefold().partition(":")
+    if not fnmatchcase(model.casefold(), of_model):
+        return False
+    return not colon or (provider is not None and fnmatchcase(provider.casefold(), of_provider))
 
 
 # ---- as text: in an environment variable, a flag, a header, or behind the name of a model
