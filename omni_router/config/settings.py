@@ -1,9 +1,9 @@
 """The settings of one run."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from omni_router.config.parameters import (
     MAX_TEMPERATURE,
@@ -14,6 +14,7 @@ from omni_router.config.parameters import (
     RouteParameters,
     parse_organization,
     read_prefer,
+    split_prefer,
 )
 from omni_router.errors import ConfigurationError
 
@@ -26,9 +27,7 @@ RESERVED = (
     *("max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"),
 )
 
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Pattern = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
+OMNI = "omni"  # in the place of a model: the router chooses
 DEFAULT_TEMPERATURE = 0.7
 NO_FALLBACK = "none"  # the value of `fallback_route` that refuses requests that fit no route
 
@@ -71,22 +70,24 @@ class SettingsFields(BaseModel):
         description="How long a reasoning model thinks before it answers. By default OMNI_REASONING_EFFORT, "
         "else the route's.",
     )
-    prefer: Prefer | NonNegative | None = Field(
+    prefer: Prefer | float | None = Field(
         default=None,
         description="What counts in the choice of model and provider: best, balanced, cheapest or fastest, or a "
         "number, the weight of the price: 0 is best, 0.015 balanced, 0.04 cheapest. By default OMNI_PREFER, "
         "else the route's.",
     )
-    only: tuple[Pattern, ...] = Field(
+    only: tuple[str, ...] = Field(
         default=(),
         description="Patterns like org/*, org/name or *:provider; no model or provider is called that matches none of "
         "them. Those of the route and of OMNI_ONLY hold as well.",
     )
-    never: tuple[Pattern, ...] = Field(
+    never: tuple[str, ...] = Field(
         default=(), description="Patterns of models and providers that are not called, beside the route's."
     )
-    max_price: NonNegative | None = Field(
+    max_price: float | None = Field(
         default=None,
+        ge=0,
+        allow_inf_nan=False,
         description="US dollars for a million tokens; no provider is called that charges more for input or output.",
     )
     bill_to: str | None = Field(
@@ -135,12 +136,12 @@ class SettingsFields(BaseModel):
         except ValueError:
             raise ValueError(f"Input should be {PREFER_ALLOWED}") from None
 
-    @field_validator("only", "never", mode="before")
+    @field_validator("only", "never")
     @classmethod
-    def _check_patterns(cls, value: object) -> object:
-        if isinstance(value, str):
-            raise ValueError(f"Input should be a list of {PATTERNS}")  # noqa: TRY004 (as pydantic expects)
-        return value
+    def _check_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(str.strip, patterns)):
+            raise ValueError(f"Input should be a list of {PATTERNS}; one of them is blank")
+        return tuple(map(str.strip, patterns))
 
     @field_validator("bill_to")
     @classmethod
@@ -190,6 +191,20 @@ class Settings(SettingsFields):
         if not changes:
             return self
         return self.model_copy(update=changes)
+
+
+def settings_of_own_name(name: str) -> dict[str, Any] | None:
+    """Return the fields of `Settings` for omni, omni/ROUTE, or either with `:cheapest` or the like; None for others."""
+    name, prefer = split_prefer(name)
+    head, slash, route = name.partition("/")
+    if head.casefold() != OMNI:
+        return None
+    settings: dict[str, Any] = {}
+    if slash:
+        settings["route"] = route
+    if prefer is not None:
+        settings["prefer"] = prefer
+    return settings
 
 
 def resolve_settings(context: object, default: Settings) -> Settings:

@@ -177,8 +177,8 @@ def test_a_preference_is_split_off_a_name(name: str, parts: tuple[str, object]) 
     [
         ("prefer", "cheap", "Input should be one of best, balanced"),
         ("prefer", True, "Input should be one of best, balanced"),
-        ("only", "acme/*", "Input should be a list of patterns like org/*"),
-        ("never", [" "], "at least 1 character"),
+        ("only", "acme/*", "Input should be a valid tuple"),
+        ("never", [" "], "Input should be a list of patterns like org/*, org/name or *:provider; one of them is blank"),
         ("max_price", math.inf, "finite number"),
         ("max_price", -1, "greater than or equal to 0"),
         ("bill_to", "a\r\nX-Y: z", "Input should be the name of an organization"),
