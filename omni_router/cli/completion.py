@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from omni_router.cli.parser import PROGRAM, Command, load
+from omni_router.cli.parser import PROGRAM, Command, load, read_environment
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -45,7 +45,6 @@ def complete_routes(ctx: click.Context, param: click.Parameter, incomplete: str)
     """Return the routes of the current policy, after the other words that the option takes."""
     from click.shell_completion import CompletionItem
 
-    from omni_router.cli.options import read_environment
     from omni_router.config.route_file import RouteFile
     from omni_router.errors import OmniRouterError
     from omni_router.routers import OTHER

@@ -13,9 +13,8 @@ import click
 
 from omni_router.cli.completion import complete_routes, complete_words
 from omni_router.cli.console import status
-from omni_router.cli.parser import Option, Target, values_for
+from omni_router.cli.parser import Option, Target
 from omni_router.cli.validators import FOLDER, PATH, RouterChoice, parsed, text
-from omni_router.config.environment import Environment
 from omni_router.config.parameters import (
     EFFORTS,
     PREFER,
@@ -233,12 +232,3 @@ def port(default: int, *, lowest: int = 1) -> Decorator[Any]:
 def json_output(what: str) -> Decorator[Any]:
     """Return the decorator that adds --json."""
     return option("--json", "as_json", is_flag=True, callback=_set_quiet, section=OUTPUT, help=what)
-
-
-def read_environment(ctx: click.Context, **more: Any) -> Environment:
-    """Return the environment, in which the options of a command win.
-
-    Raises:
-        ConfigurationError: a value is not one of those allowed.
-    """
-    return Environment.read(**{**values_for(ctx, "environment"), **more})

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from omni_router.cli.help import describe_variables
+from omni_router.config.environment import Environment
 from omni_router.config.parsing import Variable
 
 PROGRAM = "omni-router"
@@ -53,6 +54,15 @@ def values_for(ctx: click.Context, target: Target) -> dict[str, Any]:
         if isinstance(param, Option) and param.name and param.sets == target and is_set(value):
             values[param.name] = value
     return values
+
+
+def read_environment(ctx: click.Context, **more: Any) -> Environment:
+    """Return the environment, in which the options of a command win.
+
+    Raises:
+        ConfigurationError: a value is not one of those allowed.
+    """
+    return Environment.read(**{**values_for(ctx, "environment"), **more})
 
 
 class Command(click.Command):

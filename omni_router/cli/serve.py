@@ -7,8 +7,8 @@ import click
 from omni_router.cli import options
 from omni_router.cli.console import note
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import option, read_environment
-from omni_router.cli.parser import Command
+from omni_router.cli.options import option
+from omni_router.cli.parser import Command, read_environment
 from omni_router.cli.validators import origin
 from omni_router.config.environment import Environment, ServerEnvironment
 from omni_router.config.parsing import declared

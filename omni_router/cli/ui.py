@@ -7,8 +7,8 @@ import click
 from omni_router.cli import options
 from omni_router.cli.console import log_note
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import option, read_environment
-from omni_router.cli.parser import Command, flag_of, is_set
+from omni_router.cli.options import option
+from omni_router.cli.parser import Command, flag_of, is_set, read_environment
 from omni_router.cli.validators import FOLDER, server_url
 
 if TYPE_CHECKING:

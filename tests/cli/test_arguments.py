@@ -14,8 +14,7 @@ import pytest
 import omni_router
 from omni_router import _version
 from omni_router.cli import main
-from omni_router.cli.options import read_environment
-from omni_router.cli.parser import Option, load
+from omni_router.cli.parser import Option, load, read_environment
 from omni_router.cli.prompt import read_settings
 from omni_router.cli.root import ACTION_COMMANDS, COMMANDS, parse, root
 from omni_router.config.environment import Environment

@@ -136,7 +136,7 @@ def test_parameters_are_found_by_the_name_of_the_route(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "value"), [("best", "best"), (" Fastest ", "fastest"), ("0", 0), ("0.015", 0.015)])
 def test_what_is_preferred_is_a_word_or_a_number(text: str, value: object) -> None:
     assert parse_prefer(text) == value
-    assert Settings(prefer=value).prefer == value  # type: ignore[arg-type]
+    assert Settings(prefer=value).prefer == value
 
 
 @pytest.mark.parametrize("text", ["", "cheap", "-1", "nan", "inf", "true", "\u0661"])

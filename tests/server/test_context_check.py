@@ -53,7 +53,7 @@ def test_so_it_is_in_a_batch_a_cron_and_an_assistant(url: str, sdk: SyncLangGrap
         ({"max_models": 0}, "context.max_models is '0'"),
         (
             {"prefer": "cheap"},
-            "context.prefer is 'cheap': Value error, Input should be one of best, balanced, cheapest",
+            "context.prefer is 'cheap': Value error, Input should be one of best, balanced",
         ),
         ({"only": [" "]}, "Input should be a list of patterns like org/*"),
         ({"reasoning_effort": "deep"}, "context.reasoning_effort is 'deep': Input should be 'none', 'minimal', 'low'"),
