@@ -6,7 +6,6 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
-from omni_router.config.parameters import NO_PARAMETERS
 from omni_router.config.routes import parameters_of
 from omni_router.config.settings import Settings
 from omni_router.errors import ErrorInfo, SpecialistError
@@ -54,17 +53,15 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
 def chat(  # noqa: PLR0913 (those of a node, and the model)
     model: str, provider: str | None, state: State, settings: Settings, services: Services, *, images: bool = False
 ) -> AIMessage:
-    """Answer the conversation with a chat model, called with the parameters of the decision's route.
+    """Answer the conversation with a chat model, which gets the instructions of the decision's route.
 
     Raises:
         SpecialistError: the call failed.
     """
     decision = state["decision"]
-    parameters = NO_PARAMETERS
-    if decision:
-        parameters = parameters_of(services.policy, decision["route"])
-    conversation = with_instructions(for_specialist(state["messages"], images=images), parameters.system)
-    return services.inference.chat(model, provider, conversation, settings.for_route(parameters))
+    instructions = parameters_of(services.policy, decision["route"] if decision else None).system
+    conversation = with_instructions(for_specialist(state["messages"], images=images), instructions)
+    return services.inference.chat(model, provider, conversation, settings)
 
 
 def _answer_update(state: State, decision: Decision, answer: Answer) -> dict[str, Any]:
