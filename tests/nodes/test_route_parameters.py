@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage, Sy
 
 from omni_router import Services, Settings, build_graph, user_message
 from omni_router._sandbox import Sandbox
+from tests.support.calls import FORMS, Call
 from tests.support.openai_server import EYES, TEXT, scripted
 from tests.support.pictures import DOT
 from tests.support.scripted_router import ScriptedRouter
@@ -35,17 +36,17 @@ def serving(services: Services, route_config: Path) -> Services:
     return services
 
 
-Call = tuple[str, list[AnyMessage], Settings]
+Sent = tuple[str, list[AnyMessage], Settings]
 
 
-def call_of(serving: Services, router: ScriptedRouter, route: str, settings: Settings, *messages: AnyMessage) -> Call:
+def call_of(serving: Services, router: ScriptedRouter, route: str, settings: Settings, *messages: AnyMessage) -> Sent:
     """Run a turn, and return the one call of a model: its id, the messages, and the settings."""
     router.choose(route, EYES if route == "seeing" else TEXT)
     services, inference = scripted(serving, [AIMessageChunk(content="Salt.")])
     result = build_graph(services).compile().invoke({"messages": list(messages or [QUESTION])}, context=settings)
     assert len(result["messages"]) == len(messages or [QUESTION]) + 1  # instructions of the route are not kept
-    [call] = inference.asked
-    return call
+    [sent] = inference.asked
+    return sent
 
 
 def test_what_a_run_leaves_open_is_the_routes(serving: Services, router: ScriptedRouter) -> None:
@@ -61,9 +62,12 @@ def test_a_run_and_the_environment_win_over_the_route(serving: Services, router:
     assert (sent.temperature, sent.reasoning_effort, sent.prefer, sent.max_new_tokens) == (1.5, "high", 0, 50)
 
 
-def test_they_are_sent_to_the_provider(serving: Services, router: ScriptedRouter, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("call", FORMS)
+def test_they_are_sent_to_the_provider_under_every_form_of_call(
+    serving: Services, router: ScriptedRouter, sandbox: Sandbox, call: Call
+) -> None:
     router.choose("poems", TEXT)
-    build_graph(serving).compile().invoke({"messages": [QUESTION]})
+    call(build_graph(serving).compile(), {"messages": [QUESTION]}, Settings())
     sent = sandbox.requests[-1].parameters
     assert (sent["temperature"], sent["max_tokens"]) == (0.1, 9)
 
