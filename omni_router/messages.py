@@ -169,6 +169,15 @@ def for_specialist(messages: "Iterable[AnyMessage]", *, images: bool) -> "list[A
     return [shape(message) for message in messages if not is_explanation(message)]
 
 
+def with_instructions(messages: "list[AnyMessage]", instructions: str | None) -> "list[AnyMessage]":
+    """Return a conversation that begins with instructions as a system message, unless it has one of its own."""
+    if instructions is None or any(message.type == "system" for message in messages):
+        return messages
+    from langchain_core.messages import SystemMessage
+
+    return [SystemMessage(instructions), *messages]
+
+
 def _for_server(message: "AnyMessage", *, images: bool) -> "AnyMessage":
     if not isinstance(message.content, list):
         return message

@@ -27,6 +27,7 @@ SHARED_NAMES = {
     "metrics.py": "figures that are measured, of runs or of routers",
     "models.py": "models",
     "overrides.py": "what the caller has settled",
+    "parameters.py": "the parameters with which models are called",
     "prompt.py": "a prompt",
     "protocol.py": "what an implementation has to fulfil",
     "replay.py": "the replay of logged decisions",
