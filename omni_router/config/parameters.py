@@ -61,15 +61,24 @@ def lower_price(one: float | None, other: float | None) -> float | None:
 
 
 def read_parameters(raw: Mapping[str, Any], warnings: list[str]) -> RouteParameters:
-    """Read the parameters of an entry; one that is wrong is ignored, and reported in `warnings`."""
+    """Read the parameters of an entry; one that is wrong is reported in `warnings`.
+
+    It is then ignored, but for a limit: until that is mended, no model is called.
+    """
     values: dict[str, Any] = {}
+    closed: tuple[tuple[str, ...], ...] = ()
     for key, (read, allowed) in PARAMETERS.items():
         if raw.get(key) is None:
             continue
         try:
             values[key] = read(raw[key])
         except ValueError:
-            warnings.append(f'"{key}" of route {raw["name"].strip()!r} is ignored: {raw[key]!r} is not {allowed}')
+            effect = "is ignored"
+            if key in LIMITS:
+                effect = "allows no model"
+                closed = (*closed, (f"nothing, until {key} is {allowed}",))
+            warnings.append(f'"{key}" of route {raw["name"].strip()!r} {effect}: {raw[key]!r} is not {allowed}')
+    values["only"] = (*values.get("only", ()), *closed)
     return RouteParameters(**values)
 
 
@@ -126,6 +135,7 @@ def _one_group(value: object) -> tuple[tuple[str, ...], ...]:
     return (group,)
 
 
+LIMITS = ("only", "never", "max_price")
 # The keys of an entry: how each is read, which raises ValueError, and what is allowed.
 PARAMETERS: dict[str, tuple[Callable[[object], Any], str]] = {
     "system": (_text, "a text"),

@@ -13,6 +13,7 @@ from omni_router.config.parameters import (
     NO_PARAMETERS,
     PARAMETERS,
     RouteParameters,
+    matches,
     parse_organization,
     parse_patterns,
     parse_prefer,
@@ -71,11 +72,6 @@ def test_every_key_is_read() -> None:
         ("prefer", "cheap"),
         ("prefer", -0.1),
         ("prefer", False),
-        ("only", "acme/*"),
-        ("only", [7]),
-        ("never", [""]),
-        ("max_price", "1"),
-        ("max_price", math.inf),
         ("boards", {}),
     ],
 )
@@ -84,6 +80,18 @@ def test_a_value_that_is_not_allowed_is_ignored_and_named(key: str, value: Any) 
     assert document.routes[0].parameters == NO_PARAMETERS
     [warning] = document.warnings
     assert f"\"{key}\" of route 'chat' is ignored: {value!r} is not {PARAMETERS[key][1]}" in warning
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("only", "acme/*"), ("only", [7]), ("never", [""]), ("max_price", "1"), ("max_price", math.inf)]
+)
+def test_a_limit_that_cannot_be_read_allows_no_model(key: str, value: Any) -> None:
+    document = parse({**CHAT, key: value})
+    [group] = document.routes[0].parameters.only
+    assert group == (f"nothing, until {key} is {PARAMETERS[key][1]}",)
+    assert not matches(group[0], "acme/model", "fast")
+    [warning] = document.warnings
+    assert f"\"{key}\" of route 'chat' allows no model: {value!r} is not {PARAMETERS[key][1]}" in warning
 
 
 def test_null_and_an_empty_list_say_nothing() -> None:
