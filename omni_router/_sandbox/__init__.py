@@ -10,6 +10,7 @@ transport.py  which request is answered by what           calls.py      what a r
 models.py     the models, who serves them, their traits   hub.py        the Hub's answers about them
 chat.py       answers of chat models                      stream.py     bodies that arrive piece by piece
 counting.py   tokens of a chat, and whether they fit  offers.py     what each provider lists of a model
+boards.py     benchmark boards, and ratings of LMArena
 tool_calls.py calls of tools, and JSON on request         schema_filler.py  values for a JSON schema
 images.py     how providers return images                 drawing.py    the images themselves
 
