@@ -21,7 +21,7 @@ def box() -> Iterator[Sandbox]:
 
 
 def arena(**params: Any) -> Any:
-    defaults = {"dataset": ARENA, "config": "text_style_control", "split": "latest", "offset": 0, "length": 100}
+    defaults: dict[str, Any] = {"dataset": ARENA, "config": "text_style_control", "split": "latest", "offset": 0, "length": 100}
     return huggingface_hub.get_session().get(f"https://{ARENA_HOST}/rows", params={**defaults, **params})
 
 
