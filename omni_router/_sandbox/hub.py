@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from omni_router._sandbox import boards
 from omni_router._sandbox.faults import Fault
-from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model, offers_of, provider_id
+from omni_router._sandbox.models import MAPPING, MODELS_PATH, ROUTER_CHECKPOINT, Model, offers_of, provider_id
 
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
 
 CHAT_MODELS_PATH = "/v1/models"  # a path on the router's host
 WHO_AM_I_PATH = "/api/whoami-v2"
-ROUTER_CHECKPOINT = "katanemo/Arch-Router-1.5B"  # of which the Hub has a card here, and no files
 _AUTH_CHECK = "/auth-check"
 WRONG_TOKEN = "hf_wrong"  # noqa: S105 (refused, so that a wrong token can be tried)
 PROVIDERS_PERMISSION = "inference.serverless.write"  # the name of "Make calls to Inference Providers"
@@ -43,7 +42,7 @@ def answer(
         raise OfflineModeIsEnabled(f"Cannot reach {request.url}: the sandbox is active, and it holds no files.")
     expand = request.url.params.get_list("expand")
     if model == ROUTER_CHECKPOINT and not expand:
-        return httpx.Response(200, json=_checkpoint_card())
+        return httpx.Response(200, json=_checkpoint_card(models[model]))
     return _answer_about(model, models.get(model), expand, mapping_fault)
 
 
@@ -70,12 +69,12 @@ def is_wrong_token(token: str) -> bool:
     return not token.startswith("hf_") or token == WRONG_TOKEN
 
 
-def _checkpoint_card() -> dict[str, Any]:
+def _checkpoint_card(entry: Model) -> dict[str, Any]:
     return {
         "id": ROUTER_CHECKPOINT,
         "private": False,
-        "gated": False,
-        "pipeline_tag": "text-generation",
+        "gated": "auto" if entry.gated else False,
+        "pipeline_tag": entry.task,
         "tags": ["transformers", "license:other"],
         "lastModified": CREATED,
         "cardData": {"license": "other", "license_name": "katanemo-research"},

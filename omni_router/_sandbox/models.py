@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from omni_router.config.route_file import RouteFile
 
 MODELS_PATH = "/api/models"  # a path of the Hub's API
+ROUTER_CHECKPOINT = "katanemo/Arch-Router-1.5B"  # the Hub has a card of it here, and no files
 MAPPING = "inferenceProviderMapping"  # the Hub's name for the providers of a model
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
@@ -56,6 +57,7 @@ def shipped_models() -> dict[str, Model]:
     models = {
         "sandbox/text-to-image-4": Model("text-to-image", ("replicate",)),
         "sandbox/image-to-text-1": Model("image-to-text", ("hf-inference",)),
+        ROUTER_CHECKPOINT: Model("text-generation", None),
     }
     for task, table in _PROVIDERS.items():
         for number, providers in enumerate(table, start=1):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -44,6 +44,12 @@ class Outcome:
     differences: list[Difference] = field(default_factory=list)
     new_fields: list[str] = field(default_factory=list)
     cost: float = 0.0  # US dollars
+
+    def without_secrets(self, token: str | None) -> "Outcome":
+        """Return the outcome with texts that hold no token and no path of a home."""
+        differences = [each._replace(found=private(each.found, token)) for each in self.differences]
+        summary, advice = private(self.summary, token), private(self.advice, token)
+        return replace(self, summary=summary, advice=advice, differences=differences)
 
 
 @dataclass
@@ -99,18 +105,19 @@ def examine(examination: Examination, checks: Iterable[Check]) -> Iterator[Resul
 
 def _ask(examination: Examination, check: Check) -> Outcome:
     try:
-        return check.ask(examination)
+        outcome = check.ask(examination)
     except Exception as error:  # noqa: BLE001 (whatever goes wrong is what this command is for)
-        return failure(error, examination.token)
+        outcome = failure(error)
+    return outcome.without_secrets(examination.token)
 
 
-def failure(error: Exception, token: str | None) -> Outcome:
-    """Return the outcome of a check that an error ended; its text holds no token and no path of a home."""
+def failure(error: Exception) -> Outcome:
+    """Return the outcome of a check that an error ended."""
     if isinstance(error, SpecialistError):
         summary = f"{error.kind}: {error.cause} {error.detail}".strip()
-        return Outcome("failed", private(summary, token), ADVICE.get(error.kind, REPORT))
+        return Outcome("failed", summary, ADVICE.get(error.kind, REPORT))
     if isinstance(error, OmniRouterError):
-        return Outcome("failed", private(str(error), token))
+        return Outcome("failed", str(error))
     kind = kind_of(error)
     response = getattr(error, "response", None)
     cause = type(error).__name__ if response is None else f"HTTP {response.status_code}"

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from omni_router.doctor.examination import Examination, Outcome, private
+from omni_router.doctor.examination import Examination, Outcome
 from omni_router.errors import OmniRouterError
 
 CACHES = ("catalog.sqlite", "embeddings.sqlite", "heads.sqlite")
@@ -36,13 +36,13 @@ def check_caches(examination: Examination) -> Outcome:
     folder = examination.environment.cache_dir
     if not _is_writable(folder):
         advice = "Set OMNI_CACHE_DIR to a folder that can be written; until then each process asks the Hub anew."
-        return Outcome("failed", f"{private(str(folder))} cannot be written", advice)
+        return Outcome("failed", f"{folder} cannot be written", advice)
     damaged = [name for name in CACHES if _is_damaged(folder / name)]
     if damaged:
-        return Outcome("failed", f"damaged: {', '.join(damaged)}", f"Delete them in {private(str(folder))}.")
+        return Outcome("failed", f"damaged: {', '.join(damaged)}", f"Delete them in {folder}.")
     present = [folder / name for name in CACHES if (folder / name).exists()]
     size = sum(path.stat().st_size for path in present)
-    return Outcome("ok", f"{len(present)} files with {size / MB:.1f} MB in {private(str(folder))}")
+    return Outcome("ok", f"{len(present)} files with {size / MB:.1f} MB in {folder}")
 
 
 def _is_damaged(path: Path) -> bool:
@@ -81,7 +81,7 @@ def check_disk(examination: Examination) -> Outcome:
     folders["caches"] = environment.cache_dir
     if environment.decision_log:
         folders["decision log"] = environment.decision_log.parent
-    closed = [f"{what} ({private(str(folder))})" for what, folder in folders.items() if not _is_writable(folder)]
+    closed = [f"{what} ({folder})" for what, folder in folders.items() if not _is_writable(folder)]
     if closed:
         return Outcome("failed", f"cannot be written: {', '.join(closed)}", "Change the permissions, or the folders.")
     free = min(shutil.disk_usage(_existing(folder)).free for folder in folders.values())

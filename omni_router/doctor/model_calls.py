@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableLambda
 
 from omni_router.config.settings import Settings
 from omni_router.doctor.answers import CHAT_EVENT
-from omni_router.doctor.examination import TIMEOUT, Examination, Outcome, compared
+from omni_router.doctor.examination import REPORT, TIMEOUT, Examination, Outcome, compared
 from omni_router.doctor.shapes import Comparison
 from omni_router.errors import SpecialistError
 from omni_router.hub.client import HubInference
@@ -22,6 +22,7 @@ MAX_TOKENS = 16
 _PROMPT_TOKENS = 64  # more than the question has with any template
 _QUESTION = "Say hello."
 _IMAGE, _DESCRIPTION, _IMAGE_SECONDS = "text-to-image", "a red circle on white", 120.0
+_DATA = b"data:"
 _PROVIDER_HEADER = "x-inference-provider"
 _NO_TOKEN = Outcome("skipped", "it needs a token")
 
@@ -52,12 +53,11 @@ def check_chat(examination: Examination) -> Outcome:
             _stream(examination.token, offer)
         except SpecialistError as error:
             failure = error
-    if not exchanges or not exchanges[-1].body.startswith(b"data:"):
+    if failure is not None and failure.kind != "malformed_answer":
+        raise failure
+    if not exchanges or _DATA not in exchanges[-1].body:
         raise failure or RuntimeError("the client did not ask")
-    outcome = _compare(exchanges[-1], offer)
-    if failure is not None and outcome.status == "ok" and failure.kind != "malformed_answer":
-        raise failure  # an answer without text is what 16 tokens make of a model that thinks first
-    return outcome
+    return _outcome(exchanges[-1], offer)
 
 
 def _cheapest_offer(examination: Examination) -> _Offer | None:
@@ -87,14 +87,13 @@ def _stream(token: str, offer: _Offer) -> None:
     asyncio.run(listen())
 
 
-def _compare(exchange: Exchange, offer: _Offer) -> Outcome:
+def _outcome(exchange: Exchange, offer: _Offer) -> Outcome:
     """Compare the events of a stream with what they should be, and count what they cost."""
-    comparison = Comparison()
+    comparison, events = Comparison(), list[Any]()
     try:
         events = exchange.events()
     except ValueError:
         comparison.note_text("", "JSON in each event", "something else")
-        events = []
     for event in events:
         CHAT_EVENT.compare(event, "", comparison)
     if _PROVIDER_HEADER not in exchange.headers:
@@ -102,12 +101,27 @@ def _compare(exchange: Exchange, offer: _Offer) -> Outcome:
     usage = _usage(events)
     if usage is None:
         comparison.note_missing("usage", "the tokens of prompt and answer in one event")
-    cost = offer.cost(*(usage or (_PROMPT_TOKENS, MAX_TOKENS)))
-    text = _text(events)
-    first = "some text" if text else "no text, as of a model that thinks first"
-    outcome = compared(comparison, f"{offer.model} at {offer.provider}: {len(events)} events with {first}")
-    outcome.cost = cost
+    content = _content(events)
+    outcome = compared(
+        comparison, f"{offer.model} at {offer.provider}: {len(events)} events with {content or 'nothing'}"
+    )
+    if outcome.status == "ok" and not content:
+        outcome = Outcome("failed", outcome.summary, "Try again: the next model would be asked. " + REPORT)
+    outcome.cost = offer.cost(*(usage or (_PROMPT_TOKENS, MAX_TOKENS)))
     return outcome
+
+
+def _content(events: list[Any]) -> str:
+    """Return what a stream holds, in words; a model that thinks first has no text within so few tokens."""
+    found = set()
+    for event in events:
+        with suppress(LookupError, TypeError, AttributeError):  # an event of another shape, which is reported already
+            choice = event["choices"][0]
+            if choice["delta"].get("content"):
+                return "some text"
+            thought = choice["delta"].get("reasoning") or choice["delta"].get("reasoning_content")
+            found.add(bool(thought) or choice.get("finish_reason") == "length")
+    return "no text, as of a model that thinks first" if True in found else ""
 
 
 def _usage(events: list[Any]) -> tuple[int, int] | None:
@@ -118,14 +132,6 @@ def _usage(events: list[Any]) -> tuple[int, int] | None:
             if isinstance(tokens[0], int) and isinstance(tokens[1], int):
                 return tokens[0], tokens[1]
     return None
-
-
-def _text(events: list[Any]) -> str:
-    text = ""
-    for event in events:
-        with suppress(LookupError, TypeError, AttributeError):  # an event of another shape, which is reported already
-            text += event["choices"][0]["delta"].get("content") or ""
-    return text
 
 
 def check_image(examination: Examination) -> Outcome:

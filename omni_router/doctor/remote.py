@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from omni_router.doctor.answers import ARENA, BENCHMARKS, BOARD, CARD, HUB_MODELS, ROUTER_MODELS, WHO_AM_I
-from omni_router.doctor.examination import ADVICE, TIMEOUT, TOKEN_PAGE, Examination, Outcome, Reading, private, read
+from omni_router.doctor.examination import ADVICE, TIMEOUT, TOKEN_PAGE, Examination, Outcome, Reading, read
 from omni_router.hub.listing import ModelEntry, chat_models, served_models
 from omni_router.hub.session import DATASETS_SERVER, hub_session
 from omni_router.model_id import is_model_id, split_revision
@@ -145,17 +145,17 @@ def check_checkpoint(examination: Examination) -> Outcome:
     if environment.router_model and environment.router in ("auto", "arch"):
         name = environment.router_model
     if Path(name).expanduser().is_dir():
-        return Outcome("ok", f"the folder {private(name)}")
+        return Outcome("ok", f"the folder {name}")
     model, revision = split_revision(name)
     if not is_model_id(model):
-        return Outcome(
-            "failed", f"{private(name)} is neither a folder nor the id of a model", "Correct OMNI_ROUTER_MODEL."
-        )
+        return Outcome("failed", f"{name} is neither a folder nor the id of a model", "Correct OMNI_ROUTER_MODEL.")
     api = HfApi(token=examination.token or False)
     with hub_session(examination.token, TIMEOUT):
         reading = read(lambda: api.model_info(model, revision=revision, timeout=TIMEOUT), CARD)
+        if reading.comparison.differences:
+            return reading.outcome(model)
         try:
-            if reading.value and reading.value.gated:
+            if reading.value.gated:
                 api.auth_check(model)
         except GatedRepoError:
             advice = f"Accept its terms at https://huggingface.co/{model}, or use --router semantic."

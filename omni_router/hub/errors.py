@@ -60,6 +60,8 @@ def kind_of(error: BaseException) -> ErrorKind | None:
 
     if is_stop_iteration(error):
         return "no_provider"
+    if isinstance(error, httpx.HTTPStatusError):
+        return _kind_of_response(error.response)
     if isinstance(error, HfHubHTTPError) and not isinstance(error, (GatedRepoError, RepositoryNotFoundError)):
         return _kind_of_response(error.response)
     # In this order: many of these are subclasses of ones further down.

@@ -21,8 +21,8 @@ def box() -> Iterator[Sandbox]:
 
 
 def arena(**params: Any) -> Any:
-    defaults: dict[str, Any] = {"dataset": ARENA, "config": "text_style_control", "split": "latest", "offset": 0, "length": 100}
-    return huggingface_hub.get_session().get(f"https://{ARENA_HOST}/rows", params={**defaults, **params})
+    query = {"dataset": ARENA, "config": "text_style_control", "split": "latest", "offset": 0, "length": 100, **params}
+    return huggingface_hub.get_session().get(f"https://{ARENA_HOST}/rows", params=query)
 
 
 def test_the_official_benchmarks_are_listed_for_the_real_client() -> None:
