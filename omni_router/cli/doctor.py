@@ -60,8 +60,8 @@ def command(ctx: click.Context, /, *, full: bool, hf_token: str | None, as_json:
     Raises:
         ConfigurationError: the environment holds a value that is not allowed.
     """
-    from omni_router.doctor.checks import CHECKS
-    from omni_router.doctor.examination import Examination, examine
+    from omni_router.doctor.checks import CHECKS, examine
+    from omni_router.doctor.examination import Examination
     from omni_router.hub.tokens import find_token
     from omni_router.services import open_catalog
 

@@ -1,15 +1,14 @@
 """An examination: which checks there are, what one found, and what to do about it."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from omni_router.config.environment import Environment
 from omni_router.doctor.shapes import Comparison, Difference, Shape
-from omni_router.errors import ErrorKind, OmniRouterError, SpecialistError
-from omni_router.hub.errors import kind_of, scrub
+from omni_router.errors import ErrorKind
+from omni_router.hub.errors import scrub
 from omni_router.hub.listing import ModelEntry
 from omni_router.hub.wire import Exchange, watch
 
@@ -90,40 +89,6 @@ class Reading(NamedTuple):
     def outcome(self, summary: str) -> Outcome:
         """Return that all is well, or what differs."""
         return compared(self.comparison, summary)
-
-
-def examine(examination: Examination, checks: Iterable[Check]) -> Iterator[Result]:
-    """Make the checks, one after the other; none ends the examination."""
-    for check in checks:
-        started = time.monotonic()
-        if check.only_full and not examination.full:
-            outcome = Outcome("skipped", "only with --full, since it may cost more than a cent")
-        else:
-            outcome = _ask(examination, check)
-        yield Result(check, outcome, time.monotonic() - started)
-
-
-def _ask(examination: Examination, check: Check) -> Outcome:
-    try:
-        outcome = check.ask(examination)
-    except Exception as error:  # noqa: BLE001 (whatever goes wrong is what this command is for)
-        outcome = failure(error)
-    return outcome.without_secrets(examination.token)
-
-
-def failure(error: Exception) -> Outcome:
-    """Return the outcome of a check that an error ended."""
-    if isinstance(error, SpecialistError):
-        summary = f"{error.kind}: {error.cause} {error.detail}".strip()
-        return Outcome("failed", summary, ADVICE.get(error.kind, REPORT))
-    if isinstance(error, OmniRouterError):
-        return Outcome("failed", str(error))
-    kind = kind_of(error)
-    response = getattr(error, "response", None)
-    cause = type(error).__name__ if response is None else f"HTTP {response.status_code}"
-    if kind is None:
-        return Outcome("failed", cause, REPORT)
-    return Outcome("failed", f"{kind.replace('_', ' ')} ({cause})", ADVICE.get(kind, REPORT))
 
 
 def private(text: str, token: str | None = None) -> str:

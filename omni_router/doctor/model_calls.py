@@ -9,8 +9,8 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 
 from omni_router.config.settings import Settings
-from omni_router.doctor.answers import CHAT_EVENT
 from omni_router.doctor.examination import REPORT, TIMEOUT, Examination, Outcome, compared
+from omni_router.doctor.expected_answers import CHAT_EVENT
 from omni_router.doctor.shapes import Comparison
 from omni_router.errors import SpecialistError
 from omni_router.hub.client import HubInference

@@ -15,11 +15,12 @@ from omni_router._sandbox.boards import ARENA, ARENA_HOST, ARENA_PATH, BOARDS
 from omni_router._sandbox.hub import PROVIDERS_PERMISSION
 from omni_router._sandbox.models import ROUTER_CHECKPOINT
 from omni_router.cli import main
-from omni_router.doctor import answers
+from omni_router.doctor import expected_answers as answers
 from omni_router.doctor.checks import CHECKS
 from omni_router.doctor.model_calls import MAX_COST
 from omni_router.doctor.shapes import Comparison, Shape
 from omni_router.hub.listing import served_models
+from tests.support.postgres import postgresql
 
 WHO, MODELS, ROUTER = "/api/whoami-v2", "/api/models", "/v1/models"
 BENCHMARKS, BOARD = "/api/datasets", "/api/datasets/SWE-bench/SWE-bench_Verified/leaderboard"
@@ -429,6 +430,12 @@ def test_a_database_that_does_not_answer_is_named_without_its_address(sandbox: S
     output = capsys.readouterr().out
     assert "PostgreSQL does not answer" in output
     assert not any(word in output for word in ("secret", "somebody", "127.0.0.1"))
+
+
+def test_a_database_that_answers_is_well(sandbox: Sandbox, capsys: Capture) -> None:
+    with postgresql() as address:
+        database = checks(capsys, "--history", address)["database"]
+    assert (database["status"], database["summary"]) == ("ok", "PostgreSQL answers")
 
 
 # --- the report ------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from omni_router.doctor.answers import ARENA, BENCHMARKS, BOARD, CARD, HUB_MODELS, ROUTER_MODELS, WHO_AM_I
 from omni_router.doctor.examination import ADVICE, TIMEOUT, TOKEN_PAGE, Examination, Outcome, Reading, read
+from omni_router.doctor.expected_answers import ARENA, BENCHMARKS, BOARD, CARD, HUB_MODELS, ROUTER_MODELS, WHO_AM_I
 from omni_router.hub.listing import ModelEntry, chat_models, served_models
 from omni_router.hub.session import DATASETS_SERVER, hub_session
 from omni_router.model_id import is_model_id, split_revision
