@@ -32,6 +32,7 @@ READ = {
     "OMNI_MAX_NEW_TOKENS": ("500", 500),
     "OMNI_SANDBOX": ("on", True),
     "OMNI_SANDBOX_LATENCY": ("0.25", 0.25),
+    "OMNI_SANDBOX_MODELS": ("models.json", Path("models.json")),
     "OMNI_CACHE_DIR": ("cache", Path("cache")),
     "OMNI_HISTORY": ("store", "store"),
     "OMNI_DECISION_LOG": ("log.jsonl", Path("log.jsonl")),
