@@ -10,7 +10,6 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 from typing_extensions import NotRequired, TypedDict
 
-from omni_router.config.parameters import Prefer
 from omni_router.error_kinds import ErrorInfo, ErrorKind
 
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
@@ -71,7 +70,7 @@ class Decision(TypedDict):
     model: str | None
     provider: str | None  # None: let the client choose
     provider_reason: str  # why this provider, or why none is named; empty where there was nothing to choose
-    prefer: Prefer | float | None  # what counted in the choice; None: no model
+    prefer: str | float | None  # what counted in the choice; None: no model
     estimated_cost: float | None  # US dollars, for the provider that is expected to answer; None where unknown
     reason: str
     source: Source | None

@@ -3,12 +3,12 @@
 Pure functions on what `listing` has read: the gates judge (gates.py), and a provider is chosen of those that pass.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from omni_router.error_kinds import ErrorKind
 from omni_router.hub.capabilities import CatalogModel, ProviderEntry, RouterModels, is_chat, lacks_images, offers_of
-from omni_router.hub.gates import UNKNOWN_PROVIDER, Subject, Unavailable, Verdict, judge
+from omni_router.hub.gates import UNKNOWN_CONTEXT, UNKNOWN_PROVIDER, Subject, Unavailable, Verdict, judge
 from omni_router.hub.listing import ModelEntry
 from omni_router.hub.provider_choice import ProviderChoice, choose_provider, estimated_cost
 from omni_router.hub.requirements import Requirements
@@ -16,9 +16,7 @@ from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.state import Gate
 
 # The gates that no entry of a single model can open, since the lists have all that is known.
-LISTED_GATES: frozenset[Gate | None] = frozenset(
-    ("allowed", "tools", "structured_output", "images", "context", "price")
-)
+LISTED_GATES: frozenset[Gate | None] = frozenset(("allowed", "tools", "structured_output", "context", "price"))
 
 
 @dataclass(frozen=True)
@@ -159,3 +157,31 @@ def why_not(model: CatalogModel, required: Requirements) -> Unavailable | None:
     if not any(map(attrgetter("is_chat"), model.entries)):
         required = required.outside_of_chats()
     return judge(Subject(model.id, required), model.entries).refused
+
+
+# ---- while the router's list, which alone has the terms of the providers of chats, cannot be fetched
+
+
+def unknown_terms(required: Requirements, task: str, router_models: RouterModels) -> str:
+    """Return which terms of a chat's providers a request needs, while none are known; an empty text if none is."""
+    if router_models or not is_chat(task):
+        return ""
+    terms: list[str] = [capability.replace("_", " ") for capability in required.capabilities]
+    if required.tokens > UNKNOWN_CONTEXT:
+        terms.append("context lengths")
+    if required.max_price is not None:
+        terms.append("prices")
+    return " and ".join(terms)
+
+
+def without_terms(availability: Availability, required: Requirements, unknown: str) -> Availability:
+    """Return that a model is served, and that the terms of its providers are not known."""
+    if availability.refused:
+        return availability
+    why = f"the Hub could not be reached to check for {unknown}"
+    if required.max_price is None:
+        return replace(availability, verified=False, why=why)
+    # A limit on money holds also while nobody knows the prices.
+    return Availability(
+        availability.model, None, verified=False, refused="no_provider", why=f"price: {why}", gate="price"
+    )

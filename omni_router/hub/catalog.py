@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
-from omni_router.hub.availability import Availability, Criteria
+from omni_router.hub.availability import Availability, Criteria, unknown_terms, without_terms
 from omni_router.hub.cache import TIMEOUT, CachedValue, Query, SwrCache
 from omni_router.hub.capabilities import (
     CatalogModel,
@@ -17,7 +17,6 @@ from omni_router.hub.capabilities import (
     read_listing,
 )
 from omni_router.hub.http import check_hub_version
-from omni_router.hub.gates import UNKNOWN_CONTEXT
 from omni_router.hub.listing import ModelEntry, chat_models, look_up_model, served_models
 from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.simulation import active_simulation
@@ -117,44 +116,26 @@ class HubCatalog:
     ) -> Availability:
         """Check whether `model` is served for `task`; unverified when the Hub cannot be asked.
 
-        A list can only show that a model is served. Whether it is not is up to the Hub's own entry of the model, but for
-        the terms of its providers, which the router's list alone has. `wait_for_fresh` waits for a fresh answer also
-        where a stale one is at hand.
+        A list can only show that a model is served. Whether it is not is up to the Hub's own entry of the model, except
+        for the terms of its providers, which the router's list alone has. `wait_for_fresh` waits for a fresh answer
+        also where a stale one is at hand.
         """
         if not is_chat(task):
             required = required.outside_of_chats()
         lists = _Lists.of(task, self._cache.get(*self._queries(task), wait_for_fresh=wait_for_fresh))
-        if unknown := _unknown_terms(required, task, lists.router_models):
-            return self._check_without_terms(model, provider, task, required, unknown, wait_for_fresh=wait_for_fresh)
+        if unknown := unknown_terms(required, task, lists.router_models):
+            bare = replace(required, capabilities=(), tokens_in=0, tokens_out=0, max_price=None)
+            availability = self.check(model, provider, task, bare, wait_for_fresh=wait_for_fresh)
+            return without_terms(availability, required, unknown)
         criteria = Criteria(task, provider, required, lists.router_models)
-        if availability := lists.availability(model, criteria):
-            return availability
+        if by_lists := lists.availability(model, criteria):
+            return by_lists
         query = self._model_query(model, criteria.is_met)
         if value := self._cache.get(query, wait_for_fresh=wait_for_fresh)[query]:
             return criteria.availability(model, value.value, stale=value.stale)
         if (entry := lists.router_models.get(model)) and criteria.is_met(entry):
             return criteria.availability(model, entry, stale=True)
         return criteria.unverified(model, "the Hub could not be reached to check that it is served")
-
-    def _check_without_terms(
-        self,
-        model: str,
-        provider: str | None,
-        task: str,
-        required: Requirements,
-        unknown: str,
-        *,
-        wait_for_fresh: bool,
-    ) -> Availability:
-        """Check a chat model while the router's list, which has the terms of the providers, cannot be fetched."""
-        bare = replace(required, capabilities=(), tokens_in=0, tokens_out=0, max_price=None)
-        availability = self.check(model, provider, task, bare, wait_for_fresh=wait_for_fresh)
-        if availability.refused:
-            return availability
-        why = f"the Hub could not be reached to check for {unknown}"
-        if required.max_price is not None:  # a limit on money holds also while nobody knows the prices
-            return Availability(model, None, verified=False, refused="no_provider", why=f"price: {why}", gate="price")
-        return replace(availability, verified=False, why=why)
 
     def _queries(self, task: str) -> list[Query]:
         """Return the queries of the lists that a model of the task may be in."""
@@ -254,15 +235,3 @@ class _Lists:
         for model in self.served():
             others.pop(model.id, None)
         return read_listing(self.task, others.values(), self.router_models, limit=None)
-
-
-def _unknown_terms(required: Requirements, task: str, router_models: RouterModels) -> str:
-    """Return which terms of a chat's providers a request needs, while none are known; an empty text if none is."""
-    if router_models or not is_chat(task):
-        return ""
-    terms: list[str] = [capability.replace("_", " ") for capability in required.capabilities]
-    if required.tokens > UNKNOWN_CONTEXT:
-        terms.append("context lengths")
-    if required.max_price is not None:
-        terms.append("prices")
-    return " and ".join(terms)

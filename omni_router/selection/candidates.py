@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
+
 from omni_router.config.routes import Route
 from omni_router.history import History, ModelRecord
 from omni_router.hub.availability import passes
