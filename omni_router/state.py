@@ -10,15 +10,13 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 from typing_extensions import NotRequired, TypedDict
 
-from omni_router.error_kinds import ErrorInfo, ErrorKind
+from omni_router.error_kinds import ErrorInfo, ErrorKind, Gate
 
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
 Outcome = Literal["answered"] | ErrorKind
 # Why a model was rejected: its call would have failed, it is cooling down, the thread goes on with its own model, the
 # catalog could not verify it, or another one ranks before it.
 Rejection = Literal["refused", "cooling_down", "thread_model", "unverified", "ranked_after"]
-# What a model and one of its live providers have to pass before they are called, in this order.
-Gate = Literal["task", "gated", "allowed", "tools", "structured_output", "images", "context", "price"]
 
 
 class Artifact(TypedDict):

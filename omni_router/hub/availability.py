@@ -6,14 +6,13 @@ Pure functions on what `listing` has read: the gates judge (gates.py), and a pro
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
-from omni_router.error_kinds import ErrorKind
+from omni_router.error_kinds import ErrorKind, Gate
 from omni_router.hub.capabilities import CatalogModel, ProviderEntry, RouterModels, is_chat, lacks_images, offers_of
 from omni_router.hub.gates import UNKNOWN_CONTEXT, UNKNOWN_PROVIDER, Subject, Unavailable, Verdict, judge
 from omni_router.hub.listing import ModelEntry
 from omni_router.hub.provider_choice import ProviderChoice, choose_provider, estimated_cost
 from omni_router.hub.requirements import Requirements
 from omni_router.model_id import PROVIDER_POLICIES
-from omni_router.state import Gate
 
 # The gates that no entry of a single model can open, since the lists have all that is known.
 LISTED_GATES: frozenset[Gate | None] = frozenset(("allowed", "tools", "structured_output", "context", "price"))
@@ -34,6 +33,7 @@ class Availability:
     why: str = ""
     gate: Gate | None = None  # the one that it did not pass
     provider_reason: str = field(default="", compare=False)  # why this provider
+    limited: bool = field(default=False, compare=False)  # whether some of its providers did not pass the gates
     estimated_cost: float | None = field(default=None, compare=False)  # US dollars; None where a price is not known
 
     @property
@@ -106,7 +106,14 @@ class Criteria:
         cost: float | None = None
         if choice.expected and choice.expected.is_chat:
             cost = estimated_cost(choice.expected, self.required)
-        return Availability(name, provider, verified=True, provider_reason=choice.why, estimated_cost=cost)
+        return Availability(
+            name,
+            provider,
+            verified=True,
+            provider_reason=choice.why,
+            limited=bool(verdict.failed),
+            estimated_cost=cost,
+        )
 
     def unverified(self, model: str, why: str) -> Availability:
         """Return that a model may be called although its providers are not known, unless a limit may be broken."""

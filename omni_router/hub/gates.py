@@ -10,10 +10,9 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
-from omni_router.error_kinds import ErrorKind
+from omni_router.error_kinds import ErrorKind, Gate
 from omni_router.hub.capabilities import ProviderEntry
 from omni_router.hub.requirements import Requirements
-from omni_router.state import Gate
 
 UNKNOWN_CONTEXT = 32_768  # tokens that a chat is trusted to hold where the Hub does not say: nearly all hold more
 UNKNOWN_PROVIDER = ""  # the client chooses one, and which ones there are is not known

@@ -83,6 +83,8 @@ def verify_candidate(
     reasons = [candidate["why"]]
     if check.model != candidate["model"]:
         reasons.append(f"{candidate['model']} is now called {check.model}")
+    if check.limited:
+        reasons.append(check.provider_reason)
     if not check.verified:
         reasons.append(f"unverified: {check.why}")
     return {
@@ -115,6 +117,9 @@ def verify_first_choice(
     if first.place > Place.PICK:
         return decision
     verified = verify_candidate(decision, first.candidate, catalog, required)
+    if first.place is Place.TOOL_LOOP and verified["model"] is None and first.candidate["provider"]:
+        # The model goes on, by another provider if its own cannot: the conversation may have outgrown it.
+        verified = verify_candidate(decision, {**first.candidate, "provider": None}, catalog, required)
     is_before_thread = first.place is Place.NEW_ID and len(choices) > 1 and choices[1].place is Place.THREAD
     if is_before_thread and verified["verified"] is False:
         why = "it could not be verified, and this thread has a model for the route"

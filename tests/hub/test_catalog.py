@@ -128,6 +128,7 @@ def test_chat_models_come_with_the_routers_prices_and_sizes(sandbox: Sandbox) ->
         output_price=0.4,
         tools=True,
         structured_output=True,
+        is_free=False,
         first_token_latency_ms=250.0,
         throughput=180.0,
     )
