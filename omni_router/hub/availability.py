@@ -160,10 +160,19 @@ def passes(model: CatalogModel, required: Requirements) -> bool:
 
 
 def why_not(model: CatalogModel, required: Requirements) -> Unavailable | None:
-    """Return why a listed model may not be called; None if it may."""
+    """Return why a listed model, which has providers, may not be called; None if it may."""
+    return _judge_listed(model, required).refused
+
+
+def choose(model: CatalogModel, required: Requirements) -> ProviderChoice:
+    """Return the provider of a listed model that may be called."""
+    return choose_provider(_judge_listed(model, required), required)
+
+
+def _judge_listed(model: CatalogModel, required: Requirements) -> Verdict:
     if not any(map(attrgetter("is_chat"), model.entries)):
         required = required.outside_of_chats()
-    return judge(Subject(model.id, required), model.entries).refused
+    return judge(Subject(model.id, required), model.entries)
 
 
 # ---- while the router's list, which alone has the terms of the providers of chats, cannot be fetched

@@ -103,7 +103,7 @@ class Case:
                 box.set_mapping(f"sandbox/{task}-{number}", ())
         self._offer(box, self.main, all_fail=self.situation != "one provider fails")
         self._offer(box, self.other, all_fail=self.situation == "no model is left")
-        entry = {"name": ROUTES[self.task], "description": "all", "models": [self.main, self.other]}
+        entry: dict[str, Any] = {"name": ROUTES[self.task], "description": "all", "models": [self.main, self.other]}
         if self.gate == "allowed":
             entry["never"] = [f"*:{FAILING_PROVIDER}"]
         elif self.gate == "price":
@@ -169,7 +169,7 @@ def test_cell_on_v1(cell: Case, services: Services, sandbox: Sandbox) -> None:
     with TestClient(app, base_url="http://127.0.0.1") as client:
         response = client.post("/v1/chat/completions", json=body)
     error = response.json()["error"]["code"] if response.status_code != 200 else None
-    assert cell.end_of(sandbox, KINDS_BY_CODE.get(error, error)) == cell.expected
+    assert cell.end_of(sandbox, KINDS_BY_CODE.get(str(error), error)) == cell.expected
 
 
 def test_every_gate_has_its_row() -> None:
