@@ -10,7 +10,7 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 from typing_extensions import NotRequired, TypedDict
 
-from omni_router.error_kinds import ErrorInfo, ErrorKind
+from omni_router.error_kinds import ErrorInfo, ErrorKind, Gate
 
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
 Outcome = Literal["answered"] | ErrorKind
@@ -44,12 +44,16 @@ class RejectedCandidate(TypedDict):
     source: Source
     kind: ErrorKind | None  # the error its call would have ended in; None if it was only less preferred
     rule: Rejection
+    gate: Gate | None  # the gate that it did not pass
     why: str  # the same, in words
 
 
-def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
+def rejected(
+    candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None, gate: Gate | None = None
+) -> RejectedCandidate:
     """Return a candidate as one that is not called."""
-    return RejectedCandidate(model=candidate["model"], source=candidate["source"], kind=kind, rule=rule, why=why)
+    model, source = candidate["model"], candidate["source"]
+    return RejectedCandidate(model=model, source=source, kind=kind, rule=rule, gate=gate, why=why)
 
 
 class Decision(TypedDict):
@@ -63,6 +67,9 @@ class Decision(TypedDict):
     task: str | None  # a key of TASKS; None with route `other`
     model: str | None
     provider: str | None  # None: let the client choose
+    provider_reason: str  # why this provider, or why none is named; empty where there was nothing to choose
+    prefer: str | float | None  # what counted in the choice; None: no model
+    estimated_cost: float | None  # US dollars, for the provider that is expected to answer; None where unknown
     reason: str
     source: Source | None
     confidence: float | None  # 0..1
@@ -79,6 +86,9 @@ def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
         task=None,
         model=None,
         provider=None,
+        provider_reason="",
+        prefer=None,
+        estimated_cost=None,
         reason=reason,
         source=None,
         confidence=confidence,
@@ -86,6 +96,20 @@ def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
         passed_over=[],
         proposed_route=None,
     )
+
+
+def without_model(decision: Decision) -> Decision:
+    """Return a decision without all that goes with a model."""
+    return {
+        **decision,
+        "model": None,
+        "provider": None,
+        "provider_reason": "",
+        "prefer": None,
+        "estimated_cost": None,
+        "source": None,
+        "verified": None,
+    }
 
 
 class Attempt(TypedDict):

@@ -25,6 +25,7 @@ from omni_router.hub.session import HubHealth, forget_providers, hub_session
 from omni_router.hub.tokens import Token, find_token
 from omni_router.images import MAX_PIXELS, load_image
 from omni_router.images.fetch import Resolver
+from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.simulation import active_simulation
 
 if TYPE_CHECKING:
@@ -170,7 +171,9 @@ class HubInference:
                 detail="a token of the Hub starts with hf_; this one does not",
             )
         with specialist_errors(model, token), hub_session(token, settings.timeout, limit, health=self._hub):
-            client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
+            if provider is None or provider in PROVIDER_POLICIES:  # of these the router of chats alone knows
+                provider = "auto"
+            client = InferenceClient(provider=cast("Any", provider), token=token, timeout=settings.timeout)
             try:
                 with client:
                     yield client
