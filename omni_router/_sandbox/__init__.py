@@ -11,6 +11,7 @@ models.py     the models, who serves them, their traits   hub.py        the Hub'
 chat.py       answers of chat models                      stream.py     bodies that arrive piece by piece
 tool_calls.py calls of tools, and JSON on request         schema_filler.py  values for a JSON schema
 images.py     how providers return images                 drawing.py    the images themselves
+reasoning.py  what models think before they answer
 
 It stands above `hub`, whose client it hooks into. Only `services`, the command line's demo and the public names import
 it: the rest of the package sees it through `omni_router.simulation`, where it installs itself.
@@ -21,11 +22,23 @@ from contextlib import contextmanager
 
 from omni_router._sandbox.calls import Record
 from omni_router._sandbox.faults import FAULTS, Fault
+from omni_router._sandbox.models import Reasoning
 from omni_router._sandbox.server import SANDBOX_TOKEN, Sandbox
 from omni_router.config.environment import read_variable
 from omni_router.simulation import active_simulation
 
-__all__ = ["FAULTS", "SANDBOX_TOKEN", "Fault", "Record", "Sandbox", "active", "install", "sandbox", "uninstall"]
+__all__ = [
+    "FAULTS",
+    "SANDBOX_TOKEN",
+    "Fault",
+    "Reasoning",
+    "Record",
+    "Sandbox",
+    "active",
+    "install",
+    "sandbox",
+    "uninstall",
+]
 
 
 def active() -> Sandbox | None:

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from omni_router.config.route_file import RouteFile
 
 MODELS_PATH = "/api/models"  # a path of the Hub's API
 MAPPING = "inferenceProviderMapping"  # the Hub's name for the providers of a model
+REASONING_FIELDS = ("reasoning_content", "reasoning")  # in which providers send reasoning beside the content
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
 _CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
@@ -19,6 +20,17 @@ _PROVIDERS = {
     "image-text-to-text": _CHAT_PROVIDERS,
     "text-to-image": _IMAGE_PROVIDERS,
 }
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """How a model reasons before it answers."""
+
+    field: str = REASONING_FIELDS[0]
+    tokens: int | None = None  # the length of its reasoning; None: by `reasoning_effort`
+    default_limit: int | None = None  # tokens of an answer, reasoning included, where the request sets no limit
+    # What it does about messages with tool calls: some models demand their reasoning, strict servers refuse it.
+    back: Literal["accepted", "demanded", "refused"] = "accepted"
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class Model:
     open_to: tuple[str, ...] = ()  # the tokens whose owners have accepted them
     renamed_to: str | None = None
     unknowable: bool = False  # the catalog gets no answer about it, and the client does
+    reasoning: Reasoning | None = None
 
     @property
     def provider_task(self) -> str:
@@ -53,6 +66,9 @@ def shipped_models() -> dict[str, Model]:
     models = {
         "sandbox/text-to-image-4": Model("text-to-image", ("replicate",)),
         "sandbox/image-to-text-1": Model("image-to-text", ("hf-inference",)),
+        # Not listed: they answer who names them.
+        "sandbox/text-generation-5": Model("text-generation", ("together",), reasoning=Reasoning()),
+        "sandbox/text-generation-6": Model("text-generation", ("novita",), reasoning=Reasoning("reasoning")),
     }
     for task, table in _PROVIDERS.items():
         for number, providers in enumerate(table, start=1):

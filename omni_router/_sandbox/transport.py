@@ -106,8 +106,8 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if call.task != "conversational":
             return images.answer(call, shape)
         chunk_delay = self._sandbox.chunk_delay
-        sees = self._sandbox.models()[call.model].task == "image-text-to-text"
-        return chat.answer(call, shape, sees=sees, pause=lambda: wait(request, chunk_delay))
+        model = self._sandbox.models()[call.model]
+        return chat.answer(call, shape, model=model, pause=lambda: wait(request, chunk_delay))
 
     def _serves(self, call: calls.Call) -> bool:
         model = self._sandbox.models().get(call.model)
