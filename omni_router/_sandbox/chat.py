@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from omni_router._sandbox import stream, tool_calls
 from omni_router._sandbox.calls import Call, dicts, text_of
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
-from omni_router._sandbox.models import Model
-from omni_router._sandbox.reasoning import Reasoning, complaint, think, usage
+from omni_router._sandbox.models import Model, Reasoning
+from omni_router._sandbox.reasoning import complaint, think, usage
 from omni_router.hub.http import httpx
 
 MAX_QUOTE = 120  # characters of the question that the answer repeats; enough to see which one it was

@@ -136,6 +136,15 @@ class HubCatalog:
             model, provider, verified=False, why="the Hub could not be reached to check that it is served"
         )
 
+    def context_length(self, model: str, provider: str | None) -> int | None:
+        """Return how many tokens a chat model takes at a provider, or else at all of them; None if it is not known."""
+        query = self._router_list()
+        value = self._cache.get(query)[query]
+        entries = value.value if value else []
+        providers = [each for entry in entries if entry["id"] == model for each in entry["providers"]]
+        lengths = [each.get("context_length") for each in providers if provider in (None, each["provider"])]
+        return min(filter(None, lengths), default=None)
+
     def _check_task_alone(
         self, model: str, provider: str | None, task: str, required: Capabilities, *, wait_for_fresh: bool
     ) -> Availability:

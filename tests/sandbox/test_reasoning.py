@@ -19,7 +19,7 @@ def ask(model: str, messages: list[Any] = QUESTION, **parameters: Any) -> Any:
 
 
 @pytest.mark.parametrize(("model", "field"), [(FIRST, "reasoning_content"), (SECOND, "reasoning")])
-def test_reasoning_comes_beside_the_content_and_before_it(sandbox: Sandbox, model: str, field: str) -> None:  # noqa: ARG001
+def test_reasoning_comes_beside_the_content_and_before_it(sandbox: Sandbox, model: str, field: str) -> None:
     whole = ask(model).choices[0].message
     assert whole[field].startswith(f"[sandbox] Simulated reasoning of {model}")
     assert "step-" not in whole.content
@@ -30,7 +30,7 @@ def test_reasoning_comes_beside_the_content_and_before_it(sandbox: Sandbox, mode
     assert with_reasoning == sorted(with_reasoning, reverse=True)
 
 
-def test_effort_sets_its_length_and_usage_counts_it(sandbox: Sandbox) -> None:  # noqa: ARG001
+def test_effort_sets_its_length_and_usage_counts_it(sandbox: Sandbox) -> None:
     counts = {}
     for effort in ("none", "low", "high"):
         usage = ask(FIRST, extra_body={"reasoning_effort": effort}).usage
