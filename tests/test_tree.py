@@ -29,6 +29,7 @@ SHARED_NAMES = {
     "overrides.py": "what the caller has settled",
     "prompt.py": "a prompt",
     "protocol.py": "what an implementation has to fulfil",
+    "reasoning.py": "the reasoning of a model before its answer",
     "replay.py": "the replay of logged decisions",
     "router.py": "a router",
     "routes.py": "the routes of a policy",
