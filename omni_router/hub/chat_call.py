@@ -109,7 +109,7 @@ def _where_cut(message: AIMessage) -> str:
     if usage := message.usage_metadata:
         limit = f"the limit of {usage['output_tokens']:,} tokens"
     if reasoning_of(message):
-        return f"{limit} was reached while the model was reasoning"
+        return f"{limit} was reached while the model was reasoning: allow more, or a lower reasoning effort"
     return f"{limit} was reached before there was any text"
 
 

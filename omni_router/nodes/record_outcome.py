@@ -50,7 +50,7 @@ def _is_callers_limit(error: ErrorInfo | None, settings: Settings) -> bool:
 
     The builder of a graph may set them for all, and then it is the model that is too slow or too wordy for that graph.
     """
-    context = get_runtime().context
+    context: object = get_runtime().context
     if error is None or not isinstance(context, Settings):
         return False
     if error["cause"] == CUT_AT_START:

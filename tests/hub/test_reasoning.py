@@ -58,7 +58,7 @@ def bodies(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, 
 def profile(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What langchain-huggingface knows of the first model."""
     known: dict[str, Any] = {"reasoning_output": True, "max_input_tokens": 100_000, "max_output_tokens": 16_384}
-    monkeypatch.setitem(library._MODEL_PROFILES, FIRST, known)  # type: ignore[arg-type]
+    monkeypatch.setitem(library._MODEL_PROFILES, FIRST, known)
     chat_call._template.cache_clear()
     return known
 
@@ -78,7 +78,7 @@ def test_reasoning_is_a_content_block_of_its_own_and_no_part_of_the_text(model: 
     answer = chat(model)
     reasoning, text = answer.content_blocks
     assert reasoning["type"] == "reasoning"
-    assert reasoning["reasoning"].startswith(f"[sandbox] Simulated reasoning of {model}")  # type: ignore[typeddict-item]
+    assert reasoning["reasoning"].startswith(f"[sandbox] Simulated reasoning of {model}")
     assert text == {"type": "text", "text": answer.text}
     assert "step-" not in answer.text
 
@@ -225,7 +225,7 @@ def test_a_model_that_was_seen_to_reason_gets_room_without_a_profile(bodies: lis
     for _ in range(2):
         inference.chat(FIRST, None, HELLO, Settings())
         inference.chat(PLAIN, None, HELLO, Settings())
-    limits = [body.get("max_tokens") for body in bodies]
+    limits: list[Any] = [body.get("max_tokens") for body in bodies]
     assert limits[0] is limits[1] is limits[3] is None
     assert 19_000 < limits[2] < 20_000
 

@@ -129,7 +129,13 @@ def thought(text: str) -> Token:
 
 def test_reasoning_is_folded_between_badge_and_answer(tmp_path: Path) -> None:
     state: dict[str, Any] = {"decision": DECISION, "attempts": [], "artifacts": [], "error": None}
-    events = [DecisionMade(decision), thought("First <b>\n"), thought("then."), token("Hi"), Finished(state)]
+    events: list[RunEvent] = [
+        DecisionMade(decision),
+        thought("First <b>\n"),
+        thought("then."),
+        token("Hi"),
+        Finished(state),
+    ]
     chat, _ = turn(ScriptedBackend(*events), Request("Hello"), tmp_path)
     _, reasoning, text = parts_of(chat)
     assert text == "Hi"
