@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from omni_router._sandbox import stream, tool_calls
 from omni_router._sandbox.calls import Call, dicts, text_of
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
-from omni_router._sandbox.models import Model, Reasoning
-from omni_router._sandbox.reasoning import complaint, think, usage
+from omni_router._sandbox.models import IN_CONTENT, Model, Reasoning
+from omni_router._sandbox.reasoning import complaint, in_tags, think, usage
 from omni_router.hub.http import httpx
 
 MAX_QUOTE = 120  # characters of the question that the answer repeats; enough to see which one it was
@@ -74,17 +74,25 @@ def _complaint(call: Call, *, sees: bool) -> str | None:
 
 def _reply(call: Call, shape: Shape | None, reasoning: Reasoning | None) -> _Reply:
     tokens, left = think(call, reasoning)
-    thought = {reasoning.field: tokens} if reasoning else {}
-    if left == 0:
-        return _Reply([], None, "length", thought)
+    reply = _Reply([], None, "length", {})
+    if left != 0:
+        reply = _reply_without_reasoning(call, shape, left)
+    if reasoning is None:
+        return reply
+    if reasoning.field == IN_CONTENT:
+        return reply._replace(pieces=in_tags(tokens, reply.pieces, complete=left != 0))
+    return reply._replace(thought={reasoning.field: tokens})
+
+
+def _reply_without_reasoning(call: Call, shape: Shape | None, limit: int | None) -> _Reply:
     if shape is None:
         tool_call = tool_calls.tool_call(call)
         if tool_call is not None:
-            return _Reply([], tool_call, "tool_calls", thought)
-    pieces, reason = _pieces(call, left)
+            return _Reply([], tool_call, "tool_calls", {})
+    pieces, reason = _pieces(call, limit)
     if shape == "content_filter":
-        return _Reply(pieces[:3], None, "content_filter", thought)
-    return _Reply(pieces, None, reason, thought)
+        return _Reply(pieces[:3], None, "content_filter", {})
+    return _Reply(pieces, None, reason, {})
 
 
 def _pieces(call: Call, limit: int | None) -> tuple[list[str], str]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 MODELS_PATH = "/api/models"  # a path of the Hub's API
 MAPPING = "inferenceProviderMapping"  # the Hub's name for the providers of a model
 REASONING_FIELDS = ("reasoning_content", "reasoning")  # in which providers send reasoning beside the content
+IN_CONTENT = "content"  # the field of providers that leave it there, between <think> and </think>
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
 _CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
@@ -26,7 +27,7 @@ _PROVIDERS = {
 class Reasoning:
     """How a model reasons before it answers."""
 
-    field: str = REASONING_FIELDS[0]
+    field: str = REASONING_FIELDS[0]  # or IN_CONTENT
     tokens: int | None = None  # the length of its reasoning; None: by `reasoning_effort`
     default_limit: int | None = None  # tokens of an answer, reasoning included, where the request sets no limit
     # What it does about messages with tool calls: some models demand their reasoning, strict servers refuse it.

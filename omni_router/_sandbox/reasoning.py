@@ -30,6 +30,15 @@ def _tokens(call: Call, reasoning: Reasoning) -> list[str]:
     return [f"{word} " for word in (*beginning, *steps)][:count]
 
 
+def in_tags(tokens: list[str], answer: list[str], *, complete: bool) -> list[str]:
+    """Return the tokens of a content that begins with the reasoning, which may be cut off."""
+    if not tokens:
+        return answer
+    if not complete:
+        return ["<think>\n", *tokens]
+    return ["<think>\n", *tokens, "\n</think>", "\n\n", *answer]
+
+
 def complaint(call: Call, reasoning: Reasoning | None) -> str | None:
     """Return what is wrong with the reasoning in the messages of earlier tool calls."""
     if reasoning is None:

@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_huggingface import ChatHuggingFace as LibraryChat
 from pydantic import Field
 
-from omni_router.hub.reasoning import FIELDS
+from omni_router.hub.reasoning import FIELDS, ThinkTags
 from omni_router.messages import REASONING, reasoning_of
 
 
@@ -42,7 +42,10 @@ class ChatHuggingFace(LibraryChat):
     def _create_chat_result(self, response: Any) -> ChatResult:
         result = super()._create_chat_result(response)
         for generation, choice in zip(result.generations, response.choices, strict=True):
-            self._keep(generation.message, choice.message, response.usage)
+            tags = ThinkTags()
+            self._complete(generation.message, choice.message, response.usage, tags)
+            _append(generation.message, *tags.rest())
+            generation.text = str(generation.message.text)
         return result
 
     def _stream(
@@ -52,25 +55,46 @@ class ChatHuggingFace(LibraryChat):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        client = _LastChunk(self.llm.client)
+        client, tags = _LastChunk(self.llm.client), ThinkTags()
         call = self.model_copy(update={"llm": self.llm.model_copy(update={"client": client})})
         for chunk in super(ChatHuggingFace, call)._stream(messages, stop, **kwargs):
-            self._keep(chunk.message, client.delta, client.usage)
+            self._complete(chunk.message, client.delta, client.usage, tags)
+            if (chunk.generation_info or {}).get("finish_reason"):
+                _append(chunk.message, *tags.rest())
+            whole = ChatGenerationChunk(message=chunk.message, generation_info=chunk.generation_info)
             if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+                run_manager.on_llm_new_token(whole.text, chunk=whole)
+            yield whole
 
-    def _keep(self, message: BaseMessage, sent: object, usage: object) -> None:
-        """Add to a message or chunk what the library leaves out of what was sent."""
-        for field in FIELDS:
-            if (text := _item(sent, field)) and isinstance(text, str):
-                message.additional_kwargs[REASONING] = text
-                if self.on_reasoning:
-                    self.on_reasoning(field)
-                break
+    def _complete(self, message: BaseMessage, sent: object, usage: object, tags: ThinkTags) -> None:
+        """Add to a message or chunk what the library left out, and take the reasoning out of its text."""
+        field, reasoning = _sent_reasoning(sent)
+        if isinstance(message.content, str):
+            in_tags, message.content = tags.split(message.content)
+            reasoning += in_tags
+        if reasoning:
+            message.additional_kwargs[REASONING] = reasoning
+            if self.on_reasoning:
+                self.on_reasoning(field)
         tokens = _item(_item(usage, "completion_tokens_details"), "reasoning_tokens")
         if isinstance(message, AIMessage) and message.usage_metadata and type(tokens) is int and tokens >= 0:
             message.usage_metadata["output_token_details"] = {"reasoning": tokens}
+
+
+def _sent_reasoning(sent: object) -> tuple[str, str]:
+    """Return the reasoning beside a content, and before it the field in which it was sent."""
+    for field in FIELDS:
+        text = _item(sent, field)
+        if text and isinstance(text, str):
+            return field, text
+    return FIELDS[0], ""
+
+
+def _append(message: BaseMessage, reasoning: str, answer: str) -> None:
+    if reasoning:
+        message.additional_kwargs[REASONING] = message.additional_kwargs.get(REASONING, "") + reasoning
+    if answer:
+        message.content = str(message.content) + answer
 
 
 class _LastChunk:

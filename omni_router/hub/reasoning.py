@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage
 
@@ -13,6 +13,8 @@ from omni_router.messages import REASONING, has_image, reasoning_of, text_of
 if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
 
+_OPENING, _CLOSING = "<think>", "</think>"
+_MOST_BLANKS = 64  # characters before the opening tag
 FIELDS = ("reasoning_content", "reasoning")  # the second is the name in newer versions of vLLM
 MAX_MODELS = 1024
 MIN_ROOM = 1024  # tokens: where less is left, the provider knows better
@@ -40,6 +42,54 @@ class ReasoningMemory:
             self._fields.clear()
         if self.field(model) is not None:
             self._fields[model] = field
+
+
+class ThinkTags:
+    """Takes reasoning out of a content that begins with <think>, piece by piece, as some providers leave it there."""
+
+    def __init__(self) -> None:
+        self._held = ""  # text that may be the beginning of a tag
+        self._place: Literal["start", "reasoning", "gap", "answer"] = "start"
+
+    def split(self, text: str) -> tuple[str, str]:
+        """Return the reasoning and the answer in the next piece of the content."""
+        held, self._held = self._held + text, ""
+        reasoning = ""
+        if self._place == "start":
+            held = self._after_opening(held)
+        if self._place == "reasoning":
+            reasoning, closed, held = held.partition(_CLOSING)
+            self._place = "gap" if closed else "reasoning"
+            if not closed:
+                reasoning, self._held = _without_tag_start(reasoning, _CLOSING)
+        if self._place == "gap" and (held := held.lstrip()):
+            self._place = "answer"
+        return reasoning, held
+
+    def rest(self) -> tuple[str, str]:
+        """Return the reasoning and the answer that were held back when the content ended."""
+        held, self._held = self._held, ""
+        return (held, "") if self._place == "reasoning" else ("", held)
+
+    def _after_opening(self, text: str) -> str:
+        """Return what follows the opening tag, all of a text without one, or nothing if that is not known yet."""
+        start = text.lstrip()
+        if start.startswith(_OPENING):
+            self._place = "reasoning"
+            return start.removeprefix(_OPENING)
+        if _OPENING.startswith(start) and len(text) < _MOST_BLANKS:
+            self._held = text
+            return ""
+        self._place = "answer"
+        return text
+
+
+def _without_tag_start(text: str, tag: str) -> tuple[str, str]:
+    """Divide a text before the beginning of a tag at its end."""
+    for length in range(min(len(tag) - 1, len(text)), 0, -1):
+        if text.endswith(tag[:length]):
+            return text[:-length], text[-length:]
+    return text, ""
 
 
 def answer_room(

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as some
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
 from langchain_huggingface.chat_models import huggingface as library
 
@@ -16,7 +19,7 @@ from omni_router.hub import chat_call
 from omni_router.hub.answer_limits import MAX_ANSWER_TOKENS
 from omni_router.hub.catalog import HubCatalog
 from omni_router.hub.client import HubInference
-from omni_router.hub.reasoning import ReasoningMemory
+from omni_router.hub.reasoning import ReasoningMemory, ThinkTags
 from omni_router.messages import for_specialist, reasoning_of
 from tests.support.streaming import streamed_chunks
 
@@ -106,6 +109,55 @@ def test_a_model_that_does_not_reason_answers_as_before() -> None:
     assert [block["type"] for block in answer.content_blocks] == ["text"]
     assert answer.usage_metadata is not None
     assert "output_token_details" not in answer.usage_metadata
+
+
+@pytest.mark.parametrize("effort", ["high", "none"])
+def test_reasoning_that_a_provider_leaves_in_the_content_is_taken_out(sandbox: Sandbox, effort: Any) -> None:
+    beside = chat(reasoning_effort=effort)
+    sandbox.set_reasoning(FIRST, Reasoning("content"))
+    plain = chat(reasoning_effort=effort)
+    chunks = streamed_chunks(HubInference(), FIRST, HELLO, Settings(reasoning_effort=effort))
+    whole: AIMessageChunk = sum(chunks[1:], chunks[0])
+    assert plain.text == whole.text == beside.text
+    assert reasoning_of(plain).strip() == reasoning_of(whole).strip() == reasoning_of(beside).strip()
+    assert "think>" not in str([chunk.content for chunk in chunks])
+
+
+def test_reasoning_in_the_content_that_is_cut_is_no_answer(sandbox: Sandbox) -> None:
+    sandbox.set_reasoning(FIRST, Reasoning("content", default_limit=10))
+    for call in (chat, lambda: streamed_chunks(HubInference(), FIRST, HELLO)):
+        with pytest.raises(SpecialistError, match="while the model was reasoning"):
+            call()
+
+
+@given(
+    some.sampled_from(["", " ", "\n"]),
+    some.text("ab<>/think\n ", max_size=30),
+    some.text("ab<>/think\n ", max_size=30),
+    some.lists(some.integers(0, 80), max_size=12),
+)
+def test_tags_are_found_wherever_a_content_is_cut_into_pieces(
+    blanks: str, reasoning: str, answer: str, cuts: list[int]
+) -> None:
+    assume("</think>" not in reasoning)
+    content = f"{blanks}<think>{reasoning}</think>{answer}"
+    assert split(content, cuts) == (reasoning, answer.lstrip())
+    assume(not answer.lstrip().startswith("<think>"))
+    assert split(answer, cuts) == ("", answer)
+
+
+def split(content: str, cuts: list[int]) -> tuple[str, str]:
+    places = [0, *sorted(cuts), len(content)]
+    tags = ThinkTags()
+    pieces = [tags.split(content[start:end]) for start, end in pairwise(places)]
+    found = [*pieces, tags.rest()]
+    return "".join(reasoning for reasoning, _ in found), "".join(text for _, text in found)
+
+
+@pytest.mark.parametrize("content", ["<think>one </thi", "<thi", "  ", "a <think>b</think>"])
+def test_what_was_held_back_is_not_lost(content: str) -> None:
+    reasoning, text = split(content, [2, 5])
+    assert f"{'<think>' * bool(reasoning)}{reasoning}{text}" == content
 
 
 # ---- an answer that is none
