@@ -36,7 +36,7 @@ def waiting(text: str) -> str:
 def folded_reasoning(text: str) -> str:
     """Return what a model thought before its answer, as HTML that opens on a click."""
     lines = "<br>".join(map(safe, text.strip().splitlines()))
-    summary = f"Thought for {len(text.split()):,} words"
+    summary = f"Reasoning · {len(text.split()):,} words"
     return f'<details class="omni-reasoning"><summary>{summary}</summary><div>{lines}</div></details>'
 
 

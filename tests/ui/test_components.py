@@ -139,7 +139,7 @@ def test_reasoning_is_folded_between_badge_and_answer(tmp_path: Path) -> None:
     chat, _ = turn(ScriptedBackend(*events), Request("Hello"), tmp_path)
     _, reasoning, text = parts_of(chat)
     assert text == "Hi"
-    assert reasoning.startswith('<details class="omni-reasoning"><summary>Thought for 3 words</summary>')
+    assert reasoning.startswith('<details class="omni-reasoning"><summary>Reasoning · 3 words</summary>')
     assert "First &lt;b&gt;<br>then." in reasoning
 
 
