@@ -144,24 +144,25 @@ class RequestForm(NamedTuple):
     parameters: Mapping[str, Any]
     pass_back: str | None  # the field in which earlier reasoning is passed back with tool calls
     left_out: Sequence[str] = ()  # parameters of the caller that the fullest form has, and this one has not
-    drops_reasoning: bool = False  # the fullest form passes reasoning back, and this one does not
+    second_way: bool = False  # the other forms leave out the reasoning that this one passes back, or the reverse
 
 
-def request_forms(parameters: Mapping[str, Any], max_tokens: int | None, pass_back: str | None) -> list[RequestForm]:
+def request_forms(
+    parameters: Mapping[str, Any], max_tokens: int | None, ways_back: Sequence[str | None]
+) -> list[RequestForm]:
     """Return the forms of a request, the fullest first.
 
     Args:
         parameters: of the caller, which a provider may refuse.
         max_tokens: a limit that is not the caller's; None if none is sent.
-        pass_back: the field in which earlier reasoning is passed back.
+        ways_back: fields in which to pass reasoning back, None for leaving it out: the first, and one if it is refused.
     """
+    first, *others = ways_back
     limit = without_none({"max_tokens": max_tokens})
-    forms = [RequestForm({**parameters, **limit}, pass_back)]
+    forms = [RequestForm({**parameters, **limit}, first)]
     if parameters or limit:
-        forms.append(RequestForm({}, pass_back, parameter_names(parameters)))
-    if pass_back:
-        forms.append(RequestForm({}, None, parameter_names(parameters), drops_reasoning=True))
-    return forms
+        forms.append(RequestForm({}, first, parameter_names(parameters)))
+    return [*forms, *(RequestForm({}, other, parameter_names(parameters), second_way=True) for other in others)]
 
 
 def parameter_names(parameters: Mapping[str, Any]) -> list[str]:

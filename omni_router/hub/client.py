@@ -126,12 +126,12 @@ class HubInference:
         model, _, provider = name.partition(":")
         profile = chat_template(name, settings).profile or {}
         max_tokens: int | None = None
-        pass_back: str | None = None
+        ways_back: tuple[str | None, ...] = (None,)
         if settings.max_new_tokens is None and (profile.get("reasoning_output") or self._reasoning.reasons(model)):
             max_tokens = answer_room(messages, settings, profile, self._context_length(model, provider or None))
         if has_reasoning_to_pass_back(messages):
-            pass_back = self._reasoning.field(model)
-        return request_forms(droppable_parameters(settings, profile), max_tokens, pass_back)
+            ways_back = self._reasoning.ways_back(model)
+        return request_forms(droppable_parameters(settings, profile), max_tokens, ways_back)
 
     def _chat(self, name: str, form: RequestForm, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
         model, _, _ = name.partition(":")
@@ -144,7 +144,7 @@ class HubInference:
                     client,
                     arrived,
                     pass_back=form.pass_back,
-                    on_reasoning=partial(self._reasoning.note, model),
+                    on_reasoning=partial(self._reasoning.note_field, model),
                 )
                 parameters = {**explicit_parameters(settings), **form.parameters}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
@@ -152,8 +152,8 @@ class HubInference:
         except SpecialistError as failure:  # a failed check keeps what had arrived, too
             failure.partial = arrived.message()
             raise
-        if form.drops_reasoning:
-            self._reasoning.note(model, None)
+        if form.second_way:
+            self._reasoning.note_second_way(model)
         if form.left_out:
             message.response_metadata["ignored"] = list(form.left_out)
         return message
@@ -175,7 +175,7 @@ class HubInference:
         """Describe an image with a model that takes no question; the image is fetched and checked here."""
         with self._client(model, provider, settings, CAPTION) as client:
             text = client.image_to_text(self._load_image(url), model=model).generated_text
-        if not text:
+        if not text or not text.strip():
             raise SpecialistError("malformed_answer", model=model, cause="no content")
         return str(text)
 

@@ -23,25 +23,32 @@ _IMAGE_TOKENS = 4096
 
 
 class ReasoningMemory:
-    """What the calls of this process have shown: which models reason, and in which field they take it back."""
+    """What the calls of this process have shown: which models reason, and how they take their reasoning back."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, str | None] = {}
+        self._fields: dict[str, str] = {}
+        self._refusing: set[str] = set()
 
     def reasons(self, model: str) -> bool:
         """Return whether the model has reasoned."""
         return model in self._fields
 
-    def field(self, model: str) -> str | None:
-        """Return the field in which the model gets its reasoning back; None if it refuses it."""
-        return self._fields.get(model, FIELDS[0])
+    def ways_back(self, model: str) -> tuple[str | None, ...]:
+        """Return the fields in which to try to pass the model's reasoning back, None for leaving it out."""
+        field = self._fields.get(model, FIELDS[0])
+        return (None, field) if model in self._refusing else (field, None)
 
-    def note(self, model: str, field: str | None) -> None:
-        """Note the field in which a model sends its reasoning; None notes that it does not take it back."""
+    def note_field(self, model: str, field: str) -> None:
+        """Note the field in which a model sends its reasoning."""
         if len(self._fields) >= MAX_MODELS:
             self._fields.clear()
-        if self.field(model) is not None:
-            self._fields[model] = field
+        self._fields[model] = field
+
+    def note_second_way(self, model: str) -> None:
+        """Note that a model accepted its reasoning, or a request without it, only the second way."""
+        if len(self._refusing) >= MAX_MODELS:
+            self._refusing.clear()
+        self._refusing ^= {model}
 
 
 class ThinkTags:

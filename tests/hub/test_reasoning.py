@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -173,6 +174,16 @@ def test_an_answer_cut_before_its_first_word_is_none(sandbox: Sandbox, call: Cal
     assert caught.value.partial is None, "no token of an answer was shown"
 
 
+@pytest.mark.parametrize(("content", "reason", "stop", "accepted"), [
+    ("", "stop", (), False), (" \n", "stop", (), False), ("", "length", (), False), ("", "length", ("x",), False),
+    ("\n", "length", (), False), ("", None, (), False), ("", "stop", ("x",), True), ("So", "length", (), True),
+])  # fmt: skip
+def test_what_counts_as_an_answer(content: str, reason: str | None, stop: tuple[str, ...], *, accepted: bool) -> None:
+    message = AIMessage(content, response_metadata={"finish_reason": reason})
+    with nullcontext() if accepted else pytest.raises(SpecialistError, match="no answer that can be read"):
+        chat_call.check_answer(message, FIRST, Settings(stop=stop))
+
+
 def test_an_answer_cut_after_its_first_word_is_one() -> None:
     answer = chat(max_new_tokens=18)
     assert answer.response_metadata["finish_reason"] == "length"
@@ -226,14 +237,26 @@ def test_other_messages_and_other_models_get_none_back(bodies: list[dict[str, An
     assert sent == [[False] * 5, [False, True, False]]
 
 
-def test_a_model_that_refuses_its_reasoning_is_asked_without_and_then_never_again(
+def test_a_model_that_refuses_its_reasoning_is_asked_without_and_from_then_on_at_once(
     sandbox: Sandbox, bodies: list[dict[str, Any]]
 ) -> None:
-    sandbox.set_reasoning(FIRST, Reasoning(back="refused"))
     inference = HubInference()
-    for _ in range(2):
+    for back in ("refused", "refused", "demanded", "demanded"):  # it may be served otherwise some day
+        sandbox.set_reasoning(FIRST, Reasoning(back=back))
         assert "rain" in inference.chat(FIRST, None, [*HELLO, calling(), RESULT], Settings()).text
-    assert ["reasoning_content" in body["messages"][1] for body in bodies] == [True, False, False]
+    sent = ["reasoning_content" in body["messages"][1] for body in bodies]
+    assert sent == [True, False, False, False, True, True]
+
+
+def test_a_provider_that_refuses_both_effort_and_reasoning_is_asked_three_times(
+    sandbox: Sandbox, bodies: list[dict[str, Any]]
+) -> None:
+    sandbox.fail("bad_request_400")
+    sandbox.set_reasoning(FIRST, Reasoning(back="refused"))
+    answer = chat(messages=[*HELLO, calling(), RESULT], reasoning_effort="low")
+    assert answer.response_metadata["ignored"] == ["reasoning_effort"]
+    sent = [("reasoning_effort" in body, "reasoning_content" in body["messages"][1]) for body in bodies]
+    assert sent == [(True, True), (False, True), (False, False)]
 
 
 def test_content_blocks_of_other_programs_are_passed_back_too(bodies: list[dict[str, Any]]) -> None:
@@ -303,5 +326,7 @@ def test_what_was_seen_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("omni_router.hub.reasoning.MAX_MODELS", 2)
     memory = ReasoningMemory()
     for model in ("a/1", "a/2", "a/3"):
-        memory.note(model, "reasoning")
+        memory.note_field(model, "reasoning")
+        memory.note_second_way(model)
     assert [memory.reasons(model) for model in ("a/1", "a/2", "a/3")] == [False, False, True]
+    assert [memory.ways_back(model)[0] for model in ("a/1", "a/3")] == ["reasoning_content", None]
