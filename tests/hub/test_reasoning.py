@@ -290,6 +290,15 @@ def test_it_gets_no_more_than_is_left_of_the_context_at_that_provider(
     assert bodies[1]["max_tokens"] == MAX_ANSWER_TOKENS
 
 
+def test_where_hardly_any_room_is_left_the_provider_sets_the_limit(
+    profile: dict[str, Any], bodies: list[dict[str, Any]]
+) -> None:
+    assert profile["reasoning_output"]
+    long = [HumanMessage("tides " * 2_000)]
+    HubInference(context_length=lambda *_: 6_500).chat(FIRST, None, long, Settings())
+    assert "max_tokens" not in bodies[0]
+
+
 def test_the_callers_limit_is_sent_as_it_is(profile: dict[str, Any], bodies: list[dict[str, Any]]) -> None:
     chat(max_new_tokens=profile["max_output_tokens"] * 2)
     assert bodies[0]["max_tokens"] == profile["max_output_tokens"] * 2
