@@ -30,6 +30,7 @@ SHARED_NAMES = {
     "parameters.py": "the parameters with which models are called",
     "prompt.py": "a prompt",
     "protocol.py": "what an implementation has to fulfil",
+    "reasoning.py": "the reasoning of a model before its answer",
     "replay.py": "the replay of logged decisions",
     "router.py": "a router",
     "routes.py": "the routes of a policy",

@@ -44,7 +44,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
         policy=file,
         history=open_history(environment, file),
         catalog=catalog,
-        inference=HubInference(token, hub=catalog),
+        inference=HubInference(token, hub=catalog, context_length=catalog.context_length),
         artifacts=ArtifactFolder(Path(environment.output_dir)),
         decision_log=decision_log,
         observer=open_observer(environment),
