@@ -61,6 +61,7 @@ def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, s
     usage = result["messages"][-1].usage_metadata
     decided = {"omni.decision.id": result["decision"]["id"], "omni.route": ROUTE, "omni.confidence": 0.9}
     chosen = {**decided, "omni.task": "text-generation", "omni.model": TEXT, "omni.source": "router"}
+    chosen["omni.provider"] = result["attempts"][0]["provider"]
     assert spans.attributes("route_request") == decided
     assert spans.attributes("validate_choice") == chosen
     assert spans.attributes(f"chat {TEXT}") == {
