@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import AIMessage
 
-    from omni_router.state import Attempt, Decision
+    from omni_router.state import Attempt, Decision, TokenUsage
 
 __all__ = [
     "INSTALL_WEIGHTS",
@@ -129,7 +129,8 @@ class SpecialistError(OmniRouterError):
 
     `kind` is one of `KINDS`, `model` the one called, `cause` the exception or the HTTP status, and `detail` what the
     server wrote about it, already cleared of tokens. `retry_after` is the wait in seconds that the server asked for.
-    `partial` is the part of an answer that arrived before it broke off, marked as such.
+    `partial` is the part of an answer that arrived before it broke off, marked as such. `provider` is the one that
+    answered, and `usage` what it has counted, where they are known.
     """
 
     def __init__(  # noqa: PLR0913 (all by name)
@@ -142,6 +143,8 @@ class SpecialistError(OmniRouterError):
         retry_after: float | None = None,
         partial: "AIMessage | None" = None,
     ) -> None:
+        self.provider: str | None = None
+        self.usage: TokenUsage | None = None
         self.kind, self.model, self.cause, self.detail = kind, model, cause, detail
         self.retry_after, self.partial = retry_after, partial
         super().__init__(self.info["message"])

@@ -69,6 +69,7 @@ class Decision(TypedDict):
     verified: bool | None  # the catalog says that the model is served for the task; None: no model
     passed_over: list[RejectedCandidate]
     proposed_route: str | None  # the router's choice, such as `other`, if another route was taken instead
+    estimated_cost: float | None  # US dollars, before the call; None: not known
 
 
 def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
@@ -85,18 +86,30 @@ def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
         verified=None,
         passed_over=[],
         proposed_route=None,
+        estimated_cost=None,
     )
+
+
+class TokenUsage(TypedDict):
+    """The tokens of a call as the provider has counted them."""
+
+    input_tokens: int
+    output_tokens: int  # with those of the reasoning
+    reasoning_tokens: NotRequired[int]  # how many of the output
 
 
 class Attempt(TypedDict):
     """One call of a specialist and how it ended: made in `nodes/_attempt.py`, counted in `history/usage.py`."""
 
     model: str
-    provider: str | None
+    provider: str | None  # the one that answered, else the one that was asked for; None: not known
     outcome: Outcome
     seconds: float
     error: ErrorInfo | None
     partial: bool  # the answer broke off after its first token; the part that had arrived is in `messages`
+    usage: TokenUsage | None  # None: the provider did not report it
+    cost: float | None  # US dollars: the usage at the prices of the provider that answered; None: one is not known
+    estimated_cost: float | None  # US dollars; where `cost` is None, at the highest price among the live providers
 
 
 def models_in(entries: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -107,7 +107,13 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return images.answer(call, shape)
         chunk_delay = self._sandbox.chunk_delay
         sees = self._sandbox.models()[call.model].task == "image-text-to-text"
-        return chat.answer(call, shape, sees=sees, pause=lambda: wait(request, chunk_delay))
+        response = chat.answer(call, shape, sees=sees, pause=lambda: wait(request, chunk_delay))
+        response.headers["x-inference-provider"] = call.provider or self._default_provider(call.model)
+        return response
+
+    def _default_provider(self, model: str) -> str:
+        """Return the provider that the router chooses where none is named: the fastest, which is listed last here."""
+        return (self._sandbox.models()[model].providers or ("",))[-1]
 
     def _serves(self, call: calls.Call) -> bool:
         model = self._sandbox.models().get(call.model)

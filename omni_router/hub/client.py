@@ -21,6 +21,7 @@ from omni_router.hub.chat_call import (
 )
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
+from omni_router.hub.metering import Meter, MeteredClient
 from omni_router.hub.session import HubHealth, forget_providers, hub_session
 from omni_router.hub.tokens import Token, find_token
 from omni_router.images import MAX_PIXELS, load_image
@@ -114,19 +115,20 @@ class HubInference:
         settings: Settings,
         droppable: Mapping[str, Any],
     ) -> AIMessage:
-        arrived = Arrived()
+        arrived, meter = Arrived(), Meter(model, provider)
         try:
-            with self._client(model, None, settings, chat_limit(settings.max_new_tokens)) as client:
+            with self._client(model, None, settings, chat_limit(settings.max_new_tokens), meter) as client:
                 # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
                 name = f"{model}:{provider}" if provider else model
                 temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
-                chat = chat_model(name, temperature, settings.max_new_tokens, client, arrived)
+                chat = chat_model(name, temperature, settings.max_new_tokens, MeteredClient(client, meter), arrived)
                 parameters = {**explicit_parameters(settings), **droppable}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
+            meter.write_to(message)
             check_answer(message, model, settings)
             return message  # noqa: TRY300 (a failed check keeps what had arrived, too)
         except SpecialistError as failure:
-            failure.partial = arrived.message()
+            failure.partial, failure.provider, failure.usage = arrived.message(), meter.provider, meter.usage
             raise
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
@@ -156,9 +158,40 @@ class HubInference:
         return load_image(url, resolve=self._resolve, transport=self._transport)
 
     @contextmanager
-    def _client(self, model: str, provider: str | None, settings: Settings, limit: AnswerLimit) -> Iterator[Any]:
+    def _client(
+        self,
+        model: str,
+        provider: str | None,
+        settings: Settings,
+        limit: AnswerLimit,
+        meter: Meter | None = None,
+    ) -> Iterator[Any]:
         from huggingface_hub import InferenceClient
 
+        token = self._token_for(model)
+        read_headers = meter.read_headers if meter else None
+        session = hub_session(token, settings.timeout, limit, health=self._hub, read_headers=read_headers)
+        with specialist_errors(model, token), session:
+            client = InferenceClient(
+                provider=cast("Any", provider or "auto"),
+                token=token,
+                timeout=settings.timeout,
+                bill_to=settings.bill_to,
+            )
+            try:
+                with client:
+                    yield client
+            except Exception as error:
+                if is_stop_iteration(error):
+                    forget_providers()
+                raise
+
+    def _token_for(self, model: str) -> str:
+        """Return the token of this run.
+
+        Raises:
+            SpecialistError: there is none, or it is not one of the Hub.
+        """
         token = self.token()
         if not token:
             raise SpecialistError("token", model=model, cause="no token")
@@ -169,12 +202,4 @@ class HubInference:
                 cause="not a token of the Hub",
                 detail="a token of the Hub starts with hf_; this one does not",
             )
-        with specialist_errors(model, token), hub_session(token, settings.timeout, limit, health=self._hub):
-            client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
-            try:
-                with client:
-                    yield client
-            except Exception as error:
-                if is_stop_iteration(error):
-                    forget_providers()
-                raise
+        return token

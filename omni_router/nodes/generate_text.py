@@ -14,4 +14,4 @@ def generate_text(state: State, settings: Settings, services: Services) -> dict[
         conversation = for_specialist(state["messages"], images=False)
         return services.inference.chat(model, provider, conversation, settings), []
 
-    return attempt(state, call)
+    return attempt(state, services, call)
