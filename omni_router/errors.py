@@ -17,7 +17,7 @@ All of them are RuntimeErrors because the LangGraph server hides the text of mos
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from omni_router.error_kinds import KINDS, ErrorInfo, ErrorKind, Kind, describe, for_audience, hint_for
+from omni_router.error_kinds import BUDGET, KINDS, ErrorInfo, ErrorKind, Kind, describe, for_audience, hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from omni_router.state import Attempt, Decision, TokenUsage
 
 __all__ = [
+    "BUDGET",
     "INSTALL_WEIGHTS",
     "KINDS",
     "AnswerFailed",

@@ -142,7 +142,7 @@ class Output(TypedDict, total=False):
 
 
 class State(Output, total=False):
-    """The whole state; every key but `messages` and `previous` is written anew in each turn by `route_request`."""
+    """The whole state; every key but `messages`, `previous` and `spent` is new in each turn, from `route_request`."""
 
     turn: str  # the id of this turn's decision: route_request -> validate_choice
     reply: str | None  # the router's raw reply; None when it was not asked, or failed: route_request -> CLI, logs
@@ -150,5 +150,6 @@ class State(Output, total=False):
     confidence: float | None  # the router's confidence: route_request -> validate_choice
     candidates: dict[str, list[Candidate]]  # by eligible route, best first: route_request -> validate_choice
     previous: Previous | None  # route_request -> the next turn
+    spent: float  # US dollars for all turns of the thread: record_outcome -> the next turn, the budget
     routing_only: bool  # no specialist is called: announce_decision -> its edge
     models_left: int  # how many other models may still be tried: record_outcome -> its edge

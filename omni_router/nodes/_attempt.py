@@ -10,6 +10,7 @@ from omni_router.costs import brought_something
 from omni_router.errors import SpecialistError
 from omni_router.hub.metering import usage_of
 from omni_router.hub.prices import cost_of_call, highest_cost, offers_of
+from omni_router.nodes import _budget as budget
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.selection.overrides import decision_metadata
 from omni_router.services import Services
@@ -49,7 +50,7 @@ def attempt(state: State, services: Services, call: Callable[[str, str | None], 
     if decision is None or decision["model"] is None:
         raise AssertionError("a specialist node is reached only with a model")
     started = perf_counter()
-    outcome = _call(decision["model"], decision["provider"], call)
+    outcome = _call(state, services, decision, call)
     this_attempt = _described(decision, outcome, perf_counter() - started)
     _set_costs(this_attempt, decision, services)
     update: dict[str, Any] = {"attempts": [*state["attempts"], this_attempt]}
@@ -58,10 +59,12 @@ def attempt(state: State, services: Services, call: Callable[[str, str | None], 
     return update
 
 
-def _call(model: str, provider: str | None, call: Callable[[str, str | None], Answer]) -> _Outcome:
+def _call(state: State, services: Services, decision: Decision, call: Callable[[str, str | None], Answer]) -> _Outcome:
+    model = str(decision["model"])
     try:
+        budget.check(model, state, services)
         bulkhead.check(model)
-        return _Outcome(call(model, provider), None)
+        return _Outcome(call(model, decision["provider"]), None)
     except SpecialistError as failure:
         if failure.partial:
             return _Outcome((failure.partial, []), failure)

@@ -6,6 +6,7 @@ from langchain_core.messages import AnyMessage
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
+from omni_router.costs import spent_before
 from omni_router.errors import InvalidRequest
 from omni_router.hub.capabilities import required_capabilities
 from omni_router.messages import has_image, newest_user_message, newest_user_text
@@ -46,6 +47,7 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
         "confidence": confidence,
         "candidates": candidates,
         "previous": previous,
+        "spent": spent_before(state),
         "decision": None,
         "routing_only": False,
         "models_left": 0,

@@ -8,6 +8,7 @@ import pytest
 
 from omni_router.config.environment import VARIABLES, Environment, ServerEnvironment, read_variable
 from omni_router.config.parsing import Variable
+from omni_router.config.spending_budget import Budget
 from omni_router.errors import ConfigurationError
 from omni_router.routers.cascade.labels import MAX_LABELS
 from omni_router.routers.cascade.router import TARGET
@@ -34,6 +35,7 @@ READ = {
     "OMNI_SANDBOX_LATENCY": ("0.25", 0.25),
     "OMNI_CACHE_DIR": ("cache", Path("cache")),
     "OMNI_HISTORY": ("store", "store"),
+    "OMNI_BUDGET": ("0.5/thread, 5/day", Budget(0.5, 5)),
     "OMNI_DECISION_LOG": ("log.jsonl", Path("log.jsonl")),
     "OMNI_DECISION_LOG_TEXT": ("true", True),
     "OMNI_TRACING": ("1", True),
@@ -55,6 +57,7 @@ REFUSED = {
     "OMNI_MAX_NEW_TOKENS": "-1",
     "OMNI_SANDBOX": "perhaps",
     "OMNI_SANDBOX_LATENCY": "soon",
+    "OMNI_BUDGET": "5/week",
     "OMNI_DECISION_LOG_TEXT": "perhaps",
     "OMNI_TRACING": "perhaps",
     "OMNI_METRICS": "perhaps",
