@@ -1,6 +1,6 @@
 """What calls cost, in US dollars: the tokens that a provider has counted, at the prices of that provider."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:  # LangGraph comes with it
@@ -28,7 +28,7 @@ def is_amount(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _ABSURD
 
 
-def total_cost(attempts: "Iterable[Attempt]") -> float | None:
+def total_cost(attempts: Iterable[Mapping[str, Any]]) -> float | None:
     """Return the cost of all calls of a run; None if there is none, or if that of an answer is not known.
 
     Calls that failed before a provider counted a token have no cost, and do not make the sum unknown.
@@ -45,16 +45,16 @@ def total_cost(attempts: "Iterable[Attempt]") -> float | None:
     return rounded(sum(costs))
 
 
-def charge(attempt: "Attempt") -> float:
+def price_of(attempt: "Attempt") -> float:
     """Return what a call takes from a budget: its cost, else its estimated cost; 0 if neither is known."""
     if attempt["cost"] is not None:
         return attempt["cost"]
     return attempt["estimated_cost"] or 0.0
 
 
-def brought_something(attempt: "Attempt") -> bool:
+def brought_something(attempt: Mapping[str, Any]) -> bool:
     """Return whether an answer, a part of one, or a count of tokens came back, for which somebody pays."""
-    return attempt["outcome"] == "answered" or attempt["partial"] or attempt.get("usage") is not None
+    return attempt["outcome"] == "answered" or bool(attempt.get("partial")) or attempt.get("usage") is not None
 
 
 def spent_before(state: "State") -> float:
@@ -72,7 +72,7 @@ def as_decimal(dollars: float) -> str:
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
-def describe_cost(attempt: "Attempt") -> str:
+def describe_cost(attempt: Mapping[str, Any]) -> str:
     """Return the tokens and the cost of a call in words; empty if nothing came back."""
     if not brought_something(attempt):
         return ""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage
 
 from omni_router.costs import brought_something
-from omni_router.errors import SpecialistError
+from omni_router.errors import RunCancelled, SpecialistError
 from omni_router.hub.metering import usage_of
 from omni_router.hub.prices import cost_of_call, highest_cost, offers_of
 from omni_router.nodes import _budget as budget
@@ -69,6 +69,9 @@ def _call(state: State, services: Services, decision: Decision, call: Callable[[
         if failure.partial:
             return _Outcome((failure.partial, []), failure)
         return _Outcome(None, failure)
+    except RunCancelled:  # the provider has begun, and is paid; the run ends here, and records nothing
+        budget.charge_cancelled(state, services)
+        raise
 
 
 def _described(decision: Decision, outcome: _Outcome, seconds: float) -> Attempt:
@@ -91,7 +94,7 @@ def _set_costs(this_attempt: Attempt, decision: Decision, services: Services) ->
     """Set what a call has cost; nothing is paid, and nothing estimated, where nothing came back."""
     if not brought_something(this_attempt):
         return
-    this_attempt["estimated_cost"] = decision.get("estimated_cost")
+    this_attempt["estimated_cost"] = decision["estimated_cost"]
     usage = this_attempt["usage"]
     if usage is None:
         return

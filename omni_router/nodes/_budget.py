@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from omni_router.config.settings import Settings
-from omni_router.costs import as_decimal, spent_before
+from omni_router.costs import as_decimal, rounded, spent_before
 from omni_router.errors import BUDGET, SpecialistError
 from omni_router.services import Services
 from omni_router.state import State
@@ -43,6 +43,20 @@ def check(model: str, state: State, services: Services) -> None:
             spent, budget = as_decimal(limit.spent), as_decimal(limit.budget)
             detail = limit.explanation.format(spent=spent, budget=budget)
             raise SpecialistError("payment", model=model, cause=BUDGET, detail=detail)
+
+
+def charge(state: State, services: Services, dollars: float) -> float:
+    """Add what this turn's newest call costs to the day's ledger, and return what the thread has spent with it."""
+    if dollars and services.ledger:
+        services.ledger.add(dollars, f"{state['turn']} {len(state['attempts'])}")
+    return rounded(spent_before(state) + dollars)
+
+
+def charge_cancelled(state: State, services: Services) -> None:
+    """Add the estimate of a call that its caller has cancelled to the day's ledger; no count of tokens comes."""
+    decision = state["decision"]
+    if decision and decision["estimated_cost"] and services.ledger:
+        services.ledger.add(decision["estimated_cost"], f"{state['turn']} {len(state['attempts'])} cancelled")
 
 
 def _limits(state: State, services: Services) -> Iterator[_Limit]:

@@ -6,11 +6,12 @@ from langgraph.config import get_stream_writer
 from langgraph.runtime import get_runtime
 
 from omni_router.config.settings import Settings
-from omni_router.costs import brought_something, charge, rounded, spent_before
+from omni_router.costs import brought_something, price_of
 from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import BUDGET, ErrorInfo
 from omni_router.events import Recorded
 from omni_router.history import UsageRecord
+from omni_router.nodes._budget import charge
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import Attempt, State, models_in
@@ -41,16 +42,8 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
         get_stream_writer()(Recorded(use.route, use.model, place).as_custom())
     if error is None:  # the turn is over; one that goes on, or ends in an explanation, is logged when it does
         log_decision(state, settings, services)
-    return {"models_left": _models_left(attempts, settings), "spent": _spent(state, services)}
-
-
-def _spent(state: State, services: Services) -> float:
-    """Return what the thread has cost with its last call, which the day's ledger gets too."""
-    before, attempts = spent_before(state), state["attempts"]
-    dollars = charge(attempts[-1]) if attempts else 0.0
-    if dollars and services.ledger:
-        services.ledger.add(dollars, f"{state['turn']} {len(attempts)}")
-    return rounded(before + dollars)
+    dollars = price_of(attempts[-1]) if attempts else 0.0
+    return {"models_left": _models_left(attempts, settings), "spent": charge(state, services, dollars)}
 
 
 def _with_outcome(use: UsageRecord, attempt: Attempt) -> UsageRecord:

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
 
 from omni_router import Services, Settings, build_graph, user_message
 from omni_router._sandbox import Sandbox
 from omni_router.config.environment import Environment
 from omni_router.config.spending_budget import Budget
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, RunCancelled
 from omni_router.history.spending import FileLedger
+from omni_router.nodes._attempt import attempt
 from omni_router.nodes._budget import within_budget
-from omni_router.state import State
+from omni_router.services.history import open_ledger
+from omni_router.state import State, new_decision
 from tests.support.calls import FORMS, Call, Compiled, ask
 from tests.support.scripted_router import ScriptedRouter
 
@@ -145,6 +148,35 @@ def test_failed_calls_that_were_counted_are_spent_too(
     costs = [attempt["cost"] for attempt in result["attempts"]]
     assert len(costs) == 2
     assert ledger.spent() == pytest.approx(sum(costs), abs=1e-13)
+
+
+def test_a_call_that_its_caller_cancels_is_spent_as_estimated(
+    limited: Callable[..., Services], ledger: FileLedger
+) -> None:
+    decision = {**new_decision("1", "why", None), "model": TEXT, "estimated_cost": 0.25}
+    state: Any = {"messages": [], "turn": "1", "attempts": [], "decision": decision}
+
+    def cancelled(*_: object) -> Any:
+        raise RunCancelled("the caller no longer waits for this answer")
+
+    with pytest.raises(RunCancelled):
+        attempt(state, limited(day=1), cancelled)
+    assert ledger.spent() == 0.25
+
+
+def test_a_day_s_budget_is_kept_in_the_store_of_the_graph_that_embeds_this_one(
+    services: Services, router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNI_BUDGET", "0.00001/day")
+    monkeypatch.setenv("OMNI_HISTORY", "store")
+    router.choose(ROUTE, TEXT)
+    environment = Environment.read()
+    limited = replace(services, budget=environment.budget, ledger=open_ledger(environment))
+    store = InMemoryStore()
+    results = [FORMS[number](build_graph(limited).compile(store=store), ask("Hello"), None) for number in (0, 1)]
+    assert [result["error"] and result["error"]["kind"] for result in results] == [None, "payment"]
+    [item] = store.search(("omni_router",), filter={"spent": results[0]["attempts"][0]["cost"]})
+    assert item.namespace[:-1] == ("omni_router", "sandbox", "spending")
 
 
 @pytest.mark.parametrize(

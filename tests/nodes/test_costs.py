@@ -111,6 +111,19 @@ def answer(usage: object, headers: dict[str, str] | None = None) -> Callable[[],
     return lambda: httpx.Response(200, json=body, headers=headers)
 
 
+def test_the_organization_that_pays_is_named_on_the_wire(graph: Compiled, wire: Wire) -> None:
+    FORMS[0](graph, ask(QUESTION), None)
+    FORMS[0](graph, ask(QUESTION), Settings(bill_to="acme"))
+    assert [chat.request.headers.get("x-hf-bill-to") for chat in wire.chats()] == [None, "acme"]
+
+
+def test_it_is_named_for_an_image_too(graph: Compiled, router: ScriptedRouter, wire: Wire) -> None:
+    router.choose("image_generation", PICTURE)
+    FORMS[0](graph, ask("a cat"), Settings(bill_to="acme"))
+    posts = [each.request for each in wire.answers if each.request.method == "POST"]
+    assert [post.headers.get("x-hf-bill-to") for post in posts] == ["acme"]
+
+
 COUNTED = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
 TOGETHER = {"x-inference-provider": "together"}
 

@@ -57,7 +57,9 @@ def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, s
         "gen_ai.response.finish_reasons": ("stop",),
         "gen_ai.usage.input_tokens": usage["input_tokens"],
         "gen_ai.usage.output_tokens": usage["output_tokens"],
+        "omni.cost_usd": result["attempts"][0]["cost"],
         **chosen,
+        "omni.provider": "fireworks-ai",
     }
     assert [span.kind is SpanKind.CLIENT for span in spans.all()] == [False, False, True, False]
 
