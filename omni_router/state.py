@@ -28,6 +28,14 @@ class Artifact(TypedDict):
     height: int | None
 
 
+class TokenUsage(TypedDict):
+    """The tokens of a call as the provider has counted them."""
+
+    input_tokens: int
+    output_tokens: int  # with those of the reasoning
+    reasoning_tokens: NotRequired[int]  # how many of the output
+
+
 class Candidate(TypedDict):
     """A model that may be called for a route."""
 
@@ -63,13 +71,15 @@ class Decision(TypedDict):
     task: str | None  # a key of TASKS; None with route `other`
     model: str | None
     provider: str | None  # None: let the client choose
+    provider_reason: str  # why this provider, or why none is named; empty where there was nothing to choose
+    prefer: str | float | None  # what counted in the choice; None: no model
+    estimated_cost: float | None  # US dollars, for the provider that is expected to answer; None where unknown
     reason: str
     source: Source | None
     confidence: float | None  # 0..1
     verified: bool | None  # the catalog says that the model is served for the task; None: no model
     passed_over: list[RejectedCandidate]
     proposed_route: str | None  # the router's choice, such as `other`, if another route was taken instead
-    estimated_cost: float | None  # US dollars, before the call; None: not known
 
 
 def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
@@ -80,22 +90,16 @@ def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
         task=None,
         model=None,
         provider=None,
+        provider_reason="",
+        prefer=None,
+        estimated_cost=None,
         reason=reason,
         source=None,
         confidence=confidence,
         verified=None,
         passed_over=[],
         proposed_route=None,
-        estimated_cost=None,
     )
-
-
-class TokenUsage(TypedDict):
-    """The tokens of a call as the provider has counted them."""
-
-    input_tokens: int
-    output_tokens: int  # with those of the reasoning
-    reasoning_tokens: NotRequired[int]  # how many of the output
 
 
 class Attempt(TypedDict):

@@ -89,6 +89,16 @@ class HubCatalog:
         values = self._cache.get(*queries)
         return {task: _Lists(task, values[query], values.get(on_router)).served() for task, query in on_hub.items()}
 
+    def offers(self, model: str) -> tuple[ProviderEntry, ...]:
+        """Return the live providers of a chat model in the router's list; none if the list cannot be had now."""
+        query = self._router_list()
+        value = self._cache.get(query)[query]
+        entries = value.value if value else []
+        for entry in entries:
+            if entry["id"] == model:
+                return tuple(ProviderEntry(**each) for each in entry["providers"])
+        return ()
+
     def snapshot(self, task: str) -> CatalogSnapshot:
         """Return every model known to be served for a task: the trending ones, then the rest of the router's list.
 
@@ -135,16 +145,6 @@ class HubCatalog:
         return Availability(
             model, provider, verified=False, why="the Hub could not be reached to check that it is served"
         )
-
-    def offers(self, model: str) -> tuple[ProviderEntry, ...]:
-        """Return the live providers of a chat model in the router's list; none if the list cannot be had now."""
-        query = self._router_list()
-        value = self._cache.get(query)[query]
-        entries = value.value if value else []
-        for entry in entries:
-            if entry["id"] == model:
-                return tuple(ProviderEntry(**each) for each in entry["providers"])
-        return ()
 
     def _check_task_alone(
         self, model: str, provider: str | None, task: str, required: Capabilities, *, wait_for_fresh: bool
