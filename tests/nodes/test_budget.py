@@ -167,7 +167,7 @@ def test_a_call_that_its_caller_cancels_is_spent_as_estimated(
 def test_a_day_s_budget_is_kept_in_the_store_of_the_graph_that_embeds_this_one(
     services: Services, router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OMNI_BUDGET", "0.00001/day")
+    monkeypatch.setenv("OMNI_BUDGET", "0.000001/day")
     monkeypatch.setenv("OMNI_HISTORY", "store")
     router.choose(ROUTE, TEXT)
     environment = Environment.read()

@@ -59,7 +59,7 @@ def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, s
         "gen_ai.usage.output_tokens": usage["output_tokens"],
         "omni.cost_usd": result["attempts"][0]["cost"],
         **chosen,
-        "omni.provider": "fireworks-ai",
+        "omni.provider": result["attempts"][0]["provider"],
     }
     assert [span.kind is SpanKind.CLIENT for span in spans.all()] == [False, False, True, False]
 
