@@ -13,6 +13,7 @@ from omni_router.cli.root import parse
 from omni_router.cli.ui import open_page
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
+from omni_router.costs import as_decimal
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
 from omni_router.events import DecisionMade, Finished, RunEvent, Token
 from omni_router.history.protocol import ModelRecord, UsageRecord
@@ -201,6 +202,7 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
 
     result = asyncio.run(run())
     assert result["decision"]["model"] in routes_table(backend)
+    assert f"<td>{safe('$' + as_decimal(result['attempts'][0]['cost']))}</td>" in routes_table(backend)
     assert uses_frame(backend).to_dict("records") == [{"route": "question_answering", "outcome": "answered", "uses": 1}]
     chat = Chat(turns=[Turn("Who was it?", result)])
     assert list(decisions_frame(chat)["decision"]) == ["1  question_answering"]
