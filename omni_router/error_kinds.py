@@ -25,6 +25,9 @@ ErrorKind = Literal[
     "no_reply",
 ]
 
+# What a model and one of its live providers have to pass before they are called, in this order: hub/gates.py.
+Gate = Literal["task", "gated", "allowed", "tools", "structured_output", "images", "context", "price"]
+
 
 class ErrorInfo(TypedDict):
     """A failure as it stands in the state: plain values, never a token."""

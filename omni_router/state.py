@@ -10,7 +10,7 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 from typing_extensions import NotRequired, TypedDict
 
-from omni_router.error_kinds import ErrorInfo, ErrorKind
+from omni_router.error_kinds import ErrorInfo, ErrorKind, Gate
 
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
 Outcome = Literal["answered"] | ErrorKind
@@ -52,12 +52,16 @@ class RejectedCandidate(TypedDict):
     source: Source
     kind: ErrorKind | None  # the error its call would have ended in; None if it was only less preferred
     rule: Rejection
+    gate: Gate | None  # the gate that it did not pass
     why: str  # the same, in words
 
 
-def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
+def rejected(
+    candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None, gate: Gate | None = None
+) -> RejectedCandidate:
     """Return a candidate as one that is not called."""
-    return RejectedCandidate(model=candidate["model"], source=candidate["source"], kind=kind, rule=rule, why=why)
+    model, source = candidate["model"], candidate["source"]
+    return RejectedCandidate(model=model, source=source, kind=kind, rule=rule, gate=gate, why=why)
 
 
 class Decision(TypedDict):
@@ -100,6 +104,20 @@ def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
         passed_over=[],
         proposed_route=None,
     )
+
+
+def without_model(decision: Decision) -> Decision:
+    """Return a decision without all that goes with a model."""
+    return {
+        **decision,
+        "model": None,
+        "provider": None,
+        "provider_reason": "",
+        "prefer": None,
+        "estimated_cost": None,
+        "source": None,
+        "verified": None,
+    }
 
 
 class Attempt(TypedDict):

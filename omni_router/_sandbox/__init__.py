@@ -9,6 +9,7 @@ client.py     hooks into huggingface_hub                  faults.py     what can
 transport.py  which request is answered by what           calls.py      what a request asks for, and of which model
 models.py     the models, who serves them, their traits   hub.py        the Hub's answers about them
 chat.py       answers of chat models                      stream.py     bodies that arrive piece by piece
+counting.py   tokens of a chat, and whether they fit  offers.py     what each provider lists of a model
 tool_calls.py calls of tools, and JSON on request         schema_filler.py  values for a JSON schema
 images.py     how providers return images                 drawing.py    the images themselves
 
@@ -21,11 +22,23 @@ from contextlib import contextmanager
 
 from omni_router._sandbox.calls import Record
 from omni_router._sandbox.faults import FAULTS, Fault
+from omni_router._sandbox.offers import Offer
 from omni_router._sandbox.server import SANDBOX_TOKEN, Sandbox
 from omni_router.config.environment import read_variable
 from omni_router.simulation import active_simulation
 
-__all__ = ["FAULTS", "SANDBOX_TOKEN", "Fault", "Record", "Sandbox", "active", "install", "sandbox", "uninstall"]
+__all__ = [
+    "FAULTS",
+    "SANDBOX_TOKEN",
+    "Fault",
+    "Offer",
+    "Record",
+    "Sandbox",
+    "active",
+    "install",
+    "sandbox",
+    "uninstall",
+]
 
 
 def active() -> Sandbox | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from omni_router._sandbox.faults import Fault
-from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model, provider_id, traits_of
+from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model, offers_of, provider_id
 
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
@@ -118,13 +118,13 @@ def _mapping(model: str, entry: Model) -> list[dict[str, Any]] | None:
         return None
     return [
         {
-            "provider": provider,
-            "providerId": provider_id(model, provider),
-            "status": "live",
+            "provider": offer.provider,
+            "providerId": provider_id(model, offer.provider),
+            "status": offer.status,
             "task": entry.provider_task,
             "type": "single-model",
         }
-        for provider in entry.providers
+        for offer in offers_of(model, entry)
     ]
 
 
@@ -133,24 +133,19 @@ def chat_models(models: Mapping[str, Model]) -> dict[str, Any]:
     entries = []
     for model, entry in models.items():
         if entry.listed and entry.providers and entry.provider_task == "conversational":
-            entries.append(_chat_model(model, entry, entry.providers))
+            entries.append(_chat_model(model, entry))
     return {"object": "list", "data": entries}
 
 
-def _chat_model(model: str, entry: Model, providers: tuple[str, ...]) -> dict[str, Any]:
+def _chat_model(model: str, entry: Model) -> dict[str, Any]:
     modalities = ["text"]
     if entry.task == "image-text-to-text":
         modalities.append("image")
-    listings = []
-    for place, provider in enumerate(providers, start=1):
-        tools = entry.takes_tools(provider)
-        listing = {"provider": provider, "status": "live", **traits_of(model).at(place)}
-        listings.append({**listing, "supports_tools": tools, "supports_structured_output": tools})
     return {
         "id": model,
         "object": "model",
         "created": 0,
         "owned_by": model.partition("/")[0],
         "architecture": {"input_modalities": modalities, "output_modalities": ["text"]},
-        "providers": listings,
+        "providers": [offer.as_json() for offer in offers_of(model, entry)],
     }

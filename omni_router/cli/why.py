@@ -51,6 +51,8 @@ def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "route", _route(entry)
     yield "model", _model(entry)
     yield "because", entry["reason"] or "no reason was given"
+    if reason := entry.get("provider_reason"):
+        yield "provider", reason
     for rejected in entry["passed_over"]:
         yield "not", f"{rejected['model']} (from {rejected['source']}): {rejected['why']}"
     for number, attempt in enumerate(entry["attempts"], 1):

@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
+from omni_router.hub.availability import Availability, Criteria, unknown_terms, without_terms
 from omni_router.hub.cache import TIMEOUT, CachedValue, Query, SwrCache
 from omni_router.hub.capabilities import (
-    Availability,
-    Capabilities,
     CatalogModel,
-    Criteria,
     Listing,
     ProviderEntry,
     RouterModels,
@@ -20,6 +18,7 @@ from omni_router.hub.capabilities import (
 )
 from omni_router.hub.http import check_hub_version
 from omni_router.hub.listing import ModelEntry, chat_models, look_up_model, served_models
+from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.simulation import active_simulation
 from omni_router.storage.sqlite import DiskCache
 
@@ -44,7 +43,9 @@ class Catalog(Protocol):
         """Return the served models of each task, best first; none for a task that cannot be listed now."""
         ...
 
-    def check(self, model: str, provider: str | None, task: str, required: Capabilities = ()) -> Availability:
+    def check(
+        self, model: str, provider: str | None, task: str, required: Requirements = NO_REQUIREMENTS
+    ) -> Availability:
         """Check whether `model` is served for `task` with what a run requires, by `provider` if one is named."""
         ...
 
@@ -119,41 +120,32 @@ class HubCatalog:
         model: str,
         provider: str | None,
         task: str,
-        required: Capabilities = (),
+        required: Requirements = NO_REQUIREMENTS,
         *,
         wait_for_fresh: bool = False,
     ) -> Availability:
         """Check whether `model` is served for `task`; unverified when the Hub cannot be asked.
 
-        A list can only show that a model is served. Whether it is not is up to the Hub's own entry of the model. Tool
-        support is only known from the router's list; unknown counts as no. `wait_for_fresh` waits for a fresh answer
+        A list can only show that a model is served. Whether it is not is up to the Hub's own entry of the model, except
+        for the terms of its providers, which the router's list alone has. `wait_for_fresh` waits for a fresh answer
         also where a stale one is at hand.
         """
         if not is_chat(task):
-            required = ()
+            required = required.outside_of_chats()
         lists = _Lists.of(task, self._cache.get(*self._queries(task), wait_for_fresh=wait_for_fresh))
-        if required and not lists.router_models:
-            return self._check_task_alone(model, provider, task, required, wait_for_fresh=wait_for_fresh)
+        if unknown := unknown_terms(required, task, lists.router_models):
+            bare = replace(required, capabilities=(), tokens_in=0, tokens_out=0, max_price=None)
+            availability = self.check(model, provider, task, bare, wait_for_fresh=wait_for_fresh)
+            return without_terms(availability, required, unknown)
         criteria = Criteria(task, provider, required, lists.router_models)
-        if (entry := lists.hub_entry(model)) and criteria.is_met(entry):
-            return criteria.available(entry, stale=lists.hub is not None and lists.hub.stale)
+        if by_lists := lists.availability(model, criteria):
+            return by_lists
         query = self._model_query(model, criteria.is_met)
         if value := self._cache.get(query, wait_for_fresh=wait_for_fresh)[query]:
             return criteria.availability(model, value.value, stale=value.stale)
         if (entry := lists.router_models.get(model)) and criteria.is_met(entry):
-            return criteria.available(entry, stale=True)
-        return Availability(
-            model, provider, verified=False, why="the Hub could not be reached to check that it is served"
-        )
-
-    def _check_task_alone(
-        self, model: str, provider: str | None, task: str, required: Capabilities, *, wait_for_fresh: bool
-    ) -> Availability:
-        availability = self.check(model, provider, task, wait_for_fresh=wait_for_fresh)
-        if availability.refused:
-            return availability
-        why = f"the Hub could not be reached to check for {' and '.join(required)}".replace("_", " ")
-        return replace(availability, verified=False, why=why)
+            return criteria.availability(model, entry, stale=True)
+        return criteria.unverified(model, "the Hub could not be reached to check that it is served")
 
     def _queries(self, task: str) -> list[Query]:
         """Return the queries of the lists that a model of the task may be in."""
@@ -228,6 +220,19 @@ class _Lists:
         """Return the model's entry in the Hub's list."""
         entries: list[ModelEntry] = self.hub.value if self.hub else []
         return next((entry for entry in entries if entry["id"] == model), None)
+
+    def availability(self, model: str, criteria: Criteria) -> Availability | None:
+        """Return what the lists say about a model; None if its own entry has to be fetched."""
+        if entry := self.hub_entry(model):
+            is_stale = self.hub is not None and self.hub.stale
+            availability = criteria.availability(model, entry, stale=is_stale)
+            if availability.refused is None or (availability.is_final and not is_stale):
+                return availability
+        elif entry := self.router_models.get(model):
+            availability = criteria.availability(model, entry, stale=True)
+            if availability.is_final:
+                return availability
+        return None
 
     def served(self) -> Listing:
         """Return the Hub's list, else the router's."""

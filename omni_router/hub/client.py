@@ -26,6 +26,7 @@ from omni_router.hub.session import HubHealth, forget_providers, hub_session
 from omni_router.hub.tokens import Token, find_token
 from omni_router.images import MAX_PIXELS, load_image
 from omni_router.images.fetch import Resolver
+from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.simulation import active_simulation
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ class HubInference:
                 # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
                 name = f"{model}:{provider}" if provider else model
                 temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
-                chat = chat_model(name, temperature, settings.max_new_tokens, MeteredClient(client, meter), arrived)
+                chat = chat_model(
+                    model, temperature, settings.max_new_tokens, MeteredClient(client, meter, name), arrived
+                )
                 parameters = {**explicit_parameters(settings), **droppable}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
             meter.write_to(message)
@@ -172,8 +175,10 @@ class HubInference:
         read_headers = meter.read_headers if meter else None
         session = hub_session(token, settings.timeout, limit, health=self._hub, read_headers=read_headers)
         with specialist_errors(model, token), session:
+            if provider is None or provider in PROVIDER_POLICIES:  # of these the router of chats alone knows
+                provider = "auto"
             client = InferenceClient(
-                provider=cast("Any", provider or "auto"),
+                provider=cast("Any", provider),
                 token=token,
                 timeout=settings.timeout,
                 bill_to=settings.bill_to,

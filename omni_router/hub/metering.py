@@ -6,7 +6,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 
-from omni_router.model_id import split_model_id
+from omni_router.model_id import PROVIDER_POLICIES, split_model_id
 from omni_router.state import TokenUsage
 
 PROVIDER_HEADER = "x-inference-provider"  # the router of Inference Providers names in it who answered
@@ -18,13 +18,13 @@ class Meter:
 
     def __init__(self, model: str, provider: str | None) -> None:
         self._model = model
-        self.provider = provider  # the one named in the request, until the answer names one
+        self.provider = _known(provider)  # the one named in the request, until the answer names one
         self.usage: TokenUsage | None = None
 
     def read_headers(self, headers: Mapping[str, str]) -> None:
         """Note the provider that a response names; whatever is not the name of one is ignored."""
         _, provider = split_model_id(f"{self._model}:{headers.get(PROVIDER_HEADER, '')}")
-        self.provider = provider or self.provider
+        self.provider = _known(provider) or self.provider
 
     def read_usage(self, answer: object) -> None:
         """Note the tokens in an answer or a chunk; of several counts in a stream the last is that of the whole."""
@@ -43,14 +43,18 @@ class Meter:
 
 
 class MeteredClient:
-    """The client of one call; it passes everything on, and lets a meter read the usage."""
+    """The client of one call; it asks for the provider, and lets a meter read the usage.
 
-    def __init__(self, client: Any, meter: Meter) -> None:
-        self._client, self._meter = client, meter
+    LangChain takes the name that it sends for that of the model, which is the same at every provider.
+    """
+
+    def __init__(self, client: Any, meter: Meter, name: str) -> None:
+        """Create a client that calls the model of a name: org/name, or org/name:provider."""
+        self._client, self._meter, self._name = client, meter, name
 
     def chat_completion(self, *arguments: Any, **parameters: Any) -> Any:
         """Call the model, and return its answer or the chunks of it."""
-        answer = self._client.chat_completion(*arguments, **parameters)
+        answer = self._client.chat_completion(*arguments, **{**parameters, "model": self._name})
         if parameters.get("stream"):
             return self._chunks(answer)
         self._meter.read_usage(answer)
@@ -60,6 +64,13 @@ class MeteredClient:
         for chunk in chunks:
             self._meter.read_usage(chunk)
             yield chunk
+
+
+def _known(provider: str | None) -> str | None:
+    """Return a provider; None for a way to choose one."""
+    if provider in PROVIDER_POLICIES:
+        return None
+    return provider
 
 
 def parse_usage(usage: object) -> TokenUsage | None:

@@ -43,6 +43,6 @@ def highest_cost(usage: TokenUsage | None, offers: Sequence[ProviderEntry]) -> f
 
 
 def _cost_at(usage: TokenUsage, offer: ProviderEntry) -> float | None:
-    if offer.input_price is None or offer.output_price is None:
+    if offer.prices is None:
         return None
-    return cost_at(usage, offer.input_price, offer.output_price)
+    return cost_at(usage, *offer.prices)

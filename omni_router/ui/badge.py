@@ -34,6 +34,8 @@ def badge(
     rows = [("why", safe(_shortened(str(decision["reason"] or "no reason was given"))))]
     if decision["task"]:
         rows.append(("task", _task(decision)))
+    if reason := decision.get("provider_reason"):
+        rows.append(("provider", safe(reason)))
     rows += _choice_rows(decision, options)
     rows += _call_rows(list(attempts), seconds)
     rows.append(("decision", code(decision["id"])))

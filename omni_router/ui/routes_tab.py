@@ -8,11 +8,11 @@ import gradio as gr
 import pandas as pd  # type: ignore[import-untyped]  # it comes with Gradio, its stubs do not
 
 from omni_router.config.routes import Route
+from omni_router.costs import as_decimal
 from omni_router.history.protocol import ModelRecord
 from omni_router.selection.ranking import score
 from omni_router.ui.backend import Backend
 from omni_router.ui.chat import Chat
-from omni_router.costs import as_decimal
 from omni_router.ui.components import code, note, safe
 
 HEIGHT = 260  # the height of a plot, in pixels

@@ -13,6 +13,7 @@ from langgraph.store.memory import InMemoryStore
 
 from omni_router import Services, Settings, build_graph, user_message
 from omni_router._sandbox import Sandbox
+from omni_router._sandbox.offers import Offer
 from omni_router.config.environment import Environment
 from omni_router.config.spending_budget import Budget
 from omni_router.errors import ConfigurationError, RunCancelled
@@ -210,3 +211,43 @@ def test_the_ledger_of_a_file_history_lies_beside_it_and_survives_a_restart(
     second.ledger.add(0.5, "two")
     assert (first.ledger.spent(), second.ledger.spent()) == (1.75, 1.75)
     assert route_config.with_name(f".{route_config.name}.spending").exists()
+
+
+# ---- with providers of several prices
+
+
+CHEAP, FAST, FREE = (
+    Offer("together", input_price=0.1, output_price=0.4, throughput=50.0),
+    Offer("fireworks-ai", input_price=1.0, output_price=4.0, throughput=500.0),
+    Offer("novita", input_price=None, output_price=None, is_free=True),
+)
+
+
+@pytest.mark.parametrize(("spent", "provider"), [(0.5, "fireworks-ai"), (0.85, "together")])
+def test_near_the_end_of_a_budget_the_cheapest_provider_is_called(
+    limited: Callable[..., Services], ledger: FileLedger, sandbox: Sandbox, spent: float, provider: str
+) -> None:
+    sandbox.offer(TEXT, CHEAP, FAST)
+    ledger.add(spent, "earlier")
+    result = FORMS[0](build_graph(limited(day=1)).compile(), ask("Hello"), Settings(prefer="fastest"))
+    assert result["attempts"][0]["provider"] == provider
+
+
+def test_what_is_free_costs_nothing_and_that_is_known(
+    limited: Callable[..., Services], ledger: FileLedger, sandbox: Sandbox
+) -> None:
+    sandbox.offer(TEXT, FREE)
+    [attempt] = FORMS[0](build_graph(limited(day=1)).compile(), ask("Hello"), None)["attempts"]
+    assert (attempt["cost"], ledger.spent()) == (0.0, 0.0)
+
+
+def test_an_answer_without_a_count_is_spent_as_estimated(
+    limited: Callable[..., Services], ledger: FileLedger, sandbox: Sandbox
+) -> None:
+    sandbox.offer(TEXT, CHEAP)
+    sandbox.bend("/v1/chat/completions", lambda answer: {**answer, "usage": None})
+    result = FORMS[0](build_graph(limited(day=1)).compile(), ask("Hello"), None)
+    [attempt] = result["attempts"]
+    assert (attempt["usage"], attempt["cost"]) == (None, None)
+    assert attempt["estimated_cost"] == result["decision"]["estimated_cost"] > 0
+    assert ledger.spent() == pytest.approx(attempt["estimated_cost"], abs=1e-12)

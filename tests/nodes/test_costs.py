@@ -136,6 +136,12 @@ def test_without_the_name_of_the_provider_the_highest_price_is_an_estimate(graph
     assert describe_cost(attempt) == "1,000 + 100 tokens, about $0.00028 (estimate)"
 
 
+def test_a_way_to_choose_a_provider_is_none_that_has_a_price(graph: Compiled, foreign: Foreign) -> None:
+    foreign.answer = answer(COUNTED)
+    [attempt] = FORMS[0](graph, ask(QUESTION), Settings(model=f"{TEXT}:cheapest"))["attempts"]
+    assert (attempt["provider"], attempt["cost"], attempt["estimated_cost"]) == ("cheapest", None, 0.00028)
+
+
 def test_a_provider_of_an_unknown_price_has_no_cost(graph: Compiled, foreign: Foreign) -> None:
     foreign.answer = answer(COUNTED, {"x-inference-provider": "elsewhere"})
     [attempt] = FORMS[0](graph, ask(QUESTION), None)["attempts"]
