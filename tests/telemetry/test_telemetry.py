@@ -64,6 +64,7 @@ def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, s
         "gen_ai.usage.input_tokens": usage["input_tokens"],
         "gen_ai.usage.output_tokens": usage["output_tokens"],
         "omni.cost_usd": result["attempts"][0]["cost"],
+        "omni.estimated_cost_usd": result["attempts"][0]["estimated_cost"],
         **chosen,
     }
     assert [span.kind is SpanKind.CLIENT for span in spans.all()] == [False, False, True, False]
