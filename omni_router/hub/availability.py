@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
 from omni_router.error_kinds import ErrorKind, Gate
+from omni_router.hub import gates
 from omni_router.hub.capabilities import CatalogModel, ProviderEntry, RouterModels, is_chat, lacks_images, offers_of
 from omni_router.hub.gates import UNKNOWN_CONTEXT, UNKNOWN_PROVIDER, Subject, Unavailable, Verdict, judge
 from omni_router.hub.listing import ModelEntry
@@ -156,7 +157,7 @@ class Criteria:
 
 def passes(model: CatalogModel, required: Requirements) -> bool:
     """Return whether some provider of a listed model passes all gates."""
-    return why_not(model, required) is None
+    return gates.passes(_subject(model, required), model.entries)
 
 
 def why_not(model: CatalogModel, required: Requirements) -> Unavailable | None:
@@ -170,9 +171,13 @@ def choose(model: CatalogModel, required: Requirements) -> ProviderChoice:
 
 
 def _judge_listed(model: CatalogModel, required: Requirements) -> Verdict:
+    return judge(_subject(model, required), model.entries)
+
+
+def _subject(model: CatalogModel, required: Requirements) -> Subject:
     if not any(map(attrgetter("is_chat"), model.entries)):
         required = required.outside_of_chats()
-    return judge(Subject(model.id, required), model.entries)
+    return Subject(model.id, required)
 
 
 # ---- while the router's list, which alone has the terms of the providers of chats, cannot be fetched

@@ -46,7 +46,6 @@ class ChatHuggingFace(LibraryChat):
             self._complete(generation.message, choice.message, response.usage, tags)
             _append(generation.message, *tags.rest())
             generation.text = str(generation.message.text)
-        _name_model(result.llm_output, self.model_id)
         return result
 
     def _stream(
@@ -62,7 +61,6 @@ class ChatHuggingFace(LibraryChat):
             self._complete(chunk.message, client.delta, client.usage, tags)
             if (chunk.generation_info or {}).get("finish_reason"):
                 _append(chunk.message, *tags.rest())
-            _name_model(chunk.generation_info, self.model_id)
             whole = ChatGenerationChunk(message=chunk.message, generation_info=chunk.generation_info)
             if run_manager:
                 run_manager.on_llm_new_token(whole.text, chunk=whole)
@@ -81,12 +79,6 @@ class ChatHuggingFace(LibraryChat):
         tokens = _item(_item(usage, "completion_tokens_details"), "reasoning_tokens")
         if isinstance(message, AIMessage) and message.usage_metadata and type(tokens) is int and tokens >= 0:
             message.usage_metadata["output_token_details"] = {"reasoning": tokens}
-
-
-def _name_model(metadata: dict[str, Any] | None, sent: str | None) -> None:
-    """Name the model in metadata by its id on the Hub, without the provider that is sent along."""
-    if sent and metadata and "model_name" in metadata:
-        metadata["model_name"] = sent.partition(":")[0]
 
 
 def _sent_reasoning(sent: object) -> tuple[str, str]:

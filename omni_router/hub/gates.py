@@ -4,7 +4,7 @@ A model passes if one provider passes every gate. If none does, the reason is th
 with the figures. Pure functions on what `listing` has read.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -58,9 +58,7 @@ def judge(subject: Subject, offers: Sequence[ProviderEntry]) -> Verdict:
     """Return which of a model's providers pass all gates, and if none does, why; there is at least one provider."""
     passing: Sequence[ProviderEntry] = offers
     failed: dict[Gate, int] = {}
-    for rule in RULES:
-        if not rule.applies(subject):
-            continue
+    for rule in _rules_for(subject):
         rest = [offer for offer in passing if rule.passes(offer, subject)]
         if not rest:
             refused = Unavailable(rule.kind, rule.why(passing, subject), rule.gate)
@@ -71,11 +69,24 @@ def judge(subject: Subject, offers: Sequence[ProviderEntry]) -> Verdict:
     return Verdict(tuple(offers), tuple(passing), failed)
 
 
+def passes(subject: Subject, offers: Iterable[ProviderEntry]) -> bool:
+    """Return whether one of a model's providers passes all gates: less work than all of them and the reason."""
+    rules = _rules_for(subject)
+    return any(all(rule.passes(offer, subject) for rule in rules) for offer in offers)
+
+
+def _rules_for(subject: Subject) -> "list[Rule]":
+    return [rule for rule in RULES if rule.applies(subject)]
+
+
 def may_be_called(model: str, provider: str, required: Requirements) -> bool:
-    """Return whether `only` and `never` allow a provider of a model; an unknown one is allowed as no provider is."""
-    return all(_matches(model, provider, group) for group in required.only) and not _is_barred(
-        model, provider, required.never
-    )
+    """Return whether `only` and `never` allow a provider of a model; an unknown provider may be any of those barred."""
+    return _is_allowed(model, provider, required.only, required.never)
+
+
+@lru_cache(maxsize=8192)
+def _is_allowed(model: str, provider: str, only: tuple[tuple[str, ...], ...], never: tuple[str, ...]) -> bool:
+    return all(_matches(model, provider, group) for group in only) and not _is_barred(model, provider, never)
 
 
 def _is_barred(model: str, provider: str, patterns: tuple[str, ...]) -> bool:
@@ -84,7 +95,6 @@ def _is_barred(model: str, provider: str, patterns: tuple[str, ...]) -> bool:
     return _matches(model, provider, patterns)
 
 
-@lru_cache(maxsize=4096)
 def _matches(model: str, provider: str, patterns: tuple[str, ...]) -> bool:
     """Return whether one of the patterns matches: org/name, or org/name:provider where it has a colon."""
     name = model.casefold()
