@@ -5,8 +5,8 @@ VENV ?= .venv
 PIP_ARGS ?=
 PORT ?= 2024
 JOBS ?= 10
-# Of the soak test, all places together.
-RUNS ?= 10000
+# Of the soak test, all places together; with half as many /v1 and the LangGraph server are still warming up.
+RUNS ?= 20000
 # How many processes run the tests; each takes up to 2 GB. Many tests wait for processes of their own.
 WORKERS ?= 3
 
@@ -52,7 +52,7 @@ bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 
 	$(BIN)/python -m benchmarks.arch --rounds 3
 	$(BIN)/python -m benchmarks.choices --layers 14 --rounds 5
 
-soak: $(VENV)/.test ## ask RUNS (10000) times with faults, kills and hang-ups, and tell what is lost or leaked (an hour; never in CI)
+soak: $(VENV)/.test ## ask RUNS (20000) times with faults, kills and hang-ups, and report what is lost or leaked (half an hour; never in CI)
 	$(BIN)/python -m benchmarks.soak --runs $(RUNS)
 
 serve: $(VENV)/.server ## start the LangGraph dev server on PORT (2024); simulated models when there is no token

@@ -104,7 +104,7 @@ KINDS: dict[ErrorKind, Kind] = {
         terminal=True,
     ),
     "malformed_answer": Kind(
-        "{model} sent an answer that cannot be read.",
+        "{model} sent no answer that can be read.",
         "Ask again, or {to.another_model}.",
         penalizes_model=True,
         cooldown="growing",

@@ -65,7 +65,7 @@ def _answered(text: str) -> object:
 
 def _called(text: str) -> object:
     call = calls.Call("conversational", "sandbox/text-generation-1", None, text, {})
-    return chat._pieces(replace(call, body={"messages": [{"role": "user", "content": text}]}))
+    return chat._pieces(replace(call, body={"messages": [{"role": "user", "content": text}]}), None)
 
 
 def _json_text(text: str) -> object:

@@ -10,7 +10,7 @@ TOP_LEVEL = {
     *("artifacts.py", "error_kinds.py", "errors.py", "events.py", "hints.py", "messages.py", "model_id.py"),
     *("run_result.py", "simulation.py", "state.py", "tasks.py", "images", "config", "storage", "telemetry"),
     *("hub", "routers", "history", "decisions", "_sandbox", "services", "selection", "nodes", "graph.py"),
-    *("agents", "evaluation", "server", "ui", "cli"),
+    *("agents", "doctor", "evaluation", "server", "ui", "cli"),
 }
 
 # File names that stand in more than one folder, and the noun that they share.
@@ -27,8 +27,10 @@ SHARED_NAMES = {
     "metrics.py": "figures that are measured, of runs or of routers",
     "models.py": "models",
     "overrides.py": "what the caller has settled",
+    "parameters.py": "the parameters with which models are called",
     "prompt.py": "a prompt",
     "protocol.py": "what an implementation has to fulfil",
+    "reasoning.py": "the reasoning of a model before its answer",
     "replay.py": "the replay of logged decisions",
     "router.py": "a router",
     "routes.py": "the routes of a policy",

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from huggingface_hub import constants
 
-from omni_router._sandbox import calls, chat, counting, hub, images, stream
+from omni_router._sandbox import boards, calls, chat, counting, hub, images, stream
 from omni_router._sandbox.faults import FAULTS, Fault, Shape, Where
 from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model
 from omni_router._sandbox.offers import LIVE, Offer
@@ -17,7 +17,6 @@ from omni_router.hub.http import httpx
 
 _HUB_HOSTS = {"huggingface.co", urlsplit(constants.ENDPOINT).hostname}
 _ROUTER_HOST = urlsplit(constants.INFERENCE_PROXY_TEMPLATE).hostname
-_WRONG_TOKEN = "hf_wrong"  # noqa: S105 (refused, so that a wrong token can be tried)
 
 
 class State(Protocol):
@@ -69,10 +68,16 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         fault = self._fault_of_look_up(request)
         if fault is not None:
             return _fail(request, fault)
+        return self._look_up(request)
+
+    def _look_up(self, request: httpx.Request) -> httpx.Response:
+        """Answer a GET that no fault is planned for."""
         if request.url.host == _ROUTER_HOST:
             return httpx.Response(200, json=hub.chat_models(self._sandbox.models()))
         if request.url.host in _HUB_HOSTS:
             return hub.answer(request, self._sandbox.models(), partial(self._sandbox.take_fault, "mapping"))
+        if request.url.host == boards.ARENA_HOST:
+            return boards.answer_arena(request)
         return images.fetch(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -109,7 +114,7 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def _call_specialist(self, request: httpx.Request, call: calls.Call | None) -> httpx.Response:
         token = _token(request)
-        if token is None or not token.startswith("hf_") or token == _WRONG_TOKEN:
+        if hub.is_wrong_token(token or ""):
             return _fail(request, FAULTS["token_401"])
         if call is None or request.url.host != _ROUTER_HOST:
             return _nothing_there(request)
@@ -134,8 +139,8 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if error := counting.why_too_long(call, offer.context_length):
             return httpx.Response(400, json={"error": error})
         chunk_delay = self._sandbox.chunk_delay
-        sees = self._sandbox.models()[call.model].task == "image-text-to-text"
-        return chat.answer(call, shape, sees=sees, pause=lambda: wait(request, chunk_delay))
+        model = self._sandbox.models()[call.model]
+        return chat.answer(call, shape, model=model, pause=lambda: wait(request, chunk_delay))
 
 
 def wait(request: httpx.Request, seconds: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from omni_router.config.settings import Settings
+from omni_router.config.settings import Settings, settings_of_own_name
 from omni_router.errors import ConfigurationError, InvalidRequest
 from omni_router.selection.overrides import named_model
 
@@ -70,7 +70,10 @@ def _read(parameters: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidRequest(f"{name} is not a parameter of ChatOmni; allowed are {allowed}")
         if value is not None:
             changes[field] = _field_value(name, value)
-    return changes
+    named = settings_of_own_name(str(changes.get("model")))
+    if named is None:
+        return changes
+    return {**named, **changes, "model": None}
 
 
 def _field_value(name: str, value: Any) -> Any:

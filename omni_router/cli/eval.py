@@ -11,8 +11,8 @@ import click
 from omni_router.cli import options
 from omni_router.cli.console import note, progress_bar
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import OUTPUT, ROUTING, option, read_environment, variable
-from omni_router.cli.parser import Command
+from omni_router.cli.options import OUTPUT, ROUTING, option, variable
+from omni_router.cli.parser import Command, read_environment
 from omni_router.cli.validators import FOLDER, PATH, Share, router_names
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile

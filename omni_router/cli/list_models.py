@@ -36,7 +36,7 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
     from omni_router.services import open_catalog
 
     environment = read_environment_and_warn(ctx)
-    file = RouteFile(environment.route_config)
+    file = RouteFile(environment.route_config, environment.limits())
     task, route = _task_and_route(file, list_models)
     catalog = open_catalog(environment, hf_token)
     status.begin("asking the Hub for models and providers")

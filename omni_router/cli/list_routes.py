@@ -30,7 +30,8 @@ def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
     Raises:
         PolicyFileError: the policy is unusable.
     """
-    file = RouteFile(read_environment_and_warn(ctx).route_config)
+    environment = read_environment_and_warn(ctx)
+    file = RouteFile(environment.route_config, environment.limits())
     if as_json:
         routes = [_as_json(file, route) for route in file.routes()]
         click.echo(json.dumps(routes, indent=2))
@@ -66,6 +67,8 @@ def _print_routes(file: RouteFile) -> None:
             labels = f"{labels}, the fallback"
         print_line((route.name, "bold"), f"  [{labels}]")
         print_wrapped(route.description, indent=4, width=width)
+        for name, value in route.parameters.as_json().items():
+            print_wrapped(f"{name}: {_parameter(name, value)}", indent=4, width=width)
         for model in _models(file, route.name):
             print_line(f"    - {_describe(model)}")
         if not _models(file, route.name):
@@ -74,7 +77,22 @@ def _print_routes(file: RouteFile) -> None:
 
 def _as_json(file: RouteFile, route: Any) -> dict[str, Any]:
     models = [_model_as_json(model) for model in _models(file, route.name)]
-    return {"name": route.name, "task": route.task, "description": route.description, "models": models}
+    return {
+        "name": route.name,
+        "task": route.task,
+        "description": route.description,
+        "models": models,
+        "parameters": route.parameters.as_json(),
+    }
+
+
+def _parameter(name: str, value: Any) -> str:
+    """Return a parameter of a route as text."""
+    if name == "only":  # a model has to match a pattern of each group
+        return "; and ".join(map(", ".join, value))
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value)
 
 
 def _model_as_json(model: ModelRecord) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from omni_router.cli.console import note
-from omni_router.cli.options import read_environment
+from omni_router.cli.parser import read_environment
 from omni_router.config.environment import Environment
 
 

@@ -6,56 +6,31 @@ has the name of its field, so that a new one is one line.
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import chain
+from typing import Any, TypeVar
 
 import click
 
+from omni_router.cli.completion import complete_routes, complete_words
 from omni_router.cli.console import status
 from omni_router.cli.parser import Option, Target
-from omni_router.cli.validators import FOLDER, PATH, RouterChoice, text
-from omni_router.config.environment import Environment
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+from omni_router.cli.validators import FOLDER, PATH, RouterChoice, parsed, text
+from omni_router.config.parameters import (
+    EFFORTS,
+    PREFER,
+    parse_organization,
+    parse_patterns,
+    parse_prefer,
+    parse_price,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
 
 MAX_PORT = 65_535
 STDIN = "-"
-NO_FALLBACK = "none"
 
 ACTIONS, ROUTING, CALLING, OUTPUT = "what to do (one of these)", "routing", "calling models", "output"
-
-
-# ---- completion
-
-
-def complete_routes(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Return the routes of the current policy, after the other words that the option takes."""
-    from click.shell_completion import CompletionItem
-
-    from omni_router.config.route_file import RouteFile
-    from omni_router.errors import OmniRouterError
-    from omni_router.routers import OTHER
-    from omni_router.tasks import TASKS
-
-    words = {"list_models": tuple(TASKS), "feedback": ("good", "bad", OTHER), "fallback_route": (NO_FALLBACK,)}
-    others = words.get(param.name or "", ())
-    try:
-        file = RouteFile(read_environment(ctx).route_config)
-        routes = [route.name for route in file.routes()]
-    except OmniRouterError:
-        return []
-    names = (*others, *routes)
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
-def complete_files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Return the item by which a shell completes files."""
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(incomplete, type="file")]
 
 
 # ---- options
@@ -72,6 +47,11 @@ def _set_debug(_ctx: click.Context, _param: click.Parameter, value: bool) -> boo
         level = logging.DEBUG
     logging.getLogger("omni_router").setLevel(level)
     return value
+
+
+def _join(_ctx: click.Context, _param: click.Parameter, value: tuple[tuple[str, ...], ...]) -> tuple[str, ...] | None:
+    """Return the patterns of an option that may be repeated; None without any, so that its variable holds."""
+    return tuple(chain.from_iterable(value)) or None
 
 
 def option(*names: str, section: str, sets: Target | None = None, **more: Any) -> Decorator[Any]:
@@ -127,6 +107,38 @@ fallback_route = variable(
     shell_complete=complete_routes,
     help="the route for requests that no route fits; none refuses them (the policy's)",
 )
+# Which models and providers are called: what counts, and limits that hold beside those of the policy.
+CHOICE = (
+    variable(
+        "--prefer",
+        type=parsed(parse_prefer),
+        metavar="|".join(PREFER),
+        shell_complete=complete_words(PREFER),
+        help="what counts when model and provider are chosen, or a number, the weight of the price (the policy's)",
+    ),
+    variable(
+        "--only",
+        type=parsed(parse_patterns),
+        multiple=True,
+        callback=_join,
+        metavar="PATTERN",
+        help="call only models and providers like org/*, org/name or *:provider; may be repeated, or hold commas",
+    ),
+    variable(
+        "--never",
+        type=parsed(parse_patterns),
+        multiple=True,
+        callback=_join,
+        metavar="PATTERN",
+        help="never call such models and providers",
+    ),
+    variable(
+        "--max-price",
+        type=parsed(parse_price),
+        metavar="USD",
+        help="call no provider that charges more for a million tokens of input or output",
+    ),
+)
 hf_token = option(
     "--hf-token",
     type=text,
@@ -141,7 +153,20 @@ max_new_tokens = variable(
     type=click.IntRange(min=1),
     section=CALLING,
     metavar="N",
-    help="length limit of a text answer, in tokens (the provider's own)",
+    help="length limit of a text answer, in tokens (the policy's, else the provider's own)",
+)
+reasoning_effort = variable(
+    "--reasoning-effort",
+    type=click.Choice(EFFORTS),
+    section=CALLING,
+    help="how long a reasoning model thinks before it answers (the policy's)",
+)
+bill_to = variable(
+    "--bill-to",
+    type=parsed(parse_organization),
+    section=CALLING,
+    metavar="ORG",
+    help="the organization on the Hub that pays, if the token may bill it",
 )
 decision_log = variable(
     "--decision-log", type=PATH, section=OUTPUT, metavar="PATH", help="append every decision to this file"
@@ -186,12 +211,12 @@ SAMPLING = (
         "--specialist-temperature",
         type=float,
         metavar="X",
-        help="sampling temperature of a text answer, 0 to 2 (0.7)",
+        help="sampling temperature of a text answer, 0 to 2 (the policy's, else 0.7)",
     ),
     setting("--timeout", type=float, metavar="SECONDS", help="how long a model may stay silent (120)"),
 )
 # What the server alone and the page both take.
-SERVED = (route_config, fallback_route, hf_token, sandbox, max_new_tokens)
+SERVED = (route_config, fallback_route, *CHOICE, hf_token, sandbox, max_new_tokens, reasoning_effort, bill_to)
 host = option("--host", default="127.0.0.1", section="server", metavar="ADDRESS", help="where to listen (127.0.0.1)")
 
 
@@ -207,30 +232,3 @@ def port(default: int, *, lowest: int = 1) -> Decorator[Any]:
 def json_output(what: str) -> Decorator[Any]:
     """Return the decorator that adds --json."""
     return option("--json", "as_json", is_flag=True, callback=_set_quiet, section=OUTPUT, help=what)
-
-
-# ---- the values on a command line
-
-
-def is_set(value: object) -> bool:
-    """Return whether the command line has this option; 0 is a value like any other, although it equals False."""
-    return value is not None and value is not False
-
-
-def values_for(ctx: click.Context, target: Target) -> dict[str, Any]:
-    """Return the values on the command line for fields of `target`, by field."""
-    values: dict[str, Any] = {}
-    for param in ctx.command.params:
-        value = ctx.params.get(param.name or "")
-        if isinstance(param, Option) and param.name and param.sets == target and is_set(value):
-            values[param.name] = value
-    return values
-
-
-def read_environment(ctx: click.Context, **more: Any) -> Environment:
-    """Return the environment, in which the options of a command win.
-
-    Raises:
-        ConfigurationError: a value is not one of those allowed.
-    """
-    return Environment.read(**{**values_for(ctx, "environment"), **more})

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from omni_router.cli.help import describe_variables
+from omni_router.config.environment import Environment
 from omni_router.config.parsing import Variable
 
 PROGRAM = "omni-router"
@@ -38,6 +39,30 @@ class Option(click.Option):
             if isinstance(word, str) and word in flags:
                 raise click.BadOptionUsage(self.opts[0], f"Option {self.opts[0]!r} requires an argument.", ctx)
         return super().type_cast_value(ctx, value)
+
+
+def is_set(value: object) -> bool:
+    """Return whether the command line has this option; 0 is a value like any other, although it equals False."""
+    return value is not None and value is not False
+
+
+def values_for(ctx: click.Context, target: Target) -> dict[str, Any]:
+    """Return the values on the command line for fields of `target`, by field."""
+    values: dict[str, Any] = {}
+    for param in ctx.command.params:
+        value = ctx.params.get(param.name or "")
+        if isinstance(param, Option) and param.name and param.sets == target and is_set(value):
+            values[param.name] = value
+    return values
+
+
+def read_environment(ctx: click.Context, **more: Any) -> Environment:
+    """Return the environment, in which the options of a command win.
+
+    Raises:
+        ConfigurationError: a value is not one of those allowed.
+    """
+    return Environment.read(**{**values_for(ctx, "environment"), **more})
 
 
 class Command(click.Command):

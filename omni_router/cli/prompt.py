@@ -9,7 +9,7 @@ import click
 from omni_router.cli.console import log_note
 from omni_router.cli.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import read_environment, values_for
+from omni_router.cli.parser import read_environment, values_for
 from omni_router.cli.stdin import has_unread_stdin, read_query
 from omni_router.cli.transcript import Transcript
 from omni_router.config.environment import Environment

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from omni_router.cli.console import print_field, print_line, progress
-from omni_router.cli.options import read_environment
+from omni_router.cli.parser import read_environment
 from omni_router.cli.why import newest_request
 from omni_router.config.route_file import RouteFile
 from omni_router.decisions.log import DecisionLog

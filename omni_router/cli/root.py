@@ -5,15 +5,17 @@ from typing import Any
 import click
 
 from omni_router.cli import options
+from omni_router.cli.completion import complete_files, complete_routes
 from omni_router.cli.help import EXAMPLES, EXIT_STATUS, SHARED_VARIABLES, describe_variables
 from omni_router.cli.options import ACTIONS, CALLING, STDIN, option
-from omni_router.cli.parser import PROGRAM, Command, LazyGroup, flag_of, load
+from omni_router.cli.parser import PROGRAM, Command, LazyGroup, flag_of, is_set, load
 from omni_router.cli.validators import PATH, text
 from omni_router.config.environment import VARIABLES
 
 COMMANDS = {
     "eval": "omni_router.cli.eval:command",
     "completion": "omni_router.cli.completion:command",
+    "doctor": "omni_router.cli.doctor:command",
     "serve": "omni_router.cli.serve:command",
     "ui": "omni_router.cli.ui:command",
 }
@@ -37,7 +39,7 @@ def check(ctx: click.Context) -> None:
     """Raise a UsageError where flags and words do not go together."""
     prompt, image = ctx.params["prompt"], ctx.params["image_url"]
     _check_words(ctx)
-    actions = [flag_of(name) for name in ACTION_COMMANDS if options.is_set(ctx.params[name])]
+    actions = [flag_of(name) for name in ACTION_COMMANDS if is_set(ctx.params[name])]
     if not actions:
         raise click.UsageError(f"one of {', '.join(map(flag_of, ACTION_COMMANDS))} is required", ctx)
     if len(actions) > 1:
@@ -106,13 +108,13 @@ def _action(*names: str, **more: Any) -> Any:
     _action("--prompt", type=text, metavar="TEXT|-", help="route and answer one prompt; - reads it from stdin"),
     _action("--demo", is_flag=True, help="route and answer eight sample prompts"),
     _action("--list-routes", is_flag=True, help="show the routes, their models and package versions"),
-    _action("--list-models", type=text, metavar="TASK|ROUTE", shell_complete=options.complete_routes,
+    _action("--list-models", type=text, metavar="TASK|ROUTE", shell_complete=complete_routes,
             help="show the models that inference providers serve now"),
     _action("--check", is_flag=True, help="report problems in the policy"),
     _action("--why", is_flag=False, flag_value="", metavar="[ID]",
             help="explain a logged decision: the last one, or the one whose id starts with ID"),
     _action("--replay", type=PATH, metavar="LOG", help="decide a log's requests again, and show what differs"),
-    _action("--feedback", type=(text, text), metavar="ID good|bad|ROUTE|other", shell_complete=options.complete_routes,
+    _action("--feedback", type=(text, text), metavar="ID good|bad|ROUTE|other", shell_complete=complete_routes,
             help="rate a logged decision; ratings count when models are ranked"),
     _action("--history-export", type=PATH, metavar="FILE", help="write the history to a file"),
     _action("--history-import", type=PATH, metavar="FILE",
@@ -125,14 +127,17 @@ def _action(*names: str, **more: Any) -> Any:
     options.route,
     options.model,
     options.fallback_route,
+    *options.CHOICE,
     options.skip_specialists,
     options.debug_router,
     option("--image-url", type=text, section=CALLING, metavar="URL|PATH|-",
-           shell_complete=options.complete_files, help="an image to send with the prompt; - reads it from stdin"),
+           shell_complete=complete_files, help="an image to send with the prompt; - reads it from stdin"),
     options.hf_token,
     options.sandbox,
     options.max_new_tokens,
     *options.SAMPLING,
+    options.reasoning_effort,
+    options.bill_to,
     options.json_output("print JSON only on stdout: one object per line and prompt, an array for --list-routes"),
     options.decision_log,
     options.log_text,
@@ -143,7 +148,7 @@ def root(ctx: click.Context, /, **flags: Any) -> int:
     """Run the action that the flags name, unless there is a subcommand."""
     if ctx.invoked_subcommand is not None:
         return 0
-    action = next(name for name in ACTION_COMMANDS if options.is_set(flags[name]))
+    action = next(name for name in ACTION_COMMANDS if is_set(flags[name]))
     status: int = load(ACTION_COMMANDS[action])(ctx, **flags)
     return status
 

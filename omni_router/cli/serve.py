@@ -7,8 +7,8 @@ import click
 from omni_router.cli import options
 from omni_router.cli.console import note
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import option, read_environment
-from omni_router.cli.parser import Command
+from omni_router.cli.options import option
+from omni_router.cli.parser import Command, read_environment
 from omni_router.cli.validators import origin
 from omni_router.config.environment import Environment, ServerEnvironment
 from omni_router.config.parsing import declared
@@ -27,7 +27,7 @@ routes:
   POST /v1/chat/completions      like OpenAI's: plain or streamed, tools, images, structured output
   POST /v1/images/generations    an image
   POST /v1/route                 the body of a chat; only the decision, without calling a model
-  GET  /v1/models                omni (the router chooses), omni/ROUTE, and models of the Hub
+  GET  /v1/models                omni (the router chooses), omni/ROUTE, omni:cheapest, and models of the Hub
   GET  /omni/health, /omni/ready, /omni/metrics; GET / lists the paths
 
 One line per request on stderr: method, path, route, model, status, seconds.

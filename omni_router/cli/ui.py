@@ -7,8 +7,8 @@ import click
 from omni_router.cli import options
 from omni_router.cli.console import log_note
 from omni_router.cli.missing_policy import missing_policy
-from omni_router.cli.options import option, read_environment
-from omni_router.cli.parser import Command, flag_of
+from omni_router.cli.options import option
+from omni_router.cli.parser import Command, flag_of, is_set, read_environment
 from omni_router.cli.validators import FOLDER, server_url
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 PORT = 7860
 
 # Flags that a page cannot change for a server that is already running.
-OF_THE_SERVER = ("sandbox", "hf_token", "route_config", "fallback_route", "max_new_tokens")
+OF_THE_SERVER = (
+    *("sandbox", "hf_token", "route_config", "fallback_route", "prefer", "only", "never", "max_price"),
+    *("max_new_tokens", "reasoning_effort", "bill_to"),
+)
 
 EXAMPLES = """\
 examples:
@@ -90,6 +93,6 @@ def open_page(ctx: click.Context, token: str | None) -> "Opened":
 
 
 def _check_flags_with_server(ctx: click.Context, server: str | None) -> None:
-    flags = [flag_of(name) for name in OF_THE_SERVER if ctx.params[name]]
+    flags = [flag_of(name) for name in OF_THE_SERVER if is_set(ctx.params[name])]
     if server and flags:
         raise click.UsageError(f"{' and '.join(flags)} cannot be used with --server: that server has its own", ctx)

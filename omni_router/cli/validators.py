@@ -1,5 +1,6 @@
 """Validators of flags; an error names the value and what is allowed."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,18 @@ def text(value: str) -> str:
     if not value.strip():
         raise click.BadParameter("must not be empty")
     return value
+
+
+def parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a validator of what `parse` takes; its ValueError says what is allowed."""
+
+    def convert(value: str) -> Any:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r} is not {error}") from None
+
+    return convert
 
 
 class PathType(click.Path):

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omni_router.config.parameters import EVERY_ROUTE, NO_PARAMETERS, RouteParameters, read_parameters
+from omni_router.config.parameters import EVERY_ROUTE, NO_PARAMETERS, PARAMETERS, RouteParameters, read_parameters
 from omni_router.config.policy_text import NOTHING_KNOWN, format_entry, key_of
 from omni_router.config.records import ModelRecord, read_record
 from omni_router.tasks import OTHER, TASKS, default_task
+
+KEYS = ("name", "task", "description", "examples", "examples_file", "fallback", "models", "learned", *PARAMETERS)
+TYPO = 0.8  # how similar a key is to one of `KEYS` that was probably meant; `max_prize` is by 0.89
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def parse_entry(raw: dict[str, Any], before: Entry | None) -> Entry:
     if usable:
         examples = _texts(raw, "examples", warnings)
         parameters = read_parameters(raw, warnings)
+        _warn_of_typos(raw, warnings)
     models = _models(raw, warnings, before)
     learned = _texts(raw, "learned", warnings)
     return Entry(
@@ -114,6 +118,19 @@ def _check(raw: dict[str, Any], warnings: list[str]) -> bool:
     if not isinstance(fallback, bool):
         warnings.append(f'"fallback" of route {name!r} is ignored: {fallback!r} is neither true nor false')
     return True
+
+
+def _warn_of_typos(raw: dict[str, Any], warnings: list[str]) -> None:
+    """Report keys that have no effect and are very similar to one that has; `description_de` is a key of its own."""
+    for key in raw:
+        if key not in KEYS and not any(key.startswith(f"{known}_") for known in KEYS):
+            from difflib import get_close_matches  # rarely needed
+
+            meant = get_close_matches(key.casefold(), KEYS, n=1, cutoff=TYPO)
+            if meant:
+                warnings.append(
+                    f'"{key}" of route {raw["name"].strip()!r} has no effect; "{meant[0]}" was probably meant'
+                )
 
 
 def _texts(raw: dict[str, Any], key: str, warnings: list[str]) -> tuple[str, ...]:

@@ -12,6 +12,17 @@ from typing import Any, Literal, get_args
 
 from platformdirs import user_cache_path
 
+from omni_router.config.parameters import (
+    EFFORTS,
+    PREFER,
+    Prefer,
+    ReasoningEffort,
+    RouteParameters,
+    parse_organization,
+    parse_patterns,
+    parse_prefer,
+    parse_price,
+)
 from omni_router.config.parsing import (
     api_key,
     choice,
@@ -19,7 +30,7 @@ from omni_router.config.parsing import (
     declared,
     latency,
     names,
-    optional_count,
+    optional,
     optional_text,
     read_all,
     read_one,
@@ -88,10 +99,41 @@ class Environment:
         shown_default="the policy's",
     )
     max_new_tokens: int | None = variable(
-        optional_count, None, "length limit of text answers, in tokens", shown_default="the provider's own"
+        optional(count),
+        None,
+        "length limit of text answers, in tokens",
+        shown_default="the policy's, else the provider's own",
+    )
+    reasoning_effort: ReasoningEffort | None = variable(
+        optional(choice(EFFORTS)),
+        None,
+        f"how long a reasoning model thinks: {', '.join(EFFORTS)}",
+        shown_default="the policy's",
+    )
+    prefer: Prefer | float | None = variable(
+        optional(parse_prefer),
+        None,
+        f"what counts when model and provider are chosen: {', '.join(PREFER)}, or a number, the weight of the price",
+        shown_default="the policy's",
+    )
+    only: tuple[str, ...] = variable(
+        parse_patterns,
+        (),
+        "patterns like org/* or *:provider, separated by commas; no model or provider is called that matches none of "
+        "them; limits of the policy and of a request hold as well",
+    )
+    never: tuple[str, ...] = variable(parse_patterns, (), "patterns of models and providers that are never called")
+    max_price: float | None = variable(
+        optional(parse_price),
+        None,
+        "US dollars for a million tokens; no provider is called that charges more for input or output",
+    )
+    bill_to: str | None = variable(
+        optional(parse_organization), None, "the organization on the Hub that pays, if the token may bill it"
     )
     sandbox: bool = variable(switch, default=False, help="1: simulate models on this machine")
     sandbox_latency: float = variable(latency, 0.0, "seconds that a simulated model takes", shown_default="0")
+    sandbox_models: Path | None = variable(Path, None, "a JSON file of further simulated models", shown_default="none")
     cache_dir: Path = variable(
         Path,
         lambda: user_cache_path("omni-router"),
@@ -115,6 +157,11 @@ class Environment:
     threads: int = variable(
         count, 64, "how many blocking calls run at once under async hosts; one model gets at most seven eighths of them"
     )
+
+    def limits(self) -> RouteParameters:
+        """Return the limits on models and providers, which hold for every route and every run."""
+        only = (self.only,) if self.only else ()
+        return RouteParameters(only=only, never=self.never, max_price=self.max_price)
 
     @classmethod
     def read(cls, *, variables: Mapping[str, str] = os.environ, **flags: Any) -> "Environment":

@@ -1,8 +1,9 @@
 """The parameters of a route: how its models are called, and the limits on which models those may be."""
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 Prefer = Literal["best", "balanced", "cheapest", "fastest"]
@@ -11,10 +12,13 @@ PREFER: tuple[Prefer, ...] = get_args(Prefer)
 EFFORTS: tuple[ReasoningEffort, ...] = get_args(ReasoningEffort)
 
 MAX_TEMPERATURE = 2
+MAX_NUMBER = sys.float_info.max  # any number but infinity
 EVERY_ROUTE = "*"  # the name of the entry whose parameters hold for all routes
 
 PREFER_ALLOWED = f"one of {', '.join(PREFER)}, or a number of at least 0"
-GLOBS_ALLOWED = "an array of patterns like org/*, org/name or *:provider"
+PRICE_ALLOWED = "a number of US dollars for a million tokens, at least 0"
+PATTERNS = "patterns like org/*, org/name or *:provider"
+GLOBS_ALLOWED = f"an array of {PATTERNS}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class RouteParameters:
                 limits[field.name] = getattr(general, field.name)
         return replace(self, **limits)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what is set, by the keys of the policy; `only` as a list of groups."""
+        return {name: value for name, value in vars(self).items() if value not in (None, ())}
+
 
 NO_PARAMETERS = RouteParameters()
 
@@ -53,15 +61,24 @@ def lower_price(one: float | None, other: float | None) -> float | None:
 
 
 def read_parameters(raw: Mapping[str, Any], warnings: list[str]) -> RouteParameters:
-    """Read the parameters of an entry; one that is wrong is ignored, and reported in `warnings`."""
+    """Read the parameters of an entry; one that is wrong is reported in `warnings`.
+
+    It is then ignored, but for a limit: until that is mended, no model is called.
+    """
     values: dict[str, Any] = {}
+    closed: tuple[tuple[str, ...], ...] = ()
     for key, (read, allowed) in PARAMETERS.items():
         if raw.get(key) is None:
             continue
         try:
             values[key] = read(raw[key])
         except ValueError:
-            warnings.append(f'"{key}" of route {raw["name"].strip()!r} is ignored: {raw[key]!r} is not {allowed}')
+            effect = "is ignored"
+            if key in LIMITS:
+                effect = "allows no model"
+                closed = (*closed, (f"nothing, until {key} is {allowed}",))
+            warnings.append(f'"{key}" of route {raw["name"].strip()!r} {effect}: {raw[key]!r} is not {allowed}')
+    values["only"] = (*values.get("only", ()), *closed)
     return RouteParameters(**values)
 
 
@@ -93,11 +110,16 @@ def _effort(value: object) -> ReasoningEffort:
     raise ValueError
 
 
-def _prefer(value: object) -> Prefer | float:
+def read_prefer(value: object) -> Prefer | float:
+    """Read a word of `PREFER`, or a number.
+
+    Raises:
+        ValueError: it is neither.
+    """
     for word in PREFER:
         if word == value:
             return word
-    return _number(0, math.inf)(value)
+    return _number(0, MAX_NUMBER)(value)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -107,18 +129,104 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _one_group(value: object) -> tuple[tuple[str, ...], ...]:
-    return (_texts(value),)
+    group = _texts(value)
+    if not group:
+        return ()
+    return (group,)
 
 
+LIMITS = ("only", "never", "max_price")
 # The keys of an entry: how each is read, which raises ValueError, and what is allowed.
 PARAMETERS: dict[str, tuple[Callable[[object], Any], str]] = {
     "system": (_text, "a text"),
     "temperature": (_number(0, MAX_TEMPERATURE), f"a number from 0 to {MAX_TEMPERATURE}"),
     "max_new_tokens": (_count, "a whole number of at least 1"),
     "reasoning_effort": (_effort, f"one of {', '.join(EFFORTS)}"),
-    "prefer": (_prefer, PREFER_ALLOWED),
+    "prefer": (read_prefer, PREFER_ALLOWED),
     "only": (_one_group, GLOBS_ALLOWED),
     "never": (_texts, GLOBS_ALLOWED),
-    "max_price": (_number(0, math.inf), "a number of US dollars for a million tokens"),
+    "max_price": (_number(0, MAX_NUMBER), PRICE_ALLOWED),
     "boards": (_texts, "an array of ids of datasets"),
 }
+
+
+def matches(pattern: str, model: str, provider: str | None) -> bool:
+    """Return whether a pattern like org/*, *:provider or org/name:provider fits a model, at a provider if one is given.
+
+    Small and capital letters are the same.
+    """
+    of_model, colon, of_provider = pattern.casefold().partition(":")
+    if not fnmatchcase(model.casefold(), of_model):
+        return False
+    return not colon or (provider is not None and fnmatchcase(provider.casefold(), of_provider))
+
+
+# ---- as text: in an environment variable, a flag, a header, or behind the name of a model
+
+
+def parse_prefer(text: str) -> Prefer | float:
+    """Parse a word of `PREFER`, or a number.
+
+    Raises:
+        ValueError: it is neither; the error says what is allowed.
+    """
+    word, number = text.strip().casefold(), _as_number(text)
+    try:
+        return read_prefer(word if number is None else number)
+    except ValueError:
+        raise ValueError(PREFER_ALLOWED) from None
+
+
+def parse_price(text: str) -> float:
+    """Parse a price.
+
+    Raises:
+        ValueError: it is not one; the error says what is allowed.
+    """
+    try:
+        return _number(0, MAX_NUMBER)(_as_number(text))
+    except ValueError:
+        raise ValueError(PRICE_ALLOWED) from None
+
+
+def parse_patterns(text: str) -> tuple[str, ...]:
+    """Split patterns at commas.
+
+    Raises:
+        ValueError: there is none; the error says what is allowed.
+    """
+    patterns = tuple(filter(None, map(str.strip, text.split(","))))
+    if not patterns:
+        raise ValueError(f"a list of {PATTERNS}, separated by commas")
+    return patterns
+
+
+def parse_organization(text: str) -> str:
+    """Parse the name of an organization on the Hub, which is sent in a header.
+
+    Raises:
+        ValueError: it is not a name; the error says what is allowed.
+    """
+    name = text.strip()
+    letters = name.replace("-", "").replace("_", "").replace(".", "")
+    if not (letters.isascii() and letters.isalnum()):
+        raise ValueError("the name of an organization on the Hub: letters, digits, -, _ and .")
+    return name
+
+
+def split_prefer(name: str) -> tuple[str, Prefer | float | None]:
+    """Split what is preferred off the end of a name such as `omni:cheapest`; None if there is nothing of that kind."""
+    head, colon, tail = name.rpartition(":")
+    if not colon:
+        return name, None
+    try:
+        return head, parse_prefer(tail)
+    except ValueError:
+        return name, None
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text.strip().encode("ascii").decode())  # digits of other scripts are not taken
+    except ValueError:
+        return None

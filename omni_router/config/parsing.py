@@ -67,11 +67,15 @@ def optional_text(text: str) -> str | None:
     return text.strip() or None
 
 
-def optional_count(text: str) -> int | None:
-    """Return a whole number of at least 1; None for blanks."""
-    if not text.strip():
-        return None
-    return int(count(text))
+def optional(parse: Parse) -> Parse:
+    """Return a parser that also takes blanks, as None."""
+
+    def parse_or_none(text: str) -> Any:
+        if not text.strip():
+            return None
+        return parse(text)
+
+    return parse_or_none
 
 
 def api_key(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from omni_router.config.entries import Entry, editable
 from omni_router.config.example_files import unchanged
+from omni_router.config.parameters import NO_PARAMETERS, RouteParameters
 from omni_router.config.policy_text import format_entries, parse_entries
 from omni_router.config.routes import DEFAULT_POLICY, Document, PolicyReader, Route
 from omni_router.errors import PolicyFileError
@@ -35,11 +36,12 @@ class RouteFile:
     Without a file at `path` the packaged default is read, and copied there by the first `update`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: RouteParameters = NO_PARAMETERS) -> None:
+        """Read the file when it is first needed; `limits` hold for every route, beside those in the file."""
         self.path = path
         self._lock = threading.Lock()
         self._writing = WriteLock()
-        self._reader = PolicyReader()
+        self._reader = PolicyReader(limits)
         self._good: _Version | None = None  # the last valid one
         self._broken: Signature | None = None  # the file already warned about
 

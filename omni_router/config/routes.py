@@ -36,6 +36,14 @@ class Policy(Protocol):
         ...
 
 
+def parameters_of(policy: Policy, name: str | None) -> RouteParameters:
+    """Return the parameters of a route by its name; none if the policy has no such route any more."""
+    for route in policy.routes():
+        if route.name == name:
+            return route.parameters
+    return NO_PARAMETERS
+
+
 def out_of_scope_examples_of(policy: Policy) -> tuple[str, ...]:
     """Return the requests that no route serves, from a policy that has this optional method."""
     method = getattr(policy, "out_of_scope_examples", None)
@@ -80,7 +88,8 @@ def read_entries(entries: Sequence[dict[str, Any]], path: Path | None = None) ->
 class PolicyReader:
     """Reads the versions of one policy; what did not change since the last one is not parsed again."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: RouteParameters = NO_PARAMETERS) -> None:
+        self._limits = limits  # of every route, beside those of the entries
         self._entries: dict[str, Entry] = {}  # the last ones, by key
         self._files = ExampleFiles()
 
@@ -96,7 +105,10 @@ class PolicyReader:
         files: list[tuple[Path, Signature | None]] = []
         routes: list[Route] = []
         out_of_scope: tuple[str, ...] = ()
-        general = next((entry.parameters for entry in entries if entry.key == EVERY_ROUTE), NO_PARAMETERS)
+        general = self._limits
+        for entry in entries:
+            if entry.key == EVERY_ROUTE:
+                general = entry.parameters.over(self._limits)
         for entry in entries:
             warnings += entry.warnings
             if not entry.is_usable or entry.key == EVERY_ROUTE:

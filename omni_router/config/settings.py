@@ -1,15 +1,20 @@
 """The settings of one run."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from omni_router.config.parameters import (
     MAX_TEMPERATURE,
+    PATTERNS,
+    PREFER_ALLOWED,
     Prefer,
     ReasoningEffort,
     RouteParameters,
+    parse_organization,
+    read_prefer,
+    split_prefer,
 )
 from omni_router.errors import ConfigurationError
 
@@ -22,8 +27,7 @@ RESERVED = (
     *("max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"),
 )
 
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
+OMNI = "omni"  # in the place of a model: the router chooses
 DEFAULT_TEMPERATURE = 0.7
 NO_FALLBACK = "none"  # the value of `fallback_route` that refuses requests that fit no route
 
@@ -52,8 +56,8 @@ class SettingsFields(BaseModel):
     max_new_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="Length limit of a text answer, in tokens. By default OMNI_MAX_NEW_TOKENS, else the "
-        "provider's own.",
+        description="Length limit of a text answer, in tokens, reasoning included. By default OMNI_MAX_NEW_TOKENS, "
+        "else the route's; else as much as fits for a model that reasons, and the provider's own for others.",
     )
     temperature: float | None = Field(
         default=None,
@@ -62,25 +66,33 @@ class SettingsFields(BaseModel):
         description="Sampling temperature of a text answer. By default the route's in the policy, else 0.7.",
     )
     reasoning_effort: ReasoningEffort | None = Field(
-        default=None, description="How long a reasoning model thinks before it answers. By default the route's."
+        default=None,
+        description="How long a reasoning model thinks before it answers. By default OMNI_REASONING_EFFORT, "
+        "else the route's.",
     )
-    prefer: Prefer | NonNegative | None = Field(
+    prefer: Prefer | float | None = Field(
         default=None,
         description="What counts in the choice of model and provider: best, balanced, cheapest or fastest, or a "
-        "number, the weight of the price: 0 is best, 0.015 balanced, 0.04 cheapest. By default the route's.",
+        "number, the weight of the price: 0 is best, 0.015 balanced, 0.04 cheapest. By default OMNI_PREFER, "
+        "else the route's.",
     )
     only: tuple[str, ...] = Field(
         default=(),
-        description="Patterns like org/* or *:provider; no model or provider is called that matches none of them.",
+        description="Patterns like org/*, org/name or *:provider; no model or provider is called that matches none of "
+        "them. Those of the route and of OMNI_ONLY hold as well.",
     )
-    never: tuple[str, ...] = Field(default=(), description="Patterns of models and providers that are not called.")
+    never: tuple[str, ...] = Field(
+        default=(), description="Patterns of models and providers that are not called, beside the route's."
+    )
     max_price: float | None = Field(
         default=None,
         ge=0,
+        allow_inf_nan=False,
         description="US dollars for a million tokens; no provider is called that charges more for input or output.",
     )
     bill_to: str | None = Field(
-        default=None, min_length=1, description="The organization on the Hub that pays, if the token may bill it."
+        default=None,
+        description="The organization on the Hub that pays, if the token may bill it. By default OMNI_BILL_TO.",
     )
     top_p: float | None = Field(default=None, gt=0, le=1, description="Nucleus sampling of a text answer.")
     frequency_penalty: float | None = Field(
@@ -113,6 +125,33 @@ class SettingsFields(BaseModel):
         gt=0,
         description="Seconds a model may stay silent, or be polled for an image; images often take a minute.",
     )
+
+    @field_validator("prefer", mode="before")
+    @classmethod
+    def _check_prefer(cls, value: object) -> Prefer | float | None:
+        if value is None:
+            return None
+        try:
+            return read_prefer(value)
+        except ValueError:
+            raise ValueError(f"Input should be {PREFER_ALLOWED}") from None
+
+    @field_validator("only", "never")
+    @classmethod
+    def _check_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(str.strip, patterns)):
+            raise ValueError(f"Input should be a list of {PATTERNS}; one of them is blank")
+        return tuple(map(str.strip, patterns))
+
+    @field_validator("bill_to")
+    @classmethod
+    def _check_bill_to(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return parse_organization(value)
+        except ValueError as error:
+            raise ValueError(f"Input should be {error}") from None
 
     @field_validator("extra_body")
     @classmethod
@@ -152,6 +191,20 @@ class Settings(SettingsFields):
         if not changes:
             return self
         return self.model_copy(update=changes)
+
+
+def settings_of_own_name(name: str) -> dict[str, Any] | None:
+    """Return the fields of `Settings` for omni, omni/ROUTE, or either with `:cheapest` or the like; None for others."""
+    name, prefer = split_prefer(name)
+    head, slash, route = name.partition("/")
+    if head.casefold() != OMNI:
+        return None
+    settings: dict[str, Any] = {}
+    if slash:
+        settings["route"] = route
+    if prefer is not None:
+        settings["prefer"] = prefer
+    return settings
 
 
 def resolve_settings(context: object, default: Settings) -> Settings:

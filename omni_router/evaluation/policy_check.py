@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Literal
 
+from omni_router.config.parameters import matches
 from omni_router.config.routes import Document, Route, parse_document
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.evaluation.policy_overlap import overlaps
@@ -63,6 +64,7 @@ def check_policy(
         *_overlaps(document.routes, encoder),
         *_unserved_models(document, catalog, progress),
         *_unused_models(document),
+        *_unmatched_patterns(document, catalog),
     ]
 
 
@@ -160,3 +162,24 @@ def _unused_models(document: Document) -> Iterator[Finding]:
         for record in unused:
             hint = "Keep it as a reserve, or remove it"
             yield Finding("note", "never used, unlike others of the route", hint, route.name, record["id"])
+
+
+def _unmatched_patterns(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
+    """Yield the patterns of `only` and `never` that match no model of their task, of those known to be served."""
+    for route in document.routes:
+        limits = route.parameters
+        patterns = dict.fromkeys(chain(*limits.only, limits.never))
+        offers: list[tuple[str, str]] = []
+        if patterns:
+            offers = _offers(route.task, catalog)
+        for pattern in patterns:
+            if offers and not any(matches(pattern, *offer) for offer in offers):
+                finding = f"the pattern {pattern!r} matches no model that is known to be served"
+                hint = f"omni-router --list-models {route.name} lists those that are"
+                yield Finding("note", finding, hint, route.name)
+
+
+def _offers(task: str, catalog: HubCatalog) -> list[tuple[str, str]]:
+    """Return the models that are known to be served for a task, each with each of its providers."""
+    models = catalog.snapshot(task).models
+    return [(model.id, provider) for model in models for provider in model.providers]

@@ -18,6 +18,7 @@ from omni_router.hub.http import check_hub_version
 from omni_router.hub.listing import ModelEntry, chat_models, look_up_model, served_models
 from omni_router.hub.model_lists import HUB, ROUTER, ModelLists, ReadLists
 from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
+from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.simulation import active_simulation
 from omni_router.storage.sqlite import DiskCache
 
@@ -142,6 +143,17 @@ class HubCatalog:
         if last is None or not last.lists.are_those_of(lists):
             last = self._listings[lists.task] = ReadLists(lists, lists.served())
         return last.listing
+
+    def context_length(self, model: str, provider: str | None) -> int | None:
+        """Return how many tokens a chat model takes at a provider, or else at all of them; None if it is not known."""
+        query = self._router_list()
+        value = self._cache.get(query)[query]
+        entries = value.value if value else []
+        providers = [each for entry in entries if entry["id"] == model for each in entry["providers"]]
+        if provider and provider not in PROVIDER_POLICIES:
+            providers = [each for each in providers if each["provider"] == provider]
+        lengths = [each.get("context_length") for each in providers]
+        return min(filter(None, lengths), default=None)
 
     def _queries(self, task: str) -> list[Query]:
         """Return the queries of the lists that a model of the task may be in."""

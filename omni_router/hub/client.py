@@ -1,26 +1,35 @@
 """Call specialists through Hugging Face Inference Providers: one method a task."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from langchain_core.messages import AIMessage, AnyMessage
 
-from omni_router.config.settings import DEFAULT_TEMPERATURE, Settings
+from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.hub.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limit
 from omni_router.hub.chat_call import (
     Arrived,
+    RequestForm,
     chat_model,
+    chat_template,
     check_answer,
     droppable_parameters,
     explicit_parameters,
-    parameter_names,
+    request_forms,
     without_none,
 )
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
+from omni_router.hub.reasoning import (
+    ReasoningMemory,
+    answer_room,
+    has_reasoning_to_pass_back,
+    own_reasoning,
+)
 from omni_router.hub.session import HubHealth, forget_providers, hub_session
 from omni_router.hub.tokens import Token, find_token
 from omni_router.images import MAX_PIXELS, load_image
@@ -64,6 +73,7 @@ class HubInference:
         resolve: Resolver | None = None,
         transport: "httpx.BaseTransport | None" = None,
         hub: HubHealth | None = None,
+        context_length: Callable[[str, str | None], int | None] | None = None,
     ) -> None:
         """Create a client.
 
@@ -72,6 +82,7 @@ class HubInference:
             resolve: looks up the names in addresses of images that are fetched here.
             transport: fetches these images.
             hub: knows whether the Hub answers, which the client asks who serves a model.
+            context_length: returns how many tokens a model takes at a provider, prompt and answer together.
 
         Raises:
             ConfigurationError: the installed huggingface_hub is not one that this package works with.
@@ -79,10 +90,12 @@ class HubInference:
         check_hub_version()
         self._token, self._resolve, self._transport = token, resolve, transport
         self._hub = hub
+        self._context_length = context_length or (lambda _model, _provider: None)
+        self._reasoning = ReasoningMemory()
 
     def load(self) -> None:
         """Import what calls of models need; it takes a fraction of a second."""
-        import_module("langchain_huggingface")
+        import_module("omni_router.hub.chat_huggingface")
 
     def token(self) -> str | None:
         """Return the token of this run."""
@@ -91,44 +104,60 @@ class HubInference:
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
         """Answer a conversation; tokens stream to the callbacks of this run.
 
-        A provider that refuses a request with penalties or extra parameters is asked once more without them; the
-        answer's `response_metadata["ignored"]` then names them.
+        A provider that refuses the request is asked again without what it may not know: penalties, extra parameters and
+        the reasoning effort, and then also without the model's earlier reasoning. The answer's
+        `response_metadata["ignored"]` names the parameters that were left out.
 
         Raises:
             SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
         """
-        droppable = droppable_parameters(settings)
-        try:
-            return self._chat(model, provider, messages, settings, droppable)
-        except SpecialistError as failure:
-            if failure.kind != "bad_request" or failure.partial or not droppable:
-                raise
-        answer = self._chat(model, provider, messages, settings, {})
-        metadata = {**answer.response_metadata, "ignored": parameter_names(droppable)}
-        return answer.model_copy(update={"response_metadata": metadata})
+        messages = own_reasoning(messages, model)
+        name = f"{model}:{provider}" if provider else model  # the router of Inference Providers takes it with the id
+        *fuller, barest = self._forms(name, messages, settings)
+        for form in fuller:
+            try:
+                return self._chat(name, form, messages, settings)
+            except SpecialistError as failure:  # noqa: PERF203 (twice at most)
+                if failure.kind != "bad_request" or failure.partial:
+                    raise
+        return self._chat(name, barest, messages, settings)
 
-    def _chat(
-        self,
-        model: str,
-        provider: str | None,
-        messages: Sequence[AnyMessage],
-        settings: Settings,
-        droppable: Mapping[str, Any],
-    ) -> AIMessage:
+    def _forms(self, name: str, messages: Sequence[AnyMessage], settings: Settings) -> list[RequestForm]:
+        """Return the forms of a request, the fullest first."""
+        model, _, provider = name.partition(":")
+        profile = chat_template(name, settings).profile or {}
+        max_tokens: int | None = None
+        ways_back: tuple[str | None, ...] = (None,)
+        if settings.max_new_tokens is None and (profile.get("reasoning_output") or self._reasoning.reasons(model)):
+            max_tokens = answer_room(messages, settings, profile, self._context_length(model, provider or None))
+        if has_reasoning_to_pass_back(messages):
+            ways_back = self._reasoning.ways_back(model)
+        return request_forms(droppable_parameters(settings, profile), max_tokens, ways_back)
+
+    def _chat(self, name: str, form: RequestForm, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
+        model, _, _ = name.partition(":")
         arrived = Arrived()
         try:
             with self._client(model, None, settings, chat_limit(settings.max_new_tokens)) as client:
-                # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
-                name = f"{model}:{provider}" if provider else model
-                temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
-                chat = chat_model(name, temperature, settings.max_new_tokens, client, arrived)
-                parameters = {**explicit_parameters(settings), **droppable}
+                chat = chat_model(
+                    name,
+                    settings,
+                    client,
+                    arrived,
+                    pass_back=form.pass_back,
+                    on_reasoning=partial(self._reasoning.note_field, model),
+                )
+                parameters = {**explicit_parameters(settings), **form.parameters}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
             check_answer(message, model, settings)
-            return message  # noqa: TRY300 (a failed check keeps what had arrived, too)
-        except SpecialistError as failure:
+        except SpecialistError as failure:  # a failed check keeps what had arrived, too
             failure.partial = arrived.message()
             raise
+        if form.second_way:
+            self._reasoning.note_second_way(model)
+        if form.left_out:
+            message.response_metadata["ignored"] = list(form.left_out)
+        return message
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
         """Generate an image, and decode all of it, so that a broken one fails here."""
@@ -147,7 +176,7 @@ class HubInference:
         """Describe an image with a model that takes no question; the image is fetched and checked here."""
         with self._client(model, provider, settings, CAPTION) as client:
             text = client.image_to_text(self._load_image(url), model=model).generated_text
-        if not text:
+        if not text or not text.strip():
             raise SpecialistError("malformed_answer", model=model, cause="no content")
         return str(text)
 

@@ -6,9 +6,13 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from omni_router.config.routes import parameters_of
+from omni_router.config.settings import Settings
 from omni_router.errors import ErrorInfo, SpecialistError
+from omni_router.messages import for_specialist, with_instructions
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.selection.overrides import decision_metadata
+from omni_router.services import Services
 from omni_router.state import Artifact, Attempt, Decision, Outcome, State
 
 Answer = tuple[AIMessage, list[Artifact]]
@@ -44,6 +48,20 @@ def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str
     if answer:
         update |= _answer_update(state, decision, answer)
     return update
+
+
+def chat(  # noqa: PLR0913 (those of a node, and the model)
+    model: str, provider: str | None, state: State, settings: Settings, services: Services, *, images: bool = False
+) -> AIMessage:
+    """Answer the conversation with a chat model, which gets the instructions of the decision's route.
+
+    Raises:
+        SpecialistError: the call failed.
+    """
+    decision = state["decision"]
+    instructions = parameters_of(services.policy, decision["route"] if decision else None).system
+    conversation = with_instructions(for_specialist(state["messages"], images=images), instructions)
+    return services.inference.chat(model, provider, conversation, settings)
 
 
 def _answer_update(state: State, decision: Decision, answer: Answer) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config, run_in_executor, set_config_context
 from langgraph.runtime import get_runtime
 
+from omni_router.config.routes import parameters_of
 from omni_router.config.settings import Settings, resolve_settings
 from omni_router.hub.cancellation import cancelled_after
 from omni_router.nodes._bulkhead import Bulkheads, not_called_because
@@ -62,11 +63,19 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
 
     def _call(self, state: State) -> dict[str, Any]:
         services = self.services()
-        settings = resolve_settings(get_runtime().context, self.settings).filled_from(services.defaults)
+        settings = self._settings(state, services)
         if services.observer is None:
             return self.node(state, settings, services)
         run = partial(self.node, state, settings, services)
         return services.observer.wrap_node(self.node.__name__, state, settings, run)
+
+    def _settings(self, state: State, services: Services) -> Settings:
+        """Return the settings of the run; those of a specialist with the parameters of its route."""
+        settings = resolve_settings(get_runtime().context, self.settings).filled_from(services.defaults)
+        decision = state["decision"] if self.pool == "specialists" else None
+        if decision is None:
+            return settings
+        return settings.for_route(parameters_of(services.policy, decision["route"]))
 
 
 @cache

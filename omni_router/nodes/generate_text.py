@@ -1,8 +1,7 @@
 from typing import Any
 
 from omni_router.config.settings import Settings
-from omni_router.messages import for_specialist
-from omni_router.nodes._attempt import Answer, attempt
+from omni_router.nodes._attempt import Answer, attempt, chat
 from omni_router.services import Services
 from omni_router.state import State
 
@@ -11,7 +10,6 @@ def generate_text(state: State, settings: Settings, services: Services) -> dict[
     """Answer the whole conversation with a chat model."""
 
     def call(model: str, provider: str | None) -> Answer:
-        conversation = for_specialist(state["messages"], images=False)
-        return services.inference.chat(model, provider, conversation, settings), []
+        return chat(model, provider, state, settings, services), []
 
     return attempt(state, call)

@@ -10,6 +10,7 @@ from omni_router.decisions.reason import recorded_reason
 from omni_router.errors import ErrorInfo
 from omni_router.events import Recorded
 from omni_router.history import UsageRecord
+from omni_router.hub.chat_call import CUT_AT_START
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import Attempt, State, models_in
@@ -30,7 +31,7 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
         reason=recorded_reason(state),
         at=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
         called=bool(attempts),
-        by_caller=decision["source"] == "caller" or _is_callers_timeout(error, settings),
+        by_caller=decision["source"] == "caller" or _is_callers_limit(error, settings),
         decision=decision["id"],
     )
     if attempts:
@@ -44,13 +45,17 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
     return {"models_left": _models_left(attempts, settings)}
 
 
-def _is_callers_timeout(error: ErrorInfo | None, settings: Settings) -> bool:
-    """Return whether a model only missed a timeout that the caller of this run had set shorter than the default.
+def _is_callers_limit(error: ErrorInfo | None, settings: Settings) -> bool:
+    """Return whether a model only missed a limit of this run's caller: a shorter timeout, or the answer's length.
 
-    The builder of a graph may shorten it for all, and then it is the model that is too slow for that graph.
+    The builder of a graph may set them for all, and then it is the model that is too slow or too wordy for that graph.
     """
-    by_caller = isinstance(get_runtime().context, Settings)
-    return error is not None and error["kind"] == "timeout" and by_caller and settings.timeout < Settings().timeout
+    context: object = get_runtime().context
+    if error is None or not isinstance(context, Settings):
+        return False
+    if error["cause"] == CUT_AT_START:
+        return context.max_new_tokens is not None
+    return error["kind"] == "timeout" and settings.timeout < Settings().timeout
 
 
 def _models_left(attempts: list[Attempt], settings: Settings) -> int:

@@ -4,8 +4,8 @@ from langchain_core.messages import AIMessage
 
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
-from omni_router.messages import for_specialist, newest_image
-from omni_router.nodes._attempt import Answer, attempt
+from omni_router.messages import newest_image
+from omni_router.nodes._attempt import Answer, attempt, chat
 from omni_router.services import Services
 from omni_router.state import State
 
@@ -14,9 +14,8 @@ def understand_image(state: State, settings: Settings, services: Services) -> di
     """Answer a request about an image: by vision chat, or by `image_to_text` for a model served only so."""
 
     def call(model: str, provider: str | None) -> Answer:
-        conversation = for_specialist(state["messages"], images=True)
         try:
-            return services.inference.chat(model, provider, conversation, settings), []
+            return chat(model, provider, state, settings, services, images=True), []
         except SpecialistError as failure:
             if failure.kind not in ("not_found", "no_provider"):
                 raise

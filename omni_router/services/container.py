@@ -14,6 +14,9 @@ from omni_router.hub.tokens import Token, find_token
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
 
+# The fields of Settings that have a variable, which holds where a run leaves them open.
+DEFAULTS = ("fallback_route", "max_new_tokens", "reasoning_effort", "prefer", "bill_to")
+
 if TYPE_CHECKING:
     from omni_router.hub.catalog import HubCatalog
     from omni_router.telemetry.observer import Observer
@@ -30,8 +33,8 @@ def from_environment(environment: Environment, token: Token) -> Services:
     from omni_router.services.router import choose_router
 
     catalog = open_catalog(environment, token)
-    file = RouteFile(environment.route_config)
-    defaults = Settings(fallback_route=environment.fallback_route, max_new_tokens=environment.max_new_tokens)
+    file = RouteFile(environment.route_config, environment.limits())
+    defaults = Settings(**{name: getattr(environment, name) for name in DEFAULTS})
     fallback_route(defaults, file.routes())  # reports faults here or in the policy now, not in mid-run
     decision_log: DecisionLog | None = None
     if environment.decision_log:
@@ -41,7 +44,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
         policy=file,
         history=open_history(environment, file),
         catalog=catalog,
-        inference=HubInference(token, hub=catalog),
+        inference=HubInference(token, hub=catalog, context_length=catalog.context_length),
         artifacts=ArtifactFolder(Path(environment.output_dir)),
         decision_log=decision_log,
         observer=open_observer(environment),

@@ -23,6 +23,7 @@ from omni_router._sandbox import Sandbox
 from omni_router.agents.chat_model import ChatOmni
 from omni_router.errors import AnswerFailed, ConfigurationError, InvalidRequest
 from tests.support.calls import ask
+from tests.support.openai_server import scripted
 from tests.support.scripted_router import ScriptedRouter
 
 FIRST, SECOND = "sandbox/text-generation-1", "sandbox/text-generation-2"
@@ -471,3 +472,38 @@ def test_importing_the_model_loads_no_model_library() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+# ---- preferences and limits
+
+
+@pytest.mark.parametrize(
+    ("parameters", "settings"),
+    [
+        ({"model": "omni:cheapest"}, Settings(prefer="cheapest")),
+        ({"model": "omni/summarization:0.02"}, Settings(route="summarization", prefer=0.02)),
+        ({"model_name": "omni/summarization"}, Settings(route="summarization")),
+        ({"model": "omni:cheapest", "prefer": "fastest"}, Settings(prefer="fastest")),
+        ({"model": "omni"}, Settings()),
+        (
+            {"only": ["acme/*"], "never": ["*:slow"], "max_price": 1, "bill_to": "my-org", "reasoning_effort": "low"},
+            Settings(only=("acme/*",), never=("*:slow",), max_price=1, bill_to="my-org", reasoning_effort="low"),
+        ),
+    ],
+)
+def test_preferences_and_limits_are_parameters(parameters: dict[str, Any], settings: Settings) -> None:
+    assert ChatOmni(**parameters).settings == settings
+
+
+def test_a_call_may_have_a_preference_of_its_own(services: Services, router: ScriptedRouter) -> None:
+    router.choose("question_answering", FIRST)
+    serving, inference = scripted(services, [AIMessageChunk(content="The moon.")])
+    ChatOmni(services=serving, model=SECOND).invoke("How do tides work?", model="omni/summarization:best", max_price=5)
+    [(_, _, settings)] = inference.asked
+    assert settings == Settings(route="summarization", prefer="best", max_price=5)
+
+
+@pytest.mark.parametrize("parameters", [{"model": "omni:cheap"}, {"prefer": "cheap"}, {"bill_to": "my org"}])
+def test_a_preference_that_is_not_allowed_is_refused(parameters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=r"cheap|organization"):
+        ChatOmni(**parameters)

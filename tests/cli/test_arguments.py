@@ -14,8 +14,7 @@ import pytest
 import omni_router
 from omni_router import _version
 from omni_router.cli import main
-from omni_router.cli.options import read_environment
-from omni_router.cli.parser import Option, load
+from omni_router.cli.parser import Option, load, read_environment
 from omni_router.cli.prompt import read_settings
 from omni_router.cli.root import ACTION_COMMANDS, COMMANDS, parse, root
 from omni_router.config.environment import Environment
@@ -167,6 +166,44 @@ def test_flags_reach_the_environment_by_every_command(command: str) -> None:
     environment = read_environment(parse([command, *flags]))
     assert (environment.max_new_tokens, environment.fallback_route) == (9, "none")
     assert (environment.route_config, environment.sandbox) == (Path("mine.json"), True)
+
+
+@pytest.mark.parametrize("command", [["--prompt", "x"], ["--list-models", "chat"], ["serve"], ["ui"]])
+def test_preferences_and_limits_reach_the_environment_by_every_command(command: list[str]) -> None:
+    flags = ["--prefer", "Cheapest", "--only", "acme/*,*:fast", "--only", "org/m", "--never", "acme/old"]
+    more = ["--max-price", "0", "--reasoning-effort", "low", "--bill-to", "my-org"]
+    environment = read_environment(parse([*command, *flags, *more]))
+    assert (environment.prefer, environment.max_price) == ("cheapest", 0)
+    assert (environment.only, environment.never) == (("acme/*", "*:fast", "org/m"), ("acme/old",))
+    assert (environment.reasoning_effort, environment.bill_to) == ("low", "my-org")
+
+
+def test_without_a_flag_the_variables_of_preferences_and_limits_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNI_ONLY", "acme/*")
+    monkeypatch.setenv("OMNI_PREFER", "best")
+    environment = read_environment(parse(["--prompt", "x", "--prefer", "0.02"]))
+    assert (environment.only, environment.prefer) == (("acme/*",), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "says"),
+    [
+        ("--prefer", "cheap", "'cheap' is not one of best, balanced, cheapest, fastest, or a number of at least 0"),
+        ("--only", ",", "',' is not a list of patterns like org/*, org/name or *:provider, separated by commas"),
+        ("--max-price", "-1", "'-1' is not a number of US dollars for a million tokens, at least 0"),
+        ("--bill-to", "my org", "'my org' is not the name of an organization on the Hub: letters, digits"),
+        ("--reasoning-effort", "deep", "'deep' is not one of 'none', 'minimal', 'low', 'medium', 'high', 'xhigh'"),
+    ],
+)
+def test_a_preference_or_limit_that_is_not_allowed_is_refused(
+    flag: str, value: str, says: str, capsys: Capture
+) -> None:
+    assert f"{flag!r}: {says}" in refused(capsys, "--prompt", "x", flag, value)
+
+
+def test_the_page_leaves_limits_to_a_server_of_its_own(capsys: Capture) -> None:
+    message = refused(capsys, "ui", "--server", "http://127.0.0.1:1", "--max-price", "0", "--never", "a/b")
+    assert "--never and --max-price cannot be used with --server" in message
 
 
 @pytest.mark.parametrize("value", ["3", "nan", "-1"])

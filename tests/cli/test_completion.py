@@ -52,6 +52,13 @@ def test_flags_choices_and_subcommands_are_completed() -> None:
     assert tab("completion", "z") == ["zsh"]
 
 
+def test_preferences_and_efforts_are_completed() -> None:
+    assert tab("--prefer", "") == ["best", "balanced", "cheapest", "fastest"]
+    assert tab("serve", "--prefer", "ch") == ["cheapest"]
+    assert tab("ui", "--reasoning-effort", "m") == ["minimal", "medium"]
+    assert tab("--max-p") == ["--max-price"]
+
+
 def test_files_and_folders_are_left_to_the_shell() -> None:
     assert tab("--route-config", "min") == ["file"]
     assert tab("--replay", "min") == ["file"]

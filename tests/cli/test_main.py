@@ -219,8 +219,31 @@ def test_list_routes_shows_everything(capsys: Capture, tmp_path: Path) -> None:
         assert part in shown
     assert main(["--list-routes", "--json", "--route-config", str(policy)]) == 0
     [route] = json.loads(capsys.readouterr().out)
-    assert list(route) == ["name", "task", "description", "models"]
+    assert list(route) == ["name", "task", "description", "models", "parameters"]
+    assert route["parameters"] == {}
     assert list(route["models"][0]) == ["id", "first_seen", "last_used", "last_reason", "uses"]
+
+
+def test_list_routes_shows_the_parameters_of_each_route(capsys: Capture, tmp_path: Path) -> None:
+    policy = tmp_path / "mine.json"
+    general = {"name": "*", "only": ["acme/*", "org/*"], "prefer": "balanced"}
+    own = {"name": "chat", "description": "small talk", "temperature": 0, "prefer": 0.02, "only": ["*:fast"]}
+    policy.write_text(json.dumps([general, {**own, "system": "Answer in verse."}]))
+    flags = ["--list-routes", "--route-config", str(policy), "--max-price", "2"]
+    assert main(flags) == 0
+    shown = capsys.readouterr().out
+    lines = ("system: Answer in verse.", "temperature: 0.0", "prefer: 0.02", "only: *:fast; and acme/*, org/*")
+    for line in (*lines, "max_price: 2.0"):
+        assert f"\n    {line}\n" in shown
+    assert main([*flags, "--json"]) == 0
+    [route] = json.loads(capsys.readouterr().out)
+    assert route["parameters"] == {
+        "system": "Answer in verse.",
+        "temperature": 0,
+        "prefer": 0.02,
+        "only": [["*:fast"], ["acme/*", "org/*"]],
+        "max_price": 2,
+    }
 
 
 def test_list_routes_names_a_missing_package_and_ends_with_2(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,3 +254,23 @@ def test_many_models_are_counted_on_a_terminal(
     report({**COOKING, "models": [f"acme/m{number}" for number in range(30)]}, status=1)
     report({**COOKING, "models": [TEXT1]}, status=0)
     assert shown == [terminal, False]
+
+
+# ---- parameters of a route
+
+
+def test_parameters_that_are_wrong_are_problems(report: Callable[..., Report]) -> None:
+    found = report({**COOKING, "prefer": "cheap", "max_prize": 2}, status=1)
+    assert [f["level"] for f in found] == ["problem", "problem"]
+    assert "'cheap' is not one of best, balanced, cheapest, fastest, or a number" in found[0]["finding"]
+    assert '"max_prize" of route \'cooking\' has no effect; "max_price" was probably meant' in found[1]["finding"]
+
+
+def test_patterns_that_match_nothing_are_noted(report: Callable[..., Report]) -> None:
+    general = {"name": "*", "only": ["SANDBOX/*", "acmee/*"]}
+    found = report(
+        general, {**COOKING, "never": ["*:groqq", "sandbox/text-generation-2", TEXT1 + ":nowhere"]}, status=0
+    )
+    assert {(f["level"], f["route"]) for f in found} == {("note", "cooking")}
+    assert [f["finding"].split("'")[1] for f in found] == ["acmee/*", "*:groqq", TEXT1 + ":nowhere"]
+    assert "--list-models cooking" in found[0]["hint"]

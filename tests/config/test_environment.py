@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from omni_router import Services, Settings
 from omni_router.config.environment import VARIABLES, Environment, ServerEnvironment, read_variable
 from omni_router.config.parsing import Variable
 from omni_router.errors import ConfigurationError
@@ -30,8 +31,15 @@ READ = {
     "OMNI_CASCADE_TEXT": ("yes", True),
     "OMNI_FALLBACK_ROUTE": (" small_talk ", "small_talk"),
     "OMNI_MAX_NEW_TOKENS": ("500", 500),
+    "OMNI_REASONING_EFFORT": ("low", "low"),
+    "OMNI_PREFER": (" Cheapest ", "cheapest"),
+    "OMNI_ONLY": ("org/*, *:provider,", ("org/*", "*:provider")),
+    "OMNI_NEVER": ("org/model", ("org/model",)),
+    "OMNI_MAX_PRICE": ("1.5", 1.5),
+    "OMNI_BILL_TO": (" my-org\n", "my-org"),
     "OMNI_SANDBOX": ("on", True),
     "OMNI_SANDBOX_LATENCY": ("0.25", 0.25),
+    "OMNI_SANDBOX_MODELS": ("models.json", Path("models.json")),
     "OMNI_CACHE_DIR": ("cache", Path("cache")),
     "OMNI_HISTORY": ("store", "store"),
     "OMNI_DECISION_LOG": ("log.jsonl", Path("log.jsonl")),
@@ -53,6 +61,12 @@ REFUSED = {
     "OMNI_CASCADE_SIZE": "0",
     "OMNI_CASCADE_TEXT": "2",
     "OMNI_MAX_NEW_TOKENS": "-1",
+    "OMNI_REASONING_EFFORT": "deep",
+    "OMNI_PREFER": "cheap",
+    "OMNI_ONLY": " , ",
+    "OMNI_NEVER": ",",
+    "OMNI_MAX_PRICE": "inf",
+    "OMNI_BILL_TO": "my org\nX-Other: 1",
     "OMNI_SANDBOX": "perhaps",
     "OMNI_SANDBOX_LATENCY": "soon",
     "OMNI_DECISION_LOG_TEXT": "perhaps",
@@ -104,6 +118,24 @@ def test_a_flag_is_checked_like_its_variable() -> None:
 def test_a_flag_without_a_variable_is_refused() -> None:
     with pytest.raises(TypeError, match="no variable has the field routr; the fields are route_config, "):
         Environment.read(routr="arch", variables={})
+
+
+def test_the_limits_of_the_environment_hold_beside_those_of_the_policy(tmp_path: Path) -> None:
+    policy = tmp_path / "route_config.json"
+    policy.write_text(
+        '[{"name": "*", "only": ["a/*"], "max_price": 3}, {"name": "x", "description": "y", "never": ["a/z"]}]'
+    )
+    variables = {"OMNI_ROUTE_CONFIG": str(policy), "OMNI_ONLY": "*:fast", "OMNI_NEVER": "b/*", "OMNI_MAX_PRICE": "2"}
+    [route] = Services.from_environment(Environment.read(variables=variables)).policy.routes()
+    limits = route.parameters
+    assert (limits.only, limits.never, limits.max_price) == ((("a/*",), ("*:fast",)), ("a/z", "b/*"), 2)
+
+
+def test_what_a_run_leaves_open_is_the_environments() -> None:
+    variables = {"OMNI_PREFER": "0.02", "OMNI_REASONING_EFFORT": "high", "OMNI_BILL_TO": "my-org"}
+    defaults = Services.from_environment(Environment.read(variables=variables)).defaults
+    assert defaults == Settings(prefer=0.02, reasoning_effort="high", bill_to="my-org")
+    assert Settings(prefer="best").filled_from(defaults).prefer == "best"
 
 
 def test_secrets_are_not_shown() -> None:

@@ -20,8 +20,10 @@ import pytest
 
 import omni_router
 from omni_router.cli.root import parse
+from omni_router.config.parameters import PARAMETERS
 from omni_router.config.settings import Settings
 from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.server.openai.overrides import HEADERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -257,3 +259,15 @@ def test_a_page_that_loads_from_another_host_is_refused(hooks: Any) -> None:
 def test_picture_of_the_graph_is_drawn_from_what_the_graph_is_now() -> None:
     digest = hashlib.sha256((DOCS / "graph.mmd").read_bytes()).hexdigest()
     assert digest in (DOCS / "images" / "graph.svg").read_text(), "python docs/draw_graph.py draws it anew"
+
+
+def test_the_page_on_parameters_names_every_key_variable_header_and_flag() -> None:
+    page = (DOCS / "reference" / "parameters.md").read_text()
+    routes = (DOCS / "how-to" / "routes.md").read_text()
+    for key in PARAMETERS:
+        assert f"| `{key}` |" in page
+        assert f"`{key}`" in routes
+    headers = [header for header in HEADERS if header != "x-omni-fallback-route"]
+    limits = [f"OMNI_{name.upper()}" for name in HEADERS.values() if name != "fallback_route"]
+    for name in (*headers, *limits):
+        assert f"`{name}`" in page

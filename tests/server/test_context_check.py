@@ -51,6 +51,12 @@ def test_so_it_is_in_a_batch_a_cron_and_an_assistant(url: str, sdk: SyncLangGrap
         ({"temperature": 99}, "context.temperature is '99': Input should be less than or equal to 2"),
         ({"temperature": "hot"}, "context.temperature is 'hot': Input should be a valid number"),
         ({"max_models": 0}, "context.max_models is '0'"),
+        (
+            {"prefer": "cheap"},
+            "context.prefer is 'cheap': Value error, Input should be one of best, balanced",
+        ),
+        ({"only": [" "]}, "Input should be a list of patterns like org/*"),
+        ({"reasoning_effort": "deep"}, "context.reasoning_effort is 'deep': Input should be 'none', 'minimal', 'low'"),
         ({"extra_body": {"messages": []}}, "extra_body must not contain messages"),
     ],
 )
@@ -61,7 +67,8 @@ def test_a_value_that_is_not_allowed_is_named(url: str, context: dict[str, Any],
 
 
 def test_settings_are_taken_as_before(url: str, sdk: SyncLangGraphClient, thread: str) -> None:
-    context: Any = {"skip_specialists": True, "stop": ["END"]}
+    limits = {"prefer": 0.02, "only": ["sandbox/*"], "never": ["a/b"], "max_price": 5, "bill_to": "my-org"}
+    context: Any = {"skip_specialists": True, "stop": ["END"], "reasoning_effort": "low", **limits}
     result: Any = sdk.runs.wait(thread, "omni_router", input=RUN["input"], context=context)
     assert (result["error"], result["attempts"]) == (None, [])
     mine = sdk.assistants.create("omni_router", context=context)

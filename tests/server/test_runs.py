@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessageChunk, HumanMessage
 from langgraph_sdk.client import SyncLangGraphClient
 
 from omni_router import Settings
@@ -40,6 +40,21 @@ def test_every_stream_mode_streams(sdk: SyncLangGraphClient, mode: str) -> None:
     expected = {"messages-tuple": "messages", "messages": "messages/partial"}.get(mode, mode)
     assert expected in events
     assert "error" not in events
+
+
+def test_reasoning_streams_as_blocks_before_the_answer(sdk: SyncLangGraphClient) -> None:
+    parts = sdk.runs.stream(
+        None,
+        "omni_router",
+        input=asking(QUESTION),
+        context={"model": "sandbox/text-generation-5"},
+        stream_mode=["messages-tuple"],
+    )
+    chunks = [AIMessageChunk.model_validate(part.data[0]) for part in parts if part.event == "messages"]
+    kinds = [block["type"] for chunk in chunks for block in chunk.content_blocks]
+    assert kinds == sorted(kinds)
+    assert kinds.count("reasoning") > 3
+    assert kinds.count("text") > 3
 
 
 def test_the_page_reads_the_same_events_from_a_server(url: str) -> None:

@@ -1,7 +1,9 @@
 """Spans and metrics of runs, through the real OpenTelemetry SDK and the real Prometheus client."""
 
 import asyncio
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -36,6 +38,21 @@ def metrics() -> Metrics:
 def graph(services: Services, router: ScriptedRouter, spans: Spans, metrics: Metrics) -> Compiled:
     router.choose(ROUTE, TEXT, SECRETS[1])
     return build_graph(replace(services, observer=CompositeObserver(Tracing(spans.provider), metrics))).compile()
+
+
+def test_a_span_has_the_parameters_of_the_route(
+    services: Services, router: ScriptedRouter, spans: Spans, route_config: Path
+) -> None:
+    entry = {"name": ROUTE, "description": "facts", "temperature": 0.1, "max_new_tokens": 9}
+    route_config.write_text(json.dumps([entry]))
+    router.choose(ROUTE, TEXT)
+    invoke(
+        build_graph(replace(services, observer=Tracing(spans.provider))).compile(),
+        ask("How do tides work?"),
+        Settings(),
+    )
+    attributes = spans.attributes(f"chat {TEXT}")
+    assert (attributes["gen_ai.request.temperature"], attributes["gen_ai.request.max_tokens"]) == (0.1, 9)
 
 
 def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, spans: Spans) -> None:

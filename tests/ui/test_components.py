@@ -128,6 +128,51 @@ def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
     assert [turn.text for turn in chat.turns] == ["Hello"]
 
 
+def thought(text: str) -> Token:
+    return Token(AIMessageChunk(content="", additional_kwargs={"reasoning_content": text}), "generate_text")
+
+
+def test_reasoning_is_folded_between_badge_and_answer(tmp_path: Path) -> None:
+    state: dict[str, Any] = {"decision": DECISION, "attempts": [], "artifacts": [], "error": None}
+    events: list[RunEvent] = [
+        DecisionMade(decision),
+        thought("First <b>\n"),
+        thought("then."),
+        token("Hi"),
+        Finished(state),
+    ]
+    chat, _ = turn(ScriptedBackend(*events), Request("Hello"), tmp_path)
+    _, reasoning, text = parts_of(chat)
+    assert text == "Hi"
+    assert reasoning.startswith('<details class="omni-reasoning"><summary>Reasoning · 3 words</summary>')
+    assert "First &lt;b&gt;<br>then." in reasoning
+
+
+def test_while_a_model_thinks_a_line_says_so_and_the_next_model_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni_router.ui.turn.FRAME", 0)
+    failing = OmniRouterError("the server is away")
+    shown: list[list[str]] = []
+
+    class Watched(ScriptedBackend):
+        async def stream(self, *arguments: Any) -> AsyncIterator[RunEvent]:
+            async for event in super().stream(*arguments):
+                yield event
+                shown.append(parts_of(chat))
+
+    backend = Watched(DecisionMade(decision), thought("one two"), DecisionMade(decision), failing=failing)
+    chat = Chat()
+
+    async def run() -> None:
+        async for _ in take_turn(chat, Request("Hello"), backend, tmp_path, Settings()):
+            pass
+
+    asyncio.run(run())
+    assert len(shown[0]) == len(shown[2]) == 1
+    assert "Thinking … 2 words" in shown[1][1]
+
+
 def test_an_unexpected_failure_is_a_sentence_without_its_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     chat, views = turn(ScriptedBackend(failing=KeyError("secret")), Request("Hello"), tmp_path)
     assert parts_of(chat) == [problem(UNEXPECTED)]

@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage
 
 from omni_router.artifacts import artifact_data_url, kind_of
 from omni_router.hints import HTTP
+from omni_router.messages import reasoning_of
 from omni_router.run_result import RunResult
 from omni_router.server.headers import DECISION_HEADERS
 from omni_router.server.openai.errors import failed_run
@@ -67,6 +68,8 @@ def completion(state: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[st
     """
     answer = answer_of(state)
     message: dict[str, Any] = {"role": "assistant", "content": text_of(state, answer) or None, "refusal": None}
+    if reasoning := reasoning_of(answer):
+        message["reasoning_content"] = reasoning
     if calls := tool_calls(answer):
         message["tool_calls"] = calls
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(answer)}
@@ -108,8 +111,13 @@ def finish_reason(answer: AIMessage) -> str:
     return reason if reason in ("length", "content_filter") else "stop"
 
 
-def usage_of(answer: AIMessage) -> dict[str, int]:
+def usage_of(answer: AIMessage) -> dict[str, Any]:
     """Return the numbers of tokens, as far as the provider counts them."""
     usage: Mapping[str, Any] = answer.usage_metadata or {}
     prompt, completed = int(usage.get("input_tokens", 0)), int(usage.get("output_tokens", 0))
-    return {"prompt_tokens": prompt, "completion_tokens": completed, "total_tokens": prompt + completed}
+    counts: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completed}
+    counts["total_tokens"] = prompt + completed
+    reasoning = (usage.get("output_token_details") or {}).get("reasoning")
+    if reasoning is not None:
+        counts["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    return counts

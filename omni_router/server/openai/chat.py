@@ -72,7 +72,7 @@ def _prepare(api: Api, request: Request, body: Mapping[str, Any], **settings: An
         chat_request = chat_request.model_copy(update={"logit_bias": None})
         without_effect.append("logit_bias")
     note_ignored(request, without_effect)
-    run_settings = api.settings(**model, **chat_request.settings(), **overrides, **settings)
+    run_settings = api.settings(**{**model, **chat_request.settings(), **overrides, **settings})
     return PreparedRequest(chat_request, read_messages(chat_request.messages, api.memory), run_settings)
 
 

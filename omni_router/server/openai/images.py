@@ -9,13 +9,13 @@ from langchain_core.messages import HumanMessage
 from starlette.requests import Request
 
 from omni_router.artifacts import artifact_base64, artifact_data_url
-from omni_router.config.settings import Settings
+from omni_router.config.settings import OMNI, Settings
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import services_of
 from omni_router.server.openai.answers import answer_of, headers_of, omni_of
 from omni_router.server.openai.bodies import ignored_names, note_ignored, read_as, read_json
 from omni_router.server.openai.errors import ApiError
-from omni_router.server.openai.models import OMNI, settings_of_model
+from omni_router.server.openai.models import settings_of_model
 from omni_router.server.openai.overrides import FIELDS, read_overrides
 from omni_router.server.openai.requests import ImageRequest
 from omni_router.server.openai.run import Api
@@ -49,7 +49,7 @@ def _prepare(api: Api, request: Request, body: Mapping[str, Any]) -> tuple[Image
         allowed = ", ".join(f"{OMNI}/{name}" for name in image_routes)
         raise ApiError(f"The route {route!r} does not generate images; allowed are {OMNI}, {allowed}, and a model id.",
                        param="model", code="invalid_value")  # fmt: skip
-    return image_request, api.settings(**settings, **image_request.settings(), **overrides)
+    return image_request, api.settings(**{**settings, **image_request.settings(), **overrides})
 
 
 def _generates_images(task: str) -> bool:

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from starlette.datastructures import Headers
 
+from omni_router.config.parameters import parse_organization, parse_patterns, parse_prefer, parse_price
 from omni_router.config.routes import Route
 from omni_router.config.settings import NO_FALLBACK
 from omni_router.server.openai.errors import ApiError, wrong
@@ -29,9 +30,36 @@ def _fallback_route(override: _Override, routes: Sequence[Route]) -> str:
     raise wrong(override.param, override.value, f"allowed are {', '.join(names)}")
 
 
+def _parsed(parse: Callable[[str], Any]) -> Callable[[_Override, Sequence[Route]], Any]:
+    """Return a reader of what `parse` takes as text; a number, or the elements of a list, may be JSON's own."""
+
+    def read(override: _Override, _routes: Sequence[Route]) -> Any:
+        try:
+            return parse(_as_text(override.value))
+        except ValueError as error:
+            raise wrong(override.param, override.value, f"allowed is {error}") from None
+
+    return read
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    if isinstance(value, list) and all(isinstance(element, str) for element in value):
+        return ",".join(value)
+    return ""
+
+
 # The fields of `Settings` that a request may set, and how each is read. A reader raises ApiError for a wrong value.
 OVERRIDES: dict[str, Callable[[_Override, Sequence[Route]], Any]] = {
     "fallback_route": _fallback_route,
+    "prefer": _parsed(parse_prefer),
+    "only": _parsed(parse_patterns),
+    "never": _parsed(parse_patterns),
+    "max_price": _parsed(parse_price),
+    "bill_to": _parsed(parse_organization),
 }
 HEADERS = {f"{HEADER}{name.replace('_', '-')}": name for name in OVERRIDES}
 FIELDS = {f"{FIELD}{name}": name for name in OVERRIDES}

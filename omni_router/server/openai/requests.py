@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from omni_router.config.parameters import ReasoningEffort
+from omni_router.config.settings import OMNI
 from omni_router.server.openai.errors import wrong
-from omni_router.server.openai.models import OMNI
 
 MAX_SIDE = 4096  # pixels; what image models make today ends well below
 
@@ -58,6 +59,7 @@ class ChatRequest(Body):
     top_p: float | None = Field(default=None, gt=0, le=1)
     seed: int | None = None
     stop: str | list[str] | None = None
+    reasoning_effort: ReasoningEffort | None = None
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     tools: list[_Tool] | None = None
@@ -79,6 +81,7 @@ class ChatRequest(Body):
             "top_p": self.top_p,
             "seed": self.seed,
             "stop": self.stop,
+            "reasoning_effort": self.reasoning_effort,
             "max_new_tokens": self.max_completion_tokens or self.max_tokens,
             "response_format": self.response_format,
             "frequency_penalty": self.frequency_penalty or None,

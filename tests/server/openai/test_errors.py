@@ -194,6 +194,11 @@ def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -
         ({"tool_choice": "maybe"}, "tool_choice", "'auto'"),
         ({"omni_fallback_route": "cooking"}, "omni_fallback_route", "none, casual_conversation, "),
         ({"omni_fallback_route": 3}, "omni_fallback_route", "question_answering"),
+        ({"omni_prefer": "cheap"}, "omni_prefer", "one of best, balanced, cheapest, fastest, or a number"),
+        ({"omni_prefer": True}, "omni_prefer", "omni_prefer is True"),
+        ({"omni_only": [7]}, "omni_only", "a list of patterns like org/*"),
+        ({"omni_max_price": -1}, "omni_max_price", "US dollars for a million tokens"),
+        ({"reasoning_effort": "deep"}, "reasoning_effort", "'minimal', 'low', 'medium'"),
         ({"omni_fallback": "cooking"}, "omni_fallback", "Allowed are omni_fallback_route"),
     ],
 )

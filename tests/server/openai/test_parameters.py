@@ -1,10 +1,12 @@
 """What clients send beside a prompt: what is passed on, what is ignored and named, and settings of a single run."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
+from langchain_core.messages import AIMessageChunk
 from openai import OpenAI
 
 from omni_router import Services, Settings
@@ -27,7 +29,6 @@ HARMLESS: dict[str, Any] = {
     "user": "ada",
     "store": True,
     "metadata": {"a": "b"},
-    "reasoning_effort": "low",
     "parallel_tool_calls": False,
     "service_tier": "auto",
     "num_ctx": 4096,
@@ -126,8 +127,6 @@ def test_a_stream_names_what_a_provider_refuses_in_its_last_piece(url: str, sand
 
 
 def test_a_lone_system_message_is_the_request(services: Services, router: ScriptedRouter) -> None:
-    from langchain_core.messages import AIMessageChunk
-
     router.choose("question_answering", TEXT)
     serving, inference = scripted(services, [AIMessageChunk(content="The moon.")])
     with openai_server(serving) as url:
@@ -180,6 +179,10 @@ def test_without_one_the_fallback_of_the_graph_holds(services: Services, router:
             "x-omni-fallback-route is 'cooking': allowed are none, casual_conversation, ",
         ),
         ("x-omni-fallback-route", "", "x-omni-fallback-route is ''"),
+        ("x-omni-prefer", "cheap", "x-omni-prefer is 'cheap': allowed is one of best, balanced, cheapest, fastest, or"),
+        ("x-omni-only", ",", "allowed is a list of patterns like org/*, org/name or *:provider, separated by commas"),
+        ("x-omni-max-price", "nan", "allowed is a number of US dollars for a million tokens, at least 0"),
+        ("x-omni-bill-to", "my%0Aorg", "allowed is the name of an organization on the Hub"),
         ("x-omni-route", "code_generation", "Unknown header: 'x-omni-route'. Allowed are x-omni-fallback-route"),
     ],
 )
@@ -190,3 +193,108 @@ def test_a_header_that_cannot_be_used_is_named_with_what_can(
     assert response.status_code == 400
     assert response.json()["error"]["param"] == header
     assert says in response.json()["error"]["message"]
+
+
+# ---- preferences and limits
+
+
+@contextmanager
+def recording(services: Services, router: ScriptedRouter, times: int = 1) -> Iterator[tuple[str, list[Settings]]]:
+    """Serve, and give the address and the settings of each call of a model."""
+    router.choose("question_answering", TEXT)
+    serving, inference = scripted(services, *([AIMessageChunk(content="The moon.")] for _ in range(times)))
+    calls: list[Settings] = []
+    with openai_server(serving) as url:
+        yield url, calls
+        calls.extend(settings for _, _, settings in inference.asked)
+
+
+WANTED: dict[str, Any] = {"prefer": "cheapest", "only": ("sandbox/*", "*:novita"), "never": ("a/b",), "max_price": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (
+            {
+                "x-omni-prefer": "Cheapest",
+                "x-omni-only": "sandbox/*, *:novita",
+                "x-omni-never": "a%2Fb",
+                "x-omni-max-price": "5",
+                "x-omni-bill-to": "my-org",
+            },
+            {"reasoning_effort": "low"},
+        ),
+        (
+            {"x-omni-prefer": "best"},
+            {
+                "omni_prefer": "cheapest",
+                "omni_only": ["sandbox/*", "*:novita"],
+                "omni_never": "a/b",
+                "omni_max_price": 5,
+                "omni_bill_to": "my-org",
+                "reasoning_effort": "low",
+            },
+        ),
+    ],
+    ids=["headers", "body"],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_preferences_and_limits_of_a_request_reach_the_run(
+    services: Services, router: ScriptedRouter, headers: dict[str, str], body: dict[str, Any], *, stream: bool
+) -> None:
+    with recording(services, router) as (url, calls):
+        response = post(url, headers=headers, stream=stream, **body)
+        assert response.status_code == 200
+        assert "x-omni-ignored" not in response.headers
+    assert calls == [Settings(**WANTED, bill_to="my-org", reasoning_effort="low")]
+
+
+@pytest.mark.parametrize(
+    ("model", "route", "prefer"),
+    [
+        ("omni:cheapest", "question_answering", "cheapest"),
+        ("Omni:Fastest", "question_answering", "fastest"),
+        ("omni/Summarization:best", "summarization", "best"),
+        ("omni/summarization:0.02", "summarization", 0.02),
+        ("omni", "question_answering", None),
+    ],
+)
+def test_a_preference_may_stand_behind_the_name(
+    services: Services, router: ScriptedRouter, model: str, route: str, prefer: object
+) -> None:
+    with recording(services, router) as (url, calls):
+        assert post(url, model=model).headers["x-omni-route"] == route
+    assert [settings.prefer for settings in calls] == [prefer]
+
+
+def test_a_field_wins_over_the_name(services: Services, router: ScriptedRouter) -> None:
+    with recording(services, router, times=2) as (url, calls):
+        post(url, model="omni:cheapest", omni_prefer="fastest")
+        post(url, headers={"x-omni-prefer": "best"}, model="omni:cheapest")
+    assert [settings.prefer for settings in calls] == ["fastest", "best"]
+
+
+@pytest.mark.parametrize("model", ["omni:cheap", "omni:nan", "omni/cooking:cheapest", "omni/summarization:novita"])
+def test_a_name_with_anything_else_behind_it_is_404(url: str, model: str) -> None:
+    response = post(url, model=model)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
+    assert "omni/" in response.json()["error"]["message"] or ":cheapest" in response.json()["error"]["message"]
+
+
+def test_an_image_may_be_asked_for_by_preference_too(url: str) -> None:
+    body = {"model": "omni:cheapest", "prompt": "A fox", "omni_prefer": "best"}
+    response = httpx.post(f"{url}/images/generations", json=body)
+    assert (response.status_code, "x-omni-ignored" in response.headers) == (200, False)
+
+
+def test_models_lists_the_preferences_and_finds_a_name_with_one(url: str) -> None:
+    names = [model["id"] for model in httpx.get(f"{url}/models").json()["data"]]
+    assert [name for name in names if name.startswith("omni:")] == [
+        "omni:best",
+        "omni:balanced",
+        "omni:cheapest",
+        "omni:fastest",
+    ]
+    assert httpx.get(f"{url}/models/omni/summarization:0.02").json()["id"] == "omni/summarization:0.02"
+    assert httpx.get(f"{url}/models/omni/cooking:best").status_code == 404
