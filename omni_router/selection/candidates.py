@@ -1,15 +1,16 @@
 """The candidates of a route: gathered from history and catalog, and verified with the catalog before a call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 from omni_router.config.routes import Route
 from omni_router.history import History, ModelRecord
-from omni_router.hub.availability import passes
-from omni_router.hub.catalog import Catalog, Listing
+from omni_router.hub.availability import passes, why_not
+from omni_router.hub.catalog import Catalog, CatalogModel, Listing
 from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.model_id import is_sandbox_model
 from omni_router.selection.order import (
+    MAX_CANDIDATES,
     Choice,
     Place,
     Situation,
@@ -50,8 +51,10 @@ def candidates_by_route(
         if is_unused and key in unused:
             candidates[route.name] = [candidate.copy() for candidate in unused[key]]
             continue
-        listing = _passing(listings[route.task], needs)
+        listing = listings[route.task]
         ranked = rank_candidates(records, listing, previous=in_thread, cooldowns=cooldowns, now=now)
+        if needs:
+            ranked = _without_failing(ranked, listing, needs)
         candidates[route.name] = ranked
         if is_unused:
             unused[key] = ranked
@@ -128,11 +131,32 @@ def verify_first_choice(
     return verified
 
 
-def _passing(listing: Listing, required: Requirements | None) -> Listing:
-    """Return the models that pass the gates, or all if none does, so that one can be told why it may not be called."""
-    if required is None:
-        return listing
-    return tuple(model for model in listing if passes(model, required)) or listing
+def _without_failing(ranked: list[Candidate], listing: Listing, required: Requirements) -> list[Candidate]:
+    """Return the candidates without listed models that do not pass the gates, which the next one mentions.
+
+    All stay if no listed model passes: then each is rejected with its reason.
+    """
+    models = {model.id: model for model in listing}
+    kept: list[Candidate] = []
+    failing: list[CatalogModel] = []
+    for candidate in ranked:
+        model = models.get(candidate["model"])
+        if model is None or candidate["source"] != "catalog":
+            kept.append(candidate)
+        elif passes(model, required):
+            kept.append({**candidate, "why": candidate["why"] + _failed_before(failing, required)})
+        else:
+            failing.append(model)
+    return kept if len(failing) < len(models) else ranked
+
+
+def _failed_before(models: Sequence[CatalogModel], required: Requirements) -> str:
+    """Return how many models did not pass before one that does, and the gates of the first of them."""
+    if not models:
+        return ""
+    refusals = filter(None, (why_not(model, required) for model in models[:MAX_CANDIDATES]))
+    gates = dict.fromkeys(str(refusal.gate).replace("_", " ") for refusal in refusals)
+    return f"; {len(models)} before it did not pass: {', '.join(gates)}"
 
 
 def _records(history: History, route: str) -> list[ModelRecord]:

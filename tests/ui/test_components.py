@@ -118,6 +118,11 @@ def test_a_badge_tells_route_model_source_and_confidence_and_why() -> None:
         assert word in table
 
 
+def test_a_badge_says_why_this_provider() -> None:
+    reason = "novita is the cheapest of 2; 1 of 3 did not pass: context"
+    assert reason in badge({**DECISION, "provider": "novita", "provider_reason": reason})
+
+
 def test_nothing_but_what_is_known_is_in_a_badge() -> None:
     html = badge({**DECISION, "route": None, "model": None, "task": None, "source": None, "confidence": None})
     assert "no route" in html
