@@ -41,6 +41,31 @@ s'il te plaît|s'il vous plaît|por favor|per favore|alsjeblieft|пожалуй�
 CLOSING_VERBS = _listed("""\
 yaz|yazın|çevir|çevirin|özetle|özetleyin|açıkla|çiz|bul|misin|mısın""")
 
+# Words of a sentence that speaks of a text beside it.
+POINTING = _listed("""\
+following|below|above|this question|diese frage|cette question|esta pregunta|questa domanda|esta pergunta|这个问题|
+這個問題|この質問|이 질문|given text|given article|provided|this text|this article|this passage|this paragraph|this mail|
+this email|this message|this conversation|this letter|folgend|unten|nachstehend|obig|oben|diesen text|diese mail|
+dieser text|diesem text|suivant|ci-dessous|ci-dessus|ce texte|cet article|ce mail|ce message|siguiente|abajo|arriba|
+a continuación|este texto|este artículo|este correo|este mensaje|seguente|qui sotto|qui sopra|questo testo|
+questo articolo|questa mail|questo messaggio|seguinte|abaixo|acima|a seguir|este artigo|este e-mail|esta mensagem|
+volgende|hieronder|hierboven|onderstaand|bovenstaand|deze tekst|dit artikel|deze mail|następując|poniż|powyż|ten tekst|
+tego tekstu|ten artykuł|следующ|ниже|приведённ|приведенн|выше|этот текст|этого текста|эту статью|это письмо|aşağıdaki|
+yukarıdaki|bu metni|bu yazıyı|bu makaleyi|التالي|الآتي|أدناه|أعلاه|هذا النص|هذه الرسالة|هذا المقال|以下|下列|下面|下文|给定|給定|
+提供的|所提供|以上|上文|上述|上面|这段|這段|这篇|這篇|次の|上記|下記|この文章|この記事|このメール|この会話|다음|아래|위의|위 글|이 글|이 기사|이 메일|
+이 대화|ต่อไปนี้|ด้านล่าง|ข้างล่าง|ข้างต้น|ข้างบน|ข้อความนี้""")
+# Nouns of what is asked itself: what follows "answer this question" is no material.
+QUESTION = _listed("""\
+question|questions|frage|fragen|pregunta|preguntas|domanda|domande|pergunta|perguntas|vraag|vragen|pytanie|pytania|
+вопрос|вопросы|soru|soruyu|soruları|سؤال|السؤال|问题|問題|質問|质问|질문|คำถาม""")
+PROBLEM = (
+    *QUESTION,
+    *_listed("""\
+problem|problème|problema|riddle|puzzle|equation|exercise|task|rätsel|gleichung|aufgabe|énigme|équation|exercice|
+acertijo|ecuación|ejercicio|indovinello|equazione|esercizio|adivinha|equação|exercício|raadsel|vergelijking|opgave|
+zagadk|równani|zadani|загадк|уравнени|задач|bulmaca|denklem|مسألة|معادلة|لغز|方程|谜|謎|题|題|퀴즈|수수께끼|방정식|문제|โจทย์|ปริศนา|สมการ"""),
+)
+
 # ---- words on labels, headings and tags
 
 REQUEST = frozenset(
