@@ -40,6 +40,8 @@ def split_request(text: str) -> RequestText:
         text = f"{text[:READ]}\n\n{text[-READ:]}"
     text = unwrap(text)
     blocks = blocks_of(text)
+    if len(blocks) == 1 and not blocks[0].is_material:
+        return RequestText(blocks[0].text)
     if len(blocks) <= 1:
         return RequestText(text.strip())
     chosen = _choose(blocks)
