@@ -33,8 +33,9 @@ class Gate:
             if self.broken:
                 raise OSError("the disk is gone")
         rows = [[1.0, 0.1 * len(text)] if "sun" in text else [0.1 * len(text), 1.0] for text in texts]
-        vectors = np.array(rows, np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors: Vectors = np.array(rows, np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors
 
 
 @pytest.fixture
