@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omni_router.routers.semantic.head import Head
 
 MOST_CHANGED = 20  # examples that came or went: with more, a policy is another one, and requests wait for its head
+LEAST_TEXTS = 1000  # of a head that takes long enough: a smaller one is fitted in a tenth of a second
 MAX_EARLIER = 4
 
 Fitting = Callable[[Sequence[RouteOption], TeacherLabels], "Head"]
@@ -44,8 +45,9 @@ class BackgroundFits:
         self._thread: threading.Thread | None = None
 
     def keep(self, routes: Sequence[RouteOption], head: "Head") -> None:
-        """Keep a head, which answers while one for changed routes is fitted."""
-        self._earlier.put(_outline(routes), _Earlier(routes, head))
+        """Keep a large head, which answers while one for changed routes is fitted."""
+        if len(head.texts) >= LEAST_TEXTS:
+            self._earlier.put(_outline(routes), _Earlier(routes, head))
 
     def answer_meanwhile(self, routes: Sequence[RouteOption], labels: TeacherLabels) -> "Head | None":
         """Return an earlier head and begin to fit the one for these routes; None when there is none near enough."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from omni_router.routers import RouteOption
+from omni_router.routers.semantic import refit
 from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.refit import MOST_CHANGED
 from omni_router.routers.semantic.router import SemanticRouter
@@ -44,7 +45,8 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def router(gate: Gate) -> SemanticRouter:
+def router(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> SemanticRouter:
+    monkeypatch.setattr(refit, "LEAST_TEXTS", 4)
     return SemanticRouter(gate, fits_behind=True)
 
 
@@ -87,6 +89,13 @@ def test_another_policy_waits_for_its_own_head(router: SemanticRouter, gate: Gat
     assert router.head(many) is not earlier
     other_words = [replace(SUN, description="moon"), SHIP]
     assert router.head(other_words) is not earlier
+
+
+def test_a_small_head_is_fitted_at_once(gate: Gate) -> None:
+    gate.release.set()
+    router = SemanticRouter(gate, fits_behind=True)
+    router.head([SUN, SHIP])
+    assert "sun new" in router.head([with_examples(SUN, "sun new"), SHIP]).texts
 
 
 def test_a_fit_that_fails_is_logged_and_the_earlier_head_goes_on(
