@@ -74,24 +74,25 @@ def judge(
     scores = head.score(np.stack([vectors[text] for text in request.texts]), request.texts)
     likely, credible = _probabilities(head, scores, has_image=request.has_image)
     order: list[int] = (-likely).argsort(kind="stable").tolist()
-    may_refuse = head.complete and not request.has_image
-    if _teaches_other(routes):
-        least_confidence = 0.0
-    if may_refuse and _is_refused(head, scores, (credible * likely[:-1]).max(), least_confidence):
+    least = 0.0 if _teaches_other(routes) else least_confidence
+    if not request.has_image and _is_refused(head, scores, (credible * likely[:-1]).max(), least):
         order.insert(0, other)
     first = order[0]
     probability = np.append(credible * likely[:-1], np.float32(0))
     probability[-1] = 1 - probability.sum()
     closest: str | None = None
     if first != other:
-        learned = set(map(reading, chain.from_iterable(map(attrgetter("learned"), routes))))
-        closest = closest_text(head, first, scores.likeness[0], learned)
+        closest = closest_text(head, first, scores.likeness[0], _learned_texts(routes))
     second: tuple[str, float] | None = None
     for index in order:
         if index not in (first, other):
             second = names[index], float(probability[index])
             break
     return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined])
+
+
+def _learned_texts(routes: Sequence[RouteOption]) -> set[str]:
+    return set(map(reading, chain.from_iterable(map(attrgetter("learned"), routes))))
 
 
 def _teaches_other(routes: Sequence[RouteOption]) -> bool:
@@ -104,6 +105,8 @@ def _teaches_other(routes: Sequence[RouteOption]) -> bool:
 
 def _is_refused(head: "Head", scores: "Scores", confidence: float, least_confidence: float) -> bool:
     """Check whether a request is unlike all routes, or its choice too uncertain."""
+    if not head.complete:
+        return False
     in_domain = float(head.in_domain_probability(scores.in_domain_score.max()))
     return in_domain < 0.5 or confidence < least_confidence  # noqa: PLR2004 (less likely than not)
 
