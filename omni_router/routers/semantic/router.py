@@ -34,6 +34,7 @@ MAX_HEADS, MAX_VECTORS = 4, 10_000  # kept in memory: heads (40 MB each at most)
 
 
 RouterQuery = tuple[Sequence[Turn], Sequence[RouteOption]]
+RequestQuery = tuple[Request, Sequence[RouteOption]]  # a query whose conversation has been read
 
 
 class SemanticRouter(BaseRouter):
@@ -89,12 +90,19 @@ class SemanticRouter(BaseRouter):
         Raises:
             ConfigurationError: the encoder cannot be loaded.
         """
-        requests = [request_of(conversation) for conversation, _ in queries]
-        texts = list(dict.fromkeys(chain.from_iterable(map(attrgetter("texts"), requests))))
+        return self.judge_requests([(request_of(conversation), routes) for conversation, routes in queries], labels)
+
+    def judge_requests(self, queries: Sequence[RequestQuery], labels: TeacherLabels = NO_LABELS) -> list[Judgement]:
+        """Return for each request that has been read its route and confidence.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        texts = list(dict.fromkeys(chain.from_iterable(request.texts for request, _ in queries)))
         judgements: list[Judgement] = []
         with single_threaded():
             vectors = dict(zip(texts, self._encode(texts), strict=True))
-            for request, (_, routes) in zip(requests, queries, strict=True):
+            for request, routes in queries:
                 judgements.append(judge(self.head(routes, labels), request, routes, vectors))
         return judgements
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from omni_router.errors import INSTALL_WEIGHTS, ConfigurationError
 from omni_router.routers.semantic.checkpoint_source import HUB_ID, WEIGHTS_SHA256, CheckpointSource, packaged_model
 from omni_router.routers.semantic.encoder import Vectors
+from omni_router.routers.semantic.token_model import Precision
 
 if TYPE_CHECKING:
     from omni_router.routers.semantic.sentence_checkpoint import SentenceCheckpoint
@@ -33,10 +34,17 @@ class SentenceEncoder:
         ConfigurationError: `middle_layer_weight` is out of these bounds.
     """
 
-    def __init__(self, source: str | Path | None = None, *, middle_layer_weight: float = 0.0) -> None:
+    def __init__(
+        self,
+        source: str | Path | None = None,
+        *,
+        middle_layer_weight: float = 0.0,
+        precision: Precision = "float32",
+    ) -> None:
         if not 0 <= middle_layer_weight < 1:
             raise ConfigurationError(f"middle_layer_weight must be at least 0 and below 1, not {middle_layer_weight}.")
         self._source, self._middle_layer_weight = source, middle_layer_weight
+        self._precision = precision
         self._location: tuple[CheckpointSource, str] | None = None
         self._checkpoint: SentenceCheckpoint | None = None
         self._loading = threading.RLock()
@@ -86,7 +94,7 @@ class SentenceEncoder:
                 with _errors_with_remedy(source.source):
                     from omni_router.routers.semantic.sentence_checkpoint import read_checkpoint
 
-                    self._checkpoint = read_checkpoint(source)
+                    self._checkpoint = read_checkpoint(source, self._precision)
             return self._checkpoint
 
     def _find(self) -> tuple[CheckpointSource, str]:

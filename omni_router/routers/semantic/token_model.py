@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from omni_router.routers.semantic.encoder import Vectors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Precision = Literal["float32", "int8"]  # of the weights of linear layers
 
 MAX_TOKENS = 512  # a limit for every checkpoint: 8192 tokens take a large one a minute, and a user waits
 
