@@ -21,7 +21,7 @@ from omni_router.evaluation.run import read_route
 from omni_router.routers import OTHER
 from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
-from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT
+from omni_router.routers.semantic.router import default_encoder
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 KINDS = ("first", "follow_up", "near_miss", "language", "other")
@@ -165,10 +165,7 @@ def met(line: Line, counts: Sequence[tuple[int, int]]) -> str:
 def accuracy(data: Path) -> None:
     """Ask both routers everything, and write the two tables of how often they are right."""
     runs = all_data(data)
-    encoder, published = (
-        Remembering(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)),
-        Remembering(SentenceEncoder()),
-    )
+    encoder, published = Remembering(default_encoder()), Remembering(SentenceEncoder())
     asked: dict[str, Callable[[Run], list[Answer]]] = {OURS: lambda run: ask_ours(encoder, run)}
     if aurelio.installed():
         asked[aurelio.NAME] = lambda run: ask_theirs(published, run, "mean", calibrated=False)

@@ -11,7 +11,7 @@ from itertools import cycle
 from benchmarks import aurelio
 from benchmarks.cases import OWN, Case, own_data
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
-from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter, default_encoder
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 OURS, ENCODER = "semantic", "its encoder alone"
@@ -23,7 +23,7 @@ def times() -> None:
     """Time starts and warm answers, and write how long they take."""
     memory: dict[str, list[int]] = {OURS: [], **({aurelio.NAME: []} if aurelio.installed() else {})}
     starts = in_turns({name: partial(start, name, memory[name]) for name in memory}, STARTS, warmup=1)
-    cases, encoder = short_prompts(), SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)
+    cases, encoder = short_prompts(), default_encoder()
     every = contestants(cases, encoder)
     # Alone first: another model's weights in turn with ours would push each other out of the processor's cache.
     warm = in_turns({name: every[name] for name in (OURS, ENCODER)}, len(cases))

@@ -39,7 +39,7 @@ class MultilingualRouter(SemanticRouter):
     all languages are kept in one place, and each head learns from those of its own encoder.
 
     Args:
-        encoder: embeds English requests; absent: all-MiniLM-L6-v2 with some of a middle layer.
+        encoder: embeds English requests; absent: `default_encoder()`.
         library: embeds the English texts of the policy; absent: the encoder.
         head_file: keeps fitted heads on disk; absent: every process fits its own.
         others: the router for other languages.

@@ -20,6 +20,7 @@ from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.judgement import Judgement, Request, judge, make_reply
 from omni_router.routers.semantic.request_text import reading
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
+from omni_router.routers.semantic.token_model import Precision
 from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class SemanticRouter(BaseRouter):
     """Chooses by likeness to the routes' phrases and examples; the model is the route's first candidate.
 
     Args:
-        encoder: embeds requests; absent: all-MiniLM-L6-v2 with some of a middle layer.
+        encoder: embeds requests; absent: `default_encoder()`.
         library: embeds the texts of the policy, to the same vectors; absent: the encoder. One that keeps them on disk
             saves a process the seconds that a thousand examples take.
         head_file: keeps fitted heads on disk; absent: every process fits its own.
@@ -50,7 +51,7 @@ class SemanticRouter(BaseRouter):
     def __init__(
         self, encoder: Encoder | None = None, library: Encoder | None = None, head_file: HeadFile | None = None
     ) -> None:
-        self.encoder = encoder or SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)
+        self.encoder = encoder or default_encoder()
         self.library = library or self.encoder
         self.head_file = head_file
         self.heads: LruCache[object, Head] = LruCache(MAX_HEADS)
@@ -170,6 +171,11 @@ class SemanticRouter(BaseRouter):
                 known[text] = vector
                 self.vectors.put(text, vector)
         return np.stack([known[text] for text in texts])
+
+
+def default_encoder(precision: Precision = "int8") -> SentenceEncoder:
+    """Return the encoder for English requests: all-MiniLM-L6-v2 with some of a middle layer."""
+    return SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT, precision=precision)
 
 
 def request_of(conversation: Sequence[Turn]) -> Request:

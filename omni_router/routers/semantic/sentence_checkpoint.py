@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omni_router.errors import ConfigurationError, install_command
-from omni_router.routers.semantic.checkpoint_source import HUB_ID, CheckpointSource, is_minilm, unsupported
+from omni_router.routers.semantic.checkpoint_source import CheckpointSource, is_minilm, unsupported
 from omni_router.routers.semantic.onnx_model import MiniLm, OnnxModel, read_tokenizer, tokenize
 from omni_router.routers.semantic.pooling import ACTIVATIONS, POOLINGS, Dense, normalize
 from omni_router.routers.semantic.safetensors_file import SafetensorsFile
@@ -46,6 +46,10 @@ class SentenceCheckpoint:
 def read_checkpoint(source: CheckpointSource, precision: Precision = "float32") -> SentenceCheckpoint:
     """Read tokenizer, weights and modules; a checkpoint without `modules.json` is pooled by the mean.
 
+    Args:
+        source: the place of the checkpoint.
+        precision: of all-MiniLM-L6-v2; others are computed as their files have them.
+
     Raises:
         ConfigurationError: it has a module or a pooling that is not understood, or a package is missing that it needs;
             the message names it.
@@ -76,10 +80,6 @@ def _transformer(source: CheckpointSource, folder: str, precision: Precision) ->
             weights = source.file("model.safetensors", folder)
         if weights is not None:
             return _onnx_transformer(source, folder, tokenizer, MiniLm(weights, precision))
-        if precision == "int8":
-            raise ConfigurationError(
-                f"The encoder {source.source!r} cannot be run with weights of eight bits: only {HUB_ID} can."
-            )
         if (path := _onnx_file(source, folder)) is not None:
             return _onnx_transformer(source, folder, tokenizer, OnnxModel(path))
     if find_spec("torch") is None or find_spec("transformers") is None:

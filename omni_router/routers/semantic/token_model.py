@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Precision = Literal["float32", "int8"]  # of the weights of linear layers
-
+# How linear layers compute: with the weights as they are, or with weights and states rounded to eight bits.
+Precision = Literal["float32", "int8"]
 MAX_TOKENS = 512  # a limit for every checkpoint: 8192 tokens take a large one a minute, and a user waits
 
 
