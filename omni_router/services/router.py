@@ -135,16 +135,8 @@ def _endpoint_with(environment: Environment, second: Router) -> Router:
         environment.router_prompt,
     )
     key, timeout = environment.router_api_key, environment.router_timeout
-    place = (
-        url,
-        model,
-        prompt,
-        key,
-        timeout,
-        type(second).__name__,
-        environment.encoder,
-        environment.encoder_precision,
-    )
+    encoder = environment.encoder, environment.encoder_precision
+    place = (url, model, prompt, key, timeout, type(second).__name__, *encoder)
     if place not in _endpoint:
         endpoint = EndpointRouter(url, model, prompt=prompt, key=key, timeout=timeout)
         _endpoint[place] = FallbackRouter(endpoint, second)

@@ -14,6 +14,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
 from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.services import router as services_router
 from omni_router.services.router import ROUTERS, choose_router
 
