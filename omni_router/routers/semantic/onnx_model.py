@@ -69,13 +69,12 @@ def float_weights(tensors: SafetensorsFile) -> "dict[str, NDArray[Any]]":
 
 def int8_weights(tensors: SafetensorsFile) -> "dict[str, NDArray[Any]]":
     """Return the weights of the graph for eight bits: those of linear layers are rounded."""
-    weights: dict[str, NDArray[Any]] = {}
-    for name, weight in float_weights(tensors).items():
+    weights = float_weights(tensors)
+    for name in list(weights):
         if name.endswith(DENSE):
+            del weights[name]
             rounded, scales = (form.format(name) for form in INT8_NAMES)
-            weights[rounded], weights[scales] = round_weight(weight)
-        else:
-            weights[name] = weight
+            weights[rounded], weights[scales] = round_weight(tensors.read(name))
     return weights
 
 

@@ -17,6 +17,7 @@ from omni_router.routers.semantic import sentence_checkpoint
 from omni_router.routers.semantic.checkpoint_source import packaged_model
 from omni_router.routers.semantic.onnx_model import BLOCK, GRAPH, INT8_GRAPH, round_weight
 from omni_router.routers.semantic.pooling import normalize
+from omni_router.routers.semantic.safetensors_file import SafetensorsFile
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from tests.support import sentence_checkpoints as checkpoints
 
@@ -145,3 +146,15 @@ def test_a_weight_is_rounded_to_the_nearest_number_of_its_block() -> None:
     errors = np.abs((rounded.astype(np.float32) - 128) * steps - weight.reshape(3, 2, BLOCK))
     assert (errors <= steps * 0.501).all()
     assert steps[:, 0].max() < steps[:, 1].min() / 10
+
+
+def test_a_tensor_that_is_copied_is_the_one_that_is_mapped() -> None:
+    package = packaged_model()
+    assert package is not None
+    tensors = SafetensorsFile(package / "model.safetensors")
+    name = "encoder.layer.0.attention.output.dense.weight"
+    copy = tensors.read(name)
+    np.testing.assert_array_equal(copy, tensors.tensor(name))
+    assert copy.flags.writeable
+    with pytest.raises(ConfigurationError, match="no tensor 'missing'"):
+        tensors.read("missing")
