@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from benchmarks import clinc
 from benchmarks.report import IMAGES, table, write_section
-from benchmarks.semantic import Remembering
+from benchmarks.semantic_times import Remembering
 from omni_router.routers import OTHER, Reply, RouteOption, Turn, parse_reply
 from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.cascade.router import TARGET, CascadeRouter
