@@ -44,6 +44,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.simulation import is_simulated
 
 RouterPrompt = Literal["json", "trained"]
+EncoderPrecision = Literal["int8", "float32"]
 
 # A router runs before every answer, and the embedded one takes 20 ms: past this many seconds its choice serves the
 # user better than that of an endpoint. A 1.5B model on a GPU writes the 60 tokens of a reply well within it.
@@ -81,6 +82,12 @@ class Environment:
     )
     encoder: str | None = variable(
         str, None, "the encoder of semantic and cascade: a Hub id or a folder", shown_default="all-MiniLM-L6-v2"
+    )
+    encoder_precision: EncoderPrecision = variable(
+        choice(get_args(EncoderPrecision)),
+        "int8",
+        "how all-MiniLM-L6-v2 computes: int8 rounds its weights to eight bits, float32 takes half as long again; other "
+        "encoders are not affected",
     )
     cascade_target: float = variable(
         share,

@@ -21,6 +21,7 @@ from omni_router.routers.semantic.judgement import LEAST_CONFIDENCE, Judgement, 
 from omni_router.routers.semantic.refit import BackgroundFits
 from omni_router.routers.semantic.request_text import reading
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
+from omni_router.routers.semantic.token_model import Precision
 from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ MAX_HEADS, MAX_VECTORS = 4, 10_000  # kept in memory: heads (40 MB each at most)
 
 
 RouterQuery = tuple[Sequence[Turn], Sequence[RouteOption]]
+RequestQuery = tuple[Request, Sequence[RouteOption]]  # a query whose conversation has been read
 
 
 class SemanticRouter(BaseRouter):
     """Chooses by likeness to the routes' phrases and examples; the model is the route's first candidate.
 
     Args:
-        encoder: embeds requests; absent: all-MiniLM-L6-v2 with some of a middle layer.
+        encoder: embeds requests; absent: `default_encoder()`.
         library: embeds the texts of the policy, to the same vectors; absent: the encoder. One that keeps them on disk
             saves a process the seconds that a thousand examples take.
         head_file: keeps fitted heads on disk; absent: every process fits its own.
@@ -58,7 +60,7 @@ class SemanticRouter(BaseRouter):
         least_confidence: float = LEAST_CONFIDENCE,
         fits_behind: bool = False,
     ) -> None:
-        self.encoder = encoder or SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)
+        self.encoder = encoder or default_encoder()
         self.library = library or self.encoder
         self.head_file = head_file
         self.least_confidence = least_confidence
@@ -100,14 +102,20 @@ class SemanticRouter(BaseRouter):
         Raises:
             ConfigurationError: the encoder cannot be loaded.
         """
-        requests = [request_of(conversation) for conversation, _ in queries]
-        texts = list(dict.fromkeys(chain.from_iterable(map(attrgetter("texts"), requests))))
+        return self.judge_requests([(request_of(conversation), routes) for conversation, routes in queries], labels)
+
+    def judge_requests(self, queries: Sequence[RequestQuery], labels: TeacherLabels = NO_LABELS) -> list[Judgement]:
+        """Return for each request that has been read its route and confidence.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        texts = list(dict.fromkeys(chain.from_iterable(request.texts for request, _ in queries)))
         judgements: list[Judgement] = []
         with single_threaded():
             vectors = dict(zip(texts, self._encode(texts), strict=True))
-            for request, (_, routes) in zip(requests, queries, strict=True):
-                head = self.head(routes, labels)
-                judgements.append(judge(head, request, routes, vectors, self.least_confidence))
+            for request, routes in queries:
+                judgements.append(judge(self.head(routes, labels), request, routes, vectors, self.least_confidence))
         return judgements
 
     def head(self, routes: Sequence[RouteOption], labels: TeacherLabels = NO_LABELS) -> "Head":
@@ -180,6 +188,11 @@ class SemanticRouter(BaseRouter):
                 known[text] = vector
                 self.vectors.put(text, vector)
         return np.stack([known[text] for text in texts])
+
+
+def default_encoder(precision: Precision = "int8") -> SentenceEncoder:
+    """Return the encoder for English requests: all-MiniLM-L6-v2 with some of a middle layer."""
+    return SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT, precision=precision)
 
 
 def _key_of(routes: Sequence[RouteOption], labels: TeacherLabels) -> object:
