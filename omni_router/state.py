@@ -28,6 +28,14 @@ class Artifact(TypedDict):
     height: int | None
 
 
+class TokenUsage(TypedDict):
+    """The tokens of a call as the provider has counted them."""
+
+    input_tokens: int
+    output_tokens: int  # with those of the reasoning
+    reasoning_tokens: NotRequired[int]  # how many of the output
+
+
 class Candidate(TypedDict):
     """A model that may be called for a route."""
 
@@ -116,11 +124,14 @@ class Attempt(TypedDict):
     """One call of a specialist and how it ended: made in `nodes/_attempt.py`, counted in `history/usage.py`."""
 
     model: str
-    provider: str | None
+    provider: str | None  # the one that answered, else the one that was asked for; None: not known
     outcome: Outcome
     seconds: float
     error: ErrorInfo | None
     partial: bool  # the answer broke off after its first token; the part that had arrived is in `messages`
+    usage: TokenUsage | None  # None: the provider did not report it
+    cost: float | None  # US dollars: the usage at the prices of the provider that answered; None: one is not known
+    estimated_cost: float | None  # US dollars; where `cost` is None, at the highest price among the live providers
 
 
 def models_in(entries: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -153,7 +164,7 @@ class Output(TypedDict, total=False):
 
 
 class State(Output, total=False):
-    """The whole state; every key but `messages` and `previous` is written anew in each turn by `route_request`."""
+    """The whole state; every key but `messages`, `previous` and `spent` is new in each turn, from `route_request`."""
 
     turn: str  # the id of this turn's decision: route_request -> validate_choice
     reply: str | None  # the router's raw reply; None when it was not asked, or failed: route_request -> CLI, logs
@@ -161,5 +172,6 @@ class State(Output, total=False):
     confidence: float | None  # the router's confidence: route_request -> validate_choice
     candidates: dict[str, list[Candidate]]  # by eligible route, best first: route_request -> validate_choice
     previous: Previous | None  # route_request -> the next turn
+    spent: float  # US dollars for all turns of the thread: record_outcome -> the next turn, the budget
     routing_only: bool  # no specialist is called: announce_decision -> its edge
     models_left: int  # how many other models may still be tried: record_outcome -> its edge

@@ -25,6 +25,7 @@ from omni_router.cli.console import (
 )
 from omni_router.cli.demo import Query
 from omni_router.config.environment import Environment
+from omni_router.costs import describe_cost
 from omni_router.hints import COMMAND
 from omni_router.messages import reasoning_of
 
@@ -149,7 +150,8 @@ class Transcript:
         outcome: Part = (attempt["outcome"], "red")
         if attempt["outcome"] == "answered":
             outcome = ("answered", "green")
-        print_field("attempt", f"{attempt['model']}: ", outcome, f" after {attempt['seconds']:.2f} s")
+        facts = ", ".join(filter(None, (f" after {attempt['seconds']:.2f} s", describe_cost(attempt))))
+        print_field("attempt", f"{attempt['model']}: ", outcome, facts)
         sys.stdout.flush()
 
     def show_record(self, event: "Recorded") -> None:

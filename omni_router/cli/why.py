@@ -8,6 +8,7 @@ import click
 
 from omni_router.cli.console import print_field, print_line
 from omni_router.cli.missing_policy import read_environment_and_warn
+from omni_router.costs import describe_cost
 from omni_router.services import open_decision_log
 
 
@@ -90,6 +91,8 @@ def _attempt(attempt: dict[str, Any]) -> str:
     outcome = f"{attempt['outcome']} in {attempt['seconds']:.2f} s"
     if attempt["partial"]:
         outcome = f"{outcome}, partial answer kept"
+    if cost := describe_cost(attempt):
+        outcome = f"{outcome}, {cost}"
     return f"{_with_provider(attempt)}: {outcome}"
 
 

@@ -39,6 +39,7 @@ from omni_router.config.parsing import (
     switch,
     variable,
 )
+from omni_router.config.spending_budget import NO_BUDGET, Budget, read_budget
 from omni_router.errors import ConfigurationError
 from omni_router.simulation import is_simulated
 
@@ -145,6 +146,13 @@ class Environment:
         "file",
         "file, postgresql://USER@HOST/DATABASE (shared by many machines), or store (of the graph that embeds this one)",
         secret=True,  # an address, even a mistyped one, may hold a password
+    )
+    budget: Budget = variable(
+        read_budget,
+        NO_BUDGET,
+        "US dollars that calls of models may cost: 0.50/thread, 5/day, or both with a comma; near the limit the "
+        "cheapest is chosen, and then none is called",
+        shown_default="no limit",
     )
     decision_log: Path | None = variable(Path, None, "a file to which every decision is appended")
     decision_log_text: bool = variable(switch, default=False, help="1: keep the text of the requests in it")

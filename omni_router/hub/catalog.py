@@ -90,6 +90,16 @@ class HubCatalog:
         router = values.get(on_router)
         return {task: self._listing(ModelLists(task, values[query], router)) for task, query in on_hub.items()}
 
+    def offers(self, model: str) -> tuple[ProviderEntry, ...]:
+        """Return the live providers of a chat model in the router's list; none if the list cannot be had now."""
+        query = self._router_list()
+        value = self._cache.get(query)[query]
+        entries = value.value if value else []
+        for entry in entries:
+            if entry["id"] == model:
+                return tuple(ProviderEntry(**each) for each in entry["providers"])
+        return ()
+
     def snapshot(self, task: str) -> CatalogSnapshot:
         """Return every model known to be served for a task: the trending ones, then the rest of the router's list.
 
@@ -137,23 +147,19 @@ class HubCatalog:
             return criteria.availability(model, entry, stale=True)
         return criteria.unverified(model, "the Hub could not be reached to check that it is served")
 
+    def context_length(self, model: str, provider: str | None) -> int | None:
+        """Return how many tokens a chat model takes at a provider, or else at all of them; None if it is not known."""
+        offers = self.offers(model)
+        if provider and provider not in PROVIDER_POLICIES:
+            offers = tuple(offer for offer in offers if offer.provider == provider)
+        return min(filter(None, (offer.context_length for offer in offers)), default=None)
+
     def _listing(self, lists: ModelLists) -> Listing:
         """Return what the lists serve; they are read once, since that takes longer than the choice itself."""
         last = self._listings.get(lists.task)
         if last is None or not last.lists.are_those_of(lists):
             last = self._listings[lists.task] = ReadLists(lists, lists.served())
         return last.listing
-
-    def context_length(self, model: str, provider: str | None) -> int | None:
-        """Return how many tokens a chat model takes at a provider, or else at all of them; None if it is not known."""
-        query = self._router_list()
-        value = self._cache.get(query)[query]
-        entries = value.value if value else []
-        providers = [each for entry in entries if entry["id"] == model for each in entry["providers"]]
-        if provider and provider not in PROVIDER_POLICIES:
-            providers = [each for each in providers if each["provider"] == provider]
-        lengths = [each.get("context_length") for each in providers]
-        return min(filter(None, lengths), default=None)
 
     def _queries(self, task: str) -> list[Query]:
         """Return the queries of the lists that a model of the task may be in."""

@@ -21,7 +21,7 @@ CUT_AT_START = "finish_reason length"  # the cause of a failure: the limit was r
 
 
 def chat_model(  # noqa: PLR0913 (the last two by name)
-    name: str,
+    model: str,
     settings: Settings,
     client: Any,
     callback: BaseCallbackHandler,
@@ -34,36 +34,35 @@ def chat_model(  # noqa: PLR0913 (the last two by name)
     It is a copy of a template: to validate one and to describe it for tracers takes longer than the rest of a call.
 
     Args:
-        name: org/name, or org/name:provider.
+        model: org/name; the client adds the provider.
         settings: with the temperature and the length of the answer.
         client: sends the request.
         callback: of the call, beside those of the run.
         pass_back: the field in which reasoning is passed back with tool calls; None leaves it out.
         on_reasoning: called with the field in which reasoning arrives.
     """
-    template = chat_template(name, settings)
+    template = chat_template(model, settings)
     # Not as a parameter: LangChain passes an object's repr to every tracer, and the token would be in it.
     endpoint = template.llm.model_copy(update={"client": client})
     changes = {"llm": endpoint, "callbacks": [callback], "pass_back": pass_back, "on_reasoning": on_reasoning}
     return template.model_copy(update=changes)
 
 
-def chat_template(name: str, settings: Settings) -> "ChatHuggingFace":
+def chat_template(model: str, settings: Settings) -> "ChatHuggingFace":
     """Return what the objects for calls of a model are copies of; its `profile` is what is known of the model."""
     temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
-    return _template(name, temperature, settings.max_new_tokens)
+    return _template(model, temperature, settings.max_new_tokens)
 
 
 @lru_cache(MAX_TEMPLATES)
-def _template(name: str, temperature: float, max_new_tokens: int | None) -> "ChatHuggingFace":
+def _template(model: str, temperature: float, max_new_tokens: int | None) -> "ChatHuggingFace":
     from langchain_huggingface import HuggingFaceEndpoint
 
     from omni_router.hub.chat_huggingface import ChatHuggingFace
 
-    endpoint = HuggingFaceEndpoint(model=name, task="conversational")
+    endpoint = HuggingFaceEndpoint(model=model, task="conversational")
     endpoint.client = endpoint.async_client = None  # they have the token of the environment
-    model, _, _ = name.partition(":")  # the profile is that of the id alone; what is sent is the endpoint's name
-    chat = ChatHuggingFace(llm=endpoint, model_id=model, temperature=temperature, stream_usage=True)
+    chat = ChatHuggingFace(llm=endpoint, temperature=temperature, stream_usage=True)
     chat.max_tokens = max_new_tokens  # set here, since None above becomes the endpoint's 512
     # Cached by the object, and so by its copies. It has no public name; a test notices when it moves.
     assert chat._serialized  # noqa: S101, SLF001 (computed here)

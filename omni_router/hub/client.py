@@ -24,6 +24,7 @@ from omni_router.hub.chat_call import (
 )
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
+from omni_router.hub.metering import Meter, MeteredClient
 from omni_router.hub.reasoning import (
     ReasoningMemory,
     answer_room,
@@ -51,7 +52,7 @@ class Inference(Protocol):
         ...
 
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
-        """Answer a conversation."""
+        """Answer a conversation; who answered is in `response_metadata["provider"]`, if it is known."""
         ...
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
@@ -112,46 +113,53 @@ class HubInference:
             SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
         """
         messages = own_reasoning(messages, model)
-        name = f"{model}:{provider}" if provider else model  # the router of Inference Providers takes it with the id
-        *fuller, barest = self._forms(name, messages, settings)
+        *fuller, barest = self._forms(model, provider, messages, settings)
         for form in fuller:
             try:
-                return self._chat(name, form, messages, settings)
+                return self._chat(model, provider, form, messages, settings)
             except SpecialistError as failure:  # noqa: PERF203 (twice at most)
                 if failure.kind != "bad_request" or failure.partial:
                     raise
-        return self._chat(name, barest, messages, settings)
+        return self._chat(model, provider, barest, messages, settings)
 
-    def _forms(self, name: str, messages: Sequence[AnyMessage], settings: Settings) -> list[RequestForm]:
+    def _forms(
+        self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings
+    ) -> list[RequestForm]:
         """Return the forms of a request, the fullest first."""
-        model, _, provider = name.partition(":")
-        profile = chat_template(name, settings).profile or {}
+        profile = chat_template(model, settings).profile or {}
         max_tokens: int | None = None
         ways_back: tuple[str | None, ...] = (None,)
         if settings.max_new_tokens is None and (profile.get("reasoning_output") or self._reasoning.reasons(model)):
-            max_tokens = answer_room(messages, settings, profile, self._context_length(model, provider or None))
+            max_tokens = answer_room(messages, settings, profile, self._context_length(model, provider))
         if has_reasoning_to_pass_back(messages):
             ways_back = self._reasoning.ways_back(model)
         return request_forms(droppable_parameters(settings, profile), max_tokens, ways_back)
 
-    def _chat(self, name: str, form: RequestForm, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
-        model, _, _ = name.partition(":")
-        arrived = Arrived()
+    def _chat(
+        self,
+        model: str,
+        provider: str | None,
+        form: RequestForm,
+        messages: Sequence[AnyMessage],
+        settings: Settings,
+    ) -> AIMessage:
+        arrived, meter = Arrived(), Meter(model, provider)
         try:
-            with self._client(model, None, settings, chat_limit(settings.max_new_tokens)) as client:
+            with self._client(model, None, settings, chat_limit(settings.max_new_tokens), meter) as client:
                 chat = chat_model(
-                    name,
+                    model,
                     settings,
-                    client,
+                    MeteredClient(client, meter),
                     arrived,
                     pass_back=form.pass_back,
                     on_reasoning=partial(self._reasoning.note_field, model),
                 )
                 parameters = {**explicit_parameters(settings), **form.parameters}
                 message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
+            meter.write_to(message)
             check_answer(message, model, settings)
         except SpecialistError as failure:  # a failed check keeps what had arrived, too
-            failure.partial = arrived.message()
+            failure.partial, failure.provider, failure.usage = arrived.message(), meter.provider, meter.usage
             raise
         if form.second_way:
             self._reasoning.note_second_way(model)
@@ -186,9 +194,42 @@ class HubInference:
         return load_image(url, resolve=self._resolve, transport=self._transport)
 
     @contextmanager
-    def _client(self, model: str, provider: str | None, settings: Settings, limit: AnswerLimit) -> Iterator[Any]:
+    def _client(
+        self,
+        model: str,
+        provider: str | None,
+        settings: Settings,
+        limit: AnswerLimit,
+        meter: Meter | None = None,
+    ) -> Iterator[Any]:
         from huggingface_hub import InferenceClient
 
+        token = self._token_for(model)
+        read_headers = meter.read_headers if meter else None
+        session = hub_session(token, settings.timeout, limit, health=self._hub, read_headers=read_headers)
+        with specialist_errors(model, token), session:
+            if provider is None or provider in PROVIDER_POLICIES:  # of these the router of chats alone knows
+                provider = "auto"
+            client = InferenceClient(
+                provider=cast("Any", provider),
+                token=token,
+                timeout=settings.timeout,
+                bill_to=settings.bill_to,
+            )
+            try:
+                with client:
+                    yield client
+            except Exception as error:
+                if is_stop_iteration(error):
+                    forget_providers()
+                raise
+
+    def _token_for(self, model: str) -> str:
+        """Return the token of this run.
+
+        Raises:
+            SpecialistError: there is none, or it is not one of the Hub.
+        """
         token = self.token()
         if not token:
             raise SpecialistError("token", model=model, cause="no token")
@@ -199,14 +240,4 @@ class HubInference:
                 cause="not a token of the Hub",
                 detail="a token of the Hub starts with hf_; this one does not",
             )
-        with specialist_errors(model, token), hub_session(token, settings.timeout, limit, health=self._hub):
-            if provider is None or provider in PROVIDER_POLICIES:  # of these the router of chats alone knows
-                provider = "auto"
-            client = InferenceClient(provider=cast("Any", provider), token=token, timeout=settings.timeout)
-            try:
-                with client:
-                    yield client
-            except Exception as error:
-                if is_stop_iteration(error):
-                    forget_providers()
-                raise
+        return token

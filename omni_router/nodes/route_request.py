@@ -6,6 +6,7 @@ from langchain_core.messages import AnyMessage
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
+from omni_router.costs import spent_before
 from omni_router.errors import InvalidRequest
 from omni_router.hub.requirements import estimate_tokens, requirements_with
 from omni_router.messages import has_image, newest_user_message, newest_user_text
@@ -48,6 +49,14 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
         "confidence": confidence,
         "candidates": candidates,
         "previous": previous,
+        "spent": spent_before(state),
+        **_new_turn(),
+    }
+
+
+def _new_turn() -> dict[str, Any]:
+    """Return what the last turn has left in the state, as it is before a decision."""
+    return {
         "decision": None,
         "routing_only": False,
         "models_left": 0,

@@ -17,7 +17,7 @@ from omni_router.routers.protocol import Router
 from omni_router.routers.semantic.encoder import Encoder
 from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.multilingual import MultilingualEncoder
-from omni_router.routers.semantic.multilingual_router import MultilingualRouter, is_installed
+from omni_router.routers.semantic.multilingual_router import MultilingualRouter, is_installed, other_languages
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.shipped_vectors import ENGLISH, FOLDER, LANGUAGES, OTHERS, ShippedVectors
@@ -109,7 +109,7 @@ def _embedded_router(environment: Environment, encoder: str | None) -> SemanticR
 def _other_languages(environment: Environment) -> SemanticRouter:
     """Return the router for requests that are not in English; nothing is loaded yet."""
     embedding = MultilingualEncoder()
-    return SemanticRouter(embedding, _library(environment, embedding, OTHERS), _head_file(environment))
+    return other_languages(embedding, _library(environment, embedding, OTHERS), _head_file(environment))
 
 
 def _library(environment: Environment, encoder: Encoder, name: str) -> Encoder:

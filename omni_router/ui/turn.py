@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessageChunk
 
 from omni_router.config.settings import Settings
-from omni_router.errors import InvalidRequest, OmniRouterError, hint_for
+from omni_router.errors import InvalidRequest, OmniRouterError, for_audience
 from omni_router.events import DecisionMade, Finished, RouterReplied, RunEvent, Token
 from omni_router.hints import SERVER
 from omni_router.messages import reasoning_of
@@ -103,7 +103,7 @@ def _outcome(finished: Finished, folder: Path, *, text_is_shown: bool) -> list[A
         parts.append(finished.result.answer or "")
     parts += map(file_part, files)
     if error:
-        parts.append(html_part(problem(error["message"], hint_for(error["kind"], SERVER))))
+        parts.append(html_part(problem(error["message"], for_audience(error, SERVER)["hint"])))
     return parts
 
 

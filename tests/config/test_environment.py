@@ -9,6 +9,7 @@ import pytest
 from omni_router import Services, Settings
 from omni_router.config.environment import VARIABLES, Environment, ServerEnvironment, read_variable
 from omni_router.config.parsing import Variable
+from omni_router.config.spending_budget import Budget
 from omni_router.errors import ConfigurationError
 from omni_router.routers.cascade.labels import MAX_LABELS
 from omni_router.routers.cascade.router import TARGET
@@ -42,6 +43,7 @@ READ = {
     "OMNI_SANDBOX_MODELS": ("models.json", Path("models.json")),
     "OMNI_CACHE_DIR": ("cache", Path("cache")),
     "OMNI_HISTORY": ("store", "store"),
+    "OMNI_BUDGET": ("0.5/thread, 5/day", Budget(0.5, 5)),
     "OMNI_DECISION_LOG": ("log.jsonl", Path("log.jsonl")),
     "OMNI_DECISION_LOG_TEXT": ("true", True),
     "OMNI_TRACING": ("1", True),
@@ -69,6 +71,7 @@ REFUSED = {
     "OMNI_BILL_TO": "my org\nX-Other: 1",
     "OMNI_SANDBOX": "perhaps",
     "OMNI_SANDBOX_LATENCY": "soon",
+    "OMNI_BUDGET": "5/week",
     "OMNI_DECISION_LOG_TEXT": "perhaps",
     "OMNI_TRACING": "perhaps",
     "OMNI_METRICS": "perhaps",

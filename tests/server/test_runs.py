@@ -72,6 +72,15 @@ def test_the_page_reads_the_same_events_from_a_server(url: str) -> None:
     assert finished.result.answer == "".join(event.text for event in events if isinstance(event, Token))
 
 
+def test_a_thread_adds_up_what_its_turns_cost(sdk: SyncLangGraphClient) -> None:
+    thread = sdk.threads.create()["thread_id"]
+    states: list[Any] = [sdk.runs.wait(thread, "omni_router", input=asking(QUESTION)) for _ in range(2)]
+    costs = [state["attempts"][0]["cost"] for state in states]
+    assert min(costs) > 0
+    values: Any = sdk.threads.get_state(thread)["values"]
+    assert values["spent"] == pytest.approx(sum(costs), abs=1e-13)
+
+
 def test_the_decision_comes_before_any_token(sdk: SyncLangGraphClient) -> None:
     parts = stream(sdk, "custom", "messages-tuple", "updates", "events")
     first = next(i for i, part in enumerate(parts) if part.event == "custom")

@@ -13,6 +13,7 @@ from omni_router.cli.root import parse
 from omni_router.cli.ui import open_page
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
+from omni_router.costs import as_decimal
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
 from omni_router.events import DecisionMade, Finished, RunEvent, Token
 from omni_router.history.protocol import ModelRecord, UsageRecord
@@ -92,16 +93,28 @@ def test_a_text_from_outside_is_harmless_in_html_and_in_templates(text: str) -> 
     assert not set('<>"${}\n') & set(safe(text))
 
 
+COSTLY = {
+    "model": "acme/other",
+    "outcome": "answered",
+    "seconds": 0.1,
+    "partial": False,
+    "cost": 0.0000284,
+    "usage": {"input_tokens": 1000, "output_tokens": 20},
+}
+
+
 def test_a_badge_tells_route_model_source_and_confidence_and_why() -> None:
     html = badge(
         {**DECISION, "passed_over": [{"model": "acme/old", "why": "gone", "source": "history", "kind": None}]},
         {"code_generation": [{"model": "acme/coder", "why": "number 1 in the catalog"}]},
-        [{"model": "acme/coder", "outcome": "overloaded", "seconds": 0.5}],
+        [{"model": "acme/coder", "outcome": "overloaded", "seconds": 0.5}, COSTLY],
         seconds=0.75,
     )
     line, table = html.split("</summary>")
     assert all(word in line for word in ("code_generation", "acme/coder", "picked by the router", "93% sure"))
-    for word in ("as scripted", "number 1 in the catalog", "acme/old</code> gone", "overloaded", "0.25 s routing"):
+    assert f"answered in 0.10 s, {safe('1,000 + 20 tokens, $0.0000284')}" in table
+    assert f"<th>cost</th><td>{safe('$0.0000284')}</td>" in table
+    for word in ("as scripted", "number 1 in the catalog", "acme/old</code> gone", "overloaded", "0.15 s routing"):
         assert word in table
 
 
@@ -239,6 +252,7 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
 
     result = asyncio.run(run())
     assert result["decision"]["model"] in routes_table(backend)
+    assert f"<td>{safe('$' + as_decimal(result['attempts'][0]['cost']))}</td>" in routes_table(backend)
     assert uses_frame(backend).to_dict("records") == [{"route": "question_answering", "outcome": "answered", "uses": 1}]
     chat = Chat(turns=[Turn("Who was it?", result)])
     assert list(decisions_frame(chat)["decision"]) == ["1  question_answering"]

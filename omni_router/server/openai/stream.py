@@ -139,7 +139,7 @@ class _Writer:
         note_ignored(self._request, answer.response_metadata.get("ignored", []))  # the header has been sent
         frames.append(self._frame({}, finish_reason(answer), omni_of(result, ignored(self._request))))
         if self._usage:
-            frames.append(_sse({**self._head, "choices": [], "usage": usage_of(answer)}))
+            frames.append(_sse({**self._head, "choices": [], "usage": usage_of(result, answer)}))
         return [*frames, b"data: [DONE]\n\n"]
 
     def _frame(
