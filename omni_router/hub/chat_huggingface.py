@@ -41,8 +41,6 @@ class ChatHuggingFace(LibraryChat):
 
     def _create_chat_result(self, response: Any) -> ChatResult:
         result = super()._create_chat_result(response)
-        if result.llm_output:
-            result.llm_output["model_name"] = _without_provider(self.model_id)
         for generation, choice in zip(result.generations, response.choices, strict=True):
             tags = ThinkTags()
             self._complete(generation.message, choice.message, response.usage, tags)
@@ -61,9 +59,8 @@ class ChatHuggingFace(LibraryChat):
         call = self.model_copy(update={"llm": self.llm.model_copy(update={"client": client})})
         for chunk in super(ChatHuggingFace, call)._stream(messages, stop, **kwargs):
             self._complete(chunk.message, client.delta, client.usage, tags)
-            if chunk.generation_info and chunk.generation_info.get("finish_reason"):
+            if (chunk.generation_info or {}).get("finish_reason"):
                 _append(chunk.message, *tags.rest())
-                chunk.generation_info["model_name"] = _without_provider(self.model_id)
             whole = ChatGenerationChunk(message=chunk.message, generation_info=chunk.generation_info)
             if run_manager:
                 run_manager.on_llm_new_token(whole.text, chunk=whole)
@@ -82,11 +79,6 @@ class ChatHuggingFace(LibraryChat):
         tokens = _item(_item(usage, "completion_tokens_details"), "reasoning_tokens")
         if isinstance(message, AIMessage) and message.usage_metadata and type(tokens) is int and tokens >= 0:
             message.usage_metadata["output_token_details"] = {"reasoning": tokens}
-
-
-def _without_provider(name: str | None) -> str | None:
-    """Return org/name of org/name:provider: who counts by model counts it as one, whichever provider answered."""
-    return name and name.partition(":")[0]
 
 
 def _sent_reasoning(sent: object) -> tuple[str, str]:

@@ -146,16 +146,10 @@ class HubInference:
         arrived, meter = Arrived(), Meter(model, provider)
         try:
             with self._client(model, None, settings, chat_limit(settings.max_new_tokens), meter) as client:
-                chat = chat_model(
-                    model,
-                    settings,
-                    MeteredClient(client, meter),
-                    arrived,
-                    pass_back=form.pass_back,
-                    on_reasoning=partial(self._reasoning.note_field, model),
-                )
-                parameters = {**explicit_parameters(settings), **form.parameters}
-                message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
+                metered, note_field = MeteredClient(client, meter), partial(self._reasoning.note_field, model)
+                chat = chat_model(model, settings, metered, arrived, pass_back=form.pass_back, on_reasoning=note_field)
+                stop = list(settings.stop) or None
+                message = chat.invoke(list(messages), stop=stop, **explicit_parameters(settings), **form.parameters)
             meter.write_to(message)
             check_answer(message, model, settings)
         except SpecialistError as failure:  # a failed check keeps what had arrived, too
