@@ -60,7 +60,7 @@ FAILING_PROVIDER, PASSING_PROVIDER = "together", "fal-ai"  # both draw, too
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object", "properties": {}}}}
 
-KINDS_BY_CODE = {"model_not_found": "not_found"}  # OpenAI names this one otherwise
+KINDS_BY_CODE = {"context_length_exceeded": "bad_request", "model_not_found": "not_found"}  # OpenAI's names
 
 
 @dataclass
