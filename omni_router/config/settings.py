@@ -167,6 +167,11 @@ class Settings(SettingsFields):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @property
+    def sampling_temperature(self) -> float:
+        """The temperature that a text answer is sampled with."""
+        return DEFAULT_TEMPERATURE if self.temperature is None else self.temperature
+
     def filled_from(self, defaults: "Settings") -> "Settings":
         """Return these settings, with unset fields (None) filled from `defaults`."""
         changes: dict[str, Any] = {}

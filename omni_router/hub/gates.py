@@ -6,10 +6,10 @@ with the figures. Pure functions on what `listing` has read.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
+from omni_router.config.parameters import matches
 from omni_router.error_kinds import ErrorKind, Gate
 from omni_router.hub.capabilities import ProviderEntry
 from omni_router.hub.requirements import Requirements
@@ -86,25 +86,17 @@ def may_be_called(model: str, provider: str, required: Requirements) -> bool:
 
 @lru_cache(maxsize=8192)
 def _is_allowed(model: str, provider: str, only: tuple[tuple[str, ...], ...], never: tuple[str, ...]) -> bool:
-    return all(_matches(model, provider, group) for group in only) and not _is_barred(model, provider, never)
+    return all(_matches_any(group, model, provider) for group in only) and not _is_barred(model, provider, never)
 
 
 def _is_barred(model: str, provider: str, patterns: tuple[str, ...]) -> bool:
     if provider == UNKNOWN_PROVIDER:  # it may be the very one that is barred
         patterns = tuple(pattern.partition(":")[0] for pattern in patterns)
-    return _matches(model, provider, patterns)
+    return _matches_any(patterns, model, provider)
 
 
-def _matches(model: str, provider: str, patterns: tuple[str, ...]) -> bool:
-    """Return whether one of the patterns matches: org/name, or org/name:provider where it has a colon."""
-    name = model.casefold()
-    for pattern in patterns:
-        text = name
-        if ":" in pattern:
-            text = f"{name}:{provider}"
-        if fnmatchcase(text, pattern.casefold()):
-            return True
-    return False
+def _matches_any(patterns: tuple[str, ...], model: str, provider: str) -> bool:
+    return any(matches(pattern, model, provider) for pattern in patterns)
 
 
 # ---- the gates, in their order

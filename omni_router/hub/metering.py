@@ -41,7 +41,7 @@ class Meter:
         """
         if self.provider:
             message.response_metadata["provider"] = self.provider
-        message.usage_metadata = _as_metadata(self.usage) if self.usage else None
+        message.usage_metadata = as_metadata(self.usage) if self.usage else None
 
 
 class MeteredClient:
@@ -100,7 +100,8 @@ def usage_of(message: AIMessage) -> TokenUsage | None:
     return counted
 
 
-def _as_metadata(usage: TokenUsage) -> UsageMetadata:
+def as_metadata(usage: TokenUsage) -> UsageMetadata:
+    """Return a count of tokens as LangChain describes it."""
     read, written = usage["input_tokens"], usage["output_tokens"]
     metadata = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
     if "reasoning_tokens" in usage:

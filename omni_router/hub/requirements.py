@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from omni_router.config.parameters import Prefer, RouteParameters, lower_price
 from omni_router.config.settings import Settings
-from omni_router.messages import Message, is_image
+from omni_router.messages import Message, is_image, reasoning_of
 from omni_router.model_id import PROVIDER_POLICIES, split_model_id
 
 Capability = Literal["tools", "structured_output"]  # beyond its task, what a run may require: a field of ProviderEntry
@@ -102,7 +102,7 @@ def estimate_tokens(messages: Sequence[Message], tools: Sequence[Mapping[str, An
     for message in messages:
         tokens += MESSAGE_TOKENS + _tokens_of_content(message.content)
         if calls := getattr(message, "tool_calls", None):
-            tokens += _tokens_of(json.dumps(calls, default=str))
+            tokens += _tokens_of(json.dumps(calls, default=str)) + _tokens_of(reasoning_of(message))
     return tokens
 
 
