@@ -62,8 +62,9 @@ def _template(model: str, temperature: float, max_new_tokens: int | None) -> "Ch
     endpoint = HuggingFaceEndpoint(model=model, task="conversational")
     endpoint.client = endpoint.async_client = None  # they have the token of the environment
     # With its id: LangChain looks the profile up before it takes the id from the endpoint.
-    chat = ChatHuggingFace(llm=endpoint, model_id=model, temperature=temperature, stream_usage=True)
-    chat.max_tokens = max_new_tokens  # set here, since None above becomes the endpoint's 512
+    chat = ChatHuggingFace(llm=endpoint, model_id=model, stream_usage=True)
+    # Set here, since above None would become the endpoint's 512 tokens, and 0 its temperature of 0.8.
+    chat.max_tokens, chat.temperature = max_new_tokens, temperature
     # Cached by the object, and so by its copies. It has no public name; a test notices when it moves.
     assert chat._serialized  # noqa: S101, SLF001 (computed here)
     return chat
