@@ -80,7 +80,7 @@ def test_the_cost_of_the_chat_can_be_recomputed_from_the_cheapest_offer(sandbox:
 
 
 def test_a_provider_that_is_free_is_the_cheapest_whatever_price_is_listed(sandbox: Sandbox, capsys: Capture) -> None:
-    sandbox.offer("sandbox/text-generation-2", Offer("together", input_price=None, output_price=9.0, is_free=True))
+    sandbox.offer("sandbox/text-generation-2", Offer("together", input_price=9.0, output_price=9.0, is_free=True))
     chat = checks(capsys)["chat"]
     assert chat["summary"].startswith("sandbox/text-generation-2 at together: ")
     assert chat["cost"] == 0
