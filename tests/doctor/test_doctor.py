@@ -267,7 +267,7 @@ def test_a_stream_without_usage_or_the_name_of_its_provider_is_found(
     differences = checks(capsys, status=1)["chat"]["differences"]
     assert [difference["field"] for difference in differences] == ["usage"]
     sandbox.bend(CHAT, lambda event: event)
-    monkeypatch.setattr("omni_router.doctor.model_calls._PROVIDER_HEADER", "x-another-name")
+    monkeypatch.setattr("omni_router.doctor.model_calls.PROVIDER_HEADER", "x-another-name")
     (difference,) = checks(capsys, status=1)["chat"]["differences"]
     assert difference["field"] == "the header x-another-name"
 
