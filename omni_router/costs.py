@@ -53,7 +53,7 @@ def price_of(attempt: "Attempt") -> float:
 
 
 def brought_something(attempt: Mapping[str, Any]) -> bool:
-    """Return whether an answer, a part of one, or a count of tokens came back, for which somebody pays."""
+    """Return whether an answer, a part of one, or a count of tokens came back, which has to be paid."""
     return attempt["outcome"] == "answered" or bool(attempt.get("partial")) or attempt.get("usage") is not None
 
 

@@ -233,6 +233,6 @@ def split_prefer(name: str) -> tuple[str, Prefer | float | None]:
 
 def _as_number(text: str) -> float | None:
     try:
-        return float(text.strip().encode("ascii").decode())  # digits of other scripts are not taken
+        return float(text.strip().encode("ascii").decode())  # digits of other scripts are refused
     except ValueError:
         return None

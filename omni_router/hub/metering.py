@@ -9,7 +9,7 @@ from langchain_core.messages.ai import UsageMetadata
 from omni_router.model_id import PROVIDER_POLICIES, split_model_id
 from omni_router.state import TokenUsage
 
-PROVIDER_HEADER = "x-inference-provider"  # the router of Inference Providers names in it who answered
+PROVIDER_HEADER = "x-inference-provider"  # in it the router of Inference Providers names the provider that answered
 _ABSURD = 10**12  # more tokens than any call has
 
 
@@ -34,7 +34,7 @@ class Meter:
         self.usage = parse_usage(getattr(answer, "usage", None)) or self.usage
 
     def write_to(self, message: AIMessage) -> None:
-        """Set on an answer who sent it and what was counted.
+        """Set the provider and the counted tokens on an answer.
 
         LangChain adds up the counts of all chunks, which is wrong for providers that send a running total with each,
         and takes what is missing for 0.

@@ -58,7 +58,7 @@ class Requirements:
         return Requirements(only=self.only, never=self.never, prefer=self.prefer)
 
 
-NO_REQUIREMENTS = Requirements(prefer="best")  # of nobody: Hugging Face's own choice of a provider will do
+NO_REQUIREMENTS = Requirements(prefer="best")  # leaves the choice of a provider to Hugging Face
 
 
 def requirements(settings: Settings, messages: Sequence[Message], parameters: RouteParameters) -> Requirements:
@@ -72,7 +72,7 @@ def requirements_with(settings: Settings, tokens: int, parameters: RouteParamete
     if settings.only:
         only = (*only, settings.only)
     max_price = lower_price(settings.max_price, parameters.max_price)
-    if _names_provider(settings.model):  # whoever names the provider has seen its price
+    if _names_provider(settings.model):  # a caller who names the provider knows its price
         max_price = None
     call = settings.for_route(parameters)
     return Requirements(
