@@ -72,6 +72,16 @@ def as_decimal(dollars: float) -> str:
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
+def describe_sum(record: Mapping[str, Any]) -> str:
+    """Return what the calls in the history of a model have cost, in words; empty if there is nothing to say."""
+    parts: list[str] = []
+    if "cost" in record:
+        parts.append(f"${as_decimal(record['cost'])}")
+    if unknown := record.get("unknown_costs"):
+        parts.append(f"{unknown} not known")
+    return ", ".join(parts)
+
+
 def describe_cost(attempt: Mapping[str, Any]) -> str:
     """Return the tokens and the cost of a call in words; empty if nothing came back."""
     if not brought_something(attempt):

@@ -15,6 +15,7 @@ from omni_router.hub.capabilities import ProviderEntry
 from omni_router.hub.requirements import Requirements
 
 UNKNOWN_CONTEXT = 32_768  # tokens that a chat is trusted to hold where the Hub does not say: nearly all hold more
+SHOWN = 8  # patterns of a limit that a reason names
 UNKNOWN_PROVIDER = ""  # the client chooses one, and which ones there are is not known
 
 
@@ -103,10 +104,18 @@ def _matches_any(patterns: tuple[str, ...], model: str, provider: str) -> bool:
 
 
 def _why_not_allowed(_offers: Sequence[ProviderEntry], subject: Subject) -> str:
-    limits = [f"only {' or '.join(group)}" for group in subject.required.only]
+    limits = [f"only {_shortened(group, ' or ')}" for group in subject.required.only]
     if subject.required.never:
-        limits.append(f"never {', '.join(subject.required.never)}")
+        limits.append(f"never {_shortened(subject.required.never, ', ')}")
     return f"allowed: the limits are {' and '.join(limits)}"
+
+
+def _shortened(patterns: Sequence[str], separator: str) -> str:
+    """Return patterns as text, the first ones if there are many."""
+    text = separator.join(patterns[:SHOWN])
+    if len(patterns) > SHOWN:
+        text += f" and {len(patterns) - SHOWN} more"
+    return text
 
 
 def _fits(offer: ProviderEntry, subject: Subject) -> bool:
