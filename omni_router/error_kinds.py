@@ -140,11 +140,13 @@ _OF_CAUSE: dict[str, Kind] = {
     GATES: Kind(
         "No provider may be called for {model}.", "Change the limits that the reasons name, or {to.another_model}."
     ),
-    "allowed": Kind("`only` and `never` allow no provider of {model}.", "Change {to.limits}."),
+    "allowed": Kind("`only` and `never` allow no known provider of {model}.", "Change {to.limits}."),
     "context": Kind(
         "The conversation is too long for {model}.", "Shorten it, lower {to.length}, or {to.another_model}."
     ),
-    "price": Kind("No provider of {model} is within `max_price`.", "Raise {to.max_price}, or {to.another_model}."),
+    "price": Kind(
+        "No provider of {model} is known to be within `max_price`.", "Raise {to.max_price}, or {to.another_model}."
+    ),
 }
 
 if set(KINDS) != set(get_args(ErrorKind)):  # both lists are written by hand

@@ -75,7 +75,7 @@ def test_the_explanation_has_the_words_of_the_summary(services: Services, router
     [
         (
             Settings(route=ROUTE, only=("nobody/*",)),
-            "`only` and `never` allow no provider of any of ",
+            "`only` and `never` allow no known provider of any of ",
             "Change `omni_only`",
         ),
         (Settings(route=ROUTE, max_price=0.001), "No provider of any of ", "Raise `omni_max_price`"),
