@@ -131,7 +131,7 @@ POLICIES: dict[str, Rule] = {
     "fastest": Rule(_fastest, "the fastest"),
     "cheapest": Rule(_lowest_output_price, "the cheapest"),
     "preferred": Rule(_first, "the first"),
-    "auto": Rule(_first, "the first"),
+    "auto": Rule(_fastest, "the fastest"),  # what Hugging Face does for chats if nothing is named
 }
 
 if set(POLICIES) != set(PROVIDER_POLICIES):  # both are written by hand

@@ -219,3 +219,11 @@ def test_limits_hold_also_while_the_hub_does_not_answer(graph: Compiled, sandbox
         assert result["error"]["kind"] == "no_provider", settings
     assert called(sandbox) == []
     assert graph.invoke(ask("why?"), context=Settings(never=("acme/*",)))["error"] is None
+
+
+def test_auto_expects_the_fastest_as_hugging_face_takes_it(graph: Compiled, sandbox: Sandbox) -> None:
+    sandbox.offer(TEXT, CHEAP, QUICK)
+    decision = graph.invoke(ask("why?"), context=Settings(model=f"{TEXT}:auto"))["decision"]
+    fastest = graph.invoke(ask("why?"), context=Settings(model=TEXT, prefer="fastest"))["decision"]
+    assert decision["provider"] is None
+    assert decision["estimated_cost"] == fastest["estimated_cost"]
