@@ -62,7 +62,7 @@ def _template(model: str, temperature: float, max_new_tokens: int | None) -> "Ch
 
     endpoint = HuggingFaceEndpoint(model=model, task="conversational")
     endpoint.client = endpoint.async_client = None  # they have the token of the environment
-    chat = ChatHuggingFace(llm=endpoint, temperature=temperature, stream_usage=True)
+    chat = ChatHuggingFace(llm=endpoint, model_id=model, temperature=temperature, stream_usage=True)
     chat.max_tokens = max_new_tokens  # set here, since None above becomes the endpoint's 512
     # Cached by the object, and so by its copies. It has no public name; a test notices when it moves.
     assert chat._serialized  # noqa: S101, SLF001 (computed here)
