@@ -13,6 +13,7 @@ from omni_router.errors import RunCancelled, SpecialistError
 from omni_router.hub.metering import usage_of
 from omni_router.hub.prices import cost_of_call, highest_cost, offers_of
 from omni_router.messages import for_specialist, with_instructions
+from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.nodes import _budget as budget
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.selection.overrides import decision_metadata
@@ -81,7 +82,7 @@ def _call(state: State, services: Services, decision: Decision, call: Callable[[
     try:
         budget.check(model, state, services)
         bulkhead.check(model)
-        return _Outcome(call(model, decision["provider"]), None)
+        return _Outcome(call(model, _provider(decision, services)), None)
     except SpecialistError as failure:
         if failure.partial:
             return _Outcome((failure.partial, []), failure)
@@ -89,6 +90,15 @@ def _call(state: State, services: Services, decision: Decision, call: Callable[[
     except RunCancelled:  # the provider has begun, and is paid; the run ends here, and records nothing
         budget.charge_cancelled(state, services)
         raise
+
+
+def _provider(decision: Decision, services: Services) -> str | None:
+    """Return the provider to be named; none if the decision was edited to a model that this one does not serve."""
+    provider = decision["provider"]
+    offers = {offer.provider for offer in offers_of(services.catalog, str(decision["model"]))}
+    if provider in PROVIDER_POLICIES or provider in offers or not offers:
+        return provider
+    return None
 
 
 def _described(decision: Decision, outcome: _Outcome, seconds: float) -> Attempt:

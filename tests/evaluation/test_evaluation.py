@@ -719,7 +719,7 @@ def test_real_semantic_router_says_the_same_in_batches(
     assert [outcome.seconds is None for outcome in together] == [False] + [True] * 99
     assert [outcome.predicted for outcome in together] == [outcome.predicted for outcome in alone]
     sure = [outcome.confidence or 0.0 for outcome in alone]
-    assert [outcome.confidence for outcome in together] == pytest.approx(sure, abs=0.002)
+    assert [outcome.confidence for outcome in together] == pytest.approx(sure, abs=0.02)  # eight bits
 
 
 def test_it_runs_without_langgraph(write: Write) -> None:
