@@ -53,7 +53,7 @@ def price_of(attempt: "Attempt") -> float:
 
 
 def brought_something(attempt: Mapping[str, Any]) -> bool:
-    """Return whether an answer, a part of one, or a count of tokens came back, for which somebody pays."""
+    """Return whether an answer, a part of one, or a count of tokens came back, which has to be paid."""
     return attempt["outcome"] == "answered" or bool(attempt.get("partial")) or attempt.get("usage") is not None
 
 
@@ -70,6 +70,16 @@ def as_decimal(dollars: float) -> str:
     """Return an amount as a decimal number with all its digits, and at least two decimals."""
     whole, _, decimals = f"{dollars:.{DECIMALS}f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def describe_sum(record: Mapping[str, Any]) -> str:
+    """Return what the calls in the history of a model have cost, in words; empty if there is nothing to say."""
+    parts: list[str] = []
+    if "cost" in record:
+        parts.append(f"${as_decimal(record['cost'])}")
+    if unknown := record.get("unknown_costs"):
+        parts.append(f"{unknown} not known")
+    return ", ".join(parts)
 
 
 def describe_cost(attempt: Mapping[str, Any]) -> str:

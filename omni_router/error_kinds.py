@@ -40,6 +40,8 @@ class ErrorInfo(TypedDict):
 
 
 BUDGET = "budget"  # the cause of a `payment` that is this package's own: OMNI_BUDGET is spent
+GATES_OF_CALLERS: tuple[Gate, ...] = ("allowed", "context", "price")  # a caller can open them; causes, too
+GATES = "gates"  # the cause of a turn without a call: its candidates failed at several gates
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,16 @@ KINDS: dict[ErrorKind, Kind] = {
 # A failure of a known kind whose cause is this package's own has words of its own.
 _OF_CAUSE: dict[str, Kind] = {
     BUDGET: Kind("The budget is used up.", "{to.budget}.", terminal=True),
+    GATES: Kind(
+        "No provider may be called for {model}.", "Change the limits that the reasons name, or {to.another_model}."
+    ),
+    "allowed": Kind("`only` and `never` allow no known provider of {model}.", "Change {to.limits}."),
+    "context": Kind(
+        "The conversation is too long for {model}.", "Shorten it, lower {to.length}, or {to.another_model}."
+    ),
+    "price": Kind(
+        "No provider of {model} is known to be within `max_price`.", "Raise {to.max_price}, or {to.another_model}."
+    ),
 }
 
 if set(KINDS) != set(get_args(ErrorKind)):  # both lists are written by hand

@@ -17,7 +17,7 @@ All of them are RuntimeErrors because the LangGraph server hides the text of mos
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from omni_router.error_kinds import BUDGET, KINDS, ErrorInfo, ErrorKind, Kind, describe, for_audience, hint_for
+from omni_router.error_kinds import BUDGET, GATES, KINDS, ErrorInfo, ErrorKind, Kind, describe, for_audience, hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUDGET",
+    "GATES",
     "INSTALL_WEIGHTS",
     "KINDS",
     "AnswerFailed",

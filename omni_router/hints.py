@@ -17,6 +17,9 @@ class Audience:
     network: str  # which network connection to check, and what works without one
     router: str  # what to do about a router without a readable choice, as a sentence up to "or"
     budget: str  # how to spend more than the budget
+    limits: str  # the limits on models and providers, after "Change"
+    max_price: str  # the limit on prices, after "Raise"
+    length: str  # the limit on the length of an answer, after "lower"
 
 
 PYTHON = Audience(
@@ -30,6 +33,9 @@ PYTHON = Audience(
     network="Check the network connection and any proxy, then ask again; `with sandbox():` works without a network.",
     router="Look at its raw reply (`reply` in the state), or set OMNI_ROUTER=semantic",
     budget="Raise OMNI_BUDGET, or unset it",
+    limits="`only` or `never` in the run's Settings, OMNI_ONLY, OMNI_NEVER or the policy",
+    max_price="`max_price` in the run's Settings, OMNI_MAX_PRICE or the policy",
+    length="`max_new_tokens` in the run's Settings",
 )
 
 COMMAND = Audience(
@@ -43,6 +49,9 @@ COMMAND = Audience(
     network="Check the network connection and any proxy, then ask again; --sandbox works without a network.",
     router="Look at its raw reply with --debug-router, or try --router semantic",
     budget="Raise OMNI_BUDGET, or unset it",
+    limits="--only or --never, or `only` or `never` in the policy file",
+    max_price="--max-price, or `max_price` in the policy file",
+    length="--max-new-tokens",
 )
 
 HTTP = Audience(
@@ -56,6 +65,9 @@ HTTP = Audience(
     network="Check the server's network connection and any proxy, then ask again.",
     router="Ask again",
     budget="Raise OMNI_BUDGET on the server, or unset it",
+    limits="`omni_only` or `omni_never`, or the limits of the server",
+    max_price="`omni_max_price`, or the limit of the server",
+    length="`max_tokens`",
 )
 
 # For the page, MCP and A2A, whose users cannot change settings: only the server's operator can.
@@ -70,4 +82,7 @@ SERVER = Audience(
     network="Check the server's network connection and any proxy, then ask again.",
     router="Ask again",
     budget="Raise OMNI_BUDGET on the server, or unset it",
+    limits="`only` or `never` in the server's policy, or OMNI_ONLY or OMNI_NEVER on the server",
+    max_price="`max_price` in the server's policy, or OMNI_MAX_PRICE on the server",
+    length="the limit on the length of answers",
 )

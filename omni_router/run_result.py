@@ -31,6 +31,8 @@ class RunResult:
     proposed_route: str | None  # the router's choice, such as `other`, if another route was taken instead
     cost: float | None  # US dollars for all its calls; None: not known
     estimated_cost: float | None  # US dollars for the model chosen last, before its call; None: not known
+    prefer: str | float | None  # what counted when its provider was chosen
+    provider_reason: str  # why this provider, and at which gates others failed; empty if there was nothing to choose
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "RunResult":
@@ -52,6 +54,8 @@ class RunResult:
             proposed_route=decision.get("proposed_route"),
             cost=total_cost(state.get("attempts") or []),
             estimated_cost=decision.get("estimated_cost"),
+            prefer=decision.get("prefer"),
+            provider_reason=decision.get("provider_reason", ""),
         )
 
     def as_json(self) -> dict[str, Any]:

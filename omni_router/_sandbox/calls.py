@@ -32,7 +32,7 @@ class Record:
     query: dict[str, list[str]]
     model: str | None = None  # the Hub's id, also where the provider's own id was sent
     parameters: dict[str, Any] = field(default_factory=dict)  # the parameters of a chat, without messages and tools
-    provider: str | None = None  # who answers a call: the provider that it names, else the router's choice
+    provider: str | None = None  # the provider that answers: the one that the call names, else the router's choice
     # Not in the repr: a failing assertion prints that, and a developer may have sent a real token by mistake.
     token: str | None = field(default=None, repr=False)
 

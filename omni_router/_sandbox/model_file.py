@@ -55,18 +55,18 @@ def add_models(box: "Sandbox", path: Path) -> None:
             raise ConfigurationError(f"OMNI_SANDBOX_MODELS: {place}: {error}") from error
 
 
-def _read_offer(value: Any, place: str) -> Offer:
-    offer = _object(value, place)
+def _read_offer(document: Any, place: str) -> Offer:
+    offer = _object(document, place)
     if unknown := offer.keys() - _KINDS.keys():
         raise _wrong(place, f"an object of {', '.join(each.name for each in fields(Offer))}", sorted(unknown))
     for name, kinds in _KINDS.items():
-        given = offer.get(name)
+        value = offer.get(name)
         if name not in offer and name != "provider":
             continue
-        if given is None and name not in _NEEDED:
+        if value is None and name not in _NEEDED:
             continue
-        if not isinstance(given, kinds) or (isinstance(given, bool) and bool not in kinds):
-            raise _wrong(f"{place}, {name}", " or ".join(kind.__name__ for kind in kinds), given)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise _wrong(f"{place}, {name}", " or ".join(kind.__name__ for kind in kinds), value)
     return Offer(**offer)
 
 

@@ -72,7 +72,7 @@ def shipped_models() -> dict[str, Model]:
         "sandbox/text-to-image-4": Model("text-to-image", ("replicate",)),
         "sandbox/image-to-text-1": Model("image-to-text", ("hf-inference",)),
         ROUTER_CHECKPOINT: Model("text-generation", None),
-        # Not listed: they answer who names them.
+        # They are not listed, and answer where they are named.
         "sandbox/text-generation-5": Model("text-generation", ("together",), reasoning=Reasoning()),
         "sandbox/text-generation-6": Model("text-generation", ("novita",), reasoning=Reasoning("reasoning")),
     }

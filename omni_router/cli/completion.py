@@ -1,6 +1,6 @@
 """`omni-router completion SHELL`: the script that adds completion to a shell, and what is completed.
 
-Functions named complete_... return what may stand in the place of an incomplete word, and are given to options.
+Functions named complete_... return what may stand in the place of an incomplete word, and are passed to options.
 """
 
 from collections.abc import Callable

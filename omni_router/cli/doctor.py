@@ -14,6 +14,7 @@ from omni_router.cli import options
 from omni_router.cli.console import Style, print_line, status
 from omni_router.cli.options import option
 from omni_router.cli.parser import Command, read_environment
+from omni_router.costs import rounded
 from omni_router.history.cooldowns import write_time
 from omni_router.simulation import is_simulated
 
@@ -118,7 +119,7 @@ def _report(results: "Sequence[Result]") -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "simulated": is_simulated(),
         "at": write_time(datetime.now(timezone.utc)),
-        "cost": sum(result.outcome.cost for result in results),
+        "cost": rounded(sum(result.outcome.cost for result in results)),
         "checks": list(map(_as_json, results)),
     }
 

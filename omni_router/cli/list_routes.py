@@ -10,6 +10,7 @@ import click
 from omni_router.cli.console import WIDTH, console, note, print_line, print_wrapped
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.route_file import RouteFile
+from omni_router.costs import describe_sum
 from omni_router.errors import install_command
 from omni_router.history.protocol import ModelRecord
 from omni_router.selection.ranking import by_rank
@@ -19,7 +20,7 @@ CORE_PACKAGES = (
     *("onnxruntime", "tokenizers", "numpy", "Pillow"),
 )
 OPTIONAL_PACKAGES = ("torch", "transformers")  # for a checkpoint on this machine, `--router arch`
-KEYS = ("id", "first_seen", "last_used", "last_reason", "uses")
+KEYS = ("id", "first_seen", "last_used", "last_reason", "uses", "cost", "unknown_costs")
 
 LISTED, MISSING = 0, 2
 
@@ -107,6 +108,8 @@ def _describe(model: ModelRecord) -> str:
     facts = "not used yet"
     if "last_used" in model:
         facts = f"last used {model['last_used']}, {model['uses']} in all"
+        if cost := describe_sum(model):
+            facts += f", cost {cost}"
     if failure := model.get("last_failure"):
         facts = f"{facts}; last failed {failure['at']}: {failure['kind']}"
     return f"{model['id']}  ({facts})"

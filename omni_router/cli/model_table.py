@@ -74,7 +74,7 @@ class Row:
         if gate := self._gate(entry):
             return f"out: {gate.replace('_', ' ')}"
         if self.required and entry.provider == self.provider():
-            return f"taken: {self.required.provider_rule}"
+            return f"chosen: {self.required.provider_rule}"
         return ""
 
 

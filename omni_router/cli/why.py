@@ -63,10 +63,12 @@ def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "ended", "routed only; no model was called"
     routes = [f"{route} ({len(models)})" for route, models in entry["candidates"].items()]
     yield "offered", ", ".join(routes)
-    if entry["reply"] is None:
-        yield "router", "it failed on this request"
-    else:
+    if entry["reply"] is not None:
         yield "router", entry["reply"]
+    elif entry.get("settled"):
+        yield "router", "not asked"
+    else:
+        yield "router", "it failed on this request"
 
 
 def _route(entry: dict[str, Any]) -> str:

@@ -121,7 +121,7 @@ class Environment:
     prefer: Prefer | float | None = variable(
         optional(parse_prefer),
         None,
-        f"what counts when model and provider are chosen: {', '.join(PREFER)}, or a number, the weight of the price",
+        f"what counts when a model's provider is chosen: {', '.join(PREFER)}, or a number, the weight of the price",
         shown_default="the policy's",
     )
     only: tuple[str, ...] = variable(
@@ -158,7 +158,7 @@ class Environment:
         read_budget,
         NO_BUDGET,
         "US dollars that calls of models may cost: 0.50/thread, 5/day, or both with a comma; near the limit the "
-        "cheapest is chosen, and then none is called",
+        "cheapest providers are chosen, and at the limit no model is called",
         shown_default="no limit",
     )
     decision_log: Path | None = variable(Path, None, "a file to which every decision is appended")

@@ -53,6 +53,7 @@ class RouteParameters:
 
 
 NO_PARAMETERS = RouteParameters()
+_CLOSED = "nothing, until "  # how a pattern begins that stands in for a limit that cannot be read, and matches nothing
 
 
 def lower_price(one: float | None, other: float | None) -> float | None:
@@ -76,7 +77,7 @@ def read_parameters(raw: Mapping[str, Any], warnings: list[str]) -> RouteParamet
             effect = "is ignored"
             if key in LIMITS:
                 effect = "allows no model"
-                closed = (*closed, (f"nothing, until {key} is {allowed}",))
+                closed = (*closed, (f"{_CLOSED}{key} is {allowed}",))
             warnings.append(f'"{key}" of route {raw["name"].strip()!r} {effect}: {raw[key]!r} is not {allowed}')
     values["only"] = (*values.get("only", ()), *closed)
     return RouteParameters(**values)
@@ -161,6 +162,11 @@ def matches(pattern: str, model: str, provider: str | None) -> bool:
     return not colon or (provider is not None and fnmatchcase(provider.casefold(), of_provider))
 
 
+def is_closed(pattern: str) -> bool:
+    """Return whether a pattern stands in for a limit that cannot be read."""
+    return pattern.startswith(_CLOSED)
+
+
 # ---- as text: in an environment variable, a flag, a header, or behind the name of a model
 
 
@@ -227,6 +233,6 @@ def split_prefer(name: str) -> tuple[str, Prefer | float | None]:
 
 def _as_number(text: str) -> float | None:
     try:
-        return float(text.strip().encode("ascii").decode())  # digits of other scripts are not taken
+        return float(text.strip().encode("ascii").decode())  # digits of other scripts are refused
     except ValueError:
         return None

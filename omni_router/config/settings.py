@@ -72,7 +72,7 @@ class SettingsFields(BaseModel):
     )
     prefer: Prefer | float | None = Field(
         default=None,
-        description="What counts in the choice of model and provider: best, balanced, cheapest or fastest, or a "
+        description="What counts in the choice of a provider: best, balanced, cheapest or fastest, or a "
         "number, the weight of the price: 0 is best, 0.015 balanced, 0.04 cheapest. By default OMNI_PREFER, "
         "else the route's.",
     )
@@ -166,6 +166,11 @@ class Settings(SettingsFields):
     """The settings of one run, passed as `context`; they hold no path and no token."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def sampling_temperature(self) -> float:
+        """The temperature that a text answer is sampled with."""
+        return DEFAULT_TEMPERATURE if self.temperature is None else self.temperature
 
     def filled_from(self, defaults: "Settings") -> "Settings":
         """Return these settings, with unset fields (None) filled from `defaults`."""

@@ -9,33 +9,37 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 
 from omni_router.config.settings import Settings
+from omni_router.costs import cost_at
 from omni_router.doctor.examination import REPORT, TIMEOUT, Examination, Outcome, compared
 from omni_router.doctor.expected_answers import CHAT_EVENT
 from omni_router.doctor.shapes import Comparison
 from omni_router.errors import SpecialistError
+from omni_router.hub.capabilities import ProviderEntry
 from omni_router.hub.client import HubInference
 from omni_router.hub.listing import ModelEntry, served_models
+from omni_router.hub.metering import PROVIDER_HEADER, parse_usage
 from omni_router.hub.wire import Exchange, watch
+from omni_router.state import TokenUsage
 
 MAX_COST = 0.01  # US dollars for all checks without --full, of which only the chat costs anything
 MAX_TOKENS = 16
-_PROMPT_TOKENS = 64  # more than the question has with any template
+_MOST_USAGE = TokenUsage(input_tokens=64, output_tokens=MAX_TOKENS)  # more than the question has with any template
 _QUESTION = "Say hello."
 _IMAGE, _DESCRIPTION, _IMAGE_SECONDS = "text-to-image", "a red circle on white", 120.0
 _DATA = b"data:"
-_PROVIDER_HEADER = "x-inference-provider"
 _NO_TOKEN = Outcome("skipped", "it needs a token")
 
 
 class _Offer(NamedTuple):
+    """A provider of a model, and its prices in US dollars for a million tokens."""
+
     model: str
     provider: str
-    input_price: float
-    output_price: float
+    prices: tuple[float, float]
 
-    def cost(self, prompt: int, completion: int) -> float:
+    def cost(self, usage: TokenUsage) -> float:
         """Return the price of a chat in US dollars."""
-        return (self.input_price * prompt + self.output_price * completion) / 1_000_000
+        return cost_at(usage, *self.prices)
 
 
 def check_chat(examination: Examination) -> Outcome:
@@ -45,7 +49,7 @@ def check_chat(examination: Examination) -> Outcome:
     offer = _cheapest_offer(examination)
     if offer is None:
         return Outcome("skipped", "it needs a live offer with a price in the router's list, and there is none")
-    if offer.cost(_PROMPT_TOKENS, MAX_TOKENS) > MAX_COST:
+    if offer.cost(_MOST_USAGE) > MAX_COST:
         return Outcome("skipped", f"the cheapest offer would cost more than {MAX_COST} US dollars")
     failure = None
     with watch() as exchanges:
@@ -62,15 +66,15 @@ def check_chat(examination: Examination) -> Outcome:
 
 def _cheapest_offer(examination: Examination) -> _Offer | None:
     offers = list(_priced_offers(examination.chat_models))
-    return min(offers, key=lambda offer: offer.cost(_PROMPT_TOKENS, MAX_TOKENS), default=None)
+    return min(offers, key=lambda offer: offer.cost(_MOST_USAGE), default=None)
 
 
 def _priced_offers(models: Sequence[ModelEntry]) -> Iterator[_Offer]:
     for model in models:
         for provider in model["providers"]:
-            input_price, output_price = provider.get("input_price"), provider.get("output_price")
-            if input_price is not None and output_price is not None:
-                yield _Offer(str(model["id"]), provider["provider"], input_price, output_price)
+            entry = ProviderEntry(**provider)
+            if entry.prices is not None:
+                yield _Offer(str(model["id"]), entry.provider, entry.prices)
 
 
 def _stream(token: str, offer: _Offer) -> None:
@@ -96,8 +100,8 @@ def _outcome(exchange: Exchange, offer: _Offer) -> Outcome:
         comparison.note_text("", "JSON in each event", "something else")
     for event in events:
         CHAT_EVENT.compare(event, "", comparison)
-    if _PROVIDER_HEADER not in exchange.headers:
-        comparison.note_missing(f"the header {_PROVIDER_HEADER}", "the provider that answered")
+    if PROVIDER_HEADER not in exchange.headers:
+        comparison.note_missing(f"the header {PROVIDER_HEADER}", "the provider that answered")
     usage = _usage(events)
     if usage is None:
         comparison.note_missing("usage", "the tokens of prompt and answer in one event")
@@ -107,7 +111,7 @@ def _outcome(exchange: Exchange, offer: _Offer) -> Outcome:
     )
     if outcome.status == "ok" and not content:
         outcome = Outcome("failed", outcome.summary, "Try again: the next model would be asked. " + REPORT)
-    outcome.cost = offer.cost(*(usage or (_PROMPT_TOKENS, MAX_TOKENS)))
+    outcome.cost = offer.cost(usage or _MOST_USAGE)
     return outcome
 
 
@@ -124,14 +128,9 @@ def _content(events: list[Any]) -> str:
     return "no text, as of a model that thinks first" if True in found else ""
 
 
-def _usage(events: list[Any]) -> tuple[int, int] | None:
-    for event in reversed(events):
-        usage = event.get("usage") if isinstance(event, dict) else None
-        if isinstance(usage, dict):
-            tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-            if isinstance(tokens[0], int) and isinstance(tokens[1], int):
-                return tokens[0], tokens[1]
-    return None
+def _usage(events: list[Any]) -> TokenUsage | None:
+    counts = [parse_usage(event.get("usage")) for event in events if isinstance(event, dict)]
+    return next(filter(None, reversed(counts)), None)
 
 
 def check_image(examination: Examination) -> Outcome:

@@ -7,12 +7,15 @@ from itertools import chain, combinations
 from pathlib import Path
 from typing import Literal
 
-from omni_router.config.parameters import matches
+from omni_router.config.parameters import NO_PARAMETERS, is_closed, matches
 from omni_router.config.routes import Document, Route, parse_document
+from omni_router.config.settings import Settings
+from omni_router.error_kinds import GATES_OF_CALLERS
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.evaluation.policy_overlap import overlaps
 from omni_router.history.protocol import ModelRecord
 from omni_router.hub.catalog import Availability, HubCatalog
+from omni_router.hub.requirements import requirements
 from omni_router.model_id import is_sandbox_model
 from omni_router.routers.semantic.encoder import Encoder
 from omni_router.simulation import is_simulated
@@ -125,7 +128,10 @@ def _unserved_models(document: Document, catalog: HubCatalog, progress: Progress
     for (route, record), availability in zip(models, _look_up(models, catalog, progress), strict=True):
         unverified += not availability.verified
         if availability.refused:
-            yield Finding("problem", availability.why, "Remove it, or name another model", route.name, record["id"])
+            hint = "Remove it, or name another model"
+            if availability.gate in GATES_OF_CALLERS:
+                hint = f"Remove it, or change the limits: omni-router --list-routes shows those of {route.name}"
+            yield Finding("problem", availability.why, hint, route.name, record["id"])
         elif availability.model != record["id"]:
             yield Finding("note", f"it is now called {availability.model}", "Use the new id", route.name, record["id"])
     if unverified:
@@ -147,7 +153,11 @@ def _look_up(
 ) -> list[Availability]:
     def check(model: tuple[Route, ModelRecord]) -> Availability:
         route, record = model
-        return catalog.check(record["id"], record.get("provider"), route.task, wait_for_fresh=True)
+        limits = route.parameters
+        if any(map(is_closed, chain(*limits.only))):  # one cannot be read, which is reported
+            limits = NO_PARAMETERS
+        required = requirements(Settings(), (), limits)
+        return catalog.check(record["id"], record.get("provider"), route.task, required, wait_for_fresh=True)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(progress(pool.map(check, models), len(models)))
@@ -173,7 +183,7 @@ def _unmatched_patterns(document: Document, catalog: HubCatalog) -> Iterator[Fin
         if patterns:
             offers = _offers(route.task, catalog)
         for pattern in patterns:
-            if offers and not any(matches(pattern, *offer) for offer in offers):
+            if offers and not is_closed(pattern) and not any(matches(pattern, *offer) for offer in offers):
                 finding = f"the pattern {pattern!r} matches no model that is known to be served"
                 hint = f"omni-router --list-models {route.name} lists those that are"
                 yield Finding("note", finding, hint, route.name)

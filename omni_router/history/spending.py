@@ -120,7 +120,7 @@ class FileLedger:
             return
         today = self._today()
         self._account = Account(today)
-        if version is not None:  # else somebody deleted it
+        if version is not None:  # else it was deleted
             try:
                 self._account = read_account(json.loads(self.path.read_text(encoding="utf-8")), today)
             except (OSError, ValueError, RecursionError):

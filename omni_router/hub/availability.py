@@ -202,7 +202,7 @@ def without_terms(availability: Availability, required: Requirements, unknown: s
     why = f"the Hub could not be reached to check for {unknown}"
     if required.max_price is None:
         return replace(availability, verified=False, why=why)
-    # A limit on money holds also while nobody knows the prices.
+    # A limit on prices holds while none is known, too.
     return Availability(
         availability.model, None, verified=False, refused="no_provider", why=f"price: {why}", gate="price"
     )

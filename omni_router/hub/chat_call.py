@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 
-from omni_router.config.settings import DEFAULT_TEMPERATURE, Settings
+from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.messages import reasoning_of
 
@@ -50,8 +50,7 @@ def chat_model(  # noqa: PLR0913 (the last two by name)
 
 def chat_template(model: str, settings: Settings) -> "ChatHuggingFace":
     """Return what the objects for calls of a model are copies of; its `profile` is what is known of the model."""
-    temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
-    return _template(model, temperature, settings.max_new_tokens)
+    return _template(model, settings.sampling_temperature, settings.max_new_tokens)
 
 
 @lru_cache(MAX_TEMPLATES)
@@ -62,8 +61,10 @@ def _template(model: str, temperature: float, max_new_tokens: int | None) -> "Ch
 
     endpoint = HuggingFaceEndpoint(model=model, task="conversational")
     endpoint.client = endpoint.async_client = None  # they have the token of the environment
-    chat = ChatHuggingFace(llm=endpoint, model_id=model, temperature=temperature, stream_usage=True)
-    chat.max_tokens = max_new_tokens  # set here, since None above becomes the endpoint's 512
+    # With its id: LangChain looks the profile up before it takes the id from the endpoint.
+    chat = ChatHuggingFace(llm=endpoint, model_id=model, stream_usage=True)
+    # Set here, since above None would become the endpoint's 512 tokens, and 0 its temperature of 0.8.
+    chat.max_tokens, chat.temperature = max_new_tokens, temperature
     # Cached by the object, and so by its copies. It has no public name; a test notices when it moves.
     assert chat._serialized  # noqa: S101, SLF001 (computed here)
     return chat

@@ -14,6 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_huggingface import ChatHuggingFace as LibraryChat
 from pydantic import Field
 
+from omni_router.hub.metering import as_metadata, parse_usage
 from omni_router.hub.reasoning import FIELDS, ThinkTags
 from omni_router.messages import REASONING, reasoning_of
 
@@ -76,9 +77,8 @@ class ChatHuggingFace(LibraryChat):
             message.additional_kwargs[REASONING] = reasoning
             if self.on_reasoning:
                 self.on_reasoning(field)
-        tokens = _item(_item(usage, "completion_tokens_details"), "reasoning_tokens")
-        if isinstance(message, AIMessage) and message.usage_metadata and type(tokens) is int and tokens >= 0:
-            message.usage_metadata["output_token_details"] = {"reasoning": tokens}
+        if isinstance(message, AIMessage) and message.usage_metadata and (counted := parse_usage(usage)):
+            message.usage_metadata = as_metadata(counted)
 
 
 def _sent_reasoning(sent: object) -> tuple[str, str]:

@@ -52,7 +52,7 @@ class Inference(Protocol):
         ...
 
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
-        """Answer a conversation; who answered is in `response_metadata["provider"]`, if it is known."""
+        """Answer a conversation; the provider is in `response_metadata["provider"]`, if it is known."""
         ...
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":

@@ -6,15 +6,16 @@ with the figures. Pure functions on what `listing` has read.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
+from omni_router.config.parameters import matches
 from omni_router.error_kinds import ErrorKind, Gate
 from omni_router.hub.capabilities import ProviderEntry
 from omni_router.hub.requirements import Requirements
 
 UNKNOWN_CONTEXT = 32_768  # tokens that a chat is trusted to hold where the Hub does not say: nearly all hold more
+SHOWN = 8  # patterns of a limit that a reason names
 UNKNOWN_PROVIDER = ""  # the client chooses one, and which ones there are is not known
 
 
@@ -86,35 +87,35 @@ def may_be_called(model: str, provider: str, required: Requirements) -> bool:
 
 @lru_cache(maxsize=8192)
 def _is_allowed(model: str, provider: str, only: tuple[tuple[str, ...], ...], never: tuple[str, ...]) -> bool:
-    return all(_matches(model, provider, group) for group in only) and not _is_barred(model, provider, never)
+    return all(_matches_any(group, model, provider) for group in only) and not _is_barred(model, provider, never)
 
 
 def _is_barred(model: str, provider: str, patterns: tuple[str, ...]) -> bool:
     if provider == UNKNOWN_PROVIDER:  # it may be the very one that is barred
         patterns = tuple(pattern.partition(":")[0] for pattern in patterns)
-    return _matches(model, provider, patterns)
+    return _matches_any(patterns, model, provider)
 
 
-def _matches(model: str, provider: str, patterns: tuple[str, ...]) -> bool:
-    """Return whether one of the patterns matches: org/name, or org/name:provider where it has a colon."""
-    name = model.casefold()
-    for pattern in patterns:
-        text = name
-        if ":" in pattern:
-            text = f"{name}:{provider}"
-        if fnmatchcase(text, pattern.casefold()):
-            return True
-    return False
+def _matches_any(patterns: tuple[str, ...], model: str, provider: str) -> bool:
+    return any(matches(pattern, model, provider) for pattern in patterns)
 
 
 # ---- the gates, in their order
 
 
 def _why_not_allowed(_offers: Sequence[ProviderEntry], subject: Subject) -> str:
-    limits = [f"only {' or '.join(group)}" for group in subject.required.only]
+    limits = [f"only {_shortened(group, ' or ')}" for group in subject.required.only]
     if subject.required.never:
-        limits.append(f"never {', '.join(subject.required.never)}")
+        limits.append(f"never {_shortened(subject.required.never, ', ')}")
     return f"allowed: the limits are {' and '.join(limits)}"
+
+
+def _shortened(patterns: Sequence[str], separator: str) -> str:
+    """Return patterns as text, the first ones if there are many."""
+    text = separator.join(patterns[:SHOWN])
+    if len(patterns) > SHOWN:
+        text += f" and {len(patterns) - SHOWN} more"
+    return text
 
 
 def _fits(offer: ProviderEntry, subject: Subject) -> bool:

@@ -9,7 +9,7 @@ from langchain_core.messages.ai import UsageMetadata
 from omni_router.model_id import PROVIDER_POLICIES, split_model_id
 from omni_router.state import TokenUsage
 
-PROVIDER_HEADER = "x-inference-provider"  # the router of Inference Providers names in it who answered
+PROVIDER_HEADER = "x-inference-provider"  # in it the router of Inference Providers names the provider that answered
 _ABSURD = 10**12  # more tokens than any call has
 
 
@@ -34,14 +34,14 @@ class Meter:
         self.usage = parse_usage(getattr(answer, "usage", None)) or self.usage
 
     def write_to(self, message: AIMessage) -> None:
-        """Set on an answer who sent it and what was counted.
+        """Set the provider and the counted tokens on an answer.
 
         LangChain adds up the counts of all chunks, which is wrong for providers that send a running total with each,
         and takes what is missing for 0.
         """
         if self.provider:
             message.response_metadata["provider"] = self.provider
-        message.usage_metadata = _as_metadata(self.usage) if self.usage else None
+        message.usage_metadata = as_metadata(self.usage) if self.usage else None
 
 
 class MeteredClient:
@@ -100,7 +100,8 @@ def usage_of(message: AIMessage) -> TokenUsage | None:
     return counted
 
 
-def _as_metadata(usage: TokenUsage) -> UsageMetadata:
+def as_metadata(usage: TokenUsage) -> UsageMetadata:
+    """Return a count of tokens as LangChain describes it."""
     read, written = usage["input_tokens"], usage["output_tokens"]
     metadata = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
     if "reasoning_tokens" in usage:

@@ -63,6 +63,8 @@ def estimated_cost(offer: ProviderEntry, required: Requirements) -> float | None
 def _describe(chosen: ProviderEntry, words: str, verdict: Verdict) -> str:
     """Return why a provider is named: the rule, its price, and the gates that others did not pass."""
     parts = [f"{chosen.provider} is {words} of {len(verdict.passing)}"]
+    if len(verdict.passing) == 1:
+        parts = [f"{chosen.provider} is the only one"]
     if chosen.prices:
         price_in, price_out = chosen.prices
         parts.append(f"{price_in:g} and {price_out:g} US dollars a million tokens in and out")
@@ -129,7 +131,7 @@ POLICIES: dict[str, Rule] = {
     "fastest": Rule(_fastest, "the fastest"),
     "cheapest": Rule(_lowest_output_price, "the cheapest"),
     "preferred": Rule(_first, "the first"),
-    "auto": Rule(_first, "the first"),
+    "auto": Rule(_fastest, "the fastest"),  # what Hugging Face does for chats if nothing is named
 }
 
 if set(POLICIES) != set(PROVIDER_POLICIES):  # both are written by hand

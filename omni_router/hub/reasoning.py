@@ -1,6 +1,6 @@
 """What is done about models that reason before they answer: their budget, their effort, and their own reasoning."""
 
-import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -8,7 +8,8 @@ from langchain_core.messages import AIMessage, AnyMessage
 
 from omni_router.config.settings import Settings
 from omni_router.hub.answer_limits import MAX_ANSWER_TOKENS
-from omni_router.messages import REASONING, has_image, reasoning_of, text_of
+from omni_router.hub.requirements import estimate_tokens
+from omni_router.messages import REASONING, reasoning_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import ModelProfile
@@ -18,8 +19,7 @@ _MOST_BLANKS = 64  # characters before the opening tag
 FIELDS = ("reasoning_content", "reasoning")  # the second is the name in newer versions of vLLM
 MAX_MODELS = 1024
 MIN_ROOM = 1024  # tokens: where less is left, the provider knows better
-_BYTES_PER_TOKEN = 2  # fewer than in any language, so that prompt and answer fit
-_IMAGE_TOKENS = 4096
+_MARGIN = 1.75  # of the estimated tokens of a prompt, which it hardly ever exceeds, so that prompt and answer fit
 
 
 class ReasoningMemory:
@@ -100,7 +100,7 @@ def _without_tag_start(text: str, tag: str) -> tuple[str, str]:
 
 
 def answer_room(
-    messages: Iterable[AnyMessage], settings: Settings, profile: "ModelProfile", context: int | None
+    messages: Sequence[AnyMessage], settings: Settings, profile: "ModelProfile", context: int | None
 ) -> int | None:
     """Return how many tokens a model may reason and answer in; None to leave it to the provider.
 
@@ -115,23 +115,10 @@ def answer_room(
     if most := profile.get("max_output_tokens"):
         limits.append(most)
     if context:
-        limits.append(context - _prompt_tokens(messages, settings))
+        limits.append(context - math.ceil(_MARGIN * estimate_tokens(messages, settings.tools)))
     if len(limits) == 1 or min(limits) < MIN_ROOM:
         return None
     return min(limits)
-
-
-def _prompt_tokens(messages: Iterable[AnyMessage], settings: Settings) -> int:
-    """Estimate the tokens of a prompt, rather too high."""
-    size = len(json.dumps(settings.tools)) + len(json.dumps(settings.response_format))
-    tokens = 0
-    for message in messages:
-        size += len(text_of(message).encode("utf-8", "surrogatepass")) + len(reasoning_of(message))
-        if isinstance(message, AIMessage):
-            size += len(json.dumps(message.tool_calls, default=str))
-        if has_image(message):
-            tokens += _IMAGE_TOKENS
-    return tokens + size // _BYTES_PER_TOKEN
 
 
 def own_reasoning(messages: Sequence[AnyMessage], model: str) -> list[AnyMessage]:

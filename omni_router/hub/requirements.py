@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from omni_router.config.parameters import Prefer, RouteParameters, lower_price
 from omni_router.config.settings import Settings
-from omni_router.messages import Message, is_image
+from omni_router.messages import Message, is_image, reasoning_of
 from omni_router.model_id import PROVIDER_POLICIES, split_model_id
 
 Capability = Literal["tools", "structured_output"]  # beyond its task, what a run may require: a field of ProviderEntry
@@ -58,7 +58,7 @@ class Requirements:
         return Requirements(only=self.only, never=self.never, prefer=self.prefer)
 
 
-NO_REQUIREMENTS = Requirements(prefer="best")  # of nobody: Hugging Face's own choice of a provider will do
+NO_REQUIREMENTS = Requirements(prefer="best")  # leaves the choice of a provider to Hugging Face
 
 
 def requirements(settings: Settings, messages: Sequence[Message], parameters: RouteParameters) -> Requirements:
@@ -72,7 +72,7 @@ def requirements_with(settings: Settings, tokens: int, parameters: RouteParamete
     if settings.only:
         only = (*only, settings.only)
     max_price = lower_price(settings.max_price, parameters.max_price)
-    if _names_provider(settings.model):  # whoever names the provider has seen its price
+    if _names_provider(settings.model):  # a caller who names the provider knows its price
         max_price = None
     call = settings.for_route(parameters)
     return Requirements(
@@ -102,7 +102,7 @@ def estimate_tokens(messages: Sequence[Message], tools: Sequence[Mapping[str, An
     for message in messages:
         tokens += MESSAGE_TOKENS + _tokens_of_content(message.content)
         if calls := getattr(message, "tool_calls", None):
-            tokens += _tokens_of(json.dumps(calls, default=str))
+            tokens += _tokens_of(json.dumps(calls, default=str)) + _tokens_of(reasoning_of(message))
     return tokens
 
 

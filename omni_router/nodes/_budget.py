@@ -9,7 +9,7 @@ from omni_router.errors import BUDGET, SpecialistError
 from omni_router.services import Services
 from omni_router.state import State
 
-NEAR = 0.8  # from this share of a budget on, the cheapest providers and models are chosen
+NEAR = 0.8  # from this share of a budget on, the cheapest provider of a model is chosen
 
 
 class _Limit(NamedTuple):
@@ -26,7 +26,7 @@ class _Limit(NamedTuple):
 
 
 def within_budget(settings: Settings, state: State, services: Services) -> Settings:
-    """Return the settings of a run: with little money left, the cheapest is preferred, whatever the run prefers."""
+    """Return the settings of a run: with little money left, cheap providers are preferred, whatever it says."""
     if any(limit.is_near for limit in _limits(state, services)):
         return settings.model_copy(update={"prefer": "cheapest"})
     return settings

@@ -3,19 +3,12 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from omni_router.config.settings import Settings
-from omni_router.error_kinds import Gate
-from omni_router.errors import ErrorInfo, describe
+from omni_router.error_kinds import GATES_OF_CALLERS, Gate
+from omni_router.errors import GATES, ErrorInfo, describe
 from omni_router.messages import EXPLANATION
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import RejectedCandidate, State
-
-# What to do about gates that a caller can open; the hints of the kinds of failure know nothing of these limits.
-REMEDIES: dict[Gate, str] = {
-    "allowed": "change `only` or `never`, in the settings or the policy",
-    "context": "shorten the conversation, or lower max_new_tokens",
-    "price": "raise `max_price`, in the settings or the policy",
-}
 
 
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
@@ -55,9 +48,20 @@ def _refused_without_a_call(rejections: list[RejectedCandidate]) -> ErrorInfo:
     kind = list(last.values())[-1]["kind"]
     if kind is None:
         return describe("no_model", detail=_reasons(last))
-    detail = _reasons(last) if others else first["why"]
-    remedies = [REMEDIES[gate] for gate in dict.fromkeys(gates) if gate in REMEDIES]
-    return describe(kind, first["model"], detail="; ".join([detail, *remedies]))
+    model, detail, cause = first["model"], first["why"], _cause(gates)
+    if others:
+        detail = _reasons(last)
+    if others and cause:
+        model = f"any of {len(last)} models"
+    return describe(kind, model, cause, detail)
+
+
+def _cause(gates: list[Gate | None]) -> str:
+    """Return the cause of an error whose words are those of the gates; empty if those of its kind will do."""
+    first, *others = set(gates)
+    if others:
+        return GATES
+    return first if first in GATES_OF_CALLERS else ""
 
 
 def _reasons(rejections: dict[str, RejectedCandidate]) -> str:

@@ -9,7 +9,7 @@ from omni_router.selection.candidates import candidates_by_route, thread_model, 
 from omni_router.selection.order import Situation, choices_in_order, cooling_down, untried
 from omni_router.selection.overrides import callers_model
 from omni_router.services import Services
-from omni_router.state import Attempt, Candidate, Decision, State, models_in, rejected
+from omni_router.state import Attempt, Candidate, Decision, RejectedCandidate, State, models_in, rejected
 
 MAX_CHECKS = 10  # candidates a turn asks the Hub about, one after the other, before it gives up
 MAX_REJECTIONS = 20  # candidates of which the decision keeps why they were not called
@@ -58,6 +58,8 @@ def _first_callable(
         if recalled["model"] and recalled["model"] not in tried:  # a renamed one may have been tried by its new name
             return recalled
         rejections = recalled["passed_over"]
+        if not (attempts or decision["passed_over"]):
+            occasion = f"{occasion}; {_first_rejected(rejections)}"
         if not rejections or rejections[-1]["gate"] not in LISTED_GATES:  # the lists alone cannot tell
             checks += 1
         decision = {**decision, "passed_over": rejections[:MAX_REJECTIONS]}
@@ -71,11 +73,15 @@ def _occasion(decision: Decision, attempts: list[Attempt]) -> str:
     if attempts:
         return f"after {attempts[-1]['model']} failed ({attempts[-1]['outcome']})"
     if decision["passed_over"]:
-        refused = decision["passed_over"][-1]
-        return f"{refused['model']}, the first choice, was rejected: {refused['why']}"
+        return _first_rejected(decision["passed_over"])
     if decision["proposed_route"] is not None:
         return decision["reason"]
     return f"the router named no usable model: {decision['reason']}".rstrip(": ")
+
+
+def _first_rejected(rejections: list[RejectedCandidate]) -> str:
+    refused = rejections[-1]
+    return f"{refused['model']}, the first choice, was rejected: {refused['why']}"
 
 
 def _note_cooldowns(decision: Decision, candidates: list[Candidate], situation: Situation, tried: set[str]) -> Decision:

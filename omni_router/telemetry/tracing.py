@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from omni_router._version import __version__
-from omni_router.config.settings import DEFAULT_TEMPERATURE, Settings
+from omni_router.config.settings import Settings
 from omni_router.errors import missing_package
 from omni_router.state import Decision, State
 from omni_router.tasks import OTHER, Task, task_of
@@ -131,12 +131,9 @@ def _request_attributes(task: Task | None, state: State, settings: Settings) -> 
         "gen_ai.output.type": _output_type(task),
     }
     if task.output is None:
-        temperature = settings.temperature
-        if temperature is None:
-            temperature = DEFAULT_TEMPERATURE
         attributes |= {
             "gen_ai.request.max_tokens": settings.max_new_tokens,
-            "gen_ai.request.temperature": temperature,
+            "gen_ai.request.temperature": settings.sampling_temperature,
             "gen_ai.request.top_p": settings.top_p,
         }
     return _without_none(attributes)

@@ -8,7 +8,7 @@ import gradio as gr
 import pandas as pd  # type: ignore[import-untyped]  # it comes with Gradio, its stubs do not
 
 from omni_router.config.routes import Route
-from omni_router.costs import as_decimal
+from omni_router.costs import describe_sum
 from omni_router.history.protocol import ModelRecord
 from omni_router.selection.ranking import score
 from omni_router.ui.backend import Backend
@@ -80,22 +80,12 @@ def _model_row(record: ModelRecord, now: datetime) -> str:
         str(record.get("successes", 0)),
         ", ".join(failures) or "0",
         "" if median is None else f"{median:.2f} s",
-        _cost(record),
+        safe(describe_sum(record)),
         f"+{record.get('good', 0)} −{record.get('bad', 0)}",  # noqa: RUF001 (a minus sign is meant)
         f"{score(record, now):.2f}",
     ]
     row = "".join(f"<td>{cell}</td>" for cell in cells)
     return f"<tr>{row}</tr>"
-
-
-def _cost(record: ModelRecord) -> str:
-    """Return what the model has cost, and of how many answers that is not known."""
-    parts: list[str] = []
-    if "cost" in record:
-        parts.append(f"${as_decimal(record['cost'])}")
-    if unknown := record.get("unknown_costs"):
-        parts.append(f"{unknown} not known")
-    return safe(", ".join(parts))
 
 
 def uses_frame(backend: Backend) -> pd.DataFrame:

@@ -89,3 +89,13 @@ def test_a_spent_budget_ends_with_status_1_and_says_what_to_do(
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["kind"], error["hint"]) == ("payment", "Raise OMNI_BUDGET, or unset it.")
     assert error["message"].startswith("The budget is used up. ($0.00")
+
+
+def test_list_routes_shows_what_each_model_has_cost(capsys: Capture, wire: Wire) -> None:
+    assert main(["--prompt", QUESTION, "--sandbox"]) == 0
+    capsys.readouterr()
+    assert main(["--list-routes", "--sandbox"]) == 0
+    assert f"1 in all, cost ${as_decimal(bill(wire))}" in capsys.readouterr().out
+    assert main(["--list-routes", "--sandbox", "--json"]) == 0
+    routes = {route["name"]: route["models"] for route in json.loads(capsys.readouterr().out)}
+    assert routes["question_answering"][0]["cost"] == pytest.approx(bill(wire), abs=1e-13)

@@ -82,7 +82,7 @@ def test_a_route_shows_what_is_in_and_out_and_why(sandbox: Sandbox, capsys: Capt
     table = capsys.readouterr().out
     assert "out: price: max_price is 1" in row_of(table, TEXT2)
     lines = [" ".join(line.split()) for line in table.splitlines()]
-    assert "together 131,072 0.10 0.40 180 250 yes taken: cheapest" in lines
+    assert "together 131,072 0.10 0.40 180 250 yes chosen: cheapest" in lines
     assert "fireworks-ai 131,072 0.20 0.80 360 125 no out: allowed" in lines
 
 

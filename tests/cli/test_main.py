@@ -90,7 +90,8 @@ def test_json_gives_one_object_a_query_and_nothing_else_on_stdout(capsys: Captur
     result = json.loads(line)
     assert list(result) == [
         *("prompt", "route", "model", "reason", "source", "confidence", "answer", "artifacts", "attempts", "error"),
-        *("id", "task", "provider", "proposed_route", "cost", "estimated_cost"),
+        *("id", "task", "provider", "proposed_route", "cost", "estimated_cost", "prefer"),
+        "provider_reason",
     ]
     assert result["route"] == "question_answering"
     assert result["source"] == "router"
@@ -221,7 +222,8 @@ def test_list_routes_shows_everything(capsys: Capture, tmp_path: Path) -> None:
     [route] = json.loads(capsys.readouterr().out)
     assert list(route) == ["name", "task", "description", "models", "parameters"]
     assert route["parameters"] == {}
-    assert list(route["models"][0]) == ["id", "first_seen", "last_used", "last_reason", "uses"]
+    keys = ["id", "first_seen", "last_used", "last_reason", "uses", "cost", "unknown_costs"]
+    assert list(route["models"][0]) == keys
 
 
 def test_list_routes_shows_the_parameters_of_each_route(capsys: Capture, tmp_path: Path) -> None:

@@ -274,3 +274,21 @@ def test_patterns_that_match_nothing_are_noted(report: Callable[..., Report]) ->
     assert {(f["level"], f["route"]) for f in found} == {("note", "cooking")}
     assert [f["finding"].split("'")[1] for f in found] == ["acmee/*", "*:groqq", TEXT1 + ":nowhere"]
     assert "--list-models cooking" in found[0]["hint"]
+
+
+def test_models_that_the_limits_of_their_route_exclude_are_problems(report: Callable[..., Report]) -> None:
+    models = [{"id": TEXT1}, {"id": TEXT2}]
+    cheap = {**COOKING, "models": models, "max_price": 0.5}
+    never = {**SPACE, "models": models, "never": [TEXT1]}
+    found = [finding for finding in report(cheap, never, status=1) if finding["level"] == "problem"]
+    assert [(finding["route"], finding["model"], finding["finding"].partition(":")[0]) for finding in found] == [
+        ("cooking", TEXT2, "price"),
+        ("space", TEXT1, "allowed"),
+    ]
+    assert found[0]["hint"].startswith("Remove it, or change the limits")
+
+
+def test_a_limit_that_cannot_be_read_is_one_problem(report: Callable[..., Report]) -> None:
+    broken = {**COOKING, "models": [{"id": TEXT1}], "max_price": "cheap"}
+    [finding] = report(broken, SPACE, status=1)
+    assert '"max_price" of route' in finding["finding"]

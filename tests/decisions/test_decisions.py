@@ -290,6 +290,17 @@ def test_why_explains_every_kind_of_decision(
     assert [words for words in texts if words not in printed] == []
 
 
+def test_why_says_that_a_router_was_not_asked(capsys: Capture) -> None:
+    log = ["--decision-log", "log/decisions.jsonl"]
+    assert (
+        cli("--prompt", "hello", "--route", "question_answering", "--sandbox", "--route-config", "new.json", *log) == 0
+    )
+    assert cli("--why", *log) == 0
+    printed = capsys.readouterr().out
+    assert "not asked" in printed
+    assert "failed on this request" not in printed
+
+
 def test_why_finds_by_the_start_of_an_id_also_in_files_moved_aside(
     log: DecisionLog, turn: Turn, capsys: Capture
 ) -> None:

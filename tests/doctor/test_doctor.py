@@ -79,6 +79,13 @@ def test_the_cost_of_the_chat_can_be_recomputed_from_the_cheapest_offer(sandbox:
     assert chat["cost"] > 0
 
 
+def test_a_provider_that_is_free_is_the_cheapest_whatever_price_is_listed(sandbox: Sandbox, capsys: Capture) -> None:
+    sandbox.offer("sandbox/text-generation-2", Offer("together", input_price=9.0, output_price=9.0, is_free=True))
+    chat = checks(capsys)["chat"]
+    assert chat["summary"].startswith("sandbox/text-generation-2 at together: ")
+    assert chat["cost"] == 0
+
+
 def test_nothing_is_called_that_would_cost_more_than_a_cent(sandbox: Sandbox, capsys: Capture) -> None:
     for model in sandbox.models():
         if model.startswith(("sandbox/text-generation", "sandbox/image-text")):
@@ -260,7 +267,7 @@ def test_a_stream_without_usage_or_the_name_of_its_provider_is_found(
     differences = checks(capsys, status=1)["chat"]["differences"]
     assert [difference["field"] for difference in differences] == ["usage"]
     sandbox.bend(CHAT, lambda event: event)
-    monkeypatch.setattr("omni_router.doctor.model_calls._PROVIDER_HEADER", "x-another-name")
+    monkeypatch.setattr("omni_router.doctor.model_calls.PROVIDER_HEADER", "x-another-name")
     (difference,) = checks(capsys, status=1)["chat"]["differences"]
     assert difference["field"] == "the header x-another-name"
 

@@ -163,8 +163,9 @@ def test_a_policy_of_hugging_face_draws_too(services: Services, router: Scripted
     assert [attempt["outcome"] for attempt in result["attempts"]] == ["answered"]
 
 
+@pytest.mark.parametrize("route", [None, "question_answering"])  # chosen by the router, or by the caller
 def test_a_conversation_that_outgrows_its_window_moves_and_says_so(
-    services: Services, write_policy: Callable[..., Path], router: ScriptedRouter, sandbox: Sandbox
+    route: str | None, services: Services, write_policy: Callable[..., Path], router: ScriptedRouter, sandbox: Sandbox
 ) -> None:
     from langgraph.checkpoint.memory import InMemorySaver
 
@@ -172,7 +173,7 @@ def test_a_conversation_that_outgrows_its_window_moves_and_says_so(
     router.choose("question_answering", TEXT)
     sandbox.offer(TEXT, CHEAP, QUICK)
     sandbox.offer(TEXT2, Offer("novita", context_length=200_000))
-    graph = build_graph(services, Settings(prefer="cheapest")).compile(checkpointer=InMemorySaver())
+    graph = build_graph(services, Settings(prefer="cheapest", route=route)).compile(checkpointer=InMemorySaver())
     thread: Any = {"configurable": {"thread_id": "1"}}
     decisions = []
     for text in ("why?", "tides " * 8_000, "tides " * 20_000):
@@ -184,6 +185,7 @@ def test_a_conversation_that_outgrows_its_window_moves_and_says_so(
         (TEXT, "together"),
         (TEXT2, "novita"),
     ]
+    assert "together is the only one" in decisions[1]["reason"]
     assert "1 of 2 did not pass: context" in decisions[1]["reason"]
     assert "tokens are needed" in decisions[2]["reason"]
     assert [each["gate"] for each in decisions[2]["passed_over"]] == ["context"]
@@ -207,7 +209,7 @@ def test_what_to_change_stands_in_the_explanation(graph: Compiled) -> None:
     result = graph.invoke(ask("why?"), context=Settings(model=TEXT, max_price=0.01))
     assert result["error"]["kind"] == "no_provider"
     assert "max_price is 0.01 US dollars a million tokens, the lowest offer charges 0.4" in result["error"]["message"]
-    assert "raise `max_price`" in result["error"]["message"]
+    assert result["error"]["hint"].startswith("Raise `max_price`")
 
 
 def test_limits_hold_also_while_the_hub_does_not_answer(graph: Compiled, sandbox: Sandbox) -> None:
@@ -217,3 +219,11 @@ def test_limits_hold_also_while_the_hub_does_not_answer(graph: Compiled, sandbox
         assert result["error"]["kind"] == "no_provider", settings
     assert called(sandbox) == []
     assert graph.invoke(ask("why?"), context=Settings(never=("acme/*",)))["error"] is None
+
+
+def test_auto_expects_the_fastest_as_hugging_face_takes_it(graph: Compiled, sandbox: Sandbox) -> None:
+    sandbox.offer(TEXT, CHEAP, QUICK)
+    decision = graph.invoke(ask("why?"), context=Settings(model=f"{TEXT}:auto"))["decision"]
+    fastest = graph.invoke(ask("why?"), context=Settings(model=TEXT, prefer="fastest"))["decision"]
+    assert decision["provider"] is None
+    assert decision["estimated_cost"] == fastest["estimated_cost"]

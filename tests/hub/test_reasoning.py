@@ -212,6 +212,12 @@ def test_effort_is_not_sent_to_a_model_that_is_known_not_to_reason(
     assert "reasoning_effort" not in bodies[0]
 
 
+@pytest.mark.parametrize(("temperature", "sent"), [(0, 0), (0.3, 0.3), (None, 0.7)])
+def test_a_temperature_is_sent_as_it_is_set(temperature: float, sent: float, bodies: list[dict[str, Any]]) -> None:
+    chat(PLAIN, temperature=temperature)
+    assert bodies[0]["temperature"] == sent
+
+
 def test_an_effort_in_the_extra_body_wins(bodies: list[dict[str, Any]]) -> None:
     chat(reasoning_effort="high", extra_body={"reasoning_effort": "max"})
     assert bodies[0]["reasoning_effort"] == "max"

@@ -60,7 +60,7 @@ FAILING_PROVIDER, PASSING_PROVIDER = "together", "fal-ai"  # both draw, too
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object", "properties": {}}}}
 
-KINDS_BY_CODE = {"model_not_found": "not_found"}  # OpenAI names this one otherwise
+KINDS_BY_CODE = {"context_length_exceeded": "bad_request", "model_not_found": "not_found"}  # OpenAI's names
 
 
 @dataclass
@@ -204,3 +204,12 @@ def as_document() -> str:
 
 if __name__ == "__main__":
     DOCUMENT.write_text(as_document(), encoding="utf-8")
+
+
+def test_a_reason_names_the_first_patterns_of_a_long_limit(services: Services, sandbox: Sandbox) -> None:
+    limit = tuple(f"org{number}/*" for number in range(3_000))
+    settings = Settings(route="question_answering", only=limit, never=limit)
+    result = build_graph(services).compile().invoke(ask("Why is the sky blue?"), context=settings)
+    [rejection, *_] = result["decision"]["passed_over"]
+    assert "org7/* and 2992 more" in rejection["why"]
+    assert len(rejection["why"]) < 300

@@ -98,6 +98,8 @@ def wrong(param: str, value: object, allowed: str) -> ApiError:
 def failed_run(error: ErrorInfo, *, headers: Mapping[str, str], omni: Mapping[str, Any]) -> ApiError:
     """Return the error for a failed run, with a hint of what to do about it."""
     response = KIND_STATUS[error["kind"]]
+    if error["cause"] == "context":
+        response = response._replace(code="context_length_exceeded")  # OpenAI's, on which agents shorten
     retry = {"x-should-retry": str(response.retry).lower()}
     if error["retry_after"] is not None:
         retry["retry-after"] = str(ceil(error["retry_after"]))
