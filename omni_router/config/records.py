@@ -13,7 +13,7 @@ from omni_router.model_id import split_model_id
 RECENT = 10  # calls kept of a model: enough for a median that follows the provider, few enough to read
 MAX_DECISIONS = 20  # ids kept of a model, so that a run that was killed and resumed is not counted twice
 # The part of a bad rating that a doubt weighs. Nobody has judged the answer: a question that comes again may only be
-# asked more precisely, and a broken answer may be the prompt's fault. Four such signs weigh what one person's word does.
+# asked more precisely, and a broken answer may be the prompt's fault. Four such signs weigh what a person's word does.
 DOUBT = 0.25
 
 Count = Literal[

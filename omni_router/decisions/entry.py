@@ -55,6 +55,7 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
         "reply": _reply(state, with_text=with_text),
         "candidates": state["candidates"],
         "passed_over": [*decision["passed_over"], *_ranked_after(decision, state)],
+        "doubt": state.get("doubt"),
         "attempts": [_without_error(attempt) for attempt in state["attempts"]],
         "error": None,
     }
