@@ -1,5 +1,7 @@
 """What counts as a sign that an answer was not good, and what does not."""
 
+# ruff: noqa: RUF001 (marks and letters of other scripts)
+
 import json
 from typing import Any
 

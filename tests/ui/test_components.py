@@ -52,7 +52,7 @@ class ScriptedBackend:
     def __init__(self, *events: RunEvent, failing: Exception | None = None) -> None:
         self.events, self.failing = events, failing
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
+    async def stream(self, thread: str, message: HumanMessage | None, settings: Settings) -> AsyncIterator[RunEvent]:
         for event in self.events:
             yield event
         if self.failing:
