@@ -10,11 +10,13 @@ import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
-from omni_router import Services, Settings, build_graph, user_message
+from omni_router import ChatOmni, Services, Settings, build_graph, user_message
 from omni_router._sandbox import Sandbox
+from omni_router.cli import main
 from omni_router.decisions.log import DecisionLog
 from omni_router.errors import InvalidRequest
 from omni_router.events import Token, stream
+from omni_router.routers.semantic.router import SemanticRouter
 from tests.support.calls import FORMS, Call, Compiled, ask
 from tests.support.scripted_router import ScriptedRouter
 from tests.support.wire import recorded
@@ -201,3 +203,53 @@ def test_the_log_says_what_was_replaced_and_why(graph: Compiled, again: Callable
     assert f"another model than {FIRST} was asked for" in entry["reason"]
     [replaced] = [rejection for rejection in entry["passed_over"] if rejection["model"] == FIRST]
     assert replaced["rule"] == "replaced"
+
+
+# ---- surfaces
+
+
+def test_chat_omni_takes_it_for_one_call(services: Services, router: ScriptedRouter) -> None:
+    router.choose(ROUTE)
+    chat = ChatOmni(services=services)
+    first = chat.invoke([HumanMessage(QUESTION)])
+    second = chat.invoke([HumanMessage(QUESTION), first], another=True)
+    answered = [message.response_metadata["decision"]["model"] for message in (first, second)]
+    assert answered == [FIRST, SECOND]
+
+
+@pytest.fixture
+def prompt(route_config: Path, semantic: SemanticRouter, log: DecisionLog) -> Callable[..., int]:
+    """Ask on the command line, with the real router."""
+    options = ["--sandbox", "--route-config", route_config, "--decision-log", log.path, "--router", "semantic"]
+    return lambda text, *flags: main([*map(str, ["--prompt", text, *flags, *options])])
+
+
+@pytest.mark.parametrize("flags", [(), ("--log-text",)])
+def test_the_command_line_finds_the_answer_in_the_decision_log(
+    prompt: Callable[..., int], log: DecisionLog, flags: tuple[str, ...]
+) -> None:
+    asked = "Who discovered penicillin?"
+    assert prompt(asked, *flags) == 0
+    assert prompt("Write a limerick about snow", *flags) == 0
+    assert prompt(asked, "--another", *flags) == 0
+    assert prompt(asked, "--another", *flags) == 0
+    entries = [entry for entry in log.entries() if entry["route"] == ROUTE]
+    assert [entry["model"] for entry in entries] == [FIRST, SECOND, THIRD]
+    assert entries[-1]["instead_of"] == [FIRST, SECOND]
+    assert entries[-1]["doubt"]["decision"] == entries[1]["id"]
+
+
+def test_the_command_line_refuses_what_it_cannot_replace(
+    prompt: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert prompt("Who discovered penicillin?") == 0
+    assert prompt("Who discovered oxygen?", "--another") == 2
+    assert "has no answer to this prompt that another model could replace" in capsys.readouterr().err
+    assert prompt("Who discovered penicillin?", "--another", "--model", SECOND) == 2
+    assert "--another needs --prompt, and excludes --model" in capsys.readouterr().err
+    assert main(["--demo", "--another", "--sandbox"]) == 2
+
+
+def test_the_command_line_needs_a_decision_log(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--prompt", "Who discovered penicillin?", "--another", "--sandbox"]) == 2
+    assert "there is no decision log" in capsys.readouterr().err

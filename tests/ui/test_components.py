@@ -88,6 +88,34 @@ def parts_of(chat: Chat) -> list[str]:
     ]
 
 
+def test_another_model_answers_below_the_first_answer_and_leaves_the_field_alone(
+    services: Services, router: ScriptedRouter, tmp_path: Path
+) -> None:
+    router.choose("question_answering")
+    backend = LocalBackend(services)
+    chat = Chat()
+
+    async def run(request: Request | None) -> list[View]:
+        return [view async for view in take_turn(chat, request, backend, tmp_path, Settings())]
+
+    asyncio.run(run(Request("How do tides work?")))
+    views = asyncio.run(run(None))
+    assert not any(view.accepted for view in views)
+    assert [message["role"] for message in chat.messages] == ["user", "assistant", "assistant"]
+    assert [each.text for each in chat.turns] == ["How do tides work?"] * 2
+    first, second = (each.decision for each in chat.turns)
+    assert first["model"] != second["model"]
+    assert f"another model than {first['model']} was asked for" in parts_of(chat)[0]
+
+
+def test_another_model_is_refused_before_there_is_an_answer(tmp_path: Path) -> None:
+    async def run() -> list[View]:
+        return [view async for view in take_turn(Chat(), None, ScriptedBackend(), tmp_path, Settings())]
+
+    [view] = asyncio.run(run())
+    assert "There is no answer yet that another model could replace" in view.notice
+
+
 @pytest.mark.parametrize("text", ["<b>", '" onclick="x', "${x}", "{{x}}", "a\n\nb", "&amp;"])
 def test_a_text_from_outside_is_harmless_in_html_and_in_templates(text: str) -> None:
     assert not set('<>"${}\n') & set(safe(text))
