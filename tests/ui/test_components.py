@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 
+from omni_router import build_graph
 from omni_router.cli import main
 from omni_router.cli.root import parse
 from omni_router.cli.ui import open_page
@@ -106,6 +108,15 @@ def test_another_model_answers_below_the_first_answer_and_leaves_the_field_alone
     first, second = (each.decision for each in chat.turns)
     assert first["model"] != second["model"]
     assert f"another model than {first['model']} was asked for" in parts_of(chat)[0]
+
+
+def test_the_table_of_routes_tells_doubts_from_ratings(services: Services, router: ScriptedRouter) -> None:
+    router.choose("question_answering")
+    graph: Any = build_graph(services).compile(InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "1"}}
+    for text in ("How do tides work?", "That's wrong."):
+        graph.invoke({"messages": [HumanMessage(text)]}, thread)
+    assert "+0 −0, 1 doubted" in routes_table(LocalBackend(services))  # noqa: RUF001 (a minus sign)
 
 
 def test_another_model_is_refused_before_there_is_an_answer(tmp_path: Path) -> None:
