@@ -274,6 +274,22 @@ def test_another_model_answers_a_conversation_that_ends_with_its_answer(
     assert (records[TEXT]["doubts"], records[TEXT2].get("doubts", 0)) == (1, 0)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_objection_counts_for_the_model_behind_the_answer_that_came_back(
+    services: Services, router: ScriptedRouter, *, stream: bool
+) -> None:
+    router.choose("question_answering")
+    with openai_server(services) as url:
+        answer = post(url).json()["choices"][0]["message"]
+        objection = {"role": "user", "content": "No, that's wrong."}
+        for _ in range(2):  # a client that sends its request again doubts the same answer
+            assert post(url, messages=[*QUESTION, answer, objection], stream=stream).status_code == 200
+        unknown = {"role": "assistant", "content": "of another server"}
+        assert post(url, messages=[*QUESTION, unknown, objection], stream=stream).status_code == 200
+    [record] = services.history.models("question_answering")
+    assert (record["uses"], record["doubts"]) == (4, 1)
+
+
 @pytest.mark.parametrize(
     ("messages", "value", "complaint"),
     [
