@@ -226,7 +226,7 @@ def prompt(route_config: Path, semantic: SemanticRouter, log: DecisionLog) -> Ca
 
 @pytest.mark.parametrize("flags", [(), ("--log-text",)])
 def test_the_command_line_finds_the_answer_in_the_decision_log(
-    prompt: Callable[..., int], log: DecisionLog, flags: tuple[str, ...]
+    prompt: Callable[..., int], log: DecisionLog, flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = "Who discovered penicillin?"
     assert prompt(asked, *flags) == 0
@@ -237,6 +237,11 @@ def test_the_command_line_finds_the_answer_in_the_decision_log(
     assert [entry["model"] for entry in entries] == [FIRST, SECOND, THIRD]
     assert entries[-1]["instead_of"] == [FIRST, SECOND]
     assert entries[-1]["doubt"]["decision"] == entries[1]["id"]
+    capsys.readouterr()
+    assert main(["--why", "--decision-log", str(log.path)]) == 0
+    why = " ".join(capsys.readouterr().out.split())
+    assert f"before {SECOND} answered in decision {entries[1]['id']}; another model was asked for" in why
+    assert "router it was not asked" in why
 
 
 def test_the_command_line_refuses_what_it_cannot_replace(
