@@ -70,12 +70,15 @@ def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "ended", "routed only; no model was called"
     routes = [f"{route} ({len(models)})" for route, models in entry["candidates"].items()]
     yield "offered", ", ".join(routes)
-    if entry["reply"] is None and entry.get("settled"):
-        yield "router", "it was not asked"
-    elif entry["reply"] is None:
-        yield "router", "it failed on this request"
-    else:
-        yield "router", entry["reply"]
+    yield "router", _reply(entry)
+
+
+def _reply(entry: dict[str, Any]) -> str:
+    if entry["reply"] is not None:
+        return str(entry["reply"])
+    if entry.get("settled"):
+        return "it was not asked"
+    return "it failed on this request"
 
 
 def _route(entry: dict[str, Any]) -> str:
