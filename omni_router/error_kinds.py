@@ -39,6 +39,9 @@ class ErrorInfo(TypedDict):
     retry_after: float | None  # seconds, when the server named them
 
 
+# Causes of a `malformed_answer`: no text and no tool call, and the limit on the length before there was any text.
+EMPTY = "no content"
+CUT_AT_START = "finish_reason length"
 BUDGET = "budget"  # the cause of a `payment` that is this package's own: OMNI_BUDGET is spent
 GATES_OF_CALLERS: tuple[Gate, ...] = ("allowed", "context", "price")  # a caller can open them; causes, too
 GATES = "gates"  # the cause of a turn without a call: its candidates failed at several gates

@@ -232,7 +232,7 @@ def _tokens(data: Any, metadata: Mapping[str, Any]) -> Iterator[Token]:
 
 def _message(data: Any) -> Any:
     """Return a message, which a server sends as JSON."""
-    if not isinstance(data, Mapping):
+    if not isinstance(data, Mapping) or data.get("type") == "remove":  # the removal of a replaced answer is none
         return data
     return _message_parser().validate_python(data)
 

@@ -103,6 +103,16 @@ def newest_user_message(messages: Sequence[MessageT]) -> MessageT | None:
     return None
 
 
+def since_request(messages: Sequence[MessageT]) -> list[MessageT]:
+    """Return the messages behind the newest user message: answers, tool calls and their results."""
+    newest, behind = newest_user_message(messages), list[MessageT]()
+    for message in reversed(messages):
+        if message is newest:
+            break
+        behind.append(message)
+    return behind[::-1]
+
+
 def newest_user_text(messages: Sequence[Message]) -> str:
     """Return the text of the newest request, without marks for its images."""
     newest = newest_user_message(messages)

@@ -15,8 +15,12 @@ from omni_router.error_kinds import ErrorInfo, ErrorKind, Gate
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
 Outcome = Literal["answered"] | ErrorKind
 # Why a model was rejected: its call would have failed, it is cooling down, the thread goes on with its own model, the
-# catalog could not verify it, or another one ranks before it.
-Rejection = Literal["refused", "cooling_down", "thread_model", "unverified", "ranked_after"]
+# catalog could not verify it, another one ranks before it, or it has answered and another one was asked for.
+Rejection = Literal["refused", "cooling_down", "thread_model", "unverified", "ranked_after", "replaced"]
+# A sign that an answer was not good; decisions/signals.py says what each means.
+Signal = Literal[
+    "empty", "cut", "refused", "broken_json", "same_tool_call", "asked_again", "objection", "another_model"
+]
 
 
 class Artifact(TypedDict):
@@ -84,6 +88,7 @@ class Decision(TypedDict):
     verified: bool | None  # the catalog says that the model is served for the task; None: no model
     passed_over: list[RejectedCandidate]
     proposed_route: str | None  # the router's choice, such as `other`, if another route was taken instead
+    instead_of: NotRequired[list[str]]  # the models that have answered this request, where another was asked for
 
 
 def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
@@ -132,6 +137,16 @@ class Attempt(TypedDict):
     usage: TokenUsage | None  # None: the provider did not report it
     cost: float | None  # US dollars: the usage at the prices of the provider that answered; None: one is not known
     estimated_cost: float | None  # US dollars; where `cost` is None, at the highest price among the live providers
+    signals: NotRequired[list[Signal]]  # what speaks against the model, beside the outcome; absent: nothing
+
+
+class Doubt(TypedDict):
+    """What a turn says against the answer of an earlier one; it holds no text."""
+
+    decision: str  # its id
+    route: str
+    model: str
+    signals: list[Signal]
 
 
 def models_in(entries: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -168,6 +183,7 @@ class State(Output, total=False):
 
     turn: str  # the id of this turn's decision: route_request -> validate_choice
     reply: str | None  # the router's raw reply; None when it was not asked, or failed: route_request -> CLI, logs
+    doubt: Doubt | None  # about the answer before: route_request -> record_outcome, the decision log
     proposal: dict[str, Any] | None  # routers.Proposal as a dict: route_request -> validate_choice
     confidence: float | None  # the router's confidence: route_request -> validate_choice
     candidates: dict[str, list[Candidate]]  # by eligible route, best first: route_request -> validate_choice

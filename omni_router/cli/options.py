@@ -203,6 +203,12 @@ model = setting(
     metavar="ORG/NAME[:PROVIDER]",
     help="use only this model; the route is still chosen by the router",
 )
+another = setting(
+    "--another",
+    is_flag=True,
+    section=ROUTING,
+    help="answer the prompt again with the next best model; the decision log tells which one has answered it",
+)
 skip_specialists = setting("--skip-specialists", is_flag=True, section=ROUTING, help="only route; do not call a model")
 # How models answer: a flag for another field of `Settings` is one more line here.
 SAMPLING = (

@@ -15,7 +15,7 @@ from omni_router.cli.transcript import Transcript
 from omni_router.config.environment import Environment
 
 if TYPE_CHECKING:
-    from langchain_core.messages import HumanMessage
+    from langchain_core.messages import AIMessage, AnyMessage
 
     from omni_router.config.settings import Settings
     from omni_router.events import Finished
@@ -44,7 +44,9 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     if environment.sandbox:
         _introduce_sandbox(environment.route_config, names_models=flags["demo"] and flags["route_config"] is None)
     transcript.wait("starting")
-    messages = [user_message(query.prompt, query.image) for query in queries]
+    messages: list[list[AnyMessage]] = [[user_message(query.prompt, query.image)] for query in queries]
+    if settings.another:
+        messages = [[*asked, _answer_to(asked, environment)] for asked in messages]
     graph = build_graph(Services.from_environment(environment, token=flags["hf_token"]), settings).compile()
     transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
     turns = list(zip(queries, messages, strict=True))
@@ -66,6 +68,29 @@ def read_settings(ctx: click.Context) -> "Settings":
         first = error.errors()[0]
         param = next(param for param in ctx.command.params if param.name == first["loc"][0])
         raise click.BadParameter(f"{first['msg']}, not {first['input']!r}", ctx, param) from None
+
+
+def _answer_to(messages: "Sequence[AnyMessage]", environment: Environment) -> "AIMessage":
+    """Return the newest answer of the decision log to a request, without its text, which no log holds.
+
+    Raises:
+        ConfigurationError: there is no decision log, or it has no answer to this request.
+    """
+    from langchain_core.messages import AIMessage
+
+    from omni_router.decisions.entry import is_about
+    from omni_router.errors import ConfigurationError
+    from omni_router.selection.overrides import decision_metadata
+    from omni_router.services import open_decision_log
+
+    newest: dict[str, Any] | None = None
+    log = open_decision_log(environment)
+    for entry in log.entries():
+        if entry["attempts"] and not entry["error"] and is_about(entry, messages):
+            newest = entry
+    if newest is None:
+        raise ConfigurationError(f"{log.path} has no answer to this prompt that another model could replace")
+    return AIMessage("", response_metadata={"decision": decision_metadata(newest)})
 
 
 def _lacks_token(environment: Environment, token: str | None) -> bool:
@@ -102,25 +127,25 @@ def _name_models_of_the_demo(policy: Path) -> None:
 
 
 def _answer(
-    graph: Any, turns: "Sequence[tuple[Query, HumanMessage]]", transcript: Transcript, *, only_route: bool
+    graph: Any, turns: "Sequence[tuple[Query, list[AnyMessage]]]", transcript: Transcript, *, only_route: bool
 ) -> bool:
     """Run the graph for each query, and show what happens; return whether each was answered, or else routed."""
     answered = True
-    for number, (query, message) in enumerate(turns, 1):
+    for number, (query, messages) in enumerate(turns, 1):
         transcript.begin(query, number, len(turns))
-        finished = _follow(graph, message, transcript)
+        finished = _follow(graph, messages, transcript)
         transcript.end(query, finished)
         result = finished.result
         answered &= result.error is None and (result.model is not None or not only_route)
     return answered
 
 
-def _follow(graph: Any, message: "HumanMessage", transcript: Transcript) -> "Finished":
+def _follow(graph: Any, messages: "list[AnyMessage]", transcript: Transcript) -> "Finished":
     """Run the graph, show its events as they come, and return the last one."""
     from omni_router.events import AttemptEnded, DecisionMade, Finished, Recorded, RouterReplied, Token, stream
 
     finished = Finished({})
-    for event in stream(graph, {"messages": [message]}, tokens=transcript.shows_tokens):
+    for event in stream(graph, {"messages": messages}, tokens=transcript.shows_tokens):
         match event:
             case RouterReplied():
                 transcript.show_router(event)

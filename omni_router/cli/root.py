@@ -46,6 +46,8 @@ def check(ctx: click.Context) -> None:
         raise click.UsageError(f"{', '.join(actions[:-1])} and {actions[-1]} exclude each other", ctx)
     if image is not None and prompt is None:
         raise click.UsageError("--image-url needs --prompt", ctx)
+    if ctx.params["another"] and (prompt is None or ctx.params["model"] is not None):
+        raise click.UsageError("--another needs --prompt, and excludes --model", ctx)
     if ctx.args and prompt is None:
         raise click.UsageError("- needs --prompt", ctx)
     if [prompt, image, *ctx.args].count(STDIN) > 1:
@@ -126,6 +128,7 @@ def _action(*names: str, **more: Any) -> Any:
     options.history,
     options.route,
     options.model,
+    options.another,
     options.fallback_route,
     *options.CHOICE,
     options.skip_specialists,

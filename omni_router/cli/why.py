@@ -9,6 +9,7 @@ import click
 from omni_router.cli.console import print_field, print_line
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.costs import describe_cost
+from omni_router.decisions.signals import describe_signals
 from omni_router.services import open_decision_log
 
 
@@ -18,7 +19,8 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
     Raises:
         ConfigurationError: there is no log, or not one such decision in it.
     """
-    entry = open_decision_log(read_environment_and_warn(ctx)).find(why)
+    log = open_decision_log(read_environment_and_warn(ctx))
+    entry = log.find(why)
     if as_json:
         click.echo(json.dumps(entry))
         return 0
@@ -28,6 +30,8 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
     print_line(title)
     for name, text in _facts(entry):
         print_field(name, text)
+    for later in log.doubts_about(entry["id"]):
+        print_field("doubt", f"{describe_signals(later['doubt']['signals'])} (said by decision {later['id']})")
     return 0
 
 
@@ -57,18 +61,24 @@ def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "not", f"{rejected['model']} (from {rejected['source']}): {rejected['why']}"
     for number, attempt in enumerate(entry["attempts"], 1):
         yield f"call {number}", _attempt(attempt)
+    if doubt := entry.get("doubt"):
+        signals = describe_signals(doubt["signals"])
+        yield "before", f"{doubt['model']} answered in decision {doubt['decision']}; {signals}"
     if entry["error"]:
         yield "ended", f"without an answer: {entry['error']}"
     elif not entry["attempts"]:
         yield "ended", "routed only; no model was called"
     routes = [f"{route} ({len(models)})" for route, models in entry["candidates"].items()]
     yield "offered", ", ".join(routes)
+    yield "router", _reply(entry)
+
+
+def _reply(entry: dict[str, Any]) -> str:
     if entry["reply"] is not None:
-        yield "router", entry["reply"]
-    elif entry.get("settled"):
-        yield "router", "not asked"
-    else:
-        yield "router", "it failed on this request"
+        return str(entry["reply"])
+    if entry.get("settled"):
+        return "not asked"
+    return "it failed on this request"
 
 
 def _route(entry: dict[str, Any]) -> str:
@@ -93,6 +103,8 @@ def _attempt(attempt: dict[str, Any]) -> str:
     outcome = f"{attempt['outcome']} in {attempt['seconds']:.2f} s"
     if attempt["partial"]:
         outcome = f"{outcome}, partial answer kept"
+    if signals := attempt.get("signals"):
+        outcome = f"{outcome}, which counts against it: {describe_signals(signals)}"
     if cost := describe_cost(attempt):
         outcome = f"{outcome}, {cost}"
     return f"{_with_provider(attempt)}: {outcome}"

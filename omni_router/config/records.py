@@ -12,9 +12,15 @@ from omni_router.model_id import split_model_id
 
 RECENT = 10  # calls kept of a model: enough for a median that follows the provider, few enough to read
 MAX_DECISIONS = 20  # ids kept of a model, so that a run that was killed and resumed is not counted twice
+# The part of a bad rating that a doubt weighs. Nobody has judged the answer: a question that comes again may only be
+# asked more precisely, and a broken answer may be the prompt's fault. Four such signs weigh what a person's word does.
+DOUBT = 0.25
 
-Count = Literal["uses", "successes", "good", "bad", "by_callers", "input_tokens", "output_tokens", "unknown_costs"]
+Count = Literal[
+    "uses", "successes", "good", "bad", "doubts", "by_callers", "input_tokens", "output_tokens", "unknown_costs"
+]
 COUNTS: tuple[Count, ...] = get_args(Count)
+Ids = Literal["decisions", "doubted"]  # the lists of ids in a record
 
 
 class LastFailure(TypedDict):
@@ -38,6 +44,7 @@ class ModelRecord(TypedDict, total=False):
     last_failure: LastFailure
     good: int  # feedback of users and evaluators
     bad: int
+    doubts: int  # answers that a signal speaks against (decisions/signals.py); each weighs `DOUBT` of a bad rating
     recent: list[str]  # the last calls, oldest first: "<at> <outcome> <seconds>s"
     median_seconds: float  # the median of the answered calls among them
     by_callers: int  # uses whose model the caller named: they rank nothing
@@ -46,6 +53,7 @@ class ModelRecord(TypedDict, total=False):
     cost: float  # US dollars, of the calls whose cost is known
     unknown_costs: int  # answers whose cost is not known
     decisions: list[str]  # the last ones counted here, each once: "<at> <id>"
+    doubted: list[str]  # the last ones that count among the doubts, each once, in the same form
 
 
 def model_of(entry: Any) -> tuple[str | None, str | None]:
@@ -115,7 +123,8 @@ def _read_outcomes(record: ModelRecord, entry: dict[str, Any]) -> None:
         if isinstance(at, str) and kind:
             record["last_failure"] = LastFailure(at=at, kind=kind)
     set_recent(record, _strings(entry.get("recent")))
-    set_decisions(record, _strings(entry.get("decisions")))
+    set_ids(record, "decisions", _strings(entry.get("decisions")))
+    set_ids(record, "doubted", _strings(entry.get("doubted")))
 
 
 def as_entry(record: ModelRecord) -> dict[str, Any]:
@@ -164,11 +173,16 @@ def parts_of(line: str) -> tuple[str, str, str]:
     return at, outcome, seconds
 
 
-def set_decisions(record: ModelRecord, lines: Iterable[str]) -> None:
-    """Set the last decisions, each once, oldest first; without lines they stay as they are."""
+def set_ids(record: ModelRecord, key: Ids, lines: Iterable[str]) -> None:
+    """Set the last decisions of a list, each once, oldest first; without lines they stay as they are."""
     decisions = sorted(filter(str.strip, {*lines}))[-MAX_DECISIONS:]
     if decisions:
-        record["decisions"] = decisions
+        record[key] = decisions
+
+
+def bad_ratings(record: ModelRecord) -> float:
+    """Return how many bad ratings a model has, with its doubts as the part of one that they weigh."""
+    return record.get("bad", 0) + DOUBT * record.get("doubts", 0)
 
 
 def _count(value: Any) -> int:

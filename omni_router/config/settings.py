@@ -40,6 +40,11 @@ class SettingsFields(BaseModel):
         default=None,
         description="Call this model and no other: org/name, or org/name:provider. The route is still chosen.",
     )
+    another: bool = Field(
+        default=False,
+        description="Answer the newest request again, with the next best model than the one that has answered it; the "
+        "new answer replaces the old one.",
+    )
     fallback_route: str | None = Field(
         default=None,
         description="The route used when none fits or the router returns no readable choice; `none` refuses such "

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
+
+from langchain_core.messages import AnyMessage
 
 from omni_router.config.routes import Policy
 from omni_router.config.settings import Settings, fallback_route
@@ -47,7 +50,7 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
     entry: dict[str, Any] = {
         **decision,
         "time": write_time(datetime.now(timezone.utc)),
-        "asked": _asked(state, with_text=with_text),
+        "asked": _asked(messages, with_text=with_text),
         "picture": {"now": newest is not None and has_image(newest), "before": any(map(has_image, messages))},
         "previous": state["previous"],
         "min_confidence": settings.min_confidence,
@@ -55,6 +58,7 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
         "reply": _reply(state, with_text=with_text),
         "candidates": state["candidates"],
         "passed_over": [*decision["passed_over"], *_ranked_after(decision, state)],
+        "doubt": state.get("doubt"),
         "attempts": [_without_error(attempt) for attempt in state["attempts"]],
         "error": None,
     }
@@ -66,6 +70,11 @@ def make_entry(state: State, settings: Settings, error: ErrorInfo | None, *, wit
     return entry
 
 
+def is_about(entry: Mapping[str, Any], messages: Sequence[AnyMessage]) -> bool:
+    """Return whether an entry is about the newest request of a conversation."""
+    return entry["asked"] in (_asked(messages, with_text=True), _asked(messages, with_text=False))
+
+
 def _is_overridden(state: State, settings: Settings) -> bool:
     """Return whether the caller or a tool loop has chosen the route or the model in the router's place."""
     if settings.model is not None:
@@ -73,9 +82,8 @@ def _is_overridden(state: State, settings: Settings) -> bool:
     return state["reply"] is None and state["proposal"] is not None
 
 
-def _asked(state: State, *, with_text: bool) -> dict[str, Any]:
+def _asked(messages: Sequence[AnyMessage], *, with_text: bool) -> dict[str, Any]:
     """Return what the router saw, up to the newest request, since an answer may follow it by now; or a hash."""
-    messages = state["messages"]
     if not with_text:
         text = newest_user_text(messages)
         return {"sha256": hashlib.sha256(text.encode(errors="replace")).hexdigest()}

@@ -116,6 +116,17 @@ class DecisionLog:
             raise ConfigurationError(f"no id in {self.path} starts with {start!r}; it has {_some([*entries])}")
         return entries[ids[-1]]
 
+    def doubts_about(self, decision: str) -> Iterator[dict[str, Any]]:
+        """Yield the entries of later turns that doubt the answer of a decision.
+
+        Raises:
+            ConfigurationError: there is no such file, or it cannot be read.
+        """
+        for entry in self.entries():
+            doubt = entry.get("doubt")
+            if isinstance(doubt, dict) and doubt.get("decision") == decision:
+                yield entry
+
     def _rotate(self, coming: int) -> None:
         if not self.path.exists() or self.path.stat().st_size + coming <= MAX_BYTES:
             return

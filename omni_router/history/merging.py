@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import add
 from typing import Any
 
-from omni_router.config.records import COUNTS, ModelRecord, parts_of, set_decisions, set_recent
+from omni_router.config.records import COUNTS, ModelRecord, parts_of, set_ids, set_recent
 from omni_router.costs import rounded
 
 Combine = Callable[[Any, Any], Any]  # merges two counts, or two amounts, into one
@@ -59,7 +59,8 @@ def _combine(older: ModelRecord, newer: ModelRecord, combine: Combine) -> ModelR
     before, after = Counter(older.get("recent", ())), Counter(newer.get("recent", ()))
     recent = before | after if combine is max else before + after
     set_recent(record, sorted(recent.elements()))
-    set_decisions(record, [*older.get("decisions", ()), *newer.get("decisions", ())])
+    set_ids(record, "decisions", [*older.get("decisions", ()), *newer.get("decisions", ())])
+    set_ids(record, "doubted", [*older.get("doubted", ()), *newer.get("doubted", ())])
     _combine_last_failure(record, older, newer)
     return record
 

@@ -41,6 +41,8 @@ class UsageRecord:
     cost: float | None = None  # US dollars
     is_cost_unknown: bool = False  # something came back whose cost is not known
     decision: str | None = None  # the id: a resumed run records its decision again, which is not counted twice
+    is_doubted: bool = False  # a signal speaks against the answer (decisions/signals.py)
+    is_earlier: bool = False  # the use itself was recorded in an earlier turn: only the doubt about it is new
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from omni_router.config.records import (
     model_of,
     read_record,
     read_records,
-    set_decisions,
+    set_ids,
     set_recent,
     without_provider,
 )
@@ -26,12 +26,12 @@ MAX_LEARNED_CHARACTERS = 2000  # characters of one example: longer ones are most
 def apply_usage(models: list[Any], use: UsageRecord) -> bool:
     """Add a use to the raw `models` list of its route, in place, and return whether there was something to store.
 
-    A failure never adds a model, and neither does a use whose model the caller named. A decision that was counted
-    already is not counted again. Keys this package does not know stay as they are.
+    A failure never adds a model, and neither does a use whose model the caller named, or a doubt about an earlier one.
+    A decision that was counted already is not counted again. Keys this package does not know stay as they are.
     """
     index = _find(models, use.model)
     if index is None:
-        if use.outcome is not None or use.by_caller:
+        if use.outcome is not None or use.by_caller or use.is_earlier:
             return False
         index = _append(models)
     record = read_record(models[index]) or ModelRecord(id=use.model)
@@ -40,18 +40,21 @@ def apply_usage(models: list[Any], use: UsageRecord) -> bool:
     updated: ModelRecord = {**record}
     if use.by_caller:
         updated["by_callers"] = record.get("by_callers", 0) + 1  # these calls do not affect the ranking
-    else:
+    elif not use.is_earlier:
         _count(updated, use)
         _add_cost(updated, use)
-    if use.decision is not None:  # last, as people read the counts first
-        set_decisions(updated, [*record.get("decisions", ()), f"{use.at} {use.decision}"])
+    if use.decision is not None and not use.is_earlier:  # last, as people read the counts first
+        set_ids(updated, "decisions", [*record.get("decisions", ()), f"{use.at} {use.decision}"])
+    if use.is_doubted and not use.by_caller:
+        _add_doubt(updated, use)
     _put(models, index, updated)
     return True
 
 
 def is_counted(record: ModelRecord, use: UsageRecord) -> bool:
-    """Return whether the decision of a use is among those counted last."""
-    return any(line.split()[-1] == use.decision for line in record.get("decisions", ()))
+    """Return whether the decision of a use, or a doubt about an earlier one, is among those counted last."""
+    lines = record.get("doubted", ()) if use.is_earlier else record.get("decisions", ())
+    return any(line.split()[-1] == use.decision for line in lines)
 
 
 def apply_feedback(models: list[Any], feedback: Feedback) -> bool:
@@ -128,6 +131,13 @@ def _add_cost(record: ModelRecord, use: UsageRecord) -> None:
         record["cost"] = rounded(record.get("cost", 0.0) + use.cost)
     elif use.is_cost_unknown:
         record["unknown_costs"] = record.get("unknown_costs", 0) + 1
+
+
+def _add_doubt(record: ModelRecord, use: UsageRecord) -> None:
+    """Count a doubt in its record, in place, and note the decision, which is doubted only once."""
+    record["doubts"] = record.get("doubts", 0) + 1
+    if use.decision is not None:
+        set_ids(record, "doubted", [*record.get("doubted", ()), f"{use.at} {use.decision}"])
 
 
 def _find(models: list[Any], model: str) -> int | None:

@@ -8,6 +8,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 
 from omni_router.config.settings import Settings
+from omni_router.error_kinds import CUT_AT_START, EMPTY
 from omni_router.errors import SpecialistError
 from omni_router.messages import reasoning_of
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from omni_router.hub.chat_huggingface import ChatHuggingFace
 
 MAX_TEMPLATES = 256  # some kilobytes each
-CUT_AT_START = "finish_reason length"  # the cause of a failure: the limit was reached before there was any text
 
 
 def chat_model(  # noqa: PLR0913 (the last two by name)
@@ -101,7 +101,7 @@ def check_answer(message: AIMessage, model: str, settings: Settings) -> None:
         return
     if reason == "length":
         raise SpecialistError("malformed_answer", model=model, cause=CUT_AT_START, detail=_where_cut(message))
-    raise SpecialistError("malformed_answer", model=model, cause="no content", detail="it is empty")
+    raise SpecialistError("malformed_answer", model=model, cause=EMPTY, detail="it is empty")
 
 
 def _where_cut(message: AIMessage) -> str:

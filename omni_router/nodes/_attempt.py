@@ -4,21 +4,22 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AnyMessage, RemoveMessage
 
 from omni_router.config.routes import parameters_of
 from omni_router.config.settings import Settings
 from omni_router.costs import brought_something
+from omni_router.decisions.signals import signals_of_answer, signals_of_failure
 from omni_router.errors import RunCancelled, SpecialistError
 from omni_router.hub.metering import usage_of
 from omni_router.hub.prices import cost_of_call, highest_cost, offers_of
-from omni_router.messages import for_specialist, with_instructions
+from omni_router.messages import for_specialist, since_request, with_instructions
 from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.nodes import _budget as budget
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.selection.overrides import decision_metadata
 from omni_router.services import Services
-from omni_router.state import Artifact, Attempt, Decision, State, TokenUsage
+from omni_router.state import Artifact, Attempt, Decision, Signal, State, TokenUsage
 
 Answer = tuple[AIMessage, list[Artifact]]
 
@@ -48,7 +49,9 @@ class _Outcome(NamedTuple):
         return None
 
 
-def attempt(state: State, services: Services, call: Callable[[str, str | None], Answer]) -> dict[str, Any]:
+def attempt(
+    state: State, settings: Settings, services: Services, call: Callable[[str, str | None], Answer]
+) -> dict[str, Any]:
     """Run `call(model, provider)` for the decision, and return what the specialist node changes."""
     decision = state["decision"]
     if decision is None or decision["model"] is None:
@@ -57,6 +60,8 @@ def attempt(state: State, services: Services, call: Callable[[str, str | None], 
     outcome = _call(state, services, decision, call)
     this_attempt = _described(decision, outcome, perf_counter() - started)
     _set_costs(this_attempt, decision, services)
+    if signals := _signals(outcome, state, settings):
+        this_attempt["signals"] = signals
     update: dict[str, Any] = {"attempts": [*state["attempts"], this_attempt]}
     if outcome.answer:
         update |= _answer_update(state, decision, this_attempt, outcome.answer)
@@ -73,8 +78,16 @@ def chat(  # noqa: PLR0913 (those of a node, and the model)
     """
     decision = state["decision"]
     instructions = parameters_of(services.policy, decision["route"] if decision else None).system
-    conversation = with_instructions(for_specialist(state["messages"], images=images), instructions)
+    conversation = with_instructions(for_specialist(_asked(state), images=images), instructions)
     return services.inference.chat(model, provider, conversation, settings)
+
+
+def _asked(state: State) -> list[AnyMessage]:
+    """Return the conversation to answer: without the answer to its newest request, if that one is to be replaced."""
+    messages, decision = state["messages"], state["decision"]
+    if decision and decision.get("instead_of"):
+        return messages[: len(messages) - len(since_request(messages))]
+    return messages
 
 
 def _call(state: State, services: Services, decision: Decision, call: Callable[[str, str | None], Answer]) -> _Outcome:
@@ -131,9 +144,26 @@ def _set_costs(this_attempt: Attempt, decision: Decision, services: Services) ->
         this_attempt["estimated_cost"] = highest_cost(usage, offers)
 
 
+def _signals(outcome: _Outcome, state: State, settings: Settings) -> list[Signal]:
+    """Return what the outcome of a call says against the model, beside that it failed."""
+    if outcome.failure:
+        return signals_of_failure(outcome.failure.info)
+    if outcome.answer:
+        return signals_of_answer(outcome.answer[0], state["messages"], settings.response_format)
+    return []
+
+
 def _answer_update(state: State, decision: Decision, this_attempt: Attempt, answer: Answer) -> dict[str, Any]:
     message, artifacts = answer
     # The message itself: a copy would be streamed again.
     message.response_metadata["decision"] = decision_metadata(decision)
     message.response_metadata["cost"] = this_attempt["cost"]
-    return {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}
+    messages: list[AnyMessage | RemoveMessage] = [message]
+    if decision.get("instead_of"):
+        messages = [*_removals(state["messages"]), message]
+    return {"messages": messages, "artifacts": [*state["artifacts"], *artifacts]}
+
+
+def _removals(messages: list[AnyMessage]) -> list[RemoveMessage]:
+    """Return what removes the replaced answer from the thread, with the tool calls on the way to it."""
+    return [RemoveMessage(id=message.id) for message in since_request(messages) if message.id is not None]

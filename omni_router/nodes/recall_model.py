@@ -31,11 +31,18 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
     )
     ordered = [choice.candidate for choice in choices_in_order(candidates, situation)]
     required = requirements(settings, state["messages"], route.parameters)
-    tried = models_in(attempts)
-    decision = _first_callable(decision, untried(ordered, attempts, decision["passed_over"]), state, services, required)
+    tried = _tried(decision, attempts)
+    open_ones = untried(ordered, attempts, decision["passed_over"])
+    open_ones = [candidate for candidate in open_ones if candidate["model"] not in tried]
+    decision = _first_callable(decision, open_ones, state, services, required)
     if decision["model"] not in (None, *tried):
         decision = _note_cooldowns(decision, ordered, situation, tried)
     return {"decision": decision}
+
+
+def _tried(decision: Decision, attempts: list[Attempt]) -> set[str]:
+    """Return the models that were called in this turn, or have answered the request before."""
+    return {*models_in(attempts), *decision.get("instead_of", ())}
 
 
 def _route(name: str, task: str, services: Services) -> Route:
@@ -51,7 +58,7 @@ def _first_callable(
 ) -> Decision:
     """Set the first candidate that may be called as the decision's model; without one it stays as it is."""
     attempts, checks = state["attempts"], 0
-    occasion, tried = _occasion(decision, attempts), models_in(attempts)
+    occasion, tried = _occasion(decision, attempts), _tried(decision, attempts)
     for candidate in candidates:
         explained: Candidate = {**candidate, "why": f"{candidate['why']}; {occasion}"}
         recalled = verify_candidate(decision, explained, services.catalog, required)
@@ -72,6 +79,8 @@ def _occasion(decision: Decision, attempts: list[Attempt]) -> str:
     """Return why history and catalog are used for the choice."""
     if attempts:
         return f"after {attempts[-1]['model']} failed ({attempts[-1]['outcome']})"
+    if replaced := decision.get("instead_of"):
+        return f"another model than {replaced[-1]} was asked for"
     if decision["passed_over"]:
         return _first_rejected(decision["passed_over"])
     if decision["proposed_route"] is not None:

@@ -8,11 +8,12 @@ from langgraph.runtime import get_runtime
 from omni_router.config.settings import Settings
 from omni_router.costs import brought_something, price_of
 from omni_router.decisions.reason import recorded_reason
+from omni_router.error_kinds import CUT_AT_START
 from omni_router.errors import BUDGET, ErrorInfo
 from omni_router.events import Recorded
 from omni_router.history import UsageRecord
-from omni_router.hub.chat_call import CUT_AT_START
 from omni_router.nodes._budget import charge
+from omni_router.nodes._doubts import record_doubt
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import Attempt, State, models_in
@@ -27,6 +28,8 @@ def record_outcome(state: State, settings: Settings, services: Services) -> dict
     if decision is None or decision["route"] is None or decision["model"] is None:
         raise AssertionError("only a decision with a model is recorded")
     error = attempts[-1]["error"] if attempts else None
+    if len(models_in(attempts)) <= 1:
+        record_doubt(state, services)
     use = UsageRecord(
         route=decision["route"],
         model=decision["model"],
@@ -52,9 +55,15 @@ def _with_outcome(use: UsageRecord, attempt: Attempt) -> UsageRecord:
     error = attempt["error"]
     if error:
         use = replace(use, outcome=error["kind"], retry_after=error["retry_after"])
+    is_doubted = bool(attempt.get("signals"))
     is_unknown = attempt["cost"] is None and brought_something(attempt)
     return replace(
-        use, seconds=attempt["seconds"], usage=attempt["usage"], cost=attempt["cost"], is_cost_unknown=is_unknown
+        use,
+        seconds=attempt["seconds"],
+        usage=attempt["usage"],
+        cost=attempt["cost"],
+        is_cost_unknown=is_unknown,
+        is_doubted=is_doubted,
     )
 
 

@@ -10,6 +10,7 @@ from omni_router.costs import spent_before
 from omni_router.errors import InvalidRequest
 from omni_router.hub.requirements import estimate_tokens, requirements_with
 from omni_router.messages import has_image, newest_user_message, newest_user_text
+from omni_router.nodes._doubts import doubt_about_answer_before
 from omni_router.routers import Reply, parse_reply
 from omni_router.routers.conversation import render_conversation
 from omni_router.selection.candidates import candidates_by_route
@@ -40,10 +41,12 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     confidence: float | None = None
     if proposal is None:
         reply = _reply(services, messages, routes, candidates)
+    doubt = doubt_about_answer_before(messages, settings, services.router if reply else None)
     if reply:
         text, confidence, proposal = reply.text, reply.confidence, parse_reply(reply.text)
     return {
         "turn": uuid4().hex[:12],
+        "doubt": doubt,
         "reply": text,
         "proposal": asdict(proposal) if proposal else None,
         "confidence": confidence,

@@ -9,7 +9,7 @@ from omni_router.hub.requirements import requirements
 from omni_router.routers import OTHER, Proposal
 from omni_router.selection.candidates import thread_model, verify_first_choice
 from omni_router.selection.order import Situation
-from omni_router.selection.overrides import callers_model, tool_loops_model
+from omni_router.selection.overrides import callers_model, replaced_answer, tool_loops_model, without_replaced
 from omni_router.selection.route_choice import RouteChoice, choose_route
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, State, new_decision
@@ -29,6 +29,8 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     decision = _decision(choice, proposal, state)
     if choice.route is None:
         return {"decision": decision}
+    if replaced := replaced_answer(settings, state.get("messages", [])):
+        return {"decision": without_replaced(decision, replaced)}  # recall_model chooses the next best
     situation = Situation(
         datetime.now(timezone.utc),
         services.history.cooling(),

@@ -5,13 +5,23 @@ a router can be measured on a machine that has only torch and transformers, and 
 `omni_router.services.router` chooses a router and passes its parameters.
 """
 
-from omni_router.routers.protocol import BaseRouter, PreparableRouter, Reply, RouteOption, Router, Turn, preparable
+from omni_router.routers.protocol import (
+    BaseRouter,
+    ComparingRouter,
+    PreparableRouter,
+    Reply,
+    RouteOption,
+    Router,
+    Turn,
+    preparable,
+)
 from omni_router.routers.reply import Proposal, parse_reply
 from omni_router.tasks import OTHER
 
 __all__ = [
     "OTHER",
     "BaseRouter",
+    "ComparingRouter",
     "PreparableRouter",
     "Proposal",
     "Reply",

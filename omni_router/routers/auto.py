@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.arch.checkpoint import pick_device
-from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Router, Turn, preparable
+from omni_router.routers.protocol import BaseRouter, ComparingRouter, Reply, RouteOption, Router, Turn, preparable
 
 logger = logging.getLogger("omni_router")
 
@@ -49,6 +49,16 @@ class AutoRouter(BaseRouter):
                 self._chosen, reason = self._choose()
                 logger.info("routing with %s", reason)
         return self._chosen.reply(conversation, routes)
+
+    def likeness(self, first: str, second: str) -> float | None:
+        """Return how alike two texts are to the chosen router; None if it does not compare, or none is chosen yet.
+
+        Raises:
+            ConfigurationError: it cannot be loaded.
+        """
+        if isinstance(self._chosen, ComparingRouter):
+            return self._chosen.likeness(first, second)
+        return None
 
     def prepare(self, routes: Sequence[RouteOption]) -> None:
         """Prepare the chosen router, once there is one."""

@@ -76,6 +76,19 @@ class PreparableRouter(Router, Protocol):
         ...
 
 
+@runtime_checkable
+class ComparingRouter(Router, Protocol):
+    """A router that can tell how alike two requests are, by the embedding with which it routes."""
+
+    def likeness(self, first: str, second: str) -> float | None:
+        """Return how alike two texts are: 1 for the same, about 0 for two with nothing in common; None: not known.
+
+        Raises:
+            ConfigurationError: the router cannot be loaded.
+        """
+        ...
+
+
 class BaseRouter:
     """The preparation of a router that has nothing to prepare: inherit from it, and override what applies."""
 

@@ -11,13 +11,16 @@ from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest
 from omni_router.hub.catalog import Catalog
+from omni_router.messages import newest_user_message, newest_user_text, since_request
 from omni_router.model_id import split_model_id
 from omni_router.routers import Proposal
 from omni_router.selection.routes import routes_with_tools, tasks_of
 from omni_router.services import Services
-from omni_router.state import Candidate, Decision, Source
+from omni_router.state import Candidate, Decision, Source, rejected
 
 SOURCES = get_args(Source)
+MAX_ID = 32  # characters of a decision's id
+MAX_REPLACED = 20  # models that one request remembers to have had
 CARRIED = ("id", "route", "task", "model", "provider", "reason", "source", "confidence")
 
 
@@ -28,11 +31,16 @@ class DecisionMetadata(NamedTuple):
     model: str
     provider: str | None
     source: Source
+    id: str | None = None  # None: not one of ours
+    instead_of: tuple[str, ...] = ()  # the models that had answered the same request before
 
 
 def decision_metadata(decision: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a decision that an answer's message carries in `response_metadata["decision"]`."""
-    return {key: decision[key] for key in CARRIED}
+    metadata = {key: decision[key] for key in CARRIED}
+    if replaced := decision.get("instead_of"):
+        metadata["instead_of"] = replaced
+    return metadata
 
 
 def decision_of(message: AnyMessage | None) -> DecisionMetadata | None:
@@ -50,7 +58,18 @@ def decision_of(message: AnyMessage | None) -> DecisionMetadata | None:
     provider = None
     if metadata.get("provider"):
         _, provider = split_model_id(f"{model}:{metadata['provider']}")
-    return DecisionMetadata(metadata["route"], model, provider, metadata["source"])
+    replaced = metadata.get("instead_of")
+    models = tuple(map(str, replaced)) if isinstance(replaced, list) else ()
+    return DecisionMetadata(
+        metadata["route"], model, provider, metadata["source"], _own_id(metadata.get("id")), models[-MAX_REPLACED:]
+    )
+
+
+def _own_id(value: object) -> str | None:
+    """Return the id of a decision if it looks like one: it may come from anywhere, and goes into the history."""
+    if isinstance(value, str) and value.isascii() and value.isalnum() and len(value) <= MAX_ID:
+        return value
+    return None
 
 
 def tool_loop(messages: Sequence[AnyMessage]) -> DecisionMetadata | None:
@@ -60,12 +79,48 @@ def tool_loop(messages: Sequence[AnyMessage]) -> DecisionMetadata | None:
     return decision_of(next(dropwhile(lambda message: message.type == "tool", reversed(messages)), None))
 
 
+def replaced_answer(settings: Settings, messages: Sequence[AnyMessage]) -> DecisionMetadata | None:
+    """Return the decision behind the answer that another model is to replace; None if none is to be replaced.
+
+    The request has been answered already, or it is sent again behind its answer. A tool loop goes on with its model.
+
+    Raises:
+        InvalidRequest: the request has no answer yet, or the settings name the model.
+    """
+    if not settings.another or tool_loop(messages):
+        return None
+    if settings.model is not None:
+        raise InvalidRequest("`another` and `model` exclude each other: one leaves the choice open, the other names it")
+    answers = since_request(messages)
+    earlier = messages[: len(messages) - len(answers) - 1]
+    if newest_user_message(earlier) and newest_user_text(earlier) == newest_user_text(messages):
+        answers = [*since_request(earlier), *answers]
+    for message in reversed(answers):
+        if metadata := decision_of(message):
+            return metadata
+    raise InvalidRequest("the request has no answer that another model could replace: send it without `another`")
+
+
+def without_replaced(decision: Decision, replaced: DecisionMetadata) -> Decision:
+    """Return a decision that leaves out the models which have answered its request."""
+    candidate = Candidate(model=replaced.model, provider=replaced.provider, source=replaced.source, why="")
+    rejection = rejected(candidate, "replaced", "it has answered this request, and another model was asked for")
+    models = list(dict.fromkeys((*replaced.instead_of, replaced.model)))
+    return {**decision, "instead_of": models, "passed_over": [*decision["passed_over"], rejection]}
+
+
 def explicit_choice(settings: Settings, messages: Sequence[AnyMessage], routes: Sequence[Route]) -> Proposal | None:
-    """Return what the caller or a tool loop has chosen; None if the router is to choose."""
-    loop = tool_loop(messages)
+    """Return what the caller or a tool loop has chosen; None if the router is to choose.
+
+    Raises:
+        InvalidRequest: another model is asked for where none has answered.
+    """
+    loop, replaced = tool_loop(messages), replaced_answer(settings, messages)
     for route in routes:
         if loop and loop.route == route.name:
             return Proposal(loop.route, loop.model, "the tool loop stays with its model", loop.provider)
+        if replaced and (settings.route or replaced.route).casefold() == route.name.casefold():
+            return Proposal(route.name, None, f"another model than {replaced.model} was asked for")
     if settings.route is None:
         return None
     return Proposal(routes[0].name, None, "the caller named the route")

@@ -16,8 +16,13 @@ class Backend(Protocol):
 
     keeps_feedback: bool  # whether `add_feedback` can be called, and routes have a history to show
 
-    def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
+    def stream(self, thread: str, message: HumanMessage | None, settings: Settings) -> AsyncIterator[RunEvent]:
         """Run one turn of a thread, which is created when it is new, and yield its events; the last is `Finished`.
+
+        Args:
+            thread: its name.
+            message: the request; None where the newest one of the thread is to be answered again.
+            settings: those of the run.
 
         Raises:
             OmniRouterError: the run could not be started; the text says why.

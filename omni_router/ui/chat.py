@@ -49,6 +49,11 @@ class Chat:
         self.messages.append({"role": "user", "content": question})
         self.messages.append({"role": "assistant", "content": answer})
 
+    def begin_again(self, answer: list[Any]) -> None:
+        """Append what is shown so far of another answer to the newest request."""
+        self.running = True
+        self.messages.append({"role": "assistant", "content": answer})
+
 
 class Request(NamedTuple):
     """What was typed and attached."""

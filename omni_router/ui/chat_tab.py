@@ -67,6 +67,8 @@ def chat_tab(chat: gr.State, backend: Backend, folder: Path) -> None:
             bad = gr.Button("Bad", size="sm", elem_id="omni-bad")
             gr.HTML('<span class="omni-ask">or the right route:</span>')
             route = gr.Radio([], label="The right route", show_label=False, container=False, elem_id="omni-route")
+        with gr.Row(elem_id="omni-another-row"):
+            another = gr.Button("Another model", size="sm", elem_id="omni-another")
         effect = gr.HTML(elem_id="omni-kept")
     notice = gr.HTML(elem_id="omni-notice")
     field = gr.MultimodalTextbox(
@@ -80,15 +82,19 @@ def chat_tab(chat: gr.State, backend: Backend, folder: Path) -> None:
         )  # fmt: skip
         clear = gr.Button("New chat", size="sm", scale=1, elem_id="omni-clear")
     parts = Parts(messages, chat, field, address, notice, feedback, route, effect)
-    _wire_turns(parts, clear, backend, folder)
+    _wire_turns(parts, clear, another, backend, folder)
     _wire_feedback(parts, good, bad, backend)
 
 
-def _wire_turns(parts: Parts, clear: gr.Button, backend: Backend, folder: Path) -> None:
+def _wire_turns(parts: Parts, clear: gr.Button, another: gr.Button, backend: Backend, folder: Path) -> None:
     async def answer(typed: dict[str, Any], address: str, chat: Chat | None) -> AsyncIterator[tuple[Any, ...]]:
         files = typed["files"] or [None]
         request = Request(typed["text"] or "", files[0], address or "")
         async for view in take_turn(chat or Chat(), request, backend, folder, Settings()):
+            yield _outputs(view, backend)
+
+    async def answer_again(chat: Chat | None) -> AsyncIterator[tuple[Any, ...]]:
+        async for view in take_turn(chat or Chat(), None, backend, folder, Settings()):
             yield _outputs(view, backend)
 
     def start_over(chat: Chat | None) -> tuple[Any, ...]:
@@ -105,9 +111,11 @@ def _wire_turns(parts: Parts, clear: gr.Button, backend: Backend, folder: Path) 
     outputs = parts.outputs()
     inputs = [parts.field, parts.address, parts.chat]
     running = parts.field.submit(answer, inputs, outputs, concurrency_limit=CONCURRENT_TURNS, **QUIET)
-    parts.field.stop(end, parts.chat, [parts.messages, parts.chat, parts.field], cancels=[running], **QUIET)
+    again = another.click(answer_again, parts.chat, outputs, concurrency_limit=CONCURRENT_TURNS, **QUIET)
+    under_way: list[Any] = [running, again]
+    parts.field.stop(end, parts.chat, [parts.messages, parts.chat, parts.field], cancels=under_way, **QUIET)
     parts.messages.example_select(_example, None, parts.field, queue=False, **QUIET)
-    clear.click(start_over, parts.chat, outputs, cancels=[running], **QUIET)
+    clear.click(start_over, parts.chat, outputs, cancels=under_way, **QUIET)
 
 
 def _wire_feedback(parts: Parts, good: gr.Button, bad: gr.Button, backend: Backend) -> None:

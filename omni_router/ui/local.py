@@ -39,9 +39,11 @@ class LocalBackend:
         except Exception as error:  # noqa: BLE001 (a router that fails on one prompt fails no run)
             logger.info("the router could not be warmed up: %s", type(error).__name__)
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
+    async def stream(self, thread: str, message: HumanMessage | None, settings: Settings) -> AsyncIterator[RunEvent]:
         """Run one turn of a thread."""
-        messages = [*self._threads.get(thread, ()), message]
+        messages = list(self._threads.get(thread, ()))
+        if message is not None:
+            messages.append(message)
         config: RunnableConfig = {"configurable": {"thread_id": thread}}
         async with aclosing(astream(self._graph, {"messages": messages}, config, context=settings)) as events:
             async for event in events:

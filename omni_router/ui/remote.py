@@ -69,7 +69,7 @@ class ServerBackend:
     def __init__(self, url: str) -> None:
         self._url = url  # called without a key: the SDK would send one from the environment to any address
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
+    async def stream(self, thread: str, message: HumanMessage | None, settings: Settings) -> AsyncIterator[RunEvent]:
         """Run one turn of a thread.
 
         Raises:
@@ -77,7 +77,9 @@ class ServerBackend:
         """
         from langgraph_sdk import get_client
 
-        question: dict[str, Any] = {"messages": [{"role": "user", "content": message.content}]}
+        question: dict[str, Any] = {"messages": []}
+        if message is not None:
+            question["messages"].append({"role": "user", "content": message.content})
         try:
             async with get_client(url=self._url, api_key=None, timeout=RUN_TIMEOUTS) as client:
                 parts = client.runs.stream(

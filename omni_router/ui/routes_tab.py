@@ -81,11 +81,19 @@ def _model_row(record: ModelRecord, now: datetime) -> str:
         ", ".join(failures) or "0",
         "" if median is None else f"{median:.2f} s",
         safe(describe_sum(record)),
-        f"+{record.get('good', 0)} −{record.get('bad', 0)}",  # noqa: RUF001 (a minus sign is meant)
+        _feedback(record),
         f"{score(record, now):.2f}",
     ]
     row = "".join(f"<td>{cell}</td>" for cell in cells)
     return f"<tr>{row}</tr>"
+
+
+def _feedback(record: ModelRecord) -> str:
+    """Return the ratings of people, and how many answers are only doubted."""
+    feedback = f"+{record.get('good', 0)} −{record.get('bad', 0)}"  # noqa: RUF001 (a minus sign is meant)
+    if doubts := record.get("doubts"):
+        feedback = f"{feedback}, {doubts} doubted"
+    return feedback
 
 
 def uses_frame(backend: Backend) -> pd.DataFrame:

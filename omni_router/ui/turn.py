@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, HumanMessage
 
 from omni_router.config.settings import Settings
 from omni_router.errors import InvalidRequest, OmniRouterError, for_audience
@@ -108,17 +108,26 @@ def _outcome(finished: Finished, folder: Path, *, text_is_shown: bool) -> list[A
 
 
 async def take_turn(
-    chat: Chat, request: Request, backend: Backend, folder: Path, settings: Settings
+    chat: Chat, request: Request | None, backend: Backend, folder: Path, settings: Settings
 ) -> AsyncIterator[View]:
-    """Answer a request, and yield what to show whenever there is something new."""
+    """Answer a request, and yield what to show whenever there is something new.
+
+    Args:
+        chat: the conversation, which is changed.
+        request: what was typed; None to have another model answer the last request.
+        backend: the graph.
+        folder: where it saves files.
+        settings: those of the run.
+    """
+    answer, accepted = _Answer(), request is not None
     try:
-        message = request.message()
+        message = _begin(chat, request, answer.content(folder))
     except InvalidRequest as error:
         yield View(chat, accepted=False, notice=problem(_sentence(error)), ended=True)
         return
-    answer = _Answer()
-    chat.begin(request.parts(), answer.content(folder))
-    yield View(chat, accepted=True)
+    if request is None:
+        settings = settings.model_copy(update={"another": True})
+    yield View(chat, accepted)
     try:
         last_view = 0.0
         async for event in backend.stream(chat.thread, message, settings):
@@ -126,17 +135,39 @@ async def take_turn(
             if not isinstance(event, Token) or perf_counter() - last_view >= FRAME:
                 last_view = perf_counter()
                 chat.messages[-1]["content"] = answer.content(folder)
-                yield View(chat, accepted=True)
+                yield View(chat, accepted)
     except OmniRouterError as error:
         answer.failure = _sentence(error)
     except Exception:
         logger.exception("a turn of the page failed")
         answer.failure = UNEXPECTED
+    _end(chat, request, answer, folder)
+    yield View(chat, accepted, ended=True)
+
+
+def _begin(chat: Chat, request: Request | None, answer: list[Any]) -> HumanMessage | None:
+    """Show a request, if there is a new one, and what is shown so far of its answer; return it for the graph.
+
+    Raises:
+        InvalidRequest: it cannot be sent, or there is no answer that another model could replace.
+    """
+    if request is None:
+        if not chat.turns:
+            raise InvalidRequest("there is no answer yet that another model could replace")
+        chat.begin_again(answer)
+        return None
+    message = request.message()
+    chat.begin(request.parts(), answer)
+    return message
+
+
+def _end(chat: Chat, request: Request | None, answer: _Answer, folder: Path) -> None:
+    """Show the whole answer, and keep the turn if something was decided."""
     chat.messages[-1]["content"] = answer.content(folder)
     chat.running = False
     if answer.finished and answer.finished.state.get("decision"):
-        chat.turns.append(Turn(request.text.strip(), answer.finished.state))
-    yield View(chat, accepted=True, ended=True)
+        text = chat.turns[-1].text if request is None else request.text.strip()
+        chat.turns.append(Turn(text, answer.finished.state))
 
 
 def stop(chat: Chat) -> None:

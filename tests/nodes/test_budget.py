@@ -161,7 +161,7 @@ def test_a_call_that_its_caller_cancels_is_spent_as_estimated(
         raise RunCancelled("the caller no longer waits for this answer")
 
     with pytest.raises(RunCancelled):
-        attempt(state, limited(day=1), cancelled)
+        attempt(state, Settings(), limited(day=1), cancelled)
     assert ledger.spent() == 0.25
 
 

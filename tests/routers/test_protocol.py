@@ -9,7 +9,9 @@ import pytest
 
 import omni_router.routers
 from omni_router import Services
-from omni_router.routers import BaseRouter, PreparableRouter, Reply, RouteOption, Turn, preparable
+from omni_router.routers import BaseRouter, ComparingRouter, PreparableRouter, Reply, RouteOption, Turn, preparable
+from omni_router.routers.auto import AutoRouter
+from omni_router.routers.cascade.router import CascadeRouter
 from omni_router.selection.warm_up import warm_up
 from tests.support.scripted_router import ScriptedRouter
 
@@ -87,3 +89,24 @@ def test_routers_read_no_variable_and_import_only_what_stands_above_them(path: P
         elif isinstance(node, ast.ImportFrom):
             imported.add(node.module or "")
     assert not {name for name in imported if name == "os" or name.startswith(FOREIGN)}
+
+
+class Comparing(Recording):
+    """A router with an embedding."""
+
+    def likeness(self, first: str, second: str) -> float | None:
+        return 1.0 if first == second else 0.0
+
+
+def test_only_routers_with_an_embedding_compare() -> None:
+    assert isinstance(Comparing(), ComparingRouter)
+    assert not isinstance(Recording(), ComparingRouter)
+    assert issubclass(CascadeRouter, ComparingRouter)
+
+
+def test_auto_compares_with_the_router_that_it_has_chosen() -> None:
+    for semantic, likeness in ((Comparing(), 1.0), (Recording(), None)):
+        auto = AutoRouter(Recording(), semantic, Recording(), device=lambda: "cpu")
+        assert auto.likeness("a", "a") is None, "none is chosen yet"
+        auto.reply(TALK, [ROUTE])
+        assert auto.likeness("a", "a") == likeness

@@ -72,6 +72,23 @@ def test_the_page_reads_the_same_events_from_a_server(url: str) -> None:
     assert finished.result.answer == "".join(event.text for event in events if isinstance(event, Token))
 
 
+def test_another_model_answers_on_a_thread_of_the_server(url: str, sdk: SyncLangGraphClient) -> None:
+    thread = str(uuid4())
+
+    async def turn(message: HumanMessage | None, **settings: Any) -> list[RunEvent]:
+        return [event async for event in ServerBackend(url).stream(thread, message, Settings(**settings))]
+
+    *_, first = asyncio.run(turn(HumanMessage(QUESTION)))
+    events = asyncio.run(turn(None, another=True))
+    *_, second = events
+    assert isinstance(first, Finished)
+    assert isinstance(second, Finished)
+    assert second.result.model not in (None, first.result.model)
+    assert second.result.answer == "".join(event.text for event in events if isinstance(event, Token))
+    values: Any = sdk.threads.get_state(thread)["values"]
+    assert [message["type"] for message in values["messages"]] == ["human", "ai"]
+
+
 def test_a_thread_adds_up_what_its_turns_cost(sdk: SyncLangGraphClient) -> None:
     thread = sdk.threads.create()["thread_id"]
     states: list[Any] = [sdk.runs.wait(thread, "omni_router", input=asking(QUESTION)) for _ in range(2)]

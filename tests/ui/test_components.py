@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 
+from omni_router import build_graph
 from omni_router.cli import main
 from omni_router.cli.root import parse
 from omni_router.cli.ui import open_page
@@ -52,7 +54,7 @@ class ScriptedBackend:
     def __init__(self, *events: RunEvent, failing: Exception | None = None) -> None:
         self.events, self.failing = events, failing
 
-    async def stream(self, thread: str, message: HumanMessage, settings: Settings) -> AsyncIterator[RunEvent]:
+    async def stream(self, thread: str, message: HumanMessage | None, settings: Settings) -> AsyncIterator[RunEvent]:
         for event in self.events:
             yield event
         if self.failing:
@@ -86,6 +88,43 @@ def parts_of(chat: Chat) -> list[str]:
     return [
         part if isinstance(part, str) else part.get("value") or part["path"] for part in chat.messages[-1]["content"]
     ]
+
+
+def test_another_model_answers_below_the_first_answer_and_leaves_the_field_alone(
+    services: Services, router: ScriptedRouter, tmp_path: Path
+) -> None:
+    router.choose("question_answering")
+    backend = LocalBackend(services)
+    chat = Chat()
+
+    async def run(request: Request | None) -> list[View]:
+        return [view async for view in take_turn(chat, request, backend, tmp_path, Settings())]
+
+    asyncio.run(run(Request("How do tides work?")))
+    views = asyncio.run(run(None))
+    assert not any(view.accepted for view in views)
+    assert [message["role"] for message in chat.messages] == ["user", "assistant", "assistant"]
+    assert [each.text for each in chat.turns] == ["How do tides work?"] * 2
+    first, second = (each.decision for each in chat.turns)
+    assert first["model"] != second["model"]
+    assert f"another model than {first['model']} was asked for" in parts_of(chat)[0]
+
+
+def test_the_table_of_routes_tells_doubts_from_ratings(services: Services, router: ScriptedRouter) -> None:
+    router.choose("question_answering")
+    graph: Any = build_graph(services).compile(InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "1"}}
+    for text in ("How do tides work?", "That's wrong."):
+        graph.invoke({"messages": [HumanMessage(text)]}, thread)
+    assert "+0 −0, 1 doubted" in routes_table(LocalBackend(services))  # noqa: RUF001 (a minus sign)
+
+
+def test_another_model_is_refused_before_there_is_an_answer(tmp_path: Path) -> None:
+    async def run() -> list[View]:
+        return [view async for view in take_turn(Chat(), None, ScriptedBackend(), tmp_path, Settings())]
+
+    [view] = asyncio.run(run())
+    assert "There is no answer yet that another model could replace" in view.notice
 
 
 @pytest.mark.parametrize("text", ["<b>", '" onclick="x', "${x}", "{{x}}", "a\n\nb", "&amp;"])

@@ -1,6 +1,7 @@
 """The page in a real browser, on the sandbox."""
 
 import json
+import re
 import signal
 import socket
 import sys
@@ -99,6 +100,20 @@ def test_an_answer_streams_below_its_badge(page: Page) -> None:
     seen: list[tuple[str, bool]] = page.browser.execute_script("return window.seen")
     assert len({text for text, _ in seen}) >= 3, "the text came in pieces"
     assert all(badge for _, badge in seen), "the badge came first"
+
+
+def test_one_click_has_another_model_answer_the_same_request(page: Page) -> None:
+    page.ask("Who was the first woman to win a Nobel Prize in Physics?")
+    page.one("#omni-field textarea").send_keys("half a thought")
+    page.click("#omni-another")
+    page.until(lambda: len(page.all("details.omni-badge")) == 2, "a second answer")
+    page.one("#omni-verdict")
+    first, second = (re.search(r"sandbox/[\w-]+", badge.text) for badge in page.all("details.omni-badge"))
+    assert first
+    assert second
+    assert first[0] != second[0]
+    assert len(page.all(".user-row")) == 1
+    assert page.one("#omni-field textarea").get_attribute("value") == "half a thought"
 
 
 def test_an_image_is_attached_shown_and_understood(page: Page, image_file: Path) -> None:

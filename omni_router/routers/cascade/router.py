@@ -88,6 +88,14 @@ class CascadeRouter(BaseRouter):
         """The number of teacher labels that the student has learned from."""
         return self._learnt[0]
 
+    def likeness(self, first: str, second: str) -> float | None:
+        """Return how alike two texts are to the student.
+
+        Raises:
+            ConfigurationError: it cannot be loaded.
+        """
+        return self.student.likeness(first, second)
+
     def load(self) -> None:
         """Load the teacher, which an easy request does not need.
 

@@ -101,6 +101,16 @@ class MultilingualRouter(SemanticRouter):
         """Return the head for English requests on these routes; fit it unless there is one."""
         return super().head(self._with_english_examples(routes), self._labels(labels, english=True))
 
+    def likeness(self, first: str, second: str) -> float | None:
+        """Return the cosine of the vectors of two texts, by the encoder for the language of the first.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        if self._detector.detect(first).is_english:
+            return super().likeness(first, second)
+        return self.others.likeness(first, second)
+
     def _language_of(self, request: Request) -> Language:
         """Return the language of the newest request, read with the earlier ones if it says nothing by itself."""
         text = request.newest

@@ -150,6 +150,19 @@ class SemanticRouter(BaseRouter):
         self.head_file.put(self.encoder_name, routes, head.fit)
         return head
 
+    def likeness(self, first: str, second: str) -> float | None:
+        """Return the cosine of the vectors of two texts.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        import numpy as np
+
+        with single_threaded():
+            one, other = self._encode([first, second])
+        lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+        return float(one @ other) / lengths if lengths else 0.0
+
     def prepare(self, routes: Sequence[RouteOption]) -> None:
         """Fit the head for requests on these routes, so that none of them pays for it.
 

@@ -42,6 +42,16 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[_Override, Sequence[Route]
     return read
 
 
+def _flag(override: _Override, _routes: Sequence[Route]) -> bool:
+    """Read JSON's true and false, or their words in a header."""
+    if isinstance(override.value, bool):
+        return override.value
+    word = _as_text(override.value).strip().casefold()
+    if word not in ("true", "false"):
+        raise wrong(override.param, override.value, "allowed are true and false")
+    return word == "true"
+
+
 def _as_text(value: object) -> str:
     if isinstance(value, str):
         return value
@@ -55,6 +65,7 @@ def _as_text(value: object) -> str:
 # The fields of `Settings` that a request may set, and how each is read. A reader raises ApiError for a wrong value.
 OVERRIDES: dict[str, Callable[[_Override, Sequence[Route]], Any]] = {
     "fallback_route": _fallback_route,
+    "another": _flag,
     "prefer": _parsed(parse_prefer),
     "only": _parsed(parse_patterns),
     "never": _parsed(parse_patterns),

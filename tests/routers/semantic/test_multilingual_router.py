@@ -181,3 +181,17 @@ def test_a_request_is_read_once(router: MultilingualRouter, monkeypatch: pytest.
     for text in (ENGLISH[0], GERMAN):
         router.judge([query(text)])
     assert read == [ENGLISH[0], GERMAN]
+
+
+def test_two_requests_are_compared_by_the_encoder_for_their_language(router: MultilingualRouter) -> None:
+    pairs = [
+        ("What is the capital of Australia?", "What's the capital city of Australia?", "What is the capital of Spain?"),
+        ("Gökyüzü neden mavi?", "Neden gökyüzü mavidir?", "Neden deniz mavidir?"),
+    ]
+    for question, same, other in pairs:
+        alike, different = router.likeness(question, same), router.likeness(question, other)
+        assert alike is not None
+        assert different is not None
+        assert alike > 0.9 > different
+    assert router.likeness(*pairs[1][:2]) == router.others.likeness(*pairs[1][:2])
+    assert router.likeness(*pairs[0][:2]) == SemanticRouter(router.encoder).likeness(*pairs[0][:2])

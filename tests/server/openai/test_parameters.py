@@ -16,6 +16,7 @@ from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
+TEXT2 = "sandbox/text-generation-2"
 QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
 PASSED_ON: dict[str, Any] = {
     "frequency_penalty": 0.5,
@@ -248,6 +249,62 @@ def test_preferences_and_limits_of_a_request_reach_the_run(
         assert response.status_code == 200
         assert "x-omni-ignored" not in response.headers
     assert calls == [Settings(**WANTED, bill_to="my-org", reasoning_effort="low")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, {"omni_another": True}),
+        ({"x-omni-another": "True"}, {}),
+        ({"x-omni-another": "no"}, {"omni_another": "true"}),
+    ],
+)
+def test_another_model_answers_a_conversation_that_ends_with_its_answer(
+    services: Services, router: ScriptedRouter, headers: dict[str, str], body: dict[str, Any], *, stream: bool
+) -> None:
+    router.choose("question_answering")
+    with openai_server(services) as url:
+        first = post(url)
+        answer = first.json()["choices"][0]["message"]
+        second = post(url, headers=headers, messages=[*QUESTION, answer], stream=stream, **body)
+    assert second.status_code == 200, second.text
+    assert [reply.headers["x-omni-model"] for reply in (first, second)] == [TEXT, TEXT2]
+    records = {record["id"]: record for record in services.history.models("question_answering")}
+    assert (records[TEXT]["doubts"], records[TEXT2].get("doubts", 0)) == (1, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_objection_counts_for_the_model_behind_the_answer_that_came_back(
+    services: Services, router: ScriptedRouter, *, stream: bool
+) -> None:
+    router.choose("question_answering")
+    with openai_server(services) as url:
+        answer = post(url).json()["choices"][0]["message"]
+        objection = {"role": "user", "content": "No, that's wrong."}
+        for _ in range(2):  # a client that sends its request again doubts the same answer
+            assert post(url, messages=[*QUESTION, answer, objection], stream=stream).status_code == 200
+        unknown = {"role": "assistant", "content": "of another server"}
+        assert post(url, messages=[*QUESTION, unknown, objection], stream=stream).status_code == 200
+    [record] = services.history.models("question_answering")
+    assert (record["uses"], record["doubts"]) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("messages", "value", "complaint"),
+    [
+        (QUESTION, True, "no answer that another model could replace"),
+        ([*QUESTION, {"role": "assistant", "content": "of another server"}], True, "no answer that another model"),
+        (QUESTION, "perhaps", "allowed are true and false"),
+        (QUESTION, 1, "allowed are true and false"),
+    ],
+)
+def test_another_model_is_refused_where_no_answer_of_this_server_is_known(
+    url: str, messages: Any, value: object, complaint: str
+) -> None:
+    response = post(url, messages=messages, omni_another=value)
+    assert response.status_code == 400
+    assert complaint in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
