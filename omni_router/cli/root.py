@@ -13,6 +13,7 @@ from omni_router.config.environment import VARIABLES
 
 COMMANDS = {
     "eval": "omni_router.cli.eval:command",
+    "eval-choice": "omni_router.cli.eval_choice:command",
     "completion": "omni_router.cli.completion:command",
     "serve": "omni_router.cli.serve:command",
     "ui": "omni_router.cli.ui:command",

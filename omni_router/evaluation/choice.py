@@ -8,16 +8,18 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from statistics import fmean, median
 
 from omni_router.evaluation.category_routes import price_weight, route_of, shares_boards
 from omni_router.evaluation.score_tables import Scores, ServedModel, Tables
-from omni_router.selection.board_values import BoardRow, BoardValues, board_values, strengths
+from omni_router.selection.board_values import UNKNOWN, BoardRow, BoardValues, board_values, strengths
 from omni_router.selection.scoring import ModelFacts, in_order, score_for
 
 LISTS = 200  # random lists of models at each date: a mean moves by less than 0.2 % with another seed
 LARGEST_LIST, SMALLEST_LIST, LIST_SHARE = 12, 4, 2 / 3  # models
 ADEQUATE = 0.98  # of the best constant model's mean score
+BEHIND_NAME = "\n"  # stands between the name of a category and the other date that its scores are of
 RATING = 100.0  # a larger score is a rating such as Elo's, of which 98 % means nothing
 ADEQUATE_RATING = 7.0  # points below the best: as often preferred as that one, in 49 of 100 comparisons
 
@@ -71,7 +73,7 @@ def judge(
         advance: is called with 1 after each list.
     """
     for day, judged_by in tables.scores.items():
-        ids = sorted({model for values in judged_by.values() for model in values})
+        ids = sorted(set().union(*judged_by.values()))
         choosers = _choosers(tables, day, across_dates=across_dates)
         for number in range(lists):
             chance = random.Random(f"{seed} {day} {number}")
@@ -94,7 +96,7 @@ def _choosers(tables: Tables, day: str, *, across_dates: bool) -> Scores:
     others: dict[str, Mapping[str, float]] = {}
     for other, categories in tables.scores.items():
         if other != day:
-            others |= {f"{name}@{other}": values for name, values in categories.items()}
+            others |= {f"{name}{BEHIND_NAME}{other}": values for name, values in categories.items()}
     return others
 
 
@@ -102,17 +104,14 @@ def _model_list(tables: Tables, members: set[str], judged_by: Scores, choosers: 
     models = [model for model in tables.models.values() if model.id in members]
     if tables.has_trending:
         models.sort(key=lambda model: model.trending or math.inf)
-    rows = [
-        BoardRow(category, model, score)
-        for category, values in choosers.items()
-        for model, score in values.items()
-        if model in members
-    ]
+    rows = []
+    for category, values in choosers.items():
+        rows += [BoardRow(category, model, score) for model, score in values.items()]
     return ModelList(models, judged_by, choosers, board_values(rows, members))
 
 
 def _category(chooser: str) -> str:
-    return chooser.partition("@")[0]
+    return chooser.partition(BEHIND_NAME)[0]
 
 
 def _picks(drawn: ModelList, category: str) -> dict[str, Pick]:
@@ -132,13 +131,12 @@ def _picks(drawn: ModelList, category: str) -> dict[str, Pick]:
 
 def _simple_rules(models: Sequence[ServedModel], scores: Mapping[str, float]) -> dict[str, Sequence[ServedModel]]:
     """Return what rules pick that need no scores, and what nobody can know; of equals, all."""
-    rules: dict[str, Sequence[ServedModel]] = {"random": models, "newest": models}
-    dates = [model.released for model in models if model.released]
-    if dates:
-        rules["newest"] = [model for model in models if model.released == max(dates)]
-    places = [model.trending for model in models if model.trending]
-    if places:
-        rules["trending"] = [model for model in models if model.trending == min(places)]
+    rules: dict[str, Sequence[ServedModel]] = {"random": models}
+    newest = max(model.released or date.min for model in models)
+    rules["newest"] = [model for model in models if (model.released or date.min) == newest]
+    first = min(model.trending or math.inf for model in models)
+    if first < math.inf:
+        rules["trending"] = [model for model in models if model.trending == first]
     rules["oracle"] = [max(models, key=lambda model: scores[model.id])]
     return rules
 
@@ -184,17 +182,21 @@ def _mean_scores(drawn: ModelList, category: str, models: Sequence[ServedModel])
 def _by_score(drawn: ModelList, category: str, models: Sequence[ServedModel]) -> dict[str, Sequence[ServedModel]]:
     """Return the first model by the score, for each preference; the category's own scores are left out."""
     route = route_of(category)
-    same = [chooser for chooser in drawn.values.scales if _category(chooser) == category]
-    own = [chooser for chooser in drawn.values.scales if shares_boards(route_of(_category(chooser)), route)]
-    released = {model.id: model.released for model in models if model.released}
-    known = strengths(drawn.values.without(*same), own, released)
-    facts = []
+    same, own, released = [], [], {}
+    for chooser in drawn.values.scales:
+        if _category(chooser) == category:
+            same.append(chooser)
+        elif shares_boards(route_of(_category(chooser)), route):
+            own.append(chooser)
     for model in models:
-        more = {"strength": known[model.id]} if model.id in known else {}
-        facts.append(ModelFacts(model.id, price=model.price, released=model.released, **more))
-    by_id = {model.id: model for model in models}
-    rules = {}
+        if model.released:
+            released[model.id] = model.released
+    known = strengths(drawn.values.without(*same), own, released)
+    facts: dict[ModelFacts, ServedModel] = {}
+    for model in models:
+        facts[ModelFacts(model.id, known.get(model.id, UNKNOWN), model.price, model.released)] = model
+    rules: dict[str, Sequence[ServedModel]] = {}
     for prefer in ("best", "balanced", "cheapest"):
-        first = in_order(score_for(facts, price_weight(prefer, route)))[0]
-        rules[prefer] = [by_id[first.model]]
+        first = in_order(score_for(list(facts), price_weight(prefer, route)))[0]
+        rules[prefer] = [facts[first.facts]]
     return rules

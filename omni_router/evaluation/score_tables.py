@@ -23,6 +23,7 @@ NEEDED_SCORES, NEEDED_PRICES = ("category", "model", "score"), ("model", "input"
 OPEN = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 LEAST_MODELS, LEAST_CATEGORIES = 2, 2
 DATE_PARTS = (4, 2, 2)  # digits of year, month and day
+MIDDLE = (7, 15)  # month and day, where they are missing
 
 Scores = Mapping[str, Mapping[str, float]]
 """The score of each model, by category."""
@@ -80,7 +81,7 @@ def read_tables(scores: Path, prices: Path) -> Tables:
 
 
 def _usable(categories: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[str, float]]:
-    """Return the categories that can be judged: none that sums up others, and enough models; of duplicates the median."""
+    """Return the categories that can be judged, with the median of duplicates: enough models, and no sum of others."""
     kept: dict[str, dict[str, float]] = {}
     for name, values in sorted(categories.items()):
         if len(values) >= LEAST_MODELS and not is_aggregate(name):
@@ -165,11 +166,12 @@ def _date(text: str) -> date | None:
     if not text:
         return None
     parts = text.split("-")
-    digits = [len(part) for part in parts]
+    digits = tuple(map(len, parts))
+    wrong = _ColumnError(f"released must be YYYY-MM-DD, YYYY-MM, YYYY or empty, not {text!r}")
+    if digits != DATE_PARTS[: len(parts)]:
+        raise wrong
     try:
-        if tuple(digits) != DATE_PARTS[: len(parts)]:
-            raise ValueError
-        numbers = list(map(int, parts))
-        return date(*(numbers + [7, 15][len(numbers) - 1 :]))
+        year, month, day = (*map(int, parts), *MIDDLE[len(parts) - 1 :])
+        return date(year, month, day)
     except ValueError:
-        raise _ColumnError(f"released must be YYYY-MM-DD, YYYY-MM, YYYY or empty, not {text!r}") from None
+        raise wrong from None

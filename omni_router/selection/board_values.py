@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 # The constants were chosen on LiveBench of 2025-05-30 and 2025-11-25, on categories that did not choose, and on tables
-# drawn at random (docs/benchmarks.md). What is marked with a star was measured by others on LiveBench and Arena of 2026.
+# drawn at random (docs/benchmarks.md). A star: measured before, on other tables of LiveBench and Arena, and kept.
 MIN_MODELS = 4  # *on a board; a mean of fewer says nothing
 CUT = 2.5  # *standard deviations; one absurd value must not decide
 OWN_WEIGHT = 5.0  # of a board that the route names: 1 and 3 are worse on both dates; 8 is worse on drawn tables

@@ -7,6 +7,7 @@
 An answer that arrives says that a model is served, and nothing about whether it is good: these are two numbers.
 """
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +26,8 @@ PRIOR_ANSWERS, PRIOR_CALLS = 3.0, 4.0  # *of a model that nobody has called
 
 # The weight of the price, and with it what a preference means. A model that costs as much as the strongest candidate
 # loses PRICE_SCALE x weight of its score, one that costs a quarter loses a quarter of that: money adds up, so the term
-# is linear in it (a logarithm bought less for the same loss). The weight of `balanced` is the largest that keeps 98 % of
-# the quality on nine of ten tables drawn at random.
+# is linear in it (a logarithm bought less for the same loss). The weight of `balanced` is the largest that keeps 98 %
+# of the quality on nine of ten tables drawn at random.
 PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.015, "cheapest": 0.04, "fastest": 0.0}
 BALANCED_FOR_CODE = 0.005  # a third: on code, models differ more than anywhere else
 PRICE_SCALE = 2.5
@@ -102,7 +103,7 @@ def availability_of(answers: float, failures: float) -> float:
 
 def faded(count: float, age: timedelta) -> float:
     """Return what verdicts of this age still count."""
-    return count * 0.5 ** (max(age, timedelta()) / VERDICT_HALF_LIFE)
+    return count * math.exp2(-(max(age, timedelta()) / VERDICT_HALF_LIFE))
 
 
 def score_models(models: Sequence[ModelFacts], weight: float = PREFERENCES["balanced"]) -> list[Score]:
