@@ -35,6 +35,8 @@ that the router chooses with; oracle, the best in the judged category, which nob
 mix three tokens of input with one of output. Intervals: 95 % of random lists and resampled tasks.
 
 examples:
+  omni-router eval-choice
+        a first look, on synthetic tables that ship: no number in them is that of a real model
   omni-router eval-choice scores.csv prices.csv
   omni-router eval-choice scores.csv prices.csv --plot choice.png
   omni-router eval-choice scores.csv prices.csv --json | jq .pickers.balanced
@@ -52,8 +54,8 @@ exit status: 0 evaluated, 2 something to correct first
     epilog=EXAMPLES,
 )
 @options.all_of(
-    click.argument("scores", type=PATH, metavar="SCORES.csv"),
-    click.argument("prices", type=PATH, metavar="PRICES.csv"),
+    click.argument("scores", type=PATH, metavar="SCORES.csv", required=False),
+    click.argument("prices", type=PATH, metavar="PRICES.csv", required=False),
     option("--lists", type=click.IntRange(min=1), default=LISTS, section=CHOICE, metavar="N",
            help=f"random lists of models at each date ({LISTS})"),
     option("--seed", type=int, default=0, section=CHOICE, metavar="N", help="another seed draws other lists (0)"),
@@ -62,13 +64,15 @@ exit status: 0 evaluated, 2 something to correct first
     option("--plot", type=PATH, section=OUTPUT, metavar="FILE",
            help="draw quality against price, the frontier and the rules (.png, .svg or .pdf)"),
 )  # fmt: skip
-def command(*, scores: Path, prices: Path, plot: Path | None, as_json: bool, **flags: Any) -> int:
+def command(*, scores: Path | None, prices: Path | None, plot: Path | None, as_json: bool, **flags: Any) -> int:
     """Evaluate the rules on the tables, and print what they come to."""
     from omni_router.evaluation.choice import judge
     from omni_router.evaluation.choice_result import ChoiceResult
     from omni_router.evaluation.score_tables import read_tables
 
     _check_plot(plot)
+    if scores is None or prices is None:
+        scores, prices = _synthetic_tables(scores)
     tables = read_tables(scores, prices)
     if flags["across_dates"] and len(tables.scores) == 1:
         raise ConfigurationError(f"{scores}: --across-dates needs the scores of at least two dates, not one")
@@ -83,6 +87,16 @@ def command(*, scores: Path, prices: Path, plot: Path | None, as_json: bool, **f
     else:
         _print(result)
     return 0
+
+
+def _synthetic_tables(scores: Path | None) -> tuple[Path, Path]:
+    """Return the tables that ship, for a first look; neither goes with a table of the user's."""
+    from omni_router.evaluation.score_tables import SYNTHETIC_PRICES, SYNTHETIC_SCORES
+
+    if scores is not None:
+        raise click.UsageError(f"{scores} needs a table of prices behind it; without both, synthetic tables are used")
+    note("these are the synthetic tables that ship; name your own: SCORES.csv PRICES.csv")
+    return SYNTHETIC_SCORES, SYNTHETIC_PRICES
 
 
 def _check_plot(path: Path | None) -> None:

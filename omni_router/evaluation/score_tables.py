@@ -17,6 +17,10 @@ from omni_router.selection.scoring import mixed_price
 
 T = TypeVar("T")
 
+# Drawn by benchmarks/drawn_tables.py: no number in them is that of a real model.
+SYNTHETIC_SCORES = Path(__file__).with_name("data") / "synthetic_scores.csv"
+SYNTHETIC_PRICES = SYNTHETIC_SCORES.with_name("synthetic_prices.csv")
+
 SCORE_COLUMNS = ("date", "category", "model", "open", "score")
 PRICE_COLUMNS = ("model", "input", "output", "context", "released")
 NEEDED_SCORES, NEEDED_PRICES = ("category", "model", "score"), ("model", "input", "output")

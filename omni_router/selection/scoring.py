@@ -27,10 +27,10 @@ PRIOR_ANSWERS, PRIOR_CALLS = 3.0, 4.0  # *of a model that nobody has called
 # The weight of the price, and with it what a preference means. A model that costs as much as the strongest candidate
 # loses PRICE_SCALE x weight of its score, one that costs a quarter loses a quarter of that: money adds up, so the term
 # is linear in it (a logarithm bought less for the same loss). The weight of `balanced` is the largest that keeps 98 %
-# of the quality on nine of ten tables drawn at random.
+# of the quality on as many of the tables drawn at random as half of it does, four of five.
 PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.015, "cheapest": 0.04, "fastest": 0.0}
-BALANCED_FOR_CODE = 0.005  # a third: on code, models differ more than anywhere else
-PRICE_SCALE = 2.5
+BALANCED_FOR_CODE = 0.0075  # half: on code, models differ more than anywhere else
+PRICE_SCALE = 3.0
 LOWEST_PRICE = 0.02  # US dollars for a million tokens; free offers count as this much, since they are limited
 HIGHEST_RATIO = 8.0  # times the price of the strongest candidate: dearer ones lose no more
 INPUT_SHARE = 0.75  # three tokens are read for each one written, as is usual where prices are compared
@@ -39,7 +39,7 @@ LATENCY = 0.05  # what a model loses that takes as long as SLOW or longer
 SLOW = 60.0  # median seconds of an answer
 FASTEST_LATENCY = 0.5  # the same where speed is preferred
 
-TIE = 0.01  # scores within this of the highest are equal: the newer model is first, else the order given
+TIE = 0.02  # scores within this of the highest are equal; with 0.01 the newest model was better at code on one date
 
 
 @dataclass(frozen=True)
