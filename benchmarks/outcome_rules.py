@@ -1,0 +1,128 @@
+"""Rules that choose a model call by call, and what they see: the pure functions of selection/scoring.py on arrays.
+
+Many runs are played at once: an array has one row for each run and one column for each model, in the catalog's order.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omni_router.selection.scoring import PRIOR_STRENGTH, TIE, VERDICT, availability_of
+
+Floats = NDArray[np.float64]
+Picks = NDArray[np.int64]
+
+CALLS_A_DAY = 10  # of one route, by which the half-life of verdicts becomes a number of calls
+
+
+@dataclass
+class Seen:
+    """What has been seen of each model, in each run."""
+
+    prior: Floats  # the quality that boards let expect
+    chance: np.random.Generator
+    offered: NDArray[np.bool_]  # whether the catalog lists the model
+    prior_strength: float = PRIOR_STRENGTH
+    half_life: float | None = None  # calls
+    good: Floats = field(init=False)
+    bad: Floats = field(init=False)
+    answers: Floats = field(init=False)
+    failures: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start without any call."""
+        self.good, self.bad, self.answers, self.failures = (np.zeros_like(self.prior) for _ in range(4))
+
+    def fade(self) -> None:
+        """Let the verdicts age by one call."""
+        if self.half_life:
+            keep = 0.5 ** (1 / self.half_life)
+            self.good *= keep
+            self.bad *= keep
+
+    def quality(self) -> Floats:
+        """Return the expected quality, as `quality_of` does for any prior strength."""
+        weight = self.prior_strength + VERDICT * (self.good + self.bad)
+        return (self.prior_strength * self.prior + VERDICT * self.good) / weight
+
+    def availability(self) -> Floats:
+        """Return how likely each model answers."""
+        return np.asarray(availability_of(self.answers, self.failures))  # type: ignore[arg-type]  # works on arrays
+
+
+Rule = Callable[[Seen], Picks]
+
+
+def _highest(scores: Floats, seen: Seen, tie: float = TIE) -> Picks:
+    """Return the first model of the catalog among those within a tie of the highest score."""
+    scores = np.where(seen.offered, scores, -np.inf)
+    return np.asarray((scores >= scores.max(axis=1, keepdims=True) - tie).argmax(axis=1))
+
+
+def catalog(seen: Seen) -> Picks:
+    """Choose the first of the catalog that mostly answers."""
+    return _highest(np.where(seen.availability() > 0.5, 1.0, 0.0), seen)  # noqa: PLR2004 (more often than not)
+
+
+def prior_only(seen: Seen) -> Picks:
+    """Choose what the boards call best, whatever the verdicts say."""
+    return _highest(seen.availability() * seen.prior, seen)
+
+
+def arrivals(seen: Seen) -> Picks:
+    """Choose by one number for answers and verdicts, models with a record first, as this package did before."""
+    answers = seen.answers + VERDICT * seen.good
+    calls = answers + seen.failures + VERDICT * seen.bad
+    return _highest((answers + 3) / (calls + 4) + 10.0 * (calls > 0), seen, 0.0)
+
+
+def greedy(seen: Seen) -> Picks:
+    """Choose by the score: availability times expected quality."""
+    return _highest(seen.availability() * seen.quality(), seen)
+
+
+def greedy_with_trials(seen: Seen, share: float) -> Picks:
+    """Choose by the score, but give this share of the calls to the second or the third."""
+    scores = np.where(seen.offered, seen.availability() * seen.quality(), -np.inf)
+    picks = _highest(scores, seen)
+    runs = np.arange(len(picks))
+    others = scores.copy()
+    others[runs, picks] = -np.inf
+    ranked = np.argsort(-others, axis=1)
+    tries = seen.chance.random(len(picks)) < share
+    place = seen.chance.integers(0, 2, len(picks))
+    candidates = ranked[runs, np.minimum(place, ranked.shape[1] - 1)]
+    tries &= np.isfinite(others[runs, candidates])
+    return np.where(tries, candidates, picks)
+
+
+def sampling(seen: Seen) -> Picks:
+    """Draw the quality of each model from what it may be (Thompson), and choose the highest."""
+    strength = seen.prior_strength / VERDICT
+    drawn = seen.chance.beta(strength * seen.prior + seen.good, strength * (1 - seen.prior) + seen.bad)
+    return _highest(seen.availability() * drawn, seen, 0.0)
+
+
+def hopeful(seen: Seen, hope: float) -> Picks:
+    """Choose by the score plus a bonus for what is not known well: the fewer verdicts, the more."""
+    quality = seen.quality()
+    weight = seen.prior_strength / VERDICT + seen.good + seen.bad
+    bonus = hope * np.sqrt(quality * (1 - quality) / (weight + 1))
+    return _highest(seen.availability() * (quality + bonus), seen, 0.0)
+
+
+def rules() -> Mapping[str, Rule]:
+    """Return the rules that are compared."""
+    return {
+        "catalog": catalog,
+        "one number": arrivals,
+        "prior": prior_only,
+        "score": greedy,
+        "score, 5 % trials": partial(greedy_with_trials, share=0.05),
+        "score, hope 0.5": partial(hopeful, hope=0.5),
+        "score, hope 1": partial(hopeful, hope=1.0),
+        "sampling": sampling,
+    }
