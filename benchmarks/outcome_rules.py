@@ -5,12 +5,11 @@ Many runs are played at once: an array has one row for each run and one column f
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from omni_router.selection.scoring import PRIOR_STRENGTH, TIE, VERDICT, availability_of
+from omni_router.selection.scoring import PRIOR_STRENGTH, STEADY_LEVEL, TIE, TRIAL_SHARE, VERDICT, availability_of
 
 Floats = NDArray[np.float64]
 Picks = NDArray[np.int64]
@@ -25,6 +24,7 @@ class Seen:
     prior: Floats  # the quality that boards let expect
     chance: np.random.Generator
     offered: NDArray[np.bool_]  # whether the catalog lists the model
+    verdict_share: float = 1.0
     prior_strength: float = PRIOR_STRENGTH
     half_life: float | None = None  # calls
     good: Floats = field(init=False)
@@ -42,6 +42,14 @@ class Seen:
             keep = 0.5 ** (1 / self.half_life)
             self.good *= keep
             self.bad *= keep
+
+    def levelled(self, level: float) -> Floats:
+        """Return the expected quality beside the level of the route."""
+        n = self.good + self.bad
+        residual = np.where(n > 0, self.good / np.maximum(n, 1e-9) - self.prior, 0.0)
+        trust = n / (n + self.prior_strength / VERDICT)
+        shift = (trust * residual).sum(axis=1, keepdims=True) / (trust.sum(axis=1, keepdims=True) + level)
+        return self.prior + shift + trust * (residual - shift)
 
     def quality(self) -> Floats:
         """Return the expected quality, as `quality_of` does for any prior strength."""
@@ -81,18 +89,23 @@ def arrivals(seen: Seen) -> Picks:
 
 def greedy(seen: Seen) -> Picks:
     """Choose by the score: availability times expected quality."""
+    return _highest(seen.availability() * seen.levelled(STEADY_LEVEL), seen)
+
+
+def without_shift(seen: Seen) -> Picks:
+    """Choose by the score, but without the shift that the models of a route share."""
     return _highest(seen.availability() * seen.quality(), seen)
 
 
-def greedy_with_trials(seen: Seen, share: float) -> Picks:
-    """Choose by the score, but give this share of the calls to the second or the third."""
-    scores = np.where(seen.offered, seen.availability() * seen.quality(), -np.inf)
+def greedy_with_trials(seen: Seen) -> Picks:
+    """Choose by the score, but give a few of the calls that get a verdict to the second or the third."""
+    scores = np.where(seen.offered, seen.availability() * seen.levelled(STEADY_LEVEL), -np.inf)
     picks = _highest(scores, seen)
     runs = np.arange(len(picks))
     others = scores.copy()
     others[runs, picks] = -np.inf
     ranked = np.argsort(-others, axis=1)
-    tries = seen.chance.random(len(picks)) < share
+    tries = seen.chance.random(len(picks)) < TRIAL_SHARE * seen.verdict_share
     place = seen.chance.integers(0, 2, len(picks))
     candidates = ranked[runs, np.minimum(place, ranked.shape[1] - 1)]
     tries &= np.isfinite(others[runs, candidates])
@@ -106,23 +119,14 @@ def sampling(seen: Seen) -> Picks:
     return _highest(seen.availability() * drawn, seen, 0.0)
 
 
-def hopeful(seen: Seen, hope: float) -> Picks:
-    """Choose by the score plus a bonus for what is not known well: the fewer verdicts, the more."""
-    quality = seen.quality()
-    weight = seen.prior_strength / VERDICT + seen.good + seen.bad
-    bonus = hope * np.sqrt(quality * (1 - quality) / (weight + 1))
-    return _highest(seen.availability() * (quality + bonus), seen, 0.0)
-
-
 def rules() -> Mapping[str, Rule]:
     """Return the rules that are compared."""
     return {
         "catalog": catalog,
         "one number": arrivals,
         "prior": prior_only,
+        "score without shift": without_shift,
         "score": greedy,
-        "score, 5 % trials": partial(greedy_with_trials, share=0.05),
-        "score, hope 0.5": partial(hopeful, hope=0.5),
-        "score, hope 1": partial(hopeful, hope=1.0),
+        "score and trials": greedy_with_trials,
         "sampling": sampling,
     }

@@ -1,8 +1,10 @@
 """The score by which models are chosen: is it served, is it good, and what does it cost. Pure functions.
 
     score   = availability x quality - price term - latency term
-    quality = (10 prior + 2 good) / (10 + 2 good + 2 bad)       what boards expect, and what verdicts have shown
-    prior   = 0.75 + 0.10 strength, within 0.40 and 0.95        strength on boards: board_values.py
+    quality = (10 (prior + shift) + 2 good) / (10 + 2 good + 2 bad)      what boards expect, and what verdicts show
+    prior   = 0.75 + 0.10 strength, within 0.40 and 0.95                 strength on boards: board_values.py
+    shift   = how much better or worse than expected the models of the route are together: on a route where requests
+              are hard, verdicts on the model in use must not make all others look better than they are
 
 An answer that arrives says that a model is served, and nothing about whether it is good: these are two numbers.
 """
@@ -22,6 +24,8 @@ LOWEST_PRIOR, HIGHEST_PRIOR = 0.40, 0.95  # *
 PRIOR_STRENGTH = 10.0  # *half-verdicts that the prior is worth: see the simulation in docs/benchmarks.md
 VERDICT = 2.0  # *a person's word, in the same unit; a free signal counts as a part of one
 VERDICT_HALF_LIFE = timedelta(days=30)  # providers change what they serve: an old verdict fades
+STEADY_LEVEL = 2.0  # well-tried models that it takes to believe half of the shift; see the simulation, too
+TRIAL_SHARE = 0.05  # of the calls that get a verdict, which go to the second or third model to learn about it
 PRIOR_ANSWERS, PRIOR_CALLS = 3.0, 4.0  # *of a model that nobody has called
 
 # The weight of the price, and with it what a preference means. A model that costs as much as the strongest candidate
@@ -90,10 +94,22 @@ def prior_of(strength: Strength) -> float:
     return max(LOWEST_PRIOR, min(HIGHEST_PRIOR, MEAN_QUALITY + QUALITY_OF_STRENGTH * strength.value))
 
 
-def quality_of(prior: float, good: float, bad: float) -> float:
-    """Return the quality that is expected after verdicts."""
+def quality_of(prior: float, good: float, bad: float, shift: float = 0.0) -> float:
+    """Return the quality that is expected after verdicts, on a route whose models are shifted together."""
     weight = PRIOR_STRENGTH + VERDICT * (good + bad)
-    return (PRIOR_STRENGTH * prior + VERDICT * good) / weight
+    return max(0.0, PRIOR_STRENGTH * (prior + shift) + VERDICT * good) / weight
+
+
+def shift_of(models: Iterable[ModelFacts]) -> float:
+    """Return how much better or worse than expected the models of a route are, by the verdicts on all of them."""
+    total, trusted = 0.0, STEADY_LEVEL
+    for facts in models:
+        verdicts = facts.good + facts.bad
+        if verdicts > 0:
+            trust = VERDICT * verdicts / (VERDICT * verdicts + PRIOR_STRENGTH)
+            total += trust * (facts.good / verdicts - prior_of(facts.strength))
+            trusted += trust
+    return total / trusted
 
 
 def availability_of(answers: float, failures: float) -> float:
@@ -132,7 +148,8 @@ def score_for(models: Sequence[ModelFacts], prefer: str | float) -> list[Score]:
 
 def _scores(models: Sequence[ModelFacts], weight: float, latency: float) -> list[Score]:
     price_of = _prices(models)
-    scores = [_without_price(facts, price_of(facts), latency) for facts in models]
+    shift = shift_of(models)
+    scores = [_without_price(facts, price_of(facts), latency, shift) for facts in models]
     known = [score for score in scores if score.facts.strength.known]
     if not known or not weight:
         return scores  # without evidence, cheap would mean small
@@ -140,13 +157,13 @@ def _scores(models: Sequence[ModelFacts], weight: float, latency: float) -> list
     return [replace(score, price_term=PRICE_SCALE * weight * _price_ratio(score, reference)) for score in scores]
 
 
-def _without_price(facts: ModelFacts, price: float, latency: float) -> Score:
+def _without_price(facts: ModelFacts, price: float, latency: float, shift: float) -> Score:
     prior = prior_of(facts.strength)
     return Score(
         facts=facts,
         availability=availability_of(facts.answers, facts.failures),
         prior=prior,
-        quality=quality_of(prior, facts.good, facts.bad),
+        quality=quality_of(prior, facts.good, facts.bad, shift),
         price=price,
         price_term=0.0,
         latency_term=latency * min((facts.seconds or 0.0) / SLOW, 1.0),
@@ -191,6 +208,19 @@ def in_order(scores: Sequence[Score]) -> list[Score]:
         ordered += sorted(equals, key=_release, reverse=True)
         left = left[ties:]
     return ordered
+
+
+def trial_place(verdict_share: float, draw: float) -> int:
+    """Return which place of the order is called: mostly the first, now and then the second or third.
+
+    Args:
+        verdict_share: the share of the route's calls that get a verdict: without one, a trial teaches nothing.
+        draw: a random number from 0 to 1.
+    """
+    share = TRIAL_SHARE * verdict_share
+    if draw >= share:
+        return 0
+    return 1 + (draw >= share / 2)
 
 
 def _release(score: Score) -> date:

@@ -45,6 +45,23 @@ def test_verdicts_overcome_a_wrong_prior() -> None:
     assert order(models, "best") == ["despised", "praised"]
 
 
+def test_verdicts_on_a_hard_route_do_not_make_untried_models_look_good() -> None:
+    # Half of the answers of a well-tried model are bad, as on a route where all models find it hard.
+    tried, untried = score_models([facts("tried", 0.5, good=20, bad=20), facts("untried", 0.0)], 0.0)
+    assert untried.quality < untried.prior
+    assert untried.quality == pytest.approx(untried.prior + scoring.shift_of([tried.facts]))
+    assert scoring.shift_of([tried.facts]) == pytest.approx(0.8 * (0.5 - 0.8) / 2.8)
+    assert scoring.shift_of([untried.facts]) == 0
+
+
+@pytest.mark.parametrize(
+    ("share", "draw", "place"),
+    [(1.0, 0.01, 1), (1.0, 0.03, 2), (1.0, 0.05, 0), (0.1, 0.01, 0), (0.1, 0.001, 1), (0.0, 0.0, 0)],
+)
+def test_trials_are_as_rare_as_verdicts(share: float, draw: float, place: int) -> None:
+    assert scoring.trial_place(share, draw) == place
+
+
 def test_the_price_term_is_the_share_of_the_price_of_the_strongest() -> None:
     strong, half = score_models([facts("strong", 1.0, 2.0), facts("half", 0.0, 1.0)], 0.015)
     assert strong.price_term == pytest.approx(0.045)
