@@ -31,9 +31,9 @@ KEEPS, SAVES = 0.98, 0.60  # the aims: of the quality and of the price of the be
 MODELS, BOARDS = 100, 40
 
 
-def evaluate(tables: Tables, lists: int = LISTS, **how: bool) -> ChoiceResult:
+def evaluate(tables: Tables, lists: int = LISTS, *, across_dates: bool = False) -> ChoiceResult:
     """Judge all rules on two tables."""
-    return ChoiceResult(tables, list(judge(tables, lists=lists, **how)), lists, 0)
+    return ChoiceResult(tables, list(judge(tables, lists=lists, across_dates=across_dates)), lists, 0)
 
 
 def code_quality(result: ChoiceResult, rule: str) -> float:

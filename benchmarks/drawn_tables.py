@@ -72,7 +72,7 @@ def draw(recipe: Recipe) -> Tables:
     models = [_model(number, chance) for number in range(1, recipe.models + 1)]
     abilities = _abilities(models, recipe, chance)
     routes: dict[str, list[float]] = {}
-    scores = {}
+    scores: dict[str, dict[str, float]] = {}
     for category in CATEGORIES:
         route = route_of(category)
         if route not in routes:

@@ -49,7 +49,7 @@ class Seen:
         residual = np.where(n > 0, self.good / np.maximum(n, 1e-9) - self.prior, 0.0)
         trust = n / (n + self.prior_strength / VERDICT)
         shift = (trust * residual).sum(axis=1, keepdims=True) / (trust.sum(axis=1, keepdims=True) + level)
-        return self.prior + shift + trust * (residual - shift)
+        return np.asarray(self.prior + shift + trust * (residual - shift))
 
     def quality(self) -> Floats:
         """Return the expected quality, as `quality_of` does for any prior strength."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ Capture = pytest.CaptureFixture[str]
 Pickers = dict[str, dict[str, Any]]
 
 # Four models: the last is the best everywhere, the third nearly as good at a tenth of its price.
-SCORES = {"code": (10, 30, 60, 61), "math": (20, 40, 70, 71), "story": (30, 50, 80, 81)}
+SCORES: dict[str, tuple[float, ...]] = {"code": (10, 30, 60, 61), "math": (20, 40, 70, 71), "story": (30, 50, 80, 81)}
 MODELS = {
     "a/weak": ServedModel("a/weak", 0.1, date(2025, 1, 1)),
     "a/middle": ServedModel("a/middle", 0.5, date(2025, 6, 1)),
@@ -29,9 +29,9 @@ MODELS = {
 }
 
 
-def tables(scores: dict[str, tuple[float, ...]] = SCORES, **models: ServedModel) -> Tables:
+def tables(scores: Mapping[str, tuple[float, ...]] = SCORES, models: Mapping[str, ServedModel] = MODELS) -> Tables:
     by_category = {name: dict(zip(MODELS, map(float, values), strict=True)) for name, values in scores.items()}
-    return Tables({**MODELS, **models}, {"2026-01-01": by_category}, 0)
+    return Tables(models, {"2026-01-01": by_category}, 0)
 
 
 def pickers(data: Tables, lists: int = 3, **how: Any) -> Pickers:
@@ -76,12 +76,12 @@ def test_quality_is_the_mean_by_route_however_many_categories_one_has() -> None:
 
 def test_a_category_does_not_choose_for_itself() -> None:
     turned = {**SCORES, "story": (99, 50, 20, 10)}
-    before, after = (list(judge(tables(scores), lists=1)) for scores in (SCORES, turned))
-    [story] = [each for each in after if each.category == "story"]
-    assert story.picks["best_constant"] == (10, 2.0)  # as the others say, though it is the worst here
-    assert story.picks["best"][0] in (10, 20)
-    assert story.picks["oracle"] == (99, 0.1)
-    assert [each.category for each in before] == ["code", "math", "story"]
+    quality = {
+        each.category: {rule: pick[0] for rule, pick in each.picks.items()} for each in judge(tables(turned), lists=1)
+    }
+    assert quality["story"]["best_constant"] == 10  # as the others say, though it is the worst here
+    assert quality["story"]["best"] <= 20
+    assert quality["story"]["oracle"] == 99
 
 
 def test_other_dates_choose_where_that_is_asked_for_and_never_by_the_same_category() -> None:
@@ -168,7 +168,7 @@ def test_the_trending_rule_takes_the_first_place() -> None:
     places = {
         name: ServedModel(name, model.price, model.released, 4 - n) for n, (name, model) in enumerate(MODELS.items())
     }
-    assert pickers(tables(**places))["trending"]["quality"] == pytest.approx(71)
+    assert pickers(tables(models=places))["trending"]["quality"] == pytest.approx(71)
 
 
 def test_a_board_upside_down_changes_little() -> None:
