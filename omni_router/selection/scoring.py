@@ -34,7 +34,7 @@ PRIOR_ANSWERS, PRIOR_CALLS = 3.0, 4.0  # *of a model that nobody has called
 # of the quality on as many of the tables drawn at random as half of it does, four of five.
 PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.015, "cheapest": 0.04, "fastest": 0.0}
 BALANCED_FOR_CODE = 0.0075  # half: on code, models differ more than anywhere else
-PRICE_SCALE = 3.0
+PRICE_SCALE = 3.5
 LOWEST_PRICE = 0.02  # US dollars for a million tokens; free offers count as this much, since they are limited
 HIGHEST_RATIO = 8.0  # times the price of the strongest candidate: dearer ones lose no more
 INPUT_SHARE = 0.75  # three tokens are read for each one written, as is usual where prices are compared
@@ -43,7 +43,9 @@ LATENCY = 0.05  # what a model loses that takes as long as SLOW or longer
 SLOW = 60.0  # median seconds of an answer
 FASTEST_LATENCY = 0.5  # the same where speed is preferred
 
-TIE = 0.02  # scores within this of the highest are equal; with 0.01 the newest model was better at code on one date
+# Scores within this of the highest are equal. Without the price, 0.01 let the newest model be better at code on one
+# date; with it, 0.02 was worse at the same price.
+TIE, TIE_WITH_PRICE = 0.02, 0.01
 
 
 @dataclass(frozen=True)
@@ -194,13 +196,16 @@ def _prices(models: Iterable[ModelFacts]) -> Callable[[ModelFacts], float]:
 def in_order(scores: Sequence[Score]) -> list[Score]:
     """Return the scores, the best first.
 
-    Scores within TIE of the highest that is left are equal: among them the newest model comes first. What was released
-    on the same day, at an unknown time, or is not known to the boards stays in the order given.
+    Scores within a tie of the highest that is left are equal: among them the newest model comes first. What was
+    released on the same day, at an unknown time, or is not known to the boards stays in the order given.
     """
+    tie = TIE
+    if any(score.price_term for score in scores):
+        tie = TIE_WITH_PRICE
     left = sorted(range(len(scores)), key=lambda place: -scores[place].total)
     ordered: list[Score] = []
     while left:
-        lowest = scores[left[0]].total - TIE
+        lowest = scores[left[0]].total - tie
         ties = 0
         while ties < len(left) and scores[left[ties]].total >= lowest:
             ties += 1

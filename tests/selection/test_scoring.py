@@ -64,8 +64,8 @@ def test_trials_are_as_rare_as_verdicts(share: float, draw: float, place: int) -
 
 def test_the_price_term_is_the_share_of_the_price_of_the_strongest() -> None:
     strong, half = score_models([facts("strong", 1.0, 2.0), facts("half", 0.0, 1.0)], 0.015)
-    assert strong.price_term == pytest.approx(0.045)
-    assert half.price_term == pytest.approx(0.0225)
+    assert strong.price_term == pytest.approx(0.015 * scoring.PRICE_SCALE)
+    assert half.price_term == pytest.approx(0.015 * scoring.PRICE_SCALE / 2)
 
 
 def test_preferences_go_from_the_strongest_to_the_cheapest() -> None:
@@ -86,7 +86,7 @@ def test_a_free_offer_is_no_division_by_zero_and_wins_between_equals() -> None:
 
 def test_a_model_that_no_board_knows_gains_nothing_by_being_cheap() -> None:
     unknown, cheap = score_models([facts("strong", 1.0, 2.0), facts("?", None, 0.1), facts("cheap", 0.0, 0.1)])[1:]
-    assert unknown.price_term == pytest.approx(0.045)
+    assert unknown.price_term == pytest.approx(0.015 * scoring.PRICE_SCALE)
     assert cheap.price_term < unknown.price_term
 
 
