@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from omni_router.selection.scoring import PRIOR_STRENGTH, STEADY_LEVEL, TIE, TRIAL_SHARE, VERDICT, availability_of
+from omni_router.selection.scoring import (
+    PRIOR_STRENGTH,
+    SHIFT_VERDICTS,
+    STEADY_LEVEL,
+    TIE,
+    TRIAL_SHARE,
+    VERDICT,
+    availability_of,
+)
 
 Floats = NDArray[np.float64]
 Picks = NDArray[np.int64]
@@ -43,12 +51,13 @@ class Seen:
             self.good *= keep
             self.bad *= keep
 
-    def levelled(self, level: float) -> Floats:
-        """Return the expected quality beside the level of the route."""
+    def shifted_quality(self) -> Floats:
+        """Return the expected quality, with the shift that `shift_of` finds."""
         n = self.good + self.bad
         residual = np.where(n > 0, self.good / np.maximum(n, 1e-9) - self.prior, 0.0)
         trust = n / (n + self.prior_strength / VERDICT)
-        shift = (trust * residual).sum(axis=1, keepdims=True) / (trust.sum(axis=1, keepdims=True) + level)
+        shift = (trust * residual).sum(axis=1, keepdims=True) / (trust.sum(axis=1, keepdims=True) + STEADY_LEVEL)
+        shift *= SHIFT_VERDICTS / (SHIFT_VERDICTS + n.sum(axis=1, keepdims=True))
         return np.asarray(self.prior + shift + trust * (residual - shift))
 
     def quality(self) -> Floats:
@@ -89,7 +98,7 @@ def arrivals(seen: Seen) -> Picks:
 
 def greedy(seen: Seen) -> Picks:
     """Choose by the score: availability times expected quality."""
-    return _highest(seen.availability() * seen.levelled(STEADY_LEVEL), seen)
+    return _highest(seen.availability() * seen.shifted_quality(), seen)
 
 
 def without_shift(seen: Seen) -> Picks:
@@ -99,7 +108,7 @@ def without_shift(seen: Seen) -> Picks:
 
 def greedy_with_trials(seen: Seen) -> Picks:
     """Choose by the score, but give a few of the calls that get a verdict to the second or the third."""
-    scores = np.where(seen.offered, seen.availability() * seen.levelled(STEADY_LEVEL), -np.inf)
+    scores = np.where(seen.offered, seen.availability() * seen.shifted_quality(), -np.inf)
     picks = _highest(scores, seen)
     runs = np.arange(len(picks))
     others = scores.copy()

@@ -26,7 +26,7 @@ from omni_router.evaluation.score_tables import SYNTHETIC_PRICES, SYNTHETIC_SCOR
 from omni_router.selection.board_values import UNKNOWN, BoardRow, board_values, strengths
 from omni_router.selection.scoring import MEAN_QUALITY, QUALITY_OF_STRENGTH, VERDICT_HALF_LIFE, prior_of
 
-CALLS, RUNS, EVENT, LAST = 500, 16, 250, 100  # calls, runs of each route, the call at which something happens
+CALLS, RUNS, EVENT, LAST = 500, 10, 250, 100  # calls, runs of each route, the call at which something happens
 SHARES = (1.0, 0.1, 0.05)  # of the calls that get a verdict
 TRENDING = 0.45  # correlation of the catalog's order with quality, as measured on the Hub
 PRIORS = ("good", "weak", "shuffled", "reversed")

@@ -24,7 +24,8 @@ LOWEST_PRIOR, HIGHEST_PRIOR = 0.40, 0.95  # *
 PRIOR_STRENGTH = 10.0  # *half-verdicts that the prior is worth: see the simulation in docs/benchmarks.md
 VERDICT = 2.0  # *a person's word, in the same unit; a free signal counts as a part of one
 VERDICT_HALF_LIFE = timedelta(days=30)  # providers change what they serve: an old verdict fades
-STEADY_LEVEL = 2.0  # well-tried models that it takes to believe half of the shift; see the simulation, too
+STEADY_LEVEL = 1.0  # well-tried models that it takes to believe half of the shift; see the simulation, too
+SHIFT_VERDICTS = 100.0  # that halve the shift again: untried models are then worth a try, if the boards were wrong
 TRIAL_SHARE = 0.05  # of the calls that get a verdict, which go to the second or third model to learn about it
 PRIOR_ANSWERS, PRIOR_CALLS = 3.0, 4.0  # *of a model that nobody has called
 
@@ -104,14 +105,15 @@ def quality_of(prior: float, good: float, bad: float, shift: float = 0.0) -> flo
 
 def shift_of(models: Iterable[ModelFacts]) -> float:
     """Return how much better or worse than expected the models of a route are, by the verdicts on all of them."""
-    total, trusted = 0.0, STEADY_LEVEL
+    total, trusted, count = 0.0, STEADY_LEVEL, 0.0
     for facts in models:
         verdicts = facts.good + facts.bad
         if verdicts > 0:
             trust = VERDICT * verdicts / (VERDICT * verdicts + PRIOR_STRENGTH)
             total += trust * (facts.good / verdicts - prior_of(facts.strength))
             trusted += trust
-    return total / trusted
+            count += verdicts
+    return total / trusted * SHIFT_VERDICTS / (SHIFT_VERDICTS + count)
 
 
 def availability_of(answers: float, failures: float) -> float:

@@ -50,7 +50,7 @@ def test_verdicts_on_a_hard_route_do_not_make_untried_models_look_good() -> None
     tried, untried = score_models([facts("tried", 0.5, good=20, bad=20), facts("untried", 0.0)], 0.0)
     assert untried.quality < untried.prior
     assert untried.quality == pytest.approx(untried.prior + scoring.shift_of([tried.facts]))
-    assert scoring.shift_of([tried.facts]) == pytest.approx(8 / 9 * (0.5 - 0.8) / (8 / 9 + 2))
+    assert scoring.shift_of([tried.facts]) == pytest.approx(8 / 9 * (0.5 - 0.8) / (8 / 9 + 1) * 100 / 140)
     assert scoring.shift_of([untried.facts]) == 0
 
 
