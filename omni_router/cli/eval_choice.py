@@ -17,7 +17,7 @@ from omni_router.errors import ConfigurationError
 if TYPE_CHECKING:
     from omni_router.evaluation.choice_result import ChoiceResult
 
-LISTS = 200
+LISTS, FEWEST_LISTS = 200, 20
 CHOICE = "evaluation"
 
 EXAMPLES = """\
@@ -56,8 +56,8 @@ exit status: 0 evaluated, 2 something to correct first
 @options.all_of(
     click.argument("scores", type=PATH, metavar="SCORES.csv", required=False),
     click.argument("prices", type=PATH, metavar="PRICES.csv", required=False),
-    option("--lists", type=click.IntRange(min=1), default=LISTS, section=CHOICE, metavar="N",
-           help=f"random lists of models at each date ({LISTS})"),
+    option("--lists", type=click.IntRange(min=1), section=CHOICE, metavar="N",
+           help=f"random lists of models at each date ({LISTS}, fewer with more than two dates)"),
     option("--seed", type=int, default=0, section=CHOICE, metavar="N", help="another seed draws other lists (0)"),
     option("--across-dates", is_flag=True, section=CHOICE, help="let the scores of the other dates choose"),
     options.json_output("print one JSON object on stdout, and nothing else"),
@@ -76,6 +76,7 @@ def command(*, scores: Path | None, prices: Path | None, plot: Path | None, as_j
     tables = read_tables(scores, prices)
     if flags["across_dates"] and len(tables.scores) == 1:
         raise ConfigurationError(f"{scores}: --across-dates needs the scores of at least two dates, not one")
+    flags["lists"] = flags["lists"] or max(FEWEST_LISTS, min(LISTS, 2 * LISTS // len(tables.scores)))
     with progress_bar("eval-choice", flags["lists"] * len(tables.scores)) as advance:
         judgements = list(judge(tables, **flags, advance=advance))
     if not judgements:

@@ -102,12 +102,17 @@ def _choosers(tables: Tables, day: str, *, across_dates: bool) -> Scores:
 
 def _model_list(tables: Tables, members: set[str], judged_by: Scores, choosers: Scores) -> ModelList:
     models = [model for model in tables.models.values() if model.id in members]
+    models.sort(key=_release, reverse=True)  # stands in for the catalog's order, which decides where scores do not
     if tables.has_trending:
         models.sort(key=lambda model: model.trending or math.inf)
     rows = []
     for category, values in choosers.items():
         rows += [BoardRow(category, model, score) for model, score in values.items()]
     return ModelList(models, judged_by, choosers, board_values(rows, members))
+
+
+def _release(model: ServedModel) -> date:
+    return model.released or date.min
 
 
 def _category(chooser: str) -> str:
@@ -132,8 +137,8 @@ def _picks(drawn: ModelList, category: str) -> dict[str, Pick]:
 def _simple_rules(models: Sequence[ServedModel], scores: Mapping[str, float]) -> dict[str, Sequence[ServedModel]]:
     """Return what rules pick that need no scores, and what nobody can know; of equals, all."""
     rules: dict[str, Sequence[ServedModel]] = {"random": models}
-    newest = max(model.released or date.min for model in models)
-    rules["newest"] = [model for model in models if (model.released or date.min) == newest]
+    newest = max(map(_release, models))
+    rules["newest"] = [model for model in models if _release(model) == newest]
     first = min(model.trending or math.inf for model in models)
     if first < math.inf:
         rules["trending"] = [model for model in models if model.trending == first]

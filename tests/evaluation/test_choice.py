@@ -164,6 +164,12 @@ def test_ratings_are_judged_like_percentages_and_a_note_says_what_to_compare() -
     assert any("ratings" in note for note in result.notes())
 
 
+def test_with_too_few_models_for_any_board_the_newest_comes_first() -> None:
+    few = {name: dict(list(values.items())[:3]) for name, values in tables().scores["2026-01-01"].items()}
+    for each in judge(Tables(dict(list(MODELS.items())[:3]), {"": few}, 0), lists=2):
+        assert each.picks["best"] == each.picks["newest"]
+
+
 def test_the_trending_rule_takes_the_first_place() -> None:
     places = {
         name: ServedModel(name, model.price, model.released, 4 - n) for n, (name, model) in enumerate(MODELS.items())
