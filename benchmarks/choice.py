@@ -25,7 +25,7 @@ from omni_router.selection.board_values import BoardRow, board_values, strengths
 from omni_router.selection.scoring import ModelFacts, in_order, score_for
 
 LISTS, DRAWN, DRAWN_LISTS = 200, 60, 10
-SEED = 77  # of the drawn tables; the constants were chosen with the seeds 1 to 11
+SEED = 2026  # of the drawn tables; the constants were chosen with the seeds 1 to 11, and 77 was in view
 CODE = ("code_generation", "code_debugging")
 KEEPS, SAVES = 0.98, 0.60  # the aims: of the quality and of the price of the best constant model
 MODELS, BOARDS = 100, 40
@@ -132,7 +132,7 @@ The synthetic tables; no number in them is that of a real model:
 
 ![Quality against price of models and rules](images/choice.png)"""
 ABOUT_DRAWN = """\
-{n} tables drawn at random by `benchmarks/drawn_tables.py` with seed {seed}, which chose nothing: 12 to 32 models, and
+{n} tables drawn at random by `benchmarks/drawn_tables.py` with seed {seed}, measured once, after the constants were set: 12 to 32 models, and
 wide ranges of how much newer and dearer ones are better. How often `balanced` meets its aims depends on what is served:
 where nothing good is cheap, no rule can."""
 ABOUT_COST = "What a choice costs, in CPU time:"

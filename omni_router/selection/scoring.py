@@ -31,8 +31,8 @@ PRIOR_ANSWERS, PRIOR_CALLS = 3.0, 4.0  # *of a model that nobody has called
 
 # The weight of the price, and with it what a preference means. A model that costs as much as the strongest candidate
 # loses PRICE_SCALE x weight of its score, one that costs a quarter loses a quarter of that: money adds up, so the term
-# is linear in it (a logarithm bought less for the same loss). The weight of `balanced` is the largest that keeps 98 %
-# of the quality on as many of the tables drawn at random as half of it does, four of five.
+# is linear in it (a logarithm bought less for the same loss). The weight of `balanced` was chosen so that 98 %
+# of the quality are kept on about four of five tables drawn at random.
 PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.015, "cheapest": 0.04, "fastest": 0.0}
 BALANCED_FOR_CODE = 0.0075  # half: on code, models differ more than anywhere else
 PRICE_SCALE = 3.5
