@@ -132,7 +132,7 @@ The synthetic tables; no number in them is that of a real model:
 
 ![Quality against price of models and rules](images/choice.png)"""
 ABOUT_DRAWN = """\
-{n} tables drawn at random by `benchmarks/drawn_tables.py` with seed {seed}, measured once, after the constants were set:
+{n} tables drawn at random by `benchmarks/drawn_tables.py` with seed {seed}, measured after all constants were set:
 12 to 32 models, and wide ranges of how much newer and dearer ones are better. How often `balanced` meets its aims
 depends on what is served: where nothing good is cheap, no rule can."""
 ABOUT_COST = "What a choice costs, in CPU time:"
