@@ -24,7 +24,7 @@ IMPORTS_SVG = DOCS / "images" / "imports.svg"
 # From the top of the picture to its bottom: a box imports only from layers below its own, and inside a layer only from
 # boxes to its left. The facts may import each other.
 LAYERS = (
-    ("Surfaces", "render events", ("evaluation", "agents", "server", "ui", "cli")),
+    ("Surfaces", "render events", ("evaluation", "doctor", "agents", "server", "ui", "cli")),
     ("The graph", "which model is called, and calls it", ("selection", "nodes", "graph")),
     ("Composition", "the only place that reads variables and opens things", ("_sandbox", "services")),
     ("Parts", "know facts, never the environment", ("hub", "routers", "history", "decisions")),

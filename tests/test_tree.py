@@ -10,7 +10,7 @@ TOP_LEVEL = {
     *("artifacts.py", "error_kinds.py", "errors.py", "events.py", "hints.py", "messages.py", "model_id.py"),
     *("run_result.py", "simulation.py", "state.py", "tasks.py", "images", "config", "storage", "telemetry"),
     *("hub", "routers", "history", "decisions", "_sandbox", "services", "selection", "nodes", "graph.py"),
-    *("agents", "evaluation", "server", "ui", "cli"),
+    *("agents", "doctor", "evaluation", "server", "ui", "cli"),
 }
 
 # File names that stand in more than one folder, and the noun that they share.

@@ -9,6 +9,8 @@ client.py     hooks into huggingface_hub                  faults.py     what can
 transport.py  which request is answered by what           calls.py      what a request asks for, and of which model
 models.py     the models, who serves them, their traits   hub.py        the Hub's answers about them
 chat.py       answers of chat models                      stream.py     bodies that arrive piece by piece
+counting.py   tokens of a chat, and whether they fit  offers.py     what each provider lists of a model
+boards.py     benchmark boards, and ratings of LMArena  model_file.py a file of models for other processes
 tool_calls.py calls of tools, and JSON on request         schema_filler.py  values for a JSON schema
 images.py     how providers return images                 drawing.py    the images themselves
 
@@ -21,11 +23,23 @@ from contextlib import contextmanager
 
 from omni_router._sandbox.calls import Record
 from omni_router._sandbox.faults import FAULTS, Fault
+from omni_router._sandbox.offers import Offer
 from omni_router._sandbox.server import SANDBOX_TOKEN, Sandbox
 from omni_router.config.environment import read_variable
 from omni_router.simulation import active_simulation
 
-__all__ = ["FAULTS", "SANDBOX_TOKEN", "Fault", "Record", "Sandbox", "active", "install", "sandbox", "uninstall"]
+__all__ = [
+    "FAULTS",
+    "SANDBOX_TOKEN",
+    "Fault",
+    "Offer",
+    "Record",
+    "Sandbox",
+    "active",
+    "install",
+    "sandbox",
+    "uninstall",
+]
 
 
 def active() -> Sandbox | None:
@@ -37,19 +51,29 @@ def active() -> Sandbox | None:
 def install(box: Sandbox | None = None) -> Sandbox:
     """Install a sandbox that answers the client in the whole process until `uninstall`, and return it.
 
-    Without `box` it is a new one, whose latency in seconds is OMNI_SANDBOX_LATENCY.
+    Without `box` it is a new one, whose latency in seconds is OMNI_SANDBOX_LATENCY, with the models of the file
+    OMNI_SANDBOX_MODELS beside its own.
 
     Raises:
-        ConfigurationError: OMNI_SANDBOX_LATENCY is not a number of seconds, or the installed huggingface_hub is not one
-            that this package works with.
+        ConfigurationError: OMNI_SANDBOX_LATENCY is not a number of seconds, OMNI_SANDBOX_MODELS not a file of models,
+            or the installed huggingface_hub not one that this package works with.
     """
     from omni_router.hub.http import check_hub_version
 
     check_hub_version()
     from omni_router._sandbox import client
 
-    box = box or Sandbox(latency=read_variable("OMNI_SANDBOX_LATENCY"))
+    box = box or _from_environment()
     client.enter(box)
+    return box
+
+
+def _from_environment() -> Sandbox:
+    box = Sandbox(latency=read_variable("OMNI_SANDBOX_LATENCY"))
+    if path := read_variable("OMNI_SANDBOX_MODELS"):
+        from omni_router._sandbox.model_file import add_models
+
+        add_models(box, path)
     return box
 
 

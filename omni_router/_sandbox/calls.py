@@ -5,7 +5,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from omni_router._sandbox.models import Model, hub_id
+from omni_router._sandbox.models import Model, hub_id, offers_of
+from omni_router._sandbox.offers import POLICIES, Offer, choose
 
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
@@ -18,8 +19,6 @@ _PATHS = (
     re.compile(r"/(?P<provider>replicate)/v1/models/(?P<model>.+)/predictions"),
     re.compile(r"/(?P<provider>fal-ai)/(?P<model>.+)"),
 )
-# Suffixes of a model that say how the router chooses a provider, instead of naming one.
-_POLICIES = ("fastest", "cheapest", "preferred")
 _PARAMETER_OBJECTS = ("parameters", "image_size", "input")  # each provider has another one
 
 
@@ -33,6 +32,7 @@ class Record:
     query: dict[str, list[str]]
     model: str | None = None  # the Hub's id, also where the provider's own id was sent
     parameters: dict[str, Any] = field(default_factory=dict)  # the parameters of a chat, without messages and tools
+    provider: str | None = None  # who answers a call: the provider that it names, else the router's choice
     # Not in the repr: a failing assertion prints that, and a developer may have sent a real token by mistake.
     token: str | None = field(default=None, repr=False)
 
@@ -46,6 +46,7 @@ class Call:
     provider: str | None  # None: the router chooses
     prompt: str  # the last user message, or the description of the image
     body: dict[str, Any]
+    policy: str = "fastest"  # how the router chooses; the suffix of a model names one instead of a provider
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -74,6 +75,14 @@ def read(request: "httpx.Request", models: dict[str, Model]) -> Call | None:
     return None
 
 
+def offer_for(call: Call, models: dict[str, Model]) -> Offer | None:
+    """Return the offer that is to answer a call; None if no provider serves the model."""
+    model = models.get(call.model)
+    if model is None or model.provider_task != call.task:
+        return None
+    return choose(offers_of(call.model, model), call.provider, call.policy)
+
+
 def text_of(content: Any) -> str:
     """Join the texts of a message's content, which is a string or a list of parts."""
     if isinstance(content, str):
@@ -94,13 +103,16 @@ def _chat(path: str, body: dict[str, Any]) -> Call:
     if provider == "v1":  # /v1/... is the router's own path, /<provider>/... is for that provider
         provider = None
     model, _, suffix = str(body.get("model") or "").partition(":")
-    if provider is None and suffix and suffix not in _POLICIES:
+    policy = "fastest"
+    if suffix in POLICIES:
+        policy = suffix
+    elif provider is None and suffix:
         provider = suffix
     prompt = ""
     for message in dicts(body.get("messages")):
         if message.get("role") == "user":
             prompt = text_of(message.get("content"))
-    return Call("conversational", hub_id(model), provider, prompt, body)
+    return Call("conversational", hub_id(model), provider, prompt, body, policy)
 
 
 def _prompt(body: dict[str, Any]) -> str:

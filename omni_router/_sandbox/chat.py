@@ -8,15 +8,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from omni_router._sandbox import stream, tool_calls
-from omni_router._sandbox.calls import Call, dicts, text_of
+from omni_router._sandbox import counting, stream, tool_calls
+from omni_router._sandbox.calls import Call, dicts
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
 from omni_router.hub.http import httpx
 
 MAX_QUOTE = 120  # characters of the question that the answer repeats; enough to see which one it was
 _MAX_URL = 100
 _FRAGMENT = 8  # characters of a call's arguments in one piece of a stream
-_IMAGE_TOKENS = 256  # roughly what vision models count for an image
 _CRASH = {"error": "The model crashed while generating. (simulated)", "error_type": "generation"}
 _BREAKS_AFTER: dict[Shape, int] = {"cut_at_start": 0, "cut": 3, "error_frame": 3}  # frames of a stream
 
@@ -147,10 +146,7 @@ def _describe_image(part: dict[str, Any]) -> str:
 
 
 def _usage(call: Call, reply: _Reply) -> dict[str, int]:
-    """Estimate tokens: four characters each is the usual rule of thumb, and a message costs a few for its frame."""
-    prompt = _IMAGE_TOKENS * len(_images(call))
-    for message in dicts(call.body["messages"]):
-        prompt += len(text_of(message.get("content"))) // 4 + 4
+    prompt = counting.prompt_tokens(call)
     completion = len(reply.pieces)
     if reply.tool_call:
         completion = len(_fragments(reply.tool_call))
@@ -212,15 +208,11 @@ def _server_sent_events(
     breaks_after = None if shape is None else _BREAKS_AFTER.get(shape)
     for place, frame in enumerate(frames):
         if place == breaks_after and shape == "error_frame":
-            yield _event(json.dumps(_CRASH))
+            yield stream.event(json.dumps(_CRASH))
             return
         if place == breaks_after:
             raise stream.cut()
         if place:
             pause()
-        yield _event(json.dumps(frame))
-    yield _event("[DONE]")
-
-
-def _event(data: str) -> bytes:
-    return f"data: {data}\n\n".encode()
+        yield stream.event(json.dumps(frame))
+    yield stream.event("[DONE]")

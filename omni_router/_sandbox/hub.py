@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from omni_router._sandbox import boards
 from omni_router._sandbox.faults import Fault
-from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model, provider_id, traits_of
+from omni_router._sandbox.models import MAPPING, MODELS_PATH, ROUTER_CHECKPOINT, Model, offers_of, provider_id
 
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
 
 CHAT_MODELS_PATH = "/v1/models"  # a path on the router's host
+WHO_AM_I_PATH = "/api/whoami-v2"
 _AUTH_CHECK = "/auth-check"
+WRONG_TOKEN = "hf_wrong"  # noqa: S105 (refused, so that a wrong token can be tried)
+PROVIDERS_PERMISSION = "inference.serverless.write"  # the name of "Make calls to Inference Providers"
 CREATED = "2025-01-01T00:00:00.000Z"  # the date of every model
 
 
@@ -25,6 +29,10 @@ def answer(
     path = request.url.path
     if path == MODELS_PATH:
         return httpx.Response(200, json=_list_models(models, request.url.params))
+    if path == WHO_AM_I_PATH:
+        return _who_am_i(request)
+    if path.startswith(boards.DATASETS_PATH):
+        return boards.answer_hub(request)
     model = path.removeprefix(f"{MODELS_PATH}/")
     if model.endswith(_AUTH_CHECK):
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -33,7 +41,45 @@ def answer(
         # With this error, a file that was downloaded before is taken from the cache, not reported as missing.
         raise OfflineModeIsEnabled(f"Cannot reach {request.url}: the sandbox is active, and it holds no files.")
     expand = request.url.params.get_list("expand")
+    if model == ROUTER_CHECKPOINT and not expand:
+        return httpx.Response(200, json=_checkpoint_card(models[model]))
     return _answer_about(model, models.get(model), expand, mapping_fault)
+
+
+def _who_am_i(request: "httpx.Request") -> "httpx.Response":
+    """Describe the owner of a token, and a fine-grained token that may call Inference Providers."""
+    from omni_router.hub.http import httpx
+
+    if is_wrong_token(request.headers.get("authorization", "").removeprefix("Bearer ")):
+        return httpx.Response(401, json={"error": "Invalid username or password."})
+    user = {"_id": f"{1:024x}", "type": "user", "name": "sandbox"}
+    allowed = {"entity": {**user, "type": "user"}, "permissions": ["repo.content.read", PROVIDERS_PERMISSION]}
+    token = {
+        "displayName": "sandbox",
+        "role": "fineGrained",
+        "createdAt": CREATED,
+        "fineGrained": {"canReadGatedRepos": True, "global": [], "scoped": [allowed]},
+    }
+    auth = {"type": "access_token", "accessToken": token}
+    return httpx.Response(200, json={**user, "fullname": "Sandbox", "isPro": False, "orgs": [], "auth": auth})
+
+
+def is_wrong_token(token: str) -> bool:
+    """Return whether a token is refused: all that start with hf_ are accepted, but one."""
+    return not token.startswith("hf_") or token == WRONG_TOKEN
+
+
+def _checkpoint_card(entry: Model) -> dict[str, Any]:
+    return {
+        "id": ROUTER_CHECKPOINT,
+        "private": False,
+        "gated": "auto" if entry.gated else False,
+        "pipeline_tag": entry.task,
+        "tags": ["transformers", "license:other"],
+        "lastModified": CREATED,
+        "cardData": {"license": "other", "license_name": "katanemo-research"},
+        "siblings": [{"rfilename": "config.json"}, {"rfilename": "model.safetensors"}],
+    }
 
 
 def _answer_about(
@@ -118,13 +164,13 @@ def _mapping(model: str, entry: Model) -> list[dict[str, Any]] | None:
         return None
     return [
         {
-            "provider": provider,
-            "providerId": provider_id(model, provider),
-            "status": "live",
+            "provider": offer.provider,
+            "providerId": provider_id(model, offer.provider),
+            "status": offer.status,
             "task": entry.provider_task,
             "type": "single-model",
         }
-        for provider in entry.providers
+        for offer in offers_of(model, entry)
     ]
 
 
@@ -133,24 +179,19 @@ def chat_models(models: Mapping[str, Model]) -> dict[str, Any]:
     entries = []
     for model, entry in models.items():
         if entry.listed and entry.providers and entry.provider_task == "conversational":
-            entries.append(_chat_model(model, entry, entry.providers))
+            entries.append(_chat_model(model, entry))
     return {"object": "list", "data": entries}
 
 
-def _chat_model(model: str, entry: Model, providers: tuple[str, ...]) -> dict[str, Any]:
+def _chat_model(model: str, entry: Model) -> dict[str, Any]:
     modalities = ["text"]
     if entry.task == "image-text-to-text":
         modalities.append("image")
-    listings = []
-    for place, provider in enumerate(providers, start=1):
-        tools = entry.takes_tools(provider)
-        listing = {"provider": provider, "status": "live", **traits_of(model).at(place)}
-        listings.append({**listing, "supports_tools": tools, "supports_structured_output": tools})
     return {
         "id": model,
         "object": "model",
         "created": 0,
         "owned_by": model.partition("/")[0],
         "architecture": {"input_modalities": modalities, "output_modalities": ["text"]},
-        "providers": listings,
+        "providers": [offer.as_json() for offer in offers_of(model, entry)],
     }

@@ -4,10 +4,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from omni_router._sandbox.offers import Offer
+
 if TYPE_CHECKING:
     from omni_router.config.route_file import RouteFile
 
 MODELS_PATH = "/api/models"  # a path of the Hub's API
+ROUTER_CHECKPOINT = "katanemo/Arch-Router-1.5B"  # the Hub has a card of it here, and no files
 MAPPING = "inferenceProviderMapping"  # the Hub's name for the providers of a model
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
@@ -33,6 +36,7 @@ class Model:
     open_to: tuple[str, ...] = ()  # the tokens whose owners have accepted them
     renamed_to: str | None = None
     unknowable: bool = False  # the catalog gets no answer about it, and the client does
+    offers: tuple[Offer, ...] = ()  # what each provider lists; empty: as the model's traits say
 
     @property
     def provider_task(self) -> str:
@@ -53,6 +57,7 @@ def shipped_models() -> dict[str, Model]:
     models = {
         "sandbox/text-to-image-4": Model("text-to-image", ("replicate",)),
         "sandbox/image-to-text-1": Model("image-to-text", ("hf-inference",)),
+        ROUTER_CHECKPOINT: Model("text-generation", None),
     }
     for task, table in _PROVIDERS.items():
         for number, providers in enumerate(table, start=1):
@@ -101,14 +106,16 @@ class Traits:
     first_token_ms: int = 250
     known_for: tuple[str, ...] = ()  # routes of the default policy; the demo's policy names the model for them
 
-    def at(self, place: int) -> dict[str, Any]:
-        """Return what is listed for the provider at a place, from 1: each is as much more expensive as it is faster."""
-        return {
-            "context_length": self.context_length,
-            "pricing": {"input": self.input_price * place, "output": self.output_price * place},
-            "throughput": self.throughput * place,
-            "first_token_latency_ms": self.first_token_ms // place,
-        }
+    def offer(self, provider: str, place: int) -> Offer:
+        """Return the offer of the provider at a place, from 1: each is as much more expensive as it is faster."""
+        return Offer(
+            provider,
+            context_length=self.context_length,
+            input_price=self.input_price * place,
+            output_price=self.output_price * place,
+            throughput=self.throughput * place,
+            first_token_ms=self.first_token_ms // place,
+        )
 
 
 TRAITS = {
@@ -131,6 +138,17 @@ TRAITS = {
 def traits_of(model: str) -> Traits:
     """Return the traits of a model; those of a plain one if it has none of its own."""
     return TRAITS.get(model, Traits())
+
+
+def offers_of(model: str, entry: Model) -> tuple[Offer, ...]:
+    """Return what each provider lists about a model, in the order of preference."""
+    if entry.offers:
+        return entry.offers
+    offers = []
+    for place, provider in enumerate(entry.providers or (), start=1):
+        tools = entry.takes_tools(provider)
+        offers.append(replace(traits_of(model).offer(provider, place), tools=tools, structured_output=tools))
+    return tuple(offers)
 
 
 def known_for(route: str) -> str | None:

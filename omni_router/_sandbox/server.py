@@ -2,14 +2,15 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omni_router._sandbox import faults, models
 from omni_router._sandbox.calls import Record
 from omni_router._sandbox.models import MAPPING, MODELS_PATH
+from omni_router._sandbox.offers import Offer
 
 if TYPE_CHECKING:
     from omni_router._sandbox.transport import SandboxTransport
@@ -22,7 +23,14 @@ SANDBOX_TOKEN = "hf_sandbox"  # noqa: S105 (opens nothing: the sandbox accepts e
 class _PlannedFault:
     fault: faults.Fault
     model: str | None
+    provider: str | None
     times: int  # how many are left
+
+    def is_for(self, where: faults.Where, model: str | None, provider: str | None) -> bool:
+        """Return whether the fault is for such a call."""
+        if self.fault.where != where or self.times <= 0:
+            return False
+        return self.model in (None, model) and self.provider in (None, provider)
 
 
 class Sandbox:
@@ -35,6 +43,7 @@ class Sandbox:
         self.requests: list[Record] = []
         self._models = models.shipped_models()
         self._planned: list[_PlannedFault] = []
+        self._bends: dict[str, Callable[[Any], Any]] = {}
         self._directives: Counter[tuple[int, str]] = Counter()
         self._lock = threading.Lock()
 
@@ -51,15 +60,17 @@ class Sandbox:
             return [host]
         return ["1.1.1.1"]
 
-    def fail(self, kind_or_fault: str, model: str | None = None, times: int = 1) -> None:
-        """Fail the next `times` calls (only those of `model`, if named), by a name of `FAULTS` or by an error kind.
+    def fail(self, kind_or_fault: str, model: str | None = None, times: int = 1, provider: str | None = None) -> None:
+        """Fail the next `times` calls, by a name of `FAULTS` or by an error kind.
+
+        With `model` or `provider` only the calls of that model, or those that this provider answers, fail.
 
         Raises:
             ValueError: There is no such fault.
         """
         fault = faults.find(kind_or_fault)
         with self._lock:
-            self._planned.append(_PlannedFault(fault, model, times))
+            self._planned.append(_PlannedFault(fault, model, provider, times))
 
     def recover(self) -> None:
         """Cancel the faults that `fail` planned and that no call has met yet."""
@@ -108,7 +119,25 @@ class Sandbox:
             KeyError: The model is not known.
         """
         with self._lock:
-            self._models[model] = replace(self._models[model], tools_at=tuple(providers))
+            known = self._models[model]
+            offers = [
+                replace(offer, tools=offer.provider in providers, structured_output=offer.provider in providers)
+                for offer in known.offers
+            ]
+            self._models[model] = replace(known, tools_at=tuple(providers), offers=tuple(offers))
+
+    def bend(self, path: str, change: Callable[[Any], Any]) -> None:
+        """Let `change` replace the JSON that is answered under a path from now on, and each event of a stream there.
+
+        It gets what would be answered: a field can be taken away, renamed or filled with nonsense.
+        """
+        with self._lock:
+            self._bends[path] = change
+
+    def change_for(self, path: str) -> Callable[[Any], Any] | None:
+        """Return what `bend` set for a path."""
+        with self._lock:
+            return self._bends.get(path)
 
     def asked_for_mapping(self, model: str) -> int:
         """Count how often the client asked the Hub who serves `model`; requests of the catalog do not count."""
@@ -130,11 +159,28 @@ class Sandbox:
             if len(self.requests) > MAX_RECORDS:
                 del self.requests[: MAX_RECORDS // 2]
 
-    def take_fault(self, where: faults.Where, model: str | None = None, prompt: str = "") -> faults.Fault | None:
+    def offer(self, model: str, *offers: Offer, task: str | None = None) -> None:
+        """Set what each provider of `model` lists and serves from now on: prices, speed, context, status, tools.
+
+        A new model is listed by the catalog; it needs a `task`, unless its id has the form `sandbox/<task>-<n>`.
+
+        Raises:
+            ValueError: The model is not known and no task is given.
+        """
+        with self._lock:
+            known = self._models.get(model)
+            if known is None:
+                known = models.Model(task or models.task_of(model), None, listed=True)
+            providers = tuple(offer.provider for offer in offers)
+            self._models[model] = replace(known, providers=providers, offers=offers, tools_at=None)
+
+    def take_fault(
+        self, where: faults.Where, model: str | None = None, prompt: str = "", provider: str | None = None
+    ) -> faults.Fault | None:
         """Return what is to go wrong with this call; planned faults come before those in the prompt."""
         with self._lock:
             for planned in self._planned:
-                if planned.fault.where == where and planned.times > 0 and planned.model in (None, model):
+                if planned.is_for(where, model, provider):
                     planned.times -= 1
                     return planned.fault
             for directive in faults.directives(prompt):

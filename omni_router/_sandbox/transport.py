@@ -2,20 +2,21 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from huggingface_hub import constants
 
-from omni_router._sandbox import calls, chat, hub, images
-from omni_router._sandbox.faults import FAULTS, Fault, Where
+from omni_router._sandbox import boards, calls, chat, counting, hub, images, stream
+from omni_router._sandbox.faults import FAULTS, Fault, Shape, Where
 from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model
+from omni_router._sandbox.offers import LIVE, Offer
 from omni_router.hub.http import httpx
 
 _HUB_HOSTS = {"huggingface.co", urlsplit(constants.ENDPOINT).hostname}
 _ROUTER_HOST = urlsplit(constants.INFERENCE_PROXY_TEMPLATE).hostname
-_WRONG_TOKEN = "hf_wrong"  # noqa: S105 (refused, so that a wrong token can be tried)
 
 
 class State(Protocol):
@@ -32,7 +33,13 @@ class State(Protocol):
         """Record a request."""
         ...
 
-    def take_fault(self, where: Where, model: str | None = None, prompt: str = "") -> Fault | None:
+    def change_for(self, path: str) -> Callable[[Any], Any] | None:
+        """Return what is to change the answers under a path."""
+        ...
+
+    def take_fault(
+        self, where: Where, model: str | None = None, prompt: str = "", provider: str | None = None
+    ) -> Fault | None:
         """Return what is to go wrong with a request."""
         ...
 
@@ -45,6 +52,11 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
+        response = self._respond(request)
+        change = self._sandbox.change_for(request.url.path)
+        return response if change is None else stream.bend(response, change)
+
+    def _respond(self, request: httpx.Request) -> httpx.Response:
         request.read()
         if request.method == "POST":
             call = calls.read(request, self._sandbox.models())
@@ -56,10 +68,16 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         fault = self._fault_of_look_up(request)
         if fault is not None:
             return _fail(request, fault)
+        return self._look_up(request)
+
+    def _look_up(self, request: httpx.Request) -> httpx.Response:
+        """Answer a GET that no fault is planned for."""
         if request.url.host == _ROUTER_HOST:
             return httpx.Response(200, json=hub.chat_models(self._sandbox.models()))
         if request.url.host in _HUB_HOSTS:
             return hub.answer(request, self._sandbox.models(), partial(self._sandbox.take_fault, "mapping"))
+        if request.url.host == boards.ARENA_HOST:
+            return boards.answer_arena(request)
         return images.fetch(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -69,14 +87,19 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def _record(self, request: httpx.Request, call: calls.Call | None) -> None:
         url = request.url
-        model = parameters = None
+        model = parameters = provider = None
         if call is not None:
             model, parameters = call.model, _parameters(call)
+            offer = calls.offer_for(call, self._sandbox.models())
+            provider = call.provider if offer is None else offer.provider
         elif url.path.startswith(f"{MODELS_PATH}/"):
             model = url.path.removeprefix(f"{MODELS_PATH}/")
         query = parse_qs(url.query.decode())
-        record = calls.Record(request.method, url.host, url.path, query, model, parameters or {}, _token(request))
-        self._sandbox.record(record)
+        self._sandbox.record(
+            calls.Record(
+                request.method, url.host, url.path, query, model, parameters or {}, provider, token=_token(request)
+            )
+        )
 
     def _fault_of_look_up(self, request: httpx.Request) -> Fault | None:
         """Return what is to go wrong with a GET: at the Hub, for the catalog, or in the rest of the web."""
@@ -91,29 +114,33 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def _call_specialist(self, request: httpx.Request, call: calls.Call | None) -> httpx.Response:
         token = _token(request)
-        if token is None or not token.startswith("hf_") or token == _WRONG_TOKEN:
+        if hub.is_wrong_token(token or ""):
             return _fail(request, FAULTS["token_401"])
         if call is None or request.url.host != _ROUTER_HOST:
             return _nothing_there(request)
-        fault = self._sandbox.take_fault("specialist", call.model, call.prompt)
+        offer = calls.offer_for(call, self._sandbox.models())
+        provider = None if offer is None else offer.provider
+        fault = self._sandbox.take_fault("specialist", call.model, call.prompt, provider)
         if fault is None or fault.raises is None:
             wait(request, self._sandbox.latency)
         if fault is not None and fault.shape is None:
             return _fail(request, fault)
-        if not self._serves(call):
+        if offer is None:
             return _fail(request, FAULTS["model_not_supported"])
-        shape = None if fault is None else fault.shape
+        if offer.status != LIVE:  # a provider that is listed as failing fails
+            return _fail(request, FAULTS["failed_dependency_424"])
+        response = self._answer(request, call, offer, None if fault is None else fault.shape)
+        response.headers["x-inference-provider"] = offer.provider
+        return response
+
+    def _answer(self, request: httpx.Request, call: calls.Call, offer: Offer, shape: Shape | None) -> httpx.Response:
         if call.task != "conversational":
             return images.answer(call, shape)
+        if error := counting.why_too_long(call, offer.context_length):
+            return httpx.Response(400, json={"error": error})
         chunk_delay = self._sandbox.chunk_delay
         sees = self._sandbox.models()[call.model].task == "image-text-to-text"
         return chat.answer(call, shape, sees=sees, pause=lambda: wait(request, chunk_delay))
-
-    def _serves(self, call: calls.Call) -> bool:
-        model = self._sandbox.models().get(call.model)
-        if model is None or not model.providers or model.provider_task != call.task:
-            return False
-        return call.provider is None or call.provider in model.providers
 
 
 def wait(request: httpx.Request, seconds: float) -> None:

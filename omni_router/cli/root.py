@@ -15,6 +15,7 @@ from omni_router.config.environment import VARIABLES
 COMMANDS = {
     "eval": "omni_router.cli.eval:command",
     "completion": "omni_router.cli.completion:command",
+    "doctor": "omni_router.cli.doctor:command",
     "serve": "omni_router.cli.serve:command",
     "ui": "omni_router.cli.ui:command",
 }

@@ -133,6 +133,7 @@ class Environment:
     )
     sandbox: bool = variable(switch, default=False, help="1: simulate models on this machine")
     sandbox_latency: float = variable(latency, 0.0, "seconds that a simulated model takes", shown_default="0")
+    sandbox_models: Path | None = variable(Path, None, "a JSON file of further simulated models", shown_default="none")
     cache_dir: Path = variable(
         Path,
         lambda: user_cache_path("omni-router"),

@@ -51,7 +51,7 @@ def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
 
 def kind_of(error: BaseException) -> ErrorKind | None:
     """Return the kind of a client's failure; None for one that is not the client's."""
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, TextGenerationError
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, TextGenerationError
     from huggingface_hub.errors import OverloadedError as Overloaded
     from huggingface_hub.errors import ValidationError as Invalid
     from PIL import Image, UnidentifiedImageError
@@ -60,8 +60,8 @@ def kind_of(error: BaseException) -> ErrorKind | None:
 
     if is_stop_iteration(error):
         return "no_provider"
-    if isinstance(error, HfHubHTTPError) and not isinstance(error, (GatedRepoError, RepositoryNotFoundError)):
-        return _kind_of_response(error.response)
+    if _has_telling_status(error):
+        return _kind_of_response(error.response)  # type: ignore[attr-defined]
     # In this order: many of these are subclasses of ones further down.
     table: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], ErrorKind], ...] = (
         (BadImage, "bad_image"),
@@ -84,6 +84,17 @@ def kind_of(error: BaseException) -> ErrorKind | None:
         reading = any(name.startswith(_READERS) for name in _modules(error)[-1:])
         return "malformed_answer" if reading else None  # any other is a fault of this process
     return next((kind for types, kind in table if isinstance(error, types)), None)
+
+
+def _has_telling_status(error: Any) -> bool:
+    """Return whether an error is known by the status and the body of its response."""
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    from omni_router.hub.http import httpx
+
+    if isinstance(error, (GatedRepoError, RepositoryNotFoundError)):
+        return False
+    return isinstance(error, (HfHubHTTPError, httpx.HTTPStatusError))
 
 
 def _before_the_call(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from omni_router.errors import BadImage
 from omni_router.hub.answer_limits import LISTING, AnswerLimit
 from omni_router.hub.cancellation import DeadlineStream, check_cancelled, track
+from omni_router.hub.wire import watch_response
 from omni_router.images.fetch import look_up, pin_address
 from omni_router.simulation import active_simulation
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from omni_router.hub.http import httpx
 
 INFERENCE_ROUTER = "router.huggingface.co"  # the client calls it for every provider
+DATASETS_SERVER = "datasets-server.huggingface.co"  # rows of public datasets; it gets no token
 HUB_TIMEOUT = 3.0  # seconds for a request to the Hub: it delays the answer, and takes milliseconds
 SERVER_ERROR, REQUEST_TIMEOUT, TOO_MANY_REQUESTS = 500, 408, 429
 
@@ -139,7 +141,7 @@ def _on_request(request: "httpx.Request") -> None:
             raise httpx.ConnectError("the Hub did not answer a moment ago", request=request)
         if session.token:
             request.headers["authorization"] = f"Bearer {session.token}"
-    elif request.url.host != INFERENCE_ROUTER:
+    elif request.url.host not in (INFERENCE_ROUTER, DATASETS_SERVER):
         _pin(request)
 
 
@@ -148,6 +150,7 @@ def _on_response(response: "httpx.Response") -> None:
         response.stream = DeadlineStream(
             response, session.request_started, session.request_timeout, session.answer_limit
         )
+        watch_response(response)
 
 
 def _goes_to_hub(url: "httpx.URL") -> bool:

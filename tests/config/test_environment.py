@@ -39,6 +39,7 @@ READ = {
     "OMNI_BILL_TO": (" my-org\n", "my-org"),
     "OMNI_SANDBOX": ("on", True),
     "OMNI_SANDBOX_LATENCY": ("0.25", 0.25),
+    "OMNI_SANDBOX_MODELS": ("models.json", Path("models.json")),
     "OMNI_CACHE_DIR": ("cache", Path("cache")),
     "OMNI_HISTORY": ("store", "store"),
     "OMNI_DECISION_LOG": ("log.jsonl", Path("log.jsonl")),

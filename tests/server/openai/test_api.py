@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessageChunk
 from openai import AsyncOpenAI, OpenAI
 
 from omni_router import Services, Settings
-from omni_router._sandbox import Sandbox
+from omni_router._sandbox import Offer, Sandbox
 from omni_router.hub.catalog import HubCatalog
 from omni_router.server.openai import stream as streaming
 from tests.support.openai_server import EYES, TEXT, openai_server, scripted
@@ -194,7 +194,8 @@ def test_route_answers_that_none_fits_as_a_decision(url: str, router: ScriptedRo
     assert (response.json()["route"], response.json()["proposed_route"]) == ("question_answering", "other")
 
 
-def test_a_prompt_of_five_megabytes_is_answered(client: OpenAI) -> None:
+def test_a_prompt_of_five_megabytes_is_answered(client: OpenAI, sandbox: Sandbox) -> None:
+    sandbox.offer(TEXT, Offer("novita", context_length=2_000_000))
     huge: Any = [{"role": "user", "content": "tides " * 870_000}]
     response: Any = client.chat.completions.create(model="omni", messages=huge)
     assert response.usage.prompt_tokens > 1_000_000
