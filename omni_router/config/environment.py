@@ -43,6 +43,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.simulation import is_simulated
 
 RouterPrompt = Literal["json", "trained"]
+EvidenceMode = Literal["on", "off", "shadow"]
 
 # A router runs before every answer, and the embedded one takes 20 ms: past this many seconds its choice serves the
 # user better than that of an endpoint. A 1.5B model on a GPU writes the 60 tokens of a reply well within it.
@@ -145,6 +146,12 @@ class Environment:
         "file",
         "file, postgresql://USER@HOST/DATABASE (shared by many machines), or store (of the graph that embeds this one)",
         secret=True,  # an address, even a mistyped one, may hold a password
+    )
+    evidence: EvidenceMode = variable(
+        choice(get_args(EvidenceMode)),
+        "on",
+        "whether benchmark boards and Arena's ratings, read twice a day without a token, help to choose the model; off "
+        "reads none, shadow only shows what they would have chosen",
     )
     decision_log: Path | None = variable(Path, None, "a file to which every decision is appended")
     decision_log_text: bool = variable(switch, default=False, help="1: keep the text of the requests in it")

@@ -13,6 +13,7 @@ from omni_router.hub.session import DATASETS_SERVER
 
 DATASET = "lmarena-ai/leaderboard-dataset"
 LICENCE = "CC-BY-4.0"
+ATTRIBUTION = f"ratings: LMArena, https://huggingface.co/datasets/{DATASET}, {LICENCE}"  # wherever they are shown
 ROWS = f"https://{DATASETS_SERVER}/rows"
 CONFIGS = ("text_style_control", "vision_style_control", "text_to_image", "image_edit")
 # Of several dozen. Each is a board, and all boards inform every route: those that ask nearly the same would outvote the

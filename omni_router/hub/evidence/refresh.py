@@ -9,9 +9,9 @@ from typing import Any
 
 from omni_router.hub.evidence.arena import CONFIGS, ArenaContent, fetch_config
 from omni_router.hub.evidence.leaderboards import MAX_BOARDS, OFFICIAL, BoardContent, read_board, read_boards
-from omni_router.hub.evidence.requests import EvidenceRequests, NotReadable
+from omni_router.hub.evidence.pacing import EvidenceRequests, NotReadable
+from omni_router.hub.evidence.parts import BOARDS, EvidenceStore, Turn, arena_part, board_part
 from omni_router.hub.evidence.snapshot import NOTHING, UNREADABLE, EvidenceSnapshot
-from omni_router.hub.evidence.store import BOARDS, EvidenceStore, Turn, arena_part, board_part
 from omni_router.hub.session import is_outage
 from omni_router.simulation import Simulation, active_simulation
 
@@ -39,7 +39,7 @@ class Memory:
         """Return whether there is work, and nobody at it."""
         if not self.idle.is_set():
             return False
-        return self._due is None or not 0 <= self._due - now <= REFRESH[1]  # a clock may be set back
+        return self._due is None or not 0 < self._due - now <= REFRESH[1]  # a clock may be set back
 
     def end(self, due: float | None) -> None:
         """Note that the work is done, and when there is more; None: at once."""
@@ -48,7 +48,9 @@ class Memory:
 
     def publish(self) -> None:
         """Show what the store holds."""
-        self._snapshot = self.store.snapshot()
+        snapshot = self.store.snapshot()
+        if snapshot != replace(self._snapshot, stale=False):
+            self._snapshot = snapshot
 
     def snapshot_at(self, now: float) -> EvidenceSnapshot:
         """Return what is shown; the same object until something changes."""
@@ -149,6 +151,8 @@ class Refresh:
             if not self._store.is_empty(board_part(board)):
                 raise
             return BoardContent(rows=[], lower_is_better=False, dropped={UNREADABLE: 1})
+        if body == [] and not self._store.is_empty(board_part(board)):
+            raise ValueError("a board that had rows has none")
         return read_board(body)
 
     def _read_config(self, config: str) -> ArenaContent:

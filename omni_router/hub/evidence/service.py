@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from omni_router.hub.evidence.parts import EvidenceStore
 from omni_router.hub.evidence.refresh import LOOK_AGAIN, REFRESH, Memory, Refresh
 from omni_router.hub.evidence.snapshot import EvidenceSnapshot
-from omni_router.hub.evidence.store import EvidenceStore
 from omni_router.simulation import active_simulation
 from omni_router.storage.sqlite import DiskCache
 

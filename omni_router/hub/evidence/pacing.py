@@ -1,6 +1,7 @@
 """Requests for evidence: without a token, bounded, and no faster than the servers allow."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from omni_router.hub.answer_limits import MB, AnswerLimit
@@ -67,10 +68,8 @@ def _pause_after(headers: Any) -> float:
     """Return how long to pause after an answer: until the server's window ends, if little of it is left."""
     from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
-    try:
+    with suppress(ValueError, OverflowError):  # too many digits
         limit = parse_ratelimit_headers(headers)
-    except (ValueError, OverflowError):  # too many digits
-        return BETWEEN
-    if limit and limit.remaining < RESERVE:
-        return max(BETWEEN, min(float(limit.reset_in_seconds), LONGEST_PAUSE))
+        if limit and limit.remaining < RESERVE:
+            return max(BETWEEN, min(float(limit.reset_in_seconds), LONGEST_PAUSE))
     return BETWEEN
