@@ -98,8 +98,9 @@ def _newest(dates: Iterable[str]) -> str:
 def arena_ratings(config: str, content: ArenaContent) -> Iterable[Rating]:
     """Yield the ratings of a config from what is kept of it."""
     published = str(content["published"])
+    boards = {category: f"{DATASET}/{config}/{category}" for category, *_ in content["ratings"]}
     for category, name, organization, rating in content["ratings"]:
-        yield Rating(f"{DATASET}/{config}/{category}", str(name), str(organization), float(rating), published)
+        yield Rating(boards[category], str(name), str(organization), float(rating), published)
 
 
 def _read_row(row: object) -> tuple[str, tuple[str, str, str, float]] | None:

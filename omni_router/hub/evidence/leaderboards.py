@@ -87,8 +87,9 @@ def read_board(body: object) -> BoardContent:
 def board_rows(board: str, content: BoardContent) -> Iterable[BoardRow]:
     """Yield the rows of a board from what is kept of it."""
     lower_is_better = content["lower_is_better"] is True
+    names = {False: board, True: board + WITH_NOTES}
     for model, value, has_notes in content["rows"]:
-        name = board + WITH_NOTES if has_notes else board
+        name = names[has_notes]
         yield BoardRow(name, str(model), float(value), lower_is_better)
 
 

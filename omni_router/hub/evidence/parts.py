@@ -39,11 +39,8 @@ class EvidenceStore:
 
     def load(self) -> None:
         """Read from disk what other processes have fetched since."""
-        if self._disk is None:
-            return
-        self._load(BOARDS)
-        for name in self.names():
-            self._load(name)
+        self._load([BOARDS])
+        self._load(self.names())
 
     def names(self) -> list[str]:
         """Return the names of all parts but the list of boards."""
@@ -113,13 +110,17 @@ class EvidenceStore:
             dropped=dict(dropped),
         )
 
-    def _load(self, name: str) -> None:
-        stored = self._disk.get(f"{FORMAT} {name}") if self._disk else None
-        if stored is None or not 0 <= self._clock() - stored.at < KEEP:
+    def _load(self, names: list[str]) -> None:
+        if self._disk is None:
             return
-        mine = self._parts.get(name)
-        if (mine is None or mine.at < stored.at) and _is_sound(name, stored.value):
-            self._parts[name] = Part(stored.value, stored.at)
+        stored = self._disk.get_many([f"{FORMAT} {name}" for name in names])
+        for key, value in stored.items():
+            name = key.removeprefix(f"{FORMAT} ")
+            part, mine = Part(*value), self._parts.get(name)
+            if not 0 <= self._clock() - part.at < KEEP or (mine and mine.at >= part.at):
+                continue
+            if _is_sound(name, part.content):
+                self._parts[name] = part
 
 
 def board_part(board: str) -> str:

@@ -13,7 +13,7 @@ from omni_router.hub.evidence.snapshot import BoardRow, EvidenceSnapshot, Rating
 CODING = "lmarena-ai/leaderboard-dataset/text_style_control/coding"
 
 
-def row(name: str = "text-generation-1", rating: Any = 1400.0, **more: Any) -> dict[str, Any]:
+def row(name: Any = "text-generation-1", rating: Any = 1400.0, **more: Any) -> dict[str, Any]:
     cells = {"model_name": name, "organization": "sandbox", "rating": rating, "category": "coding"}
     return {"row_idx": 0, "row": {**cells, "leaderboard_publish_date": "2026-09-13", **more}}
 

@@ -21,7 +21,7 @@ json_values = some.recursive(
 )
 
 
-def row(model: str = ONE, value: float = 50.0, **more: Any) -> dict[str, Any]:
+def row(model: str = ONE, value: Any = 50.0, **more: Any) -> dict[str, Any]:
     return {"modelId": model, "value": value, "lower_is_better": False, **more}
 
 
