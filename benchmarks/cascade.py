@@ -15,12 +15,11 @@ from tqdm import tqdm
 
 from benchmarks import clinc
 from benchmarks.report import IMAGES, table, write_section
-from benchmarks.semantic import Remembering
+from benchmarks.semantic_times import Remembering
 from omni_router.routers import OTHER, Reply, RouteOption, Turn, parse_reply
 from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.cascade.router import TARGET, CascadeRouter
-from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
-from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
+from omni_router.routers.semantic.router import SemanticRouter, default_encoder
 
 RIGHT = 0.93  # of the teacher's answers: what Arch-Router's authors report for it (arXiv 2506.16655)
 LENGTH, WINDOW = 5000, 500
@@ -105,7 +104,7 @@ def measure(data: Path) -> None:
     if not queries:
         print(f"The cascade was not measured: there is no {data}/clinc150_train.jsonl.")
         return
-    encoder = Remembering(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT))
+    encoder = Remembering(default_encoder())
     encoder.encode([query.text for query in queries])  # in one batch, a third of the time
     streams = [stream(SemanticRouter(encoder), queries, seed) for seed in SEEDS]
     parts = [slice(start, start + WINDOW) for start in range(0, LENGTH, WINDOW)]

@@ -15,8 +15,7 @@ from omni_router.evaluation.run import route_options
 from omni_router.routers.semantic.encoder import Encoder
 from omni_router.routers.semantic.multilingual import MultilingualEncoder
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
-from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT
-from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
+from omni_router.routers.semantic.router import default_encoder
 
 LENGTHS = (30, 130, 500, 2_000)  # characters
 PROMPTS = 20  # of each length
@@ -62,7 +61,7 @@ def _memory() -> list[tuple[str, int]]:
 def _weigh() -> dict[str, int]:
     """Load one encoder after the other in this process, and return its memory after each."""
     sizes = {"imported the router": resident(os.getpid()) // MIB}
-    english, others = SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT), MultilingualEncoder()
+    english, others = default_encoder(), MultilingualEncoder()
     english.encode(["Draw a lighthouse."])
     sizes[f"loaded {NAMES['en']}"] = resident(os.getpid()) // MIB
     others.encode(["Zeichne einen Leuchtturm."])

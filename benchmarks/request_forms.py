@@ -53,6 +53,15 @@ FORMS = {
         "{request}\n\nThe output is a JSON object that conforms to this schema:\n```\n"
         '{"properties": {"answer": {"type": "string"}}, "required": ["answer"]}\n```'
     ),
+    "AutoGen RetrieveChat": (
+        "You answer questions by your own knowledge and the context. If that is not enough, reply UPDATE CONTEXT.\n\n"
+        "User's question is: {request}\n\nContext is: {context}"
+    ),
+    "Dify": (
+        "Use the following context as your knowledge, inside <context></context> XML tags.\n\n<context>\n{context}\n"
+        "</context>\n\nWhen you answer:\n- Say so if you do not know.\n- Do not mention the context.\n{request}"
+    ),
+    "LangChain structured chat": "{request}\n\n(reminder to respond in a JSON blob no matter what)",
 }
 
 # Written after the rule that reads templates, and without a look at its list of marks.
@@ -60,10 +69,6 @@ LATER_FORMS = {
     "Haystack RAG": "Answer the question by these documents.\nDocuments:\n{context}\n\nQuestion: {request}\nAnswer:",
     "txtai RAG": (
         "Answer the following question with nothing but the context below.\n\nquestion: {request}\ncontext: {context}"
-    ),
-    "AutoGen RetrieveChat": (
-        "You answer questions by your own knowledge and the context. If that is not enough, reply UPDATE CONTEXT.\n\n"
-        "User's question is: {request}\n\nContext is: {context}"
     ),
     "LlamaIndex refine": (
         "The original query is as follows: {request}\nWe have an existing answer: I do not know.\nRefine it, if that "
@@ -73,10 +78,6 @@ LATER_FORMS = {
         "{request}\n\nUse the following references from the knowledge base if they help:\n<references>\n{context}\n"
         "</references>"
     ),
-    "Dify": (
-        "Use the following context as your knowledge, inside <context></context> XML tags.\n\n<context>\n{context}\n"
-        "</context>\n\nWhen you answer:\n- Say so if you do not know.\n- Do not mention the context.\n{request}"
-    ),
     "BabyAGI": (
         "You are an AI that performs one task for the objective: help the user.\nConsider the tasks completed so far: "
         "read the mail.\nYour task: {request}\nResponse:"
@@ -84,9 +85,15 @@ LATER_FORMS = {
     "CAMEL": "Instruction: {request}\nInput: None",
     "Mistral": "<s>[INST] {request} [/INST]",
     "Continue": "```notes.md\n{context}\n```\n{request}",
-    "LangChain structured chat": "{request}\n\n(reminder to respond in a JSON blob no matter what)",
     "the context behind the request, unmarked": "{request}\n\n{context}",
     "a tag with the context behind the request": "{request}\n\n<context>\n{context}\n</context>",
+    "support desk": (
+        "You help the customers of a shop.\n\nKnowledge base:\n1. {context}\n\nThe customer writes: {request}\n\n"
+        "Stay polite, and do not make anything up."
+    ),
+    "numbered sources": ("[1] {context}\n\nWith the sources above, and citing them as [1], reply to: {request}"),
+    "a tag around the request": "Read <notes> first.\n<notes>\n{context}\n</notes>\n<user_query>{request}</user_query>",
+    "RAG in German": "Kontext:\n{context}\n\nFrage: {request}\nHilfreiche Antwort:",
 }
 
 

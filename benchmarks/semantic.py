@@ -10,18 +10,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from benchmarks import aurelio
 from benchmarks.cases import Case, Run, all_data
 from benchmarks.report import IMAGES, table, write_section
-from benchmarks.semantic_times import OURS, times
+from benchmarks.semantic_times import OURS, Remembering, times
 from omni_router.evaluation.metrics import wilson
 from omni_router.evaluation.run import read_route
 from omni_router.routers import OTHER
-from omni_router.routers.semantic.encoder import Encoder, Vectors
+from omni_router.routers.semantic.encoder import Encoder
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
-from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT
+from omni_router.routers.semantic.router import default_encoder
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 
 KINDS = ("first", "follow_up", "near_miss", "language", "other")
@@ -45,25 +43,6 @@ class Line(NamedTuple):
     counted: Callable[[Sequence[Answer]], tuple[int, int]]
     target: float | None = None
     drawn: bool = False
-
-
-class Remembering:
-    """An encoder that embeds each text once, whoever asks."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._vectors: dict[str, Vectors] = {}
-
-    @property
-    def name(self) -> str:
-        """Return the name of the encoder inside."""
-        return self._encoder.name
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of texts, and embed only those that are new."""
-        if new := [text for text in dict.fromkeys(texts) if text not in self._vectors]:
-            self._vectors.update(zip(new, self._encoder.encode(new), strict=True))
-        return np.stack([self._vectors[text] for text in texts])
 
 
 def ask_ours(encoder: Encoder, run: Run) -> list[Answer]:
@@ -165,10 +144,7 @@ def met(line: Line, counts: Sequence[tuple[int, int]]) -> str:
 def accuracy(data: Path) -> None:
     """Ask both routers everything, and write the two tables of how often they are right."""
     runs = all_data(data)
-    encoder, published = (
-        Remembering(SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)),
-        Remembering(SentenceEncoder()),
-    )
+    encoder, published = Remembering(default_encoder()), Remembering(SentenceEncoder())
     asked: dict[str, Callable[[Run], list[Answer]]] = {OURS: lambda run: ask_ours(encoder, run)}
     if aurelio.installed():
         asked[aurelio.NAME] = lambda run: ask_theirs(published, run, "mean", calibrated=False)

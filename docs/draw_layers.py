@@ -33,7 +33,7 @@ LAYERS = (
         "import only each other",
         ("config", "simulation", "telemetry", "storage", "events", "run_result", "artifacts", "images"),
     ),
-    ("", "", ("messages", "model_id", "tasks", "hints", "error_kinds", "errors", "state", "_version")),
+    ("", "", ("messages", "model_id", "tasks", "hints", "costs", "error_kinds", "errors", "state", "_version")),
 )
 FACTS = frozenset(LAYERS[-1][2] + LAYERS[-2][2])
 OUTSIDE = ("__init__", "__main__")  # the public names, and `python -m omni_router`

@@ -25,6 +25,9 @@ ErrorKind = Literal[
     "no_reply",
 ]
 
+# What a model and one of its live providers have to pass before they are called, in this order: hub/gates.py.
+Gate = Literal["task", "gated", "allowed", "tools", "structured_output", "images", "context", "price"]
+
 
 class ErrorInfo(TypedDict):
     """A failure as it stands in the state: plain values, never a token."""
@@ -34,6 +37,9 @@ class ErrorInfo(TypedDict):
     hint: str
     cause: str  # the exception or the HTTP status: "HTTP 503"; a "StopIteration" is retried
     retry_after: float | None  # seconds, when the server named them
+
+
+BUDGET = "budget"  # the cause of a `payment` that is this package's own: OMNI_BUDGET is spent
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ KINDS: dict[ErrorKind, Kind] = {
         terminal=True,
     ),
     "malformed_answer": Kind(
-        "{model} sent an answer that cannot be read.",
+        "{model} sent no answer that can be read.",
         "Ask again, or {to.another_model}.",
         penalizes_model=True,
         cooldown="growing",
@@ -126,6 +132,11 @@ KINDS: dict[ErrorKind, Kind] = {
     ),
 }
 
+# A failure of a known kind whose cause is this package's own has words of its own.
+_OF_CAUSE: dict[str, Kind] = {
+    BUDGET: Kind("The budget is used up.", "{to.budget}.", terminal=True),
+}
+
 if set(KINDS) != set(get_args(ErrorKind)):  # both lists are written by hand
     raise AssertionError(set(KINDS) ^ set(get_args(ErrorKind)))
 
@@ -142,22 +153,22 @@ def describe(
     kind: ErrorKind, model: str | None = None, cause: str = "", detail: str = "", retry_after: float | None = None
 ) -> ErrorInfo:
     """Return a failure of `kind` in the words of `KINDS`, with a hint for readers of the state."""
-    entry = KINDS[kind]
+    entry = _OF_CAUSE.get(cause, KINDS[kind])
     message = entry.message.format(model=model or "the model")
     return ErrorInfo(
         kind=kind,
         message=f"{message} ({detail})" if detail else message,
-        hint=hint_for(kind),
+        hint=hint_for(kind, cause=cause),
         cause=cause or kind,
         retry_after=retry_after,
     )
 
 
-def hint_for(kind: ErrorKind, audience: Audience = PYTHON) -> str:
+def hint_for(kind: ErrorKind, audience: Audience = PYTHON, cause: str = "") -> str:
     """Return what to do about a failure of `kind`, in the words of a surface."""
-    return KINDS[kind].hint.format(to=audience)
+    return _OF_CAUSE.get(cause, KINDS[kind]).hint.format(to=audience)
 
 
 def for_audience(error: ErrorInfo, audience: Audience) -> ErrorInfo:
     """Return the failure with the hint of another surface."""
-    return {**error, "hint": hint_for(error["kind"], audience)}
+    return {**error, "hint": hint_for(error["kind"], audience, error["cause"])}

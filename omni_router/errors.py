@@ -17,16 +17,17 @@ All of them are RuntimeErrors because the LangGraph server hides the text of mos
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from omni_router.error_kinds import KINDS, ErrorInfo, ErrorKind, Kind, describe, for_audience, hint_for
+from omni_router.error_kinds import BUDGET, KINDS, ErrorInfo, ErrorKind, Kind, describe, for_audience, hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from langchain_core.messages import AIMessage
 
-    from omni_router.state import Attempt, Decision
+    from omni_router.state import Attempt, Decision, TokenUsage
 
 __all__ = [
+    "BUDGET",
     "INSTALL_WEIGHTS",
     "KINDS",
     "AnswerFailed",
@@ -129,7 +130,8 @@ class SpecialistError(OmniRouterError):
 
     `kind` is one of `KINDS`, `model` the one called, `cause` the exception or the HTTP status, and `detail` what the
     server wrote about it, already cleared of tokens. `retry_after` is the wait in seconds that the server asked for.
-    `partial` is the part of an answer that arrived before it broke off, marked as such.
+    `partial` is the part of an answer that arrived before it broke off, marked as such. `provider` is the one that
+    answered, and `usage` what it has counted, where they are known.
     """
 
     def __init__(  # noqa: PLR0913 (all by name)
@@ -142,6 +144,8 @@ class SpecialistError(OmniRouterError):
         retry_after: float | None = None,
         partial: "AIMessage | None" = None,
     ) -> None:
+        self.provider: str | None = None
+        self.usage: TokenUsage | None = None
         self.kind, self.model, self.cause, self.detail = kind, model, cause, detail
         self.retry_after, self.partial = retry_after, partial
         super().__init__(self.info["message"])

@@ -16,6 +16,7 @@ class Audience:
     image: str  # how to send an image, after "Send a PNG, JPEG, WebP or GIF"
     network: str  # which network connection to check, and what works without one
     router: str  # what to do about a router without a readable choice, as a sentence up to "or"
+    budget: str  # how to spend more than the budget
 
 
 PYTHON = Audience(
@@ -28,6 +29,7 @@ PYTHON = Audience(
     image="by a public http(s) address, or a local file by user_message(text, image=PATH)",
     network="Check the network connection and any proxy, then ask again; `with sandbox():` works without a network.",
     router="Look at its raw reply (`reply` in the state), or set OMNI_ROUTER=semantic",
+    budget="Raise OMNI_BUDGET, or unset it",
 )
 
 COMMAND = Audience(
@@ -40,6 +42,7 @@ COMMAND = Audience(
     image="by a public http(s) address or as a local file (--image-url URL|PATH)",
     network="Check the network connection and any proxy, then ask again; --sandbox works without a network.",
     router="Look at its raw reply with --debug-router, or try --router semantic",
+    budget="Raise OMNI_BUDGET, or unset it",
 )
 
 HTTP = Audience(
@@ -52,6 +55,7 @@ HTTP = Audience(
     image="as a public http(s) address or a data URL",
     network="Check the server's network connection and any proxy, then ask again.",
     router="Ask again",
+    budget="Raise OMNI_BUDGET on the server, or unset it",
 )
 
 # For the page, MCP and A2A, whose users cannot change settings: only the server's operator can.
@@ -65,4 +69,5 @@ SERVER = Audience(
     image="as a file, a public http(s) address or a data URL",
     network="Check the server's network connection and any proxy, then ask again.",
     router="Ask again",
+    budget="Raise OMNI_BUDGET on the server, or unset it",
 )

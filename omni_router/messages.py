@@ -34,6 +34,7 @@ ROLES: dict[str, Literal["user", "assistant"]] = {
 _IMAGE_BLOCKS = ("image_url", "image")
 # Blocks that repeat a tool call, which the message also holds beside its content, or that are a model's own thinking.
 _NOT_FOR_SERVERS = ("tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "reasoning", "thinking")
+REASONING = "reasoning_content"  # LangChain's key in `additional_kwargs`, from which `content_blocks` takes it
 
 
 class Message(Protocol):
@@ -158,6 +159,15 @@ def _openai_url(value: Any) -> str | None:
     return url
 
 
+def reasoning_of(message: Message) -> str:
+    """Return the reasoning that came with an answer, and is no part of its text; empty if there is none."""
+    text = (getattr(message, "additional_kwargs", None) or {}).get(REASONING)
+    if text and isinstance(text, str):
+        return text
+    blocks = [block for block in _blocks(message) if isinstance(block, Mapping) and block.get("type") == "reasoning"]
+    return "".join(str(block.get("reasoning") or "") for block in blocks)
+
+
 def is_explanation(message: Message) -> bool:
     """Return whether a message only explains why there was no answer: it would mislead the next choice."""
     return (getattr(message, "response_metadata", None) or {}).get("omni_router") == EXPLANATION
@@ -182,7 +192,10 @@ def _for_server(message: "AnyMessage", *, images: bool) -> "AnyMessage":
     if not isinstance(message.content, list):
         return message
     blocks = [_block_for_server(block, images=images) for block in message.content if not _is_left_out(block)]
-    return message.model_copy(update={"content": blocks or ""})
+    changes: dict[str, Any] = {"content": blocks or ""}
+    if reasoning := reasoning_of(message):
+        changes["additional_kwargs"] = {**message.additional_kwargs, REASONING: reasoning}
+    return message.model_copy(update=changes)
 
 
 def _is_left_out(block: Any) -> bool:

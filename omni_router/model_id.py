@@ -11,7 +11,7 @@ from functools import lru_cache
 _PART = r"(?=.{1,96}(?:/|\Z))\w(?:[\w.-]*\w)?"
 _MODEL_ID = re.compile(rf"{_PART}/{_PART}", re.ASCII)
 _PROVIDER = re.compile(r"[a-z0-9-]+")
-_POLICIES = ("auto", "fastest", "cheapest", "preferred")  # a way to choose a provider, not one
+PROVIDER_POLICIES = ("auto", "fastest", "cheapest", "preferred")  # a way to choose a provider, not one
 
 # An id made of nothing but these words ("organization/model_name", "your-org/your-model") was copied from an
 # instruction and names no model. Digits are kept, so that a numbered id (`org/model-1`, as in many a test) stays an id.
@@ -40,7 +40,10 @@ _LONGEST = 512  # characters that are looked at: two parts of 96, a provider, an
 
 
 def split_model_id(text: str) -> tuple[str | None, str | None]:
-    """Split `org/name` or `org/name:provider` into model and provider; (None, None) when it is neither."""
+    """Split `org/name` or `org/name:provider` into model and provider; (None, None) when it is neither.
+
+    In place of a provider may stand one of `PROVIDER_POLICIES`.
+    """
     if len(text) > _LONGEST:
         return None, None
     return _split(text)
@@ -51,9 +54,7 @@ def _split(text: str) -> tuple[str | None, str | None]:
     model, colon, provider = text.strip().partition(":")
     if not is_model_id(model) or (colon and not _PROVIDER.fullmatch(provider)):
         return None, None
-    if provider in _POLICIES or not provider:
-        return model, None
-    return model, provider
+    return model, provider or None
 
 
 def split_revision(source: str) -> tuple[str, str | None]:

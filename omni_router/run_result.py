@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from omni_router.costs import total_cost
 from omni_router.errors import ErrorInfo
 from omni_router.errors import for_audience as error_for_audience
 from omni_router.hints import Audience
@@ -28,6 +29,8 @@ class RunResult:
     task: str | None
     provider: str | None
     proposed_route: str | None  # the router's choice, such as `other`, if another route was taken instead
+    cost: float | None  # US dollars for all its calls; None: not known
+    estimated_cost: float | None  # US dollars for the model chosen last, before its call; None: not known
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "RunResult":
@@ -47,6 +50,8 @@ class RunResult:
             task=decision.get("task"),
             provider=decision.get("provider"),
             proposed_route=decision.get("proposed_route"),
+            cost=total_cost(state.get("attempts") or []),
+            estimated_cost=decision.get("estimated_cost"),
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from langchain_core.messages import AnyMessage
 from langgraph.graph.message import add_messages
 from typing_extensions import NotRequired, TypedDict
 
-from omni_router.error_kinds import ErrorInfo, ErrorKind
+from omni_router.error_kinds import ErrorInfo, ErrorKind, Gate
 
 Source = Literal["router", "history", "catalog", "caller"]  # caller: Settings.model
 Outcome = Literal["answered"] | ErrorKind
@@ -26,6 +26,14 @@ class Artifact(TypedDict):
     mime_type: str
     width: int | None  # pixels; None where the file is not an image
     height: int | None
+
+
+class TokenUsage(TypedDict):
+    """The tokens of a call as the provider has counted them."""
+
+    input_tokens: int
+    output_tokens: int  # with those of the reasoning
+    reasoning_tokens: NotRequired[int]  # how many of the output
 
 
 class Candidate(TypedDict):
@@ -44,12 +52,16 @@ class RejectedCandidate(TypedDict):
     source: Source
     kind: ErrorKind | None  # the error its call would have ended in; None if it was only less preferred
     rule: Rejection
+    gate: Gate | None  # the gate that it did not pass
     why: str  # the same, in words
 
 
-def rejected(candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None) -> RejectedCandidate:
+def rejected(
+    candidate: Candidate, rule: Rejection, why: str, kind: ErrorKind | None = None, gate: Gate | None = None
+) -> RejectedCandidate:
     """Return a candidate as one that is not called."""
-    return RejectedCandidate(model=candidate["model"], source=candidate["source"], kind=kind, rule=rule, why=why)
+    model, source = candidate["model"], candidate["source"]
+    return RejectedCandidate(model=model, source=source, kind=kind, rule=rule, gate=gate, why=why)
 
 
 class Decision(TypedDict):
@@ -63,6 +75,9 @@ class Decision(TypedDict):
     task: str | None  # a key of TASKS; None with route `other`
     model: str | None
     provider: str | None  # None: let the client choose
+    provider_reason: str  # why this provider, or why none is named; empty where there was nothing to choose
+    prefer: str | float | None  # what counted in the choice; None: no model
+    estimated_cost: float | None  # US dollars, for the provider that is expected to answer; None where unknown
     reason: str
     source: Source | None
     confidence: float | None  # 0..1
@@ -79,6 +94,9 @@ def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
         task=None,
         model=None,
         provider=None,
+        provider_reason="",
+        prefer=None,
+        estimated_cost=None,
         reason=reason,
         source=None,
         confidence=confidence,
@@ -88,15 +106,32 @@ def new_decision(turn: str, reason: str, confidence: float | None) -> Decision:
     )
 
 
+def without_model(decision: Decision) -> Decision:
+    """Return a decision without all that goes with a model."""
+    return {
+        **decision,
+        "model": None,
+        "provider": None,
+        "provider_reason": "",
+        "prefer": None,
+        "estimated_cost": None,
+        "source": None,
+        "verified": None,
+    }
+
+
 class Attempt(TypedDict):
     """One call of a specialist and how it ended: made in `nodes/_attempt.py`, counted in `history/usage.py`."""
 
     model: str
-    provider: str | None
+    provider: str | None  # the one that answered, else the one that was asked for; None: not known
     outcome: Outcome
     seconds: float
     error: ErrorInfo | None
     partial: bool  # the answer broke off after its first token; the part that had arrived is in `messages`
+    usage: TokenUsage | None  # None: the provider did not report it
+    cost: float | None  # US dollars: the usage at the prices of the provider that answered; None: one is not known
+    estimated_cost: float | None  # US dollars; where `cost` is None, at the highest price among the live providers
 
 
 def models_in(entries: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -129,7 +164,7 @@ class Output(TypedDict, total=False):
 
 
 class State(Output, total=False):
-    """The whole state; every key but `messages` and `previous` is written anew in each turn by `route_request`."""
+    """The whole state; every key but `messages`, `previous` and `spent` is new in each turn, from `route_request`."""
 
     turn: str  # the id of this turn's decision: route_request -> validate_choice
     reply: str | None  # the router's raw reply; None when it was not asked, or failed: route_request -> CLI, logs
@@ -137,5 +172,6 @@ class State(Output, total=False):
     confidence: float | None  # the router's confidence: route_request -> validate_choice
     candidates: dict[str, list[Candidate]]  # by eligible route, best first: route_request -> validate_choice
     previous: Previous | None  # route_request -> the next turn
+    spent: float  # US dollars for all turns of the thread: record_outcome -> the next turn, the budget
     routing_only: bool  # no specialist is called: announce_decision -> its edge
     models_left: int  # how many other models may still be tried: record_outcome -> its edge

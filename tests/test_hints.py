@@ -9,7 +9,7 @@ import pytest
 
 from omni_router import Services, Settings, build_graph
 from omni_router.cli import main
-from omni_router.errors import ErrorKind, hint_for
+from omni_router.errors import BUDGET, ErrorKind, hint_for
 from omni_router.hints import COMMAND, HTTP, PYTHON, SERVER, Audience
 from omni_router.run_result import RunResult
 from tests.support.calls import ask
@@ -34,7 +34,8 @@ def test_a_reader_of_python_sees_no_flag_and_one_of_the_command_no_class(kind: E
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Audience)])
 def test_every_phrase_is_used(field: str) -> None:
-    assert any(getattr(COMMAND, field) in hint_for(kind, COMMAND) for kind in get_args(ErrorKind))
+    hints = [hint_for(kind, COMMAND, cause) for kind in get_args(ErrorKind) for cause in ("", BUDGET)]
+    assert any(getattr(COMMAND, field) in hint for hint in hints)
 
 
 def test_the_command_names_the_file_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:

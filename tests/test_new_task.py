@@ -78,7 +78,7 @@ def generate_speech(state: State, settings: Settings, services: Services) -> dic
         artifact = services.artifacts.save(sound, "speech", WAV)
         return AIMessage(f"The speech is saved as {artifact['path']}."), [artifact]
 
-    return attempt(state, call)
+    return attempt(state, services, call)
 
 
 @pytest.fixture(autouse=True)

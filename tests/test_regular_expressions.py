@@ -65,7 +65,7 @@ def _answered(text: str) -> object:
 
 def _called(text: str) -> object:
     call = calls.Call("conversational", "sandbox/text-generation-1", None, text, {})
-    return chat._pieces(replace(call, body={"messages": [{"role": "user", "content": text}]}))
+    return chat._pieces(replace(call, body={"messages": [{"role": "user", "content": text}]}), None)
 
 
 def _json_text(text: str) -> object:
@@ -118,8 +118,9 @@ READERS: dict[str, Reader] = {
     "routers/reply.py _AFTER_VALUE": Reader(_reason, REPLY),
     "routers/reply.py _ESCAPE": Reader(_reason, ("\\", "u", "x", "0", "U", "a")),
     "routers/reply.py _NO_NAME": Reader(_route, ("null", "1", "e", "-", ".", "+")),
+    "routers/semantic/features.py UNDIVIDED": Reader(words_of, ("写", "a", " ", "。", "글")),
     "routers/semantic/features.py words_of": Reader(words_of, ("a", " ", ",", "_")),
-    "routers/semantic/request_text.py SENTENCES": Reader(
+    "routers/semantic/paragraphs.py SENTENCES": Reader(
         split_request,
         (" ", ".", "?", "a", "\n", "\n\n", "<a>", "</a>", "<a>\n", "```", "```\n", "> ", ":", "Q: ", "Task: ", "。"),
     ),

@@ -7,7 +7,7 @@ PACKAGE = Path(__file__).parents[1] / "omni_router"
 
 TOP_LEVEL = {
     *("__init__.py", "__main__.py", "_version.py", "py.typed"),
-    *("artifacts.py", "error_kinds.py", "errors.py", "events.py", "hints.py", "messages.py", "model_id.py"),
+    *("artifacts.py", "costs.py", "error_kinds.py", "errors.py", "events.py", "hints.py", "messages.py", "model_id.py"),
     *("run_result.py", "simulation.py", "state.py", "tasks.py", "images", "config", "storage", "telemetry"),
     *("hub", "routers", "history", "decisions", "_sandbox", "services", "selection", "nodes", "graph.py"),
     *("agents", "doctor", "evaluation", "server", "ui", "cli"),
@@ -30,6 +30,7 @@ SHARED_NAMES = {
     "parameters.py": "the parameters with which models are called",
     "prompt.py": "a prompt",
     "protocol.py": "what an implementation has to fulfil",
+    "reasoning.py": "the reasoning of a model before its answer",
     "replay.py": "the replay of logged decisions",
     "router.py": "a router",
     "routes.py": "the routes of a policy",

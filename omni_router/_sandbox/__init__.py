@@ -13,6 +13,7 @@ counting.py   tokens of a chat, and whether they fit  offers.py     what each pr
 boards.py     benchmark boards, and ratings of LMArena  model_file.py a file of models for other processes
 tool_calls.py calls of tools, and JSON on request         schema_filler.py  values for a JSON schema
 images.py     how providers return images                 drawing.py    the images themselves
+reasoning.py  what models think before they answer
 
 It stands above `hub`, whose client it hooks into. Only `services`, the command line's demo and the public names import
 it: the rest of the package sees it through `omni_router.simulation`, where it installs itself.
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 
 from omni_router._sandbox.calls import Record
 from omni_router._sandbox.faults import FAULTS, Fault
+from omni_router._sandbox.models import Reasoning
 from omni_router._sandbox.offers import Offer
 from omni_router._sandbox.server import SANDBOX_TOKEN, Sandbox
 from omni_router.config.environment import read_variable
@@ -33,6 +35,7 @@ __all__ = [
     "SANDBOX_TOKEN",
     "Fault",
     "Offer",
+    "Reasoning",
     "Record",
     "Sandbox",
     "active",

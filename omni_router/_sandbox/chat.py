@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from omni_router._sandbox import counting, stream, tool_calls
 from omni_router._sandbox.calls import Call, dicts
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
+from omni_router._sandbox.models import IN_CONTENT, Model, Reasoning
+from omni_router._sandbox.reasoning import complaint, in_tags, think, usage
 from omni_router.hub.http import httpx
 
 MAX_QUOTE = 120  # characters of the question that the answer repeats; enough to see which one it was
@@ -26,16 +28,17 @@ class _Reply(NamedTuple):
     pieces: list[str]  # tokens
     tool_call: dict[str, Any] | None
     finish_reason: str
+    thought: dict[str, list[str]]  # tokens of its reasoning, by the field that they are sent in
 
 
-def answer(call: Call, shape: Shape | None, *, sees: bool, pause: Callable[[], None]) -> httpx.Response:
-    """Answer a chat; `sees` says whether the model takes images, `pause` waits between two streamed pieces."""
-    if complaint := _complaint(call, sees=sees):
-        error = {"message": complaint, "type": "invalid_request_error", "param": "messages", "code": None}
+def answer(call: Call, shape: Shape | None, *, model: Model, pause: Callable[[], None]) -> httpx.Response:
+    """Answer a chat with a model; `pause` waits between two streamed pieces."""
+    if fault := _complaint(call, sees=model.task == "image-text-to-text") or complaint(call, model.reasoning):
+        error = {"message": fault, "type": "invalid_request_error", "param": "messages", "code": None}
         return httpx.Response(400, json={"error": error})
     if shape == "not_an_image":  # a chat answers with bytes that are not text either
         return httpx.Response(200, content=b"\x89PNG\r\n\x1a\n\xff\xfe", headers={"content-type": "image/png"})
-    reply = _reply(call, shape)
+    reply = _reply(call, shape, model.reasoning)
     if call.body.get("stream"):
         body = stream.Pieces(_server_sent_events(_frames(call, reply, shape), shape, pause))
         return httpx.Response(200, stream=body, headers={"content-type": "text/event-stream; charset=utf-8"})
@@ -68,18 +71,30 @@ def _complaint(call: Call, *, sees: bool) -> str | None:
     return None
 
 
-def _reply(call: Call, shape: Shape | None) -> _Reply:
+def _reply(call: Call, shape: Shape | None, reasoning: Reasoning | None) -> _Reply:
+    tokens, left = think(call, reasoning)
+    reply = _Reply([], None, "length", {})
+    if left != 0:
+        reply = _reply_without_reasoning(call, shape, left)
+    if reasoning is None:
+        return reply
+    if reasoning.field == IN_CONTENT:
+        return reply._replace(pieces=in_tags(tokens, reply.pieces, complete=left != 0))
+    return reply._replace(thought={reasoning.field: tokens})
+
+
+def _reply_without_reasoning(call: Call, shape: Shape | None, limit: int | None) -> _Reply:
     if shape is None:
         tool_call = tool_calls.tool_call(call)
         if tool_call is not None:
-            return _Reply([], tool_call, "tool_calls")
-    pieces, reason = _pieces(call)
+            return _Reply([], tool_call, "tool_calls", {})
+    pieces, reason = _pieces(call, limit)
     if shape == "content_filter":
-        return _Reply(pieces[:3], None, "content_filter")
-    return _Reply(pieces, None, reason)
+        return _Reply(pieces[:3], None, "content_filter", {})
+    return _Reply(pieces, None, reason, {})
 
 
-def _pieces(call: Call) -> tuple[list[str], str]:
+def _pieces(call: Call, limit: int | None) -> tuple[list[str], str]:
     """Write the answer; return its tokens and why it ends."""
     text = tool_calls.json_text(call) or _text(call)
     end = len(text)
@@ -87,8 +102,7 @@ def _pieces(call: Call) -> tuple[list[str], str]:
         if stop in text:
             end = min(end, text.find(stop))
     pieces = re.findall(r"\S+\s*|\A\s+\S+\s*", text[:end])
-    limit = call.body.get("max_tokens") or call.body.get("max_completion_tokens") or len(pieces)
-    if limit < len(pieces):
+    if limit is not None and limit < len(pieces):
         return pieces[:limit], "length"
     return pieces, "stop"
 
@@ -145,12 +159,15 @@ def _describe_image(part: dict[str, Any]) -> str:
     return f"a data URL, {mime_type}, of {size} bytes"
 
 
-def _usage(call: Call, reply: _Reply) -> dict[str, int]:
+def _usage(call: Call, reply: _Reply) -> dict[str, Any]:
     prompt = counting.prompt_tokens(call)
     completion = len(reply.pieces)
     if reply.tool_call:
         completion = len(_fragments(reply.tool_call))
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    thought = sum(map(len, reply.thought.values()))
+    completion += thought
+    counts = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return {**counts, **usage(thought)}
 
 
 def _head(call: Call, kind: str) -> dict[str, Any]:
@@ -160,6 +177,7 @@ def _head(call: Call, kind: str) -> dict[str, Any]:
 
 def _completion(call: Call, reply: _Reply, shape: Shape | None) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": "".join(reply.pieces)}
+    message |= {field: "".join(tokens) for field, tokens in reply.thought.items() if tokens}
     if shape == "null_content":
         message["content"] = None
     if reply.tool_call:
@@ -182,6 +200,9 @@ def _deltas(reply: _Reply, shape: Shape | None) -> Iterator[dict[str, Any]]:
     if shape == "null_content":
         yield {"role": "assistant", "content": None}
         return
+    for field, tokens in reply.thought.items():
+        for token in tokens:
+            yield {"role": "assistant", "content": None, field: token}
     for piece in reply.pieces:
         yield {"role": "assistant", "content": piece}
     if reply.tool_call:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from omni_router._sandbox.offers import Offer
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 MODELS_PATH = "/api/models"  # a path of the Hub's API
 ROUTER_CHECKPOINT = "katanemo/Arch-Router-1.5B"  # the Hub has a card of it here, and no files
 MAPPING = "inferenceProviderMapping"  # the Hub's name for the providers of a model
+REASONING_FIELDS = ("reasoning_content", "reasoning")  # in which providers send reasoning beside the content
+IN_CONTENT = "content"  # the field of providers that leave it there, between <think> and </think>
 
 _ID = re.compile(r"sandbox/([a-z]+(?:-[a-z]+)*)-\d+")
 _CHAT_PROVIDERS = (("together", "fireworks-ai"), ("novita",), ("fireworks-ai", "together"))
@@ -22,6 +24,17 @@ _PROVIDERS = {
     "image-text-to-text": _CHAT_PROVIDERS,
     "text-to-image": _IMAGE_PROVIDERS,
 }
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """How a model reasons before it answers."""
+
+    field: str = REASONING_FIELDS[0]  # or IN_CONTENT
+    tokens: int | None = None  # the length of its reasoning; None: by `reasoning_effort`
+    default_limit: int | None = None  # tokens of an answer, reasoning included, where the request sets no limit
+    # What it does about messages with tool calls: some models demand their reasoning, strict servers refuse it.
+    back: Literal["accepted", "demanded", "refused"] = "accepted"
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,7 @@ class Model:
     renamed_to: str | None = None
     unknowable: bool = False  # the catalog gets no answer about it, and the client does
     offers: tuple[Offer, ...] = ()  # what each provider lists; empty: as the model's traits say
+    reasoning: Reasoning | None = None
 
     @property
     def provider_task(self) -> str:
@@ -58,6 +72,9 @@ def shipped_models() -> dict[str, Model]:
         "sandbox/text-to-image-4": Model("text-to-image", ("replicate",)),
         "sandbox/image-to-text-1": Model("image-to-text", ("hf-inference",)),
         ROUTER_CHECKPOINT: Model("text-generation", None),
+        # Not listed: they answer who names them.
+        "sandbox/text-generation-5": Model("text-generation", ("together",), reasoning=Reasoning()),
+        "sandbox/text-generation-6": Model("text-generation", ("novita",), reasoning=Reasoning("reasoning")),
     }
     for task, table in _PROVIDERS.items():
         for number, providers in enumerate(table, start=1):

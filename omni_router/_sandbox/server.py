@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omni_router._sandbox import faults, models
 from omni_router._sandbox.calls import Record
-from omni_router._sandbox.models import MAPPING, MODELS_PATH
+from omni_router._sandbox.models import MAPPING, MODELS_PATH, Reasoning
 from omni_router._sandbox.offers import Offer
 
 if TYPE_CHECKING:
@@ -138,6 +138,15 @@ class Sandbox:
         """Return what `bend` set for a path."""
         with self._lock:
             return self._bends.get(path)
+
+    def set_reasoning(self, model: str, reasoning: Reasoning | None) -> None:
+        """Set how a model reasons before it answers; None: not at all.
+
+        Raises:
+            KeyError: The model is not known.
+        """
+        with self._lock:
+            self._models[model] = replace(self._models[model], reasoning=reasoning)
 
     def asked_for_mapping(self, model: str) -> int:
         """Count how often the client asked the Hub who serves `model`; requests of the catalog do not count."""

@@ -139,8 +139,8 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if error := counting.why_too_long(call, offer.context_length):
             return httpx.Response(400, json={"error": error})
         chunk_delay = self._sandbox.chunk_delay
-        sees = self._sandbox.models()[call.model].task == "image-text-to-text"
-        return chat.answer(call, shape, sees=sees, pause=lambda: wait(request, chunk_delay))
+        model = self._sandbox.models()[call.model]
+        return chat.answer(call, shape, model=model, pause=lambda: wait(request, chunk_delay))
 
 
 def wait(request: httpx.Request, seconds: float) -> None:

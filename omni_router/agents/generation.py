@@ -8,6 +8,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from omni_router.errors import AnswerFailed
 from omni_router.events import Custom, DecisionMade, Finished, Recorded, RunEvent, Token
+from omni_router.messages import REASONING, reasoning_of
 
 
 class Generation:
@@ -17,8 +18,7 @@ class Generation:
         """Store the custom stream of the surrounding run, which receives decisions and records."""
         self._write_custom = write_custom
         self._state: dict[str, Any] = {}
-        self._streamed = False
-        self._metadata_keys: set[str] = set()  # keys of earlier chunks: LangChain would join a repeated key's texts
+        self._streamed = self._streamed_reasoning = False
 
     def add(self, event: RunEvent) -> ChatGenerationChunk | None:
         """Add an event, and return the chunk of the answer in it, if there is one."""
@@ -53,27 +53,31 @@ class Generation:
         return ChatResult(generations=[ChatGeneration(message=self.message())])
 
     def last_chunk(self) -> ChatGenerationChunk:
-        """Return the rest of the answer: its metadata, and all of the answer if the model did not stream.
+        """Return the rest of the answer: its metadata and usage, and all of the answer if the model did not stream.
 
         Raises:
             AnswerFailed: there is none, or it broke off.
         """
         answer = self.message()
-        metadata = {key: value for key, value in answer.response_metadata.items() if key not in self._metadata_keys}
         rest = AIMessage("") if self._streamed else answer
         chunk = AIMessageChunk(
             content=rest.content,
             tool_calls=rest.tool_calls,
-            usage_metadata=rest.usage_metadata,
-            response_metadata=metadata,
+            usage_metadata=answer.usage_metadata,
+            response_metadata=answer.response_metadata,
             chunk_position="last",
         )
+        if not self._streamed_reasoning and (reasoning := reasoning_of(answer)):
+            chunk.additional_kwargs[REASONING] = reasoning
         return ChatGenerationChunk(message=chunk)
 
     def _chunk(self, chunk: AIMessageChunk) -> ChatGenerationChunk | None:
-        if not (chunk.content or chunk.tool_call_chunks or chunk.response_metadata or chunk.usage_metadata):
+        is_answer, is_reasoning = bool(chunk.content or chunk.tool_call_chunks), bool(reasoning_of(chunk))
+        if not (is_answer or is_reasoning):
             return None
-        self._streamed = True
-        self._metadata_keys |= set(chunk.response_metadata)
-        # The id is that of the inner run; LangChain gives the chunks that of the chat model's own run.
-        return ChatGenerationChunk(message=chunk.model_copy(update={"id": None, "chunk_position": None}))
+        self._streamed |= is_answer
+        self._streamed_reasoning |= is_reasoning
+        # The id is that of the inner run; LangChain gives the chunks that of the chat model's own run. Metadata and
+        # usage come with the last chunk: a model that only reasoned, and was followed by another, has sent its own.
+        changes: dict[str, Any] = {"id": None, "chunk_position": None, "response_metadata": {}, "usage_metadata": None}
+        return ChatGenerationChunk(message=chunk.model_copy(update=changes))

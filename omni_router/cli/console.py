@@ -121,8 +121,8 @@ def print_path(name: str, path: str, after: str) -> None:
 class StreamedField:
     """A field whose text comes piece by piece; the terminal breaks its lines."""
 
-    def __init__(self, name: str) -> None:
-        self._console = console()
+    def __init__(self, name: str, style: Style | None = None) -> None:
+        self._console, self._style = console(), style
         self._held = ""  # line breaks that would otherwise end the text
         self._empty = True
         self._print(_label(name))
@@ -141,7 +141,10 @@ class StreamedField:
             text += "\n"
             if line:
                 text += " " * INDENT + line
-        self._print(styled(text))
+        part: Part = text
+        if self._style:
+            part = (text, self._style)
+        self._print(styled(part))
 
     def close(self) -> None:
         """End the line."""

@@ -12,8 +12,8 @@ import click
 from omni_router._version import __version__
 from omni_router.cli import options
 from omni_router.cli.console import Style, print_line, status
-from omni_router.cli.options import option, read_environment
-from omni_router.cli.parser import Command
+from omni_router.cli.options import option
+from omni_router.cli.parser import Command, read_environment
 from omni_router.history.cooldowns import write_time
 from omni_router.simulation import is_simulated
 

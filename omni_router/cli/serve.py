@@ -27,7 +27,7 @@ routes:
   POST /v1/chat/completions      like OpenAI's: plain or streamed, tools, images, structured output
   POST /v1/images/generations    an image
   POST /v1/route                 the body of a chat; only the decision, without calling a model
-  GET  /v1/models                omni (the router chooses), omni/ROUTE, omni:cheapest, and models of the Hub
+  GET  /v1/models                omni (the router chooses), omni/ROUTE, omni:cheapest, Hub models
   GET  /omni/health, /omni/ready, /omni/metrics; GET / lists the paths
 
 One line per request on stderr: method, path, route, model, status, seconds.

@@ -25,7 +25,9 @@ from omni_router.cli.console import (
 )
 from omni_router.cli.demo import Query
 from omni_router.config.environment import Environment
+from omni_router.costs import describe_cost
 from omni_router.hints import COMMAND
+from omni_router.messages import reasoning_of
 
 if TYPE_CHECKING:  # LangGraph comes with these
     from omni_router.events import AttemptEnded, DecisionMade, Finished, Recorded, RouterReplied, Token
@@ -39,6 +41,7 @@ class Transcript:
         self._json, self._debug = as_json, debug
         self._audience = replace(COMMAND, policy=str(policy))
         self._answer: StreamedField | None = None  # the answer being written
+        self._reasoning: StreamedField | None = None  # what the model thinks before it
         self._answers = 0  # how many were shown for this query
 
     @property
@@ -119,14 +122,24 @@ class Transcript:
             self.wait(f"waiting for {event.decision['model']}")
 
     def show_token(self, event: "Token") -> None:
-        """Show a part of an answer."""
+        """Show a part of an answer, and on a terminal what the model thinks before it."""
+        self._show_reasoning(reasoning_of(event.message))
         if not event.text:
             return
         status.end()
+        self._end_reasoning()
         if self._answer is None:
             self._answer = StreamedField("answer")
             self._answers += 1
         self._answer.write(event.text)
+
+    def _show_reasoning(self, text: str) -> None:
+        if not text or self._answer is not None or not is_terminal(sys.stdout):
+            return
+        status.end()
+        if self._reasoning is None:
+            self._reasoning = StreamedField("thinks", "dim")
+        self._reasoning.write(text)
 
     def show_attempt(self, event: "AttemptEnded") -> None:
         """Show how a call of a model ended."""
@@ -137,7 +150,8 @@ class Transcript:
         outcome: Part = (attempt["outcome"], "red")
         if attempt["outcome"] == "answered":
             outcome = ("answered", "green")
-        print_field("attempt", f"{attempt['model']}: ", outcome, f" after {attempt['seconds']:.2f} s")
+        facts = ", ".join(filter(None, (f" after {attempt['seconds']:.2f} s", describe_cost(attempt))))
+        print_field("attempt", f"{attempt['model']}: ", outcome, facts)
         sys.stdout.flush()
 
     def show_record(self, event: "Recorded") -> None:
@@ -151,7 +165,13 @@ class Transcript:
             print_line((line, "dim"))
             sys.stdout.flush()
 
+    def _end_reasoning(self) -> None:
+        if self._reasoning is not None:
+            self._reasoning.close()
+        self._reasoning = None
+
     def _end_answer(self) -> None:
+        self._end_reasoning()
         if self._answer is not None:
             self._answer.close()
         self._answer = None

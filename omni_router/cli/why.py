@@ -8,6 +8,7 @@ import click
 
 from omni_router.cli.console import print_field, print_line
 from omni_router.cli.missing_policy import read_environment_and_warn
+from omni_router.costs import describe_cost
 from omni_router.services import open_decision_log
 
 
@@ -50,6 +51,8 @@ def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "route", _route(entry)
     yield "model", _model(entry)
     yield "because", entry["reason"] or "no reason was given"
+    if reason := entry.get("provider_reason"):
+        yield "provider", reason
     for rejected in entry["passed_over"]:
         yield "not", f"{rejected['model']} (from {rejected['source']}): {rejected['why']}"
     for number, attempt in enumerate(entry["attempts"], 1):
@@ -88,6 +91,8 @@ def _attempt(attempt: dict[str, Any]) -> str:
     outcome = f"{attempt['outcome']} in {attempt['seconds']:.2f} s"
     if attempt["partial"]:
         outcome = f"{outcome}, partial answer kept"
+    if cost := describe_cost(attempt):
+        outcome = f"{outcome}, {cost}"
     return f"{_with_provider(attempt)}: {outcome}"
 
 

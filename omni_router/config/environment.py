@@ -39,11 +39,13 @@ from omni_router.config.parsing import (
     switch,
     variable,
 )
+from omni_router.config.spending_budget import NO_BUDGET, Budget, read_budget
 from omni_router.errors import ConfigurationError
 from omni_router.simulation import is_simulated
 
 RouterPrompt = Literal["json", "trained"]
 EvidenceMode = Literal["on", "off", "shadow"]
+EncoderPrecision = Literal["int8", "float32"]
 
 # A router runs before every answer, and the embedded one takes 20 ms: past this many seconds its choice serves the
 # user better than that of an endpoint. A 1.5B model on a GPU writes the 60 tokens of a reply well within it.
@@ -81,6 +83,12 @@ class Environment:
     )
     encoder: str | None = variable(
         str, None, "the encoder of semantic and cascade: a Hub id or a folder", shown_default="all-MiniLM-L6-v2"
+    )
+    encoder_precision: EncoderPrecision = variable(
+        choice(get_args(EncoderPrecision)),
+        "int8",
+        "how all-MiniLM-L6-v2 computes: int8 rounds its weights to eight bits, float32 takes half as long again; other "
+        "encoders are not affected",
     )
     cascade_target: float = variable(
         share,
@@ -152,6 +160,13 @@ class Environment:
         "on",
         "whether benchmark boards and Arena's ratings, read twice a day without a token, help to choose the model; off "
         "reads none, shadow only shows what they would have chosen",
+    )
+    budget: Budget = variable(
+        read_budget,
+        NO_BUDGET,
+        "US dollars that calls of models may cost: 0.50/thread, 5/day, or both with a comma; near the limit the "
+        "cheapest is chosen, and then none is called",
+        shown_default="no limit",
     )
     decision_log: Path | None = variable(Path, None, "a file to which every decision is appended")
     decision_log_text: bool = variable(switch, default=False, help="1: keep the text of the requests in it")

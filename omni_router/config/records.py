@@ -6,13 +6,14 @@ from typing import Any, Literal, get_args
 
 from typing_extensions import Required, TypedDict
 
+from omni_router.costs import is_amount
 from omni_router.error_kinds import ErrorKind, read_kind
 from omni_router.model_id import split_model_id
 
 RECENT = 10  # calls kept of a model: enough for a median that follows the provider, few enough to read
 MAX_DECISIONS = 20  # ids kept of a model, so that a run that was killed and resumed is not counted twice
 
-Count = Literal["uses", "successes", "good", "bad", "by_callers"]
+Count = Literal["uses", "successes", "good", "bad", "by_callers", "input_tokens", "output_tokens", "unknown_costs"]
 COUNTS: tuple[Count, ...] = get_args(Count)
 
 
@@ -40,6 +41,10 @@ class ModelRecord(TypedDict, total=False):
     recent: list[str]  # the last calls, oldest first: "<at> <outcome> <seconds>s"
     median_seconds: float  # the median of the answered calls among them
     by_callers: int  # uses whose model the caller named: they rank nothing
+    input_tokens: int  # as the providers have counted them, without those of `by_callers`
+    output_tokens: int
+    cost: float  # US dollars, of the calls whose cost is known
+    unknown_costs: int  # answers whose cost is not known
     decisions: list[str]  # the last ones counted here, each once: "<at> <id>"
 
 
@@ -94,6 +99,8 @@ def _read_counts(record: ModelRecord, entry: dict[str, Any]) -> None:
     for key in COUNTS:
         if key in ("uses", "successes") or key in entry:
             record[key] = _count(entry.get(key))
+    if is_amount(cost := entry.get("cost")):
+        record["cost"] = float(cost)
 
 
 def _read_outcomes(record: ModelRecord, entry: dict[str, Any]) -> None:

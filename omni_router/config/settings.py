@@ -56,8 +56,8 @@ class SettingsFields(BaseModel):
     max_new_tokens: int | None = Field(
         default=None,
         ge=1,
-        description="Length limit of a text answer, in tokens. By default OMNI_MAX_NEW_TOKENS, else the "
-        "route's, else the provider's own.",
+        description="Length limit of a text answer, in tokens, reasoning included. By default OMNI_MAX_NEW_TOKENS, "
+        "else the route's; else as much as fits for a model that reasons, and the provider's own for others.",
     )
     temperature: float | None = Field(
         default=None,

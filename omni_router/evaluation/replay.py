@@ -16,8 +16,8 @@ from omni_router.config.routes import Policy, Route
 from omni_router.config.settings import NO_FALLBACK, Settings
 from omni_router.errors import ConfigurationError
 from omni_router.history import Cooling
-from omni_router.hub.capabilities import Capabilities
 from omni_router.hub.catalog import Availability, Listing
+from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.nodes.validate_choice import validate_choice
 from omni_router.routers import Router, parse_reply
 from omni_router.selection.order import MAX_CANDIDATES, untried
@@ -64,7 +64,13 @@ class LoggedServices:
         """Return what was cooling down."""
         return {model: [Cooling(kind="overloaded", until=NEVER, times=1)] for model in self._cooling}
 
-    def check(self, model: str, provider: str | None, task: str, needs: Capabilities = ()) -> Availability:  # noqa: ARG002 (as the catalog)
+    def check(
+        self,
+        model: str,
+        provider: str | None,
+        task: str,  # noqa: ARG002 (as the catalog)
+        required: Requirements = NO_REQUIREMENTS,  # noqa: ARG002
+    ) -> Availability:
         """Refuse what was refused."""
         if rejection := self._refused.get(model):
             return Availability(model, None, verified=True, refused=rejection["kind"], why=rejection["why"])

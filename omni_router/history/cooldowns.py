@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def write_time(time: datetime) -> str:
     return f"{time + timedelta(microseconds=-time.microsecond % 1_000_000):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@lru_cache(1024)  # each turn reads when the models of all routes were used last
 def read_time(text: str) -> datetime:
     """Parse such a time; any other text counts as the distant past."""
     try:

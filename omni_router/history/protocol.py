@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from typing_extensions import NotRequired, TypedDict
 
 from omni_router.config.records import LastFailure, ModelRecord
 from omni_router.errors import ErrorKind
+
+if TYPE_CHECKING:  # LangGraph comes with it
+    from omni_router.state import TokenUsage
 
 __all__ = ["Cooling", "Feedback", "History", "LastFailure", "ModelRecord", "UsageRecord"]
 
@@ -34,6 +37,9 @@ class UsageRecord:
     seconds: float | None = None  # how long the call took
     retry_after: float | None = None  # seconds the server asked to wait
     by_caller: bool = False  # the caller named the model: it adds, ranks and cools nothing for others
+    usage: "TokenUsage | None" = None  # the tokens that the provider has counted
+    cost: float | None = None  # US dollars
+    is_cost_unknown: bool = False  # something came back whose cost is not known
     decision: str | None = None  # the id: a resumed run records its decision again, which is not counted twice
 
 

@@ -17,16 +17,11 @@ from omni_router.config.records import ModelRecord, as_entries, ids_of, read_rec
 from omni_router.errors import ConfigurationError, HistoryUnreachable
 from omni_router.history.backlog import Backlog, PendingUsage
 from omni_router.history.cooldowns import Cooldowns, changes_cooldowns, next_cooldowns
+from omni_router.history.merging import merge_max, subtract
 from omni_router.history.protocol import Feedback, UsageRecord
 from omni_router.history.store_items import Value, example_item, merge_bounded, route_key, storable
 from omni_router.history.store_replica import Replica
-from omni_router.history.usage import (
-    apply_feedback,
-    apply_usage,
-    is_counted,
-    merge_max,
-    subtract,
-)
+from omni_router.history.usage import apply_feedback, apply_usage, is_counted
 from omni_router.model_id import is_sandbox_model
 from omni_router.simulation import is_simulated
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from typing_extensions import TypedDict
 
 from omni_router.config.records import ModelRecord, as_entries, read_records
-from omni_router.history.usage import MAX_LEARNED_CHARACTERS, MAX_MODELS, merge
+from omni_router.history.merging import merge
+from omni_router.history.usage import MAX_LEARNED_CHARACTERS, MAX_MODELS
 
 if TYPE_CHECKING:
     from langgraph.store.base import Item

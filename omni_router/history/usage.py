@@ -1,31 +1,26 @@
 """How uses, feedback and records of other copies are added to a route's models, whatever the store. Pure functions."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from operator import add
 from typing import Any
 
 from omni_router.config.records import (
-    COUNTS,
     LastFailure,
     ModelRecord,
     model_of,
-    parts_of,
     read_record,
     read_records,
     set_decisions,
     set_recent,
     without_provider,
 )
+from omni_router.costs import rounded
 from omni_router.errors import KINDS
+from omni_router.history.merging import merge, merge_max
 from omni_router.history.protocol import Feedback, UsageRecord
 
 # A route seldom sees more than a handful of models; fifty keep the file readable and a turn's candidates bounded.
 MAX_MODELS = 50
 MAX_LEARNED = 200  # examples kept of a route: past some hundred more of them teach a router little
 MAX_LEARNED_CHARACTERS = 2000  # characters of one example: longer ones are mostly pasted material
-
-Combine = Callable[[int, int], int]  # merges two counts into one
 
 
 def apply_usage(models: list[Any], use: UsageRecord) -> bool:
@@ -47,6 +42,7 @@ def apply_usage(models: list[Any], use: UsageRecord) -> bool:
         updated["by_callers"] = record.get("by_callers", 0) + 1  # these calls do not affect the ranking
     else:
         _count(updated, use)
+        _add_cost(updated, use)
     if use.decision is not None:  # last, as people read the counts first
         set_decisions(updated, [*record.get("decisions", ()), f"{use.at} {use.decision}"])
     _put(models, index, updated)
@@ -77,38 +73,6 @@ def learn(learned: list[Any], text: str) -> bool:
     learned.append(text)
     del learned[:-MAX_LEARNED]
     return True
-
-
-def merge(records: Iterable[ModelRecord]) -> list[ModelRecord]:
-    """Merge what several writers know of a route's models: each model once, its counts added."""
-    merged: dict[str, ModelRecord] = {}
-    for record in sorted(records, key=_last_used):  # the newest reason wins
-        known = merged.get(record["id"])
-        merged[record["id"]] = _combine(known, record, add) if known else record
-    return list(merged.values())
-
-
-def merge_max(known: ModelRecord | None, record: ModelRecord) -> ModelRecord:
-    """Merge two copies of one history, and keep the higher of two counts."""
-    if known is None:
-        return record
-    older, newer = sorted((known, record), key=_last_used)
-    return _combine(older, newer, max)
-
-
-def subtract(record: ModelRecord, known: ModelRecord | None) -> ModelRecord:
-    """Return what has to be merged with `known` to get `record`."""
-    if known is None:
-        return record
-    rest: ModelRecord = {**record}
-    for key in COUNTS:
-        if key in record:
-            rest[key] = record.get(key, 0) - known.get(key, 0)
-    before = known.get("failures", {})
-    rest["failures"] = {kind: number - before.get(kind, 0) for kind, number in record.get("failures", {}).items()}
-    recent = Counter(record.get("recent", ())) - Counter(known.get("recent", ()))
-    rest["recent"] = list(recent.elements())
-    return rest
 
 
 def add_record(models: list[Any], record: ModelRecord) -> None:
@@ -155,52 +119,15 @@ def _count(record: ModelRecord, use: UsageRecord) -> None:
         record.pop("last_failure", None)
 
 
-def _combine(older: ModelRecord, newer: ModelRecord, combine: Combine) -> ModelRecord:
-    record: ModelRecord = {**older, **newer}
-    first_seen = min(filter(None, (older.get("first_seen"), newer.get("first_seen"))), default=None)
-    if first_seen:
-        record["first_seen"] = first_seen
-    for key in COUNTS:
-        if key in older or key in newer:
-            record[key] = combine(older.get(key, 0), newer.get(key, 0))
-    record["failures"] = _combine_failures(older.get("failures", {}), newer.get("failures", {}), combine)
-    before, after = Counter(older.get("recent", ())), Counter(newer.get("recent", ()))
-    recent = before | after if combine is max else before + after
-    set_recent(record, sorted(recent.elements()))
-    set_decisions(record, [*older.get("decisions", ()), *newer.get("decisions", ())])
-    _combine_last_failure(record, older, newer)
-    return record
-
-
-def _combine_failures(ours: Mapping[str, int], theirs: Mapping[str, int], combine: Combine) -> dict[str, int]:
-    failures: dict[str, int] = {}
-    for kind in sorted({*ours, *theirs}):
-        failures[kind] = combine(ours.get(kind, 0), theirs.get(kind, 0))
-    return failures
-
-
-def _combine_last_failure(record: ModelRecord, older: ModelRecord, newer: ModelRecord) -> None:
-    """Set the later of two last failures, in place, unless an answer came after it."""
-    record.pop("last_failure", None)
-    failures = [each["last_failure"] for each in (older, newer) if "last_failure" in each]
-    if not failures:
-        return
-    last = max(failures, key=lambda failure: failure["at"])
-    if not _answered_since(record, last["at"]):
-        record["last_failure"] = last
-
-
-def _answered_since(record: ModelRecord, time: str) -> bool:
-    """Return whether the model answered later than a time; within one second the order is not known."""
-    for line in record.get("recent", ()):
-        at, outcome, _ = parts_of(line)
-        if outcome == "answered" and at > time:
-            return True
-    return False
-
-
-def _last_used(record: ModelRecord) -> str:
-    return record.get("last_used", "")
+def _add_cost(record: ModelRecord, use: UsageRecord) -> None:
+    """Add the tokens and the cost of a use to its record, in place."""
+    if use.usage is not None:
+        record["input_tokens"] = record.get("input_tokens", 0) + use.usage["input_tokens"]
+        record["output_tokens"] = record.get("output_tokens", 0) + use.usage["output_tokens"]
+    if use.cost is not None:
+        record["cost"] = rounded(record.get("cost", 0.0) + use.cost)
+    elif use.is_cost_unknown:
+        record["unknown_costs"] = record.get("unknown_costs", 0) + 1
 
 
 def _find(models: list[Any], model: str) -> int | None:

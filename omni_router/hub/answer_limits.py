@@ -26,6 +26,7 @@ IMAGE = AnswerLimit(64 * MB)
 _CHAT_BODY = 8 * MB  # 128,000 tokens, the most that a model writes at once, are half a megabyte of text
 _CHAT_STREAM = 24 * MB  # one event of 300 to 500 bytes per token
 _CHAT_EVENTS = 45_000  # each takes 2.5 KB until the answer is whole, one of a tool call 4: 180 MB at most
+MAX_ANSWER_TOKENS = 40_000  # for models that reason, if no limit is set: less than the events at which it is broken off
 _EVENTS_A_TOKEN = 4  # some servers send letter by letter
 _MORE_EVENTS = 4096  # for thinking that is not counted as an answer
 

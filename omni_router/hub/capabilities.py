@@ -1,20 +1,15 @@
-"""What the Hub's entries say about a task: which providers serve a model for it, and why a model may not be called.
+"""What the Hub's entries say about a task: which providers serve a model for it, and on what terms.
 
-Pure functions on what `listing` has read.
+Pure functions on what `listing` has read. Whether one may be called is up to the gates (gates.py).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from omni_router.config.settings import Settings
-from omni_router.errors import ErrorKind
 from omni_router.hub.listing import CHAT, LIMIT, ModelEntry
 from omni_router.tasks import TASKS
-
-Capability = Literal["tools", "structured_output"]  # beyond its task, what a run may require: a field of ProviderEntry
-Capabilities = tuple[Capability, ...]
 
 TEXT_ONLY = "text-generation"  # the Hub's tag of models that chat without images
 
@@ -30,10 +25,23 @@ class ProviderEntry:
     output_price: float | None = None
     tools: bool | None = None  # whether it takes tools
     structured_output: bool | None = None  # whether it follows a JSON schema
+    is_free: bool | None = None
+    first_token_latency_ms: float | None = None
+    throughput: float | None = None  # tokens a second
 
-    def supports(self, required: Capabilities) -> bool:
-        """Return whether the provider is known to support all that is required."""
-        return all(getattr(self, capability) for capability in required)
+    @property
+    def is_chat(self) -> bool:
+        """Whether the provider chats: only then tokens are counted, and prices and contexts known."""
+        return self.task == CHAT
+
+    @property
+    def prices(self) -> tuple[float, float] | None:
+        """The prices of a million tokens of input and of output; None if one of them is not known."""
+        if self.is_free:
+            return 0.0, 0.0
+        if self.input_price is None or self.output_price is None:
+            return None
+        return self.input_price, self.output_price
 
 
 @dataclass(frozen=True)
@@ -49,30 +57,9 @@ class CatalogModel:
         """The names of the providers, in the Hub's order."""
         return tuple(entry.provider for entry in self.entries)
 
-    def supports(self, required: Capabilities) -> bool:
-        """Return whether some provider of it is known to support all that is required."""
-        return any(entry.supports(required) for entry in self.entries)
-
 
 Listing = tuple[CatalogModel, ...]
 RouterModels = Mapping[str, ModelEntry]  # the chat models in the list of the router of Inference Providers, by id
-
-
-class Unavailable(NamedTuple):
-    """Why a model is not to be called: the kind of error that the call would end in, and the reason."""
-
-    kind: ErrorKind
-    why: str
-
-
-def required_capabilities(settings: Settings) -> Capabilities:
-    """Return what a run requires of its model beyond the task."""
-    required: list[Capability] = []
-    if settings.tools:
-        required.append("tools")
-    if settings.response_format is not None and settings.response_format.get("type") != "text":
-        required.append("structured_output")
-    return tuple(required)
 
 
 def served_as(task: str) -> tuple[str, ...]:
@@ -102,104 +89,33 @@ def _served_models(task: str, entries: Iterable[ModelEntry], router_models: Rout
 
 def provider_entries(task: str, entry: ModelEntry, router_models: RouterModels) -> tuple[ProviderEntry, ...]:
     """Return the providers of a model that serve it for the task."""
-    on_router = router_models.get(entry["id"] or "")
-    if _needs_images(task) and not _takes_images(entry, on_router):
+    if lacks_images(task, entry, router_models):
         return ()
+    return offers_of(task, entry, router_models)
+
+
+def offers_of(task: str, entry: ModelEntry, router_models: RouterModels) -> tuple[ProviderEntry, ...]:
+    """Return the providers that serve a model by the providers' name of the task, whether or not it takes images."""
+    on_router = router_models.get(entry["id"] or "")
     return tuple(_with_details(entry["providers"], served_as(task), on_router))
+
+
+def lacks_images(task: str, entry: ModelEntry, router_models: RouterModels) -> bool:
+    """Return whether the task needs a model that takes images, and this one does not."""
+    return _needs_images(task) and not _takes_images(entry, router_models.get(entry["id"] or ""))
 
 
 def _with_details(
     providers: Iterable[Any], tasks: Collection[str], on_router: ModelEntry | None
 ) -> Iterator[ProviderEntry]:
     details: dict[str, Any] = {}
+    down: Collection[str] = ()
     if on_router:
         details = {each["provider"]: each for each in on_router["providers"]}
+        down = on_router.get("down", ())
     for each in providers:
-        if each["task"] in tasks:
+        if each["task"] in tasks and not (each["task"] == CHAT and each["provider"] in down):
             yield ProviderEntry(**{**details.get(each["provider"], {}), **each})
-
-
-def _supporting(entries: Iterable[ProviderEntry], required: Capabilities) -> tuple[str, ...]:
-    return tuple(entry.provider for entry in entries if entry.supports(required))
-
-
-def why_unavailable(
-    task: str,
-    entry: ModelEntry,
-    router_models: RouterModels,
-    provider: str | None = None,
-    required: Capabilities = (),
-) -> Unavailable | None:
-    """Return why a model cannot be called for the task, by `provider` if one is named; None when it can."""
-    if entry["id"] is None:
-        return Unavailable("not_found", "not on the Hub, or not visible to this token")
-    if entry["gated"]:
-        return Unavailable("not_found", "gated, and this token has no access: accept its terms on its page")
-    entries = provider_entries(task, entry, router_models)
-    suitable = _supporting(entries, required)
-    purpose = " with ".join((task, *required)).replace("_", " ")
-    if provider in suitable or (suitable and not provider):
-        return None
-    if suitable:
-        why = f"{provider} does not serve it for {purpose}; {', '.join(suitable)} would"
-    elif entries:
-        why = f"no inference provider is known to serve it for {purpose}"
-    elif entry["providers"]:
-        why = f"no inference provider serves it for {task}: its task is {entry.get('task')}"
-    else:
-        why = f"no inference provider serves it for {task}, or for any other task"
-    return Unavailable("no_provider", why)
-
-
-@dataclass(frozen=True)
-class Availability:
-    """Whether a model is served for a task.
-
-    `refused` is the kind of error that a call would end in, None when it may be called. `model` is its present id: the
-    Hub gives renamed models a new one. `provider` is a live one to pass on, None to let the client choose.
-    """
-
-    model: str
-    provider: str | None
-    verified: bool
-    refused: ErrorKind | None = None
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Criteria:
-    """The criteria that a model is checked by."""
-
-    task: str
-    provider: str | None
-    required: Capabilities
-    router_models: RouterModels
-
-    def is_met(self, entry: ModelEntry) -> bool:
-        """Return whether a model may be called."""
-        return why_unavailable(self.task, entry, self.router_models, self.provider, self.required) is None
-
-    def availability(self, model: str, entry: ModelEntry, *, stale: bool) -> Availability:
-        """Return what the Hub's own entry of a model says."""
-        if unavailable := why_unavailable(self.task, entry, self.router_models, self.provider, self.required):
-            name = entry["id"] or model
-            return Availability(name, None, verified=True, refused=unavailable.kind, why=unavailable.why)
-        return self.available(entry, stale=stale)
-
-    def available(self, entry: ModelEntry, *, stale: bool) -> Availability:
-        """Return that a model may be called, and through which provider.
-
-        The router itself chooses the provider of a chat, on the server, unless one is named or not all will do. For
-        other tasks the client would choose from a list of its own, in which not all are live, so one is named. A stale
-        entry is no better than that list: then the client asks anew.
-        """
-        entries = provider_entries(self.task, entry, self.router_models)
-        suitable = _supporting(entries, self.required)
-        client_chooses = stale or any(each.task == CHAT for each in entries)
-        provider = self.provider
-        if not provider and not (client_chooses and len(suitable) == len(entries)):
-            provider = suitable[0]
-        return Availability(str(entry["id"]), provider, verified=True)
 
 
 def _needs_images(task: str) -> bool:

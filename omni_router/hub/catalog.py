@@ -2,30 +2,27 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from omni_router.hub.cache import TIMEOUT, CachedValue, Query, SwrCache
+from omni_router.hub.availability import Availability, Criteria, unknown_terms, without_terms
+from omni_router.hub.cache import TIMEOUT, Query, SwrCache
 from omni_router.hub.capabilities import (
-    Availability,
-    Capabilities,
     CatalogModel,
-    Criteria,
     Listing,
     ProviderEntry,
-    RouterModels,
     is_chat,
-    read_listing,
 )
 from omni_router.hub.http import check_hub_version
 from omni_router.hub.listing import ModelEntry, chat_models, look_up_model, served_models
+from omni_router.hub.model_lists import HUB, ROUTER, ModelLists, ReadLists
+from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
+from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.simulation import active_simulation
 from omni_router.storage.sqlite import DiskCache
 
 __all__ = ["Availability", "Catalog", "CatalogModel", "CatalogSnapshot", "HubCatalog", "Listing", "ProviderEntry"]
-
-HUB, ROUTER = "hub", "router"  # the two services that are asked; each may be down without the other
 
 
 class CatalogSnapshot(NamedTuple):
@@ -44,7 +41,9 @@ class Catalog(Protocol):
         """Return the served models of each task, best first; none for a task that cannot be listed now."""
         ...
 
-    def check(self, model: str, provider: str | None, task: str, required: Capabilities = ()) -> Availability:
+    def check(
+        self, model: str, provider: str | None, task: str, required: Requirements = NO_REQUIREMENTS
+    ) -> Availability:
         """Check whether `model` is served for `task` with what a run requires, by `provider` if one is named."""
         ...
 
@@ -70,6 +69,7 @@ class HubCatalog:
         check_hub_version()
         self._token = token
         self._cache = SwrCache(disk, clock)
+        self._listings: dict[str, ReadLists] = {}  # by task
 
     def is_down(self) -> bool:
         """Return whether the Hub did not answer a moment ago."""
@@ -87,7 +87,18 @@ class HubCatalog:
         if any(map(is_chat, on_hub)):
             queries.append(on_router)
         values = self._cache.get(*queries)
-        return {task: _Lists(task, values[query], values.get(on_router)).served() for task, query in on_hub.items()}
+        router = values.get(on_router)
+        return {task: self._listing(ModelLists(task, values[query], router)) for task, query in on_hub.items()}
+
+    def offers(self, model: str) -> tuple[ProviderEntry, ...]:
+        """Return the live providers of a chat model in the router's list; none if the list cannot be had now."""
+        query = self._router_list()
+        value = self._cache.get(query)[query]
+        entries = value.value if value else []
+        for entry in entries:
+            if entry["id"] == model:
+                return tuple(ProviderEntry(**each) for each in entry["providers"])
+        return ()
 
     def snapshot(self, task: str) -> CatalogSnapshot:
         """Return every model known to be served for a task: the trending ones, then the rest of the router's list.
@@ -95,7 +106,7 @@ class HubCatalog:
         For a person who wants to know what there is now: unlike `models` it waits for fresh answers.
         """
         values = self._cache.get(*self._queries(task), wait_for_fresh=True)
-        lists = _Lists.of(task, values)
+        lists = ModelLists.of(task, values)
         cached = list(filter(None, values.values()))
         return CatalogSnapshot(
             models=(*lists.served(), *lists.others()),
@@ -109,41 +120,46 @@ class HubCatalog:
         model: str,
         provider: str | None,
         task: str,
-        required: Capabilities = (),
+        required: Requirements = NO_REQUIREMENTS,
         *,
         wait_for_fresh: bool = False,
     ) -> Availability:
         """Check whether `model` is served for `task`; unverified when the Hub cannot be asked.
 
-        A list can only show that a model is served. Whether it is not is up to the Hub's own entry of the model. Tool
-        support is only known from the router's list; unknown counts as no. `wait_for_fresh` waits for a fresh answer
+        A list can only show that a model is served. Whether it is not is up to the Hub's own entry of the model, except
+        for the terms of its providers, which the router's list alone has. `wait_for_fresh` waits for a fresh answer
         also where a stale one is at hand.
         """
         if not is_chat(task):
-            required = ()
-        lists = _Lists.of(task, self._cache.get(*self._queries(task), wait_for_fresh=wait_for_fresh))
-        if required and not lists.router_models:
-            return self._check_task_alone(model, provider, task, required, wait_for_fresh=wait_for_fresh)
+            required = required.outside_of_chats()
+        lists = ModelLists.of(task, self._cache.get(*self._queries(task), wait_for_fresh=wait_for_fresh))
+        if unknown := unknown_terms(required, task, lists.router_models):
+            bare = replace(required, capabilities=(), tokens_in=0, tokens_out=0, max_price=None)
+            availability = self.check(model, provider, task, bare, wait_for_fresh=wait_for_fresh)
+            return without_terms(availability, required, unknown)
         criteria = Criteria(task, provider, required, lists.router_models)
-        if (entry := lists.hub_entry(model)) and criteria.is_met(entry):
-            return criteria.available(entry, stale=lists.hub is not None and lists.hub.stale)
+        if by_lists := lists.availability(model, criteria):
+            return by_lists
         query = self._model_query(model, criteria.is_met)
         if value := self._cache.get(query, wait_for_fresh=wait_for_fresh)[query]:
             return criteria.availability(model, value.value, stale=value.stale)
         if (entry := lists.router_models.get(model)) and criteria.is_met(entry):
-            return criteria.available(entry, stale=True)
-        return Availability(
-            model, provider, verified=False, why="the Hub could not be reached to check that it is served"
-        )
+            return criteria.availability(model, entry, stale=True)
+        return criteria.unverified(model, "the Hub could not be reached to check that it is served")
 
-    def _check_task_alone(
-        self, model: str, provider: str | None, task: str, required: Capabilities, *, wait_for_fresh: bool
-    ) -> Availability:
-        availability = self.check(model, provider, task, wait_for_fresh=wait_for_fresh)
-        if availability.refused:
-            return availability
-        why = f"the Hub could not be reached to check for {' and '.join(required)}".replace("_", " ")
-        return replace(availability, verified=False, why=why)
+    def context_length(self, model: str, provider: str | None) -> int | None:
+        """Return how many tokens a chat model takes at a provider, or else at all of them; None if it is not known."""
+        offers = self.offers(model)
+        if provider and provider not in PROVIDER_POLICIES:
+            offers = tuple(offer for offer in offers if offer.provider == provider)
+        return min(filter(None, (offer.context_length for offer in offers)), default=None)
+
+    def _listing(self, lists: ModelLists) -> Listing:
+        """Return what the lists serve; they are read once, since that takes longer than the choice itself."""
+        last = self._listings.get(lists.task)
+        if last is None or not last.lists.are_those_of(lists):
+            last = self._listings[lists.task] = ReadLists(lists, lists.served())
+        return last.listing
 
     def _queries(self, task: str) -> list[Query]:
         """Return the queries of the lists that a model of the task may be in."""
@@ -191,42 +207,3 @@ class HubCatalog:
             return value
 
         return Query(name, fetch_now, service, scope=simulation, **rules)
-
-
-@dataclass(frozen=True)
-class _Lists:
-    """The cached lists that a model of a task may be in."""
-
-    task: str
-    hub: CachedValue | None
-    router: CachedValue | None  # chat models alone
-
-    @classmethod
-    def of(cls, task: str, values: dict[Query, CachedValue | None]) -> "_Lists":
-        """Return the lists of a task, each by the service that it came from."""
-        by_service = {query.service: value for query, value in values.items()}
-        return cls(task, by_service[HUB], by_service.get(ROUTER))
-
-    @cached_property
-    def router_models(self) -> RouterModels:
-        """The router's models by id; none for a task that is not a chat."""
-        if self.router is None or not is_chat(self.task):
-            return {}
-        return {entry["id"]: entry for entry in self.router.value}
-
-    def hub_entry(self, model: str) -> ModelEntry | None:
-        """Return the model's entry in the Hub's list."""
-        entries: list[ModelEntry] = self.hub.value if self.hub else []
-        return next((entry for entry in entries if entry["id"] == model), None)
-
-    def served(self) -> Listing:
-        """Return the Hub's list, else the router's."""
-        entries = self.hub.value if self.hub else self.router_models.values()
-        return read_listing(self.task, entries, self.router_models)
-
-    def others(self) -> Listing:
-        """Return the models of the router's list that `served` leaves out."""
-        others = dict(self.router_models)
-        for model in self.served():
-            others.pop(model.id, None)
-        return read_listing(self.task, others.values(), self.router_models, limit=None)

@@ -1,30 +1,41 @@
 """Call specialists through Hugging Face Inference Providers: one method a task."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from langchain_core.messages import AIMessage, AnyMessage
 
-from omni_router.config.settings import DEFAULT_TEMPERATURE, Settings
+from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.hub.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limit
 from omni_router.hub.chat_call import (
     Arrived,
+    RequestForm,
     chat_model,
+    chat_template,
     check_answer,
     droppable_parameters,
     explicit_parameters,
-    parameter_names,
+    request_forms,
     without_none,
 )
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
+from omni_router.hub.metering import Meter, MeteredClient
+from omni_router.hub.reasoning import (
+    ReasoningMemory,
+    answer_room,
+    has_reasoning_to_pass_back,
+    own_reasoning,
+)
 from omni_router.hub.session import HubHealth, forget_providers, hub_session
 from omni_router.hub.tokens import Token, find_token
 from omni_router.images import MAX_PIXELS, load_image
 from omni_router.images.fetch import Resolver
+from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.simulation import active_simulation
 
 if TYPE_CHECKING:
@@ -41,7 +52,7 @@ class Inference(Protocol):
         ...
 
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
-        """Answer a conversation."""
+        """Answer a conversation; who answered is in `response_metadata["provider"]`, if it is known."""
         ...
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
@@ -63,6 +74,7 @@ class HubInference:
         resolve: Resolver | None = None,
         transport: "httpx.BaseTransport | None" = None,
         hub: HubHealth | None = None,
+        context_length: Callable[[str, str | None], int | None] | None = None,
     ) -> None:
         """Create a client.
 
@@ -71,6 +83,7 @@ class HubInference:
             resolve: looks up the names in addresses of images that are fetched here.
             transport: fetches these images.
             hub: knows whether the Hub answers, which the client asks who serves a model.
+            context_length: returns how many tokens a model takes at a provider, prompt and answer together.
 
         Raises:
             ConfigurationError: the installed huggingface_hub is not one that this package works with.
@@ -78,10 +91,12 @@ class HubInference:
         check_hub_version()
         self._token, self._resolve, self._transport = token, resolve, transport
         self._hub = hub
+        self._context_length = context_length or (lambda _model, _provider: None)
+        self._reasoning = ReasoningMemory()
 
     def load(self) -> None:
         """Import what calls of models need; it takes a fraction of a second."""
-        import_module("langchain_huggingface")
+        import_module("omni_router.hub.chat_huggingface")
 
     def token(self) -> str | None:
         """Return the token of this run."""
@@ -90,44 +105,61 @@ class HubInference:
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
         """Answer a conversation; tokens stream to the callbacks of this run.
 
-        A provider that refuses a request with penalties or extra parameters is asked once more without them; the
-        answer's `response_metadata["ignored"]` then names them.
+        A provider that refuses the request is asked again without what it may not know: penalties, extra parameters and
+        the reasoning effort, and then also without the model's earlier reasoning. The answer's
+        `response_metadata["ignored"]` names the parameters that were left out.
 
         Raises:
             SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
         """
-        droppable = droppable_parameters(settings)
-        try:
-            return self._chat(model, provider, messages, settings, droppable)
-        except SpecialistError as failure:
-            if failure.kind != "bad_request" or failure.partial or not droppable:
-                raise
-        answer = self._chat(model, provider, messages, settings, {})
-        metadata = {**answer.response_metadata, "ignored": parameter_names(droppable)}
-        return answer.model_copy(update={"response_metadata": metadata})
+        messages = own_reasoning(messages, model)
+        *fuller, barest = self._forms(model, provider, messages, settings)
+        for form in fuller:
+            try:
+                return self._chat(model, provider, form, messages, settings)
+            except SpecialistError as failure:  # noqa: PERF203 (twice at most)
+                if failure.kind != "bad_request" or failure.partial:
+                    raise
+        return self._chat(model, provider, barest, messages, settings)
+
+    def _forms(
+        self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings
+    ) -> list[RequestForm]:
+        """Return the forms of a request, the fullest first."""
+        profile = chat_template(model, settings).profile or {}
+        max_tokens: int | None = None
+        ways_back: tuple[str | None, ...] = (None,)
+        if settings.max_new_tokens is None and (profile.get("reasoning_output") or self._reasoning.reasons(model)):
+            max_tokens = answer_room(messages, settings, profile, self._context_length(model, provider))
+        if has_reasoning_to_pass_back(messages):
+            ways_back = self._reasoning.ways_back(model)
+        return request_forms(droppable_parameters(settings, profile), max_tokens, ways_back)
 
     def _chat(
         self,
         model: str,
         provider: str | None,
+        form: RequestForm,
         messages: Sequence[AnyMessage],
         settings: Settings,
-        droppable: Mapping[str, Any],
     ) -> AIMessage:
-        arrived = Arrived()
+        arrived, meter = Arrived(), Meter(model, provider)
         try:
-            with self._client(model, None, settings, chat_limit(settings.max_new_tokens)) as client:
-                # The router of Inference Providers takes the provider with the id, and asks the Hub for nothing more.
-                name = f"{model}:{provider}" if provider else model
-                temperature = DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature
-                chat = chat_model(name, temperature, settings.max_new_tokens, client, arrived)
-                parameters = {**explicit_parameters(settings), **droppable}
-                message = chat.invoke(list(messages), stop=list(settings.stop) or None, **parameters)
+            with self._client(model, None, settings, chat_limit(settings.max_new_tokens), meter) as client:
+                metered, note_field = MeteredClient(client, meter), partial(self._reasoning.note_field, model)
+                chat = chat_model(model, settings, metered, arrived, pass_back=form.pass_back, on_reasoning=note_field)
+                stop = list(settings.stop) or None
+                message = chat.invoke(list(messages), stop=stop, **explicit_parameters(settings), **form.parameters)
+            meter.write_to(message)
             check_answer(message, model, settings)
-            return message  # noqa: TRY300 (a failed check keeps what had arrived, too)
-        except SpecialistError as failure:
-            failure.partial = arrived.message()
+        except SpecialistError as failure:  # a failed check keeps what had arrived, too
+            failure.partial, failure.provider, failure.usage = arrived.message(), meter.provider, meter.usage
             raise
+        if form.second_way:
+            self._reasoning.note_second_way(model)
+        if form.left_out:
+            message.response_metadata["ignored"] = list(form.left_out)
+        return message
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
         """Generate an image, and decode all of it, so that a broken one fails here."""
@@ -146,7 +178,7 @@ class HubInference:
         """Describe an image with a model that takes no question; the image is fetched and checked here."""
         with self._client(model, provider, settings, CAPTION) as client:
             text = client.image_to_text(self._load_image(url), model=model).generated_text
-        if not text:
+        if not text or not text.strip():
             raise SpecialistError("malformed_answer", model=model, cause="no content")
         return str(text)
 
@@ -156,9 +188,42 @@ class HubInference:
         return load_image(url, resolve=self._resolve, transport=self._transport)
 
     @contextmanager
-    def _client(self, model: str, provider: str | None, settings: Settings, limit: AnswerLimit) -> Iterator[Any]:
+    def _client(
+        self,
+        model: str,
+        provider: str | None,
+        settings: Settings,
+        limit: AnswerLimit,
+        meter: Meter | None = None,
+    ) -> Iterator[Any]:
         from huggingface_hub import InferenceClient
 
+        token = self._token_for(model)
+        read_headers = meter.read_headers if meter else None
+        session = hub_session(token, settings.timeout, limit, health=self._hub, read_headers=read_headers)
+        with specialist_errors(model, token), session:
+            if provider is None or provider in PROVIDER_POLICIES:  # of these the router of chats alone knows
+                provider = "auto"
+            client = InferenceClient(
+                provider=cast("Any", provider),
+                token=token,
+                timeout=settings.timeout,
+                bill_to=settings.bill_to,
+            )
+            try:
+                with client:
+                    yield client
+            except Exception as error:
+                if is_stop_iteration(error):
+                    forget_providers()
+                raise
+
+    def _token_for(self, model: str) -> str:
+        """Return the token of this run.
+
+        Raises:
+            SpecialistError: there is none, or it is not one of the Hub.
+        """
         token = self.token()
         if not token:
             raise SpecialistError("token", model=model, cause="no token")
@@ -169,12 +234,4 @@ class HubInference:
                 cause="not a token of the Hub",
                 detail="a token of the Hub starts with hf_; this one does not",
             )
-        with specialist_errors(model, token), hub_session(token, settings.timeout, limit, health=self._hub):
-            client = InferenceClient(provider=cast("Any", provider or "auto"), token=token, timeout=settings.timeout)
-            try:
-                with client:
-                    yield client
-            except Exception as error:
-                if is_stop_iteration(error):
-                    forget_providers()
-                raise
+        return token

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CHAT = "conversational"  # the providers' name of both kinds of chat, with images and without
 LIMIT = 20  # models a task: several times what a turn can try
-_ABSURD = 10**12  # larger than any price or number of tokens; JSON's numbers may have any number of digits
+_ABSURD = 10**12  # larger than any price, speed or number of tokens; JSON's numbers may have any number of digits
 
 
 class ProviderJson(TypedDict):
@@ -26,6 +26,9 @@ class ProviderJson(TypedDict):
     output_price: NotRequired[float | None]
     tools: NotRequired[bool | None]
     structured_output: NotRequired[bool | None]
+    is_free: NotRequired[bool | None]
+    first_token_latency_ms: NotRequired[float | None]
+    throughput: NotRequired[float | None]  # tokens a second
 
 
 class ModelEntry(TypedDict):
@@ -38,6 +41,7 @@ class ModelEntry(TypedDict):
     takes_images: NotRequired[bool | None]  # None where the list does not say
     created: NotRequired[int | None]  # seconds since 1970; None where the list does not say
     public: NotRequired[bool]  # whether everyone gets the same answer
+    down: NotRequired[list[str]]  # the providers that the router knows to be out of order
 
 
 def served_models(task: str, token: str | None, timeout: float) -> list[ModelEntry]:
@@ -122,8 +126,14 @@ def read_chat_model(model: dict[str, Any]) -> ModelEntry:
     created = model.get("created")
     if not isinstance(created, int) or created <= 0:  # some list 0 for what they do not know
         created = None
-    live = [_read_provider(each) for each in _dicts(model.get("providers")) if each.get("status") == "live"]
-    return ModelEntry(id=model["id"], providers=live, gated=None, takes_images=takes_images, created=created)
+    live: list[ProviderJson] = []
+    down: list[str] = []
+    for provider in _dicts(model.get("providers")):
+        if provider.get("status") == "live":
+            live.append(_read_provider(provider))
+        else:
+            down.append(str(provider.get("provider")))
+    return ModelEntry(id=model["id"], providers=live, gated=None, takes_images=takes_images, created=created, down=down)
 
 
 def _live_providers(mapping: object) -> list[ProviderJson]:
@@ -146,6 +156,9 @@ def _read_provider(provider: dict[str, Any]) -> ProviderJson:
         output_price=_price(prices.get("output")),
         tools=_yes_or_no(provider.get("supports_tools")),
         structured_output=_yes_or_no(provider.get("supports_structured_output")),
+        is_free=_yes_or_no(provider.get("is_free")),
+        first_token_latency_ms=_positive(provider.get("first_token_latency_ms")),
+        throughput=_positive(provider.get("throughput")),
     )
 
 
@@ -161,6 +174,11 @@ def _price(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _ABSURD:
         return None
     return float(value)
+
+
+def _positive(value: object) -> float | None:
+    """Return a measured figure; nothing takes no time, so that 0 means that it was not measured."""
+    return _price(value) or None
 
 
 def _dict(value: object) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Around a block of huggingface_hub calls: the run's token, time limits, cancellation, and no private addresses."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ class _Session:
     started: float
     health: HubHealth | None
     answer_limit: AnswerLimit
+    read_headers: Callable[[Mapping[str, str]], None] | None
     request_started: float  # when its last request started
     request_timeout: float  # the timeout of its last request, in seconds
     asks_hub: bool = False  # whether its last request went to the Hub
@@ -59,7 +60,12 @@ _session: ContextVar[_Session | None] = ContextVar("hub_session", default=None)
 
 @contextmanager
 def hub_session(
-    token: str | None, timeout: float, limit: AnswerLimit = LISTING, *, health: HubHealth | None = None
+    token: str | None,
+    timeout: float,
+    limit: AnswerLimit = LISTING,
+    *,
+    health: HubHealth | None = None,
+    read_headers: Callable[[Mapping[str, str]], None] | None = None,
 ) -> Iterator[None]:
     """Send `token` on the Hub requests made in the block, and give up after `timeout` seconds of silence.
 
@@ -69,7 +75,8 @@ def hub_session(
     has to be a public one. An answer that holds more than `limit` ends with AnswerTooLong.
 
     The Hub itself gets `HUB_TIMEOUT` at most, however long a model may take. With `health`, a Hub that is known to be
-    down is not asked, and one that stays silent is noted.
+    down is not asked, and one that stays silent is noted. `read_headers` receives the headers of every response of the
+    router of Inference Providers.
 
     Raises:
         RunCancelled: the run that this thread works for was cancelled.
@@ -77,7 +84,7 @@ def hub_session(
     """
     _install_hooks()
     now = time.monotonic()
-    session = _Session(token, timeout, now, health, limit, request_started=now, request_timeout=timeout)
+    session = _Session(token, timeout, now, health, limit, read_headers, request_started=now, request_timeout=timeout)
     before = _session.set(session)
     try:
         yield
@@ -147,6 +154,8 @@ def _on_request(request: "httpx.Request") -> None:
 
 def _on_response(response: "httpx.Response") -> None:
     if session := _session.get():
+        if session.read_headers and response.request.url.host == INFERENCE_ROUTER:
+            session.read_headers(response.headers)
         response.stream = DeadlineStream(
             response, session.request_started, session.request_timeout, session.answer_limit
         )

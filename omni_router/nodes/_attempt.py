@@ -1,52 +1,64 @@
-"""One call of a specialist: timed, its failure caught, and both described by one Attempt."""
+"""One call of a specialist: timed, its failure caught, its cost computed, and all described by one Attempt."""
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage
 
 from omni_router.config.routes import parameters_of
 from omni_router.config.settings import Settings
-from omni_router.errors import ErrorInfo, SpecialistError
+from omni_router.costs import brought_something
+from omni_router.errors import RunCancelled, SpecialistError
+from omni_router.hub.metering import usage_of
+from omni_router.hub.prices import cost_of_call, highest_cost, offers_of
 from omni_router.messages import for_specialist, with_instructions
+from omni_router.nodes import _budget as budget
 from omni_router.nodes import _bulkhead as bulkhead
 from omni_router.selection.overrides import decision_metadata
 from omni_router.services import Services
-from omni_router.state import Artifact, Attempt, Decision, Outcome, State
+from omni_router.state import Artifact, Attempt, Decision, State, TokenUsage
 
 Answer = tuple[AIMessage, list[Artifact]]
 
 
-def attempt(state: State, call: Callable[[str, str | None], Answer]) -> dict[str, Any]:
+class _Outcome(NamedTuple):
+    """What came of a call: an answer, a failure, or both for an answer that broke off."""
+
+    answer: Answer | None
+    failure: SpecialistError | None
+
+    @property
+    def provider(self) -> str | None:
+        """The provider that answered, where it is known."""
+        if self.failure:
+            return self.failure.provider
+        if self.answer:
+            return self.answer[0].response_metadata.get("provider")
+        return None
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The tokens that it has counted."""
+        if self.failure:
+            return self.failure.usage
+        if self.answer:
+            return usage_of(self.answer[0])
+        return None
+
+
+def attempt(state: State, services: Services, call: Callable[[str, str | None], Answer]) -> dict[str, Any]:
     """Run `call(model, provider)` for the decision, and return what the specialist node changes."""
     decision = state["decision"]
     if decision is None or decision["model"] is None:
         raise AssertionError("a specialist node is reached only with a model")
-    model, provider = decision["model"], decision["provider"]
     started = perf_counter()
-    answer: Answer | None = None
-    error: ErrorInfo | None = None
-    outcome: Outcome = "answered"
-    try:
-        bulkhead.check(model)
-        answer = call(model, provider)
-    except SpecialistError as failure:
-        error = failure.info
-        outcome = failure.kind
-        if failure.partial:
-            answer = failure.partial, []
-    this_attempt = Attempt(
-        model=model,
-        provider=provider,
-        outcome=outcome,
-        seconds=round(perf_counter() - started, 3),
-        error=error,
-        partial=error is not None and answer is not None,
-    )
+    outcome = _call(state, services, decision, call)
+    this_attempt = _described(decision, outcome, perf_counter() - started)
+    _set_costs(this_attempt, decision, services)
     update: dict[str, Any] = {"attempts": [*state["attempts"], this_attempt]}
-    if answer:
-        update |= _answer_update(state, decision, answer)
+    if outcome.answer:
+        update |= _answer_update(state, decision, this_attempt, outcome.answer)
     return update
 
 
@@ -64,8 +76,54 @@ def chat(  # noqa: PLR0913 (those of a node, and the model)
     return services.inference.chat(model, provider, conversation, settings)
 
 
-def _answer_update(state: State, decision: Decision, answer: Answer) -> dict[str, Any]:
+def _call(state: State, services: Services, decision: Decision, call: Callable[[str, str | None], Answer]) -> _Outcome:
+    model = str(decision["model"])
+    try:
+        budget.check(model, state, services)
+        bulkhead.check(model)
+        return _Outcome(call(model, decision["provider"]), None)
+    except SpecialistError as failure:
+        if failure.partial:
+            return _Outcome((failure.partial, []), failure)
+        return _Outcome(None, failure)
+    except RunCancelled:  # the provider has begun, and is paid; the run ends here, and records nothing
+        budget.charge_cancelled(state, services)
+        raise
+
+
+def _described(decision: Decision, outcome: _Outcome, seconds: float) -> Attempt:
+    """Return the attempt without its costs."""
+    failure = outcome.failure
+    return Attempt(
+        model=str(decision["model"]),
+        provider=outcome.provider or decision["provider"],
+        outcome=failure.kind if failure else "answered",
+        seconds=round(seconds, 3),
+        error=failure.info if failure else None,
+        partial=failure is not None and outcome.answer is not None,
+        usage=outcome.usage,
+        cost=None,
+        estimated_cost=None,
+    )
+
+
+def _set_costs(this_attempt: Attempt, decision: Decision, services: Services) -> None:
+    """Set what a call has cost; nothing is paid, and nothing estimated, where nothing came back."""
+    if not brought_something(this_attempt):
+        return
+    this_attempt["estimated_cost"] = decision["estimated_cost"]
+    usage = this_attempt["usage"]
+    if usage is None:
+        return
+    offers = offers_of(services.catalog, this_attempt["model"])
+    this_attempt["cost"] = cost_of_call(usage, this_attempt["provider"], offers)
+    if this_attempt["cost"] is None:
+        this_attempt["estimated_cost"] = highest_cost(usage, offers)
+
+
+def _answer_update(state: State, decision: Decision, this_attempt: Attempt, answer: Answer) -> dict[str, Any]:
     message, artifacts = answer
     # The message itself: a copy would be streamed again.
     message.response_metadata["decision"] = decision_metadata(decision)
+    message.response_metadata["cost"] = this_attempt["cost"]
     return {"messages": [message], "artifacts": [*state["artifacts"], *artifacts]}

@@ -12,6 +12,7 @@ from langgraph.runtime import get_runtime
 from omni_router.config.routes import parameters_of
 from omni_router.config.settings import Settings, resolve_settings
 from omni_router.hub.cancellation import cancelled_after
+from omni_router.nodes._budget import within_budget
 from omni_router.nodes._bulkhead import Bulkheads, not_called_because
 from omni_router.services import Services
 from omni_router.services.container import thread_count
@@ -63,7 +64,7 @@ class ThreadedNode(Runnable[State, dict[str, Any]]):
 
     def _call(self, state: State) -> dict[str, Any]:
         services = self.services()
-        settings = self._settings(state, services)
+        settings = within_budget(self._settings(state, services), state, services)
         if services.observer is None:
             return self.node(state, settings, services)
         run = partial(self.node, state, settings, services)

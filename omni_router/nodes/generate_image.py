@@ -20,7 +20,7 @@ def generate_image(state: State, settings: Settings, services: Services) -> dict
         artifact = services.artifacts.save(to_png(image), _name(state), PNG, width=image.width, height=image.height)
         return AIMessage(f"The image is saved as {artifact['path']}."), [artifact]
 
-    return attempt(state, call)
+    return attempt(state, services, call)
 
 
 def _name(state: State) -> str:

@@ -12,4 +12,4 @@ def generate_text(state: State, settings: Settings, services: Services) -> dict[
     def call(model: str, provider: str | None) -> Answer:
         return chat(model, provider, state, settings, services), []
 
-    return attempt(state, call)
+    return attempt(state, services, call)

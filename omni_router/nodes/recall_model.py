@@ -1,10 +1,10 @@
 from datetime import datetime, timezone
-from itertools import islice
 from typing import Any
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
-from omni_router.hub.capabilities import required_capabilities
+from omni_router.hub.availability import LISTED_GATES
+from omni_router.hub.requirements import Requirements, requirements
 from omni_router.selection.candidates import candidates_by_route, thread_model, verify_candidate
 from omni_router.selection.order import Situation, choices_in_order, cooling_down, untried
 from omni_router.selection.overrides import callers_model
@@ -12,6 +12,7 @@ from omni_router.services import Services
 from omni_router.state import Attempt, Candidate, Decision, State, models_in, rejected
 
 MAX_CHECKS = 10  # candidates a turn asks the Hub about, one after the other, before it gives up
+MAX_REJECTIONS = 20  # candidates of which the decision keeps why they were not called
 
 
 def recall_model(state: State, settings: Settings, services: Services) -> dict[str, Any]:
@@ -19,9 +20,9 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
     decision, attempts = state["decision"], state["attempts"]
     if decision is None or decision["route"] is None or decision["task"] is None:
         return {}
-    needs, previous = required_capabilities(settings), state["previous"]
-    route = Route(decision["route"], decision["task"], description="")
-    candidates = candidates_by_route(services, [route], previous, needs)[route.name]
+    route = _route(decision["route"], decision["task"], services)
+    previous = state["previous"]
+    candidates = candidates_by_route(services, [route], previous)[route.name]
     situation = Situation(
         datetime.now(timezone.utc),
         services.history.cooling(),
@@ -29,15 +30,40 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
         callers_model(settings),
     )
     ordered = [choice.candidate for choice in choices_in_order(candidates, situation)]
-    occasion = _occasion(decision, attempts)
+    required = requirements(settings, state["messages"], route.parameters)
     tried = models_in(attempts)
-    for candidate in islice(untried(ordered, attempts, decision["passed_over"]), MAX_CHECKS):
-        explained: Candidate = {**candidate, "why": f"{candidate['why']}; {occasion}"}
-        recalled = verify_candidate(decision, explained, services.catalog, needs)
-        if recalled["model"] and recalled["model"] not in tried:  # a renamed one may have been tried by its new name
-            return {"decision": _note_cooldowns(recalled, ordered, situation, tried)}
-        decision = {**decision, "passed_over": recalled["passed_over"]}
+    decision = _first_callable(decision, untried(ordered, attempts, decision["passed_over"]), state, services, required)
+    if decision["model"] not in (None, *tried):
+        decision = _note_cooldowns(decision, ordered, situation, tried)
     return {"decision": decision}
+
+
+def _route(name: str, task: str, services: Services) -> Route:
+    """Return the route of a decision; the policy may have been edited since it was made."""
+    for route in services.policy.routes():
+        if route.name == name and route.task == task:
+            return route
+    return Route(name, task, description="")
+
+
+def _first_callable(
+    decision: Decision, candidates: list[Candidate], state: State, services: Services, required: Requirements
+) -> Decision:
+    """Set the first candidate that may be called as the decision's model; without one it stays as it is."""
+    attempts, checks = state["attempts"], 0
+    occasion, tried = _occasion(decision, attempts), models_in(attempts)
+    for candidate in candidates:
+        explained: Candidate = {**candidate, "why": f"{candidate['why']}; {occasion}"}
+        recalled = verify_candidate(decision, explained, services.catalog, required)
+        if recalled["model"] and recalled["model"] not in tried:  # a renamed one may have been tried by its new name
+            return recalled
+        rejections = recalled["passed_over"]
+        if not rejections or rejections[-1]["gate"] not in LISTED_GATES:  # the lists alone cannot tell
+            checks += 1
+        decision = {**decision, "passed_over": rejections[:MAX_REJECTIONS]}
+        if checks == MAX_CHECKS:
+            break
+    return decision
 
 
 def _occasion(decision: Decision, attempts: list[Attempt]) -> str:

@@ -6,8 +6,9 @@ from langchain_core.messages import AnyMessage
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
+from omni_router.costs import spent_before
 from omni_router.errors import InvalidRequest
-from omni_router.hub.capabilities import required_capabilities
+from omni_router.hub.requirements import estimate_tokens, requirements_with
 from omni_router.messages import has_image, newest_user_message, newest_user_text
 from omni_router.routers import Reply, parse_reply
 from omni_router.routers.conversation import render_conversation
@@ -29,7 +30,9 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
     messages = state.get("messages", [])
     routes = _routes(messages, settings, services)
     previous = _previous(state)
-    gathered = candidates_by_route(services, routes, previous, required_capabilities(settings))
+    tokens = estimate_tokens(messages, settings.tools)
+    required = {route.name: requirements_with(settings, tokens, route.parameters) for route in routes}
+    gathered = candidates_by_route(services, routes, previous, required)
     candidates = {route: models[:MAX_CANDIDATES] for route, models in gathered.items()}
     proposal = explicit_choice(settings, messages, routes)
     reply: Reply | None = None
@@ -46,6 +49,14 @@ def route_request(state: State, settings: Settings, services: Services) -> dict[
         "confidence": confidence,
         "candidates": candidates,
         "previous": previous,
+        "spent": spent_before(state),
+        **_new_turn(),
+    }
+
+
+def _new_turn() -> dict[str, Any]:
+    """Return what the last turn has left in the state, as it is before a decision."""
+    return {
         "decision": None,
         "routing_only": False,
         "models_left": 0,

@@ -23,4 +23,4 @@ def understand_image(state: State, settings: Settings, services: Services) -> di
         url = newest_image(state["messages"])
         return AIMessage(services.inference.image_to_text(model, provider, url, settings)), []
 
-    return attempt(state, call)
+    return attempt(state, services, call)

@@ -5,7 +5,7 @@ from typing import Any
 
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
-from omni_router.hub.capabilities import required_capabilities
+from omni_router.hub.requirements import requirements
 from omni_router.routers import OTHER, Proposal
 from omni_router.selection.candidates import thread_model, verify_first_choice
 from omni_router.selection.order import Situation
@@ -43,11 +43,8 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
     if not (situation.caller or situation.tool_loop or situation.proposed):
         return {"decision": decision}  # history and catalog choose the model, in recall_model
     candidates = state["candidates"].get(choice.route.name, [])
-    return {
-        "decision": verify_first_choice(
-            decision, candidates, situation, services.catalog, required_capabilities(settings)
-        )
-    }
+    required = requirements(settings, state.get("messages", []), choice.route.parameters)
+    return {"decision": verify_first_choice(decision, candidates, situation, services.catalog, required)}
 
 
 def _proposed(proposal: Proposal, routes: Sequence[Route]) -> Candidate | None:

@@ -1,14 +1,16 @@
 """The candidates of a route: gathered from history and catalog, and verified with the catalog before a call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 from omni_router.config.routes import Route
 from omni_router.history import History, ModelRecord
-from omni_router.hub.capabilities import Capabilities
-from omni_router.hub.catalog import Catalog, Listing
+from omni_router.hub.availability import passes, why_not
+from omni_router.hub.catalog import Catalog, CatalogModel, Listing
+from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.model_id import is_sandbox_model
 from omni_router.selection.order import (
+    MAX_CANDIDATES,
     Choice,
     Place,
     Situation,
@@ -19,29 +21,43 @@ from omni_router.selection.order import (
 from omni_router.selection.routes import tasks_of
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
-from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected
+from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected, without_model
 
 
 def candidates_by_route(
-    services: Services, routes: Iterable[Route], previous: Previous | None, needs: Capabilities = ()
+    services: Services,
+    routes: Iterable[Route],
+    previous: Previous | None,
+    required: Mapping[str, Requirements] | None = None,
 ) -> dict[str, list[Candidate]]:
-    """Return the candidates of each route, best first; sandbox models that a file holds are left out of real runs."""
+    """Return the candidates of each route, best first; sandbox models that a file holds are left out of real runs.
+
+    Args:
+        services: history and catalog.
+        routes: the eligible ones.
+        previous: what the thread did last.
+        required: what a request requires on each route; listed models that do not pass its gates are left out, unless
+            none passes. Without it all are candidates.
+    """
     routes = list(routes)
     listings = services.catalog.models(tasks_of(routes))
     cooldowns, now = services.history.cooling(), datetime.now(timezone.utc)
     candidates: dict[str, list[Candidate]] = {}
-    unused: dict[str, list[Candidate]] = {}  # by task, since all routes of a task that were not used yet have the same
+    unused: dict[object, list[Candidate]] = {}  # routes with a task and its requirements alike share all but history
     for route in routes:
         records, in_thread = _records(services.history, route.name), thread_model(previous, route.name)
-        is_unused = not records and in_thread is None
-        if is_unused and route.task in unused:
-            candidates[route.name] = [candidate.copy() for candidate in unused[route.task]]
+        needs = required[route.name] if required else None
+        is_unused, key = not records and in_thread is None, (route.task, needs)
+        if is_unused and key in unused:
+            candidates[route.name] = [candidate.copy() for candidate in unused[key]]
             continue
-        listing = _capable(listings[route.task], needs)
+        listing = listings[route.task]
         ranked = rank_candidates(records, listing, previous=in_thread, cooldowns=cooldowns, now=now)
+        if needs:
+            ranked = _without_failing(ranked, listing, needs)
         candidates[route.name] = ranked
         if is_unused:
-            unused[route.task] = ranked
+            unused[key] = ranked
     if previous and previous.get("by_caller"):
         for candidate in candidates.get(previous["route"] or "", []):
             if candidate["model"] == previous["model"]:
@@ -56,31 +72,31 @@ def thread_model(previous: Previous | None, route: str | None) -> str | None:
     return previous["model"]
 
 
-def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog, needs: Capabilities = ()) -> Decision:
+def verify_candidate(
+    decision: Decision, candidate: Candidate, catalog: Catalog, required: Requirements = NO_REQUIREMENTS
+) -> Decision:
     """Set a candidate as the decision's model if it is served for the task, or if the catalog is unavailable.
 
     Otherwise the decision has no model, and `passed_over` says why.
     """
-    check = catalog.check(candidate["model"], candidate["provider"], str(decision["task"]), needs)
+    check = catalog.check(candidate["model"], candidate["provider"], str(decision["task"]), required)
     if check.refused:
-        rejections = [*decision["passed_over"], rejected(candidate, "refused", check.why, check.refused)]
-        return {
-            **decision,
-            "model": None,
-            "provider": None,
-            "source": None,
-            "verified": None,
-            "passed_over": rejections,
-        }
+        rejection = rejected(candidate, "refused", check.why, check.refused, check.gate)
+        return {**without_model(decision), "passed_over": [*decision["passed_over"], rejection]}
     reasons = [candidate["why"]]
     if check.model != candidate["model"]:
         reasons.append(f"{candidate['model']} is now called {check.model}")
+    if check.limited:
+        reasons.append(check.provider_reason)
     if not check.verified:
         reasons.append(f"unverified: {check.why}")
     return {
         **decision,
         "model": check.model,
         "provider": check.provider,
+        "provider_reason": check.provider_reason,
+        "prefer": required.prefer,
+        "estimated_cost": check.estimated_cost,
         "reason": "; ".join(filter(None, reasons)),
         "source": candidate["source"],
         "verified": check.verified,
@@ -88,7 +104,11 @@ def verify_candidate(decision: Decision, candidate: Candidate, catalog: Catalog,
 
 
 def verify_first_choice(
-    decision: Decision, candidates: list[Candidate], situation: Situation, catalog: Catalog, needs: Capabilities = ()
+    decision: Decision,
+    candidates: list[Candidate],
+    situation: Situation,
+    catalog: Catalog,
+    required: Requirements = NO_REQUIREMENTS,
 ) -> Decision:
     """Set the first choice as the decision's model if the caller, a tool loop, the router or the thread named it.
 
@@ -99,20 +119,44 @@ def verify_first_choice(
     decision = {**decision, "passed_over": _proposal_rejected(choices, situation)}
     if first.place > Place.PICK:
         return decision
-    verified = verify_candidate(decision, first.candidate, catalog, needs)
+    verified = verify_candidate(decision, first.candidate, catalog, required)
+    if first.place is Place.TOOL_LOOP and verified["model"] is None and first.candidate["provider"]:
+        # The model goes on, by another provider if its own cannot: the conversation may have outgrown it.
+        verified = verify_candidate(decision, {**first.candidate, "provider": None}, catalog, required)
     is_before_thread = first.place is Place.NEW_ID and len(choices) > 1 and choices[1].place is Place.THREAD
     if is_before_thread and verified["verified"] is False:
         why = "it could not be verified, and this thread has a model for the route"
         decision["passed_over"].append(rejected(first.candidate, "unverified", why))
-        return verify_candidate(decision, choices[1].candidate, catalog, needs)
+        return verify_candidate(decision, choices[1].candidate, catalog, required)
     return verified
 
 
-def _capable(listing: Listing, needs: Capabilities) -> Listing:
-    """Return the models known to support what a run requires, or all if none is."""
-    if not needs:
-        return listing
-    return tuple(model for model in listing if model.supports(needs)) or listing
+def _without_failing(ranked: list[Candidate], listing: Listing, required: Requirements) -> list[Candidate]:
+    """Return the candidates without listed models that do not pass the gates, which the next one mentions.
+
+    All stay if no listed model passes: then each is rejected with its reason.
+    """
+    models = {model.id: model for model in listing}
+    kept: list[Candidate] = []
+    failing: list[CatalogModel] = []
+    for candidate in ranked:
+        model = models.get(candidate["model"])
+        if model is None or candidate["source"] != "catalog":
+            kept.append(candidate)
+        elif passes(model, required):
+            kept.append({**candidate, "why": candidate["why"] + _failed_before(failing, required)})
+        else:
+            failing.append(model)
+    return kept if len(failing) < len(models) else ranked
+
+
+def _failed_before(models: Sequence[CatalogModel], required: Requirements) -> str:
+    """Return how many models did not pass before one that does, and the gates of the first of them."""
+    if not models:
+        return ""
+    refusals = filter(None, (why_not(model, required) for model in models[:MAX_CANDIDATES]))
+    gates = dict.fromkeys(str(refusal.gate).replace("_", " ") for refusal in refusals)
+    return f"; {len(models)} before it did not pass: {', '.join(gates)}"
 
 
 def _records(history: History, route: str) -> list[ModelRecord]:

@@ -6,6 +6,7 @@ build its options here: a router that learns from its routes is fitted anew for 
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from omni_router.config.routes import Document, Route, out_of_scope_examples_of
@@ -18,6 +19,10 @@ if TYPE_CHECKING:  # LangGraph comes with it
     from omni_router.state import Candidate
 
 logger = logging.getLogger("omni_router")
+
+# Sets of examples of which the tuple is made once: a router that keeps something by it need not compare thousands of
+# texts in each turn to see that it is the same.
+SETS_OF_EXAMPLES = 64
 
 
 def eligible_routes(routes: Iterable[Route], *, image_now: bool, image_before: bool) -> list[Route]:
@@ -69,7 +74,7 @@ def route_options(
         out_of_scope_examples: the requests that no route serves, as the policy lists them.
         candidates: the models of each route, best first; absent: no models are named.
     """
-    others = tuple(dict.fromkeys((*out_of_scope_examples, *learned(OTHER))))
+    others = _each_once((*out_of_scope_examples, *learned(OTHER)))
     models = candidates or {}
     return [_option(route, tuple(learned(route.name)), others, models.get(route.name, ())) for route in routes]
 
@@ -107,16 +112,28 @@ def ask_router(router: Router, conversation: Sequence[Turn], options: Sequence[R
         return None
 
 
+@lru_cache(SETS_OF_EXAMPLES)
+def _each_once(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+@lru_cache(SETS_OF_EXAMPLES)
+def _with_learned(examples: tuple[str, ...], learned: tuple[str, ...]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return the examples of a route with the learned ones, and those that are only learned."""
+    return examples + learned, frozenset(learned) - frozenset(examples)
+
+
 def _option(
     route: Route, learned: tuple[str, ...], others: tuple[str, ...], candidates: Iterable["Candidate"]
 ) -> RouteOption:
+    examples, only_learned = _with_learned(route.examples, learned)
     return RouteOption(
         route.name,
         route.description,
-        examples=(*route.examples, *learned),
+        examples,
         candidates=tuple(map(_model_name, candidates)),
         out_of_scope_examples=others,
-        learned=frozenset(learned) - frozenset(route.examples),
+        learned=only_learned,
     )
 
 

@@ -8,7 +8,9 @@ DECISION_HEADERS = {
     "x-omni-confidence": "confidence",
     "x-omni-decision": "id",
 }
+COST_HEADER = "x-omni-cost"  # US dollars; absent where it is not known, and before the end of a stream
+ESTIMATE_HEADER = "x-omni-estimated-cost"  # US dollars, before the call of the model
 IGNORED_HEADER = "x-omni-ignored"  # the parameters of a request that had no effect
 
 # The headers that a page from another origin may read; langgraph.json repeats them for the LangGraph server.
-CORS_EXPOSED = (*DECISION_HEADERS, IGNORED_HEADER, "retry-after", "x-should-retry")
+CORS_EXPOSED = (*DECISION_HEADERS, COST_HEADER, ESTIMATE_HEADER, IGNORED_HEADER, "retry-after", "x-should-retry")

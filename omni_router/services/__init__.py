@@ -14,11 +14,13 @@ from omni_router.artifacts import ArtifactFolder
 from omni_router.config.environment import Environment
 from omni_router.config.routes import Policy
 from omni_router.config.settings import Settings
+from omni_router.config.spending_budget import NO_BUDGET, Budget
 from omni_router.history import History
 from omni_router.routers import Router
 
 if TYPE_CHECKING:  # these import LangChain, the Hub's client or LangGraph
     from omni_router.decisions.log import DecisionSink
+    from omni_router.history.spending import Ledger
     from omni_router.hub.catalog import Catalog
     from omni_router.hub.client import Inference
     from omni_router.hub.evidence import Evidence
@@ -63,6 +65,8 @@ class Services:
     artifacts: ArtifactFolder
     decision_log: "DecisionSink | None" = None
     observer: "Observer | None" = None
+    budget: Budget = NO_BUDGET
+    ledger: "Ledger | None" = None  # what the day's calls have cost, for a budget of the day
     defaults: Settings = field(default_factory=Settings)  # these fill in what a run's settings leave open
     evidence: "Evidence | None" = None  # what boards say about models; None: nobody asks
     shadow_evidence: bool = False  # whether what the evidence would choose is only shown

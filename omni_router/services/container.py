@@ -30,7 +30,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
         ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
     """
     from omni_router.hub.client import HubInference
-    from omni_router.services.history import open_history
+    from omni_router.services.history import open_history, open_ledger
     from omni_router.services.router import choose_router
 
     catalog = open_catalog(environment, token)
@@ -45,10 +45,12 @@ def from_environment(environment: Environment, token: Token) -> Services:
         policy=file,
         history=open_history(environment, file),
         catalog=catalog,
-        inference=HubInference(token, hub=catalog),
+        inference=HubInference(token, hub=catalog, context_length=catalog.context_length),
         artifacts=ArtifactFolder(Path(environment.output_dir)),
         decision_log=decision_log,
         observer=open_observer(environment),
+        budget=environment.budget,
+        ledger=open_ledger(environment),
         defaults=defaults,
         evidence=open_evidence(environment),
         shadow_evidence=environment.evidence == "shadow",

@@ -9,6 +9,7 @@ from omni_router.errors import ConfigurationError, missing_package
 from omni_router.history.file import FileHistory
 from omni_router.history.label_file import FileLabelStore
 from omni_router.history.protocol import History
+from omni_router.history.spending import FileLedger, Ledger
 from omni_router.routers.cascade.labels import LabelStore
 
 if TYPE_CHECKING:
@@ -49,6 +50,22 @@ def open_label_store(environment: Environment, encoder: Callable[[], str]) -> La
     from omni_router.history.label_store import LangGraphLabelStore
 
     return LangGraphLabelStore(open_store(environment.history), encoder, size)
+
+
+def open_ledger(environment: Environment) -> Ledger | None:
+    """Open the ledger of a day's spending, beside the history; None without a budget of the day.
+
+    Raises:
+        ConfigurationError: a package is missing, or an address cannot be read.
+    """
+    if environment.budget.day is None:
+        return None
+    if environment.history == "file":
+        policy = environment.route_config
+        return FileLedger(policy.with_name(f".{policy.name}.spending"))
+    from omni_router.history.store_spending import StoreLedger
+
+    return StoreLedger(open_store(environment.history))
 
 
 def open_store(history: str) -> "Callable[[], BaseStore]":

@@ -17,7 +17,7 @@ from omni_router.routers.protocol import Router
 from omni_router.routers.semantic.encoder import Encoder
 from omni_router.routers.semantic.head_file import HeadFile
 from omni_router.routers.semantic.multilingual import MultilingualEncoder
-from omni_router.routers.semantic.multilingual_router import MultilingualRouter, is_installed
+from omni_router.routers.semantic.multilingual_router import MultilingualRouter, is_installed, other_languages
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.shipped_vectors import ENGLISH, FOLDER, LANGUAGES, OTHERS, ShippedVectors
@@ -27,7 +27,7 @@ Token = Callable[[], str | None]
 
 # Weights are loaded once per process, however many graphs use them.
 _arch: dict[tuple[str, str, bool], ArchRouter] = {}
-_semantic: dict[str | None, SemanticRouter] = {}
+_semantic: dict[tuple[str | None, str], SemanticRouter] = {}
 # One endpoint per process too, with its connections and its circuit breaker.
 _endpoint: dict[tuple[str | float | None, ...], Router] = {}
 
@@ -95,21 +95,24 @@ def _teacher(context: RouterContext) -> Router:
 
 
 def _embedded_router(environment: Environment, encoder: str | None) -> SemanticRouter:
-    if encoder not in _semantic:
-        embedding = SentenceEncoder(encoder, middle_layer_weight=MIDDLE_LAYER_WEIGHT)
+    key = encoder, environment.encoder_precision
+    if key not in _semantic:
+        embedding = SentenceEncoder(
+            encoder, middle_layer_weight=MIDDLE_LAYER_WEIGHT, precision=environment.encoder_precision
+        )
         library, heads = _library(environment, embedding, ENGLISH), _head_file(environment)
         if encoder or not is_installed():  # an encoder that is named reads all languages
-            _semantic[encoder] = SemanticRouter(embedding, library, heads)
+            _semantic[key] = SemanticRouter(embedding, library, heads)
         else:
             others = _other_languages(environment)
-            _semantic[encoder] = MultilingualRouter(embedding, library, heads, others=others, languages=LANGUAGES)
-    return _semantic[encoder]
+            _semantic[key] = MultilingualRouter(embedding, library, heads, others=others, languages=LANGUAGES)
+    return _semantic[key]
 
 
 def _other_languages(environment: Environment) -> SemanticRouter:
     """Return the router for requests that are not in English; nothing is loaded yet."""
     embedding = MultilingualEncoder()
-    return SemanticRouter(embedding, _library(environment, embedding, OTHERS), _head_file(environment))
+    return other_languages(embedding, _library(environment, embedding, OTHERS), _head_file(environment))
 
 
 def _library(environment: Environment, encoder: Encoder, name: str) -> Encoder:
@@ -132,7 +135,8 @@ def _endpoint_with(environment: Environment, second: Router) -> Router:
         environment.router_prompt,
     )
     key, timeout = environment.router_api_key, environment.router_timeout
-    place = (url, model, prompt, key, timeout, type(second).__name__, environment.encoder)
+    encoder = environment.encoder, environment.encoder_precision
+    place = (url, model, prompt, key, timeout, type(second).__name__, *encoder)
     if place not in _endpoint:
         endpoint = EndpointRouter(url, model, prompt=prompt, key=key, timeout=timeout)
         _endpoint[place] = FallbackRouter(endpoint, second)

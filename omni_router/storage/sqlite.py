@@ -13,7 +13,7 @@ logger = logging.getLogger("omni_router")
 BUSY = 1.0  # seconds to wait for another process's write, which takes milliseconds
 # Of a DiskCache, a few MB: a model's entry has some hundred bytes, the longest list a hundred thousand.
 MAX_ENTRIES = 1000
-TABLE = "answers_2"  # the table of a DiskCache
+TABLE = "answers_3"  # the table of a DiskCache
 T = TypeVar("T")
 
 

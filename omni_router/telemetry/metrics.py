@@ -5,11 +5,13 @@ this package's. Only counters have the model as a label, where a failing or an e
 histogram each model would add a dozen series. `ModelNames` limits their number.
 """
 
+from collections.abc import Callable
 from functools import cache
 from time import perf_counter
 from typing import Any, get_args
 
 from omni_router.config.settings import Settings
+from omni_router.costs import brought_something
 from omni_router.errors import missing_package
 from omni_router.state import Attempt, Decision, Source, State
 from omni_router.tasks import task_of
@@ -49,6 +51,36 @@ class ModelNames:
         return OTHERS
 
 
+class _Bill:
+    """Counts the tokens and the costs of calls."""
+
+    def __init__(self, counter: Callable[..., Counter]) -> None:
+        self._tokens = counter(
+            "omni_tokens", "Tokens read (input) and written (output) by specialists.", "route", "model", "type"
+        )
+        self._cost = counter(
+            "omni_router_cost_usd",
+            "What specialists cost, in US dollars: by the usage they reported, or as an estimate where that or the "
+            "price is not known.",
+            *("route", "model", "basis"),
+        )
+        self._unknown_costs = counter(
+            "omni_router_unknown_costs", "Answers of which not even an estimate of the cost is known.", "route", "model"
+        )
+
+    def add(self, route: str, model: str, attempt: Attempt) -> None:
+        """Count a call."""
+        if usage := attempt["usage"]:
+            self._tokens.labels(route, model, "input").inc(usage["input_tokens"])
+            self._tokens.labels(route, model, "output").inc(usage["output_tokens"])
+        if attempt["cost"] is not None:
+            self._cost.labels(route, model, "usage").inc(attempt["cost"])
+        elif attempt["estimated_cost"] is not None:
+            self._cost.labels(route, model, "estimate").inc(attempt["estimated_cost"])
+        elif brought_something(attempt):
+            self._unknown_costs.labels(route, model).inc()
+
+
 class Metrics:
     """Counts the outcomes of the nodes of a run."""
 
@@ -68,9 +100,7 @@ class Metrics:
         self._unanswered = self._counter(
             "omni_unanswered", "Turns without an answer, by the error or the exception that ended them.", "kind"
         )
-        self._tokens = self._counter(
-            "omni_tokens", "Tokens read (input) and written (output) by specialists.", "route", "model", "type"
-        )
+        self._bill = _Bill(self._counter)
         self._router = self._histogram(
             "omni_router_seconds", "From a request to the router's reply, candidates included.", ROUTER_SECONDS
         )
@@ -126,12 +156,7 @@ class Metrics:
         model = self._models.label(attempt["model"], known=is_candidate or outcome == "answered")
         self._attempts.labels(task, model, outcome).inc()
         self._specialist.labels(task, outcome).observe(attempt["seconds"])
-        if "messages" not in update:
-            return
-        usage = update["messages"][-1].usage_metadata or {}
-        for kind in ("input", "output"):
-            if count := usage.get(f"{kind}_tokens"):
-                self._tokens.labels(decision["route"], model, kind).inc(count)
+        self._bill.add(str(decision["route"]), model, attempt)
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(name, about, labels, registry=self.registry)

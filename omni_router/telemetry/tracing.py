@@ -163,15 +163,21 @@ def _decision_attributes(decision: Decision | None) -> dict[str, Any]:
 
 
 def _answer_attributes(node: str, update: dict[str, Any]) -> dict[str, Any]:
-    if task_of(node) is None or "messages" not in update:
+    if task_of(node) is None:
         return {}
-    message = update["messages"][-1]
-    usage, metadata = message.usage_metadata or {}, message.response_metadata
+    attempt = update["attempts"][-1]
+    usage = attempt["usage"] or {}
     attributes = {
-        "gen_ai.response.model": metadata.get("model_name"),
         "gen_ai.usage.input_tokens": usage.get("input_tokens"),
         "gen_ai.usage.output_tokens": usage.get("output_tokens"),
+        "omni.provider": attempt["provider"],
+        "omni.cost_usd": attempt["cost"],
+        "omni.estimated_cost_usd": attempt["estimated_cost"],
     }
+    if "messages" not in update:
+        return attributes
+    metadata = update["messages"][-1].response_metadata
+    attributes["gen_ai.response.model"] = metadata.get("model_name")
     if finish_reason := metadata.get("finish_reason"):
         attributes["gen_ai.response.finish_reasons"] = [finish_reason]
     return attributes

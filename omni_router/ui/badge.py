@@ -6,6 +6,7 @@ Names, ids and reasons come from outside: everything is escaped, for HTML and fo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from omni_router.costs import as_decimal, brought_something, describe_cost, total_cost
 from omni_router.ui.components import bullet_list, code, safe
 
 SHOWN = 6  # candidates: the order of choice seldom goes further
@@ -33,6 +34,8 @@ def badge(
     rows = [("why", safe(_shortened(str(decision["reason"] or "no reason was given"))))]
     if decision["task"]:
         rows.append(("task", _task(decision)))
+    if reason := decision.get("provider_reason"):
+        rows.append(("provider", safe(reason)))
     rows += _choice_rows(decision, options)
     rows += _call_rows(list(attempts), seconds)
     rows.append(("decision", code(decision["id"])))
@@ -105,14 +108,23 @@ def _with_reason(candidate: Mapping[str, Any]) -> str:
 def _call_rows(attempts: Sequence[Mapping[str, Any]], seconds: float | None) -> Iterable[tuple[str, str]]:
     if attempts:
         yield "attempts", bullet_list(map(_attempt, attempts))
+    if any(map(brought_something, attempts)):
+        yield "cost", safe(_total(attempts))
     if seconds is not None:
         called = sum(attempt["seconds"] for attempt in attempts)
         routing = max(seconds - called, 0)
         yield "time", f"{seconds:.2f} s in total: {called:.2f} s in models, {routing:.2f} s routing and the rest"
 
 
+def _total(attempts: Sequence[Mapping[str, Any]]) -> str:
+    cost = total_cost(attempts)
+    return "not known" if cost is None else f"${as_decimal(cost)}"
+
+
 def _attempt(attempt: Mapping[str, Any]) -> str:
     outcome = safe(attempt["outcome"])
     if outcome != "answered":
         outcome = f"<em>{outcome}</em>"
-    return f"{code(attempt['model'])} {outcome} in {attempt['seconds']:.2f} s"
+    facts = [f"{code(attempt['model'])} {outcome} in {attempt['seconds']:.2f} s"]
+    facts += map(safe, filter(None, [describe_cost(attempt)]))
+    return ", ".join(facts)

@@ -33,6 +33,13 @@ def waiting(text: str) -> str:
     return f'<div class="omni-waiting">{safe(text)}</div>'
 
 
+def folded_reasoning(text: str) -> str:
+    """Return what a model thought before its answer, as HTML that opens on a click."""
+    lines = "<br>".join(map(safe, text.strip().splitlines()))
+    summary = f"Reasoning · {len(text.split()):,} words"
+    return f'<details class="omni-reasoning"><summary>{summary}</summary><div>{lines}</div></details>'
+
+
 def problem(message: str, hint: str = "") -> str:
     """Return an error as HTML: what happened, and what to do about it."""
     remedy = f"<p>{safe(hint)}</p>" if hint else ""

@@ -8,6 +8,7 @@ import gradio as gr
 import pandas as pd  # type: ignore[import-untyped]  # it comes with Gradio, its stubs do not
 
 from omni_router.config.routes import Route
+from omni_router.costs import as_decimal
 from omni_router.history.protocol import ModelRecord
 from omni_router.selection.ranking import score
 from omni_router.ui.backend import Backend
@@ -16,7 +17,7 @@ from omni_router.ui.components import code, note, safe
 
 HEIGHT = 260  # the height of a plot, in pixels
 COLOURS = {"answered": "#3f8f6b", "failed": "#c4553b", "not counted": "#9aa0a6"}  # colours by the outcome of a use
-MODEL_COLUMNS = ("model", "uses", "answered", "failed", "median", "feedback", "score")
+MODEL_COLUMNS = ("model", "uses", "answered", "failed", "median", "cost", "feedback", "score")
 NOT_COUNTED = note("Not counted: only routed, stopped, or failed for a reason that has nothing to do with the model.")
 ON_THE_SERVER = note(
     "The server keeps the routes and their history: run <code>omni-router --list-routes</code> there to see them. "
@@ -79,11 +80,22 @@ def _model_row(record: ModelRecord, now: datetime) -> str:
         str(record.get("successes", 0)),
         ", ".join(failures) or "0",
         "" if median is None else f"{median:.2f} s",
+        _cost(record),
         f"+{record.get('good', 0)} −{record.get('bad', 0)}",  # noqa: RUF001 (a minus sign is meant)
         f"{score(record, now):.2f}",
     ]
     row = "".join(f"<td>{cell}</td>" for cell in cells)
     return f"<tr>{row}</tr>"
+
+
+def _cost(record: ModelRecord) -> str:
+    """Return what the model has cost, and of how many answers that is not known."""
+    parts: list[str] = []
+    if "cost" in record:
+        parts.append(f"${as_decimal(record['cost'])}")
+    if unknown := record.get("unknown_costs"):
+        parts.append(f"{unknown} not known")
+    return safe(", ".join(parts))
 
 
 def uses_frame(backend: Backend) -> pd.DataFrame:

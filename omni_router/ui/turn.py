@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessageChunk
 
 from omni_router.config.settings import Settings
-from omni_router.errors import InvalidRequest, OmniRouterError, hint_for
+from omni_router.errors import InvalidRequest, OmniRouterError, for_audience
 from omni_router.events import DecisionMade, Finished, RouterReplied, RunEvent, Token
 from omni_router.hints import SERVER
+from omni_router.messages import reasoning_of
 from omni_router.tasks import media
 from omni_router.ui.backend import Backend
 from omni_router.ui.badge import badge
 from omni_router.ui.chat import Chat, Request, Turn
-from omni_router.ui.components import file_part, html_part, problem, waiting
+from omni_router.ui.components import file_part, folded_reasoning, html_part, problem, waiting
 
 logger = logging.getLogger("omni_router")
 
@@ -43,6 +44,7 @@ class _Answer:
     candidates: Mapping[str, Any] = field(default_factory=dict)
     decision: Mapping[str, Any] | None = None
     text: str = ""
+    reasoning: str = ""
     finished: Finished | None = None
     failure: str = ""
 
@@ -52,9 +54,10 @@ class _Answer:
             case RouterReplied():
                 self.candidates = event.candidates
             case DecisionMade():
-                self.decision, self.text = event.decision, ""
+                self.decision, self.text, self.reasoning = event.decision, "", ""
             case Token(message=AIMessageChunk()):
                 self.text += event.text
+                self.reasoning += reasoning_of(event.message)
             case Finished():
                 self.finished = event
                 self.decision = event.state.get("decision") or self.decision
@@ -65,6 +68,8 @@ class _Answer:
         parts: list[Any] = []
         if head:
             parts.append(html_part(head))
+        if self.reasoning:
+            parts.append(html_part(self._shown_reasoning()))
         if self.text:
             parts.append(self.text)
         if self.finished is not None:
@@ -72,6 +77,12 @@ class _Answer:
         if self.failure:
             parts.append(html_part(problem(self.failure)))
         return parts
+
+    def _shown_reasoning(self) -> str:
+        """Return the reasoning folded when it is complete: a new view would close what a reader has opened."""
+        if self.text or self.finished or self.failure:
+            return folded_reasoning(self.reasoning)
+        return waiting(f"Thinking … {len(self.reasoning.split()):,} words")
 
     def _head(self) -> str:
         """Return the badge, what stands in its place until there is one, or nothing for a run that failed before."""
@@ -92,7 +103,7 @@ def _outcome(finished: Finished, folder: Path, *, text_is_shown: bool) -> list[A
         parts.append(finished.result.answer or "")
     parts += map(file_part, files)
     if error:
-        parts.append(html_part(problem(error["message"], hint_for(error["kind"], SERVER))))
+        parts.append(html_part(problem(error["message"], for_audience(error, SERVER)["hint"])))
     return parts
 
 

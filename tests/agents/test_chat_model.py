@@ -25,6 +25,7 @@ from omni_router.errors import AnswerFailed, ConfigurationError, InvalidRequest
 from tests.support.calls import ask
 from tests.support.openai_server import scripted
 from tests.support.scripted_router import ScriptedRouter
+from tests.support.wire import recorded
 
 FIRST, SECOND = "sandbox/text-generation-1", "sandbox/text-generation-2"
 
@@ -43,6 +44,21 @@ def book_room(city: str, nights: int) -> str:
 def model(services: Services, router: ScriptedRouter) -> ChatOmni:
     router.choose("question_answering")
     return ChatOmni(services=services)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_says_what_it_cost(model: ChatOmni, sandbox: Sandbox, *, streamed: bool) -> None:
+    answer: Any
+    with recorded(sandbox) as wire:
+        if streamed:
+            first, *others = model.stream("How do tides work?")
+            answer = sum(others, first)
+        else:
+            answer = model.invoke("How do tides work?")
+    [bill], [call] = wire.bills(), wire.chats()
+    assert bill
+    assert answer.response_metadata["provider"] == call.headers["x-inference-provider"]
+    assert answer.response_metadata["cost"] == pytest.approx(float(bill), abs=1e-13)
 
 
 class Tree(BaseTracer):

@@ -1,6 +1,7 @@
 """The benchmark on other people's requests: its figures, its groups, and the sets it reads."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,15 @@ from benchmarks.answer_tables import Answers, by_language, by_length, by_set, fi
 from benchmarks.confidence import band_of, rejected, summarize
 from benchmarks.encoder_costs import PROMPTS, prompts
 from benchmarks.request_forms import FORMS, LATER_FORMS, wrap
-from benchmarks.request_sets import NEAR_MISS, LabelledRequest, part_of, sets_of_others, shipped_sets
+from benchmarks.request_sets import (
+    LEARNED,
+    NEAR_MISS,
+    UNLEARNED,
+    LabelledRequest,
+    part_of,
+    sets_of_others,
+    shipped_sets,
+)
 from benchmarks.same_vectors import REGRESSION
 from benchmarks.strangers import short_requests, wrapped
 from omni_router.evaluation.data import Item
@@ -139,24 +148,28 @@ def test_sets_of_others_are_read_where_they_lie_with_their_policies_and_language
     (routes / "xsid_policy_en_examples.json").write_text(json.dumps(policy))
     asked = [
         {"text": text, "route": "casual_conversation"}
-        for text in ("Where is a café around here, and is it open?", "привет")
+        for text in ("Where is a café around here, and is it open?", "привет", "Thơ về biển và những con thuyền")
     ]
     (routes / "arena_hard_v2.jsonl").write_text("\n".join(map(json.dumps, asked)))
     arena, xsid = sets_of_others(tmp_path)
-    assert [each.language for each in arena.requests] == ["en", "not English"]
+    assert [each.language for each in arena.requests] == ["en", LEARNED, UNLEARNED]
+    assert list(map(part_of, (LEARNED, UNLEARNED))) == [LEARNED, UNLEARNED]
     assert [each.language for each in xsid.requests] == ["en", "da"]
     assert [route.name for route in xsid.document.routes] == ["alarm"]
 
 
 def test_what_ships_has_every_language_and_no_image() -> None:
-    own, smoke = shipped_sets()
+    own, everyday, smoke = shipped_sets()
     assert len({each.language for each in own.requests}) == 17  # sixteen, Chinese in both scripts, and one unstated
-    assert not [each for each in [*own.requests, *smoke.requests] if each.item.image_before]
+    assert not [each for each in [*own.requests, *everyday.requests, *smoke.requests] if each.item.image_before]
     assert len(own.requests) < 700  # the test split alone
+    counts = Counter(each.language for each in everyday.requests)
+    assert len(counts) == 10
+    assert set(counts.values()) == {57}
 
 
 def test_wrapped_requests_keep_their_route() -> None:
-    own, _ = shipped_sets()
+    own, *_ = shipped_sets()
     requests = short_requests(own)
     assert len(requests) > 70
     for form in [*FORMS.values(), *LATER_FORMS.values()]:

@@ -35,8 +35,10 @@ def row_of(table: str, model: str) -> str:
 def test_a_task_is_shown_as_a_table(sandbox: Sandbox, capsys: Capture) -> None:
     assert main(["--list-models", "text-generation"]) == 0
     table = capsys.readouterr().out
-    assert row_of(table, TEXT1).split() == [TEXT1, "together,", "fireworks-ai", "131,072", "0.10", "0.40", "yes"]
-    assert row_of(table, "model").split() == ["model", "providers", "context", "$", "in", "$", "out", "tools"]
+    figures = ["131,072", "0.10", "0.40", "360", "125", "yes"]
+    assert row_of(table, TEXT1).split() == [TEXT1, "together,", "fireworks-ai", *figures]
+    titles = ["model", "providers", "context", "$", "in", "$", "out", "tokens/s", "first", "ms", "tools"]
+    assert row_of(table, "model").split() == titles
 
 
 def test_a_table_has_no_column_without_a_word_in_it(sandbox: Sandbox, capsys: Capture) -> None:
@@ -48,7 +50,7 @@ def test_a_table_has_no_column_without_a_word_in_it(sandbox: Sandbox, capsys: Ca
 
 def test_json_holds_every_provider(sandbox: Sandbox, capsys: Capture) -> None:
     first, *_ = shown("Text-Generation", capsys)
-    assert list(first) == ["id", "providers", "place", "notes", "as_of", "stale"]
+    assert list(first) == ["id", "providers", "place", "notes", "out", "provider", "as_of", "stale"]
     assert first["id"] == TEXT1
     assert first["providers"][1] == {
         "provider": "fireworks-ai",
@@ -58,9 +60,30 @@ def test_json_holds_every_provider(sandbox: Sandbox, capsys: Capture) -> None:
         "output_price": 0.8,
         "tools": False,
         "structured_output": False,
+        "is_free": False,
+        "first_token_latency_ms": 125.0,
+        "throughput": 360.0,
+        "gate": None,
     }
     assert (first["place"], first["notes"], first["stale"]) == (None, [], False)
     assert first["as_of"].endswith("Z")
+
+
+def test_a_route_shows_what_is_in_and_out_and_why(sandbox: Sandbox, capsys: Capture, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    limits = {"max_price": 1.0, "never": ["*:fireworks-ai"], "prefer": "cheapest"}
+    policy.write_text(json.dumps([{"name": "chat", "description": "all", **limits}]))
+    rows = {row["id"]: row for row in shown("chat", capsys, policy)}
+    assert (rows[TEXT1]["out"], rows[TEXT1]["provider"]) == (None, "together")
+    gates = {provider["provider"]: provider["gate"] for provider in rows[TEXT1]["providers"]}
+    assert gates == {"together": None, "fireworks-ai": "allowed"}
+    assert rows[TEXT2]["out"] == "price: max_price is 1 US dollars a million tokens, the lowest offer charges 2.2"
+    assert main(["--list-models", "chat", "--route-config", str(policy)]) == 0
+    table = capsys.readouterr().out
+    assert "out: price: max_price is 1" in row_of(table, TEXT2)
+    lines = [" ".join(line.split()) for line in table.splitlines()]
+    assert "together 131,072 0.10 0.40 180 250 yes taken: cheapest" in lines
+    assert "fireworks-ai 131,072 0.20 0.80 360 125 no out: allowed" in lines
 
 
 def test_a_route_stands_for_its_task(sandbox: Sandbox, capsys: Capture) -> None:

@@ -90,7 +90,7 @@ def test_json_gives_one_object_a_query_and_nothing_else_on_stdout(capsys: Captur
     result = json.loads(line)
     assert list(result) == [
         *("prompt", "route", "model", "reason", "source", "confidence", "answer", "artifacts", "attempts", "error"),
-        *("id", "task", "provider", "proposed_route"),
+        *("id", "task", "provider", "proposed_route", "cost", "estimated_cost"),
     ]
     assert result["route"] == "question_answering"
     assert result["source"] == "router"

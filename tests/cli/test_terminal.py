@@ -88,6 +88,33 @@ def test_a_terminal_gets_colours_and_a_line_about_what_takes_long_which_is_erase
     assert output.count(f"{ESC}[?25l") == output.count(f"{ESC}[?25h"), "the cursor is shown again"
 
 
+@pytest.fixture
+def thinker(scripted: ScriptedRouter) -> str:
+    """A model that reasons, which the router chooses."""
+    scripted.choose("casual_conversation", "sandbox/text-generation-5")
+    return "Simulated reasoning"
+
+
+def test_reasoning_is_dim_on_a_terminal_and_stands_above_the_answer(
+    monkeypatch: pytest.MonkeyPatch, thinker: str
+) -> None:
+    output = main_on_terminal(["--prompt", QUESTION], monkeypatch)
+    assert f"{ESC}[2mstep-1 {ESC}[0m" in output
+    before, answer, after = plain(output).partition("  answer   ")
+    assert answer
+    assert before.count("  thinks   [sandbox] Simulated reasoning") == before.count("step-1 ") == 1
+    assert thinker not in after
+    assert "step-" not in after
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_pipe_gets_no_reasoning(capsys: Capture, thinker: str, flags: list[str]) -> None:
+    assert main(["--prompt", QUESTION, *flags]) == 0
+    output = capsys.readouterr()
+    assert "Simulated answer" in output.out
+    assert thinker not in output.out + output.err
+
+
 def test_the_line_about_what_takes_long_never_needs_a_second_line(tmp_path: Path) -> None:
     with on_terminal(command("--prompt", QUESTION), tmp_path, columns=30) as (screen, process):
         output = screen.until()

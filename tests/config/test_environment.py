@@ -9,6 +9,7 @@ import pytest
 from omni_router import Services, Settings
 from omni_router.config.environment import VARIABLES, Environment, ServerEnvironment, read_variable
 from omni_router.config.parsing import Variable
+from omni_router.config.spending_budget import Budget
 from omni_router.errors import ConfigurationError
 from omni_router.routers.cascade.labels import MAX_LABELS
 from omni_router.routers.cascade.router import TARGET
@@ -25,6 +26,7 @@ READ = {
     "OMNI_ROUTER_API_KEY": ("key\n", "key"),
     "OMNI_ROUTER_TIMEOUT": ("0.5", 0.5),
     "OMNI_ENCODER": ("org/encoder", "org/encoder"),
+    "OMNI_ENCODER_PRECISION": ("float32", "float32"),
     "OMNI_CASCADE_TARGET": ("0.8", 0.8),
     "OMNI_CASCADE_SIZE": ("10", 10),
     "OMNI_CASCADE_PATH": ("labels", Path("labels")),
@@ -43,6 +45,7 @@ READ = {
     "OMNI_CACHE_DIR": ("cache", Path("cache")),
     "OMNI_HISTORY": ("store", "store"),
     "OMNI_EVIDENCE": ("shadow", "shadow"),
+    "OMNI_BUDGET": ("0.5/thread, 5/day", Budget(0.5, 5)),
     "OMNI_DECISION_LOG": ("log.jsonl", Path("log.jsonl")),
     "OMNI_DECISION_LOG_TEXT": ("true", True),
     "OMNI_TRACING": ("1", True),
@@ -58,6 +61,7 @@ REFUSED = {
     "OMNI_ROUTER_PROMPT": "xml",
     "OMNI_ROUTER_NEW_IDS": "perhaps",
     "OMNI_ROUTER_TIMEOUT": "inf",
+    "OMNI_ENCODER_PRECISION": "int4",
     "OMNI_CASCADE_TARGET": "1.5",
     "OMNI_CASCADE_SIZE": "0",
     "OMNI_CASCADE_TEXT": "2",
@@ -71,6 +75,7 @@ REFUSED = {
     "OMNI_SANDBOX": "perhaps",
     "OMNI_SANDBOX_LATENCY": "soon",
     "OMNI_EVIDENCE": "1",
+    "OMNI_BUDGET": "5/week",
     "OMNI_DECISION_LOG_TEXT": "perhaps",
     "OMNI_TRACING": "perhaps",
     "OMNI_METRICS": "perhaps",

@@ -273,7 +273,7 @@ def test_a_book_is_not_kept_whole(turn: Turn, log: DecisionLog) -> None:
 @pytest.mark.parametrize(
     ("args", "fault", "texts"),
     [
-        (("chat", TEXT), "", ["chat", TEXT, "answered", "penicillin", "as scripted"]),
+        (("chat", TEXT), "", ["chat", TEXT, "answered", "penicillin", "as scripted", "together is the cheapest"]),
         (("chat", NOBODYS), "", ["chat", NOBODYS, "rejected", TEXT]),
         (("other",), "", ["other", "no_route"]),
         ((None,), "", ["none", "no_reply"]),

@@ -31,13 +31,12 @@ from omni_router.errors import KINDS, ErrorKind
 from omni_router.history import Feedback, History, ModelRecord, UsageRecord
 from omni_router.history.backlog import Backlog
 from omni_router.history.file import FileHistory
+from omni_router.history.merging import merge, merge_max
 from omni_router.history.usage import (
     MAX_MODELS,
     apply_feedback,
     apply_usage,
     learn,
-    merge,
-    merge_max,
 )
 from omni_router.model_id import is_model_id
 from omni_router.selection.order import rank_candidates

@@ -122,7 +122,15 @@ def test_chat_models_come_with_the_routers_prices_and_sizes(sandbox: Sandbox) ->
     first = HubCatalog().models([TEXT])[TEXT][0]
     assert first.providers == ("together", "fireworks-ai")
     assert first.entries[0] == ProviderEntry(
-        "together", "conversational", 131_072, 0.1, 0.4, tools=True, structured_output=True
+        provider="together",
+        context_length=131_072,
+        input_price=0.1,
+        output_price=0.4,
+        tools=True,
+        structured_output=True,
+        is_free=False,
+        first_token_latency_ms=250.0,
+        throughput=180.0,
     )
     assert HubCatalog().models([PICTURE])[PICTURE][0].entries == (ProviderEntry("hf-inference", "text-to-image"),)
 
@@ -179,6 +187,9 @@ def test_details_of_another_type_are_left_out(hub: Hub) -> None:
                 "pricing": {"input": "1"},
                 "supports_tools": 1,
                 "supports_structured_output": "yes",
+                "is_free": "no",
+                "first_token_latency_ms": -1,
+                "throughput": True,
             }
         return body
 
@@ -380,7 +391,7 @@ def test_a_model_of_no_list_is_looked_up_once(hub: Hub) -> None:
 REFUSED = {
     "unknown": ("acme/nowhere", None, TEXT, "not_found", "not on the Hub"),
     "another task": (TEXT1, None, PICTURE, "no_provider", "its task is text-generation"),
-    "text only": (TEXT1, None, VISION, "no_provider", "its task is text-generation"),
+    "text only": (TEXT1, None, VISION, "no_provider", "images: it takes none"),
     "no provider": ("sandbox/text-generation-9", None, TEXT, "no_provider", "or for any other task"),
     "no mapping": ("sandbox/text-generation-8", None, TEXT, "no_provider", "or for any other task"),
     "another provider": (

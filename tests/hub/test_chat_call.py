@@ -52,8 +52,8 @@ def test_every_call_has_its_own_parameters(sandbox: Sandbox) -> None:
 
 def test_two_calls_share_neither_client_nor_callbacks_and_the_template_has_none() -> None:
     first, second = Arrived(), Arrived()
-    one = chat_model(CHAT, 0.7, None, "client of one", first)
-    other = chat_model(CHAT, 0.7, None, "client of another", second)
+    one = chat_model(CHAT, Settings(), "client of one", first)
+    other = chat_model(CHAT, Settings(), "client of another", second)
     assert (one.llm.client, one.callbacks) == ("client of one", [first])
     assert (other.llm.client, other.callbacks) == ("client of another", [second])
     template = chat_call._template(CHAT, 0.7, None)
@@ -61,8 +61,8 @@ def test_two_calls_share_neither_client_nor_callbacks_and_the_template_has_none(
 
 
 def test_the_description_for_tracers_is_computed_once_and_names_the_temperature() -> None:
-    cold, warm = (chat_model(CHAT, temperature, None, None, Arrived()) for temperature in (0.25, 0.75))
-    again = chat_model(CHAT, 0.25, None, None, Arrived())
+    cold, warm = (chat_model(CHAT, Settings(temperature=temperature), None, Arrived()) for temperature in (0.25, 0.75))
+    again = chat_model(CHAT, Settings(temperature=0.25), None, Arrived())
     assert vars(cold)["_serialized"] is vars(again)["_serialized"]
     assert "temperature=0.25" in vars(cold)["_serialized"]["repr"]
     assert "temperature=0.75" in vars(warm)["_serialized"]["repr"]

@@ -119,6 +119,18 @@ def test_an_address_that_only_resembles_the_hub_gets_no_token(url: str, monkeypa
     assert [request.headers.get("authorization") for request in seen] == [None]
 
 
+def test_the_datasets_server_is_asked_by_name_and_gets_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(host: str) -> list[str]:
+        raise AssertionError(f"{host} was looked up")
+
+    monkeypatch.setattr("omni_router.hub.session.look_up", fail)
+    seen: list[httpx.Request] = []
+    with answering(seen), hub_session(MINE, 5):
+        get_session().get("https://datasets-server.huggingface.co/rows")
+    assert seen[0].url.host == "datasets-server.huggingface.co"
+    assert "authorization" not in seen[0].headers
+
+
 def test_a_redirect_away_from_the_hub_loses_the_token_and_goes_to_the_checked_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

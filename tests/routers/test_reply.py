@@ -230,8 +230,8 @@ def test_names_are_model_ids(text: str) -> None:
 
 
 @pytest.mark.parametrize("policy", ["auto", "fastest", "cheapest", "preferred"])
-def test_a_way_to_choose_a_provider_is_not_a_provider(policy: str) -> None:
-    assert split_model_id(f"acme/chat-1:{policy}") == ("acme/chat-1", None)
+def test_a_way_to_choose_a_provider_is_kept(policy: str) -> None:
+    assert split_model_id(f"acme/chat-1:{policy}") == ("acme/chat-1", policy)
 
 
 @pytest.mark.parametrize(

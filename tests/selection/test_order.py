@@ -404,7 +404,7 @@ REFUSALS: dict[str, tuple[str, str, str | None, str, str]] = {
     ),
     "nobody serves it": ("image_generation", "sandbox/text-to-image-9", None, "no_provider", "or for any other"),
     "another task": ("image_generation", TEXT, None, "no_provider", "its task is text-generation"),
-    "no eyes": ("image_understanding", TEXT, PICTURE, "no_provider", "its task is text-generation"),
+    "no eyes": ("image_understanding", TEXT, PICTURE, "no_provider", "images: it takes none"),
     "gated": ("question_answering", "sandbox/text-generation-3", None, "not_found", "accept its terms"),
     "another provider": ("question_answering", f"{TEXT}:novita", None, "no_provider", "novita does not serve it"),
 }

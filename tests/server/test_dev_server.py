@@ -93,3 +93,27 @@ def test_no_token_in_what_the_server_keeps(folder: Path) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert any(".langgraph_api" in str(path) for path in files)
     assert [path for path in files if b"hf_" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "error", "model", "gate"),
+    [
+        ("Who discovered penicillin?", {"max_price": 0.01}, "no_provider", None, "price"),
+        ("Who discovered penicillin?", {"only": ["*:nobody"]}, "no_provider", None, "allowed"),
+        (
+            "Who discovered penicillin?",
+            {"model": "sandbox/text-generation-1", "never": ["*-1"]},
+            "no_provider",
+            None,
+            "allowed",
+        ),
+        ("tides " * 300_000, {"route": "question_answering"}, None, "sandbox/text-generation-3", "context"),
+        ("tides " * 900_000, {"route": "question_answering"}, "bad_request", None, "context"),
+    ],
+)
+def test_a_gate_holds_on_the_server_and_is_named(  # noqa: PLR0913, PLR0917 (the columns of a table)
+    sdk: SyncLangGraphClient, text: str, context: dict[str, Any], error: str | None, model: str | None, gate: str
+) -> None:
+    result: Any = sdk.runs.wait(None, "omni_router", input=asking(text), context=context)
+    assert (result["error"] and result["error"]["kind"], result["decision"]["model"]) == (error, model)
+    assert gate in {rejection["gate"] for rejection in result["decision"]["passed_over"]}

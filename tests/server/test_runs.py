@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessageChunk, HumanMessage
 from langgraph_sdk.client import SyncLangGraphClient
 
 from omni_router import Settings
@@ -42,6 +42,21 @@ def test_every_stream_mode_streams(sdk: SyncLangGraphClient, mode: str) -> None:
     assert "error" not in events
 
 
+def test_reasoning_streams_as_blocks_before_the_answer(sdk: SyncLangGraphClient) -> None:
+    parts = sdk.runs.stream(
+        None,
+        "omni_router",
+        input=asking(QUESTION),
+        context={"model": "sandbox/text-generation-5"},
+        stream_mode=["messages-tuple"],
+    )
+    chunks = [AIMessageChunk.model_validate(part.data[0]) for part in parts if part.event == "messages"]
+    kinds = [block["type"] for chunk in chunks for block in chunk.content_blocks]
+    assert kinds == sorted(kinds)
+    assert kinds.count("reasoning") > 3
+    assert kinds.count("text") > 3
+
+
 def test_the_page_reads_the_same_events_from_a_server(url: str) -> None:
     async def turn() -> list[RunEvent]:
         thread = str(uuid4())
@@ -55,6 +70,15 @@ def test_the_page_reads_the_same_events_from_a_server(url: str) -> None:
     assert isinstance(finished, Finished)
     assert finished.result.route in replied.candidates
     assert finished.result.answer == "".join(event.text for event in events if isinstance(event, Token))
+
+
+def test_a_thread_adds_up_what_its_turns_cost(sdk: SyncLangGraphClient) -> None:
+    thread = sdk.threads.create()["thread_id"]
+    states: list[Any] = [sdk.runs.wait(thread, "omni_router", input=asking(QUESTION)) for _ in range(2)]
+    costs = [state["attempts"][0]["cost"] for state in states]
+    assert min(costs) > 0
+    values: Any = sdk.threads.get_state(thread)["values"]
+    assert values["spent"] == pytest.approx(sum(costs), abs=1e-13)
 
 
 def test_the_decision_comes_before_any_token(sdk: SyncLangGraphClient) -> None:

@@ -14,6 +14,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
 from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.services import router as services_router
 from omni_router.services.router import ROUTERS, choose_router
 
@@ -59,3 +60,18 @@ def test_english_and_other_languages_have_an_encoder_each_unless_one_is_named(mo
     monkeypatch.setattr(services_router, "_semantic", {})
     monkeypatch.setattr(services_router, "is_installed", lambda: False)
     assert type(choose_router(environment)) is SemanticRouter
+
+
+@pytest.mark.parametrize(("variables", "precision"), [({}, "int8"), ({"OMNI_ENCODER_PRECISION": "float32"}, "float32")])
+def test_the_precision_of_the_environment_is_that_of_the_encoder(
+    variables: dict[str, str], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services_router, "_semantic", {})
+    routers = [
+        choose_router(Environment.read(variables={"OMNI_ROUTER": "semantic", **each}))
+        for each in ({"OMNI_ENCODER_PRECISION": "float32"}, variables, {"OMNI_ENCODER_PRECISION": "int8"})
+    ]
+    assert isinstance(routers[1], SemanticRouter)
+    assert isinstance(routers[1].encoder, SentenceEncoder)
+    assert routers[1].encoder.precision == precision
+    assert routers[0] is not routers[2]

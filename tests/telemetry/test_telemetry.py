@@ -60,7 +60,13 @@ def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, s
     assert spans.names() == ["route_request", "validate_choice", f"chat {TEXT}", "record_outcome"]
     usage = result["messages"][-1].usage_metadata
     decided = {"omni.decision.id": result["decision"]["id"], "omni.route": ROUTE, "omni.confidence": 0.9}
-    chosen = {**decided, "omni.task": "text-generation", "omni.model": TEXT, "omni.source": "router"}
+    chosen = {
+        **decided,
+        "omni.task": "text-generation",
+        "omni.model": TEXT,
+        "omni.source": "router",
+        "omni.provider": result["decision"]["provider"],
+    }
     assert spans.attributes("route_request") == decided
     assert spans.attributes("validate_choice") == chosen
     assert spans.attributes(f"chat {TEXT}") == {
@@ -74,6 +80,8 @@ def test_a_turn_is_four_spans_in_the_words_of_the_conventions(graph: Compiled, s
         "gen_ai.response.finish_reasons": ("stop",),
         "gen_ai.usage.input_tokens": usage["input_tokens"],
         "gen_ai.usage.output_tokens": usage["output_tokens"],
+        "omni.cost_usd": result["attempts"][0]["cost"],
+        "omni.estimated_cost_usd": result["attempts"][0]["estimated_cost"],
         **chosen,
     }
     assert [span.kind is SpanKind.CLIENT for span in spans.all()] == [False, False, True, False]

@@ -13,6 +13,7 @@ from omni_router.cli.root import parse
 from omni_router.cli.ui import open_page
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
+from omni_router.costs import as_decimal
 from omni_router.errors import ConfigurationError, ErrorKind, OmniRouterError
 from omni_router.events import DecisionMade, Finished, RunEvent, Token
 from omni_router.history.protocol import ModelRecord, UsageRecord
@@ -92,17 +93,34 @@ def test_a_text_from_outside_is_harmless_in_html_and_in_templates(text: str) -> 
     assert not set('<>"${}\n') & set(safe(text))
 
 
+COSTLY = {
+    "model": "acme/other",
+    "outcome": "answered",
+    "seconds": 0.1,
+    "partial": False,
+    "cost": 0.0000284,
+    "usage": {"input_tokens": 1000, "output_tokens": 20},
+}
+
+
 def test_a_badge_tells_route_model_source_and_confidence_and_why() -> None:
     html = badge(
         {**DECISION, "passed_over": [{"model": "acme/old", "why": "gone", "source": "history", "kind": None}]},
         {"code_generation": [{"model": "acme/coder", "why": "number 1 in the catalog"}]},
-        [{"model": "acme/coder", "outcome": "overloaded", "seconds": 0.5}],
+        [{"model": "acme/coder", "outcome": "overloaded", "seconds": 0.5}, COSTLY],
         seconds=0.75,
     )
     line, table = html.split("</summary>")
     assert all(word in line for word in ("code_generation", "acme/coder", "picked by the router", "93% sure"))
-    for word in ("as scripted", "number 1 in the catalog", "acme/old</code> gone", "overloaded", "0.25 s routing"):
+    assert f"answered in 0.10 s, {safe('1,000 + 20 tokens, $0.0000284')}" in table
+    assert f"<th>cost</th><td>{safe('$0.0000284')}</td>" in table
+    for word in ("as scripted", "number 1 in the catalog", "acme/old</code> gone", "overloaded", "0.15 s routing"):
         assert word in table
+
+
+def test_a_badge_says_why_this_provider() -> None:
+    reason = "novita is the cheapest of 2; 1 of 3 did not pass: context"
+    assert reason in badge({**DECISION, "provider": "novita", "provider_reason": reason})
 
 
 def test_nothing_but_what_is_known_is_in_a_badge() -> None:
@@ -121,6 +139,51 @@ def test_an_answer_streams_under_its_badge(tmp_path: Path) -> None:
     assert "acme/coder" in head
     assert text == "Hi there"
     assert [turn.text for turn in chat.turns] == ["Hello"]
+
+
+def thought(text: str) -> Token:
+    return Token(AIMessageChunk(content="", additional_kwargs={"reasoning_content": text}), "generate_text")
+
+
+def test_reasoning_is_folded_between_badge_and_answer(tmp_path: Path) -> None:
+    state: dict[str, Any] = {"decision": DECISION, "attempts": [], "artifacts": [], "error": None}
+    events: list[RunEvent] = [
+        DecisionMade(decision),
+        thought("First <b>\n"),
+        thought("then."),
+        token("Hi"),
+        Finished(state),
+    ]
+    chat, _ = turn(ScriptedBackend(*events), Request("Hello"), tmp_path)
+    _, reasoning, text = parts_of(chat)
+    assert text == "Hi"
+    assert reasoning.startswith('<details class="omni-reasoning"><summary>Reasoning · 3 words</summary>')
+    assert "First &lt;b&gt;<br>then." in reasoning
+
+
+def test_while_a_model_thinks_a_line_says_so_and_the_next_model_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni_router.ui.turn.FRAME", 0)
+    failing = OmniRouterError("the server is away")
+    shown: list[list[str]] = []
+
+    class Watched(ScriptedBackend):
+        async def stream(self, *arguments: Any) -> AsyncIterator[RunEvent]:
+            async for event in super().stream(*arguments):
+                yield event
+                shown.append(parts_of(chat))
+
+    backend = Watched(DecisionMade(decision), thought("one two"), DecisionMade(decision), failing=failing)
+    chat = Chat()
+
+    async def run() -> None:
+        async for _ in take_turn(chat, Request("Hello"), backend, tmp_path, Settings()):
+            pass
+
+    asyncio.run(run())
+    assert len(shown[0]) == len(shown[2]) == 1
+    assert "Thinking … 2 words" in shown[1][1]
 
 
 def test_an_unexpected_failure_is_a_sentence_without_its_text(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -189,6 +252,7 @@ def test_the_tables_tell_what_was_used(services: Services, router: ScriptedRoute
 
     result = asyncio.run(run())
     assert result["decision"]["model"] in routes_table(backend)
+    assert f"<td>{safe('$' + as_decimal(result['attempts'][0]['cost']))}</td>" in routes_table(backend)
     assert uses_frame(backend).to_dict("records") == [{"route": "question_answering", "outcome": "answered", "uses": 1}]
     chat = Chat(turns=[Turn("Who was it?", result)])
     assert list(decisions_frame(chat)["decision"]) == ["1  question_answering"]

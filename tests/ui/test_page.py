@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from selenium import webdriver
 
+from omni_router import _sandbox
+from omni_router._sandbox import Reasoning
 from omni_router.cli import main
 from omni_router.routers.semantic.router import SemanticRouter
 from tests.support.browser import Page, chromium, find_browser, page_in_process, page_process, page_server
@@ -240,6 +242,21 @@ def test_an_answer_can_be_stopped_and_the_next_one_asked(
         page.click("#omni-field button.stop-button")
         page.one(".omni-waiting", "Stopped.")
         page.one("#omni-field button.submit-button")
+
+
+def test_reasoning_is_folded_above_the_answer_and_opens(browser: webdriver.Chrome, alone: Callable[..., Any]) -> None:
+    with alone("--sandbox") as url:
+        box = _sandbox.active()
+        assert box is not None
+        for number in (1, 2, 3):
+            box.set_reasoning(f"sandbox/text-generation-{number}", Reasoning())
+        page = Page(browser, url)
+        page.open()
+        page.ask("Hello! How are you today?")
+        assert page.one("details.omni-reasoning summary").text == "Reasoning · 16 words"
+        assert "step-1" not in page.one(".bot-row").text
+        page.click("details.omni-reasoning summary")
+        page.one("details.omni-reasoning div", "step-1")
 
 
 def test_a_new_chat_forgets_the_old_one(page: Page) -> None:

@@ -76,9 +76,10 @@ class LruCache(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """Return the value of a key, which counts as a use; None when there is none."""
         with self._lock:
-            if key in self._entries:
+            value = self._entries.get(key)
+            if value is not None:
                 self._entries.move_to_end(key)
-            return self._entries.get(key)
+            return value
 
     def put(self, key: K, value: V) -> None:
         """Store a value, and drop the least recently used ones when there are too many."""

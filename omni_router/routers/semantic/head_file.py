@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 16  # a policy has one for each set of routes that requests may take
 MAX_BYTES = 4_000_000  # of one; the default policy's have 0.6 MB
 TABLE = "heads_1"
-FORM = 3  # rises when the same texts and vectors are fitted otherwise, or the arrays change: part of the key
+FORM = 4  # rises when the same texts and vectors are fitted otherwise, or the arrays change: part of the key
 
 
 class HeadFile:

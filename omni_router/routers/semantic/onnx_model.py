@@ -10,13 +10,18 @@ import onnxruntime
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic.safetensors_file import SafetensorsFile
-from omni_router.routers.semantic.token_model import TokenStates
+from omni_router.routers.semantic.token_model import Precision, TokenStates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-GRAPH = "minilm.onnx"  # the graph without weights; `python .ci/minilm_graph.py` writes it
+# The graphs without weights; `python .ci/minilm_graph.py` writes them.
+GRAPH, INT8_GRAPH = "minilm.onnx", "minilm_int8.onnx"
 WEIGHTS = ("encoder.", "embeddings.LayerNorm.")  # the first parts of the names of weights that the graph has
+DENSE = (".query.weight", ".key.weight", ".value.weight", ".dense.weight")  # the last parts of those of linear layers
+# Of a linear layer's weight in eight bits: its rounded numbers, and the scale of each block of them.
+INT8_NAMES = ("{}.rounded", "{}.scales")
+BLOCK = 128  # numbers of a row that share a scale
 FOLDER = "session.model_external_initializers_file_folder_path"
 STATES = ("last_hidden_state", "token_embeddings")  # names of the output with a state for each token
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
@@ -29,15 +34,19 @@ class MiniLm:
     the file, stays on the disk but for the rows of the words that are used.
     """
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, precision: Precision = "float32") -> None:
         tensors, options = SafetensorsFile(weights), session_options()
-        if weights.is_symlink():  # as in the Hub's cache: ONNX Runtime reads no file that a link leads to
-            names = [name for name in tensors.names() if name.startswith(WEIGHTS)]
-            self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(tensors.tensor(name)) for name in names]
-            options.add_external_initializers(names, self._weights)
+        graph = GRAPH
+        arrays: dict[str, NDArray[Any]] = {}
+        if precision == "int8":
+            graph, arrays = INT8_GRAPH, int8_weights(tensors)
+        elif weights.is_symlink():  # as in the Hub's cache: ONNX Runtime reads no file that a link leads to
+            arrays = float_weights(tensors)
         else:
             options.add_session_config_entry(FOLDER, str(weights.parent))
-        self._session = new_session(files(__package__).joinpath(GRAPH).read_bytes(), options)
+        self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+        options.add_external_initializers(list(arrays), self._weights)
+        self._session = new_session(files(__package__).joinpath(graph).read_bytes(), options)
         self._words = tensors.tensor("embeddings.word_embeddings.weight")
         position = tensors.tensor("embeddings.position_embeddings.weight")
         self._positions = position + tensors.tensor("embeddings.token_type_embeddings.weight")[0]
@@ -51,6 +60,32 @@ class MiniLm:
         inputs = {"embeddings": embeddings, "lengths": lengths.astype(np.int32)}
         last, *more = self._session.run(names, inputs)
         return TokenStates(last, more[0] if more else None)
+
+
+def float_weights(tensors: SafetensorsFile) -> "dict[str, NDArray[Any]]":
+    """Return the weights of the graph by their names."""
+    return {name: tensors.tensor(name) for name in tensors.names() if name.startswith(WEIGHTS)}
+
+
+def int8_weights(tensors: SafetensorsFile) -> "dict[str, NDArray[Any]]":
+    """Return the weights of the graph for eight bits: those of linear layers are rounded."""
+    weights = float_weights(tensors)
+    for name in list(weights):
+        if name.endswith(DENSE):
+            del weights[name]
+            rounded, scales = (form.format(name) for form in INT8_NAMES)
+            weights[rounded], weights[scales] = round_weight(tensors.read(name))
+    return weights
+
+
+def round_weight(weight: "NDArray[np.float32]") -> "tuple[NDArray[np.uint8], NDArray[np.float32]]":
+    """Round a weight to whole numbers around 128: (rows, blocks, BLOCK), and the scale of each block, all in a row."""
+    blocks = weight.reshape(len(weight), -1, BLOCK)
+    scales = np.abs(blocks).max(axis=2) / np.float32(127)
+    numbers = blocks / scales[:, :, None]
+    np.rint(numbers, out=numbers)
+    numbers += 128
+    return numbers.astype(np.uint8), scales.reshape(-1)
 
 
 class OnnxModel:

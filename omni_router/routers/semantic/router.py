@@ -17,9 +17,11 @@ from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
 from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher, single_threaded
 from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.head_file import HeadFile
-from omni_router.routers.semantic.judgement import Judgement, Request, judge, make_reply
+from omni_router.routers.semantic.judgement import LEAST_CONFIDENCE, Judgement, Request, judge, make_reply
+from omni_router.routers.semantic.refit import BackgroundFits
 from omni_router.routers.semantic.request_text import reading
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
+from omni_router.routers.semantic.token_model import Precision
 from omni_router.routers.semantic.training_set import NO_LABELS, TeacherLabels, training_set
 
 if TYPE_CHECKING:
@@ -34,27 +36,38 @@ MAX_HEADS, MAX_VECTORS = 4, 10_000  # kept in memory: heads (40 MB each at most)
 
 
 RouterQuery = tuple[Sequence[Turn], Sequence[RouteOption]]
+RequestQuery = tuple[Request, Sequence[RouteOption]]  # a query whose conversation has been read
 
 
 class SemanticRouter(BaseRouter):
     """Chooses by likeness to the routes' phrases and examples; the model is the route's first candidate.
 
     Args:
-        encoder: embeds requests; absent: all-MiniLM-L6-v2 with some of a middle layer.
+        encoder: embeds requests; absent: `default_encoder()`.
         library: embeds the texts of the policy, to the same vectors; absent: the encoder. One that keeps them on disk
             saves a process the seconds that a thousand examples take.
         head_file: keeps fitted heads on disk; absent: every process fits its own.
+        least_confidence: with less, no route is chosen where the policy does not teach what no route serves.
+        fits_behind: whether an earlier head answers while one with few other examples is fitted.
     """
 
     def __init__(
-        self, encoder: Encoder | None = None, library: Encoder | None = None, head_file: HeadFile | None = None
+        self,
+        encoder: Encoder | None = None,
+        library: Encoder | None = None,
+        head_file: HeadFile | None = None,
+        *,
+        least_confidence: float = LEAST_CONFIDENCE,
+        fits_behind: bool = False,
     ) -> None:
-        self.encoder = encoder or SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT)
+        self.encoder = encoder or default_encoder()
         self.library = library or self.encoder
         self.head_file = head_file
+        self.least_confidence = least_confidence
         self.heads: LruCache[object, Head] = LruCache(MAX_HEADS)
         self.vectors: LruCache[str, Vectors] = LruCache(MAX_VECTORS)
         self._encode = MicroBatcher(self._encode_all, most=BATCH)
+        self.background = BackgroundFits(self._fitted_head) if fits_behind else None
         self._fitting = threading.Lock()  # held for seconds: a request whose head is ready does not wait for it
 
     @property
@@ -89,26 +102,39 @@ class SemanticRouter(BaseRouter):
         Raises:
             ConfigurationError: the encoder cannot be loaded.
         """
-        requests = [request_of(conversation) for conversation, _ in queries]
-        texts = list(dict.fromkeys(chain.from_iterable(map(attrgetter("texts"), requests))))
+        return self.judge_requests([(request_of(conversation), routes) for conversation, routes in queries], labels)
+
+    def judge_requests(self, queries: Sequence[RequestQuery], labels: TeacherLabels = NO_LABELS) -> list[Judgement]:
+        """Return for each request that has been read its route and confidence.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        texts = list(dict.fromkeys(chain.from_iterable(request.texts for request, _ in queries)))
         judgements: list[Judgement] = []
         with single_threaded():
             vectors = dict(zip(texts, self._encode(texts), strict=True))
-            for request, (_, routes) in zip(requests, queries, strict=True):
-                judgements.append(judge(self.head(routes, labels), request, routes, vectors))
+            for request, routes in queries:
+                judgements.append(judge(self.head(routes, labels), request, routes, vectors, self.least_confidence))
         return judgements
 
     def head(self, routes: Sequence[RouteOption], labels: TeacherLabels = NO_LABELS) -> "Head":
-        """Return the head for these routes; fit it unless there is one."""
-        key = (labels, *map(attrgetter("name", "description", "examples", "out_of_scope_examples"), routes))
-        head = self.heads.get(key)
-        if head is not None:
-            return head
+        """Return the head for these routes; fit it unless there is one, or an earlier one answers meanwhile."""
+        head = self.heads.get(_key_of(routes, labels))
+        if head is None and self.background is not None:
+            head = self.background.answer_meanwhile(routes, labels)
+        return head or self._fitted_head(routes, labels)
+
+    def _fitted_head(self, routes: Sequence[RouteOption], labels: TeacherLabels) -> "Head":
+        """Fit the head for these routes unless another thread has fitted it meanwhile, and keep it."""
+        key = _key_of(routes, labels)
         with self._fitting:
-            head = self.heads.get(key)  # another thread may have fitted it meanwhile
+            head = self.heads.get(key)
             if head is None:
                 head = self._new_head(routes, labels)
                 self.heads.put(key, head)
+                if self.background is not None:
+                    self.background.keep(routes, head)
             return head
 
     def _new_head(self, routes: Sequence[RouteOption], labels: TeacherLabels) -> "Head":
@@ -162,6 +188,15 @@ class SemanticRouter(BaseRouter):
                 known[text] = vector
                 self.vectors.put(text, vector)
         return np.stack([known[text] for text in texts])
+
+
+def default_encoder(precision: Precision = "int8") -> SentenceEncoder:
+    """Return the encoder for English requests: all-MiniLM-L6-v2 with some of a middle layer."""
+    return SentenceEncoder(middle_layer_weight=MIDDLE_LAYER_WEIGHT, precision=precision)
+
+
+def _key_of(routes: Sequence[RouteOption], labels: TeacherLabels) -> object:
+    return (labels, *map(attrgetter("name", "description", "examples", "out_of_scope_examples"), routes))
 
 
 def request_of(conversation: Sequence[Turn]) -> Request:

@@ -48,6 +48,20 @@ class SafetensorsFile:
         Raises:
             ConfigurationError: no tensor has this name, or its data type is not supported.
         """
+        dtype, count, start, shape = self._place(name)
+        return np.frombuffer(self._bytes, dtype, count, start).reshape(shape)
+
+    def read(self, name: str) -> "NDArray[Any]":
+        """Return a copy of a tensor: pages of the mapped file that have been read stay in memory, and a copy does not.
+
+        Raises:
+            ConfigurationError: no tensor has this name, or its data type is not supported.
+        """
+        dtype, count, start, shape = self._place(name)
+        return np.fromfile(self._path, dtype, count, offset=start).reshape(shape)
+
+    def _place(self, name: str) -> "tuple[np.dtype[Any], int, int, list[int]]":
+        """Return the data type of a tensor, how many numbers it has, where they start, and its shape."""
         entry = self._header.get(name)
         if entry is None:
             raise ConfigurationError(f"{self._path} has no tensor {name!r}")
@@ -56,5 +70,4 @@ class SafetensorsFile:
             raise ConfigurationError(f"{self._path}: {name!r} has the format {entry['dtype']}; allowed: {allowed}")
         begin, end = entry["data_offsets"]
         dtype = np.dtype(TYPES[entry["dtype"]])
-        values = np.frombuffer(self._bytes, dtype, (end - begin) // dtype.itemsize, self._start + begin)
-        return values.reshape(entry["shape"])
+        return dtype, (end - begin) // dtype.itemsize, self._start + begin, entry["shape"]

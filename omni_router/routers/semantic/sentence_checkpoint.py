@@ -12,7 +12,7 @@ from omni_router.routers.semantic.checkpoint_source import CheckpointSource, is_
 from omni_router.routers.semantic.onnx_model import MiniLm, OnnxModel, read_tokenizer, tokenize
 from omni_router.routers.semantic.pooling import ACTIVATIONS, POOLINGS, Dense, normalize
 from omni_router.routers.semantic.safetensors_file import SafetensorsFile
-from omni_router.routers.semantic.token_model import MAX_TOKENS, TokenModel, Transformer
+from omni_router.routers.semantic.token_model import MAX_TOKENS, Precision, TokenModel, Transformer
 
 if TYPE_CHECKING:
     from omni_router.routers.semantic.encoder import Vectors
@@ -43,8 +43,12 @@ class SentenceCheckpoint:
     max_tokens: int  # the special ones included
 
 
-def read_checkpoint(source: CheckpointSource) -> SentenceCheckpoint:
+def read_checkpoint(source: CheckpointSource, precision: Precision = "float32") -> SentenceCheckpoint:
     """Read tokenizer, weights and modules; a checkpoint without `modules.json` is pooled by the mean.
+
+    Args:
+        source: the place of the checkpoint.
+        precision: of all-MiniLM-L6-v2; others are computed as their files have them.
 
     Raises:
         ConfigurationError: it has a module or a pooling that is not understood, or a package is missing that it needs;
@@ -60,14 +64,14 @@ def read_checkpoint(source: CheckpointSource) -> SentenceCheckpoint:
     modes = _pooling(source, pooling)
     functions = [_step(source, kind, path) for kind, path in steps]
     prompt = _prompt(source.settings("config_sentence_transformers.json"))
-    transformer = _transformer(source, folder)
+    transformer = _transformer(source, folder, precision)
     max_tokens = transformer.max_tokens
     if settings.get("max_seq_length"):
         max_tokens = min(max_tokens, settings["max_seq_length"])
     return SentenceCheckpoint(transformer, modes, functions, prompt, bool(settings.get("do_lower_case")), max_tokens)
 
 
-def _transformer(source: CheckpointSource, folder: str) -> Transformer:
+def _transformer(source: CheckpointSource, folder: str, precision: Precision) -> Transformer:
     """Load the model by ONNX Runtime if its graph is at hand, else by torch."""
     tokenizer = source.file("tokenizer.json", folder)
     if tokenizer is not None:
@@ -75,7 +79,7 @@ def _transformer(source: CheckpointSource, folder: str) -> Transformer:
         if is_minilm(source, folder):
             weights = source.file("model.safetensors", folder)
         if weights is not None:
-            return _onnx_transformer(source, folder, tokenizer, MiniLm(weights))
+            return _onnx_transformer(source, folder, tokenizer, MiniLm(weights, precision))
         if (path := _onnx_file(source, folder)) is not None:
             return _onnx_transformer(source, folder, tokenizer, OnnxModel(path))
     if find_spec("torch") is None or find_spec("transformers") is None:

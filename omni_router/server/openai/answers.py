@@ -9,9 +9,11 @@ from urllib.parse import quote
 from langchain_core.messages import AIMessage
 
 from omni_router.artifacts import artifact_data_url, kind_of
+from omni_router.costs import as_decimal, total_cost
 from omni_router.hints import HTTP
+from omni_router.messages import reasoning_of
 from omni_router.run_result import RunResult
-from omni_router.server.headers import DECISION_HEADERS
+from omni_router.server.headers import COST_HEADER, DECISION_HEADERS, ESTIMATE_HEADER
 from omni_router.server.openai.errors import failed_run
 
 
@@ -31,7 +33,13 @@ def headers_of(state: Mapping[str, Any]) -> dict[str, str]:
     for header, key in DECISION_HEADERS.items():
         if decision.get(key) is not None:
             headers[header] = quote(str(decision[key]), safe="/:")
-    return headers
+    return headers | _cost_headers(state)
+
+
+def _cost_headers(state: Mapping[str, Any]) -> dict[str, str]:
+    result = RunResult.from_state(state)
+    costs = {COST_HEADER: result.cost, ESTIMATE_HEADER: result.estimated_cost}
+    return {header: as_decimal(cost) for header, cost in costs.items() if cost is not None}
 
 
 def answer_of(state: Mapping[str, Any]) -> AIMessage:
@@ -67,13 +75,15 @@ def completion(state: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[st
     """
     answer = answer_of(state)
     message: dict[str, Any] = {"role": "assistant", "content": text_of(state, answer) or None, "refusal": None}
+    if reasoning := reasoning_of(answer):
+        message["reasoning_content"] = reasoning
     if calls := tool_calls(answer):
         message["tool_calls"] = calls
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(answer)}
     return {
         **head_of(state, "chat.completion"),
         "choices": [choice],
-        "usage": usage_of(answer),
+        "usage": usage_of(state, answer),
         "omni": omni_of(state, ignored),
     }
 
@@ -108,8 +118,20 @@ def finish_reason(answer: AIMessage) -> str:
     return reason if reason in ("length", "content_filter") else "stop"
 
 
-def usage_of(answer: AIMessage) -> dict[str, int]:
-    """Return the numbers of tokens, as far as the provider counts them."""
+def usage_of(state: Mapping[str, Any], answer: AIMessage) -> dict[str, Any]:
+    """Return the numbers of tokens of the answer, as far as its provider counts them, and the cost of the run.
+
+    The cost, in US dollars, is that of all calls of the run, also of those that failed; None if it is not known.
+    """
     usage: Mapping[str, Any] = answer.usage_metadata or {}
     prompt, completed = int(usage.get("input_tokens", 0)), int(usage.get("output_tokens", 0))
-    return {"prompt_tokens": prompt, "completion_tokens": completed, "total_tokens": prompt + completed}
+    counted: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completed,
+        "total_tokens": prompt + completed,
+        "cost": total_cost(state.get("attempts") or []),
+    }
+    reasoning = usage.get("output_token_details", {}).get("reasoning")
+    if reasoning is not None:
+        counted["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    return counted

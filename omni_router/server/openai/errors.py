@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
-from omni_router.errors import ErrorInfo, ErrorKind, InvalidRequest, OmniRouterError, hint_for
+from omni_router.errors import ErrorInfo, ErrorKind, InvalidRequest, OmniRouterError, for_audience
 from omni_router.hints import HTTP
 from omni_router.server.bodies import ModelJSONResponse
 
@@ -102,7 +102,7 @@ def failed_run(error: ErrorInfo, *, headers: Mapping[str, str], omni: Mapping[st
     if error["retry_after"] is not None:
         retry["retry-after"] = str(ceil(error["retry_after"]))
     return ApiError(
-        f"{error['message']} {hint_for(error['kind'], HTTP)}",
+        f"{error['message']} {for_audience(error, HTTP)['hint']}",
         status=response.status,
         type=response.type,
         code=response.code,

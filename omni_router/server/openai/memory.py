@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+CARRIED = ("decision", "cost")  # what an answer's `response_metadata` holds for the next turn
 MAX_ANSWERS = 10_000  # about half a kilobyte each; a conversation needs its last answer
 
 
@@ -22,24 +23,25 @@ class DecisionMemory:
 
     def __init__(self, size: int = MAX_ANSWERS) -> None:
         self._size = size
-        self._decisions: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
+        self._metadata: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def remember(self, answer: AIMessage, text: str, request: str) -> None:
-        """Store the decision of an answer.
+        """Store the decision and the cost of an answer.
 
         Args:
-            answer: with its decision.
+            answer: with both in its metadata.
             text: the answer as it was sent to the client.
             request: the words that it answers.
         """
-        if decision := answer.response_metadata.get("decision"):
+        metadata = {key: answer.response_metadata[key] for key in CARRIED if key in answer.response_metadata}
+        if "decision" in metadata:
             key = _digest(answer, text, request_digest(request))
             with self._lock:  # answers are sent by several threads
-                self._decisions[key] = decision
-                self._decisions.move_to_end(key)
-                while len(self._decisions) > self._size:
-                    self._decisions.popitem(last=False)
+                self._metadata[key] = metadata
+                self._metadata.move_to_end(key)
+                while len(self._metadata) > self._size:
+                    self._metadata.popitem(last=False)
 
     def recall(self, answer: AIMessage, request: str) -> Mapping[str, Any]:
         """Return the `response_metadata` of an answer that came back; empty for an unknown answer.
@@ -48,10 +50,9 @@ class DecisionMemory:
             answer: as it came back.
             request: the `request_digest` of the words that it answers, which may be followed by many answers.
         """
-        if not self._decisions:
+        if not self._metadata:
             return {}
-        decision = self._decisions.get(_digest(answer, str(answer.text), request))
-        return {"decision": decision} if decision else {}
+        return self._metadata.get(_digest(answer, str(answer.text), request), {})
 
 
 def request_digest(request: str) -> str:

@@ -17,7 +17,7 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from omni_router.errors import InvalidRequest
-from omni_router.messages import attachment_mark, newest_user_text, user_message
+from omni_router.messages import REASONING, attachment_mark, newest_user_text, user_message
 from omni_router.server.bodies import check_values
 from omni_router.server.openai.errors import ApiError, wrong
 from omni_router.server.openai.memory import DecisionMemory, request_digest
@@ -94,7 +94,15 @@ def _assistant(raw: dict[str, Any], where: str) -> AIMessage:
             calls.append(tool_call(name=name, args=parsed, id=id_))
         else:
             invalid.append(invalid_tool_call(name=name, args=arguments, id=id_))
-    return AIMessage(text, tool_calls=calls, invalid_tool_calls=invalid)
+    return AIMessage(text, tool_calls=calls, invalid_tool_calls=invalid, additional_kwargs=_reasoning(raw))
+
+
+def _reasoning(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the reasoning of an answer, which clients send back in either of two fields; other forms are left out."""
+    for field in ("reasoning_content", "reasoning"):
+        if isinstance(reasoning := raw.get(field), str) and reasoning:
+            return {REASONING: reasoning}
+    return {}
 
 
 def _call(raw: Any, where: str) -> tuple[str, str, str]:

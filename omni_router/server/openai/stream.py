@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from omni_router.events import DecisionMade, Finished, RunEvent, Token
-from omni_router.messages import newest_user_text
+from omni_router.messages import newest_user_text, reasoning_of
 from omni_router.server.bodies import to_json
 from omni_router.server.openai.answers import (
     answer_of,
@@ -97,7 +97,8 @@ class _Writer:
         self._request = request
         self._head = head_of(result, "chat.completion.chunk")
         self._omni = omni_of({"decision": result.get("decision")})
-        self._memory, self._usage, self._has_content = memory, usage, False
+        self._memory, self._usage = memory, usage
+        self._has_content = self._has_reasoning = False
 
     def first(self) -> bytes:
         return self._frame({"role": "assistant", "content": ""}, omni=self._omni)
@@ -107,15 +108,18 @@ class _Writer:
         self._head["model"] = model
 
     def delta(self, message: AIMessage) -> bytes:
-        """Return the frame of a token, or nothing if the token has neither text nor tool calls."""
+        """Return the frame of a token, or nothing if the token has neither text, reasoning nor tool calls."""
         delta: dict[str, Any] = {}
+        if reasoning := reasoning_of(message):
+            delta["reasoning_content"] = reasoning
+            self._has_reasoning = True
         if text := str(message.text):
             delta["content"] = text
         if calls := list(_call_deltas(message)):
             delta["tool_calls"] = calls
         if not delta:
             return b""
-        self._has_content = True
+        self._has_content |= "content" in delta or "tool_calls" in delta
         return self._frame(delta)
 
     def last(self, result: Mapping[str, Any]) -> list[bytes]:
@@ -128,12 +132,14 @@ class _Writer:
         text = text_of(result, answer)
         self._memory.remember(answer, text, newest_user_text(result["messages"]))
         frames: list[bytes] = []
+        if (reasoning := reasoning_of(answer)) and not self._has_reasoning:
+            frames = [self._frame({"reasoning_content": part}) for part in _parts(reasoning)]
         if not self._has_content:
-            frames = [self._frame({"content": part}) for part in _parts(text)]
+            frames += [self._frame({"content": part}) for part in _parts(text)]
         note_ignored(self._request, answer.response_metadata.get("ignored", []))  # the header has been sent
         frames.append(self._frame({}, finish_reason(answer), omni_of(result, ignored(self._request))))
         if self._usage:
-            frames.append(_sse({**self._head, "choices": [], "usage": usage_of(answer)}))
+            frames.append(_sse({**self._head, "choices": [], "usage": usage_of(result, answer)}))
         return [*frames, b"data: [DONE]\n\n"]
 
     def _frame(

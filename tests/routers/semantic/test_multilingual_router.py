@@ -10,6 +10,7 @@ import pytest
 
 from omni_router.routers import RouteOption
 from omni_router.routers.cascade.labels import TeacherLabel, weigh_by_age
+from omni_router.routers.semantic import router as router_module
 from omni_router.routers.semantic.language import Language, LanguageDetector
 from omni_router.routers.semantic.multilingual import MultilingualEncoder
 from omni_router.routers.semantic.multilingual_router import UNKNOWN_LANGUAGE_FACTOR, MultilingualRouter
@@ -167,3 +168,16 @@ def test_the_name_holds_both_encoders(router: MultilingualRouter) -> None:
 def test_the_reply_quotes_an_example(router: MultilingualRouter) -> None:
     reply = router.reply(*query(GERMAN))
     assert json.loads(reply.text)["reason"].startswith('closest to "wake me up at seven"')
+
+
+def test_a_request_is_read_once(router: MultilingualRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def reading(text: str) -> str:
+        read.append(text)
+        return text
+
+    monkeypatch.setattr(router_module, "reading", reading)
+    for text in (ENGLISH[0], GERMAN):
+        router.judge([query(text)])
+    assert read == [ENGLISH[0], GERMAN]

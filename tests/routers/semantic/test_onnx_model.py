@@ -1,4 +1,4 @@
-"""The graph that ships, and checkpoints of the Hub that bring an ONNX file."""
+"""The graphs that ship, and checkpoints of the Hub that bring an ONNX file."""
 
 import json
 import shutil
@@ -15,8 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from omni_router.errors import ConfigurationError
 from omni_router.routers.semantic import sentence_checkpoint
 from omni_router.routers.semantic.checkpoint_source import packaged_model
-from omni_router.routers.semantic.onnx_model import GRAPH
+from omni_router.routers.semantic.onnx_model import BLOCK, GRAPH, INT8_GRAPH, round_weight
 from omni_router.routers.semantic.pooling import normalize
+from omni_router.routers.semantic.safetensors_file import SafetensorsFile
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from tests.support import sentence_checkpoints as checkpoints
 
@@ -32,13 +33,14 @@ def ci_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("ci_folder")
-def test_the_graph_that_ships_is_the_one_that_the_script_writes() -> None:
+def test_the_graphs_that_ship_are_those_that_the_script_writes() -> None:
     minilm_graph = import_module("minilm_graph")
     package = packaged_model()
     assert package is not None
-    shipped = onnx.load_from_string((ROOT / "omni_router/routers/semantic" / GRAPH).read_bytes())
-    assert onnx.load_from_string(minilm_graph.graph(package / "model.safetensors")) == shipped
-    assert len(shipped.SerializeToString()) < 50_000  # no weights
+    for name, writer in {GRAPH: minilm_graph.GraphWriter, INT8_GRAPH: minilm_graph.Int8GraphWriter}.items():
+        shipped = onnx.load_from_string((ROOT / "omni_router/routers/semantic" / name).read_bytes())
+        assert onnx.load_from_string(minilm_graph.graph(writer(package / "model.safetensors"))) == shipped
+        assert len(shipped.SerializeToString()) < 50_000  # no weights
 
 
 def build(folder: Path, output: str = "last_hidden_state", extra_input: str | None = None) -> Path:
@@ -98,3 +100,61 @@ def test_weights_behind_a_link_are_read_as_in_the_cache_of_the_hub(tmp_path: Pat
     vectors = SentenceEncoder(copy, middle_layer_weight=weight).encode(texts)
     assert vectors.shape == (2, 768)  # with the middle layer, since the weights are those of the package
     np.testing.assert_allclose(vectors, SentenceEncoder(middle_layer_weight=weight).encode(texts), atol=1e-6)
+
+
+TEXTS = ["draw a cat", "Fix this bug: TypeError in line 3", "What is the capital of Peru, and how many live there?"]
+
+
+@pytest.mark.parametrize("weight", [0.0, 1 / 3])
+def test_weights_of_eight_bits_give_nearly_the_same_vectors(weight: float) -> None:
+    exact = SentenceEncoder(middle_layer_weight=weight)
+    rounded = SentenceEncoder(middle_layer_weight=weight, precision="int8")
+    expected, vectors = exact.encode(TEXTS), rounded.encode(TEXTS)
+    cosines = np.einsum("ij,ij->i", expected, vectors)
+    assert cosines.min() > 0.998
+    assert cosines.max() < 0.99999  # or nothing was rounded
+    assert rounded.name == exact.name  # heads and vectors that are on disk serve both
+
+
+def test_what_a_batch_has_beside_a_text_hardly_changes_its_vector_with_eight_bits() -> None:
+    encoder = SentenceEncoder(precision="int8")
+    alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
+    assert np.einsum("ij,ij->i", alone, encoder.encode(TEXTS)).min() > 0.999
+
+
+def test_weights_of_eight_bits_are_read_behind_a_link(tmp_path: Path) -> None:
+    package = packaged_model()
+    assert package is not None
+    copy = shutil.copytree(package, tmp_path / "copy", ignore=shutil.ignore_patterns("*.safetensors"))
+    (copy / "model.safetensors").symlink_to(package / "model.safetensors")
+    vectors = SentenceEncoder(copy, precision="int8").encode(TEXTS)
+    np.testing.assert_array_equal(vectors, SentenceEncoder(precision="int8").encode(TEXTS))
+
+
+def test_a_checkpoint_with_an_onnx_file_of_its_own_is_computed_as_that_has_it(tmp_path: Path) -> None:
+    folder = build(tmp_path / "st")
+    vectors = SentenceEncoder(folder, precision="int8").encode(["draw a cat"])
+    np.testing.assert_array_equal(vectors, SentenceEncoder(folder).encode(["draw a cat"]))
+
+
+def test_a_weight_is_rounded_to_the_nearest_number_of_its_block() -> None:
+    weight = np.random.default_rng(1).standard_normal((3, 2 * BLOCK)).astype(np.float32)
+    weight[:, BLOCK:] *= 100  # a block of larger numbers makes the steps of the other one no larger
+    rounded, scales = round_weight(weight)
+    assert rounded.shape == (3, 2, BLOCK)
+    steps = scales.reshape(3, 2, 1)
+    errors = np.abs((rounded.astype(np.float32) - 128) * steps - weight.reshape(3, 2, BLOCK))
+    assert (errors <= steps * 0.501).all()
+    assert steps[:, 0].max() < steps[:, 1].min() / 10
+
+
+def test_a_tensor_that_is_copied_is_the_one_that_is_mapped() -> None:
+    package = packaged_model()
+    assert package is not None
+    tensors = SafetensorsFile(package / "model.safetensors")
+    name = "encoder.layer.0.attention.output.dense.weight"
+    copy = tensors.read(name)
+    np.testing.assert_array_equal(copy, tensors.tensor(name))
+    assert copy.flags.writeable
+    with pytest.raises(ConfigurationError, match="no tensor 'missing'"):
+        tensors.read("missing")

@@ -119,3 +119,75 @@ def test_a_long_text_costs_no_more_than_its_ends() -> None:
 @settings(max_examples=300, deadline=None)
 def test_whatever_the_text_something_of_it_is_read(text: str) -> None:
     assert bool(reading(text)) == bool(text.strip())
+
+
+STATEMENT = "The tram will not run on Sunday. Two buses replace it, every ten minutes from the old market."
+STATEMENT_ZH = "有轨电车周日停运。两条公交线路代替它,每十分钟一班,从老市场出发,到河边的体育馆为止。"
+
+
+@pytest.mark.parametrize(
+    ("request_text", "material"),
+    [
+        ("Translate the following text into Dutch.", STATEMENT),
+        ("Fasse den folgenden Text zusammen.", STATEMENT),
+        ("Riscrivi il testo seguente in modo più allegro.", STATEMENT),
+        ("请根据以下内容写一则新闻。", STATEMENT_ZH),
+        ("次の文章を要約してください。", STATEMENT_ZH),
+    ],
+)
+@pytest.mark.parametrize("between", [" ", "\n"])
+def test_a_sentence_that_points_at_a_text_divides_it_from_the_request(
+    request_text: str, material: str, between: str
+) -> None:
+    assert reading(f"{request_text}{between}{material}") == request_text
+
+
+@pytest.mark.parametrize(
+    ("material", "request_text"),
+    [
+        (STATEMENT, "Summarize the text above."),
+        (STATEMENT, "Übersetze den obigen Text."),
+        (STATEMENT_ZH, "用一句话概括以上内容。"),
+        (STATEMENT_ZH, "総じて、この文章を要約してください。"),
+    ],
+)
+def test_the_last_sentence_may_be_the_request(material: str, request_text: str) -> None:
+    assert reading(f"{material} {request_text}") == request_text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Solve the following problem. A train leaves at nine with 40 people, and half of them get off. How many stay?",
+        "解答以下应用题。小明有十二个苹果,送给妹妹三个,又买了八个,一共有多少个苹果?",
+        "Write a story about a lighthouse keeper. He has not spoken for years. One day a letter arrives.",
+    ],
+)
+def test_a_problem_or_a_story_is_read_whole(text: str) -> None:
+    assert reading(text) == text
+
+
+@pytest.mark.parametrize(
+    ("lead", "question"),
+    [
+        ("Answer the following question:", "who was the first person to sail around the world alone?"),
+        ("Beantworte die folgende Frage:", "wer hat als Erster allein die Welt umsegelt?"),
+        ("请回答以下问题：", "谁最先独自驾船环游世界？那一年他多大年纪？"),
+    ],
+)
+def test_what_only_announces_a_question_is_not_read(lead: str, question: str) -> None:
+    assert reading(f"{lead} {question}") == question
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "Ana: where do we meet?\nLeo: at the station\nAna: when?\nLeo: at six, bring the code for the door",
+        "甲：周末去爬山吗？\n乙：好啊，几点？\n甲：七点，老地方。",
+        "city,people,area\nLyon,522000,47\nNice,342000,72\nNantes,320000,65",
+    ],
+)
+@pytest.mark.parametrize("request_text", ["What did they agree on?", "请总结以上内容。"])
+def test_a_conversation_or_a_table_is_material(record: str, request_text: str) -> None:
+    assert reading(f"{record}\n{request_text}") == request_text
+    assert reading(f"{request_text}\n{record}") == request_text

@@ -18,6 +18,7 @@ from omni_router.evaluation.data import read_items
 from omni_router.evaluation.run import route_options
 from omni_router.routers import RouteOption, Turn, parse_reply
 from omni_router.routers.semantic.encoder import Encoder, Vectors
+from omni_router.routers.semantic.judgement import LEAST_CONFIDENCE
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
 from omni_router.routers.semantic.router import MIDDLE_LAYER_WEIGHT, SemanticRouter
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
@@ -358,3 +359,49 @@ def test_a_reason_quotes_the_policy_and_no_words_of_a_user(semantic: SemanticRou
     reason = parse_reply(semantic.reply([Turn(role="user", content=text)], [law, others]).text).reason
     assert 'closest to "' in reason
     assert text[:20] not in reason
+
+
+HOTEL = [
+    RouteOption(name, description, tuple(f"{start} {end}" for start in starts for end in ends))
+    for name, description, starts, ends in (
+        (
+            "book",
+            "book a room",
+            ("book", "reserve", "i need", "get me"),
+            ("a double room for friday", "a single room next week", "two rooms with a sea view"),
+        ),
+        (
+            "cancel",
+            "cancel a booking",
+            ("cancel", "call off", "i can't make", "drop"),
+            ("my booking for friday", "my reservation", "the stay in may"),
+        ),
+        (
+            "breakfast",
+            "breakfast",
+            ("when is", "how much is", "where is", "is there vegan"),
+            ("breakfast", "breakfast on sunday", "the morning buffet"),
+        ),
+    )
+]
+NEAR_MISS = [([Turn(role="user", content="how much is parking on friday")], HOTEL)]
+
+
+def test_an_uncertain_choice_is_other_where_the_policy_does_not_teach_what_no_route_serves(
+    minilm: SentenceEncoder,
+) -> None:
+    (bold,) = SemanticRouter(minilm, least_confidence=0.0).judge(NEAR_MISS)
+    assert bold.route == "breakfast"
+    assert bold.confidence < LEAST_CONFIDENCE
+    (careful,) = SemanticRouter(minilm).judge(NEAR_MISS)
+    assert careful.route == "other"
+    assert careful.second is not None
+    assert careful.second[0] == "breakfast"
+
+
+def test_where_the_policy_teaches_other_its_examples_decide(minilm: SentenceEncoder) -> None:
+    commands = tuple(f"{verb} the {thing}" for verb in ("dim", "mute", "open") for thing in "abcdefghijkl")
+    taught = [replace(route, out_of_scope_examples=commands) for route in HOTEL]
+    (judgement,) = SemanticRouter(minilm).judge([(NEAR_MISS[0][0], taught)])
+    assert judgement.route != "other"
+    assert judgement.confidence < LEAST_CONFIDENCE

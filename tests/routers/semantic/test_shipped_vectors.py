@@ -20,7 +20,7 @@ from omni_router.routers.semantic.language import KEY_PREFIX, read_languages
 from omni_router.routers.semantic.multilingual import MultilingualEncoder
 from omni_router.routers.semantic.multilingual_router import MultilingualRouter
 from omni_router.routers.semantic.pooling import normalize
-from omni_router.routers.semantic.router import SemanticRouter
+from omni_router.routers.semantic.router import SemanticRouter, default_encoder
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from omni_router.routers.semantic.shipped_vectors import (
     ENGLISH,
@@ -61,7 +61,7 @@ def script() -> ModuleType:
 @pytest.fixture(scope="module")
 def needed(script: ModuleType) -> Needed:
     """Return by the name of the files what is fitted: the router, and the routes as its head gets them."""
-    router = MultilingualRouter()
+    router = MultilingualRouter(default_encoder("float32"))
     sets = script.sets_of_routes()
     return {
         ENGLISH: [(router, router._with_english_examples(routes)) for routes in sets],

@@ -47,3 +47,9 @@ def test_what_a_person_has_written_stays_as_it_is(text: str) -> None:
 def test_deeply_nested_json_is_left_alone() -> None:
     text = '{"question":' * 100_000 + "}"
     assert unwrap(text) == text
+
+
+def test_a_reminder_in_brackets_is_not_the_request() -> None:
+    assert unwrap("Draw a boat.\n\n(remember to respond in JSON)") == "Draw a boat."
+    aside = "Draw a boat.\n\n(a small one, with a red sail)"
+    assert unwrap(aside) == aside

@@ -194,8 +194,8 @@ def test_route_answers_that_none_fits_as_a_decision(url: str, router: ScriptedRo
     assert (response.json()["route"], response.json()["proposed_route"]) == ("question_answering", "other")
 
 
-def test_a_prompt_of_five_megabytes_is_answered(client: OpenAI, sandbox: Sandbox) -> None:
-    sandbox.offer(TEXT, Offer("novita", context_length=2_000_000))
+def test_a_prompt_of_five_megabytes_is_answered_where_an_offer_holds_it(client: OpenAI, sandbox: Sandbox) -> None:
+    sandbox.offer(TEXT, Offer("together", context_length=4_000_000))
     huge: Any = [{"role": "user", "content": "tides " * 870_000}]
     response: Any = client.chat.completions.create(model="omni", messages=huge)
     assert response.usage.prompt_tokens > 1_000_000

@@ -1,0 +1,168 @@
+"""The table of `--list-models`: one line a model, and for a route one for each of its providers."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import compress
+from typing import Any
+
+from rich.measure import Measurement
+from rich.table import Table
+
+from omni_router.cli.console import UNLIMITED, console, print_wrapped, printable
+from omni_router.hub.availability import choose, why_not
+from omni_router.hub.capabilities import CatalogModel, ProviderEntry
+from omni_router.hub.requirements import Requirements
+
+GAP = 2  # between columns
+COLUMNS = ("model", "providers", "context", "$ in", "$ out", "tokens/s", "first ms", "tools", "order of choice")
+SPEEDS = ("tokens/s", "first ms")  # left out first where the terminal is too narrow; --json has them
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model; for a route also whether it may be called, and, where the history has it, its place in the order."""
+
+    model: CatalogModel
+    place: int | None = None
+    notes: tuple[str, ...] = ()
+    required: Requirements | None = None  # what the route requires
+
+    def out(self) -> str | None:
+        """Return why the model may not be called for the route."""
+        if self.required is None or not self.model.entries:
+            return None
+        refused = why_not(self.model, self.required)
+        return refused.why if refused else None
+
+    def provider(self) -> str | None:
+        """Return the provider that the route's preference names; None leaves the choice to Hugging Face."""
+        if self.required is None or not self.model.entries or self.out():
+            return None
+        return choose(self.model, self.required).provider
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the model with its providers, each with the gate that it does not pass."""
+        providers = [{**asdict(entry), "gate": self._gate(entry)} for entry in self.model.entries]
+        return {
+            "id": self.model.id,
+            "providers": providers,
+            "place": self.place,
+            "notes": self.notes,
+            "out": self.out(),
+            "provider": self.provider(),
+        }
+
+    def lines(self) -> Iterator[tuple[str, ...]]:
+        """Yield the cells of the model, and for a route those of each of its providers."""
+        notes = list(self.notes)
+        if self.place:
+            notes.insert(0, f"number {self.place}")
+        if out := self.out():
+            notes.append(f"out: {out}")
+        yield (self.model.id, ", ".join(self.model.providers) or "-", *_terms(self.model.entries), "; ".join(notes))
+        if self.required is not None and len(self.model.entries) > 1:
+            for entry in self.model.entries:
+                yield ("", entry.provider, *_terms([entry]), self._note(entry))
+
+    def _gate(self, entry: ProviderEntry) -> str | None:
+        if self.required is None:
+            return None
+        refused = why_not(CatalogModel(self.model.id, (entry,)), self.required)
+        return refused.gate if refused else None
+
+    def _note(self, entry: ProviderEntry) -> str:
+        if gate := self._gate(entry):
+            return f"out: {gate.replace('_', ' ')}"
+        if self.required and entry.provider == self.provider():
+            return f"taken: {self.required.provider_rule}"
+        return ""
+
+
+# A cell is empty if no provider gives the figure; of several, the best one is shown.
+
+
+def _terms(entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
+    """Return the largest context, the lowest prices and the best speeds, which need not be those of one provider."""
+    return (
+        _largest(entry.context_length for entry in entries),
+        _lowest((entry.input_price for entry in entries), ".2f"),
+        _lowest((entry.output_price for entry in entries), ".2f"),
+        _largest(entry.throughput for entry in entries),
+        _lowest((entry.first_token_latency_ms for entry in entries), ",.0f"),
+        _yes_or_no(entry.tools for entry in entries),
+    )
+
+
+def _largest(figures: Iterable[float | None]) -> str:
+    known = [figure for figure in figures if figure is not None]
+    if not known:
+        return ""
+    return f"{max(known):,.0f}"
+
+
+def _lowest(figures: Iterable[float | None], form: str) -> str:
+    known = [figure for figure in figures if figure is not None]
+    if not known:
+        return ""
+    return format(min(known), form)
+
+
+def _yes_or_no(answers: Iterable[bool | None]) -> str:
+    distinct = set(answers)
+    if True in distinct:
+        return "yes"
+    if False in distinct:
+        return "no"
+    return ""
+
+
+def print_table(title: str, rows: Sequence[Row]) -> None:
+    """Print one line per model on a pipe; on a terminal, wrap cells and print the order of choice below."""
+    out = console()
+    units = (
+        "Of several providers the largest context, in tokens, the lowest prices, in US dollars per million tokens, "
+        "and the best speeds."
+    )
+    print_wrapped(f"Models served for {title}. {units}\n", width=out.width)
+    cells = [list(map(printable, line)) for row in rows for line in row.lines()]
+    on_terminal = out.width < UNLIMITED
+    table = _table(cells, with_notes=not on_terminal)
+    if _width(table) > out.width:
+        table = _table(cells, with_notes=not on_terminal, without=SPEEDS)
+    for_notes = out.width
+    out.width = max(out.width, _width(table))  # ids and figures stay whole, also where the terminal is too narrow
+    out.print(table)
+    if on_terminal:
+        _print_notes(cells, for_notes)
+
+
+def _print_notes(cells: Sequence[Sequence[str]], width: int) -> None:
+    name = ""
+    for model, provider, *_, text in cells:
+        name = model or name
+        if text:
+            print_wrapped(f"{name}: {text}" if model else f"{name} through {provider}: {text}", width=width)
+
+
+def _width(table: Table) -> int:
+    """Return the columns of a terminal that a table needs at least."""
+    out = console()
+    return Measurement.get(out, out.options.update(max_width=UNLIMITED), table).minimum + GAP
+
+
+def _table(cells: Sequence[Sequence[str]], *, with_notes: bool, without: Collection[str] = ()) -> Table:
+    """Return a table of the columns in which something is known; only providers are wrapped."""
+    known = list(map(any, zip(*cells, strict=True)))
+    known[-1] &= with_notes
+    known = [is_known and name not in without for name, is_known in zip(COLUMNS, known, strict=True)]
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    providers = " ".join(row[1] for row in cells)
+    longest_provider = max(map(len, providers.split()))
+    for name in compress(COLUMNS, known):
+        if name == "providers":
+            table.add_column(name, min_width=longest_provider)
+        else:
+            table.add_column(name, no_wrap=True)
+    for row in cells:
+        table.add_row(*compress(row, known))
+    return table
