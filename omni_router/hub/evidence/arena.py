@@ -30,6 +30,15 @@ MIN_SHARE = 0.1  # of the rows of a config, for a publish date to count
 _LONGEST_NAME = 200
 
 
+class ArenaPage(TypedDict):
+    """The ratings of one page."""
+
+    ratings: list[tuple[str, str, str, str, float]]  # publish date, category, name, organization, rating
+    malformed: int  # rows that are none
+    rows: int  # of the page
+    total: int  # of the config
+
+
 class ArenaContent(TypedDict):
     """The ratings of a config, as they are kept on disk."""
 
@@ -38,55 +47,67 @@ class ArenaContent(TypedDict):
     dropped: dict[str, int]  # rows that were left out, by why
 
 
-def fetch_config(config: str, get_json: Callable[[str, dict[str, Any]], Any]) -> ArenaContent:
-    """Fetch the ratings of a config, page by page; those of the newest publish date count.
+def fetch_page(config: str, offset: int, get_json: Callable[[str, dict[str, Any]], Any]) -> ArenaPage:
+    """Fetch the usable ratings of a page.
+
+    Raises:
+        ValueError: the answer is not a page of rows.
+    """
+    params = {"dataset": DATASET, "config": config, "split": "latest", "offset": offset, "length": PAGE}
+    body = get_json(ROWS, params)
+    rows = body.get("rows") if isinstance(body, dict) else None
+    if not isinstance(rows, list) or type(body.get("num_rows_total")) is not int:
+        raise ValueError("a page of Arena's ratings does not have the expected shape")
+    ratings = list(filter(None, map(_read_row, rows[:PAGE])))
+    return ArenaPage(
+        ratings=[rating for rating in ratings if rating[1] in CATEGORIES],
+        malformed=len(rows[:PAGE]) - len(ratings),
+        rows=len(rows[:PAGE]),
+        total=body["num_rows_total"],
+    )
+
+
+def read_page(content: Any) -> ArenaPage | None:
+    """Return a page that was kept on disk; None if it does not have the shape that this version writes."""
+    try:
+        ratings = [
+            (str(day), str(category), str(name), str(owner), float(rating))
+            for day, category, name, owner, rating in content["ratings"]
+        ]
+        counts = (int(content["malformed"]), int(content["rows"]), int(content["total"]))
+    except (TypeError, ValueError, KeyError, OverflowError):
+        return None
+    return ArenaPage(ratings=ratings, malformed=counts[0], rows=counts[1], total=counts[2])
+
+
+def read_config(page_at: Callable[[int], ArenaPage]) -> ArenaContent:
+    """Return the ratings of all pages of a config; those of the newest publish date count.
 
     Args:
-        config: one of CONFIGS.
-        get_json: fetches an address with query parameters.
+        page_at: returns the page that begins with so many rows before it.
 
     Raises:
-        ValueError: an answer is not a page of rows, or none of its rows is a rating.
+        ValueError: no page has a rating.
     """
-    rows: list[object] = []
-    total, pages = 1, 0
-    while len(rows) < total and pages < MAX_PAGES:
-        params = {"dataset": DATASET, "config": config, "split": "latest", "offset": len(rows), "length": PAGE}
-        body = get_json(ROWS, params)
-        page = body.get("rows") if isinstance(body, dict) else None
-        if not isinstance(page, list) or not isinstance(body.get("num_rows_total"), int):
-            raise ValueError("a page of Arena's ratings does not have the expected shape")  # noqa: TRY004 (of no type of ours)
-        if not page:
+    pages: list[ArenaPage] = []
+    offset, total = 0, 1
+    while offset < total and len(pages) < MAX_PAGES:
+        page = page_at(offset)
+        if not page["rows"]:
             break
-        rows += page[:PAGE]
-        total, pages = body["num_rows_total"], pages + 1
-    content = read_rows(rows)
-    if total > len(rows):
-        content["dropped"][TOO_MANY] = total - len(rows)
-    return content
-
-
-def read_rows(rows: list[object]) -> ArenaContent:
-    """Return the usable ratings among rows of the datasets server.
-
-    Raises:
-        ValueError: there is none.
-    """
-    ratings: list[tuple[str, tuple[str, str, str, float]]] = []
-    dropped: Counter[str] = Counter()
-    for row in rows:
-        rating = _read_row(row)
-        if rating is None:
-            dropped[MALFORMED] += 1
-        elif rating[1][0] in CATEGORIES:
-            ratings.append(rating)
+        pages.append(page)
+        offset, total = offset + page["rows"], page["total"]
+    ratings = [rating for page in pages for rating in page["ratings"]]
     if not ratings:
         raise ValueError("no row of Arena's ratings has the expected shape")
-    newest = _newest(published for published, _ in ratings)
-    kept = [rating for published, rating in ratings if published == newest]
-    if len(kept) < len(ratings):
-        dropped[OLDER] = len(ratings) - len(kept)
-    return ArenaContent(ratings=kept, published=newest, dropped=dict(dropped))
+    newest = _newest(rating[0] for rating in ratings)
+    kept = [(category, name, owner, rating) for day, category, name, owner, rating in ratings if day == newest]
+    counts = {
+        MALFORMED: sum(page["malformed"] for page in pages),
+        OLDER: len(ratings) - len(kept),
+        TOO_MANY: max(0, total - offset),
+    }
+    return ArenaContent(ratings=kept, published=newest, dropped={why: n for why, n in counts.items() if n})
 
 
 def _newest(dates: Iterable[str]) -> str:
@@ -103,7 +124,7 @@ def arena_ratings(config: str, content: ArenaContent) -> Iterable[Rating]:
         yield Rating(boards[category], str(name), str(organization), float(rating), published)
 
 
-def _read_row(row: object) -> tuple[str, tuple[str, str, str, float]] | None:
+def _read_row(row: object) -> tuple[str, str, str, str, float] | None:
     """Return the publish date of a row, and its rating; None if it is malformed."""
     cells = row.get("row") if isinstance(row, dict) else None
     if not isinstance(cells, dict) or not is_value(cells.get("rating")):
@@ -116,4 +137,4 @@ def _read_row(row: object) -> tuple[str, tuple[str, str, str, float]] | None:
         day = date.fromisoformat(published[: len("YYYY-MM-DD")])
     except ValueError:
         return None
-    return day.isoformat(), (category, name, organization, float(cells["rating"]))
+    return day.isoformat(), category, name, organization, float(cells["rating"])

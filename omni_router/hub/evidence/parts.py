@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from omni_router.hub.evidence.arena import CONFIGS, ArenaContent, arena_ratings
+from omni_router.hub.evidence.arena import CONFIGS, ArenaContent, ArenaPage, arena_ratings, read_page
 from omni_router.hub.evidence.leaderboards import BoardContent, board_rows
 from omni_router.hub.evidence.snapshot import NOTHING, BoardRow, EvidenceSnapshot, Rating
 from omni_router.storage.sqlite import DiskCache
@@ -12,6 +12,7 @@ from omni_router.storage.sqlite import DiskCache
 FORMAT = "evidence 1"  # starts every key; the number rises when a part changes its shape
 BOARDS = "boards"  # the part with the ids of the official boards
 STATE = "state"  # the part that says when a process may fetch again
+PAGE_AGE = 3600.0  # seconds: the pages of a config have to fit together
 KEEP = 30 * 24 * 3600.0  # seconds: what was true a month ago is a better guess than none
 
 
@@ -51,6 +52,19 @@ class EvidenceStore:
         part = self._parts[name] = Part(content, self._clock())
         if self._disk:
             self._disk.put(f"{FORMAT} {name}", *part)
+
+    def recent_page(self, config: str, offset: int) -> ArenaPage | None:
+        """Return a page of Arena that was fetched a moment ago, by a process that did not get to the last one."""
+        name = f"{FORMAT} page {config} {offset}"
+        stored = self._disk.get(name) if self._disk else None
+        if stored is None or not 0 <= self._clock() - stored.at < PAGE_AGE:
+            return None
+        return read_page(stored.value)
+
+    def put_page(self, config: str, offset: int, page: ArenaPage) -> None:
+        """Keep a page of Arena until all have been fetched."""
+        if self._disk:
+            self._disk.put(f"{FORMAT} page {config} {offset}", page, self._clock())
 
     def age(self, name: str) -> float | None:
         """Return the age of a part in seconds; None if there is none, or its time is in the future."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from omni_router.hub.evidence.arena import CONFIGS, ArenaContent, fetch_config
+from omni_router.hub.evidence.arena import CONFIGS, ArenaContent, ArenaPage, fetch_page, read_config
 from omni_router.hub.evidence.leaderboards import MAX_BOARDS, OFFICIAL, BoardContent, read_board, read_boards
 from omni_router.hub.evidence.pacing import EvidenceRequests, NotReadable
 from omni_router.hub.evidence.parts import BOARDS, EvidenceStore, Turn, arena_part, board_part
@@ -157,11 +157,19 @@ class Refresh:
 
     def _read_config(self, config: str) -> ArenaContent:
         try:
-            return fetch_config(config, self._requests.get_json)
+            return read_config(partial(self._page, config))
         except NotReadable:
             if not self._store.is_empty(arena_part(config)):
                 raise
             return ArenaContent(ratings=[], published="", dropped={UNREADABLE: 1})
+
+    def _page(self, config: str, offset: int) -> ArenaPage:
+        """Return a page of Arena, which the last process may have fetched before it ended."""
+        page = self._store.recent_page(config, offset)
+        if page is None:
+            page = fetch_page(config, offset, self._requests.get_json)
+            self._store.put_page(config, offset, page)
+        return page
 
     def _is_old(self, name: str) -> bool:
         age = self._store.age(name)

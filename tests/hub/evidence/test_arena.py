@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from omni_router.hub.evidence.arena import MAX_PAGES, PAGE, arena_ratings, fetch_config, read_rows
+from omni_router.hub.evidence.arena import MAX_PAGES, PAGE, ArenaContent, arena_ratings, fetch_page, read_config
 from omni_router.hub.evidence.arena_names import ArenaNames
 from omni_router.hub.evidence.snapshot import BoardRow, EvidenceSnapshot, Rating
 
@@ -16,6 +16,11 @@ CODING = "lmarena-ai/leaderboard-dataset/text_style_control/coding"
 def row(name: Any = "text-generation-1", rating: Any = 1400.0, **more: Any) -> dict[str, Any]:
     cells = {"model_name": name, "organization": "sandbox", "rating": rating, "category": "coding"}
     return {"row_idx": 0, "row": {**cells, "leaderboard_publish_date": "2026-09-13", **more}}
+
+
+def read_rows(rows: list[Any]) -> ArenaContent:
+    body = {"rows": rows, "num_rows_total": len(rows)}
+    return read_config(lambda offset: fetch_page("text_style_control", offset, lambda _url, _params: body))
 
 
 MALFORMED: list[Any] = [
@@ -66,7 +71,7 @@ def test_rows_without_a_rating_are_refused(rows: list[Any]) -> None:
 @pytest.mark.parametrize("body", [None, [], {}, {"rows": 3}, {"rows": []}, {"rows": [], "num_rows_total": "1"}])
 def test_what_is_not_a_page_is_refused(body: Any) -> None:
     with pytest.raises(ValueError, match="expected shape"):
-        fetch_config("text_style_control", lambda _url, _params: body)
+        read_config(lambda offset: fetch_page("text_style_control", offset, lambda _url, _params: body))
 
 
 def test_pages_are_read_up_to_a_limit() -> None:
@@ -76,7 +81,7 @@ def test_pages_are_read_up_to_a_limit() -> None:
         offsets.append(params["offset"])
         return {"rows": [row()] * PAGE, "num_rows_total": 10**9}
 
-    content = fetch_config("text_style_control", get_json)
+    content = read_config(lambda offset: fetch_page("text_style_control", offset, get_json))
     assert offsets == list(range(0, PAGE * MAX_PAGES, PAGE))
     assert content["dropped"] == {"more rows than are read": 10**9 - PAGE * MAX_PAGES}
 

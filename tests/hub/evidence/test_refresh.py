@@ -1,5 +1,6 @@
 """The evidence as the real client reads it: from the sandbox, or from a stand-in that it takes for the Hub itself."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,12 +9,13 @@ from typing import Any
 import httpx
 import huggingface_hub
 import pytest
+from huggingface_hub.utils import _http
 
 from omni_router._sandbox import Sandbox
 from omni_router._sandbox import sandbox as simulation
 from omni_router._sandbox.boards import BOARDS
 from omni_router.hub.answer_limits import MB
-from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence
+from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena
 from omni_router.hub.evidence.arena import CONFIGS
 from omni_router.hub.evidence.pacing import BETWEEN, UNNAMED_PAUSE
 from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, REFRESH
@@ -382,6 +384,49 @@ def test_a_process_that_ended_early_leaves_the_rest_to_the_next_one(hub: Hub, cl
     clock.now += 2 * LEASE
     assert not evidence(hub, clock, disk).wait(20).missing
     assert len(hub.requests) == ALL + 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "again"),
+    [(None, ["20"]), ({"ratings": [[1]], "malformed": 0, "rows": 1, "total": 1}, ["0", "20"])],
+    ids=["sound", "damaged"],
+)
+def test_pages_of_arena_that_were_fetched_before_a_process_ended_are_used(
+    hub: Hub, clock: Clock, disk: DiskCache, monkeypatch: pytest.MonkeyPatch, damage: Any, again: list[str]
+) -> None:
+    monkeypatch.setattr(arena, "PAGE", 10)
+    whole = evidence(hub, clock).wait(20)
+    pages = hub.asked("/rows")
+    assert pages == 3 + len(CONFIGS) - 1
+
+    def end(_seconds: float) -> None:
+        if hub.asked("/rows") == pages + 2:
+            hub.down()
+
+    HubEvidence(disk, clock, end).wait(20)
+    hub.answers.clear()
+    if damage:
+        disk.put("evidence 1 page text_style_control 0", damage, clock.now)
+    clock.now += FIRST_PAUSE + 1
+    snapshot = evidence(hub, clock, disk).wait(20)
+    assert snapshot.ratings == whole.ratings
+    offsets = [request.url.params["offset"] for request in hub.requests if request.url.path == "/rows"]
+    assert offsets[pages:] == ["0", "10", "20", *again, "0", "0", "0"]
+
+
+def test_a_client_that_is_offline_asks_nobody(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    caplog.set_level(logging.INFO, "omni_router")
+    before = _http._GLOBAL_CLIENT_FACTORY
+    huggingface_hub.set_client_factory(_http.default_client_factory)
+    try:
+        assert HubEvidence(None, clock, lambda _: None).wait(20) is NOTHING
+    finally:
+        huggingface_hub.set_client_factory(before)
+    assert "could not fetch boards: OfflineModeIsEnabled" in caplog.text
+    assert "could not fetch arena text_style_control: OfflineModeIsEnabled" in caplog.text
 
 
 # ---- limits of the servers
