@@ -497,9 +497,11 @@ def test_a_simulation_has_evidence_of_its_own(hub: Hub, clock: Clock, disk: Disk
 
 def test_what_was_fetched_while_a_simulation_began_is_not_kept(hub: Hub, clock: Clock, disk: DiskCache) -> None:
     entered, left = threading.Event(), threading.Event()
+    workers = []
 
     def pause(_seconds: float) -> None:
         if not left.is_set():
+            workers.append(threading.current_thread())
             entered.set()
             assert left.wait(20)
 
@@ -508,6 +510,6 @@ def test_what_was_fetched_while_a_simulation_began_is_not_kept(hub: Hub, clock: 
     assert entered.wait(20)
     with simulation():
         left.set()
-        source.wait(20)
+        workers[0].join(20)
     stored = disk.path.read_bytes().decode("latin-1")
     assert "board cais/hle" not in stored
