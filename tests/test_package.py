@@ -33,7 +33,7 @@ BENCHMARKS = {  # datasets, whose ids look like those of models
     *("lmarena-ai/leaderboard-dataset", "MathArena/hmmt_feb_2026"),
     *("ScaleAI/SWE-bench_Pro", "SWE-bench/SWE-bench_Multilingual"),
 }
-NO_IDS = ("sandbox/", "image/", "application/", "text/", "api/", "resources/")
+NO_IDS = ("sandbox/", "tokens/", "image/", "application/", "text/", "api/", "resources/")
 MAKERS = r"(meta-llama|mistralai|qwen|google|black-forest-labs|stabilityai|deepseek-ai|openai|microsoft|zai-org)/\w"
 
 
