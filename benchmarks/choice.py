@@ -21,7 +21,8 @@ from omni_router.evaluation.choice import judge
 from omni_router.evaluation.choice_plot import draw_choice
 from omni_router.evaluation.choice_result import ChoiceResult
 from omni_router.evaluation.score_tables import SYNTHETIC_PRICES, SYNTHETIC_SCORES, Tables, read_tables
-from omni_router.selection.board_values import BoardRow, board_values, strengths
+from omni_router.hub.evidence import BoardRow
+from omni_router.selection.board_values import board_values, strengths
 from omni_router.selection.scoring import ModelFacts, in_order, score_for
 
 LISTS, DRAWN, DRAWN_LISTS = 200, 60, 10

@@ -23,7 +23,8 @@ from benchmarks.report import IMAGES, table, write_section
 from omni_router.evaluation.category_routes import route_of, shares_boards
 from omni_router.evaluation.plots import COLOURS, DPI, GREY, new_figure, quiet_axes
 from omni_router.evaluation.score_tables import SYNTHETIC_PRICES, SYNTHETIC_SCORES, Tables, read_tables
-from omni_router.selection.board_values import UNKNOWN, BoardRow, board_values, strengths
+from omni_router.hub.evidence import BoardRow
+from omni_router.selection.board_values import UNKNOWN, board_values, strengths
 from omni_router.selection.scoring import MEAN_QUALITY, QUALITY_OF_STRENGTH, VERDICT_HALF_LIFE, prior_of
 
 CALLS, RUNS, EVENT, LAST = 500, 10, 250, 100  # calls, runs of each route, the call at which something happens

@@ -45,7 +45,10 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
         _introduce_sandbox(environment.route_config, names_models=flags["demo"] and flags["route_config"] is None)
     transcript.wait("starting")
     messages = [user_message(query.prompt, query.image) for query in queries]
-    graph = build_graph(Services.from_environment(environment, token=flags["hf_token"]), settings).compile()
+    services = Services.from_environment(environment, token=flags["hf_token"])
+    if services.evidence:
+        services.evidence.current()  # what the disk has of it is read in the background, before the first choice
+    graph = build_graph(services, settings).compile()
     transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
     turns = list(zip(queries, messages, strict=True))
     answered = _answer(graph, turns, transcript, only_route=settings.skip_specialists)

@@ -13,7 +13,8 @@ from statistics import fmean, median
 
 from omni_router.evaluation.category_routes import price_weight, route_of, shares_boards
 from omni_router.evaluation.score_tables import Scores, ServedModel, Tables
-from omni_router.selection.board_values import UNKNOWN, BoardRow, BoardValues, board_values, strengths
+from omni_router.hub.evidence import BoardRow
+from omni_router.selection.board_values import UNKNOWN, BoardValues, board_values, strengths
 from omni_router.selection.scoring import ModelFacts, in_order, score_for
 
 LISTS = 200  # random lists of models at each date: a mean moves by less than 0.2 % with another seed

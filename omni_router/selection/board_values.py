@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from omni_router.hub.evidence.snapshot import BoardRow
+
 # The constants were chosen on LiveBench of 2025-05-30 and 2025-11-25, on categories that did not choose, and on tables
 # drawn at random (docs/benchmarks.md). A star: measured before, on other tables of LiveBench and Arena, and kept.
 MIN_MODELS = 4  # *on a board; a mean of fewer says nothing
@@ -25,19 +27,6 @@ PERCENT_MEDIAN, LARGEST_FRACTION = 5.0, 1.0  # *on a board of percentages, a val
 
 Scale = dict[str, float]
 """The standardised value of each model on one board."""
-
-
-@dataclass(frozen=True)
-class BoardRow:
-    """The value of one model on one board.
-
-    Values that were measured in different ways, with tools and without, belong to boards of different names.
-    """
-
-    board: str
-    model: str
-    value: float
-    lower_is_better: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from datetime import date
 
 import pytest
 
-from omni_router.selection.board_values import CUT, BoardRow, board_values, strengths
+from omni_router.hub.evidence import BoardRow
+from omni_router.selection.board_values import CUT, board_values, strengths
 
 
 def rows(board: str, *values: float, lower_is_better: bool = False) -> list[BoardRow]:
