@@ -9,7 +9,7 @@ from omni_router.hub.availability import passes, why_not
 from omni_router.hub.catalog import Catalog, CatalogModel, Listing
 from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.model_id import is_sandbox_model
-from omni_router.selection.grounds import NO_EVIDENCE
+from omni_router.selection.grounds import NONE_KNOWN, NOTHING_YET
 from omni_router.selection.order import (
     MAX_CANDIDATES,
     Choice,
@@ -19,7 +19,7 @@ from omni_router.selection.order import (
     cooling_down,
     rank_candidates,
 )
-from omni_router.selection.ranked_models import Ranking, rank_models
+from omni_router.selection.ranked_models import Ranking, RouteModels, rank_models
 from omni_router.selection.routes import tasks_of
 from omni_router.selection.scored_candidates import in_shadow, scored_candidates, with_grounds
 from omni_router.services import Services
@@ -80,7 +80,9 @@ class _Request:
         ranking = self._ranking(route, records)
         if ranking is None:
             candidates = self._without_evidence(route, records)
-            return candidates if self._snapshot is None else with_grounds(candidates, NO_EVIDENCE)
+            if self._snapshot is None:
+                return candidates
+            return with_grounds(candidates, NOTHING_YET if self._snapshot.at is None else NONE_KNOWN)
         if self._services.shadow_evidence:
             return in_shadow(self._without_evidence(route, records), ranking)
         return scored_candidates(
@@ -95,14 +97,9 @@ class _Request:
         """Return the models of a route by score; None without evidence about any of them."""
         if self._snapshot is None:
             return None
-        return rank_models(
-            route,
-            records,
-            self._listings[route.task],
-            snapshot=self._snapshot,
-            required=self._required.get(route.name, Requirements()),
-            now=self._now,
-        )
+        required = self._required.get(route.name, Requirements())
+        models = RouteModels(route, records, self._listings[route.task], required, self._now)
+        return rank_models(models, self._snapshot)
 
     def _without_evidence(self, route: Route, records: Sequence[ModelRecord]) -> list[Candidate]:
         """Return the models of the history, then those of the catalog; routes that were not used share the work."""

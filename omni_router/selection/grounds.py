@@ -1,11 +1,13 @@
 """Why a model has its place in the order, in one sentence: its place on the boards, its price, and who comes next."""
 
+from omni_router.history import ModelRecord
 from omni_router.selection.ranked_models import RankedModel, Ranking
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 SAME_PRICE = 0.05  # of a price: differences below are none
 LESS_OFTEN = 0.05  # of availability: differences below are not worth a word
-NO_EVIDENCE = "nothing is known from boards yet, so that the catalog's order counts"
+NOTHING_YET = "without evidence: no board could be read yet"
+NONE_KNOWN = "without evidence: boards know none of the route's models"
 
 
 def grounds_of(ranking: Ranking, place: int) -> str:
@@ -31,9 +33,11 @@ def described(ranked: RankedModel) -> str:
     facts = ranked.score.facts
     if calls := facts.answers + facts.failures:
         parts.append(f"{facts.answers:g} of {calls:g} answered")
-    for name in ("good", "bad"):
-        if count := (ranked.record or {}).get(name):
-            parts.append(f"{count} {name}")
+    record = ranked.record or ModelRecord(id=ranked.model)
+    if good := record.get("good"):
+        parts.append(f"{good} good")
+    if bad := record.get("bad"):
+        parts.append(f"{bad} bad")
     return ", ".join(parts)
 
 

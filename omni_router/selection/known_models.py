@@ -3,11 +3,13 @@
 Both are found out once for a snapshot of the evidence and a list of the catalog, not in each turn.
 """
 
+import threading
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from omni_router.hub.availability import choose, why_not
 from omni_router.hub.capabilities import CatalogModel, Listing, ProviderEntry
@@ -15,7 +17,6 @@ from omni_router.hub.evidence import EvidenceSnapshot, boards_named
 from omni_router.hub.gates import Unavailable, context_of
 from omni_router.hub.requirements import Requirements
 from omni_router.selection.board_values import BoardValues, Strength, board_values, strengths
-from omni_router.selection.remembered import Remembered
 from omni_router.selection.scoring import INPUT_SHARE, mixed_price
 
 
@@ -40,6 +41,31 @@ class Terms(NamedTuple):
     refused: Unavailable | None
     offer: ProviderEntry | None = None  # that is expected to answer; None where that is not known
     price: float | None = None  # US dollars for a million tokens
+
+
+Result = TypeVar("Result")
+
+
+class Remembered(Generic[Result]):
+    """The last results of a function whose large inputs are the same objects for as long as they have not changed."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._lock = size, threading.Lock()
+        self._results: OrderedDict[Hashable, tuple[tuple[object, ...], Result]] = OrderedDict()
+
+    def get(self, large: tuple[object, ...], small: Hashable, make: Callable[[], Result]) -> Result:
+        """Return what was made of these inputs, or make it; the large ones are kept, so that no other has their id."""
+        key = (*map(id, large), small)
+        with self._lock:
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key][1]
+        result = make()
+        with self._lock:
+            self._results[key] = (large, result)
+            while len(self._results) > self._size:
+                self._results.popitem(last=False)
+        return result
 
 
 _values: Remembered[BoardValues] = Remembered(16)

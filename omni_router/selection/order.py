@@ -68,7 +68,9 @@ TABLE: dict[Place, Row] = {
         "`history` or `catalog`",
         "boards know some of these models",
     ),
-    Place.HISTORY: Row("the route's history, by its [record](#without-evidence)", "`history`", "boards know none of them"),
+    Place.HISTORY: Row(
+        "the route's history, by its [record](#without-evidence)", "`history`", "boards know none of them"
+    ),
     Place.CATALOG: Row("what the catalog lists for the task, trending first", "`catalog`", "boards know none of them"),
     Place.COOLING_DOWN: Row(
         "whatever is cooling down, the shortest remaining time first",

@@ -1,8 +1,9 @@
 """The models of a route in the order of their scores, each with the grounds of its place."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from omni_router.config.routes import Route
 from omni_router.history import ModelRecord
@@ -12,6 +13,7 @@ from omni_router.hub.evidence import EvidenceSnapshot
 from omni_router.hub.requirements import Requirements
 from omni_router.selection.board_values import UNKNOWN
 from omni_router.selection.known_models import (
+    Remembered,
     RouteEvidence,
     Standing,
     Terms,
@@ -22,7 +24,6 @@ from omni_router.selection.known_models import (
     terms_of,
 )
 from omni_router.selection.ranking import by_rank
-from omni_router.selection.remembered import Remembered
 from omni_router.selection.scoring import ModelFacts, Score, faded, in_order, score_for
 
 NO_TERMS = Terms(None)
@@ -42,6 +43,11 @@ class RankedModel:
         """The model."""
         return self.score.model
 
+    @property
+    def provider(self) -> str | None:
+        """The provider that the history names."""
+        return self.record.get("provider") if self.record else None
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -51,45 +57,96 @@ class Ranking:
     failing: Mapping[str, Terms] = field(default_factory=dict)
 
 
-_rankings: Remembered[Ranking | None] = Remembered(128)
+@dataclass(frozen=True)
+class RouteModels:
+    """The models that a route may take for a request."""
+
+    route: Route  # whose boards count more than the others
+    records: Sequence[ModelRecord]  # the models of its history
+    listing: Listing  # the models that the catalog lists for its task
+    required: Requirements  # models that do not pass its gates have no score
+    now: datetime  # at which old verdicts are weighed
+
+    @cached_property
+    def listed(self) -> Mapping[str, CatalogModel]:
+        """The listed models by id."""
+        return {model.id: model for model in self.listing}
+
+    @cached_property
+    def by_id(self) -> Mapping[str, ModelRecord]:
+        """The records by id, the best first."""
+        return {record["id"]: record for record in by_rank(self.records, self.now)}
+
+    @cached_property
+    def unlisted(self) -> tuple[str, ...]:
+        """The models of the history that are not listed."""
+        return tuple(record["id"] for record in self.records if record["id"] not in self.listed)
+
+    def key(self) -> Hashable:
+        """Return all that counts of the records, so that it is the same for as long as the ranking is."""
+        return self.required.prefer, tuple(_counts(record, self.now) for record in self.records)
 
 
-def rank_models(
-    route: Route,
-    records: Sequence[ModelRecord],
-    listing: Listing,
-    *,
-    snapshot: EvidenceSnapshot,
-    required: Requirements,
-    now: datetime,
-) -> Ranking | None:
-    """Return the models of a route's history and of the catalog by score; None where no board knows any of them.
+_rankings: Remembered[Ranking] = Remembered(128)
 
-    Args:
-        route: whose boards count more than the others.
-        records: the models of its history.
-        listing: the models that the catalog lists for its task.
-        snapshot: what is published about models.
-        required: what a request requires; models that do not pass its gates have no score.
-        now: the time at which old verdicts are weighed.
-    """
-    listed = {model.id for model in listing}
-    others = tuple(record["id"] for record in records if record["id"] not in listed)
-    evidence = route_evidence(snapshot, listing, others, route.parameters.boards or ())
+
+def rank_models(models: RouteModels, snapshot: EvidenceSnapshot) -> Ranking | None:
+    """Return the models of a route's history and of the catalog by score; None where no board knows any of them."""
+    boards = models.route.parameters.boards or ()
+    evidence = route_evidence(snapshot, models.listing, models.unlisted, boards)
     if not evidence.strengths:
         return None
-    alike = rounded(required, listing)
-    terms = terms_of(listing, alike)
-
-    def rank() -> Ranking:
-        return _rank(records, listing, evidence, terms, alike, now)
-
-    key = (required.prefer, tuple(_facts_of(record, now) for record in records))
-    return _rankings.get((evidence, terms), key, rank)
+    models = replace(models, required=rounded(models.required, models.listing))
+    terms = terms_of(models.listing, models.required)
+    return _rankings.get((evidence, terms), models.key(), lambda: _rank(models, evidence, terms))
 
 
-def _facts_of(record: ModelRecord, now: datetime) -> Hashable:
-    """Return all of a record that counts here, so that it is the same for as long as the ranking is."""
+def _rank(models: RouteModels, evidence: RouteEvidence, terms: Mapping[str, Terms]) -> Ranking:
+    known_terms = {**terms, **_terms_by_provider(models)}
+    ids = dict.fromkeys((*models.by_id, *models.listed))
+    failing = {name: known_terms[name] for name in ids if name in known_terms and known_terms[name].refused}
+    facts = [
+        _facts(models, name, evidence, known_terms.get(name, NO_TERMS).price) for name in ids if name not in failing
+    ]
+    ranked: list[RankedModel] = []
+    for score in in_order(score_for(facts, models.required.prefer)):
+        name = score.model
+        known = known_terms.get(name, NO_TERMS)
+        ranked.append(RankedModel(score, known, evidence.standings.get(name), models.by_id.get(name)))
+    return Ranking(tuple(ranked), failing)
+
+
+def _terms_by_provider(models: RouteModels) -> dict[str, Terms]:
+    """Return the terms of the models that the history names with a provider."""
+    terms: dict[str, Terms] = {}
+    for name, record in models.by_id.items():
+        if name in models.listed and (provider := record.get("provider")):
+            terms[name] = model_terms(models.listed[name], models.required, provider)
+    return terms
+
+
+def _facts(models: RouteModels, name: str, evidence: RouteEvidence, price: float | None) -> ModelFacts:
+    listed, record = models.listed.get(name), models.by_id.get(name)
+    facts = ModelFacts(
+        name,
+        strength=evidence.strengths.get(name, UNKNOWN),
+        price=price,
+        released=released(listed) if listed and listed.created else None,
+    )
+    if record is None:
+        return facts
+    age = _age(record, models.now)
+    return replace(
+        facts,
+        answers=record.get("successes", 0),
+        failures=sum(record.get("failures", {}).values()),
+        good=faded(record.get("good", 0), age),
+        bad=faded(record.get("bad", 0), age),
+        seconds=record.get("median_seconds"),
+    )
+
+
+def _counts(record: ModelRecord, now: datetime) -> Hashable:
     failures = sum(record.get("failures", {}).values())
     counts = tuple(record.get(name, 0) for name in ("successes", "good", "bad", "median_seconds"))
     return record["id"], record.get("provider"), failures, *counts, _age(record, now).days
@@ -97,74 +154,3 @@ def _facts_of(record: ModelRecord, now: datetime) -> Hashable:
 
 def _age(record: ModelRecord, now: datetime) -> timedelta:
     return max(now - read_time(record.get("last_used", "")), timedelta())
-
-
-def _rank(
-    records: Sequence[ModelRecord],
-    listing: Listing,
-    evidence: RouteEvidence,
-    terms: Mapping[str, Terms],
-    required: Requirements,
-    now: datetime,
-) -> Ranking:
-    by_id = {record["id"]: record for record in by_rank(records, now)}
-    listed = {model.id: model for model in listing}
-    known_terms = {**terms, **_terms_by_provider(by_id, listed, required)}
-    ids = list(dict.fromkeys((*by_id, *listed)))
-    failing = {model: known_terms[model] for model in ids if known_terms.get(model, NO_TERMS).refused}
-    facts = [
-        _facts(model, listed.get(model), by_id.get(model), evidence, known_terms.get(model, NO_TERMS), now)
-        for model in ids
-        if model not in failing
-    ]
-    ranked = [
-        RankedModel(
-            score,
-            known_terms.get(score.model, NO_TERMS),
-            evidence.standings.get(score.model),
-            by_id.get(score.model),
-        )
-        for score in in_order(score_for(facts, required.prefer))
-    ]
-    return Ranking(tuple(ranked), failing)
-
-
-def _terms_by_provider(
-    records: Mapping[str, ModelRecord], listed: Mapping[str, CatalogModel], required: Requirements
-) -> dict[str, Terms]:
-    """Return the terms of the models that the history names with a provider."""
-    return {
-        name: model_terms(listed[name], required, record["provider"])
-        for name, record in records.items()
-        if record.get("provider") and name in listed
-    }
-
-
-def _facts(
-    name: str,
-    model: CatalogModel | None,
-    record: ModelRecord | None,
-    evidence: RouteEvidence,
-    terms: Terms,
-    now: datetime,
-) -> ModelFacts:
-    facts = ModelFacts(
-        name,
-        strength=evidence.strengths.get(name, UNKNOWN),
-        price=terms.price,
-        released=released(model) if model and model.created else None,
-    )
-    if record is None:
-        return facts
-    age = _age(record, now)
-    return ModelFacts(
-        name,
-        facts.strength,
-        facts.price,
-        facts.released,
-        answers=record.get("successes", 0),
-        failures=sum(record.get("failures", {}).values()),
-        good=faded(record.get("good", 0), age),
-        bad=faded(record.get("bad", 0), age),
-        seconds=record.get("median_seconds"),
-    )

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from omni_router.history.cooldowns import Cooldowns
 from omni_router.selection.grounds import described, grounds_of
+from omni_router.selection.known_models import Remembered
 from omni_router.selection.order import IN_THREAD, Situation, choices_in_order
 from omni_router.selection.ranked_models import RankedModel, Ranking
-from omni_router.selection.remembered import Remembered
 from omni_router.state import Candidate
 
 KEPT = 20  # candidates of a route beside those that are cooling down: several times what a turn can try
@@ -16,7 +16,12 @@ _usual: Remembered[tuple[Candidate, ...]] = Remembered(128)
 
 
 def scored_candidates(
-    ranking: Ranking, *, previous: str | None, cooldowns: Cooldowns, now: datetime, with_failing: bool
+    ranking: Ranking,
+    *,
+    previous: str | None,
+    cooldowns: Cooldowns,
+    now: datetime,
+    with_failing: bool = False,
 ) -> list[Candidate]:
     """Return a route's models, best first: what a router is shown, and what follows the first choice.
 
@@ -29,10 +34,10 @@ def scored_candidates(
     """
     usual = _usual.get((ranking,), None, lambda: tuple(_candidates(ranking)))
     free = [candidate for candidate in usual if candidate["model"] not in cooldowns]
-    kept = free[:KEPT] + [each for each in usual if each["model"] in cooldowns or each["model"] == previous]
+    chosen = free[:KEPT] + [each for each in usual if each["model"] in cooldowns or each["model"] == previous]
     if with_failing or not usual:
-        kept += _failing(ranking)
-    candidates = [candidate.copy() for candidate in kept]
+        chosen += _failing(ranking)
+    candidates = [candidate.copy() for candidate in chosen]
     for candidate in candidates:
         if candidate["model"] == previous:
             candidate["why"] = f"{IN_THREAD}; {candidate['why']}"
@@ -59,10 +64,9 @@ def _candidates(ranking: Ranking) -> Iterator[Candidate]:
 
 
 def _candidate(ranked: RankedModel, grounds: str) -> Candidate:
-    record = ranked.record or {}
     return Candidate(
         model=ranked.model,
-        provider=record.get("provider"),
+        provider=ranked.provider,
         source="history" if ranked.record else "catalog",
         why=grounds,
         score=round(ranked.score.total, 4),

@@ -12,7 +12,7 @@ logger = logging.getLogger("omni_router")
 
 
 def warm_up(services: Services) -> None:
-    """Load all that a request needs: the router, what it learns from the routes, the client, the Hub's lists, and boards.
+    """Load all that a request needs: the router, what it learns from the routes, the client, the Hub's lists, boards.
 
     Raises:
         ConfigurationError: the policy or the router cannot be loaded.
