@@ -48,6 +48,8 @@ bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 
 	$(BIN)/python -m benchmarks.load graph server api
 	$(BIN)/python -m benchmarks.semantic
 	$(BIN)/python -m benchmarks.strangers
+	$(BIN)/python -m benchmarks.choice
+	$(BIN)/python -m benchmarks.outcomes
 	$(BIN)/python -m benchmarks.cascade
 	$(BIN)/python -m benchmarks.arch --rounds 3
 	$(BIN)/python -m benchmarks.choices --layers 14 --rounds 5

@@ -47,6 +47,8 @@ class Candidate(TypedDict):
     provider: str | None  # None: let the client choose
     source: Source
     why: str  # the reason for its rank
+    score: NotRequired[float]  # by which it is ranked, where something is known of the route's models
+    grounds: NotRequired[str]  # what boards, prices and verdicts say for it, or whom they would choose
 
 
 class RejectedCandidate(TypedDict):

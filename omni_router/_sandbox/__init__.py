@@ -54,8 +54,8 @@ def active() -> Sandbox | None:
 def install(box: Sandbox | None = None) -> Sandbox:
     """Install a sandbox that answers the client in the whole process until `uninstall`, and return it.
 
-    Without `box` it is a new one, whose latency in seconds is OMNI_SANDBOX_LATENCY, with the models of the file
-    OMNI_SANDBOX_MODELS beside its own.
+    Without `box` it is a new one, whose latency in seconds is OMNI_SANDBOX_LATENCY, with the larger catalog and
+    the models of the file OMNI_SANDBOX_MODELS beside its own.
 
     Raises:
         ConfigurationError: OMNI_SANDBOX_LATENCY is not a number of seconds, OMNI_SANDBOX_MODELS not a file of models,
@@ -73,6 +73,7 @@ def install(box: Sandbox | None = None) -> Sandbox:
 
 def _from_environment() -> Sandbox:
     box = Sandbox(latency=read_variable("OMNI_SANDBOX_LATENCY"))
+    box.list_more()
     if path := read_variable("OMNI_SANDBOX_MODELS"):
         from omni_router._sandbox.model_file import add_models
 

@@ -4,9 +4,11 @@ The rows have the oddities of the real ones: several of one model, notes, open p
 sources that must not be used, names that are not the Hub's, and ratings of an older date.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from omni_router._sandbox.more_models import ratings_in, values_on
 
 if TYPE_CHECKING:
     from omni_router.hub.http import httpx
@@ -134,8 +136,8 @@ _COLUMNS = {
 }
 
 
-def answer_hub(request: "httpx.Request") -> "httpx.Response":
-    """Answer a request for the Hub's official benchmarks, or for the board of one."""
+def answer_hub(request: "httpx.Request", models: Collection[str]) -> "httpx.Response":
+    """Answer a request for the Hub's official benchmarks, or for the board of one; it knows models of the catalog."""
     from omni_router.hub.http import httpx
 
     path, params = request.url.path, request.url.params
@@ -143,7 +145,8 @@ def answer_hub(request: "httpx.Request") -> "httpx.Response":
         ids = BOARDS if _OFFICIAL in params.get_list("filter") else ()
         datasets = [_dataset(number, name) for number, name in enumerate(ids)]
         return httpx.Response(200, json=datasets[: int(params.get("limit", len(datasets)))])
-    board = BOARDS.get(path.removeprefix(f"{DATASETS_PATH}/").removesuffix(_BOARD))
+    name = path.removeprefix(f"{DATASETS_PATH}/").removesuffix(_BOARD)
+    board = BOARDS.get(name)
     if board is None or not path.endswith(_BOARD):
         headers = {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
         return httpx.Response(404, json={"error": "Repository not found"}, headers=headers)
@@ -151,6 +154,8 @@ def answer_hub(request: "httpx.Request") -> "httpx.Response":
         headers = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to this dataset is restricted. (simulated)"}
         return httpx.Response(401, json={"error": "Access to this dataset is restricted."}, headers=headers)
     derived_too = params.get("base_model", "true").lower() == "false"
+    more = tuple(Score(model, value, derived=True) for model, value in values_on(name).items() if model in models)
+    board = replace(board, scores=board.scores + more)
     return httpx.Response(200, json=_rows(board, derived_too=derived_too))
 
 
@@ -193,7 +198,7 @@ def _row(rank: int, score: Score, board: Board) -> dict[str, Any]:
     }
 
 
-def answer_arena(request: "httpx.Request") -> "httpx.Response":
+def answer_arena(request: "httpx.Request", models: Collection[str]) -> "httpx.Response":
     """Answer a request to the datasets server, which has LMArena's ratings alone."""
     from omni_router.hub.http import httpx
 
@@ -203,7 +208,7 @@ def answer_arena(request: "httpx.Request") -> "httpx.Response":
         return httpx.Response(404, json={"error": "The dataset does not exist, or is not accessible. (simulated)"})
     if length > MAX_ROWS:
         return httpx.Response(422, json={"error": f"Parameter 'length' must not be greater than {MAX_ROWS}"})
-    rows, offset = list(_ratings(config)), int(params.get("offset", 0))
+    rows, offset = list(_ratings(config, models)), int(params.get("offset", 0))
     page = [
         {"row_idx": number, "row": row, "truncated_cells": []}
         for number, row in list(enumerate(rows))[offset : offset + length]
@@ -216,10 +221,10 @@ def answer_arena(request: "httpx.Request") -> "httpx.Response":
     return httpx.Response(200, json={**body, "partial": False})
 
 
-def _ratings(config: str) -> Iterator[dict[str, Any]]:
+def _ratings(config: str, models: Collection[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a config: each model at the newest date, and one that was published before."""
     for category, ratings in _RATINGS[config].items():
-        ranked = sorted(ratings.items(), key=lambda item: -item[1])
+        ranked = sorted((ratings | ratings_in(config, category, models)).items(), key=lambda item: -item[1])
         for rank, (name, rating) in enumerate(ranked, start=1):
             yield _rating(name, rating, rank, category, _PUBLISHED)
         name, rating = ranked[-1]

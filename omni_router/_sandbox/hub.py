@@ -32,7 +32,7 @@ def answer(
     if path == WHO_AM_I_PATH:
         return _who_am_i(request)
     if path.startswith(boards.DATASETS_PATH):
-        return boards.answer_hub(request)
+        return boards.answer_hub(request, models)
     model = path.removeprefix(f"{MODELS_PATH}/")
     if model.endswith(_AUTH_CHECK):
         token = request.headers.get("authorization", "").removeprefix("Bearer ")

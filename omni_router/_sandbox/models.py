@@ -144,6 +144,14 @@ TRAITS = {
     ),
     # With a long context, and slow.
     "sandbox/text-generation-3": Traits(1_048_576, 0.25, 1.0, 60.0, 900, ("summarization", "translation")),
+    # Better than the second at most things, at several times its price.
+    "sandbox/text-generation-10": Traits(262_144, 1.5, 6.0, 80.0, 700),
+    # Fluent.
+    "sandbox/text-generation-11": Traits(131_072, 0.15, 0.6, 150.0, 300),
+    # For mathematics and knowledge.
+    "sandbox/text-generation-12": Traits(131_072, 0.3, 1.1, 100.0, 500),
+    # Small, weak and nearly free.
+    "sandbox/text-generation-13": Traits(32_768, 0.02, 0.05, 250.0, 150),
     "sandbox/image-text-to-text-1": Traits(known_for=("image_understanding",)),
     # Cheap, without tools.
     "sandbox/image-text-to-text-2": Traits(32_768, 0.05, 0.15, 220.0, 200),

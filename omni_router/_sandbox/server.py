@@ -47,6 +47,13 @@ class Sandbox:
         self._directives: Counter[tuple[int, str]] = Counter()
         self._lock = threading.Lock()
 
+    def list_more(self) -> None:
+        """List more models, so that there are enough to compare: the catalog of `--sandbox` on the command line."""
+        from omni_router._sandbox.more_models import more_models
+
+        with self._lock:
+            self._models |= more_models()
+
     @cached_property
     def transport(self) -> "SandboxTransport":
         """The httpx transport that answers; another client can fetch images through it."""

@@ -77,7 +77,7 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if request.url.host in _HUB_HOSTS:
             return hub.answer(request, self._sandbox.models(), partial(self._sandbox.take_fault, "mapping"))
         if request.url.host == boards.ARENA_HOST:
-            return boards.answer_arena(request)
+            return boards.answer_arena(request, self._sandbox.models())
         return images.fetch(request)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

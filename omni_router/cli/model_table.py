@@ -1,8 +1,9 @@
 """The table of `--list-models`: one line a model, and for a route one for each of its providers."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 from rich.measure import Measurement
@@ -12,9 +13,13 @@ from omni_router.cli.console import UNLIMITED, console, print_wrapped, printable
 from omni_router.hub.availability import choose, why_not
 from omni_router.hub.capabilities import CatalogModel, ProviderEntry
 from omni_router.hub.requirements import Requirements
+from omni_router.selection.ranked_models import RankedModel
 
 GAP = 2  # between columns
-COLUMNS = ("model", "providers", "context", "$ in", "$ out", "tokens/s", "first ms", "tools", "order of choice")
+# Of those that are ranked by score: the place on boards of how many models, and on how many boards.
+NUMBERS = ("score", "boards", "quality", "available", "price")
+TERMS = ("context", "$ in", "$ out", "tokens/s", "first ms", "tools")
+COLUMNS = ("model", *NUMBERS, "providers", *TERMS, "order of choice")
 SPEEDS = ("tokens/s", "first ms")  # left out first where the terminal is too narrow; --json has them
 
 
@@ -26,6 +31,7 @@ class Row:
     place: int | None = None
     notes: tuple[str, ...] = ()
     required: Requirements | None = None  # what the route requires
+    ranked: RankedModel | None = None  # what its score consists of, where boards know models of the route
 
     def out(self) -> str | None:
         """Return why the model may not be called for the route."""
@@ -50,6 +56,7 @@ class Row:
             "notes": self.notes,
             "out": self.out(),
             "provider": self.provider(),
+            "ranking": ranking_as_json(self.ranked) if self.ranked else None,
         }
 
     def lines(self) -> Iterator[tuple[str, ...]]:
@@ -59,10 +66,12 @@ class Row:
             notes.insert(0, f"number {self.place}")
         if out := self.out():
             notes.append(f"out: {out}")
-        yield (self.model.id, ", ".join(self.model.providers) or "-", *_terms(self.model.entries), "; ".join(notes))
+        numbers = _numbers(self.ranked)
+        providers, terms = ", ".join(self.model.providers) or "-", _terms(self.model.entries)
+        yield (self.model.id, *numbers, providers, *terms, "; ".join(notes))
         if self.required is not None and len(self.model.entries) > 1:
             for entry in self.model.entries:
-                yield ("", entry.provider, *_terms([entry]), self._note(entry))
+                yield ("", *_numbers(None), entry.provider, *_terms([entry]), self._note(entry))
 
     def _gate(self, entry: ProviderEntry) -> str | None:
         if self.required is None:
@@ -78,42 +87,74 @@ class Row:
         return ""
 
 
+def _numbers(ranked: RankedModel | None) -> tuple[str, ...]:
+    """Return the numbers of a score, in the order of `NUMBERS`."""
+    if ranked is None:
+        return ("",) * len(NUMBERS)
+    score, standing = ranked.score, ranked.standing
+    price = ranked.terms.price
+    return (
+        f"{score.total:.3f}",
+        f"{standing.place} of {standing.of} ({score.facts.strength.boards})" if standing else "",
+        f"{score.quality:.2f}",
+        f"{score.availability:.2f}",
+        "" if price is None else f"{price:.2f}",
+    )
+
+
+def ranking_as_json(ranked: RankedModel) -> dict[str, Any]:
+    """Return the numbers of a score."""
+    score, facts = ranked.score, ranked.score.facts
+    return {
+        "score": round(score.total, 4),
+        "place_on_boards": ranked.standing.place if ranked.standing else None,
+        "models_on_boards": ranked.standing.of if ranked.standing else None,
+        "boards": facts.strength.boards,
+        "prior": round(score.prior, 4),
+        "quality": round(score.quality, 4),
+        "availability": round(score.availability, 4),
+        "price": ranked.terms.price,
+        "price_term": round(score.price_term, 4),
+        "latency_term": round(score.latency_term, 4),
+    }
+
+
 # A cell is empty if no provider gives the figure; of several, the best one is shown.
 
 
 def _terms(entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
     """Return the largest context, the lowest prices and the best speeds, which need not be those of one provider."""
     return (
-        _largest(entry.context_length for entry in entries),
-        _lowest((entry.input_price for entry in entries), ".2f"),
-        _lowest((entry.output_price for entry in entries), ".2f"),
-        _largest(entry.throughput for entry in entries),
-        _lowest((entry.first_token_latency_ms for entry in entries), ",.0f"),
-        _yes_or_no(entry.tools for entry in entries),
+        _largest(_known(entries, "context_length")),
+        _lowest(_known(entries, "input_price"), ".2f"),
+        _lowest(_known(entries, "output_price"), ".2f"),
+        _largest(_known(entries, "throughput")),
+        _lowest(_known(entries, "first_token_latency_ms"), ",.0f"),
+        _yes_or_no(_known(entries, "tools")),
     )
 
 
-def _largest(figures: Iterable[float | None]) -> str:
-    known = [figure for figure in figures if figure is not None]
-    if not known:
+def _known(entries: Sequence[ProviderEntry], field: str) -> list[Any]:
+    """Return the values of a field where the providers give it."""
+    return [value for value in map(attrgetter(field), entries) if value is not None]
+
+
+def _largest(figures: Sequence[float]) -> str:
+    if not figures:
         return ""
-    return f"{max(known):,.0f}"
+    return f"{max(figures):,.0f}"
 
 
-def _lowest(figures: Iterable[float | None], form: str) -> str:
-    known = [figure for figure in figures if figure is not None]
-    if not known:
+def _lowest(figures: Sequence[float], form: str) -> str:
+    if not figures:
         return ""
-    return format(min(known), form)
+    return format(min(figures), form)
 
 
-def _yes_or_no(answers: Iterable[bool | None]) -> str:
-    distinct = set(answers)
-    if True in distinct:
-        return "yes"
-    if False in distinct:
-        return "no"
-    return ""
+def _yes_or_no(answers: Sequence[bool]) -> str:
+    if not answers:
+        return ""
+    return "yes" if any(answers) else "no"
 
 
 def print_table(title: str, rows: Sequence[Row]) -> None:
@@ -138,7 +179,8 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
 
 def _print_notes(cells: Sequence[Sequence[str]], width: int) -> None:
     name = ""
-    for model, provider, *_, text in cells:
+    for cell in cells:
+        model, provider, text = cell[0], cell[COLUMNS.index("providers")], cell[-1]
         name = model or name
         if text:
             print_wrapped(f"{name}: {text}" if model else f"{name} through {provider}: {text}", width=width)
@@ -156,7 +198,7 @@ def _table(cells: Sequence[Sequence[str]], *, with_notes: bool, without: Collect
     known[-1] &= with_notes
     known = [is_known and name not in without for name, is_known in zip(COLUMNS, known, strict=True)]
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    providers = " ".join(row[1] for row in cells)
+    providers = " ".join(row[COLUMNS.index("providers")] for row in cells)
     longest_provider = max(map(len, providers.split()))
     for name in compress(COLUMNS, known):
         if name == "providers":

@@ -47,7 +47,10 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     messages: list[list[AnyMessage]] = [[user_message(query.prompt, query.image)] for query in queries]
     if settings.another:
         messages = [[*asked, _answer_to(asked, environment)] for asked in messages]
-    graph = build_graph(Services.from_environment(environment, token=flags["hf_token"]), settings).compile()
+    services = Services.from_environment(environment, token=flags["hf_token"])
+    if services.evidence:
+        services.evidence.current()  # what the disk has of it is read in the background, before the first choice
+    graph = build_graph(services, settings).compile()
     transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
     turns = list(zip(queries, messages, strict=True))
     answered = _answer(graph, turns, transcript, only_route=settings.skip_specialists)

@@ -14,6 +14,7 @@ from omni_router.config.environment import VARIABLES
 
 COMMANDS = {
     "eval": "omni_router.cli.eval:command",
+    "eval-choice": "omni_router.cli.eval_choice:command",
     "completion": "omni_router.cli.completion:command",
     "doctor": "omni_router.cli.doctor:command",
     "serve": "omni_router.cli.serve:command",

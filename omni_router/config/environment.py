@@ -44,6 +44,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.simulation import is_simulated
 
 RouterPrompt = Literal["json", "trained"]
+EvidenceMode = Literal["on", "off", "shadow"]
 EncoderPrecision = Literal["int8", "float32"]
 
 # A router runs before every answer, and the embedded one takes 20 ms: past this many seconds its choice serves the
@@ -153,6 +154,12 @@ class Environment:
         "file",
         "file, postgresql://USER@HOST/DATABASE (shared by many machines), or store (of the graph that embeds this one)",
         secret=True,  # an address, even a mistyped one, may hold a password
+    )
+    evidence: EvidenceMode = variable(
+        choice(get_args(EvidenceMode)),
+        "on",
+        "whether benchmark boards and Arena's ratings, read twice a day without a token, help to choose the model; off "
+        "reads none, shadow only shows what they would have chosen",
     )
     budget: Budget = variable(
         read_budget,

@@ -38,7 +38,7 @@ def _confusion(measures_by_router: Mapping[str, Any]) -> "Figure":
     """Draw a confusion matrix for each router, side by side."""
     matrices = drop_empty_routes([measures["confusion"] for measures in measures_by_router.values()])
     size = 2.4 + 0.46 * len(matrices[0]["routes"])
-    figure = _figure(size * len(matrices) + 0.6, size)
+    figure = new_figure(size * len(matrices) + 0.6, size)
     for place, (router, matrix) in enumerate(zip(measures_by_router, matrices, strict=True), 1):
         axes = figure.add_subplot(1, len(matrices), place)
         _matrix(axes, router, matrix, names=place == 1)
@@ -75,7 +75,7 @@ def _reliability(measures_by_router: Mapping[str, Any]) -> "Figure":
     """Draw accuracy over confidence, and below it the distribution of confidence."""
     import numpy as np
 
-    figure = _figure(6.4, 6.4)
+    figure = new_figure(6.4, 6.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
     width = 0.8 / BINS / len(measures_by_router)
@@ -90,7 +90,7 @@ def _reliability(measures_by_router: Mapping[str, Any]) -> "Figure":
     above.text(0.985, 0.03, f"hollow: fewer than {ENOUGH} requests", ha="right", color=GREY, fontsize=9)
     below.set(xlabel="confidence", ylabel="requests")
     below.yaxis.get_major_locator().set_params(integer=True)
-    _quiet(below)
+    quiet_axes(below)
     return figure
 
 
@@ -107,7 +107,7 @@ def _reliability_curve(axes: "Axes", curve: Sequence[Mapping[str, Any]], colour:
 
 def _coverage(measures_by_router: Mapping[str, Any]) -> "Figure":
     """Draw accuracy over the share of requests that are routed, those with the highest confidence first."""
-    figure = _figure(6.4, 4.6)
+    figure = new_figure(6.4, 4.6)
     axes = figure.subplots()
     lowest = 1.0
     for place, (router, measures) in enumerate(measures_by_router.items()):
@@ -130,17 +130,18 @@ def _values(curve: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
 
 def _shares(axes: "Axes", *, x: str, y: str) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x, ylabel=y)
-    _quiet(axes)
+    quiet_axes(axes)
 
 
-def _quiet(axes: "Axes") -> None:
+def quiet_axes(axes: "Axes") -> None:
     """Draw as little as possible beside the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e6e8eb", linewidth=0.8)
     axes.set_axisbelow(True)
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure without a window."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

@@ -168,13 +168,17 @@ def _text(message: object) -> str:
 
 
 def _retry_after(error: BaseException) -> float | None:
-    """Return how many seconds the server asks to wait; None if it sends no number, or one that is not a wait."""
     response = getattr(error, "response", None)
     if response is None:
         return None
-    wait = _named_wait(response.headers.get("retry-after", "").strip())
+    return requested_wait(response.headers)
+
+
+def requested_wait(headers: Any) -> float | None:
+    """Return how many seconds the server asks to wait; None if it sends no number, or one that is not a wait."""
+    wait = _named_wait(headers.get("retry-after", "").strip())
     if wait is None:
-        wait = _limit_wait(response.headers)
+        wait = _limit_wait(headers)
     return wait if wait is not None and wait <= LONGEST_WAIT else None
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
 
 CHAT = "conversational"  # the providers' name of both kinds of chat, with images and without
-LIMIT = 20  # models a task: several times what a turn can try
+LIMIT = 100  # models a task, in one request: strong ones may be far down in what is trending
 _ABSURD = 10**12  # larger than any price, speed or number of tokens; JSON's numbers may have any number of digits
 
 

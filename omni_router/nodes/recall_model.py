@@ -22,15 +22,15 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
         return {}
     route = _route(decision["route"], decision["task"], services)
     previous = state["previous"]
-    candidates = candidates_by_route(services, [route], previous)[route.name]
+    required = requirements(settings, state["messages"], route.parameters)
+    gathered = candidates_by_route(services, [route], previous, {route.name: required}, with_failing=True)
     situation = Situation(
         datetime.now(timezone.utc),
         services.history.cooling(),
         thread_model(previous, route.name),
         callers_model(settings),
     )
-    ordered = [choice.candidate for choice in choices_in_order(candidates, situation)]
-    required = requirements(settings, state["messages"], route.parameters)
+    ordered = [choice.candidate for choice in choices_in_order(gathered[route.name], situation)]
     tried = _tried(decision, attempts)
     open_ones = untried(ordered, attempts, decision["passed_over"])
     open_ones = [candidate for candidate in open_ones if candidate["model"] not in tried]

@@ -9,6 +9,7 @@ from omni_router.hub.availability import passes, why_not
 from omni_router.hub.catalog import Catalog, CatalogModel, Listing
 from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.model_id import is_sandbox_model
+from omni_router.selection.grounds import NONE_KNOWN, NOTHING_YET
 from omni_router.selection.order import (
     MAX_CANDIDATES,
     Choice,
@@ -18,7 +19,9 @@ from omni_router.selection.order import (
     cooling_down,
     rank_candidates,
 )
+from omni_router.selection.ranked_models import Ranking, RouteModels, rank_models
 from omni_router.selection.routes import tasks_of
+from omni_router.selection.scored_candidates import in_shadow, scored_candidates, with_grounds
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
 from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected, without_model
@@ -29,40 +32,88 @@ def candidates_by_route(
     routes: Iterable[Route],
     previous: Previous | None,
     required: Mapping[str, Requirements] | None = None,
+    *,
+    with_failing: bool = False,
 ) -> dict[str, list[Candidate]]:
     """Return the candidates of each route, best first; sandbox models that a file holds are left out of real runs.
 
     Args:
-        services: history and catalog.
+        services: history, catalog, and what boards say about models.
         routes: the eligible ones.
         previous: what the thread did last.
         required: what a request requires on each route; listed models that do not pass its gates are left out, unless
             none passes. Without it all are candidates.
+        with_failing: whether models that do not pass stay, so that each is rejected with its reason.
     """
     routes = list(routes)
-    listings = services.catalog.models(tasks_of(routes))
-    cooldowns, now = services.history.cooling(), datetime.now(timezone.utc)
-    candidates: dict[str, list[Candidate]] = {}
-    unused: dict[object, list[Candidate]] = {}  # routes with a task and its requirements alike share all but history
-    for route in routes:
-        records, in_thread = _records(services.history, route.name), thread_model(previous, route.name)
-        needs = required[route.name] if required else None
-        is_unused, key = not records and in_thread is None, (route.task, needs)
-        if is_unused and key in unused:
-            candidates[route.name] = [candidate.copy() for candidate in unused[key]]
-            continue
-        listing = listings[route.task]
-        ranked = rank_candidates(records, listing, previous=in_thread, cooldowns=cooldowns, now=now)
-        if needs:
-            ranked = _without_failing(ranked, listing, needs)
-        candidates[route.name] = ranked
-        if is_unused:
-            unused[key] = ranked
+    request = _Request(services, routes, previous, required or {}, with_failing=with_failing)
+    candidates = {route.name: request.candidates(route) for route in routes}
     if previous and previous.get("by_caller"):
         for candidate in candidates.get(previous["route"] or "", []):
             if candidate["model"] == previous["model"]:
                 candidate["source"] = "caller"
     return candidates
+
+
+class _Request:
+    """What the candidates of all routes depend on, read once for a request."""
+
+    def __init__(
+        self,
+        services: Services,
+        routes: Sequence[Route],
+        previous: Previous | None,
+        required: Mapping[str, Requirements],
+        *,
+        with_failing: bool,
+    ) -> None:
+        self._services, self._previous, self._required = services, previous, required
+        self._with_failing = with_failing
+        self._listings = services.catalog.models(tasks_of(routes))
+        self._snapshot = services.evidence.current() if services.evidence else None
+        self._cooldowns, self._now = services.history.cooling(), datetime.now(timezone.utc)
+        self._unused: dict[object, list[Candidate]] = {}  # by task and requirements, of routes without history
+
+    def candidates(self, route: Route) -> list[Candidate]:
+        """Return the candidates of a route: by score if boards know some of them, else history before catalog."""
+        records = _records(self._services.history, route.name)
+        ranking = self._ranking(route, records)
+        if ranking is None:
+            candidates = self._without_evidence(route, records)
+            if self._snapshot is None:
+                return candidates
+            return with_grounds(candidates, NOTHING_YET if self._snapshot.at is None else NONE_KNOWN)
+        if self._services.shadow_evidence:
+            return in_shadow(self._without_evidence(route, records), ranking)
+        return scored_candidates(
+            ranking,
+            previous=thread_model(self._previous, route.name),
+            cooldowns=self._cooldowns,
+            now=self._now,
+            with_failing=self._with_failing,
+        )
+
+    def _ranking(self, route: Route, records: Sequence[ModelRecord]) -> Ranking | None:
+        """Return the models of a route by score; None without evidence about any of them."""
+        if self._snapshot is None:
+            return None
+        required = self._required.get(route.name, Requirements())
+        models = RouteModels(route, records, self._listings[route.task], required, self._now)
+        return rank_models(models, self._snapshot)
+
+    def _without_evidence(self, route: Route, records: Sequence[ModelRecord]) -> list[Candidate]:
+        """Return the models of the history, then those of the catalog; routes that were not used share the work."""
+        in_thread, needs = thread_model(self._previous, route.name), self._required.get(route.name)
+        is_unused, key = not records and in_thread is None, (route.task, needs)
+        if is_unused and key in self._unused:
+            return [candidate.copy() for candidate in self._unused[key]]
+        listing = self._listings[route.task]
+        ranked = rank_candidates(records, listing, previous=in_thread, cooldowns=self._cooldowns, now=self._now)
+        if needs and not self._with_failing:
+            ranked = _without_failing(ranked, listing, needs)
+        if is_unused:
+            self._unused[key] = ranked
+        return ranked
 
 
 def thread_model(previous: Previous | None, route: str | None) -> str | None:
@@ -115,7 +166,7 @@ def verify_first_choice(
     Otherwise, or if it may not be called, the decision has no model: history and catalog follow, in recall_model.
     """
     choices = choices_in_order(candidates, situation)
-    first = choices[0]
+    first = _with_listed_grounds(choices[0], candidates)
     decision = {**decision, "passed_over": _proposal_rejected(choices, situation)}
     if first.place > Place.PICK:
         return decision
@@ -129,6 +180,16 @@ def verify_first_choice(
         decision["passed_over"].append(rejected(first.candidate, "unverified", why))
         return verify_candidate(decision, choices[1].candidate, catalog, required)
     return verified
+
+
+def _with_listed_grounds(choice: Choice, candidates: list[Candidate]) -> Choice:
+    """Return the choice with what boards say for it, if the router picked it from the list."""
+    candidate = choice.candidate
+    for listed in candidates:
+        if candidate["source"] == "router" and listed["model"] == candidate["model"] and "grounds" in listed:
+            why = "; ".join(filter(None, (candidate["why"], listed["grounds"])))
+            return choice._replace(candidate={**candidate, "why": why})
+    return choice
 
 
 def _without_failing(ranked: list[Candidate], listing: Listing, required: Requirements) -> list[Candidate]:

@@ -19,6 +19,8 @@ from omni_router.state import Candidate, models_in
 # Enough to choose from; a 1.5B router reads every one of them in its prompt, for every route.
 MAX_CANDIDATES = 5
 
+IN_THREAD = "this thread's model for the route"
+
 
 class Place(IntEnum):
     """The rows of the table, the first choice first."""
@@ -28,9 +30,10 @@ class Place(IntEnum):
     NEW_ID = 2
     THREAD = 3
     PICK = 4
-    HISTORY = 5
-    CATALOG = 6
-    COOLING_DOWN = 7
+    SCORE = 5
+    HISTORY = 6
+    CATALOG = 7
+    COOLING_DOWN = 8
 
 
 class Row(NamedTuple):
@@ -60,8 +63,15 @@ TABLE: dict[Place, Row] = {
         "also before a proposal that is merely picked from the list, so that follow-ups stay",
     ),
     Place.PICK: Row("the router's pick from the list", "`router`", "the thread has no other model for this route"),
-    Place.HISTORY: Row("the route's history, by score", "`history`", "see below"),
-    Place.CATALOG: Row("what the catalog lists for the task, trending first", "`catalog`", ""),
+    Place.SCORE: Row(
+        "the route's history and what the catalog lists for the task together, by [score](#score)",
+        "`history` or `catalog`",
+        "boards know some of these models",
+    ),
+    Place.HISTORY: Row(
+        "the route's history, by its [record](#without-evidence)", "`history`", "boards know none of them"
+    ),
+    Place.CATALOG: Row("what the catalog lists for the task, trending first", "`catalog`", "boards know none of them"),
     Place.COOLING_DOWN: Row(
         "whatever is cooling down, the shortest remaining time first",
         "as above",
@@ -106,6 +116,7 @@ def place_of(candidate: Candidate, listed: Collection[str], situation: Situation
         Place.NEW_ID: is_proposed and model not in listed,
         Place.THREAD: model == situation.previous,
         Place.PICK: is_proposed and not _thread_goes_on(listed, situation),
+        Place.SCORE: "score" in candidate,
         Place.HISTORY: candidate["source"] != "catalog",
         Place.CATALOG: True,
     }
@@ -158,7 +169,7 @@ def rank_candidates(
         candidates.append(Candidate(model=model.id, provider=None, source="catalog", why=why))
     for candidate in candidates:
         if candidate["model"] == previous:
-            candidate["why"] = "this thread's model for the route"
+            candidate["why"] = IN_THREAD
     situation = Situation(now, cooldowns, previous)
     return [choice.candidate for choice in choices_in_order(candidates, situation)]
 

@@ -12,12 +12,14 @@ logger = logging.getLogger("omni_router")
 
 
 def warm_up(services: Services) -> None:
-    """Load all that a request needs: the router, what it learns from the routes, the client, and the Hub's lists.
+    """Load all that a request needs: the router, what it learns from the routes, the client, the Hub's lists, boards.
 
     Raises:
         ConfigurationError: the policy or the router cannot be loaded.
         Exception: the router failed on the request it was tried with.
     """
+    if services.evidence:
+        services.evidence.current()  # a thread of its own reads it
     listing = threading.Thread(target=_list_models, args=(services,), name="omni-router lists", daemon=True)
     listing.start()
     _load(services)

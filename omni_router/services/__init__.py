@@ -23,8 +23,9 @@ if TYPE_CHECKING:  # these import LangChain, the Hub's client or LangGraph
     from omni_router.history.spending import Ledger
     from omni_router.hub.catalog import Catalog
     from omni_router.hub.client import Inference
+    from omni_router.hub.evidence import Evidence
     from omni_router.hub.tokens import Token
-    from omni_router.services.container import open_catalog, open_decision_log, open_observer
+    from omni_router.services.container import open_catalog, open_decision_log, open_evidence, open_observer
     from omni_router.services.history import open_history
     from omni_router.services.router import choose_router
     from omni_router.telemetry.observer import Observer
@@ -35,6 +36,7 @@ __all__ = [
     "lazy",
     "open_catalog",
     "open_decision_log",
+    "open_evidence",
     "open_history",
     "open_observer",
 ]
@@ -43,6 +45,7 @@ _HOME = {
     "choose_router": "omni_router.services.router",
     "open_catalog": "omni_router.services.container",
     "open_decision_log": "omni_router.services.container",
+    "open_evidence": "omni_router.services.container",
     "open_history": "omni_router.services.history",
     "open_observer": "omni_router.services.container",
 }
@@ -65,6 +68,8 @@ class Services:
     budget: Budget = NO_BUDGET
     ledger: "Ledger | None" = None  # what the day's calls have cost, for a budget of the day
     defaults: Settings = field(default_factory=Settings)  # these fill in what a run's settings leave open
+    evidence: "Evidence | None" = None  # what boards say about models; None: nobody asks
+    shadow_evidence: bool = False  # whether what the evidence would choose is only shown
 
     @classmethod
     def from_environment(cls, environment: Environment | None = None, *, token: "Token" = None) -> "Services":

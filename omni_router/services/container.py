@@ -19,6 +19,7 @@ DEFAULTS = ("fallback_route", "max_new_tokens", "reasoning_effort", "prefer", "b
 
 if TYPE_CHECKING:
     from omni_router.hub.catalog import HubCatalog
+    from omni_router.hub.evidence import HubEvidence
     from omni_router.telemetry.observer import Observer
 
 
@@ -51,6 +52,8 @@ def from_environment(environment: Environment, token: Token) -> Services:
         budget=environment.budget,
         ledger=open_ledger(environment),
         defaults=defaults,
+        evidence=open_evidence(environment),
+        shadow_evidence=environment.evidence == "shadow",
     )
 
 
@@ -64,6 +67,16 @@ def open_catalog(environment: Environment, token: Token) -> "HubCatalog":
 
         install()
     return HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite"))
+
+
+def open_evidence(environment: Environment) -> "HubEvidence | None":
+    """Open what is published about models, which is kept on disk; None if it is switched off."""
+    from omni_router.hub.evidence import HubEvidence
+    from omni_router.storage.sqlite import DiskCache
+
+    if environment.evidence == "off":
+        return None
+    return HubEvidence(DiskCache(environment.cache_dir / "evidence.sqlite"))
 
 
 def open_decision_log(environment: Environment) -> DecisionLog:

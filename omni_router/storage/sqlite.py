@@ -3,7 +3,7 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -80,12 +80,17 @@ class DiskCache:
 
     def get(self, key: str) -> Stored | None:
         """Return a value and its time; None when it is not stored."""
+        return self.get_many([key]).get(key)
 
-        def read(database: sqlite3.Connection) -> Stored | None:
-            row = database.execute(f"SELECT value, at FROM {TABLE} WHERE key = ?", (key,)).fetchone()  # noqa: S608
-            return Stored(json.loads(row[0]), float(row[1])) if row else None
+    def get_many(self, keys: Sequence[str]) -> dict[str, Stored]:
+        """Return the values of those keys that are stored, a few hundred keys at most."""
+        places = ", ".join("?" * len(keys))
 
-        return self._file.use(read)
+        def read(database: sqlite3.Connection) -> dict[str, Stored]:
+            rows = database.execute(f"SELECT key, value, at FROM {TABLE} WHERE key IN ({places})", keys)  # noqa: S608
+            return {key: Stored(json.loads(value), float(at)) for key, value, at in rows}
+
+        return self._file.use(read) or {}
 
     def put(self, key: str, value: Any, at: float) -> None:
         """Store a value, and delete the oldest ones when there are too many."""

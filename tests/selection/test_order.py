@@ -200,6 +200,7 @@ PLACES: dict[str, tuple[Place, Situation, str, list[str]]] = {
         "b/catalog",
         [],
     ),
+    "what boards know, by score": (Place.SCORE, Situation(NOW), "c/scored", []),
     "history": (Place.HISTORY, Situation(NOW, previous="a/other"), "a/history", ["a/other"]),
     "a pick that gave way is one of the history again": (
         Place.HISTORY,
@@ -226,7 +227,10 @@ PLACES: dict[str, tuple[Place, Situation, str, list[str]]] = {
 @pytest.mark.parametrize("case", PLACES)
 def test_every_row_of_the_table_has_its_place(case: str) -> None:
     place, situation, model, before = PLACES[case]
-    order = choices_in_order(LISTED, situation)
+    listed = LISTED
+    if place is Place.SCORE:
+        listed = [*LISTED, {**candidate(model), "score": 0.7}]
+    order = choices_in_order(listed, situation)
     assert [choice.candidate["model"] for choice in order][: len(before) + 1] == [*before, model]
     assert order[len(before)].place is place
     assert [choice.place for choice in order] == sorted(choice.place for choice in order)

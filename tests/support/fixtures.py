@@ -48,6 +48,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterat
     for variable in VARIABLES:
         for name in (variable.name, *variable.aliases):
             monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMNI_EVIDENCE", "off")  # tests of the choice by evidence switch it on
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-login"))
     monkeypatch.setenv("OMNI_CACHE_DIR", str(cache_folder(tmp_path)))
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,213 @@
+"""Refresh the evidence in the background: what is old is fetched, part by part, so that a short process gets on too."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from omni_router.hub.evidence.arena import CONFIGS, ArenaContent, ArenaPage, fetch_page, read_config
+from omni_router.hub.evidence.leaderboards import MAX_BOARDS, OFFICIAL, BoardContent, read_board, read_boards
+from omni_router.hub.evidence.pacing import EvidenceRequests, NotReadable
+from omni_router.hub.evidence.parts import BOARDS, EvidenceStore, Turn, arena_part, board_part
+from omni_router.hub.evidence.snapshot import NOTHING, UNREADABLE, EvidenceSnapshot
+from omni_router.hub.session import is_outage
+from omni_router.simulation import Simulation, active_simulation
+
+logger = logging.getLogger("omni_router")
+
+HOUR = 3600.0
+REFRESH = (12 * HOUR, 24 * HOUR)  # each process draws when within these, so that not all come at once
+LOOK_AGAIN = 60.0  # seconds until a process looks at the disk again while another one fetches
+LEASE = 60.0  # seconds that a process has for its next request before another one may fetch
+FIRST_PAUSE, LONGEST_PAUSE = 300.0, 6 * HOUR  # after a refresh that failed; each further one doubles it
+MAX_DOUBLED = 10  # times
+
+
+class Memory:
+    """What is known of the real Hub, or of a simulation."""
+
+    def __init__(self, scope: Simulation | None, store: EvidenceStore) -> None:
+        self.scope, self.store = scope, store
+        self.idle = threading.Event()
+        self.idle.set()
+        self._due: float | None = None  # when there is work again; None: now
+        self._snapshot = NOTHING
+
+    def is_due(self, now: float) -> bool:
+        """Return whether there is work, and nobody at it."""
+        if not self.idle.is_set():
+            return False
+        return self._due is None or not 0 < self._due - now <= REFRESH[1]  # a clock may be set back
+
+    def end(self, due: float | None) -> None:
+        """Note that the work is done, and when there is more; None: at once."""
+        self._due = due
+        self.idle.set()
+
+    def publish(self) -> None:
+        """Show what the store holds."""
+        snapshot = self.store.snapshot()
+        if snapshot != replace(self._snapshot, stale=False):
+            self._snapshot = snapshot
+
+    def snapshot_at(self, now: float) -> EvidenceSnapshot:
+        """Return what is shown; the same object until something changes."""
+        snapshot = self._snapshot
+        stale = snapshot.at is not None and not 0 <= now - snapshot.at <= REFRESH[1]
+        if stale != snapshot.stale:
+            snapshot = self._snapshot = replace(snapshot, stale=stale)
+        return snapshot
+
+
+class _SupersededError(Exception):
+    """A simulation began or ended meanwhile: what comes now is not what was asked for."""
+
+
+class Refresh:
+    """One run of the background thread."""
+
+    def __init__(
+        self, memory: Memory, clock: Callable[[], float], pause: Callable[[float], None], refresh_after: float
+    ) -> None:
+        self._memory, self._store = memory, memory.store
+        self._clock, self._pause_for, self._refresh_after = clock, pause, refresh_after
+        self._requests = EvidenceRequests(self._pause, self._check)
+        self._turn = Turn()
+
+    def run(self) -> None:
+        """Read the disk, and fetch what is old unless another process does, or the last refresh has just failed."""
+        due = None
+        try:
+            self._store.load()
+            self._memory.publish()
+            due = self._work()
+        except _SupersededError:
+            pass
+        except Exception as error:  # noqa: BLE001 (nothing waits for this thread; without evidence, the old order holds)
+            due = self._failed(error)
+        finally:
+            self._memory.end(due)
+
+    def _work(self) -> float:
+        """Do what is due, and return when there is work again."""
+        if not any(map(self._is_old, self._parts())):
+            return self._clock() + self._time_left()
+        self._turn = self._store.turn()
+        now = self._clock()
+        if now < self._turn.until <= now + LONGEST_PAUSE:
+            return min(self._turn.until, now + LOOK_AGAIN)
+        self._hold(LEASE)
+        outages = [error for error in (self._fetch_boards(), self._fetch_arena()) if error]
+        if outages:
+            return self._failed(outages[0])
+        self._store.note_turn(Turn())
+        return self._clock() + self._time_left()
+
+    def _fetch_boards(self) -> Exception | None:
+        """Fetch what is old of the official boards; return what kept it from one of them."""
+        first: Exception | None = None
+        if self._is_old(BOARDS):
+            first = self._fetch(BOARDS, self._read_boards)
+        for board in self._store.boards():
+            if first and is_outage(first):
+                break
+            if self._is_old(board_part(board)):
+                first = self._fetch(board_part(board), partial(self._read_board, board)) or first
+        self._memory.publish()
+        return first
+
+    def _fetch_arena(self) -> Exception | None:
+        """Fetch what is old of Arena; return what kept it from it."""
+        first: Exception | None = None
+        for config in CONFIGS:
+            if first and is_outage(first):
+                break
+            if self._is_old(arena_part(config)):
+                first = self._fetch(arena_part(config), partial(self._read_config, config)) or first
+        self._memory.publish()
+        return first
+
+    def _fetch(self, name: str, read: Callable[[], Any]) -> Exception | None:
+        """Fetch one part and keep it; return the error that there was instead, and keep the old part."""
+        try:
+            content = read()
+        except _SupersededError:
+            raise
+        except Exception as error:  # noqa: BLE001 (logged here, and the old part stays)
+            logger.info("could not fetch %s: %s", name, type(error).__name__)
+            return error
+        self._store.put(name, content)
+        return None
+
+    def _read_boards(self) -> list[str]:
+        return read_boards(self._requests.get_json(_hub("/api/datasets"), {"filter": OFFICIAL, "limit": MAX_BOARDS}))
+
+    def _read_board(self, board: str) -> BoardContent:
+        try:
+            body = self._requests.get_json(_hub(f"/api/datasets/{board}/leaderboard"), {"base_model": "false"})
+        except NotReadable:
+            if not self._store.is_empty(board_part(board)):
+                raise
+            return BoardContent(rows=[], lower_is_better=False, dropped={UNREADABLE: 1})
+        if body == [] and not self._store.is_empty(board_part(board)):
+            raise ValueError("a board that had rows has none")
+        return read_board(body)
+
+    def _read_config(self, config: str) -> ArenaContent:
+        try:
+            return read_config(partial(self._page, config))
+        except NotReadable:
+            if not self._store.is_empty(arena_part(config)):
+                raise
+            return ArenaContent(ratings=[], published="", dropped={UNREADABLE: 1})
+
+    def _page(self, config: str, offset: int) -> ArenaPage:
+        """Return a page of Arena, which the last process may have fetched before it ended."""
+        page = self._store.recent_page(config, offset)
+        if page is None:
+            page = fetch_page(config, offset, self._requests.get_json)
+            self._store.put_page(config, offset, page)
+        return page
+
+    def _is_old(self, name: str) -> bool:
+        age = self._store.age(name)
+        return age is None or age >= self._refresh_after
+
+    def _parts(self) -> list[str]:
+        return [BOARDS, *self._store.names()]
+
+    def _time_left(self) -> float:
+        """Return the seconds until a part is old."""
+        ages = [self._store.age(name) or 0.0 for name in self._parts()]
+        return max(LOOK_AGAIN, self._refresh_after - max(ages))
+
+    def _failed(self, error: Exception) -> float:
+        """Note that a refresh failed, and return when the next one may begin."""
+        failures = self._turn.failures + 1
+        pause = min(FIRST_PAUSE * 2.0 ** min(failures - 1, MAX_DOUBLED), LONGEST_PAUSE)
+        logger.info("what boards say about models could not be refreshed: %s", type(error).__name__)
+        self._store.note_turn(Turn(failures, self._clock() + pause))
+        return self._clock() + pause
+
+    def _check(self) -> None:
+        if active_simulation() is not self._memory.scope:
+            raise _SupersededError
+
+    def _pause(self, seconds: float) -> None:
+        self._hold(seconds + LEASE)
+        self._pause_for(seconds)
+
+    def _hold(self, seconds: float) -> None:
+        """Keep other processes from fetching for so many seconds; noted only when it is much longer than before."""
+        until = self._clock() + seconds
+        if until - self._turn.until > LEASE / 2:
+            self._turn = self._turn._replace(until=until)
+            self._store.note_turn(self._turn)
+
+
+def _hub(path: str) -> str:
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}{path}"

@@ -1,0 +1,63 @@
+"""The evidence of the Hub: what is in memory at once, and in the background what is on disk or old."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from omni_router.hub.evidence.parts import EvidenceStore
+from omni_router.hub.evidence.refresh import LOOK_AGAIN, REFRESH, Memory, Refresh
+from omni_router.hub.evidence.snapshot import EvidenceSnapshot
+from omni_router.simulation import active_simulation
+from omni_router.storage.sqlite import DiskCache
+
+
+class HubEvidence:
+    """Reads the boards of the Hub and of Arena; a daemon thread does all the work, and only while something is due.
+
+    Args:
+        disk: keeps what was fetched for other processes.
+        clock: returns the time, in seconds since 1970, since other processes read it.
+        pause: waits so many seconds, in the background.
+    """
+
+    def __init__(
+        self,
+        disk: DiskCache | None = None,
+        clock: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._disk, self._clock, self._pause = disk, clock, pause
+        self._refresh_after = random.uniform(*REFRESH)
+        self._lock = threading.Lock()
+        self._memory: Memory | None = None
+
+    def current(self) -> EvidenceSnapshot:
+        """Return what is in memory: it never waits and never raises, and starts the work that is due.
+
+        The first call of a process therefore has nothing yet; milliseconds later there is what the disk has.
+        """
+        return self._started().snapshot_at(self._clock())
+
+    def wait(self, seconds: float) -> EvidenceSnapshot:
+        """Return what is known once the work that is due has been done, or after `seconds`: for a person who waits."""
+        memory = self._started()
+        memory.idle.wait(seconds)
+        return memory.snapshot_at(self._clock())
+
+    def _started(self) -> Memory:
+        simulation = active_simulation()
+        with self._lock:
+            memory = self._memory
+            if memory is None or memory.scope is not simulation:  # a simulation has evidence of its own
+                disk = self._disk if simulation is None else None  # and leaves the disk alone
+                memory = self._memory = Memory(simulation, EvidenceStore(disk, self._clock))
+            if not memory.is_due(self._clock()):
+                return memory
+            memory.idle.clear()
+        work = Refresh(memory, self._clock, self._pause, self._refresh_after)
+        try:
+            threading.Thread(target=work.run, name="omni-router evidence", daemon=True).start()
+        except RuntimeError:  # no more threads
+            memory.end(self._clock() + LOOK_AGAIN)
+        return memory

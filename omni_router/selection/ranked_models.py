@@ -1,0 +1,156 @@
+"""The models of a route in the order of their scores, each with the grounds of its place."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from omni_router.config.routes import Route
+from omni_router.history import ModelRecord
+from omni_router.history.cooldowns import read_time
+from omni_router.hub.catalog import CatalogModel, Listing
+from omni_router.hub.evidence import EvidenceSnapshot
+from omni_router.hub.requirements import Requirements
+from omni_router.selection.board_values import UNKNOWN
+from omni_router.selection.known_models import (
+    Remembered,
+    RouteEvidence,
+    Standing,
+    Terms,
+    model_terms,
+    released,
+    rounded,
+    route_evidence,
+    terms_of,
+)
+from omni_router.selection.ranking import by_rank
+from omni_router.selection.scoring import ModelFacts, Score, faded, in_order, score_for
+
+NO_TERMS = Terms(None)
+
+
+@dataclass(frozen=True)
+class RankedModel:
+    """A model with its score, and what that consists of."""
+
+    score: Score
+    terms: Terms
+    standing: Standing | None  # None: no board knows the model
+    record: ModelRecord | None  # None: the route's history does not have the model
+
+    @property
+    def model(self) -> str:
+        """The model."""
+        return self.score.model
+
+    @property
+    def provider(self) -> str | None:
+        """The provider that the history names."""
+        return self.record.get("provider") if self.record else None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The models of a route by score, and those that do not pass the gates, with their terms."""
+
+    models: tuple[RankedModel, ...] = ()
+    failing: Mapping[str, Terms] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RouteModels:
+    """The models that a route may take for a request."""
+
+    route: Route  # whose boards count more than the others
+    records: Sequence[ModelRecord]  # the models of its history
+    listing: Listing  # the models that the catalog lists for its task
+    required: Requirements  # models that do not pass its gates have no score
+    now: datetime  # at which old verdicts are weighed
+
+    @cached_property
+    def listed(self) -> Mapping[str, CatalogModel]:
+        """The listed models by id."""
+        return {model.id: model for model in self.listing}
+
+    @cached_property
+    def by_id(self) -> Mapping[str, ModelRecord]:
+        """The records by id, the best first."""
+        return {record["id"]: record for record in by_rank(self.records, self.now)}
+
+    @cached_property
+    def unlisted(self) -> tuple[str, ...]:
+        """The models of the history that are not listed."""
+        return tuple(record["id"] for record in self.records if record["id"] not in self.listed)
+
+    def key(self) -> Hashable:
+        """Return all that counts of the records, so that it is the same for as long as the ranking is."""
+        return self.required.prefer, tuple(_counts(record, self.now) for record in self.records)
+
+
+_rankings: Remembered[Ranking] = Remembered(128)
+
+
+def rank_models(models: RouteModels, snapshot: EvidenceSnapshot) -> Ranking | None:
+    """Return the models of a route's history and of the catalog by score; None where no board knows any of them."""
+    boards = models.route.parameters.boards or ()
+    evidence = route_evidence(snapshot, models.listing, models.unlisted, boards)
+    if not evidence.strengths:
+        return None
+    models = replace(models, required=rounded(models.required, models.listing))
+    terms = terms_of(models.listing, models.required)
+    return _rankings.get((evidence, terms), models.key(), lambda: _rank(models, evidence, terms))
+
+
+def _rank(models: RouteModels, evidence: RouteEvidence, terms: Mapping[str, Terms]) -> Ranking:
+    known_terms = {**terms, **_terms_by_provider(models)}
+    ids = dict.fromkeys((*models.by_id, *models.listed))
+    failing = {name: known_terms[name] for name in ids if name in known_terms and known_terms[name].refused}
+    facts = [
+        _facts(models, name, evidence, known_terms.get(name, NO_TERMS).price) for name in ids if name not in failing
+    ]
+    ranked: list[RankedModel] = []
+    for score in in_order(score_for(facts, models.required.prefer)):
+        name = score.model
+        known = known_terms.get(name, NO_TERMS)
+        ranked.append(RankedModel(score, known, evidence.standings.get(name), models.by_id.get(name)))
+    return Ranking(tuple(ranked), failing)
+
+
+def _terms_by_provider(models: RouteModels) -> dict[str, Terms]:
+    """Return the terms of the models that the history names with a provider."""
+    terms: dict[str, Terms] = {}
+    for name, record in models.by_id.items():
+        if name in models.listed and (provider := record.get("provider")):
+            terms[name] = model_terms(models.listed[name], models.required, provider)
+    return terms
+
+
+def _facts(models: RouteModels, name: str, evidence: RouteEvidence, price: float | None) -> ModelFacts:
+    listed, record = models.listed.get(name), models.by_id.get(name)
+    facts = ModelFacts(
+        name,
+        strength=evidence.strengths.get(name, UNKNOWN),
+        price=price,
+        released=released(listed) if listed and listed.created else None,
+    )
+    if record is None:
+        return facts
+    age = _age(record, models.now)
+    return replace(
+        facts,
+        answers=record.get("successes", 0),
+        failures=sum(record.get("failures", {}).values()),
+        good=faded(record.get("good", 0), age),
+        bad=faded(record.get("bad", 0), age),
+        seconds=record.get("median_seconds"),
+    )
+
+
+def _counts(record: ModelRecord, now: datetime) -> Hashable:
+    failures = sum(record.get("failures", {}).values())
+    counts = tuple(record.get(name, 0) for name in ("successes", "good", "bad", "median_seconds"))
+    return record["id"], record.get("provider"), failures, *counts, _age(record, now).days
+
+
+def _age(record: ModelRecord, now: datetime) -> timedelta:
+    return max(now - read_time(record.get("last_used", "")), timedelta())

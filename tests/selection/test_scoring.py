@@ -1,0 +1,148 @@
+"""The score of models: figures by hand, and the order that users see."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from omni_router.selection import scoring
+from omni_router.selection.board_values import Strength
+from omni_router.selection.scoring import ModelFacts, Score, in_order, score_for, score_models
+
+
+def facts(name: str, strength: float | None = 0.0, price: float | None = 1.0, **more: float) -> ModelFacts:
+    known = Strength() if strength is None else Strength(strength, 3)
+    return ModelFacts(name, known, price, **more)  # type: ignore[arg-type]  # the rest are numbers
+
+
+def order(models: list[ModelFacts], prefer: str | float = "balanced") -> list[str]:
+    return [score.model for score in in_order(score_for(models, prefer))]
+
+
+def test_prior_quality_and_availability_by_hand() -> None:
+    assert scoring.prior_of(Strength(1.0, 3)) == pytest.approx(0.85)
+    assert scoring.prior_of(Strength(9.0, 3)) == 0.95
+    assert scoring.prior_of(Strength(-9.0, 3)) == 0.40
+    assert scoring.quality_of(0.85, 0, 0) == pytest.approx(0.85)
+    assert scoring.quality_of(0.85, 3, 2) == pytest.approx((8.5 + 6) / 20)
+    assert scoring.availability_of(0, 0) == 0.75
+    assert scoring.availability_of(6, 1) == pytest.approx(9 / 11)
+
+
+def test_a_model_with_bad_verdicts_comes_after_an_untried_one() -> None:
+    assert order([facts("bad", answers=9, bad=9), facts("untried")])[0] == "untried"
+
+
+def test_answers_that_arrive_do_not_make_up_for_bad_ones() -> None:
+    bad = facts("bad", answers=500, bad=20)
+    assert score_models([bad])[0].availability > 0.99
+    assert order([bad, facts("untried")])[0] == "untried"
+
+
+def test_verdicts_overcome_a_wrong_prior() -> None:
+    models = [facts("praised", 2.0, bad=15), facts("despised", -2.0, good=15)]
+    assert order(models, "best") == ["despised", "praised"]
+
+
+def test_verdicts_on_a_hard_route_do_not_make_untried_models_look_good() -> None:
+    # Half of the answers of a well-tried model are bad, as on a route where all models find it hard.
+    tried, untried = score_models([facts("tried", 0.5, good=20, bad=20), facts("untried", 0.0)], 0.0)
+    assert untried.quality < untried.prior
+    assert untried.quality == pytest.approx(untried.prior + scoring.shift_of([tried.facts]))
+    assert scoring.shift_of([tried.facts]) == pytest.approx(8 / 9 * (0.5 - 0.8) / (8 / 9 + 1) * 100 / 140)
+    assert scoring.shift_of([untried.facts]) == 0
+
+
+@pytest.mark.parametrize(
+    ("share", "draw", "place"),
+    [(1.0, 0.01, 1), (1.0, 0.03, 2), (1.0, 0.05, 0), (0.1, 0.01, 0), (0.1, 0.001, 1), (0.0, 0.0, 0)],
+)
+def test_trials_are_as_rare_as_verdicts(share: float, draw: float, place: int) -> None:
+    assert scoring.trial_place(share, draw) == place
+
+
+def test_the_price_term_is_the_share_of_the_price_of_the_strongest() -> None:
+    strong, half = score_models([facts("strong", 1.0, 2.0), facts("half", 0.0, 1.0)], 0.015)
+    assert strong.price_term == pytest.approx(0.015 * scoring.PRICE_SCALE)
+    assert half.price_term == pytest.approx(0.015 * scoring.PRICE_SCALE / 2)
+
+
+def test_preferences_go_from_the_strongest_to_the_cheapest() -> None:
+    models = [facts("weak", -0.4, 0.1), facts("middle", 0.6, 0.5), facts("strong", 1.0, 2.0)]
+    assert order(models, "best")[0] == "strong"
+    assert order(models, "balanced")[0] == "middle"
+    assert order(models, 0.2)[0] == "weak"
+
+
+def test_an_unknown_price_counts_as_the_median() -> None:
+    scores = score_models([facts("a", price=1.0), facts("b", price=3.0), facts("c", price=8.0), facts("?", price=None)])
+    assert scores[3].price == 3.0
+
+
+def test_a_free_offer_is_no_division_by_zero_and_wins_between_equals() -> None:
+    assert order([facts("dear", 0.5, 2.0), facts("free", 0.5, 0.0)])[0] == "free"
+
+
+def test_a_model_that_no_board_knows_gains_nothing_by_being_cheap() -> None:
+    unknown, cheap = score_models([facts("strong", 1.0, 2.0), facts("?", None, 0.1), facts("cheap", 0.0, 0.1)])[1:]
+    assert unknown.price_term == pytest.approx(0.015 * scoring.PRICE_SCALE)
+    assert cheap.price_term < unknown.price_term
+
+
+def test_without_evidence_the_order_given_stays_whatever_the_price_and_the_date() -> None:
+    models = [ModelFacts("a", price=9.0), ModelFacts("b", price=0.1, released=date(2026, 1, 1)), ModelFacts("c")]
+    assert order(models, "cheapest") == ["a", "b", "c"]
+
+
+def test_among_ties_the_newer_comes_first_and_then_the_order_given() -> None:
+    strength = Strength(0.5, 3)
+    old, new, same = (
+        ModelFacts("old", strength, 1.0, date(2025, 1, 1)),
+        ModelFacts("new", Strength(0.45, 3), 1.0, date(2026, 1, 1)),
+        ModelFacts("same", strength, 1.0, date(2025, 1, 1)),
+    )
+    assert order([old, new, same], "best") == ["new", "old", "same"]
+    assert order([same, old, new], "best") == ["new", "same", "old"]
+
+
+def test_the_fast_one_is_preferred_where_speed_is() -> None:
+    models = [facts("strong", 1.5, seconds=60), facts("fast", 0.0, seconds=2)]
+    assert order(models, "best")[0] == "strong"
+    assert order(models, "fastest")[0] == "fast"
+
+
+def test_an_unknown_preference_is_an_error_that_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"best, balanced, cheapest, fastest, or a number, not 'good'"):
+        score_for([facts("a")], "good")
+
+
+def test_old_verdicts_fade() -> None:
+    assert scoring.faded(8, scoring.VERDICT_HALF_LIFE) == pytest.approx(4)
+    assert scoring.faded(8, timedelta(days=-1)) == 8
+
+
+MODELS = some.lists(
+    some.builds(
+        ModelFacts,
+        some.sampled_from("abcdefgh"),
+        some.builds(Strength, some.floats(-3, 3), some.integers(0, 5)),
+        some.none() | some.floats(0, 50),
+        some.none() | some.dates(date(2024, 1, 1), date(2026, 12, 31)),
+        some.integers(0, 50),
+        some.integers(0, 50),
+        some.integers(0, 50),
+        some.integers(0, 50),
+        some.none() | some.floats(0, 500),
+    ),
+    max_size=8,
+    unique_by=lambda model: model.model,
+)
+
+
+@given(MODELS, some.sampled_from(["best", "balanced", "cheapest", "fastest"]))
+def test_each_model_comes_once_and_nothing_clearly_better_comes_later(models: list[ModelFacts], prefer: str) -> None:
+    scores: list[Score] = in_order(score_for(models, prefer))
+    assert sorted(score.model for score in scores) == sorted(model.model for model in models)
+    for place, score in enumerate(scores):
+        assert all(later.total <= score.total + scoring.TIE + 1e-9 for later in scores[place:])
