@@ -1,7 +1,6 @@
 """Models are chosen by what boards, prices and verdicts say; without evidence the order is as it always was."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -217,11 +216,9 @@ def test_a_process_that_is_prepared_has_begun_to_read_boards(services: Services,
 
 
 @pytest.fixture
-def switched_on(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def switched_on(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.list_more()
     monkeypatch.setenv("OMNI_EVIDENCE", "on")
-    monkeypatch.setattr("omni_router.hub.evidence.refresh.BETWEEN", 0.0, raising=False)
-    yield
 
 
 @pytest.mark.usefixtures("switched_on")
