@@ -219,7 +219,6 @@ def test_a_process_that_is_prepared_has_begun_to_read_boards(services: Services,
 def switched_on(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.list_more()
     monkeypatch.setenv("OMNI_EVIDENCE", "on")
-    monkeypatch.setattr("omni_router.hub.evidence.refresh.BETWEEN", 0.0, raising=False)
 
 
 @pytest.mark.usefixtures("switched_on")
