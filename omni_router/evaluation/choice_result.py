@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class ChoiceResult:
     def picks(self) -> "Floats":
         """Return score and price by list, task and rule; NaN where a list has too few models of a task."""
         picks = np.full((self.lists, len(self.tasks), len(self.pickers), 2), np.nan)
-        places = {task: place for place, task in enumerate(self.tasks)}
+        places = dict(zip(self.tasks, range(len(self.tasks)), strict=True))
         for each in self.judgements:
             row = picks[each.list_number, places[each.date, each.category]]
             for number, name in enumerate(self.pickers):
@@ -72,12 +73,15 @@ class ChoiceResult:
 
     def overall(self) -> dict[str, Pick]:
         """Return mean quality and price of each rule: of a route over its tasks, and then over the routes."""
-        means = np.mean([_mean(self.picks[:, places], axis=(0, 1)) for places in self.routes.values()], axis=0)
-        return self._named(means)
+        means = list(map(self._mean_of_tasks, self.routes.values()))
+        return self._named(np.mean(means, axis=0))
 
     def by_route(self) -> dict[str, dict[str, Pick]]:
         """Return the same for each route alone."""
-        return {route: self._named(_mean(self.picks[:, places], axis=(0, 1))) for route, places in self.routes.items()}
+        return {route: self._named(self._mean_of_tasks(places)) for route, places in self.routes.items()}
+
+    def _mean_of_tasks(self, places: Sequence[int]) -> "Floats":
+        return _mean(self.picks[:, places], axis=(0, 1))
 
     def _named(self, values: "Floats") -> dict[str, Pick]:
         return dict(zip(self.pickers, map(tuple, values.tolist()), strict=True))
@@ -95,7 +99,9 @@ class ChoiceResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
-        judged = {task: route for (_, task), route in self.tasks.items()}
+        judged: dict[str, str] = {}
+        for (_, task), route in self.tasks.items():
+            judged[task] = route
         by_route = {}
         for route, picks in self.by_route().items():
             by_route[route] = {name: _as_json(pick) for name, pick in picks.items()}
@@ -131,9 +137,9 @@ class ChoiceResult:
         models = list(self.tables.models.values())
         if len(models) < FEW_MODELS:
             yield f"only {len(models)} models are served and have scores: the random lists are much alike"
-        if unknown := sum(model.price is None for model in models):
+        if unknown := list(map(attrgetter("price"), models)).count(None):
             yield f"{unknown} of {len(models)} models have no price: the median of their list counts"
-        if all(model.released is None for model in models):
+        if not any(map(attrgetter("released"), models)):
             yield "no model has a release date: newest is random"
         if np.nanmax(self.picks[..., 0]) > RATING:
             yield "scores above 100 are ratings such as Elo's: their ratios say little, compare differences"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from io import StringIO
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -58,7 +59,7 @@ class Tables:
     @property
     def has_trending(self) -> bool:
         """Whether the table of prices has the places of what is trending."""
-        return any(model.trending is not None for model in self.models.values())
+        return any(map(attrgetter("trending"), self.models.values()))
 
 
 def read_tables(scores: Path, prices: Path) -> Tables:

@@ -38,7 +38,9 @@ class BoardValues:
 
     def without(self, *boards: str) -> "BoardValues":
         """Return the same without some boards; which boards contradict the others is found out anew."""
-        kept = {name: scale for name, scale in self.scales.items() if name not in boards}
+        kept = dict(self.scales)
+        for name in boards:
+            kept.pop(name, None)
         return BoardValues(kept, contradicting(kept))
 
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
+from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
 from omni_router.hub.availability import choose, why_not
@@ -87,20 +88,27 @@ def route_evidence(
     """
 
     def values() -> BoardValues:
-        served = frozenset((*(model.id for model in listing), *others))
+        served = frozenset((*map(attrgetter("id"), listing), *others))
         return board_values(snapshot.matched(served).rows, served)
 
     def find() -> RouteEvidence:
         known = _values.get((snapshot, listing), others, values)
         own = boards_named(boards, known.scales)
-        return _with_standings(strengths(known, own, {model.id: released(model) for model in listing if model.created}))
+        dates: dict[str, date] = {}
+        for model in listing:
+            if model.created:
+                dates[model.id] = released(model)
+        return _with_standings(strengths(known, own, dates))
 
     return _evidence.get((snapshot, listing), (others, boards), find)
 
 
 def _with_standings(found: Mapping[str, Strength]) -> RouteEvidence:
     ordered = sorted(found, key=lambda model: -found[model].value)
-    return RouteEvidence(found, {model: Standing(place, len(ordered)) for place, model in enumerate(ordered, 1)})
+    standings: dict[str, Standing] = {}
+    for place, model in enumerate(ordered, 1):
+        standings[model] = Standing(place, len(ordered))
+    return RouteEvidence(found, standings)
 
 
 def released(model: CatalogModel) -> date:

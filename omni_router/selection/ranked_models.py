@@ -4,7 +4,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from operator import attrgetter
 
+from omni_router.config.records import bad_ratings
 from omni_router.config.routes import Route
 from omni_router.history import ModelRecord
 from omni_router.history.cooldowns import read_time
@@ -70,7 +72,7 @@ class RouteModels:
     @cached_property
     def listed(self) -> Mapping[str, CatalogModel]:
         """The listed models by id."""
-        return {model.id: model for model in self.listing}
+        return dict(zip(map(attrgetter("id"), self.listing), self.listing, strict=True))
 
     @cached_property
     def by_id(self) -> Mapping[str, ModelRecord]:
@@ -104,10 +106,14 @@ def rank_models(models: RouteModels, snapshot: EvidenceSnapshot) -> Ranking | No
 def _rank(models: RouteModels, evidence: RouteEvidence, terms: Mapping[str, Terms]) -> Ranking:
     known_terms = {**terms, **_terms_by_provider(models)}
     ids = dict.fromkeys((*models.by_id, *models.listed))
-    failing = {name: known_terms[name] for name in ids if name in known_terms and known_terms[name].refused}
-    facts = [
-        _facts(models, name, evidence, known_terms.get(name, NO_TERMS).price) for name in ids if name not in failing
-    ]
+    failing: dict[str, Terms] = {}
+    facts: list[ModelFacts] = []
+    for name in ids:
+        known = known_terms.get(name, NO_TERMS)
+        if known.refused:
+            failing[name] = known
+        else:
+            facts.append(_facts(models, name, evidence, known.price))
     ranked: list[RankedModel] = []
     for score in in_order(score_for(facts, models.required.prefer)):
         name = score.model
@@ -141,15 +147,16 @@ def _facts(models: RouteModels, name: str, evidence: RouteEvidence, price: float
         answers=record.get("successes", 0),
         failures=sum(record.get("failures", {}).values()),
         good=faded(record.get("good", 0), age),
-        bad=faded(record.get("bad", 0), age),
+        bad=faded(bad_ratings(record), age),
         seconds=record.get("median_seconds"),
     )
 
 
 def _counts(record: ModelRecord, now: datetime) -> Hashable:
     failures = sum(record.get("failures", {}).values())
-    counts = tuple(record.get(name, 0) for name in ("successes", "good", "bad", "median_seconds"))
-    return record["id"], record.get("provider"), failures, *counts, _age(record, now).days
+    answered, good, seconds = record.get("successes", 0), record.get("good", 0), record.get("median_seconds", 0)
+    verdicts = good, bad_ratings(record), _age(record, now).days
+    return record["id"], record.get("provider"), failures, answered, seconds, verdicts
 
 
 def _age(record: ModelRecord, now: datetime) -> timedelta:

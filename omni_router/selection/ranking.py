@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from omni_router.config.records import bad_ratings
 from omni_router.history.cooldowns import read_time
 from omni_router.history.protocol import ModelRecord
 
@@ -20,7 +21,7 @@ LATENCY = 0.1
 def score(record: ModelRecord, now: datetime) -> float:
     """Rate a model of the history: how often it answers, a little for being in use, a little against being slow."""
     answers = record.get("successes", 0) + VERDICT * record.get("good", 0)
-    failures = sum(record.get("failures", {}).values()) + VERDICT * record.get("bad", 0)
+    failures = sum(record.get("failures", {}).values()) + VERDICT * bad_ratings(record)
     rate = (answers + PRIOR_ANSWERS) / (answers + failures + PRIOR_CALLS)
     age = max(now - read_time(record.get("last_used", "")), timedelta())
     in_use = math.exp2(-(age / HALF_LIFE))
