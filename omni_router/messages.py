@@ -170,7 +170,7 @@ def _openai_url(value: Any) -> str | None:
 
 
 def reasoning_of(message: Message) -> str:
-    """Return the reasoning that came with an answer, and is no part of its text; empty if there is none."""
+    """Return the reasoning behind an answer, which its text does not include; an empty string without any."""
     text = (getattr(message, "additional_kwargs", None) or {}).get(REASONING)
     if text and isinstance(text, str):
         return text

@@ -15,7 +15,7 @@ from omni_router.errors import ConfigurationError
 if TYPE_CHECKING:
     from omni_router._sandbox.server import Sandbox
 
-# What a field of an offer may be; null, which leaves a key out of the list, is none of them.
+# The types of an offer's fields. Null leaves a key out of the list.
 _KINDS: dict[str, tuple[type, ...]] = {
     "provider": (str,),
     "status": (str,),

@@ -93,7 +93,7 @@ class Arrived(BaseCallbackHandler):
 
 
 def check_answer(message: AIMessage, model: str, settings: Settings) -> None:
-    """Raise if the answer is none: reasoning alone, or nothing that the caller's own stop sequence may have emptied."""
+    """Raise if there is no answer: only reasoning, or nothing, unless the caller's stop sequence may explain it."""
     reason = message.response_metadata.get("finish_reason")
     if reason == "content_filter":
         raise SpecialistError("refused", model=model, cause="finish_reason content_filter")

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -25,14 +25,12 @@ from omni_router.errors import ConfigurationError
 from omni_router.history import label_store
 from omni_router.history.label_file import TABLE, FileLabelStore
 from omni_router.history.label_store import LangGraphLabelStore
-from omni_router.history.postgresql import PostgreSQL
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.cascade.labels import MAX_LABELS, LabelStore, ReadOnlyLabelStore, TeacherLabel
 from omni_router.routers.cascade.router import MIN_NEW_LABELS, CascadeRouter
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services.history import open_history, open_label_store
 from tests.support.calls import Compiled, ask
-from tests.support.postgres import postgresql
 
 SECRET = "not-to-be-shown"
 SPACE = ("omni_router", "lessons")
@@ -46,21 +44,6 @@ def lesson(n: int = 0, route: str = "chat", text: str | None = None) -> TeacherL
 
 def times(book: LabelStore) -> list[float]:
     return [each.at - 1000 for each in book.read() or ()]
-
-
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    with postgresql() as found:
-        yield found
-
-
-@pytest.fixture
-def postgres(address: str) -> Iterator[BaseStore]:
-    store = PostgreSQL(address)
-    for item in store.search(("omni_router",), limit=100_000):
-        store.delete(item.namespace, item.key)
-    yield store
-    store.close()
 
 
 @pytest.fixture

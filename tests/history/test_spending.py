@@ -4,7 +4,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -22,31 +22,15 @@ from omni_router.history import History, UsageRecord
 from omni_router.history.cooldowns import write_time
 from omni_router.history.file import FileHistory
 from omni_router.history.merging import merge, merge_max, subtract
-from omni_router.history.postgresql import PostgreSQL
 from omni_router.history.spending import FileLedger, Ledger
 from omni_router.history.store import StoreHistory
 from omni_router.history.store_spending import StoreLedger
 from omni_router.state import TokenUsage
-from tests.support.postgres import postgresql
+from tests.support.clock import Clock
 from tests.support.processes import ROOT
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 ROUTE, MODEL = "chat", "acme/m1"
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with postgresql() as found:
-        yield found
-
-
-@pytest.fixture
-def postgres(address: str) -> Iterator[BaseStore]:
-    store = PostgreSQL(address)
-    for item in store.search(("omni_router",), limit=100_000):
-        store.delete(item.namespace, item.key)
-    yield store
-    store.close()
 
 
 @pytest.fixture(params=["memory", "PostgreSQL"])
@@ -54,17 +38,9 @@ def store(request: pytest.FixtureRequest) -> BaseStore:
     return InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def __call__(self) -> datetime:
-        return self.at
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 def use(cost: float | None, tokens: int = 1000, **more: Any) -> UsageRecord:

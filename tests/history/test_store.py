@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -38,7 +38,8 @@ from omni_router.history.usage import MAX_MODELS
 from omni_router.services.history import open_history
 from omni_router.storage.store_link import Link
 from tests.support.calls import Compiled, ask
-from tests.support.postgres import hanging, postgresql
+from tests.support.clock import Clock
+from tests.support.postgres import hanging
 from tests.support.scripted_router import ScriptedRouter
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
@@ -47,33 +48,9 @@ SECRET = "not-to-be-shown"
 ROOT = ("omni_router",)
 
 
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    with postgresql() as found:
-        yield found
-
-
-@pytest.fixture
-def postgres(address: str) -> Iterator[BaseStore]:
-    """A store on the real server, empty."""
-    store = PostgreSQL(address)
-    for item in store.search(ROOT, limit=100_000):
-        store.delete(item.namespace, item.key)
-    yield store
-    store.close()
-
-
 @pytest.fixture(params=["memory", "PostgreSQL"])
 def store(request: pytest.FixtureRequest) -> BaseStore:
     return InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
-
-
-class Clock:
-    def __init__(self, at: datetime = NOW) -> None:
-        self.at = at
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 def use(
@@ -83,7 +60,7 @@ def use(
 
 
 def writer(store: BaseStore, clock: Callable[[], datetime] | None = None) -> StoreHistory:
-    return StoreHistory(lambda: store, now=clock or Clock())
+    return StoreHistory(lambda: store, now=clock or Clock(NOW))
 
 
 def seen(store: BaseStore, route: str = "chat", clock: Callable[[], datetime] | None = None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from omni_router.nodes._budget import within_budget
 from omni_router.services.history import open_ledger
 from omni_router.state import State, new_decision
 from tests.support.calls import FORMS, Call, Compiled, ask
+from tests.support.clock import Clock
 from tests.support.scripted_router import ScriptedRouter
 
 TEXT = "sandbox/text-generation-1"
@@ -30,17 +31,9 @@ ROUTE = "question_answering"
 NOW = datetime(2026, 6, 15, 23, 30, tzinfo=timezone.utc)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.at = NOW
-
-    def __call__(self) -> datetime:
-        return self.at
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture
