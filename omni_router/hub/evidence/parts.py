@@ -82,16 +82,28 @@ class EvidenceStore:
         """Return the ids of the official boards."""
         return list(self._parts.get(BOARDS, Part([], 0.0)).content)
 
-    def turn(self) -> Turn:
-        """Return whose turn it is to fetch, as the last process noted it."""
-        stored = self._disk.get(f"{FORMAT} {STATE}") if self._disk else None
-        if stored is None:
-            return self._turn
-        try:
-            failures, until = stored.value
-            return Turn(int(failures), float(until))
-        except (TypeError, ValueError, OverflowError):
-            return self._turn
+    def claim(self, now: float, seconds: float, longest: float) -> tuple[Turn, bool]:
+        """Take the turn to fetch for so many seconds, unless somebody has it; return whose it is, and whether ours.
+
+        Args:
+            now: the time.
+            seconds: how long nobody else fetches.
+            longest: for which anybody may have noted it; a later time is a mistake.
+        """
+        claims: list[tuple[Turn, bool]] = []
+
+        def take(stored: Any) -> list[float]:
+            turn = _read_turn(stored) or self._turn
+            is_free = not now < turn.until <= now + longest
+            if is_free:
+                turn = turn._replace(until=now + seconds)
+            claims.append((turn, is_free))
+            return list(turn)
+
+        if not self._disk or not self._disk.change(f"{FORMAT} {STATE}", take, now):
+            take(None)
+        self._turn, is_mine = claims[-1]
+        return self._turn, is_mine
 
     def note_turn(self, turn: Turn) -> None:
         """Note whose turn it is, for other processes too."""
@@ -135,6 +147,15 @@ class EvidenceStore:
                 continue
             if _is_sound(name, part.content):
                 self._parts[name] = part
+
+
+def _read_turn(value: Any) -> Turn | None:
+    """Return the turn that is on disk; None if there is none that can be read."""
+    try:
+        failures, until = value
+        return Turn(max(0, int(failures)), float(until))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def board_part(board: str) -> str:

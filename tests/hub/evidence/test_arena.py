@@ -62,6 +62,11 @@ def test_a_single_wrong_date_does_not_make_all_others_old() -> None:
     assert len(content["ratings"]) == 20
 
 
+def test_of_many_publish_dates_the_newest_one_counts() -> None:
+    rows = [row(f"m-{day}", leaderboard_publish_date=f"2026-09-{day}") for day in range(10, 25)]
+    assert [rating[1] for rating in read_rows(rows)["ratings"]] == ["m-24"]
+
+
 @pytest.mark.parametrize("rows", [[], [None], [{"row": {}}]], ids=repr)
 def test_rows_without_a_rating_are_refused(rows: list[Any]) -> None:
     with pytest.raises(ValueError, match="expected shape"):

@@ -1,8 +1,11 @@
 """The evidence as the real client reads it: from the sandbox, or from a stand-in that it takes for the Hub itself."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,11 @@ from omni_router._sandbox import Sandbox
 from omni_router._sandbox import sandbox as simulation
 from omni_router._sandbox.boards import BOARDS
 from omni_router.hub.answer_limits import MB
-from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena
+from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena, refresh
 from omni_router.hub.evidence.arena import CONFIGS
 from omni_router.hub.evidence.pacing import BETWEEN, UNNAMED_PAUSE
-from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, REFRESH
+from omni_router.hub.evidence.parts import EvidenceStore
+from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, MAX_OUTAGES, REFRESH, Memory
 from omni_router.hub.evidence.snapshot import NOTHING
 from omni_router.storage.sqlite import DiskCache
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
@@ -227,6 +231,17 @@ def test_malformed_rows_on_the_wire_cost_themselves_alone(hub: Hub, clock: Clock
     assert snapshot.dropped["malformed row"] == 3
 
 
+@pytest.mark.parametrize(
+    "odd", [b'{"modelId": "a/b-2", "value": ' + b"9" * 5000 + b"}", b'{"modelId": "a/b-\xff2", "value": 1}'], ids=len
+)
+def test_a_row_that_json_libraries_stumble_over_costs_itself_alone(hub: Hub, clock: Clock, odd: bytes) -> None:
+    body = b'[{"modelId": "a/b-1", "value": 50}, ' + odd + b"]"
+    hub.answers = {BOARD_OF_CODE: httpx.Response(200, content=body)}
+    snapshot = evidence(hub, clock).wait(20)
+    assert values(snapshot, "SWE-bench/SWE-bench_Verified") == {"1": 50.0}
+    assert snapshot.dropped["malformed row"] == 1
+
+
 # ---- nobody waits
 
 
@@ -252,6 +267,27 @@ def test_a_snapshot_is_the_same_object_until_something_changes(hub: Hub, clock: 
     assert source.current() is stale
     hub.release.set()
     assert not source.wait(20).stale
+
+
+def test_what_is_published_while_a_stale_snapshot_is_shown_is_not_lost(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EvidenceStore(None, clock)
+    store.put("boards", ["cais/hle"])
+    store.put("board cais/hle", {"rows": [], "lower_is_better": False, "dropped": {}})
+    memory = Memory(None, store)
+    memory.publish()
+    clock.now += 2 * DAY
+
+    def replace_late(snapshot: EvidenceSnapshot, **changes: Any) -> EvidenceSnapshot:
+        monkeypatch.undo()
+        store.put("board cais/hle", {"rows": [["a/b", 1.0, False]], "lower_is_better": False, "dropped": {}})
+        memory.publish()
+        return replace(snapshot, **changes)
+
+    monkeypatch.setattr(refresh, "replace", replace_late)
+    memory.snapshot_at(clock.now)
+    assert memory.snapshot_at(clock.now).rows
 
 
 def test_nothing_is_raised_where_no_thread_can_be_started(
@@ -347,10 +383,28 @@ def test_failures_are_followed_by_growing_pauses_in_all_processes(hub: Hub, cloc
     assert evidence(hub, clock, disk).wait(20).rows
 
 
+@pytest.mark.parametrize("answer", [httpx.Response(500), httpx.ReadTimeout("slow")], ids=["500", "slow"])
+def test_a_board_that_always_fails_keeps_nobody_from_the_others(hub: Hub, clock: Clock, answer: Any) -> None:
+    first = f"/api/datasets/{next(iter(BOARDS))}/leaderboard"
+    hub.answers = {first: answer, HLE: answer}
+    snapshot = evidence(hub, clock).wait(20)
+    assert snapshot.missing == tuple(f"board {name}" for name in (next(iter(BOARDS)), "cais/hle"))
+    assert len(hub.requests) == ALL
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once_and_arena_too(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+    source.wait(20)
+    hub.down()
+    clock.now += DAY
+    source.wait(20)
+    assert len(hub.requests) == ALL + 2
+
+
 def test_an_outage_of_the_hub_ends_its_part_and_arena_is_read(hub: Hub, clock: Clock) -> None:
     hub.answers = {"/leaderboard": httpx.Response(503, json={"error": "down"})}
     snapshot = evidence(hub, clock).wait(20)
-    assert hub.asked("/leaderboard") == 1
+    assert hub.asked("/leaderboard") == MAX_OUTAGES
     assert len({rating.board.split("/")[2] for rating in snapshot.ratings}) == len(CONFIGS)
     assert len(snapshot.missing) == len(BOARDS)
 
@@ -358,7 +412,7 @@ def test_an_outage_of_the_hub_ends_its_part_and_arena_is_read(hub: Hub, clock: C
 def test_an_outage_of_arena_leaves_the_boards(hub: Hub, clock: Clock) -> None:
     hub.answers = {"/rows": httpx.ReadTimeout("silent")}
     snapshot = evidence(hub, clock).wait(20)
-    assert hub.asked("/rows") == 1
+    assert hub.asked("/rows") == MAX_OUTAGES
     assert snapshot.missing == tuple(f"arena {config}" for config in CONFIGS)
     assert snapshot.rows
 
@@ -424,6 +478,45 @@ def test_a_client_that_is_offline_asks_nobody(
         huggingface_hub.set_client_factory(before)
     assert "could not fetch boards: OfflineModeIsEnabled" in caplog.text
     assert "could not fetch arena text_style_control: OfflineModeIsEnabled" in caplog.text
+
+
+# ---- several processes
+
+
+def test_of_processes_that_start_at_once_one_alone_fetches(hub: Hub, clock: Clock, disk: DiskCache) -> None:
+    """All have looked at the disk before the first of them notes there that it fetches."""
+    gate = threading.Barrier(4)
+
+    class SlowDisk(DiskCache):
+        def put(self, key: str, value: Any, at: float) -> None:
+            if key.endswith(" state") and not gate.broken:
+                with suppress(threading.BrokenBarrierError):
+                    gate.wait(1)
+            super().put(key, value, at)
+
+    sources = [evidence(hub, clock, SlowDisk(disk.path)) for _ in range(gate.parties)]
+    for source in sources:
+        source.current()
+    for source in sources:
+        source.wait(20)
+    assert len(hub.requests) == ALL
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_process_that_was_forked_in_mid_refresh_has_evidence_of_its_own(
+    hub: Hub, clock: Clock, disk: DiskCache
+) -> None:
+    hub.release.clear()
+    source = evidence(hub, clock, disk)
+    source.current()
+    child = os.fork()
+    if not child:
+        hub.release.set()
+        clock.now += 2 * LEASE
+        os._exit(0 if source.wait(5).rows else 1)
+    hub.release.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert source.wait(20).rows
 
 
 # ---- limits of the servers
