@@ -84,6 +84,14 @@ def test_several_rows_of_a_model_are_handed_on() -> None:
     assert [each.value for each in rows_of(row(ONE, 40.0), row(ONE, 42.0))] == [40.0, 42.0]
 
 
+@pytest.mark.parametrize("key", ["taskId", "task_id"])
+def test_values_of_another_task_of_the_same_benchmark_are_not_mixed_in(key: str) -> None:
+    tasks = {key: "diamond"}, {key: "diamond"}, {key: "easy"}, {key: None}
+    content = read_board([row(ONE, 40.0 + n, **task) for n, task in enumerate(tasks)])
+    assert [each.value for each in board_rows(BOARD, content)] == [40.0, 41.0]
+    assert content["dropped"] == {"another task of the benchmark": 2}
+
+
 @pytest.mark.parametrize("suffix", ["FP8", "AWQ", "GPTQ-Int4", "GGUF", "MLX-4bit", "quantized.w4a16", "nvfp4"])
 def test_a_quantised_copy_with_the_value_of_its_original_is_left_out(suffix: str) -> None:
     copy = f"sandbox-copies/text-generation-1-{suffix}"
