@@ -144,6 +144,13 @@ def test_broken_json_counts_where_a_form_was_asked_for(
     assert (record["successes"], record["doubts"], record["failures"]) == (1, 1, {})
 
 
+def test_a_model_that_draws_is_not_asked_for_json(turn: Callable[..., Any], router: ScriptedRouter) -> None:
+    router.choose("image_generation")
+    result = turn("Draw a cat.", response_format={"type": "json_object"})
+    assert result["artifacts"]
+    assert "signals" not in result["attempts"][0]
+
+
 def test_the_same_tool_call_again_counts(services: Services, router: ScriptedRouter) -> None:
     router.choose(ROUTE)
     tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
