@@ -106,8 +106,6 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         url = request.url
         if _is_of_boards(url) and (fault := self._sandbox.take_fault("boards")):
             return fault
-        if url.host == boards.ARENA_HOST:
-            return None
         where: Where = "web"
         if url.host == _ROUTER_HOST or url.host in _HUB_HOSTS:
             where = "hub"

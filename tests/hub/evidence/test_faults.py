@@ -133,8 +133,3 @@ def test_one_bad_board_changes_no_value_on_another(
     assert {name: scale for name, scale in after.items() if name != CODE} == {
         name: scale for name, scale in before.items() if name != CODE
     }
-
-
-def test_a_fault_of_the_web_is_not_for_arena(sandbox: Sandbox, reader: Reader) -> None:
-    sandbox.fail("web_404", times=4)
-    assert not reader.read().missing

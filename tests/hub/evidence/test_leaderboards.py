@@ -86,7 +86,7 @@ def test_several_rows_of_a_model_are_handed_on() -> None:
 
 @pytest.mark.parametrize("key", ["taskId", "task_id"])
 def test_values_of_another_task_of_the_same_benchmark_are_not_mixed_in(key: str) -> None:
-    tasks = {key: "diamond"}, {key: "diamond"}, {key: "easy"}, {key: None}
+    tasks: list[dict[str, Any]] = [{key: "diamond"}, {key: "diamond"}, {key: "easy"}, {key: None}]
     content = read_board([row(ONE, 40.0 + n, **task) for n, task in enumerate(tasks)])
     assert [each.value for each in board_rows(BOARD, content)] == [40.0, 41.0]
     assert content["dropped"] == {"another task of the benchmark": 2}
