@@ -228,7 +228,7 @@ def _is_of_all_pages(error: Exception) -> bool:
 
     if (response := getattr(error, "response", None)) is not None:
         return bool(response.status_code == TOO_MANY_REQUESTS)
-    return is_outage(error) and not isinstance(error, httpx.ReadTimeout)
+    return isinstance(error, (OSError, httpx.ConnectError, httpx.ConnectTimeout))
 
 
 def _hub(path: str) -> str:
