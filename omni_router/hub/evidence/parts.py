@@ -74,9 +74,11 @@ class EvidenceStore:
         return self._clock() - part.at
 
     def is_empty(self, name: str) -> bool:
-        """Return whether a part is not there, or holds nothing."""
+        """Return whether a part is not there, too old to be used, or holds nothing."""
         part = self._parts.get(name)
-        return part is None or not (part.content.get("rows") or part.content.get("ratings"))
+        if part is None or not self._is_kept(part):
+            return True
+        return not (part.content.get("rows") or part.content.get("ratings"))
 
     def boards(self) -> list[str]:
         """Return the ids of the official boards."""
@@ -117,7 +119,7 @@ class EvidenceStore:
         ratings: list[Rating] = []
         dropped: Counter[str] = Counter()
         names = self.names()
-        known = {name: part for name, part in self._parts.items() if name in names}
+        known = {name: part for name, part in self._parts.items() if name in names and self._is_kept(part)}
         for board in self.boards():
             if part := known.get(board_part(board)):
                 rows += board_rows(board, part.content)
@@ -143,10 +145,13 @@ class EvidenceStore:
         for key, value in stored.items():
             name = key.removeprefix(f"{FORMAT} ")
             part, mine = Part(*value), self._parts.get(name)
-            if not 0 <= self._clock() - part.at < KEEP or (mine and mine.at >= part.at):
+            if part.at > self._clock() or (mine and mine.at >= part.at):  # a clock was wrong, or it is known
                 continue
-            if _is_sound(name, part.content):
+            if self._is_kept(part) and _is_sound(name, part.content):
                 self._parts[name] = part
+
+    def _is_kept(self, part: Part) -> bool:
+        return self._clock() - part.at < KEEP
 
 
 def _read_turn(value: Any) -> Turn | None:

@@ -361,6 +361,16 @@ def test_hours_later_the_evidence_is_stale_and_stays_while_the_hub_is_away(
     assert evidence(hub, clock, disk).wait(20) is NOTHING
 
 
+def test_a_process_that_runs_for_long_forgets_after_a_month_too(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+    source.wait(20)
+    hub.down()
+    clock.now += 29 * DAY
+    assert source.wait(20).rows
+    clock.now += 2 * DAY
+    assert source.wait(20) is NOTHING
+
+
 def test_a_time_in_the_future_was_written_by_a_clock_that_was_wrong(hub: Hub, clock: Clock, disk: DiskCache) -> None:
     evidence(hub, clock, disk).wait(20)
     clock.now -= DAY
