@@ -111,7 +111,8 @@ def _why_left_out(row: object) -> str | None:
         return MALFORMED
     if row.get("pullRequest") is not None:
         return PULL_REQUEST
-    letters = filter(str.isalnum, json.dumps(row.get("source")).casefold())
+    origin = json.dumps([row.get("source"), row.get("notes")], ensure_ascii=False)
+    letters = filter(str.isalnum, origin.casefold())
     if _EXCLUDED in "".join(letters):
         return EXCLUDED_SOURCE
     return None

@@ -64,10 +64,16 @@ def test_an_empty_board_is_a_board() -> None:
 def test_rows_of_open_pull_requests_and_excluded_sources_are_left_out() -> None:
     source = {"url": "https://artificialanalysis.ai/models", "name": "AA", "isExternal": True}
     content = read_board(
-        [row(ONE), row(TWO, pullRequest=17), row(TWO, source=source), row(TWO, source="Artificial Analysis")]
+        [row(ONE), row(TWO, pullRequest=17), row(TWO, source=source), row(TWO, source="Artificial\u00a0Analysis")]
     )
     assert [each.model for each in board_rows(BOARD, content)] == [ONE]
     assert content["dropped"] == {"open pull request": 1, "excluded source": 2}
+
+
+def test_notes_may_name_an_excluded_source() -> None:
+    assert read_board([row(ONE), row(TWO, notes="measured by Artificial Analysis")])["dropped"] == {
+        "excluded source": 1
+    }
 
 
 def test_a_source_of_another_name_is_kept() -> None:
