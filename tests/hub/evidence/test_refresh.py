@@ -2,9 +2,10 @@
 
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from omni_router.hub.evidence.pacing import BETWEEN, UNNAMED_PAUSE
 from omni_router.hub.evidence.parts import EvidenceStore
 from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, MAX_OUTAGES, REFRESH, Memory
 from omni_router.hub.evidence.snapshot import NOTHING
-from omni_router.storage.sqlite import DiskCache
+from omni_router.storage.sqlite import TABLE, DiskCache
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
 from tests.support.hub_client import hub_client
 
@@ -311,6 +312,33 @@ def test_a_damaged_file_costs_the_file_alone(
     evidence(hub, clock, disk).wait(20)
     damage(disk.path)
     assert evidence(hub, clock, disk).wait(20).rows
+
+
+@pytest.mark.parametrize("cell", ["{", "", "[" * 100_000], ids=len)
+def test_a_damaged_cell_of_the_file_costs_its_part_alone(hub: Hub, clock: Clock, disk: DiskCache, cell: str) -> None:
+    evidence(hub, clock, disk).wait(20)
+    with closing(sqlite3.connect(disk.path)) as database, database:
+        database.execute(f"UPDATE {TABLE} SET value = ? WHERE key = 'evidence 1 board cais/hle'", (cell,))  # noqa: S608
+    assert values(evidence(hub, clock, disk).wait(20), "cais/hle")
+    assert len(hub.requests) == ALL + 1
+
+
+def test_a_file_that_cannot_be_written_keeps_nobody_from_fetching(hub: Hub, clock: Clock, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    source = evidence(hub, clock, DiskCache(tmp_path / "file" / "evidence.sqlite"))
+    assert source.wait(20).rows
+    assert len(hub.requests) == ALL
+
+
+@pytest.mark.parametrize("turn", ["soon", [1], [-(10**400), 1], [1, float("inf")], {"a": 1, "b": 2}, None], ids=repr)
+def test_a_turn_on_disk_that_nobody_wrote_is_none(hub: Hub, clock: Clock, disk: DiskCache, turn: Any) -> None:
+    disk.put("evidence 1 state", turn, clock.now)
+    hub.down()
+    source = evidence(hub, clock, disk)
+    assert source.wait(20) is NOTHING
+    hub.answers.clear()
+    clock.now += LONGEST_PAUSE + 1
+    assert source.wait(20).rows
 
 
 @pytest.mark.parametrize(
