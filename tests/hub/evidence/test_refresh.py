@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -53,10 +54,11 @@ class Hub(httpx.BaseTransport):
         self.headers: dict[str, str] = {}
         self.requests: list[httpx.Request] = []
         self.pauses: list[float] = []
-        self.release = threading.Event()
+        self.entered, self.release = threading.Event(), threading.Event()
         self.release.set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.entered.set()
         assert self.release.wait(20)
         self.requests.append(request)
         for end, answer in self.answers.items():
@@ -556,11 +558,17 @@ def test_a_process_that_was_forked_in_mid_refresh_has_evidence_of_its_own(
     hub.release.clear()
     source = evidence(hub, clock, disk)
     source.current()
+    assert hub.entered.wait(20)
     child = os.fork()
     if not child:
-        hub.release.set()
-        clock.now += 2 * LEASE
-        os._exit(0 if source.wait(5).rows else 1)
+        signal.alarm(60)  # ends it, should it hang
+        status = 1
+        try:
+            hub.release.set()
+            clock.now += 2 * LEASE
+            status = int(not source.wait(20).rows)
+        finally:
+            os._exit(status)
     hub.release.set()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert source.wait(20).rows
