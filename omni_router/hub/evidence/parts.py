@@ -37,6 +37,7 @@ class EvidenceStore:
         self._disk, self._clock = disk, clock
         self._parts: dict[str, Part] = {}
         self._turn = Turn()
+        self._is_fetching = False
 
     def load(self) -> None:
         """Read from disk what other processes have fetched since."""
@@ -104,8 +105,13 @@ class EvidenceStore:
 
         if not self._disk or not self._disk.change(f"{FORMAT} {STATE}", take, now):
             take(None)
-        self._turn, is_mine = claims[-1]
-        return self._turn, is_mine
+        self._turn, self._is_fetching = claims[-1]
+        return self._turn, self._is_fetching
+
+    def release(self) -> None:
+        """Let other processes fetch, if this one does: it ends before it is done."""
+        if self._is_fetching:
+            self.note_turn(self._turn._replace(until=0.0))
 
     def note_turn(self, turn: Turn) -> None:
         """Note whose turn it is, for other processes too."""

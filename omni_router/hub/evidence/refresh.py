@@ -66,6 +66,9 @@ class Memory:
         return stale
 
 
+AT_WORK: set[Memory] = set()  # those that a thread of this process refreshes now
+
+
 class _SupersededError(Exception):
     """A simulation began or ended meanwhile: what comes now is not what was asked for."""
 
@@ -84,6 +87,7 @@ class Refresh:
     def run(self) -> None:
         """Read the disk, and fetch what is old unless another process does, or the last refresh has just failed."""
         due = None
+        AT_WORK.add(self._memory)
         try:
             self._store.load()
             self._memory.publish()
@@ -93,6 +97,7 @@ class Refresh:
         except Exception as error:  # noqa: BLE001 (nothing waits for this thread; without evidence, the old order holds)
             due = self._failed(error)
         finally:
+            AT_WORK.discard(self._memory)
             self._memory.end(due)
 
     def _work(self) -> float:

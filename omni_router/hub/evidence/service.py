@@ -1,5 +1,6 @@
 """The evidence of the Hub: what is in memory at once, and in the background what is on disk or old."""
 
+import atexit
 import os
 import random
 import threading
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from weakref import WeakSet
 
 from omni_router.hub.evidence.parts import EvidenceStore
-from omni_router.hub.evidence.refresh import LOOK_AGAIN, REFRESH, Memory, Refresh
+from omni_router.hub.evidence.refresh import AT_WORK, LOOK_AGAIN, REFRESH, Memory, Refresh
 from omni_router.hub.evidence.snapshot import EvidenceSnapshot
 from omni_router.simulation import active_simulation
 from omni_router.storage.sqlite import DiskCache
@@ -74,9 +75,18 @@ _INSTANCES: "WeakSet[HubEvidence]" = WeakSet()
 
 
 def _begin_all_anew() -> None:
+    AT_WORK.clear()
     for instance in list(_INSTANCES):
         instance.begin_anew()
 
+
+def _end_all() -> None:
+    """Let other processes go on at once with what this one has begun."""
+    for memory in list(AT_WORK):
+        memory.store.release()
+
+
+atexit.register(_end_all)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_all_anew)

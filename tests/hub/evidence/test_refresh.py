@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -572,6 +574,33 @@ def test_a_process_that_was_forked_in_mid_refresh_has_evidence_of_its_own(
     hub.release.set()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert source.wait(20).rows
+
+
+ENDS_EARLY = """
+import sys, threading
+from pathlib import Path
+import httpx, huggingface_hub
+from omni_router.hub.evidence import HubEvidence
+from omni_router.storage.sqlite import DiskCache
+
+asked = threading.Event()
+
+class Silent(httpx.BaseTransport):
+    def handle_request(self, request):
+        asked.set()
+        threading.Event().wait()
+
+huggingface_hub.set_client_factory(lambda: httpx.Client(transport=Silent()))
+HubEvidence(DiskCache(Path(sys.argv[1]))).current()
+assert asked.wait(20)
+"""
+
+
+def test_a_process_that_ends_in_mid_refresh_lets_the_next_one_fetch_at_once(hub: Hub, disk: DiskCache) -> None:
+    subprocess.run([sys.executable, "-c", ENDS_EARLY, str(disk.path)], check=True, timeout=60)
+    source = HubEvidence(disk, pause=hub.pauses.append)
+    assert not source.wait(20).missing
+    assert len(hub.requests) == ALL
 
 
 # ---- limits of the servers
