@@ -6,6 +6,7 @@ from omni_router.config.settings import Settings
 from omni_router.error_kinds import GATES_OF_CALLERS, Gate
 from omni_router.errors import GATES, ErrorInfo, describe
 from omni_router.messages import EXPLANATION
+from omni_router.nodes._doubts import record_doubt
 from omni_router.nodes._log import log_decision
 from omni_router.services import Services
 from omni_router.state import RejectedCandidate, State
@@ -14,6 +15,8 @@ from omni_router.state import RejectedCandidate, State
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
     """Answer with the error, and what to do about it."""
     error = _last_error(state)
+    if not state["attempts"]:  # after a call it is recorded already, in record_outcome
+        record_doubt(state, services)
     log_decision(state, settings, services, error)
     text = f"{error['message']} {error['hint']}"
     if state["attempts"] and state["attempts"][-1]["partial"]:

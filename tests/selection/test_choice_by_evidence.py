@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,14 @@ def test_the_threads_model_stays_first_and_cooling_models_come_last(known: Servi
     assert order[0]["model"] == SMALL
     assert order[0]["why"].startswith("this thread's model for the route; number ")
     assert order[-1]["model"] == SECOND
+
+
+def test_a_model_whose_cooldown_is_over_has_its_place_again(known: Services) -> None:
+    before = candidates(known)
+    a_minute_ago = write_time(datetime.now(timezone.utc) - timedelta(minutes=1))
+    known.history.record(UsageRecord(CODE.name, SECOND, "why", a_minute_ago, "overloaded", called=True))
+    assert SECOND in known.history.cooling()
+    assert candidates(known) == before
 
 
 def test_boards_are_read_once_for_as_long_as_nothing_changes(known: Services, monkeypatch: pytest.MonkeyPatch) -> None:

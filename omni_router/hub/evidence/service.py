@@ -1,12 +1,15 @@
 """The evidence of the Hub: what is in memory at once, and in the background what is on disk or old."""
 
+import atexit
+import os
 import random
 import threading
 import time
 from collections.abc import Callable
+from weakref import WeakSet
 
 from omni_router.hub.evidence.parts import EvidenceStore
-from omni_router.hub.evidence.refresh import LOOK_AGAIN, REFRESH, Memory, Refresh
+from omni_router.hub.evidence.refresh import AT_WORK, LOOK_AGAIN, REFRESH, Memory, Refresh
 from omni_router.hub.evidence.snapshot import EvidenceSnapshot
 from omni_router.simulation import active_simulation
 from omni_router.storage.sqlite import DiskCache
@@ -29,6 +32,11 @@ class HubEvidence:
     ) -> None:
         self._disk, self._clock, self._pause = disk, clock, pause
         self._refresh_after = random.uniform(*REFRESH)
+        self.begin_anew()
+        _INSTANCES.add(self)
+
+    def begin_anew(self) -> None:
+        """Forget what is in memory, as a forked process has to: it has no thread, and locks that nobody opens."""
         self._lock = threading.Lock()
         self._memory: Memory | None = None
 
@@ -61,3 +69,24 @@ class HubEvidence:
         except RuntimeError:  # no more threads
             memory.end(self._clock() + LOOK_AGAIN)
         return memory
+
+
+_INSTANCES: "WeakSet[HubEvidence]" = WeakSet()
+
+
+def _begin_all_anew() -> None:
+    AT_WORK.clear()
+    for instance in list(_INSTANCES):
+        instance.begin_anew()
+
+
+def _end_all() -> None:
+    """Let other processes go on at once with what this one has begun."""
+    for memory in list(AT_WORK):
+        memory.store.release()
+
+
+atexit.register(_end_all)
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_all_anew)
