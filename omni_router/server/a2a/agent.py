@@ -17,7 +17,13 @@ from omni_router.errors import InvalidRequest, OmniRouterError
 from omni_router.events import DecisionMade, Finished, RunEvent, Token, astream
 from omni_router.hints import SERVER
 from omni_router.run_result import RunResult
-from omni_router.server.a2a.messages import ANSWER, answer_parts, turns_of, user_message_of
+from omni_router.server.a2a.messages import (
+    ANSWER,
+    answer_parts,
+    asks_for_another_model,
+    turns_of,
+    user_message_of,
+)
 from omni_router.server.a2a.tasks import owner_of
 from omni_router.server.graph_access import Compiled, config_for, settings_with
 
@@ -45,9 +51,13 @@ class OmniExecutor(AgentExecutor):
         await updater.start_work()
         forwarder = EventForwarder(updater)
         try:
-            messages = [*await turns_of(await self._earlier(context)), await user_message_of(context.message)]
+            another = asks_for_another_model(context.message)
+            messages = await turns_of(await self._earlier(context))
+            if not (another and messages):
+                messages.append(await user_message_of(context.message))
             config = config_for(owner_of(context.call_context))
-            run = astream(self._graph, {"messages": messages}, config, context=settings_with(self._graph))
+            settings = settings_with(self._graph, another=another)
+            run = astream(self._graph, {"messages": messages}, config, context=settings)
             async with aclosing(run) as events:
                 async for event in events:
                     await forwarder.on_event(event)
