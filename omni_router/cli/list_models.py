@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from omni_router.cli.console import note, status
+from omni_router.cli.console import UNLIMITED, console, note, status
 from omni_router.cli.missing_policy import read_environment_and_warn
-from omni_router.cli.model_table import Row, print_table
+from omni_router.cli.model_table import NUMBERS, Row, print_table
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import Route
 from omni_router.errors import ConfigurationError
@@ -46,11 +46,25 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
     status.end()
     if as_json:
         _print_json(rows, snapshot)
+    elif rows and route:
+        _print_route(title, rows, known.required.prefer)
     elif rows:
         print_table(title, rows)
     for text in (*_notes(snapshot, task), *sources):
         note(text)
     return SERVED if snapshot.models else NONE_SERVED
+
+
+def _print_route(title: str, rows: Sequence[Row], prefer: str | float) -> None:
+    """Print the models of a route; a pipe has a line for each provider, too."""
+    from omni_router.cli.ranking_table import print_legend, print_ranking
+
+    if console().width < UNLIMITED:
+        print_ranking(title, rows, prefer)
+        return
+    print_table(title, rows)
+    if any(row.ranked for row in rows):
+        print_legend(NUMBERS, prefer, UNLIMITED)
 
 
 def _task_and_route(file: RouteFile, name: str) -> tuple[str, Route | None]:
