@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.cli.model_table import NUMBERS, Row, print_table
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import Route
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, missing_package
 from omni_router.history.cooldowns import write_time
 from omni_router.hub.catalog import CatalogSnapshot
 from omni_router.services.history import open_history
@@ -21,11 +22,13 @@ from omni_router.tasks import TASKS
 SERVED, NONE_SERVED = 0, 1
 
 
-def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: bool, **_: Any) -> int:
+def run(
+    ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: bool, plot: Path | None, **_: Any
+) -> int:
     """Show what inference providers serve now for a task; for a route, also in which order they are chosen, and why.
 
     Raises:
-        ConfigurationError: there is no such task or route.
+        ConfigurationError: there is no such task or route, or nothing that could be drawn.
     """
     from omni_router.cli.route_models import KnownModels, rows_of_route
     from omni_router.services import open_catalog, open_evidence
@@ -33,6 +36,8 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
     environment = read_environment_and_warn(ctx)
     file = RouteFile(environment.route_config, environment.limits())
     task, route = _task_and_route(file, list_models)
+    if plot and route is None:
+        raise click.UsageError("--plot needs the name of a route: models are compared for one", ctx)
     catalog = open_catalog(environment, hf_token)
     status.begin("asking the Hub for models and providers")
     snapshot = catalog.snapshot(task)
@@ -41,7 +46,7 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
     sources: list[str] = []
     if route:
         title = f"route {route.name}, {title}"
-        known = KnownModels(route, snapshot.models, open_history(environment, file), catalog)
+        known = KnownModels(route, snapshot.models, open_history(environment, file), catalog, environment.prefer)
         rows, sources = rows_of_route(known, open_evidence(environment), shadow=environment.evidence == "shadow")
     status.end()
     if as_json:
@@ -52,6 +57,8 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
         print_table(title, rows)
     for text in (*_notes(snapshot, task), *sources):
         note(text)
+    if plot:
+        _draw(title, rows, plot)
     return SERVED if snapshot.models else NONE_SERVED
 
 
@@ -65,6 +72,22 @@ def _print_route(title: str, rows: Sequence[Row], prefer: str | float) -> None:
     print_table(title, rows)
     if any(row.ranked for row in rows):
         print_legend(NUMBERS, prefer, UNLIMITED)
+
+
+def _draw(title: str, rows: Sequence[Row], path: Path) -> None:
+    from omni_router.evaluation.served_plot import ServedModel, draw_served
+
+    ranked = filter(None, (row.ranked for row in rows))
+    models = [ServedModel(each.model, each.score.quality, each.terms.price) for each in ranked]
+    if not any(model.price is not None for model in models):
+        raise ConfigurationError(f"{path}: nothing to draw: quality and price are known of no model of the {title}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drawn = draw_served(f"Quality against price: {title}", models, path)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be written: {error}") from error
+    if not drawn:
+        raise missing_package(f"{path}: --plot needs matplotlib", "eval")
 
 
 def _task_and_route(file: RouteFile, name: str) -> tuple[str, Route | None]:

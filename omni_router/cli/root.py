@@ -9,7 +9,7 @@ from omni_router.cli.completion import complete_files, complete_routes
 from omni_router.cli.help import EXAMPLES, EXIT_STATUS, SHARED_VARIABLES, describe_variables
 from omni_router.cli.options import ACTIONS, CALLING, STDIN, option
 from omni_router.cli.parser import PROGRAM, Command, LazyGroup, flag_of, is_set, load
-from omni_router.cli.validators import PATH, text
+from omni_router.cli.validators import PATH, PLOT, text
 from omni_router.config.environment import VARIABLES
 
 COMMANDS = {
@@ -49,6 +49,8 @@ def check(ctx: click.Context) -> None:
         raise click.UsageError("--image-url needs --prompt", ctx)
     if ctx.params["another"] and (prompt is None or ctx.params["model"] is not None):
         raise click.UsageError("--another needs --prompt, and excludes --model", ctx)
+    if ctx.params["plot"] is not None and ctx.params["list_models"] is None:
+        raise click.UsageError("--plot needs --list-models", ctx)
     if ctx.args and prompt is None:
         raise click.UsageError("- needs --prompt", ctx)
     if [prompt, image, *ctx.args].count(STDIN) > 1:
@@ -142,6 +144,8 @@ def _action(*names: str, **more: Any) -> Any:
     *options.SAMPLING,
     options.reasoning_effort,
     options.bill_to,
+    option("--plot", type=PLOT, section=options.OUTPUT, metavar="FILE",
+           help="with --list-models ROUTE, draw quality against price, and what is chosen (.png, .svg or .pdf)"),
     options.json_output("print JSON only on stdout: one object per line and prompt, an array for --list-routes"),
     options.decision_log,
     options.log_text,

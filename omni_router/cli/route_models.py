@@ -5,13 +5,14 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from omni_router.cli.model_table import Row
+from omni_router.config.parameters import Prefer
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.history import History, ModelRecord
 from omni_router.history.cooldowns import Cooldowns
-from omni_router.hub.listing import LIMIT
 from omni_router.hub.catalog import Availability, CatalogModel, HubCatalog, Listing
 from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence, boards_named
+from omni_router.hub.listing import LIMIT
 from omni_router.hub.requirements import Requirements, requirements_with
 from omni_router.model_id import is_sandbox_model
 from omni_router.selection.board_values import OWN_WEIGHT
@@ -30,11 +31,12 @@ class KnownModels:
     served: Listing  # all that the catalog knows to be served for the task
     history: History
     catalog: HubCatalog
+    prefer: Prefer | float | None = None  # of the command line or the environment; None: the route's
 
     @property
     def required(self) -> Requirements:
         """What the route requires of any request."""
-        return requirements_with(Settings(), 0, self.route.parameters)
+        return requirements_with(Settings(prefer=self.prefer), 0, self.route.parameters)
 
     def look_up(self, model: str, provider: str | None) -> Availability:
         """Check a model that is in no list."""
@@ -103,8 +105,7 @@ def _in_order(known: KnownModels, ranking: Ranking | None, *, shadow: bool) -> l
             model = CatalogModel(name, ())
             notes.append(_standing(known.look_up(name, provider)))
         rows.append(Row(model, place, tuple(filter(None, notes))))
-    for model in left.values():
-        rows.append(Row(model, notes=_why_no_place(model.id, ranking, shadow=shadow)))
+    rows += (Row(model, notes=_why_no_place(model.id, ranking, shadow=shadow)) for model in left.values())
     return [replace(row, required=known.required, ranked=ranked.get(row.model.id)) for row in rows]
 
 

@@ -137,17 +137,15 @@ def _ordinal(place: int) -> str:
 
 
 def _price_compared(other: float | None, price: float | None) -> str:
-    if other == price:
-        return "" if price is None else " at the same price"
     if other is None:
-        return " at a price that is not known"
-    if not other:
-        return " for free"
-    if not price:
+        return "" if price is None else " at a price that is not known"
+    if not price and other:
         return f" at {price_text(other)}"
-    ratio = other / price
+    ratio = other / price if price else 1.0
     if abs(ratio - 1) <= SAME_PRICE:
         return " at the same price"
+    if not other:
+        return " for free"
     if ratio < 1:
         return f" at {_share(ratio)} the price"
     return f" at {_times(ratio)} the price"

@@ -64,7 +64,7 @@ Image = Annotated[
 Route = Annotated[str | None, Field(description="Use this route, a name from list_routes, instead of choosing one.")]
 Another = Annotated[
     bool,
-    Field(description="Answer a prompt again that `ask` has answered, word for word the same, with the next best model."),
+    Field(description="Answer a prompt again that `ask` has answered, the same words, with the next best model."),
 ]
 
 
@@ -96,7 +96,11 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
 
     @server.tool(title="Ask", annotations=OPEN_WORLD)
     async def ask(
-        prompt: Prompt, ctx: ToolContext, image: Image = None, route: Route = None, another: Another = False
+        prompt: Prompt,
+        ctx: ToolContext,
+        image: Image = None,
+        route: Route = None,
+        another: Another = False,  # noqa: FBT002 (an argument by name)
     ) -> Annotated[CallToolResult, RunResult]:
         """Route a prompt, call the model that was chosen, and return its answer, with generated files beside it."""
         overrides: dict[str, Any] = {"another": another}

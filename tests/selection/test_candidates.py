@@ -68,7 +68,10 @@ def test_listed_models_that_do_not_pass_are_left_out_and_the_next_one_says_so(
     (route, *_) = ROUTES
     (only,) = candidates_by_route(services, [route], None, {route.name: required})[route.name]
     assert only["model"] == "sandbox/text-generation-3"
-    assert only["why"] == "number 3 in the catalog; 2 before it did not pass: tools, price; without evidence: it is switched off"
+    assert (
+        only["why"]
+        == "number 3 in the catalog; 2 before it did not pass: tools, price; without evidence: it is switched off"
+    )
 
 
 @pytest.mark.usefixtures("sandbox")
