@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +19,9 @@ from omni_router.history.cooldowns import write_time
 from omni_router.hub.catalog import CatalogSnapshot
 from omni_router.services.history import open_history
 from omni_router.tasks import TASKS
+
+if TYPE_CHECKING:
+    from omni_router.cli.route_models import KnownModels
 
 SERVED, NONE_SERVED = 0, 1
 
@@ -35,15 +39,14 @@ def run(
 
     environment = read_environment_and_warn(ctx)
     file = RouteFile(environment.route_config, environment.limits())
-    task, route = _task_and_route(file, list_models)
-    if plot and route is None:
-        raise click.UsageError("--plot needs the name of a route: models are compared for one", ctx)
+    task, route = _task_and_route(file, list_models, for_plot=plot is not None)
     catalog = open_catalog(environment, hf_token)
     status.begin("asking the Hub for models and providers")
     snapshot = catalog.snapshot(task)
     title = f"task {task}"
-    rows = [Row(model) for model in snapshot.models]
+    rows = list(map(Row, snapshot.models))
     sources: list[str] = []
+    known: KnownModels | None = None
     if route:
         title = f"route {route.name}, {title}"
         known = KnownModels(route, snapshot.models, open_history(environment, file), catalog, environment.prefer)
@@ -51,10 +54,8 @@ def run(
     status.end()
     if as_json:
         _print_json(rows, snapshot)
-    elif rows and route:
-        _print_route(title, rows, known.required.prefer)
-    elif rows:
-        print_table(title, rows)
+    else:
+        _print(title, rows, known)
     for text in (*_notes(snapshot, task), *sources):
         note(text)
     if plot:
@@ -62,24 +63,26 @@ def run(
     return SERVED if snapshot.models else NONE_SERVED
 
 
-def _print_route(title: str, rows: Sequence[Row], prefer: str | float) -> None:
-    """Print the models of a route; a pipe has a line for each provider, too."""
+def _print(title: str, rows: Sequence[Row], known: "KnownModels | None") -> None:
+    """Print the models of a task, or of a route; a pipe has a line for each provider, too."""
     from omni_router.cli.ranking_table import print_legend, print_ranking
 
-    if console().width < UNLIMITED:
-        print_ranking(title, rows, prefer)
+    if not rows:
+        return
+    if known and console().width < UNLIMITED:
+        print_ranking(title, rows, known.required.prefer)
         return
     print_table(title, rows)
-    if any(row.ranked for row in rows):
-        print_legend(NUMBERS, prefer, UNLIMITED)
+    if known and any(map(attrgetter("ranked"), rows)):
+        print_legend(NUMBERS, known.required.prefer, UNLIMITED)
 
 
 def _draw(title: str, rows: Sequence[Row], path: Path) -> None:
     from omni_router.evaluation.served_plot import ServedModel, draw_served
 
-    ranked = filter(None, (row.ranked for row in rows))
+    ranked = filter(None, map(attrgetter("ranked"), rows))
     models = [ServedModel(each.model, each.score.quality, each.terms.price) for each in ranked]
-    if not any(model.price is not None for model in models):
+    if set(map(attrgetter("price"), models)) <= {None}:
         raise ConfigurationError(f"{path}: nothing to draw: quality and price are known of no model of the {title}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,8 +93,12 @@ def _draw(title: str, rows: Sequence[Row], path: Path) -> None:
         raise missing_package(f"{path}: --plot needs matplotlib", "eval")
 
 
-def _task_and_route(file: RouteFile, name: str) -> tuple[str, Route | None]:
+def _task_and_route(file: RouteFile, name: str, *, for_plot: bool) -> tuple[str, Route | None]:
     folded, routes = name.strip().casefold(), file.routes()
+    if folded in TASKS and for_plot:
+        raise ConfigurationError(
+            f"--plot needs a route, such as {routes[0].name}: for the task {name} none is compared"
+        )
     if folded in TASKS:
         return folded, None
     for route in routes:

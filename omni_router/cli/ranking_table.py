@@ -4,6 +4,7 @@ Where the terminal is too narrow for that, a model has its id on a line of its o
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 
 from rich.measure import Measurement
 from rich.table import Table
@@ -46,7 +47,7 @@ def print_ranking(title: str, rows: Sequence[Row], prefer: str | float) -> None:
     """
     out = console()
     print_wrapped(f"Models for {title}, in the order in which they are called.\n", width=out.width)
-    cells = [_cells(row) for row in rows]
+    cells = list(map(_cells, rows))
     names = [name for name in COLUMNS if any(row[name] for row in cells)]
     table = _table(cells, names)
     for left_out in LEFT_OUT:
@@ -101,7 +102,7 @@ def _table(cells: Sequence[Mapping[str, str]], names: Sequence[str]) -> Table:
     for name in names:
         table.add_column(name, no_wrap=True, justify="left" if name in TEXTS else "right")
     for row in cells:
-        table.add_row(*(printable(row[name]) for name in names))
+        table.add_row(*map(printable, itemgetter(*names)(row)))
     return table
 
 
@@ -114,7 +115,9 @@ def _width(table: Table) -> int:
 def _print_stacked(cells: Sequence[Mapping[str, str]], names: Sequence[str]) -> None:
     """Print each model's id and provider on a line, and its figures below."""
     figures = [name for name in names if name not in IN_LINE_OF_ID]
-    widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in figures}
+    widths: dict[str, int] = {}
+    for name in figures:
+        widths[name] = max(len(name), *map(len, map(itemgetter(name), cells)))
     print_line((_line(dict(zip(figures, figures, strict=True)), widths), "bold"))
     for row in cells:
         through = f" through {row['provider']}" if row["provider"] else ""

@@ -58,7 +58,10 @@ def in_shadow(candidates: list[Candidate], ranking: Ranking) -> list[Candidate]:
 
 def with_grounds(candidates: list[Candidate], text: str) -> list[Candidate]:
     """Return candidates that say more about why they have their place, and if a router picks one of them."""
-    return [{**candidate, "grounds": text} for candidate in with_remark(candidates, text)]
+    explained = with_remark(candidates, text)
+    for candidate in explained:
+        candidate["grounds"] = text
+    return explained
 
 
 def with_remark(candidates: list[Candidate], text: str) -> list[Candidate]:

@@ -242,7 +242,10 @@ def test_what_a_router_writes_reaches_neither_history_nor_a_log_without_text(
     [entry] = log.entries()
     model = decision["model"]
     [record] = [r for r in services.history.models(ROUTE) if r["id"] == model]
-    expected = "a different route from the one the router proposed; number 1 in the catalog; without evidence: it is switched off"
+    expected = (
+        "a different route from the one the router proposed; number 1 in the catalog; "
+        "without evidence: it is switched off"
+    )
     assert record["last_reason"] == entry["reason"] == (expected if fallback else "the router's choice, 90% sure")
     assert json.loads(entry["reply"]) == {"route": "?" if fallback else ROUTE, "model": None if fallback else FIRST}
 

@@ -13,13 +13,15 @@ from omni_router.selection.known_models import Standing, Terms
 from omni_router.selection.ranked_models import RankedModel, Ranking
 from omni_router.selection.scoring import ModelFacts, Score
 
+FIRST = Standing(1, 14)
 
-def ranked(
+
+def ranked(  # noqa: PLR0913 (what a model consists of)
     name: str = "acme/first",
     *,
     quality: float = 0.8,
     price: float | None = 1.0,
-    standing: Standing | None = Standing(1, 14),
+    standing: Standing | None = FIRST,
     record: ModelRecord | None = None,
     availability: float = 0.75,
     latency: float = 0.0,
