@@ -97,7 +97,7 @@ def _task_and_route(file: RouteFile, name: str, *, for_plot: bool) -> tuple[str,
     folded, routes = name.strip().casefold(), file.routes()
     if folded in TASKS and for_plot:
         raise ConfigurationError(
-            f"--plot needs a route, such as {routes[0].name}: for the task {name} none is compared"
+            f"--plot needs a route, such as {routes[0].name}, not a task such as {name}"
         )
     if folded in TASKS:
         return folded, None

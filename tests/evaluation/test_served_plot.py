@@ -41,7 +41,8 @@ def test_the_plot_names_the_models_the_chosen_one_and_the_frontier(tmp_path: Pat
 
 @NEEDS_MATPLOTLIB
 def test_names_that_would_cover_each_other_are_left_out(tmp_path: Path) -> None:
-    crowd = [ServedModel(f"acme/a-long-name-of-number-{n}", 0.8 + n / 1e5, 1 + n / 1e5) for n in range(14)]
+    crowd = [ServedModel(f"acme/a-long-name-of-number-{n}", 0.8 + n / 1e5, 1 + n / 1e5) for n in range(13)]
+    crowd.append(ServedModel("acme/far", 0.2, 10.0))
     path = tmp_path / "served.svg"
     assert draw_served("a crowd", crowd, path)
     named = texts(path).count("<!-- a-long-name-of-number-")
