@@ -96,9 +96,7 @@ def _draw(title: str, rows: Sequence[Row], path: Path) -> None:
 def _task_and_route(file: RouteFile, name: str, *, for_plot: bool) -> tuple[str, Route | None]:
     folded, routes = name.strip().casefold(), file.routes()
     if folded in TASKS and for_plot:
-        raise ConfigurationError(
-            f"--plot needs a route, such as {routes[0].name}, not a task such as {name}"
-        )
+        raise ConfigurationError(f"--plot needs a route, such as {routes[0].name}, not a task such as {name}")
     if folded in TASKS:
         return folded, None
     for route in routes:

@@ -29,7 +29,7 @@ LEGEND: Mapping[str, str] = {
     "quality": "from 0 to 1, what boards let expect, corrected by good and bad ratings (--feedback). A point is 0.01.",
     "available": "from 0 to 1, how likely a call is answered: 0.75 for a model that was not called yet.",
     "price": "US dollars for a million tokens, three of four of them read and one written.",
-    "provider": "the one that is expected to answer, whose price and speed these are, and of how many.",
+    "provider": "the one that is expected to answer, whose price and speed these are; in brackets, of how many.",
     "tokens/s": "tokens written in a second.",
     "first ms": "milliseconds to the first token.",
     "context": "tokens of the longest conversation.",
@@ -78,7 +78,7 @@ def _cells(row: Row) -> dict[str, str]:
     if offer:
         entries, name = [offer], offer.provider
         if len(providers) > 1:
-            name = f"{name}, of {len(providers)}"
+            name = f"{name} ({len(providers)})"
     figures = (*numbers_of(row.ranked), *_terms(entries))
     place = f"{row.place}." if row.place else ""
     return {"": place, "model": row.model.id, "provider": name, **dict(zip(FIGURES, figures, strict=True))}

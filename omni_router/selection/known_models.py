@@ -86,7 +86,6 @@ def route_evidence(
         others: the models of the route's history that are not listed.
         boards: those that the route names its own.
     """
-
     sources = snapshot.rows, snapshot.ratings  # they stay when the snapshot is only marked as stale
 
     def values() -> BoardValues:

@@ -291,7 +291,7 @@ def test_a_ranking_says_why_each_model_has_its_place(sandbox: Sandbox, monkeypat
     assert f"1. {TEXT2}: best score: second of 7 on 10 boards, 1.00 US dollars a million tokens; " in text
     assert "sandbox/text-generation-12: worse by 3 points at half the price" in text
     assert f"{TEXT1}: worse by 14 points at 18 % of the price; a tie with number" in text
-    others = ", ".join(f"sandbox/image-text-to-text-{number}" for number in (1, 2, 3))
+    others = ", ".join(f"sandbox/image-text-to-text-{number}" for number in (1, 2, 3, 10))
     assert f"{others}: not compared, since not among the first 100 that the Hub lists" in text
     assert "the route's own count 5 times as much as the others: SWE-bench/SWE-bench_Verified" in text
 
