@@ -105,7 +105,7 @@ def _first_by(ranking: Ranking) -> str:
         return "best score"
     if highest.score.facts.released != first.score.facts.released:
         return "newest of those that tie for the best score"
-    return "a tie for the best score"
+    return "first listed of those that tie for the best score"
 
 
 def _compared(other: RankedModel, ranked: RankedModel) -> str:

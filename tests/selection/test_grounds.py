@@ -91,7 +91,9 @@ def test_a_tie_is_called_a_tie() -> None:
     assert sentence(ranked(released=date(2026, 2, 1)), better).startswith(
         "newest of those that tie for the best score: "
     )
-    assert sentence(ranked(released=date(2026, 1, 1)), better).startswith("a tie for the best score: ")
+    assert sentence(ranked(released=date(2026, 1, 1)), better).startswith(
+        "first listed of those that tie for the best score: "
+    )
     assert compared_with_first(Ranking((ranked(), ranked("a/b", quality=0.7), better)), 2).endswith(
         "; a tie with number 3 by score"
     )
