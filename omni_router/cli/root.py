@@ -114,7 +114,7 @@ def _action(*names: str, **more: Any) -> Any:
     _action("--demo", is_flag=True, help="route and answer eight sample prompts"),
     _action("--list-routes", is_flag=True, help="show the routes, their models and package versions"),
     _action("--list-models", type=text, metavar="TASK|ROUTE", shell_complete=complete_routes,
-            help="show the models that inference providers serve now"),
+            help="show the models that providers serve now; for a route in the order of choice, and why"),
     _action("--check", is_flag=True, help="report problems in the policy"),
     _action("--why", is_flag=False, flag_value="", metavar="[ID]",
             help="explain a logged decision: the last one, or the one whose id starts with ID"),
