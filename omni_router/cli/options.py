@@ -114,7 +114,8 @@ CHOICE = (
         type=parsed(parse_prefer),
         metavar="|".join(PREFER),
         shell_complete=complete_words(PREFER),
-        help="what counts when a model's provider is chosen, or a number, the weight of the price (the policy's)",
+        help="what counts when a model and its provider are chosen, or a number, the weight of the price (the "
+        "policy's)",
     ),
     variable(
         "--only",

@@ -122,7 +122,8 @@ class Environment:
     prefer: Prefer | float | None = variable(
         optional(parse_prefer),
         None,
-        f"what counts when a model's provider is chosen: {', '.join(PREFER)}, or a number, the weight of the price",
+        f"what counts when a model and its provider are chosen: {', '.join(PREFER)}, or a number, the weight of the "
+        "price",
         shown_default="the policy's",
     )
     only: tuple[str, ...] = variable(

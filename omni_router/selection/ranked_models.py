@@ -89,11 +89,27 @@ class RouteModels:
         return self.required.prefer, tuple(_counts(record, self.now) for record in self.records)
 
 
+MAX_ROUTES = 64  # routes whose rankings are prepared
+
 _rankings: Remembered[Ranking] = Remembered(128)
+_latest: dict[str, RouteModels] = {}  # by route, what was ranked last
 
 
 def rank_models(models: RouteModels, snapshot: EvidenceSnapshot) -> Ranking | None:
     """Return the models of a route's history and of the catalog by score; None where no board knows any of them."""
+    if len(_latest) >= MAX_ROUTES:
+        _latest.clear()
+    _latest[models.route.name] = models
+    return _ranking(models, snapshot)
+
+
+def prepare(snapshot: EvidenceSnapshot) -> None:
+    """Rank the models of the routes of late by a snapshot that nothing is chosen by yet; the rankings are kept."""
+    for models in list(_latest.values()):
+        _ranking(models, snapshot)
+
+
+def _ranking(models: RouteModels, snapshot: EvidenceSnapshot) -> Ranking | None:
     boards = models.route.parameters.boards or ()
     evidence = route_evidence(snapshot, models.listing, models.unlisted, boards)
     if not evidence.strengths:

@@ -29,8 +29,11 @@ MAX_OUTAGES = 3  # pages that fail one after the other, until the server is take
 class Memory:
     """What is known of the real Hub, or of a simulation."""
 
-    def __init__(self, scope: Simulation | None, store: EvidenceStore) -> None:
-        self.scope, self.store = scope, store
+    def __init__(
+        self, scope: Simulation | None, store: EvidenceStore, prepare: Callable[[EvidenceSnapshot], None]
+    ) -> None:
+        self.scope, self.store, self._prepare = scope, store, prepare
+        self.is_read = threading.Event()  # what is on disk; all that a simulation publishes
         self.idle = threading.Event()
         self.idle.set()
         self._due: float | None = None  # when there is work again; None: now
@@ -46,13 +49,19 @@ class Memory:
     def end(self, due: float | None) -> None:
         """Note that the work is done, and when there is more; None: at once."""
         self._due = due
+        self.is_read.set()
         self.idle.set()
 
     def publish(self) -> None:
-        """Show what the store holds."""
+        """Show what the store holds, once what requests need of it has been worked out."""
         snapshot = self.store.snapshot()
-        if snapshot != self._snapshot:
-            self._snapshot = snapshot
+        if snapshot == self._snapshot:
+            return
+        try:
+            self._prepare(snapshot)
+        except Exception:
+            logger.exception("new evidence could not be prepared; the next requests do it")
+        self._snapshot = snapshot
 
     def snapshot_at(self, now: float) -> EvidenceSnapshot:
         """Return what is shown; the same object until something changes."""
@@ -91,6 +100,8 @@ class Refresh:
         try:
             self._store.load()
             self._memory.publish()
+            if self._memory.scope is None:
+                self._memory.is_read.set()
             due = self._work()
         except _SupersededError:
             pass

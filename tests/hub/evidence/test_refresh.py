@@ -380,6 +380,36 @@ def test_another_process_reads_what_is_on_disk(hub: Hub, clock: Clock, disk: Dis
     assert len(hub.requests) == ALL
 
 
+def test_the_first_call_of_a_process_has_what_is_on_disk(hub: Hub, clock: Clock, disk: DiskCache) -> None:
+    first = evidence(hub, clock, disk).wait(20)
+    assert evidence(hub, clock, disk).current() == first
+
+
+def test_new_evidence_is_prepared_before_it_is_returned(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+    prepared: list[tuple[EvidenceSnapshot, EvidenceSnapshot]] = []
+    source.prepare = lambda snapshot: prepared.append((snapshot, source.current()))
+    last = source.wait(20)
+    assert prepared[-1][0] == last
+    assert all(returned != snapshot for snapshot, returned in prepared), "it was returned before it was prepared"
+
+
+def test_evidence_that_cannot_be_prepared_is_returned_all_the_same(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+
+    def fail(_: EvidenceSnapshot) -> None:
+        raise ValueError("odd rows")
+
+    source.prepare = fail
+    assert source.wait(20).rows
+
+
+def test_the_boards_of_a_sandbox_are_there_at_the_first_call(sandbox: Sandbox) -> None:
+    snapshot = HubEvidence().current()
+    assert snapshot.rows
+    assert snapshot.ratings
+
+
 def test_hours_later_the_evidence_is_stale_and_stays_while_the_hub_is_away(
     hub: Hub, clock: Clock, disk: DiskCache
 ) -> None:
