@@ -280,7 +280,7 @@ def test_what_is_published_while_a_stale_snapshot_is_shown_is_not_lost(
     store = EvidenceStore(None, clock)
     store.put("boards", ["cais/hle"])
     store.put("board cais/hle", {"rows": [], "lower_is_better": False, "dropped": {}})
-    memory = Memory(None, store)
+    memory = Memory(None, store, lambda _: None)
     memory.publish()
     clock.now += 2 * DAY
 
