@@ -120,7 +120,7 @@ def _set_up(connected: Connected) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (SETUP_LOCK,))
         version = _version(connection)
         for number, migration in enumerate(MIGRATIONS[version:], version + 1):
-            connection.execute(migration)
+            connection.execute(migration, prepare=False)  # several statements at once
             connection.execute("INSERT INTO omni_router_schema VALUES (%s)", (number,))
         if not version:
             import_former(connection)

@@ -13,9 +13,9 @@ from omni_router.config.records import ModelRecord
 from omni_router.history.backlog import Batch
 from omni_router.history.cooldowns import FORGET, Cooldowns, parse_cooldowns, write_time
 from omni_router.history.database import Database
-from omni_router.history.merging import merge_bounded
+from omni_router.history.merging import MAX_MODELS, merge_bounded
 from omni_router.history.replica import Pair, Replica, View
-from omni_router.history.shared import SharedHistory, example_times, oldest_kept, utc_now
+from omni_router.history.shared import SharedHistory, example_times, utc_now
 from omni_router.history.tables import add_batch, current_space, record_of
 from omni_router.history.usage import MAX_LEARNED, digest, route_key
 from omni_router.storage.store_link import Link
@@ -33,7 +33,13 @@ PUT_COOLDOWNS = """
 """
 DELETE_COOLDOWNS = "DELETE FROM omni_router_cooldowns WHERE space = %s AND model = %s"
 FORGET_WRITERS = "DELETE FROM omni_router_writers WHERE at < now() - interval '90 days'"
-FORGET_USES = "DELETE FROM omni_router_uses WHERE space = %s AND last_used < %s"
+FORGET_USES = """
+    DELETE FROM omni_router_uses AS known USING (
+        SELECT space, route, model, row_number() OVER (PARTITION BY space, route ORDER BY last_used DESC) AS number
+        FROM omni_router_uses WHERE last_used IS NOT NULL
+    ) AS ranked
+    WHERE (ranked.space, ranked.route, ranked.model) = (known.space, known.route, known.model) AND number > %s
+"""
 FORGET_COOLDOWNS = "DELETE FROM omni_router_cooldowns WHERE space = %s AND until < %s"
 FORGET_EXAMPLES = """
     DELETE FROM omni_router_examples AS example USING (
@@ -60,9 +66,9 @@ class PostgresHistory(SharedHistory):
     place = "PostgreSQL"
 
     def __init__(self, address: str, now: Callable[[], datetime] = utc_now) -> None:
-        super().__init__(now)
         self._database, self._space = Database(address), current_space()
         self._replica = PostgresReplica(self._database, self._space, now)
+        super().__init__(now)
 
     def replica(self) -> Replica:
         """Return this process's copy; a fork has another one than its parent."""
@@ -73,6 +79,10 @@ class PostgresHistory(SharedHistory):
     def replicas(self) -> Iterable[Replica]:
         """Return the copies that may be written when the process ends."""
         return [self._replica]
+
+    def close(self) -> None:
+        """Close this process's connection; the next use opens another."""
+        self._database.close()
 
 
 class PostgresReplica(Replica):
@@ -87,7 +97,7 @@ class PostgresReplica(Replica):
         return self._use(self._fetch)
 
     def tidy(self, day: datetime) -> None:
-        """Delete the models that were used ninety days ago, the oldest examples, and what is over."""
+        """Delete the models and examples beyond what is kept of a route, and cooldowns that are over."""
         self._use(lambda database: self._tidy(database, day))
 
     def add(self, batch: Batch) -> Iterable[Pair]:
@@ -141,7 +151,7 @@ class PostgresReplica(Replica):
     def _tidy(self, database: Connection[DictRow], day: datetime) -> None:
         with database.transaction():
             database.execute(FORGET_WRITERS)
-            database.execute(FORGET_USES, (self._space, oldest_kept(day)))
+            database.execute(FORGET_USES, (MAX_MODELS,))
             database.execute(FORGET_COOLDOWNS, (self._space, write_time(day - FORGET)))
             database.execute(FORGET_EXAMPLES, (MAX_LEARNED,))
 

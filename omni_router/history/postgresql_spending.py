@@ -1,14 +1,14 @@
 """A ledger in PostgreSQL: one sum a day, to which all processes and machines add.
 
 A call that is reported again, or sent again because the first answer was lost, is among those of its day, and adds
-nothing. Days that are over keep their sum; their calls are deleted.
+nothing. Days that are over keep their sum; their calls are deleted after a week, within which an outage has ended.
 """
 
 import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -22,6 +22,7 @@ from omni_router.history.tables import current_space
 from omni_router.history.usage import storable
 from omni_router.storage.store_link import Link
 
+KEEP = timedelta(days=7)  # how long calls are kept
 FRESH = 1.0  # seconds: what other processes spend is seen as late as this
 
 ADD = """
@@ -92,7 +93,7 @@ class PostgresLedger:
             if calls:
                 database.execute(ADD, {"calls": Jsonb(calls), "space": self._space})
             if self._read_at == float("-inf"):
-                database.execute(FORGET_CALLS, (self._space, self._day))
+                database.execute(FORGET_CALLS, (self._space, f"{self._now() - KEEP:%Y-%m-%d}"))
             row = database.execute(SPENT, (self._space, self._day)).fetchone()
             return float(row["spent"]) if row else 0.0
 

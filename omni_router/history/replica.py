@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import uuid4
 
-from omni_router.config.records import ModelRecord
+from omni_router.config.records import ModelRecord, read_records
 from omni_router.history.backlog import Backlog, Batch, PendingUsage, Sum
 from omni_router.history.cooldowns import Cooldowns, changes_cooldowns, next_cooldowns, without_forgotten
 from omni_router.history.merging import merge_bounded
@@ -22,7 +22,6 @@ from omni_router.storage.store_link import Link
 FRESH = 1.0  # seconds: other processes' outcomes are seen as late as this
 USABLE = 10.0  # seconds: a copy that is older, in a process that was idle, is read anew before it is used
 DUTY = 10  # reading takes at most one part in this many of the time, however much there is
-KEEP = timedelta(days=90)  # older uses weigh nothing: the bonus for being in use halves every fourteen days
 MOST_WAITING = 10_000  # uses between two tries to write them, which are then added up
 
 Pair = tuple[str, str]  # the key of a route, and a model
@@ -185,11 +184,16 @@ class Replica(ABC):
         return [self.pending.popleft() for _ in range(len(self.pending))]
 
     def _mark_counted(self, pending: PendingUsage) -> bool:
-        """Return whether a use is counted already, by this process or by one that was killed since."""
-        record = self.view.record((route_key(pending.use.route), pending.use.model))
+        """Return whether a use is counted already, by this process or by one that was killed since, or on its way."""
+        pair = (route_key(pending.use.route), pending.use.model)
+        record = self.view.record(pair)
         if record is not None and is_counted(record, pending.use):
             pending.stored = True
-        return pending.stored
+            return True
+        for each in self._unconfirmed.sums if self._unconfirmed else ():
+            if (route_key(each.route), each.model) == pair:
+                return any(is_counted(one, pending.use) for one in read_records(each.if_known))
+        return False
 
     def _batch(self, sums: Sequence[Sum]) -> Batch:
         self._batches += 1

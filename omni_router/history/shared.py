@@ -16,7 +16,7 @@ from omni_router.history.backlog import Sum
 from omni_router.history.cooldowns import Cooldowns
 from omni_router.history.merging import merge_max, subtract
 from omni_router.history.protocol import Feedback, UsageRecord
-from omni_router.history.replica import KEEP, Pair, Replica
+from omni_router.history.replica import Pair, Replica
 from omni_router.history.usage import MAX_LEARNED_CHARACTERS, route_key, storable
 from omni_router.model_id import is_sandbox_model
 from omni_router.simulation import is_simulated
@@ -142,11 +142,6 @@ class SharedHistory(ABC):
 def example_times(number: int, at: datetime) -> list[str]:
     """Return the times of examples that come at once, which keep their order."""
     return [(at + timedelta(microseconds=each)).isoformat(timespec="microseconds") for each in range(number)]
-
-
-def oldest_kept(now: datetime) -> str:
-    """Return the time before which a model must have been used last to be forgotten."""
-    return f"{now - KEEP:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _differences(replica: Replica, entries: Sequence[Mapping[str, Any]]) -> tuple[list[Sum], int]:

@@ -24,7 +24,7 @@ from omni_router.history.cooldowns import FORGET, Cooldowns, parse_cooldowns, wr
 from omni_router.history.former import former_sums
 from omni_router.history.merging import merge_bounded
 from omni_router.history.replica import Pair, Replica, View
-from omni_router.history.shared import SharedHistory, example_times, oldest_kept, utc_now
+from omni_router.history.shared import SharedHistory, example_times, utc_now
 from omni_router.history.usage import MAX_LEARNED, digest, route_key
 from omni_router.simulation import is_simulated
 from omni_router.storage.store_link import StoreLink, put, put_all
@@ -98,7 +98,7 @@ class StoreReplica(Replica):
         for item in routes:
             key = route_key(item.value["route"])
             names[key] = item.value["route"]
-            models[key] = self._records(item.value["models"])
+            models[key] = merge_bounded(read_records(item.value["models"]))
         by_model = {item.key: parse_cooldowns(item.value.get("waits")) for item in cooldowns}
         return View(names, models, {route: texts[-MAX_LEARNED:] for route, texts in by_route.items()}, by_model)
 
@@ -132,7 +132,7 @@ class StoreReplica(Replica):
         for key, sums in by_key.items():
             value = _value(items[key], sums[0].route)
             stored += _apply(value, batch, sums)
-            records = self._records(value["models"])
+            records = merge_bounded(read_records(value["models"]))
             ops.append(put(self._routes, key, value))
             route = route_key(value["route"])
             changed.update({(route, record["id"]): (value["route"], record) for record in records})
@@ -153,11 +153,6 @@ class StoreReplica(Replica):
         for model, each in cooldowns.items():
             values[model] = {"waits": list(each)} if each else None
         self._put_all(put_all(self._cooldowns, values))
-
-    def _records(self, entries: Iterable[Any]) -> list[ModelRecord]:
-        """Return the records of a route's entries, without those of models that were used ninety days ago."""
-        oldest = oldest_kept(self.now())
-        return merge_bounded(each for each in read_records(entries) if each.get("last_used", oldest) >= oldest)
 
     def _search(self, *spaces: tuple[str, ...]) -> list[list[Item]]:
         return self.link.ask([SearchOp(space, limit=ALL, refresh_ttl=False) for space in spaces])
