@@ -1,9 +1,10 @@
 """Take what former versions stored in LangGraph's table `store` over into the tables of today, once."""
 
 import base64
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -11,7 +12,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from omni_router.history.backlog import Batch
-from omni_router.history.cooldowns import parse_cooldowns
+from omni_router.history.cooldowns import last_end, parse_cooldowns
 from omni_router.history.former import former_sums
 from omni_router.history.spending import read_account
 from omni_router.history.tables import add_batch
@@ -59,15 +60,14 @@ def _import_uses(database: Database, space: str, rows: Sequence[Row]) -> None:
 def _import_cooldowns(database: Database, space: str, rows: Sequence[Row]) -> None:
     for row in rows:
         if cooldowns := parse_cooldowns(row.value.get("waits")):
-            until = max(each["until"] for each in cooldowns)
-            values = (space, row.key, Jsonb(cooldowns), until)
+            values = (space, row.key, Jsonb(cooldowns), last_end(cooldowns))
             database.execute("INSERT INTO omni_router_cooldowns VALUES (%s, %s, %s, %s)", values)
 
 
 def _import_examples(database: Database, space: str, rows: Sequence[Row]) -> None:
     for row in rows:
-        if row.value.keys() >= {"text", "route", "at"}:
-            values = (space, row.key, row.value["text"], row.value["route"], row.value["at"])
+        values = (space, row.key, row.value.get("text"), row.value.get("route"), row.value.get("at"))
+        if all(isinstance(value, str) for value in values):
             database.execute("INSERT INTO omni_router_examples VALUES (%s, %s, %s, %s, %s)", values)
 
 
@@ -75,10 +75,13 @@ def _import_labels(database: Database, space: str, rows: Sequence[Row]) -> None:
     statement = """
         INSERT INTO omni_router_labels (space, encoder, route, vector, at, text) VALUES (%s, %s, %s, %s, %s, %s)
     """
-    for row in sorted(rows, key=lambda row: float(row.value["at"])):
-        value = row.value
-        vector = base64.b64decode(value["vector"])
-        database.execute(statement, (space, row.namespace[-1], value["route"], vector, value["at"], value["text"]))
+    labels: list[tuple[Any, ...]] = []
+    for row in rows:
+        with suppress(KeyError, TypeError, ValueError):  # not a label
+            route, at, vector = str(row.value["route"]), float(row.value["at"]), base64.b64decode(row.value["vector"])
+            labels.append((space, row.namespace[-1], route, vector, at, row.value.get("text")))
+    for label in sorted(labels, key=itemgetter(4)):
+        database.execute(statement, label)
 
 
 def _import_spending(database: Database, space: str, rows: Sequence[Row]) -> None:
@@ -88,7 +91,7 @@ def _import_spending(database: Database, space: str, rows: Sequence[Row]) -> Non
     """
     for row in rows:
         account = read_account(row.value, row.namespace[-1])
-        database.execute(statement, (space, account.day, json.dumps(account.spent)))
+        database.execute(statement, (space, account.day, account.spent))
         for call in account.calls:
             values = (space, account.day, call)
             database.execute("INSERT INTO omni_router_calls VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", values)

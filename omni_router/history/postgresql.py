@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from omni_router.config.records import ModelRecord
 from omni_router.history.backlog import Batch
-from omni_router.history.cooldowns import FORGET, Cooldowns, parse_cooldowns, write_time
+from omni_router.history.cooldowns import FORGET, Cooldowns, last_end, parse_cooldowns, write_time
 from omni_router.history.database import Database
 from omni_router.history.merging import MAX_MODELS, merge_bounded
 from omni_router.history.replica import Pair, Replica, View
@@ -123,7 +123,7 @@ class PostgresReplica(Replica):
         puts, deletes = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
         for model, each in cooldowns.items():
             if each:
-                puts.append((self._space, model, Jsonb(list(each)), max(one["until"] for one in each)))
+                puts.append((self._space, model, Jsonb(list(each)), last_end(each)))
             else:
                 deletes.append((self._space, model))
         self._write_all({PUT_COOLDOWNS: puts, DELETE_COOLDOWNS: deletes})
@@ -135,18 +135,19 @@ class PostgresReplica(Replica):
         cooldowns: dict[str, Any] = {}
         space = (self._space,)
         for answer in database.execute(EXAMPLES, space):
-            names.setdefault(route_key(answer["name"]), answer["name"])
-            examples.setdefault(route_key(answer["name"]), []).append(answer["text"])
+            route = route_key(answer["name"])
+            names[route] = answer["name"]
+            examples[route] = [*examples.get(route, ()), answer["text"]][-MAX_LEARNED:]
         for answer in database.execute(USES, space):
             row = answer["row"]
             names[row["route"]] = row["name"]
             if record := record_of(row):
                 records.setdefault(row["route"], []).append(record)
+        for route, each in records.items():
+            records[route] = merge_bounded(each)
         for answer in database.execute(COOLDOWNS, space):
             cooldowns[answer["model"]] = parse_cooldowns(answer["cooldowns"])
-        models = {route: merge_bounded(each) for route, each in records.items()}
-        newest = {route: texts[-MAX_LEARNED:] for route, texts in examples.items()}
-        return View(names, models, newest, cooldowns)
+        return View(names, records, examples, cooldowns)
 
     def _tidy(self, database: Connection[DictRow], day: datetime) -> None:
         with database.transaction():

@@ -174,8 +174,8 @@ class Replica(ABC):
         names, models = dict(self.view.names), dict(self.view.models)
         for (route, model), (name, record) in changed.items():
             names[route] = name
-            others = [each for each in models.get(route, ()) if each["id"] != model]
-            models[route] = merge_bounded([*others, record])
+            known = {each["id"]: each for each in models.get(route, ())}
+            models[route] = merge_bounded({**known, model: record}.values())
         self.view = replace(self.view, names=names, models=models)
 
     def _take_pending(self) -> list[PendingUsage]:

@@ -11,6 +11,7 @@ one route within the same few milliseconds, the first one's addition is lost. Po
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -20,7 +21,7 @@ from langgraph.store.base.batch import AsyncBatchedBaseStore
 from omni_router.config.records import ModelRecord, read_records
 from omni_router.errors import ConfigurationError
 from omni_router.history.backlog import Batch, Sum
-from omni_router.history.cooldowns import FORGET, Cooldowns, parse_cooldowns, write_time
+from omni_router.history.cooldowns import FORGET, Cooldowns, last_end, parse_cooldowns, write_time
 from omni_router.history.former import former_sums
 from omni_router.history.merging import merge_bounded
 from omni_router.history.replica import Pair, Replica, View
@@ -100,7 +101,7 @@ class StoreReplica(Replica):
             names[key] = item.value["route"]
             models[key] = merge_bounded(read_records(item.value["models"]))
         by_model = {item.key: parse_cooldowns(item.value.get("waits")) for item in cooldowns}
-        return View(names, models, {route: texts[-MAX_LEARNED:] for route, texts in by_route.items()}, by_model)
+        return View(names, models, by_route, by_model)
 
     def tidy(self, day: datetime) -> None:
         """Take a former version's history over, and delete the oldest examples and the cooldowns that are over."""
@@ -109,33 +110,33 @@ class StoreReplica(Replica):
             [former] = self._search(self._former)
             if former:
                 self.add(Batch("former versions", 1, former_sums(former)))
-        kept: set[str] = set()
-        for texts in _examples_by_route(examples, {}).values():
-            kept.update(texts[-MAX_LEARNED:])
-        unused = [item.key for item in examples if item.value.get("text") not in kept]
+        kept = set(chain.from_iterable(_examples_by_route(examples, {}).values()))
         oldest = write_time(day - FORGET)
-        over = [item.key for item in cooldowns if _ends(item) < oldest]
-        ops = put_all(self._examples, dict.fromkeys(unused)) + put_all(self._cooldowns, dict.fromkeys(over))
-        self._put_all(ops)
+        unused, over = dict[str, None](), dict[str, None]()
+        for item in examples:
+            if item.value.get("text") not in kept:
+                unused[item.key] = None
+        for item in cooldowns:
+            if last_end(parse_cooldowns(item.value.get("waits"))) < oldest:
+                over[item.key] = None
+        self._put_all(put_all(self._examples, unused) + put_all(self._cooldowns, over))
 
     def add(self, batch: Batch) -> Iterable[Pair]:
         """Add sums to the items of their routes."""
         by_key: dict[str, list[Sum]] = {}
         for each in batch.sums:
             by_key.setdefault(digest(route_key(each.route)), []).append(each)
-        items = dict(
-            zip(by_key, self.link.ask([GetOp(self._routes, key, refresh_ttl=False) for key in by_key]), strict=True)
-        )
+        items = self.link.ask([GetOp(self._routes, key, refresh_ttl=False) for key in by_key])
         stored: list[Pair] = []
         changed: dict[Pair, tuple[str, ModelRecord]] = {}
         ops: list[PutOp] = []
-        for key, sums in by_key.items():
-            value = _value(items[key], sums[0].route)
+        for (key, sums), item in zip(by_key.items(), items, strict=True):
+            value = _value(item, sums[0].route)
             stored += _apply(value, batch, sums)
-            records = merge_bounded(read_records(value["models"]))
             ops.append(put(self._routes, key, value))
-            route = route_key(value["route"])
-            changed.update({(route, record["id"]): (value["route"], record) for record in records})
+            name = value["route"]
+            for record in merge_bounded(read_records(value["models"])):
+                changed[route_key(name), record["id"]] = (name, record)
         self._put_all(ops)
         self.update_models(changed)
         return stored
@@ -179,16 +180,14 @@ def _apply(value: dict[str, Any], batch: Batch, sums: Iterable[Sum]) -> list[Pai
 
 
 def _examples_by_route(items: Iterable[Item], names: dict[str, str]) -> dict[str, list[str]]:
-    """Return the examples of each route, oldest first, and add the names of routes."""
-    ours = [item for item in items if item.value.keys() >= {"text", "route", "at"}]
-    by_route: dict[str, list[str]] = {}
-    for item in sorted(ours, key=lambda item: (item.value["at"], item.value["text"])):
-        key = route_key(item.value["route"])
-        names.setdefault(key, item.value["route"])
-        by_route.setdefault(key, []).append(item.value["text"])
-    return by_route
-
-
-def _ends(item: Item) -> str:
-    """Return when the last cooldown of an item ends."""
-    return max((each["until"] for each in parse_cooldowns(item.value.get("waits"))), default="")
+    """Return the newest examples of each route, oldest first, and add the names of routes."""
+    by_route: dict[str, list[tuple[str, str]]] = {}
+    for item in items:
+        if item.value.keys() >= {"text", "route", "at"}:
+            key = route_key(item.value["route"])
+            names.setdefault(key, item.value["route"])
+            by_route.setdefault(key, []).append((item.value["at"], item.value["text"]))
+    examples: dict[str, list[str]] = {}
+    for key, pairs in by_route.items():
+        examples[key] = [text for _, text in sorted(pairs)[-MAX_LEARNED:]]
+    return examples
