@@ -73,14 +73,15 @@ def _import_examples(database: Database, space: str, rows: Sequence[Row]) -> Non
 
 def _import_labels(database: Database, space: str, rows: Sequence[Row]) -> None:
     statement = """
-        INSERT INTO omni_router_labels (space, encoder, route, vector, at, text) VALUES (%s, %s, %s, %s, %s, %s)
+        INSERT INTO omni_router_labels (label, space, encoder, route, vector, at, text)
+        VALUES (%s, %s, %s, %s, %s, %s, %s)
     """
     labels: list[tuple[Any, ...]] = []
     for row in rows:
         with suppress(KeyError, TypeError, ValueError):  # not a label
             route, at, vector = str(row.value["route"]), float(row.value["at"]), base64.b64decode(row.value["vector"])
-            labels.append((space, row.namespace[-1], route, vector, at, row.value.get("text")))
-    for label in sorted(labels, key=itemgetter(4)):
+            labels.append((row.key, space, row.namespace[-1], route, vector, at, row.value.get("text")))
+    for label in sorted(labels, key=itemgetter(5)):
         database.execute(statement, label)
 
 

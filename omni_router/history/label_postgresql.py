@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from uuid import uuid4
 
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -16,7 +17,10 @@ from omni_router.storage.store_link import Link
 
 T = TypeVar("T")
 
-ADD = "INSERT INTO omni_router_labels (space, encoder, route, vector, at, text) VALUES (%s, %s, %s, %s, %s, %s)"
+ADD = """
+    INSERT INTO omni_router_labels (label, space, encoder, route, vector, at, text)
+    VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (label) DO NOTHING
+"""
 READ = """
     SELECT route, vector, at, text FROM omni_router_labels WHERE space = %s AND encoder = %s ORDER BY id DESC LIMIT %s
 """
@@ -60,7 +64,7 @@ class PostgresLabelStore:
         """Store a label, and delete the oldest ones when there are too many, unless PostgreSQL does not answer."""
         place = self._place()
         vector = pack(label.vector[None])[0]
-        values = (*place, storable(label.route), vector, label.at, storable(label.text))
+        values = (uuid4().hex, *place, storable(label.route), vector, label.at, storable(label.text))
 
         def write(database: Connection[DictRow]) -> None:
             with database.transaction():

@@ -9,6 +9,7 @@ one route within the same few milliseconds, the first one's addition is lost. Po
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import chain
@@ -19,7 +20,7 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchOp
 from langgraph.store.base.batch import AsyncBatchedBaseStore
 
 from omni_router.config.records import ModelRecord, read_records
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, HistoryUnreachable
 from omni_router.history.backlog import Batch, Sum
 from omni_router.history.cooldowns import FORGET, Cooldowns, last_end, parse_cooldowns, write_time
 from omni_router.history.former import former_sums
@@ -28,10 +29,11 @@ from omni_router.history.replica import Pair, Replica, View
 from omni_router.history.shared import SharedHistory, example_times, utc_now
 from omni_router.history.usage import MAX_LEARNED, digest, route_key
 from omni_router.simulation import is_simulated
-from omni_router.storage.store_link import StoreLink, put, put_all
+from omni_router.storage.store_link import PATIENCE, StoreLink, put, put_all
 
 ALL = 1_000_000  # items: one statement sees one moment, pages would not
 AT_ONCE = 1000  # items changed in one statement, which may have some ten thousand parameters
+ADDING: WeakKeyDictionary[BaseStore, threading.Lock] = WeakKeyDictionary()  # held by this process while it adds
 LAST_BATCHES = 20  # ids kept in an item, so that an addition that is sent again is not made twice
 
 
@@ -87,6 +89,7 @@ class StoreReplica(Replica):
 
     def __init__(self, store: BaseStore, root: tuple[str, ...], now: Callable[[], datetime]) -> None:
         super().__init__(StoreLink(store), now)
+        self._adding = ADDING.setdefault(store, threading.Lock())
         self._routes, self._former = (*root, "routes"), (*root, "history")
         self._examples, self._cooldowns = (*root, "examples"), (*root, "cooling")
 
@@ -122,7 +125,15 @@ class StoreReplica(Replica):
         self._put_all(put_all(self._examples, unused) + put_all(self._cooldowns, over))
 
     def add(self, batch: Batch) -> Iterable[Pair]:
-        """Add sums to the items of their routes."""
+        """Add sums to the items of their routes; another history of this process does so before or afterwards."""
+        if not self._adding.acquire(timeout=PATIENCE):
+            raise HistoryUnreachable(f"the store of the history did not answer another graph within {PATIENCE:g} s")
+        try:
+            return self._add(batch)
+        finally:
+            self._adding.release()
+
+    def _add(self, batch: Batch) -> Iterable[Pair]:
         by_key: dict[str, list[Sum]] = {}
         for each in batch.sums:
             by_key.setdefault(digest(route_key(each.route)), []).append(each)

@@ -37,7 +37,8 @@ MIGRATIONS = (
         space text, digest text, text text, name text, at text COLLATE "C", PRIMARY KEY (space, digest)
     );
     CREATE TABLE omni_router_labels (
-        id bigserial PRIMARY KEY, space text, encoder text, route text, vector bytea, at float8, text text
+        id bigserial PRIMARY KEY, label text UNIQUE,  -- the name of what was sent, if it is sent again
+        space text, encoder text, route text, vector bytea, at float8, text text
     );
     CREATE INDEX omni_router_labels_by_encoder ON omni_router_labels (space, encoder, id);
     CREATE TABLE omni_router_spending (space text, day text, spent numeric, PRIMARY KEY (space, day));

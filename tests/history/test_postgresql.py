@@ -166,18 +166,6 @@ def test_processes_that_start_together_on_an_empty_database_lose_none_of_their_u
     assert {record["cost"] for record in records.values()} == {6.0}
 
 
-def test_threads_of_several_writers_lose_nothing(database: SharedPlace) -> None:
-    histories = [database.history(), database.history()]
-
-    def work(number: int) -> None:
-        for each in range(25):
-            assert histories[number % 2].record(use(f"acme/m{each % 2}"))
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, range(8)))
-    assert sum(record["uses"] for record in database.records().values()) == 200
-
-
 def test_ratings_of_several_writers_add_up(database: SharedPlace) -> None:
     histories = [database.history() for _ in range(4)]
     histories[0].record(use())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, PutOp
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.postgres import PostgresStore
 
@@ -233,6 +233,18 @@ def test_a_route_offers_no_more_models_than_a_file_would(place: SharedPlace) -> 
     assert set(place.records()) == {f"acme/m{number}" for number in range(MAX_MODELS, 2 * MAX_MODELS)}
 
 
+def test_threads_of_two_writers_in_one_process_lose_nothing(place: SharedPlace) -> None:
+    histories = [place.history(), place.history()]
+
+    def work(number: int) -> None:
+        for _ in range(25):
+            assert histories[number % 2].record(use())
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert place.records()["acme/m1"]["uses"] == 200
+
+
 # ---- a store that is out of reach
 
 
@@ -326,6 +338,31 @@ def test_what_waits_for_a_store_is_added_up(monkeypatch: pytest.MonkeyPatch) -> 
         "acme/m1": 1,
     }
     assert records["acme/known"]["failures"] == {"not_found": 20}
+
+
+def test_what_arrived_in_a_store_though_its_answer_was_lost_is_not_counted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("omni_router.storage.store_link.AGAIN", 0.0)
+
+    class LosesAnswers(InMemoryStore):
+        loses = False
+
+        def batch(self, ops: Any) -> Any:
+            ops = list(ops)
+            result = super().batch(ops)
+            if self.loses and isinstance(ops[0], PutOp):
+                raise OSError
+            return result
+
+    store = LosesAnswers()
+    history = writer(store)
+    history.record(use())
+    store.loses = True
+    assert [history.record(use()) for _ in range(3)] == [None] * 3
+    store.loses = False
+    assert history.record(use())
+    assert seen(store)["acme/m1"]["uses"] == 5
 
 
 def test_a_store_that_lets_items_expire_keeps_these(address: str) -> None:
