@@ -98,7 +98,7 @@ class Environment:
     )
     cascade_size: int = variable(count, 1500, "how many of these decisions are kept to learn from")
     cascade_path: Path | None = variable(
-        Path, None, "the file they are kept in", shown_default="beside the policy, or in the store of OMNI_HISTORY"
+        Path, None, "the file they are kept in", shown_default="beside the policy, or where OMNI_HISTORY is"
     )
     cascade_text: bool = variable(switch, default=False, help="1: keep the text of the requests with them")
     fallback_route: str | None = variable(
