@@ -25,7 +25,8 @@ from omni_router.evaluation.plots import COLOURS, DPI, GREY, new_figure, quiet_a
 from omni_router.evaluation.score_tables import SYNTHETIC_PRICES, SYNTHETIC_SCORES, Tables, read_tables
 from omni_router.hub.evidence import BoardRow
 from omni_router.selection.board_values import UNKNOWN, board_values, strengths
-from omni_router.selection.scoring import MEAN_QUALITY, QUALITY_OF_STRENGTH, VERDICT_HALF_LIFE, prior_of
+from omni_router.selection.scoring import MEAN_QUALITY, QUALITY_OF_STRENGTH, prior_of
+from omni_router.selection.verdicts import VERDICT_HALF_LIFE
 
 CALLS, RUNS, EVENT, LAST = 500, 10, 250, 100  # calls, runs of each route, the call at which something happens
 SHARES = (1.0, 0.1, 0.05)  # of the calls that get a verdict
@@ -232,7 +233,7 @@ def main(data: Path, outcomes: Path | None) -> None:
 
 
 SECTION = "Verdicts: 500 calls of a route"
-SHOWN = {"score and trials": COLOURS[1], "prior": COLOURS[0], "catalog": GREY, "sampling": COLOURS[2]}
+SHOWN = {"score": COLOURS[1], "prior": COLOURS[0], "catalog": GREY, "sampling": COLOURS[2]}
 SMOOTH = 20  # calls that a point of the plot is the mean of
 ABOUT = """\
 Simulated on {source}: each of {routes} categories is a route, a call is good with the probability that the model's
