@@ -130,7 +130,7 @@ def score_for(models: Sequence[ModelFacts], prefer: str | float) -> list[Score]:
 
 def _scores(models: Sequence[ModelFacts], weight: float, latency: float) -> list[Score]:
     price_of = _prices(models)
-    judged = [Judged(prior_of(facts.strength), facts.good, facts.bad) for facts in models]
+    judged = list(map(_judged, models))
     fit = fit_of(judged)
     scores: list[Score] = []
     for facts, record in zip(models, judged, strict=True):
@@ -140,6 +140,10 @@ def _scores(models: Sequence[ModelFacts], weight: float, latency: float) -> list
         return scores  # without evidence, cheap would mean small
     reference = max(known, key=attrgetter("total")).price
     return [replace(score, price_term=PRICE_SCALE * weight * _price_ratio(score, reference)) for score in scores]
+
+
+def _judged(facts: ModelFacts) -> Judged:
+    return Judged(prior_of(facts.strength), facts.good, facts.bad)
 
 
 def _without_price(facts: ModelFacts, judged: Judged, fit: RouteFit, price: float, latency: float) -> Score:

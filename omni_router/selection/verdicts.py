@@ -13,6 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
+from statistics import fmean
 from typing import NamedTuple
 
 # Chosen in the simulation of docs/benchmarks.md, on one date of LiveBench and some drawn tables; judged on others.
@@ -31,6 +33,11 @@ class Judged(NamedTuple):
     prior: float
     good: float = 0.0
     bad: float = 0.0
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is any verdict."""
+        return self.good + self.bad > 0
 
     @property
     def prior_weight(self) -> float:
@@ -53,10 +60,10 @@ class RouteFit:
 
 def fit_of(models: Sequence[Judged]) -> RouteFit:
     """Fit level and slope to the verdicts on the models of a route: weighted least squares with a ridge."""
-    judged = [model for model in models if model.good + model.bad > 0]
+    judged = list(filter(attrgetter("is_judged"), models))
     if not judged:
         return RouteFit()
-    mean_prior = sum(model.prior for model in models) / len(models)
+    mean_prior = fmean(map(attrgetter("prior"), models))
     trust, trust_x, trust_xx, sum_y, sum_xy = STEADY_LEVEL, 0.0, STEADY_SLOPE, 0.0, 0.0
     for model in judged:
         weight, x = 1 - model.prior_weight, model.prior - mean_prior
