@@ -66,7 +66,7 @@ def rows_of_route(known: KnownModels, evidence: HubEvidence | None, *, shadow: b
 def _remarks(snapshot: EvidenceSnapshot, ranking: Ranking | None, *, shadow: bool) -> list[str]:
     if ranking is None:
         return [NOTHING_YET if snapshot.at is None else NONE_KNOWN]
-    remarks = [f"score: availability x quality - price - latency; {len(snapshot.boards)} boards are known"]
+    remarks = [f"score: availability x quality - trial - price - latency; {len(snapshot.boards)} boards are known"]
     if shadow:
         remarks.append("OMNI_EVIDENCE=shadow: the scores are shown, and the order without them is used")
     if snapshot.missing:

@@ -58,7 +58,7 @@ def _compared(other: RankedModel, ranked: RankedModel) -> str:
         words = "is as good"
     text = f"{other.model} {words}{_price_compared(other.terms.price, ranked.terms.price)}"
     if other.score.availability < ranked.score.availability - LESS_OFTEN:
-        return f"{text}, and less tried"
+        return f"{text}, and answers less often"
     return text
 
 

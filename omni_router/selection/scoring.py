@@ -31,7 +31,7 @@ PRIOR_ANSWERS, PRIOR_CALLS = 19.0, 20.0
 # tables.
 PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.02, "cheapest": 0.04, "fastest": 0.0}
 BALANCED_FOR_CODE = 0.005  # a quarter: on code, models differ more than anywhere else
-PRICE_SCALE = 4.5
+PRICE_SCALE = 4.0
 LOWEST_PRICE = 0.02  # US dollars for a million tokens; free offers count as this much, since they are limited
 HIGHEST_RATIO = 8.0  # times the price of the strongest candidate: dearer ones lose no more
 INPUT_SHARE = 0.75  # three tokens are read for each one written, as is usual where prices are compared
