@@ -29,7 +29,7 @@ PRIOR_ANSWERS, PRIOR_CALLS = 19.0, 20.0
 # is linear in it. A logarithm, powers, and the cheapest of all within a distance of the best were no better: each buys
 # the same price for the same loss. PRICE_SCALE was chosen so that `balanced` keeps 98 % of the quality on three of four
 # tables.
-PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.02, "cheapest": 0.04, "fastest": 0.0}
+PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.02, "cheapest": 0.045, "fastest": 0.0}
 BALANCED_FOR_CODE = 0.005  # a quarter: on code, models differ more than anywhere else
 PRICE_SCALE = 4.0
 LOWEST_PRICE = 0.02  # US dollars for a million tokens; free offers count as this much, since they are limited

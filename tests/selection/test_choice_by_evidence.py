@@ -226,7 +226,7 @@ def test_the_ranking_of_a_route_is_shown_with_its_numbers(capsys: pytest.Capture
     assert main(["--list-models", "code_generation"]) == 0
     out, err = capsys.readouterr()
     line = next(line for line in out.splitlines() if line.startswith(SECOND))
-    assert line.split()[1:9] == ["0.789", "2", "of", "7", "(10)", "0.84", "0.95", "1.00"]
+    assert line.split()[1:9] == ["0.790", "2", "of", "7", "(10)", "0.84", "0.95", "1.00"]
     assert "number 1; best score: second of 7 on 10 boards" in line
     assert ATTRIBUTION in err
 
