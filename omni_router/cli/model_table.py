@@ -123,6 +123,7 @@ def ranking_as_json(ranked: RankedModel) -> dict[str, Any]:
         "price": ranked.terms.price,
         "price_term": round(score.price_term, 4),
         "latency_term": round(score.latency_term, 4),
+        "trial_term": round(score.trial_term, 4),
     }
 
 

@@ -26,7 +26,8 @@ from omni_router.selection.known_models import (
     terms_of,
 )
 from omni_router.selection.ranking import by_rank
-from omni_router.selection.scoring import ModelFacts, Score, faded, in_order, score_for
+from omni_router.selection.scoring import ModelFacts, Score, in_order, score_for
+from omni_router.selection.verdicts import faded
 
 NO_TERMS = Terms(None)
 

@@ -120,7 +120,7 @@ def test_answers_alone_do_not_make_a_weak_model_the_best_of_a_route(known: Servi
     assert candidates(known)[0]["model"] == SECOND
 
 
-@pytest.mark.parametrize(("prefer", "model"), [("best", 2), ("cheapest", 12), (0.0075, 2), (0.2, 11)])
+@pytest.mark.parametrize(("prefer", "model"), [("best", 2), ("cheapest", 12), (0.005, 2), (0.2, 11)])
 def test_the_preference_decides_what_a_point_may_cost(known: Services, prefer: Any, model: int) -> None:
     assert candidates(known, prefer=prefer)[0]["model"] == f"sandbox/text-generation-{model}"
 
@@ -322,7 +322,7 @@ def test_the_ranking_of_a_route_is_shown_with_its_numbers(capsys: pytest.Capture
     assert main(["--list-models", "code_generation"]) == 0
     out, err = capsys.readouterr()
     line = next(line for line in out.splitlines() if line.startswith(SECOND))
-    assert line.split()[1:9] == ["0.620", "2", "of", "7", "(10)", "0.84", "0.75", "1.00"]
+    assert line.split()[1:9] == ["0.790", "2", "of", "7", "(10)", "0.84", "0.95", "1.00"]
     assert "number 1; best score: second of 7 on 10 boards" in line
     assert ATTRIBUTION in err
 
@@ -336,7 +336,7 @@ def test_the_ranking_in_json_holds_each_number(capsys: pytest.CaptureFixture[str
     best = next(iter(rows.values()))
     assert best["place"] == 1
     assert best["ranking"]["price"] == pytest.approx(0.75 * best["providers"][0]["input_price"] + 0.25 * 1.1, abs=0.3)
-    assert best["ranking"]["availability"] == 0.75
+    assert best["ranking"]["availability"] == 0.95
     assert rows[SECOND]["ranking"] is None
     assert rows[SECOND]["out"].startswith("price: max_price is 1.5")
 
