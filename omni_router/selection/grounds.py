@@ -116,7 +116,7 @@ def _compared(other: RankedModel, ranked: RankedModel) -> str:
         words = f"{'better' if points > 0 else 'worse'} by {_count(abs(points), 'point')}"
     text = f"{words}{_price_compared(other.terms.price, ranked.terms.price)}"
     if other.score.availability < ranked.score.availability - LESS_OFTEN:
-        text += ", and answers less often" if other.score.facts.failures else ", and less tried"
+        text += ", and answers less often"
     if other.score.latency_term > ranked.score.latency_term + SLOWER:
         text += ", and slower"
     return text

@@ -279,7 +279,7 @@ def test_a_ranking_fits_the_terminal_with_all_its_figures(
     first = " ".join(lines[place : place + 1 + (columns == 80)]).split()
     assert first[:2] == ["1.", TEXT2]
     assert "novita" in first
-    figures = ["0.620", "2", "of", "7", "(10)", "0.84", "0.75", "1.00", "90", "262,144"]
+    figures = ["0.790", "2", "of", "7", "(10)", "0.84", "0.95", "1.00", "90", "262,144"]
     assert [word for word in first if word in figures] == figures
     for name in COLUMN_NAMES:
         assert any(line.startswith(f"  {name}: ") for line in lines), f"{name} is not explained"
@@ -288,7 +288,7 @@ def test_a_ranking_fits_the_terminal_with_all_its_figures(
 def test_a_ranking_says_why_each_model_has_its_place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ranking(120, monkeypatch, sandbox)
     text = " ".join(" ".join(lines).split())
-    assert f"1. {TEXT2}: best score: second of 7 on 10 boards, 1.00 US dollars a million tokens; " in text
+    assert f"1. {TEXT2}: first listed of those that tie for the best score: second of 7 on 10 boards, " in text
     assert "sandbox/text-generation-12: worse by 3 points at half the price" in text
     assert f"{TEXT1}: worse by 14 points at 18 % of the price; a tie with number" in text
     others = ", ".join(f"sandbox/image-text-to-text-{number}" for number in (1, 2, 3, 10))

@@ -61,8 +61,8 @@ def test_routes_of_the_default_policy_differ_and_each_says_why(known: Services) 
     chosen = {name: best[name]["model"] for name in ("casual_conversation", "code_generation", "math_reasoning")}
     assert chosen == {"casual_conversation": FLUENT, "code_generation": SECOND, "math_reasoning": MATHS}
     assert best["code_generation"]["why"] == (
-        "best score: second of 7 on 10 boards, 1.00 US dollars a million tokens; "
-        "sandbox/text-generation-10 is better by 2 points at 2.6 times the price"
+        "first listed of those that tie for the best score: second of 7 on 10 boards, "
+        "1.00 US dollars a million tokens; sandbox/text-generation-10 is better by 2 points at 2.6 times the price"
     )
     assert all("boards" in each["why"] for each in best.values())
 
@@ -288,7 +288,7 @@ def test_the_routes_of_the_sandbox_differ_on_the_command_line_and_each_says_why(
 @pytest.mark.parametrize("task", ["text-to-image", "image-text-to-text"])
 def test_boards_compare_the_models_of_the_sandbox_for_images_too(known: Services, task: str) -> None:
     order = candidates(known, Route("images", task, ""))
-    assert order[0]["why"].startswith("best score: ")
+    assert "best score: " in order[0]["why"]
     assert " of 4 on " in order[0]["why"]
 
 
@@ -299,7 +299,9 @@ def test_a_log_without_text_has_what_boards_say_of_the_routers_pick(
     router.choose("code_generation", SECOND, "the user wants a function")
     build_graph(replace(known, policy=RouteFile(DEFAULT_POLICY), decision_log=log)).compile().invoke(ask("Write one."))
     [entry] = log.entries()
-    assert entry["reason"].startswith("the router's choice, 90% sure; best score: second of 7 on 10 boards")
+    assert entry["reason"].startswith(
+        "the router's choice, 90% sure; first listed of those that tie for the best score: second of 7"
+    )
 
 
 def test_in_the_shadow_what_the_evidence_would_choose_as_well_says_so(known: Services) -> None:
@@ -323,7 +325,7 @@ def test_the_ranking_of_a_route_is_shown_with_its_numbers(capsys: pytest.Capture
     out, err = capsys.readouterr()
     line = next(line for line in out.splitlines() if line.startswith(SECOND))
     assert line.split()[1:9] == ["0.790", "2", "of", "7", "(10)", "0.84", "0.95", "1.00"]
-    assert "number 1; best score: second of 7 on 10 boards" in line
+    assert "number 1; first listed of those that tie for the best score: second of 7 on 10 boards" in line
     assert ATTRIBUTION in err
 
 
