@@ -21,6 +21,7 @@ from omni_router.server.openai.images import images
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.models import get_model, list_models
 from omni_router.server.openai.run import Api
+from omni_router.server.responses.dialect import Responses
 
 _ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OWN_PATHS = ("GET /omni/health", "GET /omni/ready", "GET /omni/metrics")  # the paths of a server of our own
@@ -41,6 +42,7 @@ def _conversation(path: str, dialect: type[Dialect]) -> Endpoint:
 
 SERVED: tuple[Endpoint, ...] = (
     _conversation("/v1/chat/completions", ChatCompletions),
+    _conversation("/v1/responses", Responses),
     Endpoint("POST", "/v1/images/generations", images),
     Endpoint("POST", "/v1/route", route),
     Endpoint("GET", "/v1/models", list_models),
