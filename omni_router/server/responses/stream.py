@@ -112,7 +112,7 @@ class EventWriter(Writer):
         for name, fields in events:
             yield self._event(name, **fields)
 
-    def _event(self, name: str, **fields: Any) -> bytes:
+    def _event(self, name: str, /, **fields: Any) -> bytes:
         data = {"type": name, "sequence_number": self._sequence, **fields}
         self._sequence += 1
         return event(data, name)
