@@ -20,7 +20,6 @@ _STATELESS = "responses are not stored here; send the whole conversation as `inp
 REFUSED: Refused = {
     "previous_response_id": ((), _STATELESS),
     "conversation": ((), _STATELESS),
-    "store": ((False,), f"allowed is False; {_STATELESS}"),
     "background": ((False,), "allowed is False; a response that is not stored cannot be fetched later, use `stream`"),
     "prompt": ((), "prompt templates are not stored here; send `instructions` and `input`"),
     "top_logprobs": ((0,), "allowed is 0; log probabilities are not served"),
@@ -111,6 +110,8 @@ class Responses(Dialect):
             names.append("text.verbosity")
         if request.parallel_tool_calls is False:
             names.append("parallel_tool_calls")
+        if request.store:  # the default of some clients; a later reference to the response is refused
+            names.append("store")
         if request.truncation == "auto":
             names.append("truncation")
         names += [f"include.{name}" for name in request.include or [] if name not in _INCLUDED]

@@ -157,7 +157,7 @@ class Weather(BaseModel):
 def test_parse_gives_an_object_of_the_class_asked_for(client: OpenAI, sandbox: Sandbox) -> None:
     response = client.responses.parse(model="omni", input=QUESTION, text_format=Weather)
     assert isinstance(response.output_parsed, Weather)
-    form = sandbox.calls[-1].parameters["response_format"]
+    form = sandbox.requests[-1].parameters["response_format"]
     assert (form["type"], form["json_schema"]["name"], form["json_schema"]["strict"]) == (
         "json_schema",
         "Weather",

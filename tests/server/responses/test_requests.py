@@ -91,10 +91,11 @@ def test_parameters_without_effect_keep_their_names() -> None:
         "text": {"verbosity": "low"},
         "truncation": "auto",
         "parallel_tool_calls": False,
+        "store": True,
         "include": ["reasoning.encrypted_content", "file_search_call.results"],
     }
     body = Responses({"input": "Hi", **parameters}).chat_body()
-    names = {"user", "text.verbosity", "truncation", "parallel_tool_calls", "include.file_search_call.results"}
+    names = {"user", "text.verbosity", "truncation", "parallel_tool_calls", "store", "include.file_search_call.results"}
     assert names <= body.keys()
     neutral = {"parallel_tool_calls": True, "truncation": "disabled", "metadata": {"a": "b"}, "store": False}
     body = Responses({"input": "Hi", **neutral}).chat_body()
@@ -106,7 +107,6 @@ def test_parameters_without_effect_keep_their_names() -> None:
     [
         ({"previous_response_id": "resp_1"}, "previous_response_id", "send the whole conversation"),
         ({"conversation": {"id": "c"}}, "conversation", "send the whole conversation"),
-        ({"store": True}, "store", "allowed is False"),
         ({"background": True}, "background", "use `stream`"),
         ({"prompt": {"id": "p"}}, "prompt", "send `instructions`"),
         ({"top_logprobs": 2}, "top_logprobs", "allowed is 0"),
