@@ -31,9 +31,7 @@ def get_weather(city: str) -> str:
 
 def agent_of(base_url: str, *, streaming: bool = False, **options: Any) -> Agent:
     """Return an agent."""
-    config = OpenAIResponsesConfig(
-        model="omni", base_url=base_url, api_key="none", max_retries=0, streaming=streaming
-    )
+    config = OpenAIResponsesConfig(model="omni", base_url=base_url, api_key="none", max_retries=0, streaming=streaming)
     return Agent("a", config=config, **options)
 
 

@@ -50,7 +50,7 @@ def stream(base_url: str) -> None:
         model="openai/omni", input="How do tides work?", api_base=base_url, api_key="none", stream=True
     )
     types = [str(event.type) for event in events]
-    assert sum("output_text.delta" in kind for kind in types) > 3, types
+    assert sum(kind.lower().endswith("output_text_delta") for kind in types) > 3, types
     chunks = [chunk.choices[0].delta.content or "" for chunk in bridge(base_url, "How do tides work?", stream=True)]
     assert "Simulated answer" in "".join(chunks), chunks
     assert sum(map(bool, chunks)) > 3, chunks

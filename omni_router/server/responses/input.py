@@ -23,6 +23,7 @@ class Conversation:
         self.places: list[str] = []
         self._tools = tools
         self._open: dict[str, Any] | None = None  # the answer that further items may belong to
+        self._images: list[dict[str, Any]] = []  # of results, until all results of an answer have come
         if instructions is not None:
             self._add({"role": "system", "content": instructions}, "instructions")
         if isinstance(items, str):
@@ -30,6 +31,7 @@ class Conversation:
             return
         for index, item in enumerate(items):
             self._read(item, f"input[{index}]")
+        self._show_images(f"input[{len(items) - 1}]")
 
     def _read(self, item: Any, where: str) -> None:
         if not isinstance(item, dict):
@@ -37,6 +39,8 @@ class Conversation:
         kind = item.get("type")
         if kind is None:
             kind = "message" if "role" in item else "item_reference"
+        if kind == "item_reference" and str(item.get("id")).startswith("rs_"):
+            return  # the reasoning behind a call: some clients never send it themselves, and the call is here
         if kind == "item_reference":
             raise ApiError(f"{where} is a reference to an item: {_NOT_STORED}.", param=where, code="unsupported_value")
         if not isinstance(kind, str) or kind not in _ITEMS:
@@ -75,13 +79,14 @@ class Conversation:
         self._answer(where)["tool_calls"].append({"id": id_, "type": "function", "function": function})
 
     def result(self, item: Mapping[str, Any], where: str) -> None:
-        """Add the result of a tool call; an image in it is only mentioned, since a chat has text there."""
+        """Add the result of a tool call; a chat has only text there, so that an image follows as a message."""
         call_id = item.get("call_id")
         if not isinstance(call_id, str):
             raise wrong(f"{where}.call_id", call_id, "it is the id of the call that this result belongs to")
         output = item.get("output")
         if not isinstance(output, str):
-            output = _output_text(output, f"{where}.output")
+            output, images = _output(output, f"{where}.output")
+            self._images += images
         self._add({"role": "tool", "tool_call_id": call_id, "content": output}, where)
 
     def _answer(self, where: str) -> dict[str, Any]:
@@ -91,8 +96,15 @@ class Conversation:
             self._open = answer
         return self._open
 
+    def _show_images(self, where: str) -> None:
+        if self._images:
+            images, self._images = self._images, []
+            self._add({"role": "user", "content": images}, where)
+
     def _add(self, message: dict[str, Any], where: str) -> None:
         self._open = None
+        if message["role"] != "tool":
+            self._show_images(where)
         self.messages.append(message)
         self.places.append(where)
 
@@ -141,13 +153,14 @@ def _texts(parts: Any) -> list[str]:
     return [part["text"] for part in dicts if isinstance(part.get("text"), str)]
 
 
-def _output_text(output: Any, where: str) -> str:
+def _output(output: Any, where: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the text of a result, with a mark for each image, and the images."""
     if not isinstance(output, list):
         raise wrong(where, output, "it is a string, or a list of parts")
-    lines = []
-    for index, part in enumerate(output):
-        if isinstance(part, dict) and part.get("type") == "input_image":
-            lines.append(IMAGE_MARK)
-        else:
-            lines.append(_part(part, f"{where}[{index}]", images=False)["text"])
-    return "\n".join(lines)
+    lines, images = [], []
+    for index, raw in enumerate(output):
+        part = _part(raw, f"{where}[{index}]", images=True)
+        if part["type"] == "image_url":
+            images.append(part)
+        lines.append(part.get("text", IMAGE_MARK))
+    return "\n".join(lines), images

@@ -58,16 +58,27 @@ def test_the_items_of_an_answer_are_one_message() -> None:
     assert read[4]["reasoning_content"] == "So."
 
 
-def test_an_encrypted_reasoning_adds_nothing() -> None:
-    item = {"type": "reasoning", "summary": [], "encrypted_content": "x"}
+@pytest.mark.parametrize(
+    "item",
+    [{"type": "reasoning", "summary": [], "encrypted_content": "x"}, {"type": "item_reference", "id": "rs_1_0"}],
+)
+def test_a_reasoning_that_is_not_readable_adds_nothing(item: Any) -> None:
     assert len(messages({"role": "user", "content": "Hi"}, item)) == 1
 
 
-def test_an_image_in_a_result_is_only_mentioned() -> None:
+def test_an_image_in_a_result_follows_all_results_as_a_message() -> None:
     call = {"type": "function_call", "call_id": "a", "name": "view", "arguments": "{}"}
     parts = [{"type": "input_text", "text": "seen"}, {"type": "input_image", "image_url": DATA_URL}]
     result = {"type": "function_call_output", "call_id": "a", "output": parts}
-    assert messages({"role": "user", "content": "Look"}, call, result)[2]["content"] == "seen\n[Image attached]"
+    second = {"type": "function_call_output", "call_id": "b", "output": "rain"}
+    items = [{"role": "user", "content": "Look"}, call, {**call, "call_id": "b"}, result, second]
+    shown = [{"type": "image_url", "image_url": {"url": DATA_URL}}]
+    for more in ([], [{"role": "assistant", "content": "A fox."}]):
+        read = messages(*items, *more)
+        roles = ["user", "assistant", "tool", "tool", "user"]
+        assert [message["role"] for message in read[:5]] == roles
+        assert (read[2]["content"], read[4]["content"]) == ("seen\n[Image attached]", shown)
+        assert len(read) == 5 + len(more)
 
 
 @pytest.mark.parametrize(
