@@ -10,7 +10,7 @@ from omni_router.server.openai.dialect import Answer, Dialect
 from omni_router.server.openai.errors import wrong
 from omni_router.server.openai.requests import Body
 from omni_router.server.responses.input import Conversation
-from omni_router.server.responses.output import Response
+from omni_router.server.responses.output import ENCRYPTED, Response
 from omni_router.server.responses.stream import EventWriter
 from omni_router.server.responses.tools import Tools
 
@@ -24,7 +24,6 @@ REFUSED: Refused = {
     "prompt": ((), "prompt templates are not stored here; send `instructions` and `input`"),
     "top_logprobs": ((0,), "allowed is 0; log probabilities are not served"),
 }
-_INCLUDED = ("reasoning.encrypted_content",)  # reasoning is in its items unencrypted, so that clients can return it
 
 
 class _Reasoning(BaseModel):
@@ -114,7 +113,7 @@ class Responses(Dialect):
             names.append("store")
         if request.truncation == "auto":
             names.append("truncation")
-        names += [f"include.{name}" for name in request.include or [] if name not in _INCLUDED]
+        names += [f"include.{name}" for name in request.include or [] if name != ENCRYPTED]
         return names
 
 

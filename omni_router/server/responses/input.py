@@ -1,5 +1,6 @@
 """The items of a conversation as the messages of a chat."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from omni_router.messages import IMAGE_MARK, REASONING
 from omni_router.server.openai.errors import ApiError, wrong
 from omni_router.server.responses.tools import Tools
 
+_PACKED = "omni-router:"  # how the `encrypted_content` of this server begins
 _NOT_STORED = "responses are not stored here; send the items themselves (many clients do so with store=False)"
 _CALL = "a call has call_id, name, and arguments or input, all of them strings"
 
@@ -60,8 +62,8 @@ class Conversation:
         answer["content"] = (answer["content"] or "") + content
 
     def reasoning(self, item: Mapping[str, Any], where: str) -> None:
-        """Add the reasoning of an answer: as it was, else its summary; what is encrypted stays out."""
-        parts = [*_texts(item.get("content"))] or [*_texts(item.get("summary"))]
+        """Add the reasoning of an answer: as it was, else its summary; what another server encrypted stays out."""
+        parts = _texts(item.get("content")) or _unpacked(item.get("encrypted_content")) or _texts(item.get("summary"))
         if parts:
             answer = self._answer(where)
             answer[REASONING] = answer.get(REASONING, "") + "\n".join(parts)
@@ -145,6 +147,23 @@ def _part(part: Any, where: str, *, images: bool) -> dict[str, Any]:
             allowed = "input_text and input_image" if images else "input_text and output_text"
             raise wrong(f"{where}.type", kind, f"allowed are {allowed}")
     raise wrong(where, part, "a part is an object with type")
+
+
+def packed(reasoning: str) -> str:
+    """Return a reasoning as `encrypted_content`, which some clients send back and nothing else.
+
+    It is encoded, not encrypted: its client may read it anyway.
+    """
+    return _PACKED + base64.b64encode(reasoning.encode(errors="surrogatepass")).decode()
+
+
+def _unpacked(content: Any) -> list[str]:
+    if not isinstance(content, str) or not content.startswith(_PACKED):
+        return []
+    try:
+        return [base64.b64decode(content.removeprefix(_PACKED), validate=True).decode()]
+    except ValueError:
+        return []
 
 
 def _texts(parts: Any) -> list[str]:

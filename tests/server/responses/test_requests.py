@@ -60,7 +60,11 @@ def test_the_items_of_an_answer_are_one_message() -> None:
 
 @pytest.mark.parametrize(
     "item",
-    [{"type": "reasoning", "summary": [], "encrypted_content": "x"}, {"type": "item_reference", "id": "rs_1_0"}],
+    [
+        {"type": "reasoning", "summary": [], "encrypted_content": "x"},
+        {"type": "reasoning", "summary": [], "encrypted_content": "omni-router:no base64"},
+        {"type": "item_reference", "id": "rs_1_0"},
+    ],
 )
 def test_a_reasoning_that_is_not_readable_adds_nothing(item: Any) -> None:
     assert len(messages({"role": "user", "content": "Hi"}, item)) == 1
