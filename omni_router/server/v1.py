@@ -15,6 +15,7 @@ from omni_router.server.openai.bodies import ignored_header
 from omni_router.server.openai.chat import Handler, chat, route
 from omni_router.server.openai.completions import ChatCompletions
 from omni_router.server.openai.dialect import Dialect
+from omni_router.server.openai.embeddings import embeddings
 from omni_router.server.openai.errors import ApiError, ErrorBody, as_api_error
 from omni_router.server.openai.guard import AuthMiddleware, ConcurrencyLimit, Limits
 from omni_router.server.openai.images import images
@@ -44,6 +45,7 @@ SERVED: tuple[Endpoint, ...] = (
     _conversation("/v1/chat/completions", ChatCompletions),
     _conversation("/v1/responses", Responses),
     Endpoint("POST", "/v1/images/generations", images),
+    Endpoint("POST", "/v1/embeddings", embeddings),
     Endpoint("POST", "/v1/route", route),
     Endpoint("GET", "/v1/models", list_models),
 )
