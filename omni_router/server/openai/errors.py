@@ -2,7 +2,7 @@
 
 import logging
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -67,16 +67,28 @@ class ApiError(OmniRouterError):
         headers: Mapping[str, str] | None = None,
         omni: Mapping[str, Any] | None = None,
     ) -> None:
-        self.code = code
+        self.type, self.code, self.param, self.omni = type, code, param, omni
         self.status, self.headers = status, {"x-should-retry": "false", **(headers or {})}  # OpenAI's clients obey it
-        self.body: dict[str, Any] = {"error": {"message": message, "type": type, "param": param, "code": code}}
-        if omni is not None:
-            self.body["omni"] = omni
         super().__init__(message)
 
-    def response(self) -> ModelJSONResponse:
-        """Return the whole response."""
-        return ModelJSONResponse(self.body, self.status, self.headers)
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body in OpenAI's form."""
+        error = {"message": str(self), "type": self.type, "param": self.param, "code": self.code}
+        body: dict[str, Any] = {"error": error}
+        if self.omni is not None:
+            body["omni"] = self.omni
+        return body
+
+    def response(self, error_body: "ErrorBody | None" = None) -> ModelJSONResponse:
+        """Return the whole response, in OpenAI's form unless another is given."""
+        body = self.body
+        if error_body is not None:
+            body = error_body(self)
+        return ModelJSONResponse(body, self.status, self.headers)
+
+
+ErrorBody = Callable[[ApiError], dict[str, Any]]
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from omni_router.config.environment import ServerEnvironment
 from omni_router.server.bodies import replayed
-from omni_router.server.openai.errors import ApiError
+from omni_router.server.openai.errors import ApiError, ErrorBody
 
 BODY_SECONDS = 30.0  # the time limit of a whole body: the largest one needs 5 Mbit/s
 
@@ -128,8 +128,10 @@ class ConcurrencyLimit:
 class AuthMiddleware:
     """ASGI middleware of one route, so that it holds alone and within another server: key first, then the limits."""
 
-    def __init__(self, app: ASGIApp, key: str | None, concurrency: ConcurrencyLimit) -> None:
-        self._app, self._key, self._concurrency = app, key, concurrency
+    def __init__(
+        self, app: ASGIApp, key: str | None, concurrency: ConcurrencyLimit, error_body: ErrorBody | None = None
+    ) -> None:
+        self._app, self._key, self._concurrency, self._error_body = app, key, concurrency, error_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer why not."""
@@ -141,7 +143,7 @@ class AuthMiddleware:
             with self._concurrency.slot():
                 await self._app(scope, replayed(body, receive), send)
         except ApiError as error:
-            await error.response()(scope, receive, send)
+            await error.response(self._error_body)(scope, receive, send)
 
     def _check_key(self, headers: Headers) -> None:
         if self._key is None:

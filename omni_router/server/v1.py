@@ -1,7 +1,7 @@
 """The routes under /v1, each with its middleware, so that they behave alike alone and within another server."""
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -12,33 +12,54 @@ from omni_router._version import __version__
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import Compiled
 from omni_router.server.openai.bodies import ignored_header
-from omni_router.server.openai.chat import chat, route
-from omni_router.server.openai.errors import ApiError, as_api_error
+from omni_router.server.openai.chat import Handler, chat, route
+from omni_router.server.openai.completions import ChatCompletions
+from omni_router.server.openai.dialect import Dialect
+from omni_router.server.openai.embeddings import embeddings
+from omni_router.server.openai.errors import ApiError, ErrorBody, as_api_error
 from omni_router.server.openai.guard import AuthMiddleware, ConcurrencyLimit, Limits
 from omni_router.server.openai.images import images
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.models import get_model, list_models
 from omni_router.server.openai.run import Api
+from omni_router.server.responses.dialect import Responses
 
 _ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OWN_PATHS = ("GET /omni/health", "GET /omni/ready", "GET /omni/metrics")  # the paths of a server of our own
 
-Handler = Callable[[Api, Request], Coroutine[Any, Any, Response]]
+
+class Endpoint(NamedTuple):
+    """A path that is served, and the dialect in which its errors are written."""
+
+    method: str
+    path: str
+    handler: Handler
+    error_body: ErrorBody = Dialect.error_body
+
+
+def _conversation(path: str, dialect: type[Dialect]) -> Endpoint:
+    return Endpoint("POST", path, chat(dialect), dialect.error_body)
+
+
+SERVED: tuple[Endpoint, ...] = (
+    _conversation("/v1/chat/completions", ChatCompletions),
+    _conversation("/v1/responses", Responses),
+    Endpoint("POST", "/v1/images/generations", images),
+    Endpoint("POST", "/v1/embeddings", embeddings),
+    Endpoint("POST", "/v1/route", route),
+    Endpoint("GET", "/v1/models", list_models),
+)
 
 
 async def _not_found(_: Api, request: Request) -> Response:
-    served = ", ".join(f"{method} {path}" for method, path, _ in SERVED)
-    known = any(path == request.url.path for _, path, _ in SERVED)
+    served = ", ".join(_names())
+    known = any(endpoint.path == request.url.path for endpoint in SERVED)
     raise ApiError(f"{request.method} {request.url.path} is not served here; served are {served}.",
                    status=405 if known else 404, code="unknown_url")  # fmt: skip
 
 
-SERVED: tuple[tuple[str, str, Handler], ...] = (
-    ("POST", "/v1/chat/completions", chat),
-    ("POST", "/v1/images/generations", images),
-    ("POST", "/v1/route", route),
-    ("GET", "/v1/models", list_models),
-)
+def _names() -> list[str]:
+    return [f"{endpoint.method} {endpoint.path}" for endpoint in SERVED]
 
 
 def make_routes(graph: Compiled, limits: Limits | None = None) -> list[Route]:
@@ -49,39 +70,45 @@ def make_routes(graph: Compiled, limits: Limits | None = None) -> list[Route]:
     """
     limits = limits or Limits.read()
     api = Api(graph, DecisionMemory())
-    middleware = [Middleware(AuthMiddleware, key=limits.key, concurrency=ConcurrencyLimit(limits))]
+    concurrency = ConcurrencyLimit(limits)
+    further = (
+        Endpoint("GET", "/v1/models/{name:path}", get_model),
+        *(Endpoint(method, "/v1/{rest:path}", _not_found) for method in _ANY_METHOD),
+    )
 
-    def build(path: str, handler: Handler, *methods: str) -> Route:
-        endpoint = _endpoint(api, handler)
-        return Route(path, endpoint, methods=methods, name=handler.__name__.strip("_"), middleware=middleware)
+    def build(endpoint: Endpoint) -> Route:
+        guard = Middleware(AuthMiddleware, limits.key, concurrency, endpoint.error_body)
+        return Route(
+            endpoint.path,
+            _answering(api, endpoint),
+            methods=[endpoint.method],
+            name=endpoint.handler.__name__.strip("_"),
+            middleware=[guard],
+        )
 
-    return [
-        *(build(path, handler, method) for method, path, handler in SERVED),
-        build("/v1/models/{name:path}", get_model, "GET"),
-        build("/v1/{rest:path}", _not_found, *_ANY_METHOD),
-    ]
+    return [build(endpoint) for endpoint in (*SERVED, *further)]
 
 
-def _endpoint(api: Api, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def _answering(api: Api, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that answers failures itself: another server's handlers would give them another form."""
 
     async def answer(request: Request) -> Response:
-        response = await _answered(api, handler, request)
+        response = await _answered(api, endpoint, request)
         response.headers.update(ignored_header(request))
         return response
 
     return answer
 
 
-async def _answered(api: Api, handler: Handler, request: Request) -> Response:
+async def _answered(api: Api, endpoint: Endpoint, request: Request) -> Response:
     try:
-        return await handler(api, request)
+        return await endpoint.handler(api, request)
     except ClientDisconnect:
         return Response(status_code=499)  # the client does not read it
     except Exception as error:  # noqa: BLE001 (reported to the client, and logged if it is the server's)
         failure = as_api_error(error)
         request.state.failed = failure.code
-        return failure.response()
+        return failure.response(endpoint.error_body)
 
 
 def root_routes() -> list[Route]:
@@ -95,7 +122,7 @@ async def _index(request: Request) -> Response:
             "name": "omni-router",
             "version": __version__,
             "base_url": _base_url(request),
-            "paths": [*(f"{method} {path}" for method, path, _ in SERVED), *OWN_PATHS],
+            "paths": [*_names(), *OWN_PATHS],
             "help": "Use this base_url and the model omni with any OpenAI client. See omni-router serve --help.",
         }
     )
