@@ -129,8 +129,8 @@ async def _index(request: Request) -> Response:
             "version": __version__,
             "base_url": _base_url(request),
             "paths": [*_names(), *OWN_PATHS],
-            "help": "Use this base_url and the model omni with any OpenAI client, and the base_url without /v1 with any "
-            "client of Anthropic's. See omni-router serve --help.",
+            "help": "Use this base_url and the model omni with any OpenAI client, and without /v1 with any client of "
+            "Anthropic's. See omni-router serve --help.",
         }
     )
 

@@ -1,6 +1,6 @@
 """An answer as a message of Anthropic's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessage
@@ -69,13 +69,13 @@ def _blocks(answer: Answer, *, thinking: bool) -> list[dict[str, Any]]:
         blocks.append({"type": "thinking", "thinking": reasoning, "signature": SIGNATURE})
     if answer.text:
         blocks.append({"type": "text", "text": answer.text})
-    for call in answer.message.tool_calls:
-        blocks.append(_tool_use(call["id"], call["name"], call["args"]))
-    for invalid in answer.message.invalid_tool_calls:
+    return [*blocks, *_tool_uses(answer.message)]
+
+
+def _tool_uses(message: AIMessage) -> Iterator[dict[str, Any]]:
+    for call in message.tool_calls:
+        yield {"type": "tool_use", "id": call["id"], "name": call["name"], "input": call["args"]}
+    for invalid in message.invalid_tool_calls:
         # The input has to be an object. This one fits no tool's schema, so that the client reports it to the model.
-        blocks.append(_tool_use(invalid["id"], invalid["name"], {"invalid_json": invalid["args"]}))
-    return blocks
-
-
-def _tool_use(id_: str | None, name: str | None, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "tool_use", "id": id_, "name": name, "input": arguments}
+        written = {"invalid_json": invalid["args"]}
+        yield {"type": "tool_use", "id": invalid["id"], "name": invalid["name"], "input": written}

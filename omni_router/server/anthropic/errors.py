@@ -12,6 +12,7 @@ from omni_router.server.openai.errors import ApiError
 
 REQUEST_ID = "request-id"  # the header that Anthropic's clients show in errors
 
+INTERNAL_ERROR = 500
 OVERLOADED = 529  # Anthropic's own status
 _STATUS = {422: 400, 503: OVERLOADED}  # of those that Anthropic does not use
 _TYPES = {
@@ -35,10 +36,14 @@ def status_of(error: ApiError) -> int:
 def error_body(error: ApiError, request_id: str | None = None) -> dict[str, Any]:
     """Return the body of a failure; also that of the event `error` within a stream."""
     status, message = status_of(error), str(error)
-    default = "api_error" if status >= 500 else "invalid_request_error"
+    default = "invalid_request_error"
+    if status >= INTERNAL_ERROR:
+        default = "api_error"
     if error.code == "context_length_exceeded":
         message = f"{_TOO_LONG}: {message}"
     body: dict[str, Any] = {"type": "error", "error": {"type": _TYPES.get(status, default), "message": message}}
+    if error.code is not None:
+        body["error"]["details"] = {"error_code": error.code}
     if request_id is not None:
         body["request_id"] = request_id
     if error.omni is not None:

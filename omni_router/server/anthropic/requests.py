@@ -14,9 +14,11 @@ from omni_router.server.openai.errors import ApiError, shown, wrong
 REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
     "mcp_servers": (([],), "servers of tools are not called here; let the client call them, and send its `tools`"),
     "container": ((), "code is not run here; leave it out"),
-    "thread": ((), "conversations are not stored here; send all messages"),
     "inference_geo": (("global",), "where a model runs is not chosen here; name a provider as org/name:provider"),
 }
+
+# The code of this error is Anthropic's: on it, the tool runner of its SDK sends the whole conversation instead.
+_NO_THREADS = "thread: conversations are not stored here; send all messages, without `thread`."
 
 # The tokens of reasoning up to which a budget means an effort; a larger budget is a high one.
 _LOW_BUDGET, _MEDIUM_BUDGET = 2_048, 8_192
@@ -89,6 +91,8 @@ def chat_body(kind: type[CountRequest], body: Mapping[str, Any]) -> dict[str, An
     for name, (allowed, remedy) in REFUSED.items():
         if body.get(name) is not None and body[name] not in allowed:
             raise wrong(name, body[name], remedy)
+    if body.get("thread") is not None:
+        raise ApiError(_NO_THREADS, param="thread", code="thread_unsupported_request")
     request = _read_as(kind, body)
     chat: dict[str, Any] = {
         **(request.model_extra or {}),
