@@ -12,41 +12,49 @@ _ROLES = ("user", "assistant", "system")
 _USER_BLOCKS = "text, image and tool_result"
 _RESULT_BLOCKS = "text and image"
 _ASSISTANT_BLOCKS = "text, tool_use, thinking and redacted_thinking"
+_REMINDER = "<system-reminder>"  # how Claude Code begins what it adds to a conversation by itself
+_BILLING = "x-anthropic-billing-header:"  # a system block of Claude Code that is not meant for a model
 _NO_DOCUMENTS = "documents are not served; send their text as a block of type text"
 
 
-def chat_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
+def chat_messages(system: str | list[Any] | None, messages: Sequence[Any]) -> list[dict[str, Any]]:
     """Return messages as those of chat completions; each tool result becomes a message of its own.
+
+    Instructions among the messages join those before them: the templates of many models take a system message only at
+    the beginning.
 
     Raises:
         ApiError: a message does not have Anthropic's form, or holds a block that is not served here.
     """
+    instructions = _instructions(system, "system") if system else []
     chat: list[dict[str, Any]] = []
     for index, message in enumerate(messages):
-        chat += _chat_messages(message, f"messages.{index}")
+        role, where = _role(message, f"messages.{index}"), f"messages.{index}.content"
+        if role == "system":
+            instructions += _instructions(message.get("content"), where)
+        else:
+            chat += _chat_messages(role, message.get("content"), where)
+    if instructions:
+        chat.insert(0, {"role": "system", "content": "\n\n".join(instructions)})
     return chat
 
 
-def plain_text(content: Any, where: str) -> str:
-    """Return the text of a string or of a list of text blocks, one after the other.
-
-    Raises:
-        ApiError: it is neither.
-    """
+def _instructions(content: Any, where: str) -> list[str]:
     if isinstance(content, str):
-        return content
+        return [content]
     texts = [_text(block, f"{where}.{index}") for index, block in enumerate(_blocks(content, where))]
-    return "\n".join(texts)
+    return [text for text in texts if not text.startswith(_BILLING)]
 
 
-def _chat_messages(message: Any, where: str) -> Iterator[dict[str, Any]]:
+def _role(message: Any, where: str) -> str:
     role = message.get("role") if isinstance(message, Mapping) else None
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise wrong(f"{where}.role", role, f"allowed are {', '.join(_ROLES)}")
-    content, where = message.get("content"), f"{where}.content"
-    if role == "system":
-        yield {"role": "system", "content": plain_text(content, where)}
-    elif isinstance(content, str):
+    return role
+
+
+def _chat_messages(role: str, content: Any, where: str) -> Iterator[dict[str, Any]]:
+    if isinstance(content, str):
         yield {"role": role, "content": content}
     elif role == "assistant":
         yield _assistant(content, where)
@@ -57,33 +65,39 @@ def _chat_messages(message: Any, where: str) -> Iterator[dict[str, Any]]:
 def _user(content: Any, where: str) -> Iterator[dict[str, Any]]:
     """Yield the tool results first: they belong to the answer before, whatever else the message holds."""
     parts: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for index, block in enumerate(_blocks(content, where)):
         path = f"{where}.{index}"
         if _kind(block, path) == "tool_result":
-            yield _tool_result(block, path)
+            results.append(_tool_result(block, path))
         else:
             parts.append(_part(block, path, _USER_BLOCKS))
+    if results and all(map(_is_reminder, parts)):
+        # Claude Code's notes on a result are no new request, which the router would choose a model for.
+        results[-1]["content"] = [*results[-1]["content"], *parts]
+        parts = []
+    yield from results
     if parts:
         yield {"role": "user", "content": parts}
+
+
+def _is_reminder(part: Mapping[str, Any]) -> bool:
+    return part["type"] == "text" and part["text"].lstrip().startswith(_REMINDER)
 
 
 def _tool_result(block: Mapping[str, Any], where: str) -> dict[str, Any]:
     call = block.get("tool_use_id")
     if not isinstance(call, str):
         raise wrong(f"{where}.tool_use_id", call, "it is the id of the tool_use block that this result belongs to")
-    content, where = block.get("content") or "", f"{where}.content"
-    if not isinstance(content, str):
-        blocks = enumerate(_blocks(content, where))
-        content = [_part(part, f"{where}.{index}", _RESULT_BLOCKS) for index, part in blocks]
+    parts: list[dict[str, Any]] = []
     if block.get("is_error"):  # chat completions have no field for it
-        content = _marked_as_error(content)
-    return {"role": "tool", "tool_call_id": call, "content": content}
-
-
-def _marked_as_error(content: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    if isinstance(content, list):
-        return [{"type": "text", "text": "Error:"}, *content]
-    return content if content.lower().startswith("error") else f"Error: {content}"
+        parts.append({"type": "text", "text": "Error: "})
+    content, where = block.get("content") or [], f"{where}.content"
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    for index, part in enumerate(_blocks(content, where)):
+        parts.append(_part(part, f"{where}.{index}", _RESULT_BLOCKS))
+    return {"role": "tool", "tool_call_id": call, "content": parts}
 
 
 def _assistant(content: Any, where: str) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The parameters of Anthropic's requests that are served, and the body of chat completions that they become."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from omni_router.config.parameters import ReasoningEffort
-from omni_router.server.anthropic.messages import chat_messages, plain_text
+from omni_router.server.anthropic.messages import chat_messages
 from omni_router.server.openai.errors import ApiError, shown, wrong
 
 # Parameters that would change what is done with a request and are not served: the values without effect (beside null),
@@ -19,6 +19,12 @@ REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
 
 # The code of this error is Anthropic's: on it, the tool runner of its SDK sends the whole conversation instead.
 _NO_THREADS = "thread: conversations are not stored here; send all messages, without `thread`."
+
+_HOSTED = "claude-"  # models of Anthropic's own service; clients name one unless they are configured
+_INSTEAD = (
+    "Name omni, which chooses a model, or a model of the Hub as org/name. Claude Code takes the name from "
+    "ANTHROPIC_MODEL and ANTHROPIC_DEFAULT_HAIKU_MODEL: set both to omni."
+)
 
 # The tokens of reasoning up to which a budget means an effort; a larger budget is a high one.
 _LOW_BUDGET, _MEDIUM_BUDGET = 2_048, 8_192
@@ -93,10 +99,13 @@ def chat_body(kind: type[CountRequest], body: Mapping[str, Any]) -> dict[str, An
             raise wrong(name, body[name], remedy)
     if body.get("thread") is not None:
         raise ApiError(_NO_THREADS, param="thread", code="thread_unsupported_request")
+    if str(body.get("model")).startswith(_HOSTED):
+        message = f"The model {shown(body['model'])} is not served here. {_INSTEAD}"
+        raise ApiError(message, status=404, param="model", code="model_not_found")
     request = _read_as(kind, body)
     chat: dict[str, Any] = {
         **(request.model_extra or {}),
-        "messages": [*_system(request.system), *chat_messages(request.messages)],
+        "messages": chat_messages(request.system, request.messages),
         "reasoning_effort": _effort(request),
         "response_format": _response_format(request),
         **_tools(request),
@@ -127,11 +136,6 @@ def _read_as(kind: type[CountRequest], body: Mapping[str, Any]) -> CountRequest:
         if first["type"] == "missing":
             raise ApiError(f"{path}: Field required", param=path, code=code) from error  # Anthropic's words
         raise wrong(path, first["input"], first["msg"]) from error
-
-
-def _system(system: str | list[Any] | None) -> Iterator[dict[str, Any]]:
-    if system:
-        yield {"role": "system", "content": plain_text(system, "system")}
 
 
 def _effort(request: CountRequest) -> ReasoningEffort | None:
