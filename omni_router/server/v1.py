@@ -23,6 +23,7 @@ from omni_router.server.openai.guard import AuthMiddleware, ConcurrencyLimit, Li
 from omni_router.server.openai.images import images
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.run import Api
+from omni_router.server.responses.dialect import Responses
 
 _ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OWN_PATHS = ("GET /omni/health", "GET /omni/ready", "GET /omni/metrics")  # the paths of a server of our own
@@ -46,6 +47,7 @@ def _by_version(error: ApiError, headers: Headers) -> ModelJSONResponse:
 
 SERVED: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/chat/completions", chat(ChatCompletions)),
+    Endpoint("POST", "/v1/responses", chat(Responses)),
     Endpoint("POST", "/v1/messages", messages, anthropic_error),
     Endpoint("POST", "/v1/messages/count_tokens", count_tokens, anthropic_error),
     Endpoint("POST", "/v1/images/generations", images),

@@ -85,7 +85,8 @@ def _prepare(api: Api, request: Request, dialect: Dialect, **settings: Any) -> P
         without_effect.append("logit_bias")
     note_ignored(request, without_effect)
     run_settings = api.settings(**{**model, **chat_request.settings(), **overrides, **settings})
-    return PreparedRequest(chat_request, read_messages(chat_request.messages, api.memory), run_settings)
+    messages = read_messages(chat_request.messages, api.memory, dialect.place)
+    return PreparedRequest(chat_request, messages, run_settings)
 
 
 def _body(api: Api, request: Request, dialect: Dialect, result: Mapping[str, Any]) -> dict[str, Any]:

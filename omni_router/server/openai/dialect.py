@@ -67,6 +67,10 @@ class Dialect(ABC):
             ApiError: a parameter has a value that is not allowed.
         """
 
+    def place(self, index: int) -> str:
+        """Return where in the request a message of `chat_body` stands, for errors."""
+        return f"messages[{index}]"
+
     @abstractmethod
     def body(self, answer: Answer) -> dict[str, Any]:
         """Return the whole answer."""
