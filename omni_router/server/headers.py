@@ -14,4 +14,12 @@ ESTIMATE_HEADER = "x-omni-estimated-cost"  # US dollars, before the call of the 
 IGNORED_HEADER = "x-omni-ignored"  # the parameters of a request that had no effect
 
 # The headers that a page from another origin may read; langgraph.json repeats them for the LangGraph server.
-CORS_EXPOSED = (*DECISION_HEADERS, COST_HEADER, ESTIMATE_HEADER, IGNORED_HEADER, "retry-after", "x-should-retry")
+CORS_EXPOSED = (
+    *DECISION_HEADERS,
+    COST_HEADER,
+    ESTIMATE_HEADER,
+    IGNORED_HEADER,
+    "retry-after",
+    "x-should-retry",
+    "request-id",
+)

@@ -10,9 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omni_router._version import __version__
-from omni_router.server.anthropic.dialect import count_tokens, messages
+from omni_router.server.anthropic.endpoints import VERSION_HEADER, count_tokens, get_model, list_models, messages
 from omni_router.server.anthropic.errors import anthropic_error
-from omni_router.server.anthropic.models import VERSION_HEADER, get_model, list_models
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import Compiled
 from omni_router.server.openai.bodies import ignored_header

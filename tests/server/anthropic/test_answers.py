@@ -3,48 +3,28 @@
 import json
 from typing import Any
 
-import httpx
 import pytest
 from anthropic import Anthropic, beta_tool
-from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types import Message
 from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
 from langchain_core.messages.tool import tool_call_chunk
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from omni_router import Services
 from omni_router._sandbox import Reasoning, Sandbox
 from omni_router.messages import IMAGE_MARK
 from omni_router.server.anthropic.answers import SIGNATURE
 from omni_router.server.openai import stream as streaming
-from tests.support.openai_server import EYES, PAINTER, TEXT, openai_server, scripted
+from tests.support.anthropic_client import QUESTION, events_of, post
+from tests.support.openai_server import EYES, PAINTER, TEXT, openai_server, scripted, wait_for
 from tests.support.pictures import DOT
 from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
-QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
 WEATHER: Any = [{"role": "user", "content": "What is the weather in Paris?"}]
 TOOLS: Any = [{"name": "weather", "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}]
-EVENTS: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 OTHER = "sandbox/text-generation-2"
-
-
-def post(url: str, **body: Any) -> httpx.Response:
-    body = {"model": "omni", "max_tokens": 500, "messages": QUESTION, **body}
-    return httpx.post(f"{url}/messages", json=body, timeout=60)
-
-
-def events_of(url: str, **body: Any) -> list[dict[str, Any]]:
-    """Return the events of a stream, each of which has the client's form and is named as its data says."""
-    events = []
-    for frame in post(url, stream=True, **body).text.strip().split("\n\n"):
-        name, data = frame.split("\n")
-        event = json.loads(data.removeprefix("data: "))
-        assert name == f"event: {event['type']}"
-        if event["type"] not in ("ping", "error"):
-            EVENTS.validate_python(event)
-        events.append(event)
-    return events
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
@@ -300,3 +280,18 @@ def test_a_route_or_a_limit_may_be_named_as_for_openais_clients(url: str) -> Non
     response = post(url, model="omni/creative_writing", omni_never=["sandbox/text-generation-1"])
     assert response.json()["omni"]["route"] == "creative_writing"
     assert response.json()["model"] != TEXT
+
+
+def test_a_client_that_hangs_up_ends_the_run(
+    services: Services, router: ScriptedRouter, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "KEEP_ALIVE", 0.01)
+    sandbox.latency = 5.0
+    router.choose("question_answering", TEXT)
+    log: list[str] = []
+    with openai_server(services, log=log) as url, Anthropic(base_url=url.removesuffix("/v1"), api_key="none") as client:
+        with client.messages.stream(model="omni", max_tokens=500, messages=QUESTION) as stream:
+            assert next(iter(stream)).type == "message_start"
+        wait_for(lambda: log)
+    assert log[0].endswith("the client disconnected")
+    assert not services.history.models("question_answering")

@@ -16,7 +16,7 @@ from omni_router.errors import describe
 from omni_router.server.anthropic.errors import error_body
 from omni_router.server.openai.errors import failed_run
 from omni_router.server.openai.guard import Limits
-from tests.server.anthropic.test_answers import QUESTION, events_of, post
+from tests.support.anthropic_client import QUESTION, events_of, post
 from tests.support.openai_server import TEXT, openai_server
 from tests.support.scripted_router import ScriptedRouter
 

@@ -8,11 +8,11 @@ import pytest
 from anthropic import Anthropic
 from anthropic.types import ModelInfo
 
+from tests.support.anthropic_client import QUESTION
 from tests.support.openai_server import TEXT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
-QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
 TOOLS: Any = [{"name": "weather", "description": "the weather of a city", "input_schema": {"type": "object"}}]
 
 
