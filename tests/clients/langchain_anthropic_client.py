@@ -31,7 +31,7 @@ def weather(city: str) -> str:
 def chat(model: ChatAnthropic) -> None:
     answer = model.invoke(QUESTION)
     check(answer.text, f"no text: {answer}")
-    check((answer.usage_metadata or {}).get("output_tokens", 0) > 0, f"no usage: {answer.usage_metadata}")
+    check(answer.usage_metadata and answer.usage_metadata["output_tokens"], f"no usage: {answer.usage_metadata}")
 
 
 def stream(model: ChatAnthropic) -> None:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import litellm
+from litellm.exceptions import NotFoundError
 from pydantic import BaseModel
 
 QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
@@ -74,7 +75,7 @@ def cancel(base_url: str) -> None:
 def error(base_url: str) -> None:
     try:
         ask(base_url, QUESTION, model="nowhere")
-    except litellm.NotFoundError as failure:
+    except NotFoundError as failure:
         check("allowed are omni" in str(failure), f"the error is {failure}")
     else:
         sys.exit("an unknown model is not refused")

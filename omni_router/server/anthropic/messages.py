@@ -82,7 +82,7 @@ def _user(content: Any, where: str) -> Iterator[dict[str, Any]]:
 
 
 def _is_reminder(part: Mapping[str, Any]) -> bool:
-    return part["type"] == "text" and part["text"].lstrip().startswith(_REMINDER)
+    return part["type"] == "text" and str(part["text"]).lstrip().startswith(_REMINDER)
 
 
 def _tool_result(block: Mapping[str, Any], where: str) -> dict[str, Any]:
