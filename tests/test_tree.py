@@ -19,6 +19,7 @@ SHARED_NAMES = {
     "bodies.py": "the bodies of requests",
     "chat.py": "a chat",
     "client.py": "the client of a server",
+    "dialect.py": "what an interface of the server translates",
     "errors.py": "errors",
     "feedback.py": "feedback on a decision",
     "history.py": "the history of models",
