@@ -17,7 +17,7 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from omni_router.errors import InvalidRequest
-from omni_router.messages import REASONING, attachment_mark, is_image, newest_user_text, user_message
+from omni_router.messages import REASONING, attachment_mark, newest_user_text, user_message
 from omni_router.server.bodies import check_values
 from omni_router.server.openai.errors import ApiError, wrong
 from omni_router.server.openai.memory import DecisionMemory, request_digest
@@ -134,15 +134,7 @@ def _tool(raw: dict[str, Any], where: str) -> ToolMessage:
     call = raw.get("tool_call_id")
     if not isinstance(call, str):
         raise wrong(f"{where}.tool_call_id", call, "it is the id of the tool call that this result belongs to")
-    content = raw.get("content")
-    if not isinstance(content, list):
-        return ToolMessage(_text(content, where), tool_call_id=call)
-    if not any(map(is_image, content)):
-        return ToolMessage(_text(content, where), tool_call_id=call)
-    parts: list[str | dict[Any, Any]] = []  # tools of Anthropic's clients may return images
-    for index, part in enumerate(content):
-        parts.append(_part(part, f"{where}.content[{index}]"))
-    return ToolMessage(parts, tool_call_id=call)
+    return ToolMessage(_text(raw.get("content"), where), tool_call_id=call)
 
 
 _ROLES: dict[str, Callable[[dict[str, Any], str], AnyMessage]] = {

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from omni_router.messages import IMAGE_MARK
 from omni_router.server.anthropic.requests import CountRequest, MessagesRequest, chat_body, shows_thinking
 from omni_router.server.openai.errors import ApiError
 from tests.support.pictures import DOT
@@ -153,25 +154,31 @@ def result(content: Any, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("block", "parts"),
+    ("block", "text"),
     [
-        (result("It rains."), ["It rains."]),
-        (result([{"type": "text", "text": "It rains."}, IMAGE]), ["It rains.", DOT]),
-        (result("No such city", is_error=True), ["Error: ", "No such city"]),
-        (result(None), []),
+        (result("It rains."), "It rains."),
+        (result([{"type": "text", "text": "It rains."}, {"type": "text", "text": "A lot."}]), "It rains.\nA lot."),
+        (result("No such city", is_error=True), "Error: No such city"),
+        (result(None), ""),
     ],
 )
-def test_results_of_tools_are_messages_before_the_rest(block: dict[str, Any], parts: list[str]) -> None:
+def test_results_of_tools_are_messages_before_the_rest(block: dict[str, Any], text: str) -> None:
     tool, user = messages("Rain?", [CALL], [{"type": "text", "text": "And tomorrow?"}, block])[2:]
-    assert (tool["role"], tool["tool_call_id"]) == ("tool", "call_0")
-    assert [part.get("text") or part["image_url"]["url"] for part in tool["content"]] == parts
+    assert tool == {"role": "tool", "tool_call_id": "call_0", "content": text}
     assert user == {"role": "user", "content": [{"type": "text", "text": "And tomorrow?"}]}
+
+
+def test_an_image_in_a_result_is_shown_to_the_model_after_all_results() -> None:
+    blocks = [result([{"type": "text", "text": "Rain:"}, IMAGE]), result("It rains."), {"type": "text", "text": "And?"}]
+    first, second, user = messages("Rain?", [CALL], blocks)[2:]
+    assert [first["content"], second["content"]] == [f"Rain:\n{IMAGE_MARK}", "It rains."]
+    assert user == {"role": "user", "content": [IMAGE_PART, {"type": "text", "text": "And?"}]}
 
 
 def test_a_reminder_beside_a_result_is_not_a_request() -> None:
     reminder = {"type": "text", "text": "<system-reminder>\nThe list is empty.\n</system-reminder>"}
     [tool] = messages("Rain?", [CALL], [result("It rains."), reminder])[2:]
-    assert [part["text"] for part in tool["content"]] == ["It rains.", reminder["text"]]
+    assert tool["content"] == f"It rains.\n{reminder['text']}"
     image = messages("Rain?", [CALL], [result("It rains."), reminder, IMAGE])[3]
     assert image["role"] == "user"
 
