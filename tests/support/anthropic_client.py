@@ -19,7 +19,9 @@ def post(url: str, **body: Any) -> httpx.Response:
 def events_of(url: str, **body: Any) -> list[dict[str, Any]]:
     """Return the events of a stream, each of which has the client's form and is named as its data says."""
     events = []
-    for frame in post(url, stream=True, **body).text.strip().split("\n\n"):
+    response = post(url, stream=True, **body)
+    assert response.headers["request-id"].startswith("req_")
+    for frame in response.text.strip().split("\n\n"):
         name, data = frame.split("\n")
         event = json.loads(data.removeprefix("data: "))
         assert name == f"event: {event['type']}"
