@@ -1,10 +1,12 @@
 """The headers of our own in responses, and what each says."""
 
 DECISION_ID_HEADER = "x-omni-decision"
+MODEL_HEADER = "x-omni-model"
+
 # By the key of the decision that it shows.
 DECISION_HEADERS = {
     "x-omni-route": "route",
-    "x-omni-model": "model",
+    MODEL_HEADER: "model",
     "x-omni-source": "source",
     "x-omni-confidence": "confidence",
     DECISION_ID_HEADER: "id",
