@@ -9,7 +9,7 @@ from omni_router._sandbox.calls import Call, embedded_texts
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
 from omni_router.hub.http import httpx
 
-TASK = "feature-extraction"
+TASKS = ("feature-extraction", "sentence-similarity")  # one call for both
 DIMENSIONS = 64
 _CHANGEABLE_AT = ("together", "scaleway")  # providers that obey `dimensions`
 
