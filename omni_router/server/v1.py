@@ -3,24 +3,25 @@
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from omni_router._version import __version__
+from omni_router.server.anthropic.endpoints import VERSION_HEADER, count_tokens, get_model, list_models, messages
+from omni_router.server.anthropic.errors import anthropic_error
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import Compiled
 from omni_router.server.openai.bodies import ignored_header
 from omni_router.server.openai.chat import Handler, chat, route
 from omni_router.server.openai.completions import ChatCompletions
-from omni_router.server.openai.dialect import Dialect
 from omni_router.server.openai.embeddings import embeddings
-from omni_router.server.openai.errors import ApiError, ErrorBody, as_api_error
+from omni_router.server.openai.errors import ApiError, ErrorWriter, as_api_error, openai_error
 from omni_router.server.openai.guard import AuthMiddleware, ConcurrencyLimit, Limits
 from omni_router.server.openai.images import images
 from omni_router.server.openai.memory import DecisionMemory
-from omni_router.server.openai.models import get_model, list_models
 from omni_router.server.openai.run import Api
 from omni_router.server.responses.dialect import Responses
 
@@ -34,27 +35,35 @@ class Endpoint(NamedTuple):
     method: str
     path: str
     handler: Handler
-    error_body: ErrorBody = Dialect.error_body
+    error_writer: ErrorWriter = openai_error
 
 
-def _conversation(path: str, dialect: type[Dialect]) -> Endpoint:
-    return Endpoint("POST", path, chat(dialect), dialect.error_body)
+def _by_version(error: ApiError, headers: Headers) -> ModelJSONResponse:
+    """Return a failure in the form that its client reads: Anthropic's clients name the version of their interface."""
+    if VERSION_HEADER in headers:
+        return anthropic_error(error, headers)
+    return openai_error(error, headers)
 
 
 SERVED: tuple[Endpoint, ...] = (
-    _conversation("/v1/chat/completions", ChatCompletions),
-    _conversation("/v1/responses", Responses),
+    Endpoint("POST", "/v1/chat/completions", chat(ChatCompletions)),
+    Endpoint("POST", "/v1/responses", chat(Responses)),
+    Endpoint("POST", "/v1/messages", messages, anthropic_error),
+    Endpoint("POST", "/v1/messages/count_tokens", count_tokens, anthropic_error),
     Endpoint("POST", "/v1/images/generations", images),
     Endpoint("POST", "/v1/embeddings", embeddings),
     Endpoint("POST", "/v1/route", route),
-    Endpoint("GET", "/v1/models", list_models),
+    Endpoint("GET", "/v1/models", list_models, _by_version),
 )
 
 
 async def _not_found(_: Api, request: Request) -> Response:
-    served = ", ".join(_names())
-    known = any(endpoint.path == request.url.path for endpoint in SERVED)
-    raise ApiError(f"{request.method} {request.url.path} is not served here; served are {served}.",
+    path = request.url.path
+    known = any(endpoint.path == path for endpoint in SERVED)
+    advice = f"served are {', '.join(_names())}."
+    if path.startswith("/v1/v1/"):
+        advice = "Anthropic's clients add /v1 themselves: give them the base URL without it."
+    raise ApiError(f"{request.method} {path} is not served here; {advice}",
                    status=405 if known else 404, code="unknown_url")  # fmt: skip
 
 
@@ -72,12 +81,12 @@ def make_routes(graph: Compiled, limits: Limits | None = None) -> list[Route]:
     api = Api(graph, DecisionMemory())
     concurrency = ConcurrencyLimit(limits)
     further = (
-        Endpoint("GET", "/v1/models/{name:path}", get_model),
-        *(Endpoint(method, "/v1/{rest:path}", _not_found) for method in _ANY_METHOD),
+        Endpoint("GET", "/v1/models/{name:path}", get_model, _by_version),
+        *(Endpoint(method, "/v1/{rest:path}", _not_found, _by_version) for method in _ANY_METHOD),
     )
 
     def build(endpoint: Endpoint) -> Route:
-        guard = Middleware(AuthMiddleware, limits.key, concurrency, endpoint.error_body)
+        guard = Middleware(AuthMiddleware, limits.key, concurrency, endpoint.error_writer)
         return Route(
             endpoint.path,
             _answering(api, endpoint),
@@ -108,7 +117,7 @@ async def _answered(api: Api, endpoint: Endpoint, request: Request) -> Response:
     except Exception as error:  # noqa: BLE001 (reported to the client, and logged if it is the server's)
         failure = as_api_error(error)
         request.state.failed = failure.code
-        return failure.response(endpoint.error_body)
+        return endpoint.error_writer(failure, request.headers)
 
 
 def root_routes() -> list[Route]:
@@ -123,7 +132,8 @@ async def _index(request: Request) -> Response:
             "version": __version__,
             "base_url": _base_url(request),
             "paths": [*_names(), *OWN_PATHS],
-            "help": "Use this base_url and the model omni with any OpenAI client. See omni-router serve --help.",
+            "help": "Use this base_url and the model omni with any OpenAI client, and without /v1 with any client of "
+            "Anthropic's. See omni-router serve --help.",
         }
     )
 

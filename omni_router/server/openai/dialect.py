@@ -79,11 +79,6 @@ class Dialect(ABC):
     def writer(self) -> Writer:
         """Return what writes the answer as a stream."""
 
-    @staticmethod
-    def error_body(error: ApiError) -> dict[str, Any]:
-        """Return the body of a failed request, in OpenAI's form."""
-        return error.body
-
 
 def event(data: Mapping[str, Any], name: str | None = None) -> bytes:
     """Return a server-sent event."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any, NamedTuple
 
+from starlette.datastructures import Headers
+
 from omni_router.errors import ErrorInfo, ErrorKind, InvalidRequest, OmniRouterError, for_audience
 from omni_router.hints import HTTP
 from omni_router.server.bodies import ModelJSONResponse
@@ -80,15 +82,17 @@ class ApiError(OmniRouterError):
             body["omni"] = self.omni
         return body
 
-    def response(self, error_body: "ErrorBody | None" = None) -> ModelJSONResponse:
-        """Return the whole response, in OpenAI's form unless another is given."""
-        body = self.body
-        if error_body is not None:
-            body = error_body(self)
-        return ModelJSONResponse(body, self.status, self.headers)
+    def response(self) -> ModelJSONResponse:
+        """Return the whole response, in OpenAI's form."""
+        return ModelJSONResponse(self.body, self.status, self.headers)
 
 
-ErrorBody = Callable[[ApiError], dict[str, Any]]
+ErrorWriter = Callable[[ApiError, Headers], ModelJSONResponse]  # with the headers of the request
+
+
+def openai_error(error: ApiError, _headers: Headers) -> ModelJSONResponse:
+    """Return the response for a failure in OpenAI's form."""
+    return error.response()
 
 
 def shown(value: object) -> str:
