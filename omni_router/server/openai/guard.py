@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from omni_router.config.environment import ServerEnvironment
 from omni_router.server.bodies import replayed
-from omni_router.server.openai.errors import ApiError
+from omni_router.server.openai.errors import ApiError, ErrorWriter, openai_error
 
 BODY_SECONDS = 30.0  # the time limit of a whole body: the largest one needs 5 Mbit/s
 
@@ -128,8 +128,10 @@ class ConcurrencyLimit:
 class AuthMiddleware:
     """ASGI middleware of one route, so that it holds alone and within another server: key first, then the limits."""
 
-    def __init__(self, app: ASGIApp, key: str | None, concurrency: ConcurrencyLimit) -> None:
-        self._app, self._key, self._concurrency = app, key, concurrency
+    def __init__(
+        self, app: ASGIApp, key: str | None, concurrency: ConcurrencyLimit, error_writer: ErrorWriter = openai_error
+    ) -> None:
+        self._app, self._key, self._concurrency, self._error_writer = app, key, concurrency, error_writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer why not."""
@@ -141,17 +143,24 @@ class AuthMiddleware:
             with self._concurrency.slot():
                 await self._app(scope, replayed(body, receive), send)
         except ApiError as error:
-            await error.response()(scope, receive, send)
+            await self._error_writer(error, headers)(scope, receive, send)
 
     def _check_key(self, headers: Headers) -> None:
         if self._key is None:
             return
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(key.strip().encode(), self._key.encode())  # compares in constant time
-        if scheme.lower() != "bearer" or not same:
+        if scheme.lower() != "bearer":
+            key = ""
+        # Anthropic's clients send it in a header of their own. Both are compared, each in constant time.
+        matches = [self._is_key(sent) for sent in (key, headers.get("x-api-key", ""))]
+        if not any(matches):
             raise ApiError(
-                "The API key is missing or wrong: send the server's OMNI_API_KEY as `Authorization: Bearer KEY`.",
+                "The API key is missing or wrong: send the server's OMNI_API_KEY as `Authorization: Bearer KEY` or as "
+                "`x-api-key: KEY`.",
                 status=401,
                 code="invalid_api_key",
                 headers={"www-authenticate": "Bearer"},
             )
+
+    def _is_key(self, sent: str) -> bool:
+        return self._key is not None and hmac.compare_digest(sent.strip().encode(), self._key.encode())
