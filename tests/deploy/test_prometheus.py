@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from omni_router.cli.new_key import command as new_key
 from tests.support.api_server import serving
 from tests.support.dev_server import free_port, wait_until_up
 from tests.support.processes import ROOT
@@ -77,9 +79,10 @@ def panel_queries() -> list[str]:
     return queries
 
 
-def ask(address: str, text: str, model: str) -> int:
-    body = {"model": model, "messages": [{"role": "user", "content": text}]}
-    return httpx.post(f"{address}/chat/completions", json=body, timeout=60).status_code
+def ask(address: str, key: str, model: str) -> int:
+    body = {"model": model, "messages": [{"role": "user", "content": "How do tides work?"}]}
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.post(f"{address}/chat/completions", json=body, headers=headers, timeout=60).status_code
 
 
 def test_the_configuration_of_prometheus_is_valid() -> None:
@@ -89,13 +92,15 @@ def test_the_configuration_of_prometheus_is_valid() -> None:
 
 def test_prometheus_evaluates_every_query_of_the_dashboard(tmp_path: Path) -> None:
     find_program("prometheus")
-    with serving(tmp_path, "--sandbox", OMNI_METRICS="1") as (address, _):
+    users = tmp_path / "users.json"
+    key = CliRunner().invoke(new_key, ["ada", "--file", str(users)]).stdout.strip().splitlines()[-1]
+    with serving(tmp_path, "--sandbox", OMNI_METRICS="1", OMNI_USERS=str(users)) as (address, _):
         target = re.sub(r"^http://|/v1$", "", address)
         with prometheus(tmp_path, target) as server:
             # A counter has a rate from its second sample on, so there are turns before and after one.
             for turn in range(2):
-                assert ask(address, "How do tides work?", "omni") == 200
-                assert ask(address, "How do tides work?", "nobody/serves-this") != 200
+                assert ask(address, key, "omni") == 200
+                assert ask(address, key, "nobody/serves-this") != 200
                 wait_for_samples(server, "sum(omni_decisions_total)", turn + 1)
                 scrapes = 'count_over_time(omni_router_seconds_count{job="omni-router"}[1m])'
                 wait_for_samples(server, scrapes, 2)
