@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from copy import copy
 from datetime import datetime, timedelta
 
 from psycopg import Connection
@@ -54,12 +55,22 @@ class PostgresLedger:
 
     def __init__(self, address: str, now: Callable[[], datetime] = utc_now) -> None:
         self._database, self._now, self._link = Database(address), now, Link()
-        self._space = current_space()  # simulated money is not spent
+        self._begin_in(current_space())  # simulated money is not spent
+        at_exit(self._flush)
+
+    def for_user(self, name: str) -> "PostgresLedger":
+        """Return a ledger of a user's own, over the same connection."""
+        ledger = copy(self)
+        ledger._begin_in(f"{current_space()}/{name}")  # noqa: SLF001 (one of its own kind)
+        at_exit(ledger._flush)  # noqa: SLF001
+        return ledger
+
+    def _begin_in(self, space: str) -> None:
+        self._space = space
         self._process = os.getpid()
         self._unwritten: dict[Call, float] = {}
         self._day, self._spent = "", 0.0  # as last read
         self._read_at = float("-inf")
-        at_exit(self._flush)
 
     def spent(self) -> float:
         """Return today's sum of all processes, read anew if it is old; as last read when PostgreSQL does not answer."""

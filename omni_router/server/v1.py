@@ -19,10 +19,11 @@ from omni_router.server.openai.chat import Handler, chat, route
 from omni_router.server.openai.completions import ChatCompletions
 from omni_router.server.openai.embeddings import embeddings
 from omni_router.server.openai.errors import ApiError, ErrorWriter, as_api_error, openai_error
-from omni_router.server.openai.guard import AuthMiddleware, ConcurrencyLimit, Limits
+from omni_router.server.openai.guard import Access, AuthMiddleware, Limits
 from omni_router.server.openai.images import images
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.run import Api
+from omni_router.server.openai.user_accounts import UserAccounts
 from omni_router.server.responses.dialect import Responses
 
 _ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -78,15 +79,15 @@ def make_routes(graph: Compiled, limits: Limits | None = None) -> list[Route]:
         ConfigurationError: a limit in the environment is not allowed.
     """
     limits = limits or Limits.read()
-    api = Api(graph, DecisionMemory())
-    concurrency = ConcurrencyLimit(limits)
+    accounts = UserAccounts.of_graph(graph)
+    api, access = Api(graph, DecisionMemory(), accounts), Access(limits, accounts)
     further = (
         Endpoint("GET", "/v1/models/{name:path}", get_model, _by_version),
         *(Endpoint(method, "/v1/{rest:path}", _not_found, _by_version) for method in _ANY_METHOD),
     )
 
     def build(endpoint: Endpoint) -> Route:
-        guard = Middleware(AuthMiddleware, limits.key, concurrency, endpoint.error_writer)
+        guard = Middleware(AuthMiddleware, access, endpoint.error_writer)
         return Route(
             endpoint.path,
             _answering(api, endpoint),

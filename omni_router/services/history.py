@@ -1,6 +1,7 @@
 """Open the history of an environment. Nothing is read or connected before it is needed."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from omni_router.config.environment import Environment
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
 
     from omni_router.history.database import Database
+    from omni_router.history.postgresql_spending import PostgresLedger
 
 POSTGRESQL = ("postgresql://", "postgres://")
 
@@ -77,10 +79,34 @@ def open_ledger(environment: Environment) -> Ledger | None:
         from omni_router.history.store_spending import StoreLedger
 
         return StoreLedger(store_of_the_host)
-    _check_address(environment.history)
+    return _postgresql_ledger(environment.history)
+
+
+def open_user_ledger(environment: Environment, user: str) -> Ledger:
+    """Open the ledger of what a user of a server spends in a day, beside the history.
+
+    Where the history is in the store of the graph, which exists in its runs alone, it is a file of this machine.
+
+    Raises:
+        ConfigurationError: a package is missing, or an address cannot be read.
+    """
+    if environment.history in ("file", "store"):
+        policy = environment.route_config
+        return FileLedger(policy.with_name(f".{policy.name}.spending.{user}"))
+    return _shared_ledger(environment.history).for_user(user)
+
+
+@lru_cache(maxsize=4)
+def _shared_ledger(address: str) -> "PostgresLedger":
+    """Return a ledger whose connection those of all users share."""
+    return _postgresql_ledger(address)
+
+
+def _postgresql_ledger(address: str) -> "PostgresLedger":
+    _check_address(address)
     from omni_router.history.postgresql_spending import PostgresLedger
 
-    return PostgresLedger(environment.history)
+    return PostgresLedger(address)
 
 
 def open_database(address: str) -> "Database":

@@ -291,3 +291,13 @@ def test_processes_that_write_one_file_lose_nothing(tmp_path: Path, clock: Clock
     processes = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b", "c")]
     assert [process.wait() for process in processes] == [0, 0, 0]
     assert FileLedger(path, clock).spent() == 0.6
+
+
+def test_users_have_sums_of_their_own_over_one_connection(address: str, clock: Clock) -> None:
+    ledger = PostgresLedger(address, clock)
+    ada, grace = ledger.for_user("ada"), ledger.for_user("grace")
+    ada.add(0.25, "a")
+    grace.add(0.5, "a")  # an id of another user's call is another call
+    ada.add(0.25, "b")
+    assert [each.spent() for each in (ledger, ada, grace)] == [0, 0.5, 0.5]
+    assert PostgresLedger(address, clock).for_user("ada").spent() == 0.5
