@@ -269,7 +269,7 @@ def test_a_silent_model_is_bridged_by_pings(
 
 
 def test_a_model_that_thinks_unseen_is_bridged_by_pings(monkeypatch: pytest.MonkeyPatch) -> None:
-    thought = AIMessageChunk("", additional_kwargs={REASONING: "Hm."})
+    thought = AIMessageChunk(content="", additional_kwargs={REASONING: "Hm."})
     writer = EventWriter(thinking=False)
     assert writer.delta(thought) == b""
     monkeypatch.setattr(streaming, "KEEP_ALIVE", 0.0)
