@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from typing_extensions import TypedDict
 
@@ -33,6 +33,13 @@ class Reply:
     text: str
     confidence: float | None = None  # 0..1; None when the router has none
     by: str | None = None  # the tier of a cascade that decided; None where one had to stand in for the other
+
+
+class RouteProbabilities(NamedTuple):
+    """How probable each route is for a request."""
+
+    of_routes: tuple[float, ...]  # by the order of the routes without `other`, if one of them fits; they sum to one
+    in_domain: float  # the probability that one of them fits
 
 
 class Router(Protocol):
@@ -82,6 +89,19 @@ class ComparingRouter(Router, Protocol):
 
     def likeness(self, first: str, second: str) -> float | None:
         """Return how alike two texts are: 1 for the same, about 0 for two with nothing in common; None: not known.
+
+        Raises:
+            ConfigurationError: the router cannot be loaded.
+        """
+        ...
+
+
+@runtime_checkable
+class ProbabilisticRouter(Router, Protocol):
+    """A router that knows how probable each route is, and not only the one that it chooses."""
+
+    def probabilities(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> RouteProbabilities:
+        """Return how probable each route is for the newest request of a conversation.
 
         Raises:
             ConfigurationError: the router cannot be loaded.

@@ -12,7 +12,8 @@ from omni_router.routers.arch.checkpoint import pick_device
 from omni_router.routers.arch.router import ARCH_ROUTER, ArchRouter
 from omni_router.routers.auto import AutoRouter
 from omni_router.routers.cascade.labels import LabelStore, ReadOnlyLabelStore
-from omni_router.routers.cascade.router import CascadeRouter, NullRouter
+from omni_router.routers.cascade.router import CascadeRouter
+from omni_router.routers.cascade.teacher import NullRouter
 from omni_router.routers.protocol import Router
 from omni_router.routers.semantic.encoder import Encoder
 from omni_router.routers.semantic.head_file import HeadFile

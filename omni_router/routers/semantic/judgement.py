@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.conversation import ELLIPSIS
-from omni_router.routers.protocol import Reply, RouteOption
+from omni_router.routers.protocol import Reply, RouteOption, RouteProbabilities
 from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
@@ -48,6 +48,7 @@ class Judgement(NamedTuple):
     closest: str | None  # a text of the route that is much like the request
     second: tuple[str, float] | None  # the next route, and its probability
     vector: Vectors  # the embedding of the request, read with the earlier ones
+    probabilities: RouteProbabilities
 
 
 def judge(
@@ -72,7 +73,8 @@ def judge(
     names.append(OTHER)
     other = len(names) - 1
     scores = head.score(np.stack([vectors[text] for text in request.texts]), request.texts)
-    likely, credible = _probabilities(head, scores, has_image=request.has_image)
+    classes = _weighted_classes(scores)
+    likely, credible = _probabilities(head, scores, classes, has_image=request.has_image)
     order: list[int] = (-likely).argsort(kind="stable").tolist()
     least = 0.0 if _teaches_other(routes) else least_confidence
     if not request.has_image and _is_refused(head, scores, (credible * likely[:-1]).max(), least):
@@ -88,7 +90,11 @@ def judge(
         if index not in (first, other):
             second = names[index], float(probability[index])
             break
-    return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined])
+    of_routes = head.probabilities(classes[:, :-1])[0]
+    best = int(of_routes.argmax())
+    in_domain = float(credible[best] * likely[:-1].sum())
+    probabilities = RouteProbabilities(tuple(of_routes.tolist()), in_domain)
+    return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined], probabilities)
 
 
 def _learned_texts(routes: Sequence[RouteOption]) -> set[str]:
@@ -146,12 +152,17 @@ def closest_text(head: "Head", index: int, likeness: Vectors, learned: Container
     return None
 
 
-def _probabilities(head: "Head", scores: "Scores", *, has_image: bool) -> tuple[Vectors, Vectors]:
+def _weighted_classes(scores: "Scores") -> Vectors:
+    """Return the score of each class for a request, shape (1, classes), with its earlier ones taken into account."""
+    classes = scores.classes[:1].copy()
+    classes[:, :-1] += EARLIER_WEIGHT * scores.classes[1:, :-1].sum(0)
+    return classes
+
+
+def _probabilities(head: "Head", scores: "Scores", classes: Vectors, *, has_image: bool) -> tuple[Vectors, Vectors]:
     """Return the probability of each class, and the credibility of each route."""
     import numpy as np
 
-    classes = scores.classes[:1].copy()
-    classes[:, :-1] += EARLIER_WEIGHT * scores.classes[1:, :-1].sum(0)
     if has_image:  # an image is a request by itself, whatever the text beside it
         routes = head.probabilities(classes[:, :-1])[0]
         return np.append(routes, np.float32(0)), np.ones_like(routes)
