@@ -4,6 +4,7 @@ Each label is a route made for the question, with its description and, where the
 that was asked for before costs no fit: a semantic router keeps the heads of the last few sets.
 """
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -81,8 +82,8 @@ def choose(
 ) -> Choice:
     """Choose one of the options for the newest request of a conversation.
 
-    With a label for none of the others, that label gets the probability that no other fits. Without one, the others
-    share all of it, on the assumption that one of them fits.
+    With a label for none of the others, that label gets the probability that no other fits. Without one, one of them
+    is taken to fit.
 
     Args:
         router: knows how probable each option is.
@@ -127,11 +128,23 @@ def _probabilities(
         first = positive[0]
         routes[0] = RouteOption(first.label, first.description, first.examples, out_of_scope_examples=none_examples)
     known = router.probabilities(conversation, routes)
-    share = 1.0 if none is None else known.in_domain
-    by_label = {each.label: share * of_route for each, of_route in zip(positive, known.of_routes, strict=True)}
-    if none is not None:
-        by_label[none] = 1.0 - known.in_domain
+    if none is None:
+        return dict(zip(map(attrgetter("label"), positive), _flattened(known), strict=True))
+    by_label = {none: 1.0 - known.in_domain}
+    for each, of_route in zip(positive, known.of_routes, strict=True):
+        by_label[each.label] = known.in_domain * of_route
     return {option.label: by_label[option.label] for option in options}
+
+
+def _flattened(known: RouteProbabilities) -> list[float]:
+    """Return the probabilities of the routes, nearer to each other the less a request is like any of them.
+
+    Their logarithms are multiplied by the probability that one of them fits. Chosen on CLINC150's ten domains and the
+    own set's descriptions: there and on the sets of others the right choice became likelier, or as likely as before.
+    """
+    powers = [of_route**known.in_domain for of_route in known.of_routes]
+    total = math.fsum(powers)
+    return [power / total for power in powers]
 
 
 class CascadePerSet(BaseRouter):

@@ -7,6 +7,7 @@ models.py    GET /v1/models, and values of `model`        run.py       a run of 
 guard.py     key, size of the body, how many at once      answers.py   the result of a run as a completion
 errors.py    the table from error kind to status          stream.py    the same as server-sent events
 overrides.py settings of a run by header or body          memory.py    the decisions behind answers
+decisions.py POST /v1/decisions, choices in words
 """
 
 from typing import TYPE_CHECKING, Any

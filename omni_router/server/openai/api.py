@@ -13,6 +13,7 @@ from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import Compiled
 from omni_router.server.openai.bodies import ignored_header
 from omni_router.server.openai.chat import chat, route
+from omni_router.server.openai.decisions import decisions
 from omni_router.server.openai.errors import ApiError, as_api_error
 from omni_router.server.openai.guard import AuthMiddleware, ConcurrencyLimit, Limits
 from omni_router.server.openai.images import images
@@ -37,6 +38,7 @@ SERVED: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/v1/chat/completions", chat),
     ("POST", "/v1/images/generations", images),
     ("POST", "/v1/route", route),
+    ("POST", "/v1/decisions", decisions),
     ("GET", "/v1/models", list_models),
 )
 
