@@ -59,7 +59,7 @@ def abstention_of(options: Sequence[Option], label: str | None = None) -> str | 
     Raises:
         InvalidRequest: the one that is named is not among the options, or `other` is as well.
     """
-    labels = list(map(attrgetter("label"), options))
+    labels: list[str] = list(map(attrgetter("label"), options))
     if label is not None:
         if label not in labels:
             raise InvalidRequest(f"there is no choice {label!r} to abstain to; there are {', '.join(labels)}")
@@ -115,32 +115,31 @@ def _probabilities(
 ) -> dict[str, float]:
     """Return the probability of each label."""
     none_examples: tuple[str, ...] = ()
-    positive: list[Option] = []
     for option in options:
         if option.label == none:
             none_examples = option.examples
-        else:
-            positive.append(option)
-    if not positive:
-        return {option.label: 1.0 for option in options}
-    routes = [RouteOption(each.label, each.description, each.examples) for each in positive]
-    if none_examples:  # they tell of all routes what is out of scope; the first one carries them
-        first = positive[0]
-        routes[0] = RouteOption(first.label, first.description, first.examples, out_of_scope_examples=none_examples)
-    known = router.probabilities(conversation, routes)
+    routes: list[RouteOption] = []
+    for label, description, examples in map(attrgetter("label", "description", "examples"), options):
+        if label != none:
+            routes.append(RouteOption(label, description, examples, out_of_scope_examples=none_examples))
+    labels: list[str] = list(map(attrgetter("name"), routes))
     if none is None:
-        return dict(zip(map(attrgetter("label"), positive), _flattened(known), strict=True))
-    by_label = {none: 1.0 - known.in_domain}
-    for each, of_route in zip(positive, known.of_routes, strict=True):
-        by_label[each.label] = known.in_domain * of_route
-    return {option.label: by_label[option.label] for option in options}
+        return dict(zip(labels, _flattened(router.probabilities(conversation, routes)), strict=True))
+    if not routes:
+        return {none: 1.0}
+    of_routes, in_domain = router.probabilities(conversation, routes)
+    by_label = dict(zip(labels, of_routes, strict=True))
+    result: dict[str, float] = {}
+    for option in options:
+        result[option.label] = in_domain * by_label.get(option.label, 0.0)
+    return {**result, none: 1.0 - in_domain}
 
 
 def _flattened(known: RouteProbabilities) -> list[float]:
     """Return the probabilities of the routes, nearer to each other the less a request is like any of them.
 
     Their logarithms are multiplied by the probability that one of them fits. Chosen on CLINC150's ten domains and the
-    own set's descriptions: there and on the sets of others the right choice became likelier, or as likely as before.
+    own set's descriptions (benchmarks/decisions.py).
     """
     powers = [of_route**known.in_domain for of_route in known.of_routes]
     total = math.fsum(powers)

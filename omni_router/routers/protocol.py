@@ -62,6 +62,17 @@ class Router(Protocol):
         ...
 
 
+class RemoteRouter(Router, Protocol):
+    """A router that something else answers for, and that fails with `EndpointFailed`, so that another stands by."""
+
+    model: str  # its name there
+
+    @property
+    def title(self) -> str:
+        """What answers, as messages name it: "endpoint http://localhost:8000"."""
+        ...
+
+
 @runtime_checkable
 class PreparableRouter(Router, Protocol):
     """A router with work to do before its first request; a process that warms up calls these methods."""

@@ -69,8 +69,7 @@ def judge(
     """
     import numpy as np
 
-    names = [route.name for route in routes if route.name != OTHER]
-    names.append(OTHER)
+    names = [*(route.name for route in routes if route.name != OTHER), OTHER]
     other = len(names) - 1
     scores = head.score(np.stack([vectors[text] for text in request.texts]), request.texts)
     classes = _weighted_classes(scores)
@@ -90,10 +89,7 @@ def judge(
         if index not in (first, other):
             second = names[index], float(probability[index])
             break
-    of_routes = head.probabilities(classes[:, :-1])[0]
-    best = int(of_routes.argmax())
-    in_domain = float(credible[best] * likely[:-1].sum())
-    probabilities = RouteProbabilities(tuple(of_routes.tolist()), in_domain)
+    probabilities = _route_probabilities(head, classes, likely, credible)
     return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined], probabilities)
 
 
@@ -124,11 +120,12 @@ def make_reply(judgement: Judgement, routes: Sequence[RouteOption]) -> Reply:
         reason = f'closest to "{judgement.closest}"'
     if judgement.second:
         reason += f"; next: {judgement.second[0]} ({judgement.second[1]:.0%})"
-    answer = {"route": judgement.route, "model": _first_candidate(judgement.route, routes), "reason": reason}
+    answer = {"route": judgement.route, "model": first_candidate(judgement.route, routes), "reason": reason}
     return Reply(json.dumps(answer, ensure_ascii=False), round(judgement.confidence, 3))
 
 
-def _first_candidate(name: str, routes: Sequence[RouteOption]) -> str | None:
+def first_candidate(name: str, routes: Sequence[RouteOption]) -> str | None:
+    """Return the best model of a route; None if it has none, and for `other`."""
     for route in routes:
         if route.name == name != OTHER and route.candidates:
             return route.candidates[0]
@@ -150,6 +147,13 @@ def closest_text(head: "Head", index: int, likeness: Vectors, learned: Container
             line = line[: REASON_CHARACTERS - 1].rstrip() + ELLIPSIS
         return line
     return None
+
+
+def _route_probabilities(head: "Head", classes: Vectors, likely: Vectors, credible: Vectors) -> RouteProbabilities:
+    """Return how probable each route is if one fits, and how probable it is that one does."""
+    of_routes = head.probabilities(classes[:, :-1])[0]
+    in_domain = float(credible[of_routes.argmax()] * likely[:-1].sum())
+    return RouteProbabilities(tuple(of_routes.tolist()), in_domain)
 
 
 def _weighted_classes(scores: "Scores") -> Vectors:

@@ -107,10 +107,14 @@ def _openai(body: Mapping[str, Any]) -> dict[str, Any]:
     conversation = _conversation(request.input)
     answers: list[dict[str, Any]] = []
     for question in request.questions:
-        values = {_label(each.value): each.value for each in question.choices}
-        if len(values) < len(question.choices):
+        values: dict[str, str | bool] = {}
+        options: list[Option] = []
+        for each in question.choices:
+            label = _label(each.value)
+            values[label] = each.value
+            options.append(Option(label, each.description or ""))
+        if len(values) < len(options):
             raise wrong("questions", list(values), "the choices of a question must differ")
-        options = [Option(_label(each.value), each.description or "") for each in question.choices]
         answers.append({"name": question.name, **_openai_answer(conversation, options, values, request.min_confidence)})
     return {"model": OMNI, "answers": answers, "usage": NO_USAGE}
 
