@@ -26,6 +26,7 @@ from omni_router.services.choices import choosing_router
 
 MAX_QUESTIONS, MAX_CHOICES = 100, 255
 MAX_DESCRIPTIONS = 100_000  # characters of one question's choices: each phrase of them is embedded
+NOT_SERVED = ("predicate", "noul", "score", "box")  # questions of other types
 NO_USAGE = {  # no model was called that counts tokens
     "input_tokens": 0,
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -96,8 +97,10 @@ def _check(body: Mapping[str, Any]) -> None:
         raise ApiError(f"The model is {shown(model)}; decisions are answered by {OMNI}, the embedded router.",
                        status=404, code="model_not_found", param="model")  # fmt: skip
     questions = body.get("questions")
-    for question in questions.values() if isinstance(questions, dict) else questions or ():
-        if isinstance(question, dict) and question.get("type") in ("predicate", "noul", "score", "box"):
+    if isinstance(questions, dict):
+        questions = list(questions.values())
+    for question in questions if isinstance(questions, list) else ():
+        if isinstance(question, dict) and question.get("type") in NOT_SERVED:
             raise wrong("questions", question["type"], "allowed is 'choice': the embedded router compares texts with "
                         "descriptions, and cannot judge a statement")  # fmt: skip
 
