@@ -54,7 +54,7 @@ def questions(data: Path) -> list[Question]:
     for each in sets_of_others(data):
         if each.name.startswith(WITH_POLICY):
             name = each.name.partition(",")[0]
-            if "50" not in each.name:
+            if not each.name.endswith("50 examples"):
                 asked.append(_question(f"{name}, described", each, with_examples=False))
             asked.append(_question(each.name, each, with_examples=True))
         else:

@@ -19,15 +19,15 @@ def open_decision_router(environment: Environment) -> "DecisionRouter":
     Raises:
         ConfigurationError: it names none, or what it names cannot be used.
     """
+    from omni_router.routers.decision.client import DEFAULT_MODEL, DecisionClient
     from omni_router.routers.decision.router import DecisionRouter
-    from omni_router.routers.decision.service import DEFAULT_MODEL, DecisionService
 
     url, name = environment.router_url, environment.router_model
     if name is not None and name.lower().startswith(SCHEMES):
         url, name = name, None
     if url is None:
         return DecisionRouter(import_decision_model(name or ""))
-    service = DecisionService(
+    service = DecisionClient(
         url, name or DEFAULT_MODEL, key=environment.router_api_key, timeout=environment.router_timeout
     )
     return DecisionRouter(service)

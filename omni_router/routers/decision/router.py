@@ -1,6 +1,6 @@
 """The `decision` router: a decision model chooses the route, with the routes as the choices of one question.
 
-The model is one of LangChain's, in this process, or a service that speaks OpenAI's `/v1/decisions` (see `service`).
+The model is one of LangChain's, in this process, or a service that speaks OpenAI's `/v1/decisions` (see `client`).
 """
 
 import json
@@ -55,7 +55,7 @@ class DecisionRouter(BaseRouter):
     """Asks a decision model which route fits; the model to call is the route's first candidate."""
 
     def __init__(self, model: "BaseDecisionModel | Decider") -> None:
-        """Keep the model: one of LangChain's, or a `DecisionService`; nothing is asked yet."""
+        """Keep the model: one of LangChain's, or a `DecisionClient`; nothing is asked yet."""
         if isinstance(model, Decider):
             self._decider: Decider = model
         else:

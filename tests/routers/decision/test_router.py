@@ -19,8 +19,8 @@ from omni_router.cli import main
 from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError, EndpointFailed
 from omni_router.routers import Reply, Turn
+from omni_router.routers.decision.client import DecisionClient
 from omni_router.routers.decision.router import MAX_TOKENS, DecisionRouter, Verdict
-from omni_router.routers.decision.service import DecisionService
 from omni_router.routers.endpoint.fallback import FallbackRouter
 from omni_router.server.health import name_of
 from omni_router.services.decision_models import import_decision_model
@@ -59,7 +59,7 @@ def make_model() -> Scripted:
 
 
 def service(answer: Answer, **options: Any) -> DecisionRouter:
-    return DecisionRouter(DecisionService(URL, key=KEY, transport=httpx.MockTransport(answer), **options))
+    return DecisionRouter(DecisionClient(URL, key=KEY, transport=httpx.MockTransport(answer), **options))
 
 
 def decides(answer: Any, status: int = 200) -> httpx.Response:
@@ -141,7 +141,7 @@ def test_the_address_may_end_where_it_likes(base: str) -> None:
         paths.append(request.url.path)
         return decides(choice("other"))
 
-    DecisionRouter(DecisionService(f"{URL}/x{base}", transport=httpx.MockTransport(answer))).reply(TALK, TINY_ROUTES)
+    DecisionRouter(DecisionClient(f"{URL}/x{base}", transport=httpx.MockTransport(answer))).reply(TALK, TINY_ROUTES)
     assert paths == ["/x/v1/decisions"]
 
 

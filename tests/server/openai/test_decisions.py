@@ -11,8 +11,8 @@ from openai import OpenAI
 
 from omni_router import Services, build_graph, user_message
 from omni_router._sandbox import Sandbox
+from omni_router.routers.decision.client import DecisionClient
 from omni_router.routers.decision.router import DecisionRouter
-from omni_router.routers.decision.service import DecisionService
 from omni_router.server.openai.guard import Limits
 from tests.support.openai_server import TEXT, openai_server
 from tests.support.scripted_router import ScriptedRouter
@@ -162,7 +162,7 @@ def test_the_key_of_the_server_guards_it(services: Services) -> None:
 
 
 def test_a_router_that_asks_our_own_service_closes_the_loop(services: Services, url: str) -> None:
-    graph = build_graph(replace(services, router=DecisionRouter(DecisionService(url, timeout=60)))).compile()
+    graph = build_graph(replace(services, router=DecisionRouter(DecisionClient(url, timeout=60)))).compile()
     for prompt, route in [("Write a poem about the sea", "creative_writing"), ("Hello, how are you?", None)]:
         result = graph.invoke({"messages": [user_message(prompt)]})
         assert result["error"] is None

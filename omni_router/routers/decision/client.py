@@ -17,7 +17,7 @@ PATH = "/decisions"
 DEFAULT_MODEL = "omni"  # the name that a server of this package knows
 
 
-class DecisionService:
+class DecisionClient:
     """Chooses a label by one request with one question."""
 
     def __init__(
