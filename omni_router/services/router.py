@@ -174,6 +174,6 @@ ROUTERS: dict[str, Callable[[RouterContext], Router]] = {
     "arch": _arch_router,
     "semantic": _semantic_router,
     "endpoint": _endpoint_router,
-    "cascade": _cascade_router,
     "decision": _decision_router,
+    "cascade": _cascade_router,
 }
