@@ -146,8 +146,10 @@ def _address_of(base: str, path: str) -> httpx.URL:
             "The address of the router's endpoint is not http(s)://HOST[:PORT][/PATH] (--router-url, OMNI_ROUTER_URL). "
             "A key goes into OMNI_ROUTER_API_KEY."
         )
-    prefix = url.path.rstrip("/").removesuffix(path).removesuffix("/v1")
-    return url.copy_with(path=f"{prefix}/v1{path}")
+    whole = url.path.rstrip("/")
+    if not whole.endswith(path):  # else it is the address itself, which need not have /v1
+        whole = f"{whole.removesuffix('/v1')}/v1{path}"
+    return url.copy_with(path=whole)
 
 
 def _authorization(key: str | None) -> dict[str, str]:

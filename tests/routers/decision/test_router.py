@@ -146,6 +146,70 @@ def test_the_address_may_end_where_it_likes(base: str) -> None:
 
 
 NOT_A_NUMBER = json.dumps({"answers": [choice("other", float("nan"))]})
+
+
+def test_a_whole_address_stays_as_it_is() -> None:
+    paths: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.path)
+        return decides(choice("other"))
+
+    client = DecisionClient(f"{URL}/api/alpha/decisions", transport=httpx.MockTransport(answer))
+    DecisionRouter(client).reply(TALK, TINY_ROUTES)
+    assert paths == ["/api/alpha/decisions"]
+
+
+class SystemOne:
+    """A service that refuses any form but System One's."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.changes = changes
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        self.bodies.append(body)
+        if "state" not in body:
+            return httpx.Response(422, json={"error": "state is missing"})
+        answer = {"type": "choice", "choice": "code_generation", "confidence": 0.6, **self.changes}
+        return httpx.Response(200, json={"model": "decider", "answers": {"route": answer}})
+
+
+def test_a_service_that_speaks_system_one_is_asked_so_from_then_on() -> None:
+    service_one = SystemOne()
+    router = service(service_one)
+    for _ in range(2):
+        reply = router.reply(TALK, TINY_ROUTES)
+        assert (json.loads(reply.text), reply.confidence) == (CODE, 0.6)
+    assert ["state" in body for body in service_one.bodies] == [False, True, True]
+    assert service_one.bodies[-1]["state"] == TALK
+    assert (
+        service_one.bodies[-1]["questions"]["route"]["criteria"]["code_generation"] == "write functions; write scripts"
+    )
+
+
+def test_an_address_that_names_system_one_is_asked_so_at_once() -> None:
+    service_one = SystemOne(confidence=None)
+    client = DecisionClient(f"{URL}/v1/systemone", transport=httpx.MockTransport(service_one))
+    assert DecisionRouter(client).reply(TALK, TINY_ROUTES).confidence is None
+    assert len(service_one.bodies) == 1
+
+
+def test_a_service_that_has_answered_in_one_form_is_not_asked_in_the_other() -> None:
+    statuses, bodies = [200, 422], list[dict[str, Any]]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        return decides(choice("other"), statuses.pop(0))
+
+    router = service(answer)
+    router.reply(TALK, TINY_ROUTES)
+    with pytest.raises(EndpointFailed, match="HTTP 422"):
+        router.reply(TALK, TINY_ROUTES)
+    assert ["input" in body for body in bodies] == [True, True]
+
+
 FAILURES: dict[str, tuple[Answer, str]] = {
     "a refusal": (lambda _: decides({"type": "refusal", "name": "route"}), "declined"),
     "no answer": (lambda _: httpx.Response(200, json={"answers": []}), "not a decision"),

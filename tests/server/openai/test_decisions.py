@@ -161,8 +161,11 @@ def test_the_key_of_the_server_guards_it(services: Services) -> None:
         assert client.with_options(api_key="s3cret").decisions.create(model="omni", input=CHARGED, questions=[TEAM])
 
 
-def test_a_router_that_asks_our_own_service_closes_the_loop(services: Services, url: str) -> None:
-    graph = build_graph(replace(services, router=DecisionRouter(DecisionClient(url, timeout=60)))).compile()
+@pytest.mark.parametrize("form", ["openai", "system_one"])
+def test_a_router_that_asks_our_own_service_closes_the_loop(services: Services, url: str, form: Any) -> None:
+    client = DecisionClient(url, timeout=60)
+    client._form = form
+    graph = build_graph(replace(services, router=DecisionRouter(client))).compile()
     for prompt, route in [("Write a poem about the sea", "creative_writing"), ("Hello, how are you?", None)]:
         result = graph.invoke({"messages": [user_message(prompt)]})
         assert result["error"] is None
