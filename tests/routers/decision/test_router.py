@@ -314,6 +314,14 @@ def test_a_path_that_names_none_is_refused(path: str, problem: str) -> None:
         import_decision_model(path)
 
 
+def test_the_command_line_asks_it(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--router", "decision", "--router-model", f"{__name__}:make_model", "--sandbox", "--json"]
+    assert main(["--prompt", "Write a haiku in Rust", *flags]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["route"], answer["confidence"]) == ("code_generation", 0.7)
+    assert answer["reason"] == "chosen by sandbox/made"
+
+
 def test_the_command_line_ends_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     args = ["--prompt", "hi", "--router", "decision", "--sandbox"]
     assert main(args) == 2
