@@ -5,7 +5,8 @@ decision models have too (`state`, and questions by name).
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StrictStr
@@ -17,6 +18,7 @@ from omni_router.config.settings import OMNI
 from omni_router.messages import IMAGE_MARK
 from omni_router.routers.choices import Abstained, Choice, Option, choose
 from omni_router.routers.protocol import Turn
+from omni_router.routers.semantic.training_set import split_phrases
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.openai.bodies import ignored_names, note_ignored, read_as, read_json
 from omni_router.server.openai.errors import ApiError, shown, wrong
@@ -25,7 +27,8 @@ from omni_router.server.openai.run import Api
 from omni_router.services.choices import choosing_router
 
 MAX_QUESTIONS, MAX_CHOICES = 100, 255
-MAX_DESCRIPTIONS = 100_000  # characters of one question's choices: each phrase of them is embedded
+# Of all choices of a request: each phrase and example is embedded, and a head is fitted to those of a question.
+MAX_CHARACTERS, MAX_TEXTS = 100_000, 2_000
 NOT_SERVED = ("predicate", "noul", "score", "box")  # questions of other types
 NO_USAGE = {  # no model was called that counts tokens
     "input_tokens": 0,
@@ -108,18 +111,31 @@ def _check(body: Mapping[str, Any]) -> None:
 def _openai(body: Mapping[str, Any]) -> dict[str, Any]:
     request = read_as(DecisionRequest, body)
     conversation = _conversation(request.input)
+    values_of = list(map(_values, request.questions))
+    sets = list(map(_described, request.questions))
+    _check_size(sets)
     answers: list[dict[str, Any]] = []
-    for question in request.questions:
-        values: dict[str, str | bool] = {}
-        options: list[Option] = []
-        for each in question.choices:
-            label = _label(each.value)
-            values[label] = each.value
-            options.append(Option(label, each.description or ""))
-        if len(values) < len(options):
-            raise wrong("questions", list(values), "the choices of a question must differ")
+    for question, values, options in zip(request.questions, values_of, sets, strict=True):
         answers.append({"name": question.name, **_openai_answer(conversation, options, values, request.min_confidence)})
     return {"model": OMNI, "answers": answers, "usage": NO_USAGE}
+
+
+def _values(question: _Question) -> dict[str, str | bool]:
+    """Return the value of each label of a question.
+
+    Raises:
+        ApiError: two of them are the same.
+    """
+    values: dict[str, str | bool] = {}
+    for each in question.choices:
+        values[_label(each.value)] = each.value
+    if len(values) < len(question.choices):
+        raise wrong("questions", list(values), "the choices of a question must differ")
+    return values
+
+
+def _described(question: _Question) -> list[Option]:
+    return [Option(_label(each.value), each.description or "") for each in question.choices]
 
 
 def _openai_answer(
@@ -143,9 +159,12 @@ def _openai_answer(
 def _system_one(body: Mapping[str, Any]) -> dict[str, Any]:
     request = read_as(SystemOneRequest, body)
     conversation = conversation_of(request.state)
-    answers: dict[str, dict[str, Any]] = {}
+    sets: dict[str, list[Option]] = {}
     for name, question in request.questions.items():
-        options = [option_of(label, criterion) for label, criterion in question.criteria.items()]
+        sets[name] = list(map(option_of, question.criteria.keys(), question.criteria.values()))
+    _check_size(sets.values())
+    answers: dict[str, dict[str, Any]] = {}
+    for name, options in sets.items():
         try:
             chosen = _choose(conversation, options, request.min_confidence)
         except Abstained as error:
@@ -161,13 +180,23 @@ def _system_one(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _choose(conversation: Sequence[Turn], options: Sequence[Option], least: float) -> Choice:
-    characters = 0
-    for option in options:
-        characters += len(option.label) + len(option.description) + sum(map(len, option.examples))
-    if characters > MAX_DESCRIPTIONS:
-        raise ApiError(f"The choices of a question have {characters} characters; allowed are {MAX_DESCRIPTIONS}.",
-                       status=413, code="request_too_large", param="questions")  # fmt: skip
     return choose(choosing_router("semantic"), conversation, options, min_confidence=least)
+
+
+def _check_size(sets: Iterable[Sequence[Option]]) -> None:
+    """Check that the choices of a request are no more than a head is fitted to in a moment.
+
+    Raises:
+        ApiError: they are too long or too many.
+    """
+    characters = texts = 0
+    for option in chain.from_iterable(sets):
+        characters += len(option.label) + len(option.description) + sum(map(len, option.examples))
+        texts += 1 + len(split_phrases(option.description)) + len(option.examples)
+    if characters > MAX_CHARACTERS or texts > MAX_TEXTS:
+        raise ApiError(f"The choices of the request have {characters} characters in {texts} phrases and examples; "
+                       f"allowed are {MAX_CHARACTERS} in {MAX_TEXTS}.",
+                       status=413, code="request_too_large", param="questions")  # fmt: skip
 
 
 def _label(value: str | bool) -> str:  # noqa: FBT001 (a choice is a text or a truth value)

@@ -100,6 +100,7 @@ def _criteria(criteria: dict[str, Any]) -> dict[str, Any]:
     return {"type": "choice", "instructions": "Which team?", "criteria": criteria}
 
 
+PHRASES = ";".join(map(str, range(2000)))
 WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     "another model": ({"model": "org/model"}, 404, "The model is 'org/model'; decisions are answered by omni"),
     "a predicate": ({"questions": [{"type": "predicate", "instructions": "?"}]}, 400, "cannot judge a statement"),
@@ -112,11 +113,16 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     "no input": ({"input": None}, 400, "input"),
     "no message of a user": ({"input": [{"role": "assistant", "content": "hi"}]}, 400, "a message of the user"),
     "messages that are none": ({"input": [7, None]}, 400, "a message of the user"),
+    "thousands of phrases": (
+        {"questions": [{**TEAM, "choices": [*TEAMS, {"value": "x", "description": PHRASES}]}]},
+        413,
+        "2012 phrases and examples",
+    ),
     "no probability": ({"min_confidence": 2}, 400, "min_confidence"),
     "a novel": (
         {"questions": [{**TEAM, "choices": [*TEAMS, {"value": "x", "description": "y" * 100_000}]}]},
         413,
-        "allowed are 100000",
+        "allowed are 100000 in 2000",
     ),
 }
 
