@@ -30,6 +30,7 @@ routes:
   POST /v1/images/generations    an image
   POST /v1/embeddings            vectors of texts, by a model of the Hub
   POST /v1/route                 the body of a chat; only the decision, without calling a model
+  POST /v1/decisions             one of a few choices in words, by the embedded router
   GET  /v1/models                omni (the router chooses), omni/ROUTE, omni:cheapest, Hub models
   GET  /omni/health, /omni/ready, /omni/metrics; GET / lists the paths
 

@@ -61,7 +61,7 @@ class Environment:
     # The table of routers in `omni_router.services.router` checks it: only a name there has a router.
     router: str = variable(str, "auto", "which router chooses the route")
     router_model: str | None = variable(
-        str, None, "the router's checkpoint, a Hub id or a folder; with endpoint, the name the server knows"
+        str, None, "a Hub id or a folder; with a server, the name it knows; with decision, MODULE:NAME or an address"
     )
     router_prompt: RouterPrompt = variable(
         choice(get_args(RouterPrompt)),
@@ -74,7 +74,7 @@ class Environment:
     router_url: str | None = variable(
         optional_text,
         None,
-        "the OpenAI-compatible server of --router endpoint and cascade; if it is set, auto means cascade",
+        "the OpenAI-compatible server of --router endpoint, cascade and decision; if it is set, auto means cascade",
         secret=True,
     )
     router_api_key: str | None = variable(optional_text, None, "the key of that server", secret=True)
