@@ -31,6 +31,7 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     """
     environment, settings = read_environment(ctx), read_settings(ctx)
     from omni_router import Services, build_graph, user_message
+    from omni_router.selection.sources import services_for
 
     if prompt is None:
         queries = list(DEFAULT_MULTI_MODAL_QUERIES)
@@ -48,8 +49,9 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     if settings.another:
         messages = [[*asked, _answer_to(asked, environment)] for asked in messages]
     services = Services.from_environment(environment, token=flags["hf_token"])
-    if services.evidence:
-        services.evidence.current()  # what the disk has of it is read in the background, before the first choice
+    evidence = services_for(services, services.policy.routes(), settings).evidence
+    if evidence:
+        evidence.current()  # what the disk has of it is read in the background, before the first choice
     graph = build_graph(services, settings).compile()
     transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
     turns = list(zip(queries, messages, strict=True))

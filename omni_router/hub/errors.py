@@ -123,7 +123,11 @@ def _kind_of_response(response: Any) -> ErrorKind:
     code = _body(response).get("code")
     if isinstance(code, str) and code in CODE_KINDS:
         return CODE_KINDS[code]
-    status = response.status_code
+    return kind_of_status(response.status_code)
+
+
+def kind_of_status(status: int) -> ErrorKind:
+    """Return the kind of failure that the status of a response means."""
     return STATUS_KINDS.get(status, "overloaded" if status >= 500 else "bad_request")  # noqa: PLR2004
 
 
