@@ -9,14 +9,16 @@ from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.history import History, ModelRecord
 from omni_router.history.cooldowns import Cooldowns
-from omni_router.hub.catalog import Availability, CatalogModel, HubCatalog, Listing
+from omni_router.hub.catalog import Availability, CatalogModel, Listing
 from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence
 from omni_router.hub.requirements import Requirements, requirements_with
 from omni_router.model_id import is_sandbox_model
+from omni_router.own_models.joined_catalog import JoinedCatalog, OwnCatalog
 from omni_router.selection.grounds import NONE_KNOWN, NOTHING_YET, grounds_of
 from omni_router.selection.ranked_models import RankedModel, Ranking, RouteModels, rank_models
 from omni_router.simulation import is_simulated
 
+WITHOUT_EVIDENCE = "without evidence: it is switched off (OMNI_EVIDENCE), or `only` allows no model of the Hub"
 WAIT = 5.0  # seconds for boards that are not on disk: a person waits; the next command goes on from there
 
 
@@ -27,7 +29,7 @@ class KnownModels:
     route: Route
     served: Listing  # all that the catalog knows to be served for the task
     history: History
-    catalog: HubCatalog
+    catalog: JoinedCatalog | OwnCatalog
 
     @property
     def required(self) -> Requirements:
@@ -51,11 +53,11 @@ def rows_of_route(known: KnownModels, evidence: HubEvidence | None, *, shadow: b
 
     Args:
         known: the route and its models.
-        evidence: what is published about models; None if it is switched off.
+        evidence: what is published about models; None if it is not asked for.
         shadow: whether what it would choose is only shown.
     """
     if evidence is None:
-        return _in_order(known, None, shadow=shadow), ["without evidence: it is switched off (OMNI_EVIDENCE)"]
+        return _in_order(known, None, shadow=shadow), [WITHOUT_EVIDENCE]
     snapshot = evidence.wait(WAIT)
     listing = known.catalog.models([known.route.task])[known.route.task]
     now = datetime.now(timezone.utc)

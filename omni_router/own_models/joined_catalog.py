@@ -93,17 +93,18 @@ class JoinedCatalog:
     """The catalog of the Hub, and before its models those of one's own."""
 
     def __init__(self, hub: Catalog, own: OwnModels) -> None:
+        self.own = own
         self._hub, self._own = hub, OwnCatalog(own)
         self._listings: dict[str, _Joined] = {}
 
     def owns(self, model: str) -> bool:
         """Return whether a model belongs to a provider of one's own, whether or not it is there."""
-        return self._own.own.owns(model)
+        return self.own.owns(model)
 
-    def within(self, limits: Iterable[Requirements]) -> Catalog:
+    def within(self, limits: Iterable[Requirements]) -> "JoinedCatalog | OwnCatalog":
         """Return the catalog for requests with these limits: without the Hub, if they allow none of its models."""
         limits = list(limits)
-        if limits and all(self._own.own.keeps(required.only) for required in limits):
+        if limits and all(self.own.keeps(required.only) for required in limits):
             return self._own
         return self
 
@@ -123,9 +124,15 @@ class JoinedCatalog:
         models = (*own.models, *self._not_owned(hub.models))
         return CatalogSnapshot(models, hub.at, hub.stale, (*own.missing, *hub.missing))
 
+    def snapshot_within(self, limits: Iterable[Requirements], task: str) -> CatalogSnapshot:
+        """Return every model known for a task, without asking the Hub if the limits allow none of its models."""
+        if self.within(limits) is self:
+            return self.snapshot(task)
+        return self._own.snapshot(task)
+
     def offers(self, model: str) -> tuple[ProviderEntry, ...]:
         """Return the live providers of a chat model, with their prices."""
-        if self._own.own.owns(model):
+        if self.own.owns(model):
             return self._own.offers(model)
         return tuple(offers_of(self._hub, model))
 
@@ -139,7 +146,7 @@ class JoinedCatalog:
         wait_for_fresh: bool = False,
     ) -> Availability:
         """Check whether a model may be called for a task; the Hub is not asked about models that `only` excludes."""
-        if self._own.own.owns(model) or self._own.own.keeps(required.only):
+        if self.own.owns(model) or self.own.keeps(required.only):
             return self._own.check(model, provider, task, required, wait_for_fresh=wait_for_fresh)
         if wait_for_fresh:
             return self._hub.check(model, provider, task, required, wait_for_fresh=True)  # type: ignore[call-arg]
@@ -154,7 +161,7 @@ class JoinedCatalog:
 
     def _not_owned(self, listing: Listing) -> Listing:
         """Return a list of the Hub without models of a name that is one's own."""
-        names = self._own.own.names()
+        names = self.own.names()
         kept = tuple(model for model in listing if model.id.partition("/")[0].casefold() not in names)
         return listing if len(kept) == len(listing) else kept
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from omni_router.hub.evidence import HubEvidence
     from omni_router.own_models.joined_catalog import JoinedCatalog
     from omni_router.own_models.langchain_models import Specialist, Specialists
-    from omni_router.own_models.specialists import OwnModels
+    from omni_router.own_models.specialists import Declared, OwnModels
     from omni_router.telemetry.observer import Observer
 
 
@@ -42,7 +42,7 @@ def from_environment(environment: Environment, token: Token, specialists: "Speci
     file = RouteFile(environment.route_config, environment.limits())
     defaults = Settings(**{name: getattr(environment, name) for name in DEFAULTS})
     fallback_route(defaults, file.routes())  # reports faults here or in the policy now, not in mid-run
-    own = open_own_models(environment, file, specialists)
+    own = open_own_models(environment, file.providers, specialists)
     decision_log: DecisionLog | None = None
     if environment.decision_log:
         decision_log = open_decision_log(environment)
@@ -75,8 +75,15 @@ def open_catalog(environment: Environment, token: Token) -> "HubCatalog":
     return HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite"))
 
 
-def open_own_models(environment: Environment, file: RouteFile, specialists: "Specialists | None" = None) -> "OwnModels":
-    """Open the models of one's own: those of the policy's providers, and chat models of LangChain.
+def open_own_models(
+    environment: Environment, declared: "Declared", specialists: "Specialists | None" = None
+) -> "OwnModels":
+    """Open the models of one's own.
+
+    Args:
+        environment: where lists are kept.
+        declared: returns the providers of the policy, which may change.
+        specialists: chat models of LangChain, by id.
 
     Raises:
         ConfigurationError: an id of `specialists` is not one, or its value is not a chat model.
@@ -89,14 +96,14 @@ def open_own_models(environment: Environment, file: RouteFile, specialists: "Spe
         from omni_router.own_models.langchain_models import read_specialists
 
         chat_models = read_specialists(specialists)
-    return OwnModels(file.providers, chat_models, DiskCache(environment.cache_dir / "catalog.sqlite"))
+    return OwnModels(declared, chat_models, DiskCache(environment.cache_dir / "catalog.sqlite"))
 
 
-def open_joined_catalog(environment: Environment, token: Token, file: RouteFile) -> "JoinedCatalog":
-    """Open the Hub's catalog with the models of one's own that a policy declares."""
+def open_joined_catalog(environment: Environment, token: Token, declared: "Declared") -> "JoinedCatalog":
+    """Open the Hub's catalog with the models of the providers that `declared` returns."""
     from omni_router.own_models.joined_catalog import JoinedCatalog
 
-    return JoinedCatalog(open_catalog(environment, token), open_own_models(environment, file))
+    return JoinedCatalog(open_catalog(environment, token), open_own_models(environment, declared))
 
 
 def open_evidence(environment: Environment) -> "HubEvidence | None":
