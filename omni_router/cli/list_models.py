@@ -48,6 +48,8 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
         known = KnownModels(route, snapshot.models, open_history(environment, file), allowed)
         evidence = open_evidence(environment) if allowed is catalog else None
         rows, sources = rows_of_route(known, evidence, shadow=environment.evidence == "shadow")
+        if allowed is not catalog:
+            sources = ["`only` allows models of your own alone, so the Hub was not asked"]
     status.end()
     if as_json:
         _print_json(rows, snapshot)

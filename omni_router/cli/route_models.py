@@ -18,7 +18,6 @@ from omni_router.selection.grounds import NONE_KNOWN, NOTHING_YET, grounds_of
 from omni_router.selection.ranked_models import RankedModel, Ranking, RouteModels, rank_models
 from omni_router.simulation import is_simulated
 
-WITHOUT_EVIDENCE = "without evidence: it is switched off (OMNI_EVIDENCE), or `only` allows no model of the Hub"
 WAIT = 5.0  # seconds for boards that are not on disk: a person waits; the next command goes on from there
 
 
@@ -57,7 +56,7 @@ def rows_of_route(known: KnownModels, evidence: HubEvidence | None, *, shadow: b
         shadow: whether what it would choose is only shown.
     """
     if evidence is None:
-        return _in_order(known, None, shadow=shadow), [WITHOUT_EVIDENCE]
+        return _in_order(known, None, shadow=shadow), ["without evidence: it is switched off (OMNI_EVIDENCE)"]
     snapshot = evidence.wait(WAIT)
     listing = known.catalog.models([known.route.task])[known.route.task]
     now = datetime.now(timezone.utc)

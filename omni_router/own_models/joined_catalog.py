@@ -9,7 +9,6 @@ from omni_router.hub.capabilities import Listing, ProviderEntry, is_chat, read_l
 from omni_router.hub.catalog import Catalog, CatalogSnapshot
 from omni_router.hub.gates import Subject, Unavailable, judge
 from omni_router.hub.listing import ModelEntry
-from omni_router.hub.prices import offers_of
 from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.own_models.specialists import OwnModels, OwnSpecialist
 
@@ -134,6 +133,8 @@ class JoinedCatalog:
         """Return the live providers of a chat model, with their prices."""
         if self.own.owns(model):
             return self._own.offers(model)
+        from omni_router.hub.prices import offers_of  # LangGraph comes with it
+
         return tuple(offers_of(self._hub, model))
 
     def check(
