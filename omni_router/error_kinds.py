@@ -149,7 +149,7 @@ _OF_CAUSE: dict[str, Kind] = {
     ),
     # At an address that the policy declares (own_models/address.py).
     "own_key": Kind(
-        "The provider of {model} does not accept its key.",
+        "The provider of {model} got no key that it accepts.",
         "Set the variable that `key_env` of the provider names in {to.policy}, or {to.another_model}.",
     ),
     "own_payment": Kind(
