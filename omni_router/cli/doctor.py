@@ -64,7 +64,7 @@ def command(ctx: click.Context, /, *, full: bool, hf_token: str | None, as_json:
     """
     from omni_router.doctor.checks import CHECKS, examine
     from omni_router.doctor.examination import Examination
-    from omni_router.doctor.own_providers import provider_checks
+    from omni_router.doctor.provider_calls import provider_checks
     from omni_router.hub.tokens import find_token
     from omni_router.services import open_catalog
 

@@ -1,11 +1,14 @@
 """Check the providers that a policy declares, and the routes that are kept to their models."""
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from omni_router.config.own_providers import OwnProvider, is_local, is_loopback
 from omni_router.config.routes import Document, Route
+from omni_router.hub.availability import passes
+from omni_router.hub.capabilities import Listing
 from omni_router.hub.catalog import Catalog
 from omni_router.hub.requirements import Requirements
 from omni_router.own_models.address import KeyUnavailableError, key_of_provider
@@ -40,7 +43,7 @@ def provider_findings(document: Document, own: OwnModels) -> Iterator[ProviderFi
             yield ProviderFinding(
                 "problem", f"{subject} did not list its models", "Start its server, or correct the address"
             )
-        elif not any(model.provider_name == provider.name for model in own.all().values()):
+        elif provider.name not in map(attrgetter("provider_name"), own.all().values()):
             yield ProviderFinding("note", f"{subject} has no models", "Load one there, or name some in `models`")
 
 
@@ -60,7 +63,7 @@ def kept_route_findings(document: Document, catalog: Catalog, router_url: str | 
         if not models:
             finding = "`only` keeps it to models of your own, and none of them is served for its task"
             yield ProviderFinding("problem", finding, "Declare a provider that serves one", route.name)
-        for provider in _providers_elsewhere(document.providers, [model.id for model in models], route):
+        for provider in _providers_elsewhere(document.providers, models, route):
             finding = f"`only` keeps it to models of your own, and {provider.name} at {provider.address} is elsewhere"
             yield ProviderFinding("note", finding, "Exclude it with `never` if nothing may leave", route.name)
         if router_url and not is_loopback(urlsplit(router_url).hostname or ""):
@@ -68,8 +71,10 @@ def kept_route_findings(document: Document, catalog: Catalog, router_url: str | 
             yield ProviderFinding("note", finding, "Use a router on this machine: OMNI_ROUTER=semantic", route.name)
 
 
-def _providers_elsewhere(providers: Sequence[OwnProvider], models: Sequence[str], route: Route) -> list[OwnProvider]:
-    """Return the providers of these models that are not on this machine, and that the route may call."""
-    used = {model.partition("/")[0] for model in models}
-    barred = {pattern.partition("/")[0] for pattern in route.parameters.never if pattern.endswith("/*")}
-    return [each for each in providers if each.name in used - barred and each.address and not each.is_loopback]
+def _providers_elsewhere(providers: Sequence[OwnProvider], models: Listing, route: Route) -> Iterator[OwnProvider]:
+    """Yield the providers of these models that are not on this machine, and that the route may call."""
+    required = Requirements(only=route.parameters.only, never=route.parameters.never)
+    called = {model.id.partition("/")[0] for model in models if passes(model, required)}
+    for provider in providers:
+        if provider.name in called and not provider.is_loopback:
+            yield provider

@@ -1,5 +1,6 @@
 """What an address lists under /v1/models, and the ids that its models have here."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
@@ -58,9 +59,7 @@ def ids_of_models(provider: str, models: Iterable[OwnModel]) -> Iterator[tuple[s
     """
     unique = {model.name: model for model in models}
     parts = {name: _as_part(name) for name in unique}
-    counts: dict[str, int] = {}
-    for part in parts.values():
-        counts[part] = counts.get(part, 0) + 1
+    counts = Counter(parts.values())
     for name, model in unique.items():
         part = parts[name]
         if counts[part] > 1 and part != name:
@@ -74,7 +73,7 @@ def _as_part(name: str) -> str:
     letters = [letter if letter.isascii() and (letter.isalnum() or letter in "_.") else "-" for letter in name]
     words = "".join(letters)
     for mark in "-.":
-        words = mark.join(filter(None, words.split(mark)))
+        words = mark.join(filter(None, words.split(mark)))  # no two of them in a row
     words = words.replace("-.", "-").replace(".-", "-")[:_LONGEST_PART].strip("-.")
     if words.endswith(".git"):
         words = words.removesuffix(".git") + "-git"
@@ -84,9 +83,9 @@ def _as_part(name: str) -> str:
 def _context(row: Mapping[str, Any]) -> int | None:
     """Return how many tokens a listed model takes."""
     meta = row.get("meta")
-    values = [row.get(key) for key in _CONTEXT_KEYS]
+    values = [*map(row.get, _CONTEXT_KEYS)]
     if isinstance(meta, Mapping):
-        values += [meta.get(key) for key in _META_KEYS]
+        values += map(meta.get, _META_KEYS)
     for value in values:
         if type(value) is int and 0 < value < _ABSURD:
             return value

@@ -40,7 +40,8 @@ class OwnCatalog:
 
     def context_length(self, model: str, _provider: str | None) -> int | None:
         """Return how many tokens a model takes; None if it is not known."""
-        return next((offer.context_length for offer in self.offers(model)), None)
+        specialist = self.own.find(model)
+        return _offer(specialist).context_length if specialist else None
 
     def check(
         self,
@@ -156,15 +157,13 @@ class JoinedCatalog:
     def _join(self, task: str, own: Listing, hub: Listing) -> Listing:
         known = self._listings.get(task)
         if known is None or known.own is not own or known.hub is not hub:
-            listing = (*own, *self._not_owned(hub)) if own else self._not_owned(hub)
-            known = self._listings[task] = _Joined(own, hub, listing)
+            known = self._listings[task] = _Joined(own, hub, (*own, *self._not_owned(hub)))
         return known.listing
 
     def _not_owned(self, listing: Listing) -> Listing:
         """Return a list of the Hub without models of a name that is one's own."""
         names = self.own.names()
-        kept = tuple(model for model in listing if model.id.partition("/")[0].casefold() not in names)
-        return listing if len(kept) == len(listing) else kept
+        return tuple(model for model in listing if model.id.partition("/")[0].casefold() not in names)
 
 
 @runtime_checkable

@@ -85,11 +85,11 @@ def _with_parameters(model: "BaseChatModel", settings: Settings) -> tuple["BaseC
         value = getattr(settings, name)
         if value is None:
             continue
-        field = next((each for each in fields if each in type(model).model_fields), None)
-        if field is None:
-            ignored.append(name)
+        known = [*filter(type(model).model_fields.__contains__, fields)]
+        if known:
+            changes[known[0]] = value
         else:
-            changes[field] = value
+            ignored.append(name)
     return (model.model_copy(update=changes) if changes else model), ignored
 
 

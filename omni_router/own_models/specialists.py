@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from omni_router.config.own_providers import LOCAL, ModelTerms, OwnModel, OwnProvider
@@ -72,8 +73,9 @@ class OwnModels:
 
     def names(self) -> frozenset[str]:
         """Return the names of all providers, with which the ids of their models begin."""
-        of_langchain = {model.provider_name for model in self._of_langchain.values()}
-        return frozenset((LOCAL, *of_langchain, *(provider.name for provider in self._declared())))
+        declared = map(attrgetter("name"), self._declared())
+        of_langchain = map(attrgetter("provider_name"), self._of_langchain.values())
+        return frozenset((LOCAL, *declared, *of_langchain))
 
     def owns(self, model: str) -> bool:
         """Return whether a model belongs to one of these providers, whether or not it is there."""
@@ -82,7 +84,7 @@ class OwnModels:
     def keeps(self, only: Iterable[Sequence[str]]) -> bool:
         """Return whether the limits `only` allow no model but those of these providers."""
         names = self.names()
-        return any(group and all(_provider_in(pattern) in names for pattern in group) for group in only)
+        return any(group and names.issuperset(map(_provider_in, group)) for group in only)
 
     def all(self, *, wait_for_fresh: bool = False) -> Mapping[str, OwnSpecialist]:
         """Return the models by id; the same object for as long as nothing has changed."""
@@ -106,26 +108,36 @@ class OwnModels:
 
     def unlisted(self) -> list[str]:
         """Return the addresses whose models could not be listed."""
-        return [source.provider.address for source in self._sources() if source.rows is None]
+        addresses: list[str] = []
+        for source in self._sources():
+            if source.rows is None:
+                addresses.append(source.provider.address)  # noqa: PERF401 (a loop reads well)
+        return addresses
 
     def why_unknown(self, model: str) -> str:
         """Return why a model of one of these providers is not there."""
         name = model.partition("/")[0]
-        provider = next((each for each in self._declared() if each.name == name), None)
+        provider = self._provider(name)
         if provider is None:
-            known = [each.id for each in self._of_langchain.values() if each.provider_name == name]
-            return f"{name} has no such model; {_some(known)}" if known else f"the policy declares no provider {name}"
+            if known := _of_provider(name, self._of_langchain):
+                return f"{name} has no such model; {_some(known)}"
+            return f"the policy declares no provider {name}"
         if not provider.address:
             return f"the provider {name} cannot be used as the policy declares it: omni-router --check says why"
         if not _may_be_called(provider):
             return f"the sandbox calls only providers on this machine, not {provider.address}"
         if provider.address in self.unlisted():
             return f"{name} at {provider.address} could not be asked for its models: is it running"
-        listed = [each.name for each in self.all().values() if each.provider_name == name]
-        return f"{name} at {provider.address} has no such model; {_some(listed)}"
+        return f"{name} at {provider.address} has no such model; {_some(_of_provider(name, self.all()))}"
+
+    def _provider(self, name: str) -> OwnProvider | None:
+        for provider in self._declared():
+            if provider.name == name:
+                return provider
+        return None
 
     def _sources(self, *, wait_for_fresh: bool = False) -> tuple[_Source, ...]:
-        providers = [provider for provider in self._declared() if _may_be_called(provider)]
+        providers = list(filter(_may_be_called, self._declared()))
         queries = {provider.name: self._query(provider) for provider in providers if not provider.models}
         values = self._cache.get(*queries.values(), wait_for_fresh=wait_for_fresh)
         sources: list[_Source] = []
@@ -206,9 +218,19 @@ def _entry(name: str, provider: str, terms: ModelTerms) -> ModelEntry:
     return ModelEntry(id=name, providers=[served], gated=None, takes_images=bool(terms.images))
 
 
+def _of_provider(name: str, specialists: Mapping[str, OwnSpecialist]) -> list[str]:
+    """Return the names of the models of a provider, as the provider knows them."""
+    names: list[str] = []
+    for specialist in specialists.values():
+        if specialist.provider_name == name:
+            names.append(specialist.name or specialist.id)  # noqa: PERF401 (a loop reads well)
+    return names
+
+
 def _some(names: Sequence[str]) -> str:
     if not names:
         return "it has none"
-    text = ", ".join(names[:SHOWN])
-    more = len(names) - SHOWN
-    return f"it has {text}" if more <= 0 else f"it has {text} and {more} more"
+    text = f"it has {', '.join(names[:SHOWN])}"
+    if len(names) > SHOWN:
+        text += f" and {len(names) - SHOWN} more"
+    return text

@@ -76,7 +76,7 @@ class Parrot(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         self._note(messages, {**kwargs, "stop": stop})
         for word in messages[-1].text.split():
-            chunk = ChatGenerationChunk(message=AIMessageChunk(f"{word} "))
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=f"{word} "))
             if run_manager:
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
@@ -179,8 +179,8 @@ def test_a_failure_has_a_kind_and_the_next_model_answers(opened: Open, error: Ex
 def test_what_arrived_of_an_answer_that_breaks_off_is_kept(opened: Open) -> None:
     services, _ = opened(breaks=True)
     graph = build_graph(services).compile()
-    *_, last = graph.stream(ask("Hello there"), context=LOCAL, stream_mode=["values", "messages"])
-    result: Any = last[1]
+    events: list[Any] = list(graph.stream(ask("Hello there"), context=LOCAL, stream_mode=["values", "messages"]))
+    result = events[-1][1]
     assert result["attempts"][0]["partial"]
     assert "sk-123" not in str(result["error"])
 

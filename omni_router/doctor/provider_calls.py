@@ -14,7 +14,9 @@ from omni_router.error_kinds import CUT_AT_START, hint_for
 from omni_router.errors import SpecialistError
 from omni_router.hints import COMMAND
 from omni_router.hub.client import HubInference
-from omni_router.own_models.address import key_of_provider, list_models
+from omni_router.hub.errors import cause_of
+from omni_router.hub.http import httpx
+from omni_router.own_models.address import list_models
 from omni_router.own_models.discovery import read_list
 from omni_router.own_models.joined_inference import JoinedInference
 from omni_router.own_models.specialists import OwnModels, OwnSpecialist
@@ -38,21 +40,33 @@ def check_provider(provider: OwnProvider, _examination: Examination) -> Outcome:
     if is_simulated() and not provider.is_loopback:
         return Outcome("skipped", "the sandbox calls only providers on this machine")
     try:
-        key_of_provider(provider)
-        listed = read_list(list_models(provider, TIMEOUT))
+        return _ask(provider)
+    except httpx.HTTPError as error:
+        summary = f"{provider.name} did not list its models ({cause_of(error)})"
+        return Outcome("failed", summary, "Start its server, or correct its address in the policy.")
     except ValueError as error:  # no key, or another form of list
         return Outcome("failed", str(error), "Correct the provider in the policy.")
+
+
+def _ask(provider: OwnProvider) -> Outcome:
+    """Ask a provider for its models, and the first one for a few words.
+
+    Raises:
+        httpx.HTTPError: the models could not be listed.
+        ValueError: there is no key, or the list has another form.
+    """
+    listed = read_list(list_models(provider, TIMEOUT))
     models = OwnModels(lambda: (provider,)).all()
     if not models:
         return Outcome("failed", f"{provider.name} has no models", "Load one there, or name some in `models`.")
     first = next(iter(models.values()))
-    summary = f"{len(listed)} models are listed, {len(models)} can be called; {first.id} has answered"
     try:
         _chat(provider, first)
     except SpecialistError as error:
         if error.cause != CUT_AT_START:  # a model that thinks first has no text within so few tokens
             hint = hint_for(error.kind, COMMAND, error.cause)
             return Outcome("failed", f"{first.id}: {error.kind}: {error.detail or error.cause}", hint)
+    summary = f"{len(listed)} models are listed, {len(models)} can be called; {first.id} has answered"
     return Outcome("ok", summary)
 
 
