@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import OpenAI
 
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
-from tests.own_models.conftest import write
+from tests.own_models.conftest import Declare, write
 from tests.support.dev_server import free_port
 from tests.support.model_server import SEEING, SMALL, ModelServer
+from tests.support.openai_server import openai_server
+from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
@@ -164,3 +167,21 @@ def test_doctor_reports_a_missing_key_and_a_silent_address(
     assert examined()["summary"] == "local did not list its models (ConnectError)"
     write(policy, server, {}, address="https://models.example.org/v1")
     assert examined()["status"] == "skipped"
+
+
+# --- /v1 -------------------------------------------------------------------------------------------------------------
+
+
+def test_clients_of_v1_see_and_name_them(
+    sandbox: Sandbox, declare: Declare, router: ScriptedRouter, server: ModelServer
+) -> None:
+    router.choose("code_generation")
+    with openai_server(declare()) as url, OpenAI(base_url=url, api_key="none") as client:
+        assert ID in [model.id for model in client.models.list()]
+        answer = client.chat.completions.create(model=ID, messages=[{"role": "user", "content": "Hello"}])
+        assert answer.model == ID
+        kept = client.chat.completions.create(
+            model="omni", messages=[{"role": "user", "content": "Hello"}], extra_headers={"x-omni-only": "local/*"}
+        )
+        assert kept.model == ID
+    assert [chat.body["model"] for chat in server.chats()] == [SMALL, SMALL]
