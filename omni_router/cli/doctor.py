@@ -29,8 +29,9 @@ PACKAGES = ("huggingface_hub", "langchain-huggingface", "langgraph", "httpx", "o
 EXAMPLES = """\
 One question each, through the same functions as a run: the token and what it permits, the lists of
 the Hub and of the router of Inference Providers, one benchmark board, one page of LMArena's
-ratings, one chat of 16 tokens, the router's checkpoint, encoder, caches, PostgreSQL, disk, and one chat at
-each provider that the policy declares. All together costs less than a cent; --full adds one image, which may cost more.
+ratings, one chat of 16 tokens, the router's checkpoint, encoder, caches, PostgreSQL, disk; and one
+chat at each provider that the policy declares. All together costs less than a cent; --full adds one
+image, which may cost more.
 
 examples:
   HF_TOKEN=hf_... omni-router doctor

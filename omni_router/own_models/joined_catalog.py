@@ -121,7 +121,7 @@ class JoinedCatalog:
             AttributeError: the Hub's catalog is one of your own, without this method.
         """
         own, hub = self._own.snapshot(task), self._hub.snapshot(task)  # type: ignore[attr-defined]
-        models = (*own.models, *self._not_owned(hub.models))
+        models = (*own.models, *self.own.without_own(hub.models))
         return CatalogSnapshot(models, hub.at, hub.stale, (*own.missing, *hub.missing))
 
     def snapshot_within(self, limits: Iterable[Requirements], task: str) -> CatalogSnapshot:
@@ -157,13 +157,8 @@ class JoinedCatalog:
     def _join(self, task: str, own: Listing, hub: Listing) -> Listing:
         known = self._listings.get(task)
         if known is None or known.own is not own or known.hub is not hub:
-            known = self._listings[task] = _Joined(own, hub, (*own, *self._not_owned(hub)))
+            known = self._listings[task] = _Joined(own, hub, (*own, *self.own.without_own(hub)))
         return known.listing
-
-    def _not_owned(self, listing: Listing) -> Listing:
-        """Return a list of the Hub without models of a name that is one's own."""
-        names = self.own.names()
-        return tuple(model for model in listing if model.id.partition("/")[0].casefold() not in names)
 
 
 @runtime_checkable

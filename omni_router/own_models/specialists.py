@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from omni_router.config.own_providers import LOCAL, ModelTerms, OwnModel, OwnProvider
 from omni_router.hub.cache import TIMEOUT, CachedValue, Query, SwrCache
+from omni_router.hub.capabilities import Listing
 from omni_router.hub.listing import CHAT, ModelEntry, ProviderJson
 from omni_router.own_models.discovery import as_own_model, ids_of_models, read_list
 from omni_router.own_models.langchain_models import Specialist
@@ -72,19 +73,28 @@ class OwnModels:
         self._built = _Built((), self._of_langchain)
 
     def names(self) -> frozenset[str]:
-        """Return the names of all providers, with which the ids of their models begin."""
-        declared = map(attrgetter("name"), self._declared())
-        of_langchain = map(attrgetter("provider_name"), self._of_langchain.values())
-        return frozenset((LOCAL, *declared, *of_langchain))
+        """Return the names of the providers: every model whose id begins with one is theirs, and not the Hub's."""
+        return frozenset((LOCAL, *map(attrgetter("name"), self._declared())))
 
     def owns(self, model: str) -> bool:
-        """Return whether a model belongs to one of these providers, whether or not it is there."""
-        return model.partition("/")[0].casefold() in self.names()
+        """Return whether a model belongs to a provider, whether or not it is there, or is one of LangChain's."""
+        return model in self._of_langchain or _provider_of(model) in self.names()
+
+    def without_own(self, listing: Listing) -> Listing:
+        """Return a list of the Hub without models that are one's own by their id."""
+        names = self.names()
+        return tuple(
+            model for model in listing if not (model.id in self._of_langchain or _provider_of(model.id) in names)
+        )
 
     def keeps(self, only: Iterable[Sequence[str]]) -> bool:
         """Return whether the limits `only` allow no model but those of these providers."""
-        names = self.names()
-        return any(group and names.issuperset(map(_provider_in, group)) for group in only)
+        return any(group and all(map(self._matches_own_alone, group)) for group in only)
+
+    def _matches_own_alone(self, pattern: str) -> bool:
+        """Return whether a pattern can match no model but those of these providers: it begins with the name of one."""
+        model, _, _ = pattern.partition(":")
+        return model in self._of_langchain or ("/" in model and _provider_of(model) in self.names())
 
     def all(self, *, wait_for_fresh: bool = False) -> Mapping[str, OwnSpecialist]:
         """Return the models by id; the same object for as long as nothing has changed."""
@@ -116,7 +126,7 @@ class OwnModels:
 
     def why_unknown(self, model: str) -> str:
         """Return why a model of one of these providers is not there."""
-        name = model.partition("/")[0]
+        name = _provider_of(model)
         provider = self._provider(name)
         if provider is None:
             if known := _of_provider(name, self._of_langchain):
@@ -127,7 +137,7 @@ class OwnModels:
         if not _may_be_called(provider):
             return f"the sandbox calls only providers on this machine, not {provider.address}"
         if provider.address in self.unlisted():
-            return f"{name} at {provider.address} could not be asked for its models: is it running"
+            return f"{name} at {provider.address} could not be asked for its models; its server may not be running"
         return f"{name} at {provider.address} has no such model; {_some(_of_provider(name, self.all()))}"
 
     def _provider(self, name: str) -> OwnProvider | None:
@@ -165,10 +175,9 @@ def _may_be_called(provider: OwnProvider) -> bool:
     return bool(provider.address) and (provider.is_loopback or not is_simulated())
 
 
-def _provider_in(pattern: str) -> str:
-    """Return the provider whose models alone a pattern matches, in small letters; * if it names none."""
-    name, slash, _ = pattern.partition(":")[0].partition("/")
-    return name.casefold() if slash else "*"
+def _provider_of(model: str) -> str:
+    """Return the first part of an id, in small letters."""
+    return model.partition("/")[0].casefold()
 
 
 def _are_same(one: tuple[_Source, ...], other: tuple[_Source, ...]) -> bool:

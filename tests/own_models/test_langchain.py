@@ -211,3 +211,16 @@ def test_a_run_that_is_cancelled_ends_at_the_next_token(opened: Open, monkeypatc
 def test_what_is_not_a_specialist_is_refused(specialists: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Services.from_environment(specialists=specialists)
+
+
+def test_only_its_own_id_is_taken_from_the_hub(sandbox: Sandbox, router: ScriptedRouter, route_config: Path) -> None:
+    router.choose("casual_conversation")
+    environment = Environment.read(route_config=route_config)
+    specialists = {"sandboxes/Parrot": Parrot(), "Acme/Parrot": Parrot()}
+    services = replace(Services.from_environment(environment, specialists=specialists), router=router)
+    result = run(services, Settings(only=("Acme/Parrot",)))
+    assert (result["decision"]["model"], result["error"]) == ("Acme/Parrot", None)
+    asked = len(sandbox.requests)
+    assert run(services, Settings(only=("Acme/Parrot",)))["error"] is None
+    assert len(sandbox.requests) == asked  # the Hub was not asked
+    assert services.catalog.check("Acme/other", None, "text-generation").why != "the policy declares no provider acme"
