@@ -55,7 +55,7 @@ def _refused_without_a_call(rejections: list[RejectedCandidate], catalog: Catalo
     if kind is None:
         return describe("no_model", detail=_reasons(last))
     model, detail, cause = first["model"], first["why"], _cause(gates)
-    if not (others or cause) and owns(catalog, model):
+    if gates == ["task"] and owns(catalog, model):
         cause = "own_not_found"
     if others:
         detail = _reasons(last)

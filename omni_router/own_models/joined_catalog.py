@@ -77,7 +77,7 @@ class OwnCatalog:
         known = self._listings.get(task)
         if known is None or known[0] is not specialists:
             entries: dict[str, ModelEntry] = {name: each.entry for name, each in specialists.items()}
-            known = self._listings[task] = specialists, read_listing(task, entries.values(), entries)
+            known = self._listings[task] = specialists, read_listing(task, entries.values(), entries, limit=None)
         return known[1]
 
 

@@ -115,6 +115,7 @@ def test_tools_go_to_models_that_are_declared_to_take_them(declare: Declare, ser
     (rejection,) = result["decision"]["passed_over"]
     assert rejection["gate"] == "tools"
     assert '"tools": true at local in the policy' in rejection["why"]
+    assert result["error"]["message"].startswith(f"No inference provider serves {ID}. (tools: ")
     result = run(declare(models=[SMALL], tools=True), settings, "Add 2 and 3")
     assert result["messages"][-1].tool_calls[0]["name"] == "add"
     assert server.chats()[-1].body["tools"] == [ADD]

@@ -122,6 +122,22 @@ def test_what_could_not_be_listed_is_said(sandbox: Sandbox, policy: Path, server
     assert f"could not load the models at {address}" in capsys.readouterr().err
 
 
+# --- --list-routes ---------------------------------------------------------------------------------------------------
+
+
+def test_providers_are_shown_with_the_routes(policy: Path, server: ModelServer, capsys: Capture) -> None:
+    argv = ["--list-routes", "--route-config", str(policy)]
+    main(argv)
+    assert f"provider local  {server.url}: the models that it lists" in capsys.readouterr().out
+    write(policy, server, {}, models=[SMALL], key_env="MY_SERVER_KEY")
+    main(argv)
+    assert f"provider local  {server.url}, key in MY_SERVER_KEY: {SMALL}" in capsys.readouterr().out
+    write(policy, server, {}, address="nowhere")
+    main(argv)
+    assert "provider local  cannot be used as it is declared" in capsys.readouterr().out
+    assert server.received == []
+
+
 # --- doctor ----------------------------------------------------------------------------------------------------------
 
 

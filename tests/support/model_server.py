@@ -78,6 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             if value := response.headers.get(name):
                 self.send_header(name, value)
         self.send_header("transfer-encoding", "chunked")
+        self.send_header("connection", "close")  # a kept connection would be answered after the server has ended
         self.end_headers()
         for chunk in cast("Iterable[bytes]", response.stream):
             if chunk:
