@@ -26,11 +26,6 @@ class JoinedInference:
         self._hub, self._own = hub, own
         self._chats = ChatCaller(self._client, self._context_length)
 
-    def load(self) -> None:
-        """Import what calls of models need; it takes a fraction of a second."""
-        if load := getattr(self._hub, "load", None):
-            load()
-
     def token(self) -> str | None:
         """Return the token of this run, which only the Hub gets."""
         return self._hub.token()
@@ -69,6 +64,10 @@ class JoinedInference:
         if self._own.owns(model):
             _refuse(model, "models of one's own have chats only")
         return self._hub.image_to_text(model, provider, url, settings)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a call of another task, which the client of the Hub may have."""
+        return getattr(self._hub, name)
 
     @contextmanager
     def _client(self, model: str, settings: Settings, meter: Meter) -> Iterator[Any]:
