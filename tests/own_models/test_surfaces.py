@@ -10,6 +10,8 @@ from openai import OpenAI
 
 from omni_router._sandbox import Sandbox
 from omni_router.cli import main
+from omni_router.cli.serve import _print_notes
+from omni_router.config.environment import Environment
 from tests.own_models.conftest import Declare, write
 from tests.support.dev_server import free_port
 from tests.support.model_server import SEEING, SMALL, ModelServer
@@ -186,6 +188,11 @@ def test_doctor_reports_a_missing_key_and_a_silent_address(
 
 
 # --- /v1 -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_without_a_token_says_what_it_can_call(policy: Path, capsys: Capture) -> None:
+    _print_notes(Environment.read(route_config=policy), None)
+    assert "only models of the policy's own providers can be called" in capsys.readouterr().err
 
 
 def test_clients_of_v1_see_and_name_them(
