@@ -9,7 +9,7 @@ TOP_LEVEL = {
     *("__init__.py", "__main__.py", "_version.py", "py.typed"),
     *("artifacts.py", "costs.py", "error_kinds.py", "errors.py", "events.py", "hints.py", "messages.py", "model_id.py"),
     *("run_result.py", "simulation.py", "state.py", "tasks.py", "images", "config", "storage", "telemetry"),
-    *("hub", "routers", "history", "decisions", "_sandbox", "services", "selection", "nodes", "graph.py"),
+    *("hub", "own_models", "routers", "history", "decisions", "_sandbox", "services", "selection", "nodes", "graph.py"),
     *("agents", "doctor", "evaluation", "server", "ui", "cli"),
 }
 

@@ -17,6 +17,7 @@ from omni_router.config.routes import Route
 from omni_router.errors import ConfigurationError, missing_package
 from omni_router.history.cooldowns import write_time
 from omni_router.hub.catalog import CatalogSnapshot
+from omni_router.hub.requirements import Requirements
 from omni_router.services.history import open_history
 from omni_router.tasks import TASKS
 
@@ -35,22 +36,28 @@ def run(
         ConfigurationError: there is no such task or route, or nothing that could be drawn.
     """
     from omni_router.cli.route_models import KnownModels, rows_of_route
-    from omni_router.services import open_catalog, open_evidence
+    from omni_router.services import open_evidence, open_joined_catalog
 
     environment = read_environment_and_warn(ctx)
     file = RouteFile(environment.route_config, environment.limits())
     task, route = _task_and_route(file, list_models, for_plot=plot is not None)
-    catalog = open_catalog(environment, hf_token)
-    status.begin("asking the Hub for models and providers")
-    snapshot = catalog.snapshot(task)
+    catalog = open_joined_catalog(environment, hf_token, file.providers)
+    routes = [route] if route else file.routes()
+    limits = [Requirements(only=each.parameters.only) for each in routes]
+    status.begin("asking for models and providers")
+    snapshot = catalog.snapshot_within(limits, task)
     title = f"task {task}"
     rows = list(map(Row, snapshot.models))
     sources: list[str] = []
     known: KnownModels | None = None
     if route:
         title = f"route {route.name}, {title}"
-        known = KnownModels(route, snapshot.models, open_history(environment, file), catalog, environment.prefer)
-        rows, sources = rows_of_route(known, open_evidence(environment), shadow=environment.evidence == "shadow")
+        allowed = catalog.within(limits)
+        known = KnownModels(route, snapshot.models, open_history(environment, file), allowed, environment.prefer)
+        evidence = open_evidence(environment) if allowed is catalog else None
+        rows, sources = rows_of_route(known, evidence, shadow=environment.evidence == "shadow")
+        if allowed is not catalog:
+            sources = ["`only` allows models of your own alone, so the Hub was not asked"]
     status.end()
     if as_json:
         _print_json(rows, snapshot)

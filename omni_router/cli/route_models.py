@@ -10,11 +10,12 @@ from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.history import History, ModelRecord
 from omni_router.history.cooldowns import Cooldowns
-from omni_router.hub.catalog import Availability, CatalogModel, HubCatalog, Listing
+from omni_router.hub.catalog import Availability, CatalogModel, Listing
 from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence, boards_named
 from omni_router.hub.listing import LIMIT
 from omni_router.hub.requirements import Requirements, requirements_with
 from omni_router.model_id import is_sandbox_model
+from omni_router.own_models.joined_catalog import JoinedCatalog, OwnCatalog
 from omni_router.selection.board_values import OWN_WEIGHT
 from omni_router.selection.grounds import compared_with_first, grounds_of, without_evidence
 from omni_router.selection.ranked_models import RankedModel, Ranking, RouteModels, rank_models
@@ -30,7 +31,7 @@ class KnownModels:
     route: Route
     served: Listing  # all that the catalog knows to be served for the task
     history: History
-    catalog: HubCatalog
+    catalog: JoinedCatalog | OwnCatalog
     prefer: Prefer | float | None = None  # of the command line or the environment; None: the route's
 
     @property
@@ -55,7 +56,7 @@ def rows_of_route(known: KnownModels, evidence: HubEvidence | None, *, shadow: b
 
     Args:
         known: the route and its models.
-        evidence: what is published about models; None if it is switched off.
+        evidence: what is published about models; None if it is not asked for.
         shadow: whether what it would choose is only shown.
     """
     if evidence is None:

@@ -153,11 +153,14 @@ def _print_address(host: str, port: int, *, with_key: bool) -> None:
 
 
 def _print_notes(environment: Environment, token: str | None) -> None:
+    from omni_router.config.route_file import RouteFile
     from omni_router.hub.tokens import find_token
 
     if text := missing_policy(environment, records=True):
         note(text)
     if environment.sandbox:
         note("sandbox: answers and images are simulated on this machine; routing is real")
+    elif not find_token(token) and RouteFile(environment.route_config).providers():
+        note("no Hugging Face token: only models of the policy's own providers can be called; --only keeps to them")
     elif not find_token(token):
         note("no Hugging Face token: only /v1/route and /v1/models will work. Set HF_TOKEN, or try --sandbox.")

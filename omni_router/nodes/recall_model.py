@@ -23,6 +23,7 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
     route = _route(decision["route"], decision["task"], services)
     previous = state["previous"]
     required = requirements(settings, state["messages"], route.parameters)
+    services = services.within([required])
     gathered = candidates_by_route(services, [route], previous, {route.name: required}, with_failing=True)
     situation = Situation(
         datetime.now(timezone.utc),

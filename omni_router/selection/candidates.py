@@ -23,6 +23,7 @@ from omni_router.selection.order import (
 from omni_router.selection.ranked_models import Ranking, RouteModels, prepare, rank_models
 from omni_router.selection.routes import tasks_of
 from omni_router.selection.scored_candidates import in_shadow, scored_candidates, with_grounds, with_remark
+from omni_router.selection.sources import routes_by_services
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
 from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected, without_model
@@ -46,9 +47,10 @@ def candidates_by_route(
             none passes. Without it all are candidates.
         with_failing: whether models that do not pass stay, so that each is rejected with its reason.
     """
-    routes = list(routes)
-    request = _Request(services, routes, previous, required or {}, with_failing=with_failing)
-    candidates = {route.name: request.candidates(route) for route in routes}
+    candidates: dict[str, list[Candidate]] = {}
+    for sources, group in routes_by_services(services, routes, required or {}):
+        request = _Request(sources, group, previous, required or {}, with_failing=with_failing)
+        candidates |= {route.name: request.candidates(route) for route in group}
     if previous and previous.get("by_caller"):
         for candidate in candidates.get(previous["route"] or "", []):
             if candidate["model"] == previous["model"]:

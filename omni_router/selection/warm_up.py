@@ -8,6 +8,7 @@ from omni_router.hub.requirements import requirements_with
 from omni_router.routers import RouteOption, Router, Turn, preparable
 from omni_router.selection.candidates import candidates_by_route
 from omni_router.selection.routes import options_of_services, tasks_of, usual_sets
+from omni_router.selection.sources import services_for
 from omni_router.services import Services
 
 logger = logging.getLogger("omni_router")
@@ -20,9 +21,10 @@ def warm_up(services: Services) -> None:
         ConfigurationError: the policy or the router cannot be loaded.
         Exception: the router failed on the request it was tried with.
     """
-    if services.evidence:
-        services.evidence.current()  # reads what is on disk
-    listing = threading.Thread(target=_list_models, args=(services,), name="omni-router lists", daemon=True)
+    sources = services_for(services, services.policy.routes())
+    if sources.evidence:
+        sources.evidence.current()  # reads what is on disk
+    listing = threading.Thread(target=_list_models, args=(sources,), name="omni-router lists", daemon=True)
     listing.start()
     _load(services)
     listing.join()  # the catalog waits a few seconds at most, and by now it has long been answered
