@@ -23,6 +23,8 @@ from omni_router.tasks import TASKS
 
 if TYPE_CHECKING:
     from omni_router.cli.route_models import KnownModels
+    from omni_router.config.environment import Environment
+    from omni_router.own_models.joined_catalog import JoinedCatalog
 
 SERVED, NONE_SERVED = 0, 1
 
@@ -35,8 +37,7 @@ def run(
     Raises:
         ConfigurationError: there is no such task or route, or nothing that could be drawn.
     """
-    from omni_router.cli.route_models import KnownModels, rows_of_route
-    from omni_router.services import open_evidence, open_joined_catalog
+    from omni_router.services import open_joined_catalog
 
     environment = read_environment_and_warn(ctx)
     file = RouteFile(environment.route_config, environment.limits())
@@ -52,12 +53,7 @@ def run(
     known: KnownModels | None = None
     if route:
         title = f"route {route.name}, {title}"
-        allowed = catalog.within(limits)
-        known = KnownModels(route, snapshot.models, open_history(environment, file), allowed, environment.prefer)
-        evidence = open_evidence(environment) if allowed is catalog else None
-        rows, sources = rows_of_route(known, evidence, shadow=environment.evidence == "shadow")
-        if allowed is not catalog:
-            sources = ["`only` allows models of your own alone, so the Hub was not asked"]
+        known, rows, sources = _rank(environment, file, route, snapshot, catalog)
     status.end()
     if as_json:
         _print_json(rows, snapshot)
@@ -68,6 +64,22 @@ def run(
     if plot:
         _draw(title, rows, plot)
     return SERVED if snapshot.models else NONE_SERVED
+
+
+def _rank(
+    environment: "Environment", file: RouteFile, route: Route, snapshot: CatalogSnapshot, catalog: "JoinedCatalog"
+) -> "tuple[KnownModels, list[Row], list[str]]":
+    """Return the models of a route, their rows in the order of choice, and where the figures come from."""
+    from omni_router.cli.route_models import KnownModels, rows_of_route
+    from omni_router.services import open_evidence
+
+    allowed = catalog.within([Requirements(only=route.parameters.only)])
+    known = KnownModels(route, snapshot.models, open_history(environment, file), allowed, environment.prefer)
+    if allowed is not catalog:
+        rows, _ = rows_of_route(known, None, shadow=False)
+        return known, rows, ["`only` allows models of your own alone, so the Hub was not asked"]
+    rows, sources = rows_of_route(known, open_evidence(environment), shadow=environment.evidence == "shadow")
+    return known, rows, sources
 
 
 def _print(title: str, rows: Sequence[Row], known: "KnownModels | None") -> None:

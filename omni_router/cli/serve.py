@@ -87,34 +87,26 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     from omni_router.server.serve import check_packages, listening, make_app, server_config
 
     check_packages()
+    from omni_router.server import shutdown
     from omni_router.server.health import readiness_of
     from omni_router.server.openai.guard import Limits
     from omni_router.server.request_log import RequestLog
-    from omni_router.server.shutdown import (
-        EXIT_SECONDS,
-        GRACE,
-        Server,
-        ShutdownMiddleware,
-        exit_after,
-        graceful_shutdown,
-    )
 
     limits = Limits.read()
     _check_host(host, with_key=limits.with_key)
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = ShutdownMiddleware(
-        make_app(graph, only_local=not limits.with_key, cors=flags["cors"], limits=limits)
-    )
+    routes = make_app(graph, only_local=not limits.with_key, cors=flags["cors"], limits=limits)
+    app: ASGIApp = shutdown.ShutdownMiddleware(routes)
     if not flags["quiet"]:
         app = RequestLog(app)
     with listening(host, port) as listener:
         readiness_of(graph).start()  # otherwise the first request waits for the router to load
         _print_address(host, listener.getsockname()[1], with_key=limits.with_key)
         _print_notes(environment, hf_token)
-        server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
-        with graceful_shutdown():
+        server = shutdown.Server(server_config(app, timeout_graceful_shutdown=shutdown.GRACE))
+        with shutdown.graceful_shutdown():
             server.run(sockets=[listener])
-    exit_after(EXIT_SECONDS, SHUT_DOWN)
+    shutdown.exit_after(shutdown.EXIT_SECONDS, SHUT_DOWN)
     return SHUT_DOWN
 
 

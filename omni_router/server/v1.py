@@ -17,8 +17,8 @@ from omni_router.server.graph_access import Compiled
 from omni_router.server.openai.bodies import ignored_header
 from omni_router.server.openai.chat import Handler, chat, route
 from omni_router.server.openai.completions import ChatCompletions
-from omni_router.server.openai.embeddings import embeddings
 from omni_router.server.openai.decisions import decisions
+from omni_router.server.openai.embeddings import embeddings
 from omni_router.server.openai.errors import ApiError, ErrorWriter, as_api_error, openai_error
 from omni_router.server.openai.guard import Access, AuthMiddleware, Limits
 from omni_router.server.openai.images import images
