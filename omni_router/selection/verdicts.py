@@ -25,6 +25,7 @@ STEADY_LEVEL = 0.2  # well-judged models that it takes to believe half of the le
 STEADY_SLOPE = 0.01  # sum of their squared distances from the mean prior that it takes to believe half of the slope
 TRIAL = 0.2  # of quality, that a model loses which has so many bad verdicts that any other deserves a trial
 TRIAL_BAD = 3.0  # times that a bad verdict counts for it
+FULL_TRIAL = 0.25  # share of the answers of a route with a verdict, from which on it counts in full
 
 
 class Judged(NamedTuple):
@@ -92,6 +93,14 @@ def trial_term(bad: float) -> float:
     Good verdicts cost nothing: praise never drives a model away.
     """
     return TRIAL * (1 - 1 / math.sqrt(1 + TRIAL_BAD * VERDICT * bad / PRIOR_STRENGTH))
+
+
+def trial_weight(verdicts: float, answers: float) -> float:
+    """Return how much the trial term counts on a route, by the verdicts and answers of all its models.
+
+    A trial pays by its verdict: where few answers get one, it costs more than it tells.
+    """
+    return min(1.0, verdicts / FULL_TRIAL / max(answers, verdicts, 1.0))
 
 
 def faded(count: float, age: timedelta) -> float:

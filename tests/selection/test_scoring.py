@@ -58,6 +58,14 @@ def test_the_trial_term_is_part_of_the_score() -> None:
     assert score.total == pytest.approx(score.availability * score.quality - score.trial_term)
 
 
+def test_the_trial_term_counts_less_where_few_answers_of_the_route_get_a_verdict() -> None:
+    judged = facts("judged", bad=5, answers=60, recent_answers=50)
+    other = facts("other", good=1, answers=10, recent_answers=10)
+    first, second = score_models([judged, other], 0.0)
+    assert first.trial_term == pytest.approx(0.4 * 0.2 * (1 - (1 + 6 * 5 / 40) ** -0.5))  # 6 verdicts on 60 answers
+    assert second.trial_term == 0
+
+
 def test_a_tie_is_smaller_with_verdicts_on_the_best() -> None:
     strength = Strength(0.5, 3)
     old, new = ModelFacts("old", strength, 1.0, date(2025, 1, 1)), ModelFacts("new", strength, 1.0, date(2026, 1, 1))

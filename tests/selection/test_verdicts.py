@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from omni_router.selection import verdicts
-from omni_router.selection.verdicts import Judged, RouteFit, faded, fit_of, quality_of, trial_term
+from omni_router.selection.verdicts import Judged, RouteFit, faded, fit_of, quality_of, trial_term, trial_weight
 
 
 def test_quality_by_hand() -> None:
@@ -54,6 +54,14 @@ def test_bad_verdicts_give_others_a_trial_and_good_ones_cost_nothing() -> None:
     assert trial_term(0) == 0
     assert trial_term(20 / 3) == pytest.approx(0.2 * (1 - 2**-0.5))
     assert trial_term(1e9) == pytest.approx(verdicts.TRIAL, abs=1e-4)
+
+
+def test_the_trial_term_counts_by_the_share_of_the_answers_that_get_a_verdict() -> None:
+    assert trial_weight(0, 0) == trial_weight(0, 50) == 0
+    assert trial_weight(5, 100) == pytest.approx(0.2)
+    assert trial_weight(10, 100) == pytest.approx(0.4)
+    assert trial_weight(25, 100) == trial_weight(100, 100) == 1
+    assert trial_weight(9, 0) == 1  # a history that counts no answers
 
 
 def test_old_verdicts_fade() -> None:
