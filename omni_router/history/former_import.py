@@ -15,7 +15,7 @@ from omni_router.history.backlog import Batch
 from omni_router.history.cooldowns import last_end, parse_cooldowns
 from omni_router.history.former import former_sums
 from omni_router.history.spending import read_account
-from omni_router.history.tables import add_batch
+from omni_router.history.tables import add_accepted
 
 Database = Connection[DictRow]
 
@@ -54,7 +54,7 @@ def import_former(database: Database) -> None:
 
 
 def _import_uses(database: Database, space: str, rows: Sequence[Row]) -> None:
-    add_batch(database, space, Batch(f"former versions, {space}", 1, former_sums(rows)))
+    add_accepted(database, space, Batch(f"former versions, {space}", 1, former_sums(rows)))
 
 
 def _import_cooldowns(database: Database, space: str, rows: Sequence[Row]) -> None:
