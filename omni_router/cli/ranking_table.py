@@ -23,8 +23,8 @@ TEXTS = ("model", "boards", "provider", "tools")  # stand on the left of their c
 LEFT_OUT = ("first ms", "tools")  # one after the other, where the terminal is too narrow; --json has them
 LEGEND: Mapping[str, str] = {
     "score": "available x quality, less something for the price (prefer is {prefer} here; 0, or best, ignores the "
-    f"price), for slowness and for bad ratings. The highest comes first; within {TIE_WITH_PRICE:g} of it ({TIE:g} where "
-    "the price is ignored), the newest does, or else the one that the Hub lists first.",
+    f"price), for slowness and for bad ratings. The highest comes first; within {TIE_WITH_PRICE:g} of it ({TIE:g} "
+    "where the price is ignored), the newest does, or else the one that the Hub lists first.",
     "boards": "place among the models of the route on published benchmarks, and in brackets on how many of them.",
     "quality": "from 0 to 1, what boards let expect, corrected by good and bad ratings (--feedback). A point is 0.01.",
     "available": "from 0 to 1, how likely a call is answered: 0.95 for a model that was not called yet.",
