@@ -469,15 +469,14 @@ def test_what_is_refused_is_logged_by_a_short_name(database: SharedPlace, caplog
     assert len(record.message) < 200
 
 
-def test_a_former_history_with_a_count_that_is_too_large_is_taken_over_but_for_it(database: SharedPlace) -> None:
-    address = database.address or ""
-    models = [{"id": "acme/good", "uses": 2}, {"id": "acme/huge", "uses": 2**62}]
-    with psycopg.connect(address) as connection:
+def test_a_former_history_is_taken_over_but_for_what_is_refused(database: SharedPlace) -> None:
+    with psycopg.connect(database.address or "") as connection:
         connection.execute("CREATE TABLE store (prefix text, key text, value jsonb)")
-        for day in ("2026-06-13", "2026-06-14"):
-            values = (f"omni_router.history.{day}", "writer/route", Jsonb({"route": "chat", "models": models}))
+        for route in (LONG, "chat"):
+            value = Jsonb({"route": route, "models": [{"id": "acme/m1", "uses": 2}]})
+            values = ("omni_router.history.2026-06-14", f"writer/{route[-5:]}", value)
             connection.execute("INSERT INTO store VALUES (%s, %s, %s)", values)
-    assert set(database.records()) == {"acme/good"}
+    assert set(database.records()) == {"acme/m1"}
 
 
 # ---- rights, poolers, and rows that several change
