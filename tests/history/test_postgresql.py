@@ -479,6 +479,17 @@ def test_a_former_history_is_taken_over_but_for_what_is_refused(database: Shared
     assert set(database.records()) == {"acme/m1"}
 
 
+def test_a_former_label_of_another_shape_or_name_keeps_nothing_from_being_taken_over(database: SharedPlace) -> None:
+    label = {"route": "chat", "vector": "AAAA", "at": 1.0}
+    with psycopg.connect(database.address or "") as connection:
+        connection.execute("CREATE TABLE store (prefix text, key text, value jsonb)")
+        for encoder, text in (("e1", "a"), ("e2", "b"), ("e3", {"not": "text"})):
+            values = (f"omni_router.lessons.{encoder}", "same", Jsonb({**label, "text": text}))
+            connection.execute("INSERT INTO store VALUES (%s, %s, %s)", values)
+    assert database.history().record(use())
+    assert len(rows(database.address or "", "SELECT FROM omni_router_labels")) == 1
+
+
 # ---- rights, poolers, and rows that several change
 
 
