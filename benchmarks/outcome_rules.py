@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from omni_router.selection.scoring import TIE, availability_of
 from omni_router.selection.verdicts import (
     FULL_TRIAL,
+    HIGHEST,
+    NO_TRUST,
     PRIOR_STRENGTH,
     STEADY_LEVEL,
     STEADY_SLOPE,
@@ -73,7 +75,8 @@ class Seen:
         determinant = total * total_xx - total_x**2
         level = ((total_xx * sum_y - total_x * sum_xy) / determinant)[:, None]
         slope = ((total * sum_xy - total_x * sum_y) / determinant)[:, None]
-        differs = level + slope * x
+        differs = level + np.maximum(slope, NO_TRUST) * x
+        differs -= np.maximum((self.prior + differs).max(axis=1, keepdims=True) - HIGHEST, 0.0)
         return np.asarray(np.maximum(self.prior + differs + trust * (residual - differs), 0.0))
 
     def trial_weight(self) -> Floats:

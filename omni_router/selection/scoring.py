@@ -11,14 +11,13 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from operator import attrgetter
 
 from omni_router.selection.board_values import UNKNOWN, Strength
-from omni_router.selection.verdicts import Judged, RouteFit, fit_of, quality_of, trial_term, trial_weight
+from omni_router.selection.verdicts import HIGHEST, Judged, RouteFit, fit_of, quality_of, trial_term, trial_weight
 
 # How the constants were chosen, and what a star means: see board_values.py.
 MEAN_QUALITY, QUALITY_OF_STRENGTH = 0.75, 0.10  # *of a model that no board knows, and of one standard deviation more
-LOWEST_PRIOR, HIGHEST_PRIOR = 0.40, 0.95  # *
+LOWEST_PRIOR, HIGHEST_PRIOR = 0.40, HIGHEST  # *
 
 # Of a model that nobody has called: the catalog lists it as live, so it is hardly less likely to answer than one with a
 # long record. With 3 of 4 a better model that boards learn of later had to be better by a third to be called.
@@ -137,7 +136,7 @@ def _scores(models: Sequence[ModelFacts], weight: float, latency: float) -> list
     known = [score for score in scores if score.facts.strength.known]
     if not known or not weight:
         return scores  # without evidence, cheap would mean small
-    reference = max(known, key=attrgetter("total")).price
+    reference = max(known, key=_without_verdicts).price
     return [replace(score, price_term=PRICE_SCALE * weight * _price_ratio(score, reference)) for score in scores]
 
 
@@ -166,6 +165,14 @@ def _without_price(facts: ModelFacts, fit: RouteFit, trials: float, price: float
         latency_term=latency * min((facts.seconds or 0.0) / SLOW, 1.0),
         trial_term=trials * trial_term(facts.bad),
     )
+
+
+def _without_verdicts(score: Score) -> float:
+    """Return the score that a model would have without verdicts and prices.
+
+    Prices are compared with that of the highest: a verdict must not change what the prices of all models weigh.
+    """
+    return score.availability * score.prior - score.latency_term
 
 
 def _price_ratio(score: Score, reference: float) -> float:

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -276,6 +277,7 @@ def test_processes_that_add_to_one_day_in_the_database_lose_nothing(address: str
 
 ADD = """
 import sys
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from omni_router.history.spending import FileLedger
@@ -291,3 +293,25 @@ def test_processes_that_write_one_file_lose_nothing(tmp_path: Path, clock: Clock
     processes = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b", "c")]
     assert [process.wait() for process in processes] == [0, 0, 0]
     assert FileLedger(path, clock).spent() == 0.6
+
+
+def test_nobody_waits_long_for_a_run_that_waits_for_the_database(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.storage.store_link.PATIENCE", 0.2)
+    ledger = PostgresLedger(address, Clock(NOW))
+    ledger.add(1.0, "a")
+    ends = threading.Event()
+
+    def hold() -> None:
+        with ledger._link.lock:
+            ends.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(hold)
+        try:
+            pool.submit(ledger.add, 0.5, "b").result(timeout=20)
+            assert pool.submit(ledger.spent).result(timeout=20) == 1.5
+        finally:
+            ends.set()
+    ledger._link._again_at = float("-inf")  # what a pause later would be
+    ledger.add(0.25, "c")
+    assert PostgresLedger(address, Clock(NOW)).spent() == 1.75
