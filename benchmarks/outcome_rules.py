@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from omni_router.selection.scoring import TIE, availability_of
 from omni_router.selection.verdicts import (
+    FULL_TRIAL,
+    HIGHEST,
+    NO_TRUST,
     PRIOR_STRENGTH,
     STEADY_LEVEL,
     STEADY_SLOPE,
@@ -39,11 +42,14 @@ class Seen:
     good: Floats = field(init=False)
     bad: Floats = field(init=False)
     answers: Floats = field(init=False)
+    recent_answers: Floats = field(init=False)  # of which old ones count less
     failures: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         """Start without any call."""
-        self.good, self.bad, self.answers, self.failures = (np.zeros_like(self.prior) for _ in range(4))
+        self.good, self.bad = np.zeros_like(self.prior), np.zeros_like(self.prior)
+        self.answers, self.recent_answers = np.zeros_like(self.prior), np.zeros_like(self.prior)
+        self.failures = np.zeros_like(self.prior)
 
     def fade(self) -> None:
         """Let the verdicts age by one call."""
@@ -51,6 +57,7 @@ class Seen:
             keep = 0.5 ** (1 / self.half_life)
             self.good *= keep
             self.bad *= keep
+            self.recent_answers *= keep
 
     def trust(self) -> Floats:
         """Return the share of the verdicts in the expected quality."""
@@ -68,12 +75,20 @@ class Seen:
         determinant = total * total_xx - total_x**2
         level = ((total_xx * sum_y - total_x * sum_xy) / determinant)[:, None]
         slope = ((total * sum_xy - total_x * sum_y) / determinant)[:, None]
-        differs = level + slope * x
+        differs = level + np.maximum(slope, NO_TRUST) * x
+        differs -= np.maximum((self.prior + differs).max(axis=1, keepdims=True) - HIGHEST, 0.0)
         return np.asarray(np.maximum(self.prior + differs + trust * (residual - differs), 0.0))
 
+    def trial_weight(self) -> Floats:
+        """Return how much the trial term counts in each run, as `trial_weight` does."""
+        verdicts = (self.good + self.bad).sum(axis=1, keepdims=True)
+        answers = self.recent_answers.sum(axis=1, keepdims=True)
+        return np.asarray(np.minimum(1.0, verdicts / FULL_TRIAL / np.maximum(np.maximum(answers, verdicts), 1.0)))
+
     def trial_term(self) -> Floats:
-        """Return what each model loses for its bad verdicts, as `trial_term` does."""
-        return np.asarray(TRIAL * (1 - 1 / np.sqrt(1 + TRIAL_BAD * VERDICT * self.bad / self.prior_strength)))
+        """Return what each model loses for its bad verdicts, as `trial_term` and `trial_weight` do."""
+        term = TRIAL * (1 - 1 / np.sqrt(1 + TRIAL_BAD * VERDICT * self.bad / self.prior_strength))
+        return np.asarray(self.trial_weight() * term)
 
     def quality(self) -> Floats:
         """Return the expected quality, as `quality_of` does for any prior strength."""

@@ -79,6 +79,7 @@ def _answered(rule: Rule, seen: Seen, served: "np.ndarray") -> Picks:
         failed = ~served[rows, picks]
     seen.offered[:] = offered
     seen.answers[rows, picks] += 1
+    seen.recent_answers[rows, picks] += 1
     return picks
 
 

@@ -28,6 +28,7 @@ SHARED_NAMES = {
     "feedback.py": "feedback on a decision",
     "history.py": "the history of models",
     "images.py": "images",
+    "memory.py": "what a process keeps in memory",
     "messages.py": "the messages of a conversation",
     "metrics.py": "figures that are measured, of runs or of routers",
     "models.py": "models",

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from psycopg import Connection, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 
-from omni_router.errors import ConfigurationError
+from omni_router.errors import ConfigurationError, HistoryUnreachable
 from omni_router.history.former_import import import_former
 from omni_router.history.tables import MIGRATIONS
 
@@ -21,6 +22,12 @@ DEADLINE = 10.0  # seconds for an answer, which takes milliseconds; a server tha
 KEEPALIVES = {"keepalives_idle": PATIENCE, "keepalives_interval": 2, "keepalives_count": 2}  # an idle path that is lost
 SETUP_LOCK = 0x6F6D6E69  # an advisory lock of PostgreSQL, by a number of our own
 SETUP_TIMEOUT = 60.0  # seconds: another process sets the tables up, or takes a former history over
+
+NOT_ALLOWED = (
+    "the user in OMNI_HISTORY may not create or use the tables omni_router_...: grant CREATE on the schema, or the "
+    "rights on these tables"
+)
+READ_ONLY = "the database in OMNI_HISTORY is read-only, as a standby is: nothing can be recorded there"
 
 T = TypeVar("T")
 
@@ -54,10 +61,19 @@ class Database:
         atexit.register(self.close)
 
     def use(self, work: Callable[[Connection[DictRow]], T]) -> T:
-        """Return what some work with the database returns; a server that does not answer in time is disconnected."""
-        connected = self._connection()
-        with _deadline(connected.handle, DEADLINE):
-            return work(connected.connection)
+        """Return what some work with the database returns; a server that does not answer in time is disconnected.
+
+        Raises:
+            HistoryUnreachable: its user may not do that, or it is read-only; other errors are those of psycopg.
+        """
+        try:
+            connected = self._connection()
+            with _deadline(connected.handle, DEADLINE):
+                return work(connected.connection)
+        except InsufficientPrivilege:
+            raise HistoryUnreachable(NOT_ALLOWED) from None
+        except ReadOnlySqlTransaction:
+            raise HistoryUnreachable(READ_ONLY) from None
 
     def close(self) -> None:
         """Close this process's connection; its parents close their own."""
@@ -69,8 +85,9 @@ class Database:
         if connected and not connected.connection.closed:
             return connected
         self.close()
+        # Nothing is prepared: behind a pooler, the next transaction may run on another connection of the server.
         connection: Connection[DictRow] = Connection.connect(
-            **self._options, autocommit=True, prepare_threshold=0, row_factory=dict_row
+            **self._options, autocommit=True, prepare_threshold=None, row_factory=dict_row
         )
         connected = Connected(connection, _second_handle(connection))
         try:

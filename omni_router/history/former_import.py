@@ -15,7 +15,7 @@ from omni_router.history.backlog import Batch
 from omni_router.history.cooldowns import last_end, parse_cooldowns
 from omni_router.history.former import former_sums
 from omni_router.history.spending import read_account
-from omni_router.history.tables import add_batch
+from omni_router.history.tables import add_accepted
 
 Database = Connection[DictRow]
 
@@ -54,33 +54,37 @@ def import_former(database: Database) -> None:
 
 
 def _import_uses(database: Database, space: str, rows: Sequence[Row]) -> None:
-    add_batch(database, space, Batch(f"former versions, {space}", 1, former_sums(rows)))
+    add_accepted(database, space, Batch(f"former versions, {space}", 1, former_sums(rows)))
 
 
 def _import_cooldowns(database: Database, space: str, rows: Sequence[Row]) -> None:
     for row in rows:
         if cooldowns := parse_cooldowns(row.value.get("waits")):
             values = (space, row.key, Jsonb(cooldowns), last_end(cooldowns))
-            database.execute("INSERT INTO omni_router_cooldowns VALUES (%s, %s, %s, %s)", values)
+            database.execute("INSERT INTO omni_router_cooldowns VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING", values)
 
 
 def _import_examples(database: Database, space: str, rows: Sequence[Row]) -> None:
     for row in rows:
         values = (space, row.key, row.value.get("text"), row.value.get("route"), row.value.get("at"))
         if all(isinstance(value, str) for value in values):
-            database.execute("INSERT INTO omni_router_examples VALUES (%s, %s, %s, %s, %s)", values)
+            database.execute(
+                "INSERT INTO omni_router_examples VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING", values
+            )
 
 
 def _import_labels(database: Database, space: str, rows: Sequence[Row]) -> None:
     statement = """
         INSERT INTO omni_router_labels (label, space, encoder, route, vector, at, text)
-        VALUES (%s, %s, %s, %s, %s, %s, %s)
+        VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (label) DO NOTHING
     """
     labels: list[tuple[Any, ...]] = []
     for row in rows:
         with suppress(KeyError, TypeError, ValueError):  # not a label
             route, at, vector = str(row.value["route"]), float(row.value["at"]), base64.b64decode(row.value["vector"])
-            labels.append((row.key, space, row.namespace[-1], route, vector, at, row.value.get("text")))
+            text = row.value.get("text")
+            if text is None or isinstance(text, str):
+                labels.append((row.key, space, row.namespace[-1], route, vector, at, text))
     for label in sorted(labels, key=itemgetter(5)):
         database.execute(statement, label)
 

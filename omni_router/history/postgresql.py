@@ -1,11 +1,14 @@
 """History in tables of PostgreSQL: for many processes and machines, whose uses it adds up row by row."""
 
+import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
 from psycopg import Connection
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
@@ -14,9 +17,10 @@ from omni_router.history.backlog import Batch
 from omni_router.history.cooldowns import FORGET, Cooldowns, last_end, parse_cooldowns, write_time
 from omni_router.history.database import Database
 from omni_router.history.merging import MAX_MODELS, merge_bounded
+from omni_router.history.protocol import Cooling
 from omni_router.history.replica import Pair, Replica, View
 from omni_router.history.shared import SharedHistory, example_times, utc_now
-from omni_router.history.tables import add_batch, current_space, record_of
+from omni_router.history.tables import MOST_SHOWN, REFUSED, add_batch, current_space, record_of
 from omni_router.history.usage import MAX_LEARNED, digest, route_key
 from omni_router.storage.store_link import Link
 
@@ -32,24 +36,39 @@ PUT_COOLDOWNS = """
     ON CONFLICT (space, model) DO UPDATE SET cooldowns = EXCLUDED.cooldowns, until = EXCLUDED.until
 """
 DELETE_COOLDOWNS = "DELETE FROM omni_router_cooldowns WHERE space = %s AND model = %s"
-FORGET_WRITERS = "DELETE FROM omni_router_writers WHERE at < now() - interval '90 days'"
-FORGET_USES = """
-    DELETE FROM omni_router_uses AS known USING (
-        SELECT space, route, model, row_number() OVER (PARTITION BY space, route ORDER BY last_used DESC) AS number
-        FROM omni_router_uses WHERE last_used IS NOT NULL
-    ) AS ranked
-    WHERE (ranked.space, ranked.route, ranked.model) = (known.space, known.route, known.model) AND number > %s
+# A row that another process writes at this moment is skipped, so that neither waits for the other.
+FORGET_WRITERS = """
+    DELETE FROM omni_router_writers WHERE writer IN (
+        SELECT writer FROM omni_router_writers WHERE at < now() - interval '90 days' FOR UPDATE SKIP LOCKED
+    )
 """
-FORGET_COOLDOWNS = "DELETE FROM omni_router_cooldowns WHERE space = %s AND until < %s"
+FORGET_USES = """
+    DELETE FROM omni_router_uses WHERE (space, route, model) IN (
+        SELECT space, route, model FROM omni_router_uses AS known JOIN (
+            SELECT space, route, model, row_number() OVER (PARTITION BY space, route ORDER BY last_used DESC) AS number
+            FROM omni_router_uses WHERE last_used IS NOT NULL
+        ) AS ranked USING (space, route, model)
+        WHERE number > %s FOR UPDATE OF known SKIP LOCKED
+    )
+"""
+FORGET_COOLDOWNS = """
+    DELETE FROM omni_router_cooldowns WHERE (space, model) IN (
+        SELECT space, model FROM omni_router_cooldowns WHERE space = %s AND until < %s FOR UPDATE SKIP LOCKED
+    )
+"""
 FORGET_EXAMPLES = """
-    DELETE FROM omni_router_examples AS example USING (
-        SELECT space, digest, row_number() OVER (PARTITION BY space, lower(btrim(name)) ORDER BY at DESC) AS number
-        FROM omni_router_examples
-    ) AS ranked
-    WHERE (ranked.space, ranked.digest) = (example.space, example.digest) AND number > %s
+    DELETE FROM omni_router_examples WHERE (space, digest) IN (
+        SELECT space, digest FROM omni_router_examples AS example JOIN (
+            SELECT space, digest, row_number() OVER (PARTITION BY space, lower(btrim(name)) ORDER BY at DESC) AS number
+            FROM omni_router_examples
+        ) AS ranked USING (space, digest)
+        WHERE number > %s FOR UPDATE OF example SKIP LOCKED
+    )
 """
 
 T = TypeVar("T")
+
+logger = logging.getLogger("omni_router")
 
 
 class PostgresHistory(SharedHistory):
@@ -116,17 +135,23 @@ class PostgresReplica(Replica):
         values: list[tuple[str, ...]] = []
         for (text, route), time in zip(examples.items(), times, strict=True):
             values.append((self._space, digest(text), text, route, time))
-        self._write_all({PUT_EXAMPLE: values})
+        values.sort()  # rows are locked in one order, so that no two imports wait for each other
+
+        def write(database: Connection[DictRow]) -> None:
+            with database.transaction(), database.cursor() as cursor:
+                cursor.executemany(PUT_EXAMPLE, values)
+
+        if values:
+            self._use(write)
 
     def put_cooldowns(self, cooldowns: Cooldowns) -> None:
         """Set the cooldowns of some models, or delete them where there are none."""
-        puts, deletes = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
-        for model, each in cooldowns.items():
-            if each:
-                puts.append((self._space, model, Jsonb(list(each)), last_end(each)))
-            else:
-                deletes.append((self._space, model))
-        self._write_all({PUT_COOLDOWNS: puts, DELETE_COOLDOWNS: deletes})
+
+        def put(database: Connection[DictRow]) -> None:
+            for model, each in cooldowns.items():  # each in a transaction of its own, so that none waits for another
+                self._put_cooldowns(database, model, each)
+
+        self._use(put)
 
     def _fetch(self, database: Connection[DictRow]) -> View:
         names: dict[str, str] = {}
@@ -149,24 +174,24 @@ class PostgresReplica(Replica):
             cooldowns[answer["model"]] = parse_cooldowns(answer["cooldowns"])
         return View(names, records, examples, cooldowns)
 
+    def _put_cooldowns(self, database: Connection[DictRow], model: str, cooldowns: Sequence[Cooling]) -> None:
+        """Set the cooldowns of a model, or delete them; those that PostgreSQL refuses are dropped."""
+        try:
+            if cooldowns:
+                values = (self._space, model, Jsonb(list(cooldowns)), last_end(cooldowns))
+                database.execute(PUT_COOLDOWNS, values)
+            else:
+                database.execute(DELETE_COOLDOWNS, (self._space, model))
+        except REFUSED as error:
+            name = model[:MOST_SHOWN]
+            logger.warning("PostgreSQL refuses cooldowns of %s, which are dropped (%s)", name, type(error).__name__)
+
     def _tidy(self, database: Connection[DictRow], day: datetime) -> None:
-        with database.transaction():
+        with suppress(InsufficientPrivilege, ReadOnlySqlTransaction):  # whoever may only read does not tidy up
             database.execute(FORGET_WRITERS)
             database.execute(FORGET_USES, (MAX_MODELS,))
             database.execute(FORGET_COOLDOWNS, (self._space, write_time(day - FORGET)))
             database.execute(FORGET_EXAMPLES, (MAX_LEARNED,))
-
-    def _write_all(self, statements: Mapping[str, list[tuple[Any, ...]]]) -> None:
-        """Execute each statement with each of its values, all of them or none; they may be repeated."""
-        if not any(statements.values()):
-            return
-
-        def write(database: Connection[DictRow]) -> None:
-            with database.transaction(), database.cursor() as cursor:
-                for statement, values in statements.items():
-                    cursor.executemany(statement.encode(), values)
-
-        self._use(write)
 
     def _use(self, work: Callable[[Connection[DictRow]], T]) -> T:
         return self.link.call(lambda: self._database.use(work))

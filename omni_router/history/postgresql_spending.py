@@ -5,9 +5,10 @@ nothing. Days that are over keep their sum; their calls are deleted after a week
 """
 
 import os
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from copy import copy
 from datetime import datetime, timedelta
 
@@ -67,49 +68,58 @@ class PostgresLedger:
 
     def _begin_in(self, space: str) -> None:
         self._space = space
-        self._process = os.getpid()
+        self._process, self._lock = os.getpid(), threading.Lock()
         self._unwritten: dict[Call, float] = {}
         self._day, self._spent = "", 0.0  # as last read
         self._read_at = float("-inf")
 
     def spent(self) -> float:
         """Return today's sum of all processes, read anew if it is old; as last read when PostgreSQL does not answer."""
-        with self._link.lock:
-            self._begin()
-            if time.monotonic() - self._read_at > FRESH:
-                self._link.attempt(self._write_and_read)
+        with self._today():
+            is_old = time.monotonic() - self._read_at > FRESH
+        if is_old:
+            self._link.attempt(self._write_and_read)
+        with self._today():
             unwritten = [dollars for (day, _), dollars in self._unwritten.items() if day == self._day]
             return rounded(self._spent + sum(unwritten))
 
     def add(self, dollars: float, call: str) -> None:
         """Add the cost of a call."""
-        with self._link.lock:
-            self._begin()
+        with self._today():
             self._unwritten.setdefault((self._day, storable(call)), dollars)
-            self._link.attempt(self._write_and_read)
+        self._link.attempt(self._write_and_read)
 
-    def _begin(self) -> None:
-        """Begin with nothing if a day began, or the process was forked; the lock is held."""
+    @contextmanager
+    def _today(self) -> Iterator[None]:
+        """Hold the lock of what is in memory, for no longer than that takes; a day or a fork begins with nothing."""
+        if self._process != os.getpid():  # its parent writes what waits there
+            self._lock, self._unwritten, self._process = threading.Lock(), {}, os.getpid()
         day = f"{self._now():%Y-%m-%d}"
-        if self._process != os.getpid():
-            self._process, self._unwritten = os.getpid(), {}  # its parent writes them
-        if day != self._day:
-            self._day, self._spent, self._read_at = day, 0.0, float("-inf")
+        with self._lock:
+            if day != self._day:
+                self._day, self._spent, self._read_at = day, 0.0, float("-inf")
+            yield
 
     def _write_and_read(self) -> None:
-        """Write what was not written, and read the sum; both may be repeated."""
-        calls = [{"day": day, "call": call, "dollars": dollars} for (day, call), dollars in self._unwritten.items()]
+        """Write what was not written, and read the sum; both may be repeated. The lock of the link is held."""
+        with self._today():
+            today, unwritten, is_first = self._day, dict(self._unwritten), self._read_at == float("-inf")
+        calls = [{"day": day, "call": call, "dollars": dollars} for (day, call), dollars in unwritten.items()]
 
         def work(database: Connection[DictRow]) -> float:
             if calls:
                 database.execute(ADD, {"calls": Jsonb(calls), "space": self._space})
-            if self._read_at == float("-inf"):
+            if is_first:
                 database.execute(FORGET_CALLS, (self._space, f"{self._now() - KEEP:%Y-%m-%d}"))
-            row = database.execute(SPENT, (self._space, self._day)).fetchone()
+            row = database.execute(SPENT, (self._space, today)).fetchone()
             return float(row["spent"]) if row else 0.0
 
-        self._spent = self._link.call(lambda: self._database.use(work))
-        self._unwritten, self._read_at = {}, time.monotonic()
+        spent = self._link.call(lambda: self._database.use(work))
+        with self._today():
+            for call in unwritten:
+                self._unwritten.pop(call, None)
+            if self._day == today:
+                self._spent, self._read_at = spent, time.monotonic()
 
     def _flush(self) -> None:
         if self._unwritten and self._process == os.getpid():

@@ -21,6 +21,8 @@ from omni_router.history.usage import MAX_LEARNED_CHARACTERS, route_key, storabl
 from omni_router.model_id import is_sandbox_model
 from omni_router.simulation import is_simulated
 
+TEXTS = "route", "model", "reason", "at", "decision"  # what a use has to be stored of
+
 
 def utc_now() -> datetime:
     """Return the time in UTC."""
@@ -66,7 +68,7 @@ class SharedHistory(ABC):
         """
         if is_sandbox_model(use.model) and not is_simulated():
             return None
-        use = replace(use, route=storable(use.route), reason=storable(use.reason))
+        use = replace(use, **{key: storable(getattr(use, key)) for key in TEXTS})
         return self.place if self.replica().record(use) else None
 
     def add_feedback(self, feedback: Feedback) -> str | None:
@@ -79,8 +81,8 @@ class SharedHistory(ABC):
         with replica.session():
             stored = False
             if feedback.verdict != "should_be":  # where the route was wrong, it is not the model's fault
-                entry = {"id": feedback.model, feedback.verdict: 1}
-                stored = replica.add_sums([Sum(storable(feedback.route), feedback.model, [entry], [])])
+                entry = {"id": storable(feedback.model), feedback.verdict: 1}
+                stored = replica.add_sums([Sum(storable(feedback.route), entry["id"], [entry], [])])
             if route and feedback.text:
                 known = replica.view.examples.get(route_key(route), ())
                 stored |= bool(self._add_examples(replica, [(route, feedback.text)], known))

@@ -1,9 +1,12 @@
 """The tables of a history in PostgreSQL, and the statement that adds to them."""
 
+import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, DataError, IntegrityError
+from psycopg.errors import CardinalityViolation, ProgramLimitExceeded
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
@@ -11,6 +14,12 @@ from omni_router.config.records import COUNTS, MAX_DECISIONS, RECENT, ModelRecor
 from omni_router.history.backlog import Batch, Sum
 from omni_router.history.usage import route_key
 from omni_router.simulation import is_simulated
+
+logger = logging.getLogger("omni_router")
+
+# What PostgreSQL says of a value that it will never take, as a number beyond bigint or a key that is too long.
+REFUSED = (CardinalityViolation, DataError, IntegrityError, ProgramLimitExceeded)
+MOST_SHOWN = 100  # characters of a name in the log
 
 # Each changes what the ones before have made, and only adds: processes of an earlier version go on with the result.
 # Columns are NULL where a record lacks the key. Times are those of a record, whose order is that of their bytes.
@@ -118,11 +127,40 @@ def current_space() -> str:
 
 
 def add_batch(database: Connection[DictRow], space: str, batch: Batch) -> list[DictRow]:
-    """Add the sums of a batch, unless they were added before.
+    """Add the sums of a batch, unless they were added before; those that PostgreSQL refuses are dropped.
 
     Return the route and the model of each that there was a row for, or that made one, with the row as it is now; there
     is no row if the sums were added before.
     """
+    try:
+        return _add(database, space, batch)
+    except REFUSED:  # nothing was added
+        return add_accepted(database, space, batch)
+
+
+def add_accepted(database: Connection[DictRow], space: str, batch: Batch) -> list[DictRow]:
+    """Do the same, also within a transaction, but try first which sums PostgreSQL takes."""
+    return _add(database, space, replace(batch, sums=_accepted(database, space, batch)))
+
+
+def _accepted(database: Connection[DictRow], space: str, batch: Batch) -> list[Sum]:
+    """Return the sums that PostgreSQL takes, and log the others, which are found by halving; nothing is added."""
+    try:
+        with database.transaction(force_rollback=True):
+            _add(database, space, batch)
+    except REFUSED as error:
+        if len(batch.sums) == 1:
+            name = batch.sums[0].model[:MOST_SHOWN]
+            logger.warning("PostgreSQL refuses uses of %s, which are dropped (%s)", name, type(error).__name__)
+            return []
+    else:
+        return list(batch.sums)
+    middle = len(batch.sums) // 2
+    halves = replace(batch, sums=batch.sums[:middle]), replace(batch, sums=batch.sums[middle:])
+    return [each for half in halves for each in _accepted(database, space, half)]
+
+
+def _add(database: Connection[DictRow], space: str, batch: Batch) -> list[DictRow]:
     if_known = _deltas(space, ((each, each.if_known) for each in batch.sums))
     if_new = _deltas(space, ((each, each.if_new) for each in batch.sums))
     values = {"writer": batch.writer, "number": batch.number, "if_known": Jsonb(if_known), "if_new": Jsonb(if_new)}

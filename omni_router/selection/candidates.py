@@ -191,7 +191,7 @@ def _with_listed_grounds(choice: Choice, candidates: list[Candidate]) -> Choice:
     """Return the choice with what boards say for it, if the router picked it from the list."""
     candidate = choice.candidate
     for listed in candidates:
-        if candidate["source"] == "router" and listed["model"] == candidate["model"] and "grounds" in listed:
+        if choice.place is Place.PICK and listed["model"] == candidate["model"] and "grounds" in listed:
             why = "; ".join(filter(None, (candidate["why"], listed["grounds"])))
             return choice._replace(candidate={**candidate, "why": why})
     return choice

@@ -158,10 +158,11 @@ def _facts(models: RouteModels, name: str, evidence: RouteEvidence, price: float
     )
     if record is None:
         return facts
-    age = _age(record, models.now)
+    age, answers = _age(record, models.now), record.get("successes", 0)
     return replace(
         facts,
-        answers=record.get("successes", 0),
+        answers=answers,
+        recent_answers=faded(answers, age),
         failures=sum(record.get("failures", {}).values()),
         good=faded(record.get("good", 0), age),
         bad=faded(bad_ratings(record), age),

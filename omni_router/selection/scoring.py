@@ -11,14 +11,13 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from operator import attrgetter
 
 from omni_router.selection.board_values import UNKNOWN, Strength
-from omni_router.selection.verdicts import Judged, RouteFit, fit_of, quality_of, trial_term
+from omni_router.selection.verdicts import HIGHEST, Judged, RouteFit, fit_of, quality_of, trial_term, trial_weight
 
 # How the constants were chosen, and what a star means: see board_values.py.
 MEAN_QUALITY, QUALITY_OF_STRENGTH = 0.75, 0.10  # *of a model that no board knows, and of one standard deviation more
-LOWEST_PRIOR, HIGHEST_PRIOR = 0.40, 0.95  # *
+LOWEST_PRIOR, HIGHEST_PRIOR = 0.40, HIGHEST  # *
 
 # Of a model that nobody has called: the catalog lists it as live, so it is hardly less likely to answer than one with a
 # long record. With 3 of 4 a better model that boards learn of later had to be better by a third to be called.
@@ -58,6 +57,7 @@ class ModelFacts:
     good: float = 0.0  # verdicts, of which old ones and mere signals count less
     bad: float = 0.0
     seconds: float | None = None  # median time of an answer
+    recent_answers: float = 0.0  # answers, of which old ones count less, as old verdicts do
 
 
 @dataclass(frozen=True)
@@ -130,15 +130,13 @@ def score_for(models: Sequence[ModelFacts], prefer: str | float) -> list[Score]:
 
 def _scores(models: Sequence[ModelFacts], weight: float, latency: float) -> list[Score]:
     price_of = _prices(models)
-    judged = list(map(_judged, models))
-    fit = fit_of(judged)
-    scores: list[Score] = []
-    for facts, record in zip(models, judged, strict=True):
-        scores.append(_without_price(facts, record, fit, price_of(facts), latency))
+    fit = fit_of(list(map(_judged, models)))
+    trials = _trials(models)
+    scores = [_without_price(facts, fit, trials, price_of(facts), latency) for facts in models]
     known = [score for score in scores if score.facts.strength.known]
     if not known or not weight:
         return scores  # without evidence, cheap would mean small
-    reference = max(known, key=attrgetter("total")).price
+    reference = max(known, key=_without_verdicts).price
     return [replace(score, price_term=PRICE_SCALE * weight * _price_ratio(score, reference)) for score in scores]
 
 
@@ -146,7 +144,17 @@ def _judged(facts: ModelFacts) -> Judged:
     return Judged(prior_of(facts.strength), facts.good, facts.bad)
 
 
-def _without_price(facts: ModelFacts, judged: Judged, fit: RouteFit, price: float, latency: float) -> Score:
+def _trials(models: Sequence[ModelFacts]) -> float:
+    """Return how much the trial term counts, by the verdicts on the models of a route and by their answers."""
+    verdicts, answers = 0.0, 0.0
+    for facts in models:
+        verdicts += facts.good + facts.bad
+        answers += facts.recent_answers
+    return trial_weight(verdicts, answers)
+
+
+def _without_price(facts: ModelFacts, fit: RouteFit, trials: float, price: float, latency: float) -> Score:
+    judged = _judged(facts)
     return Score(
         facts=facts,
         availability=availability_of(facts.answers, facts.failures),
@@ -155,8 +163,16 @@ def _without_price(facts: ModelFacts, judged: Judged, fit: RouteFit, price: floa
         price=price,
         price_term=0.0,
         latency_term=latency * min((facts.seconds or 0.0) / SLOW, 1.0),
-        trial_term=trial_term(facts.bad),
+        trial_term=trials * trial_term(facts.bad),
     )
+
+
+def _without_verdicts(score: Score) -> float:
+    """Return the score that a model would have without verdicts and prices.
+
+    Prices are compared with that of the highest: a verdict must not change what the prices of all models weigh.
+    """
+    return score.availability * score.prior - score.latency_term
 
 
 def _price_ratio(score: Score, reference: float) -> float:

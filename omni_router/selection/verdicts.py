@@ -5,13 +5,14 @@
 
 `level` is how much better or worse than expected the models of the route are together: on a route where requests are
 hard, verdicts on the model in use must not make all others look better than they are. `slope` is how far the boards can
-be trusted on this route: it is 0 where verdicts differ as the boards let expect, -1 where boards say nothing, and below
-where they have the wrong order. Both are a linear regression, drawn towards 0 as long as there are few verdicts.
+be trusted on this route: it is 0 where verdicts differ as the boards let expect, -1 where boards say nothing, and never
+below: models in the wrong order are found by their verdicts. Both are a linear regression, drawn towards 0 as long as
+there are few verdicts. No model is expected to be better than boards could ever let expect.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from operator import attrgetter
 from statistics import fmean
@@ -25,6 +26,9 @@ STEADY_LEVEL = 0.2  # well-judged models that it takes to believe half of the le
 STEADY_SLOPE = 0.01  # sum of their squared distances from the mean prior that it takes to believe half of the slope
 TRIAL = 0.2  # of quality, that a model loses which has so many bad verdicts that any other deserves a trial
 TRIAL_BAD = 3.0  # times that a bad verdict counts for it
+FULL_TRIAL = 0.25  # share of the answers of a route with a verdict, from which on it counts in full
+HIGHEST = 0.95  # quality that may be expected: else praise of one model makes untried ones look better than perfect
+NO_TRUST = -1.0  # the slope where boards say nothing
 
 
 class Judged(NamedTuple):
@@ -76,7 +80,13 @@ def fit_of(models: Sequence[Judged]) -> RouteFit:
     determinant = trust * trust_xx - trust_x**2
     level = (trust_xx * sum_y - trust_x * sum_xy) / determinant
     slope = (trust * sum_xy - trust_x * sum_y) / determinant
-    return RouteFit(level, slope, mean_prior)
+    return _bounded(RouteFit(level, max(slope, NO_TRUST), mean_prior), models)
+
+
+def _bounded(fit: RouteFit, models: Sequence[Judged]) -> RouteFit:
+    """Return the fit with its level lowered until nothing too good is expected of any model; differences stay."""
+    excess = max(map(fit.expected, map(attrgetter("prior"), models))) - HIGHEST
+    return replace(fit, level=fit.level - max(excess, 0.0))
 
 
 def quality_of(model: Judged, fit: RouteFit | None = None) -> float:
@@ -92,6 +102,14 @@ def trial_term(bad: float) -> float:
     Good verdicts cost nothing: praise never drives a model away.
     """
     return TRIAL * (1 - 1 / math.sqrt(1 + TRIAL_BAD * VERDICT * bad / PRIOR_STRENGTH))
+
+
+def trial_weight(verdicts: float, answers: float) -> float:
+    """Return how much the trial term counts on a route, by the verdicts and answers of all its models.
+
+    A trial pays by its verdict: where few answers get one, it costs more than it tells.
+    """
+    return min(1.0, verdicts / FULL_TRIAL / max(answers, verdicts, 1.0))
 
 
 def faded(count: float, age: timedelta) -> float:

@@ -1,6 +1,7 @@
 """The way of a process to a shared store or database: one thread at a time, with a pause after it did not answer."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +30,15 @@ class Link:
     def __init__(self) -> None:
         self._again_at = NEVER
         self._pause = AGAIN
-        self.lock = threading.RLock()  # held by each caller of `call`
+        self._process, self._lock = os.getpid(), threading.RLock()
+
+    @property
+    def lock(self) -> threading.RLock:
+        """The lock that each caller of `call` holds; a fork has another one, which no thread of its parent holds."""
+        if self._process != os.getpid():
+            self._lock = threading.RLock()
+            self._process = os.getpid()
+        return self._lock
 
     @property
     def down(self) -> bool:
@@ -79,6 +88,8 @@ class Link:
                 if time.monotonic() - started > QUICK:
                     raise
                 result = work()
+        except HistoryUnreachable:  # its text is ours
+            raise
         except Exception as error:  # noqa: BLE001 (stores raise what their drivers raise)
             # Neither its text nor itself as the cause: a driver may quote an address with a password.
             raise HistoryUnreachable(f"the store of the history does not answer ({type(error).__name__})") from None

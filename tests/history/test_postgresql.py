@@ -1,29 +1,34 @@
 """History in tables of a real PostgreSQL: many writers, outages, and additions that are sent again."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.types.json import Jsonb
 
 from omni_router import sandbox
 from omni_router.config.environment import Environment
 from omni_router.config.records import MAX_DECISIONS, RECENT
 from omni_router.config.route_file import RouteFile
 from omni_router.errors import ConfigurationError, HistoryUnreachable
-from omni_router.history import Feedback
+from omni_router.history import Feedback, UsageRecord
+from omni_router.history.cooldowns import next_cooldowns
 from omni_router.history.database import Database
 from omni_router.history.merging import MAX_MODELS
 from omni_router.history.postgresql import PostgresHistory
+from omni_router.history.postgresql_spending import PostgresLedger
 from omni_router.history.tables import MIGRATIONS
 from omni_router.history.usage import MAX_LEARNED, apply_usage
 from omni_router.services.history import open_history
@@ -423,3 +428,192 @@ def test_a_mistyped_address_is_refused_without_showing_it(tmp_path: Path) -> Non
     with pytest.raises(ConfigurationError, match="postgresql://USER@HOST/DATABASE") as raised:
         open_history(environment, RouteFile(tmp_path / "none.json"))
     assert SECRET not in str(raised.value)
+
+
+# ---- what PostgreSQL refuses
+
+LONG = "acme/" + "".join(f"{number * number:x}" for number in range(2000))  # more than an index takes, also compressed
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        use(usage=TokenUsage(input_tokens=10**30, output_tokens=1)),
+        use(LONG),
+        use(LONG, "overloaded"),
+        use(decision="d\0"),
+        use("acme/m1:groq"),
+    ],
+    ids=["beyond bigint", "long name", "cooldown of a long name", "NUL", "with a provider"],
+)
+def test_a_use_that_is_refused_holds_nothing_up(database: SharedPlace, network: Network, bad: UsageRecord) -> None:
+    history = database.history()
+    history.record(use("acme/first"))
+    network.loses_requests = True
+    for each in (use("acme/a"), use("acme/b"), bad, use("acme/c"), use("acme/d", "overloaded")):
+        assert history.record(each) is None
+    network.loses_requests = False
+    assert history.record(use("acme/first"))
+    history.record(bad)
+    assert history.record(use("acme/first"))
+    uses = {model: record["uses"] for model, record in database.records().items()}
+    assert uses.items() >= {"acme/first": 3, "acme/a": 1, "acme/b": 1, "acme/c": 1}.items()
+    assert history.replica().waiting is False
+    assert "acme/d" in database.history().cooling()
+
+
+def test_what_is_refused_is_logged_by_a_short_name(database: SharedPlace, caplog: pytest.LogCaptureFixture) -> None:
+    assert database.history().record(use(LONG, "overloaded")) is None
+    [record] = [record for record in caplog.records if record.name == "omni_router"]
+    assert "dropped (ProgramLimitExceeded)" in record.message
+    assert len(record.message) < 200
+
+
+def test_a_former_history_is_taken_over_but_for_what_is_refused(database: SharedPlace) -> None:
+    with psycopg.connect(database.address or "") as connection:
+        connection.execute("CREATE TABLE store (prefix text, key text, value jsonb)")
+        for route in (LONG, "chat"):
+            value = Jsonb({"route": route, "models": [{"id": "acme/m1", "uses": 2}]})
+            values = ("omni_router.history.2026-06-14", f"writer/{route[-5:]}", value)
+            connection.execute("INSERT INTO store VALUES (%s, %s, %s)", values)
+    assert set(database.records()) == {"acme/m1"}
+
+
+def test_a_former_label_of_another_shape_or_name_keeps_nothing_from_being_taken_over(database: SharedPlace) -> None:
+    label = {"route": "chat", "vector": "AAAA", "at": 1.0}
+    with psycopg.connect(database.address or "") as connection:
+        connection.execute("CREATE TABLE store (prefix text, key text, value jsonb)")
+        for encoder, text in (("e1", "a"), ("e2", "b"), ("e3", {"not": "text"})):
+            values = (f"omni_router.lessons.{encoder}", "same", Jsonb({**label, "text": text}))
+            connection.execute("INSERT INTO store VALUES (%s, %s, %s)", values)
+    assert database.history().record(use())
+    assert len(rows(database.address or "", "SELECT FROM omni_router_labels")) == 1
+
+
+# ---- rights, poolers, and rows that several change
+
+
+@contextmanager
+def as_guest(address: str, grants: str) -> Iterator[str]:
+    """Give the address of a user who may only what is granted."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE ROLE guest LOGIN")
+        connection.execute(grants.encode())
+    try:
+        yield address.replace("//postgres:@", "//guest:@")
+    finally:
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute("DROP OWNED BY guest")
+            connection.execute("DROP ROLE guest")
+
+
+def test_a_user_who_may_not_create_tables_reads_what_to_grant(
+    address: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    with as_guest(address, "GRANT USAGE ON SCHEMA public TO guest") as guest:
+        history = opened(guest, tmp_path)
+        assert history.record(use()) is None
+        history.close()
+    assert "may not create or use the tables omni_router_...: grant CREATE on the schema" in caplog.text
+
+
+def test_a_user_who_may_only_read_reads(database: SharedPlace, caplog: pytest.LogCaptureFixture) -> None:
+    database.history().record(use())
+    grants = "GRANT USAGE ON SCHEMA public TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest"
+    with as_guest(database.address or "", grants) as guest:
+        place = SharedPlace(guest)
+        assert set(place.records()) == {"acme/m1"}
+        assert place.history().record(use()) is None
+        place.close()
+    assert "grant CREATE on the schema, or the rights on these tables" in caplog.text
+
+
+def test_a_standby_is_read(database: SharedPlace, caplog: pytest.LogCaptureFixture) -> None:
+    database.history().record(use())
+    standby = SharedPlace(make_conninfo(database.address or "", options="-c default_transaction_read_only=on"))
+    assert set(standby.records()) == {"acme/m1"}
+    assert standby.history().record(use()) is None
+    standby.close()
+    assert "is read-only, as a standby is" in caplog.text
+
+
+def test_no_statement_is_prepared_since_a_pooler_may_change_the_connection(database: SharedPlace) -> None:
+    history = PostgresHistory(database.address or "", Clock(NOW))
+    history.record(use())
+    count = "SELECT count(*) AS answer FROM pg_prepared_statements"
+    answer = history._database.use(lambda connection: connection.execute(count).fetchone())
+    history.close()
+    assert answer == {"answer": 0}
+
+
+@contextmanager
+def locked_row(address: str, statement: str) -> Iterator[psycopg.Connection[Any]]:
+    """Hold the rows that a statement has changed."""
+    with psycopg.connect(address) as connection:
+        connection.execute(statement.encode())
+        yield connection
+        connection.rollback()
+
+
+def test_tidying_up_waits_for_no_row_that_is_written(database: SharedPlace) -> None:
+    clock = Clock(NOW)
+    history = database.history(clock)
+    for number in range(MAX_MODELS + 2):
+        history.record(use(f"acme/m{number}", at=NOW + timedelta(seconds=number)))
+    address, clock.at = database.address or "", clock.at + timedelta(days=1)
+    with locked_row(address, "UPDATE omni_router_uses SET uses = 9 WHERE model = 'acme/m0'") as holder:
+        with psycopg.connect(address, autocommit=True) as other:
+            other.execute("ALTER ROLE CURRENT_USER SET lock_timeout = '200ms'")
+        try:
+            assert len(database.records(clock=clock)) == MAX_MODELS
+        finally:
+            holder.rollback()
+            with psycopg.connect(address, autocommit=True) as other:
+                other.execute("ALTER ROLE CURRENT_USER RESET lock_timeout")
+    assert rows(address, "SELECT count(*) FROM omni_router_uses") == [(MAX_MODELS + 1,)]
+
+
+def test_examples_and_cooldowns_are_locked_in_one_order(database: SharedPlace) -> None:
+    """Two that take the same ones in opposite orders would wait for each other."""
+    texts = [f"example {number}" for number in range(100)]
+    histories = [database.history(), database.history()]
+    cooldowns = [use(f"acme/m{number}", "overloaded") for number in range(30)]
+    for history in histories:
+        history.models("chat")
+
+    def write(number: int) -> None:
+        replica, step = histories[number].replica(), (1, -1)[number]
+        for repetition in range(20):
+            route = f"route {number} {repetition}"
+            with replica.link.turn():
+                replica.put_examples(dict.fromkeys(texts[::step], route), NOW)
+                replica.put_cooldowns({each.model: next_cooldowns([], each) for each in cooldowns[::step]})
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(2)))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_does_not_wait_for_a_lock_that_a_thread_of_its_parent_holds(database: SharedPlace) -> None:
+    ledger = PostgresLedger(database.address or "", Clock(NOW))
+    ledger.add(1.0, "a")
+    taken, ends = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with ledger._link.lock:
+            taken.set()
+            ends.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait(60)
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(20)
+            os._exit(ledger.spent() != 1.0)
+        finally:
+            os._exit(2)
+    ends.set()
+    holder.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -276,6 +277,7 @@ def test_processes_that_add_to_one_day_in_the_database_lose_nothing(address: str
 
 ADD = """
 import sys
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from omni_router.history.spending import FileLedger
@@ -301,3 +303,25 @@ def test_users_have_sums_of_their_own_over_one_connection(address: str, clock: C
     ada.add(0.25, "b")
     assert [each.spent() for each in (ledger, ada, grace)] == [0, 0.5, 0.5]
     assert PostgresLedger(address, clock).for_user("ada").spent() == 0.5
+
+
+def test_nobody_waits_long_for_a_run_that_waits_for_the_database(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.storage.store_link.PATIENCE", 0.2)
+    ledger = PostgresLedger(address, Clock(NOW))
+    ledger.add(1.0, "a")
+    ends = threading.Event()
+
+    def hold() -> None:
+        with ledger._link.lock:
+            ends.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(hold)
+        try:
+            pool.submit(ledger.add, 0.5, "b").result(timeout=20)
+            assert pool.submit(ledger.spent).result(timeout=20) == 1.5
+        finally:
+            ends.set()
+    ledger._link._again_at = float("-inf")  # what a pause later would be
+    ledger.add(0.25, "c")
+    assert PostgresLedger(address, Clock(NOW)).spent() == 1.75

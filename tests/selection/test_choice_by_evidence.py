@@ -18,11 +18,14 @@ from omni_router.decisions.log import DecisionLog
 from omni_router.graph import build_graph
 from omni_router.history import Feedback, UsageRecord
 from omni_router.history.cooldowns import write_time
+from omni_router.history.protocol import ModelRecord
 from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence
 from omni_router.hub.requirements import Requirements
 from omni_router.selection import known_models
 from omni_router.selection.candidates import candidates_by_route
+from omni_router.selection.ranked_models import RouteModels, rank_models
 from omni_router.selection.scored_candidates import KEPT
+from omni_router.selection.verdicts import VERDICT_HALF_LIFE, trial_term
 from omni_router.selection.warm_up import warm_up
 from omni_router.state import Candidate, Previous
 from tests.support.calls import ask
@@ -112,6 +115,21 @@ def test_a_model_with_bad_verdicts_comes_after_those_that_nobody_has_called(know
     (bad,) = (each for each in order if each["model"] == SECOND)
     assert bad["source"] == "history"
     assert "1 of 1 answered, 9 bad" in bad["why"]
+
+
+def test_few_verdicts_on_many_answers_give_others_less_of_a_trial(known: Services) -> None:
+    listing = known.catalog.models([TASK])[TASK]
+    assert known.evidence
+    now = datetime.now(timezone.utc)
+    terms = []
+    for age in (timedelta(), VERDICT_HALF_LIFE):
+        record = ModelRecord(id=SECOND, successes=40, bad=2, last_used=write_time(now - age))
+        ranking = rank_models(RouteModels(CODE, [record], listing, Requirements(), now), known.evidence.current())
+        assert ranking
+        (ranked,) = (each for each in ranking.models if each.model == SECOND)
+        terms.append(ranked.score.trial_term)
+    # 2 of 40 answers have a verdict, a fifth of what counts in full; both fade alike.
+    assert terms == pytest.approx([0.2 * trial_term(2), 0.2 * trial_term(1)], rel=1e-3)
 
 
 def test_answers_alone_do_not_make_a_weak_model_the_best_of_a_route(known: Services) -> None:

@@ -1,5 +1,6 @@
 """The score of models: figures by hand, and the order that users see."""
 
+import math
 from dataclasses import replace
 from datetime import date
 
@@ -56,6 +57,14 @@ def test_the_trial_term_is_part_of_the_score() -> None:
     score = score_models([facts("judged", bad=20 / 3)], 0.0)[0]
     assert score.trial_term == pytest.approx(0.2 * (1 - 2**-0.5))
     assert score.total == pytest.approx(score.availability * score.quality - score.trial_term)
+
+
+def test_the_trial_term_counts_less_where_few_answers_of_the_route_get_a_verdict() -> None:
+    judged = facts("judged", bad=5, answers=60, recent_answers=50)
+    other = facts("other", good=1, answers=10, recent_answers=10)
+    first, second = score_models([judged, other], 0.0)
+    assert first.trial_term == pytest.approx(0.4 * 0.2 * (1 - (1 + 6 * 5 / 40) ** -0.5))  # 6 verdicts on 60 answers
+    assert second.trial_term == 0
 
 
 def test_a_tie_is_smaller_with_verdicts_on_the_best() -> None:
@@ -146,3 +155,57 @@ def test_each_model_comes_once_and_nothing_clearly_better_comes_later(models: li
     assert sorted(score.model for score in scores) == sorted(model.model for model in models)
     for place, score in enumerate(scores):
         assert all(later.total <= score.total + scoring.TIE + 1e-9 for later in scores[place:])
+
+
+def test_praise_does_not_make_the_price_of_the_praised_model_weigh_more() -> None:
+    """Prices are compared with that of the strongest on the boards: a cheap one would make all prices weigh more."""
+    others = [facts("cheap", 0.7, price=0.2), facts("dear", 0.8, price=3.0)]
+    before = order([facts("praised", 0.7, price=0.5), *others])
+    after = order([facts("praised", 0.7, price=0.5, good=2), *others])
+    assert after.index("praised") <= before.index("praised")
+
+
+@given(MODELS, some.integers(0, 1_000_000), some.integers(0, 1_000_000))
+def test_verdicts_change_no_price_term(models: list[ModelFacts], good: int, bad: int) -> None:
+    judged = [replace(model, good=good, bad=bad) for model in models[:1]] + models[1:]
+    terms = [[score.price_term for score in score_for(each, "balanced")] for each in (models, judged)]
+    assert terms[0] == terms[1]
+
+
+COUNTS = some.sampled_from([0, 1, 3, 10, 100, 1_000_000])
+JUDGED = some.builds(facts, some.uuids().map(str), some.floats(-4, 4), good=COUNTS, bad=COUNTS)
+
+
+@given(some.lists(JUDGED, max_size=6), COUNTS, COUNTS, some.sampled_from(["best", "balanced", "fastest"]))
+def test_a_rating_moves_the_model_that_boards_prefer_to_no_place_that_it_speaks_against(
+    others: list[ModelFacts], good: int, bad: int, prefer: str
+) -> None:
+    preferred = facts("preferred", 4.0, good=good, bad=bad)
+
+    def place(model: ModelFacts) -> int:
+        own, *rest = score_for([model, *others], prefer)
+        return sum(other.total > own.total + 1e-9 for other in rest)
+
+    now = place(preferred)
+    assert place(replace(preferred, bad=bad + 1)) >= now
+    assert place(replace(preferred, good=good + 1)) <= now
+
+
+@given(some.lists(JUDGED, max_size=6))
+def test_scores_are_numbers_and_qualities_shares_whatever_the_counts(models: list[ModelFacts]) -> None:
+    for score in score_for(models, "balanced"):
+        assert 0 <= score.quality <= 1
+        assert math.isfinite(score.total)
+
+
+def test_bad_ratings_of_one_model_do_not_put_the_others_in_reverse() -> None:
+    """They may say that boards tell nothing about a route, but not that the worst model there is the best."""
+    strengths = {"a": 1.8, "b": 1.5, "c": 1.0, "d": 0.0, "e": -1.0, "f": -2.0}
+    models = [facts(name, strength, bad=8 if name == "a" else 0) for name, strength in strengths.items()]
+    quality = {score.model: score.quality for score in score_for(models, "best")}
+    assert quality["b"] >= quality["f"] - 1e-9
+
+
+def test_praise_of_one_model_lets_no_untried_one_be_expected_to_be_perfect() -> None:
+    models = [facts("praised", 0.0, good=1_000_000), facts("untried", 1.0)]
+    assert order(models, "best") == ["praised", "untried"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from omni_router.selection import verdicts
-from omni_router.selection.verdicts import Judged, RouteFit, faded, fit_of, quality_of, trial_term
+from omni_router.selection.verdicts import Judged, RouteFit, faded, fit_of, quality_of, trial_term, trial_weight
 
 
 def test_quality_by_hand() -> None:
@@ -31,22 +31,23 @@ def test_verdicts_on_a_hard_route_do_not_make_untried_models_look_good() -> None
 
 
 def test_the_fit_is_weighted_least_squares_with_a_ridge() -> None:
-    models = [Judged(0.9, 10, 10), Judged(0.8, 4, 1), Judged(0.6, 9, 1), Judged(0.7)]
+    models = [Judged(0.9, 16, 4), Judged(0.8, 4, 1), Judged(0.6, 7, 3), Judged(0.7)]
     priors = np.array([model.prior for model in models[:3]])
     x = priors - 0.75
     n = np.array([20.0, 5.0, 10.0])
-    weights, residuals = n / (n + 20), np.array([0.5, 0.8, 0.9]) - priors
+    weights, residuals = n / (n + 20), np.array([0.8, 0.8, 0.7]) - priors
     design = np.stack([np.ones(3), x], axis=1)
     normal = design.T @ (weights[:, None] * design) + np.diag([verdicts.STEADY_LEVEL, verdicts.STEADY_SLOPE])
     level, slope = np.linalg.solve(normal, design.T @ (weights * residuals))
     fit = fit_of(models)
+    assert -1 < slope < 0
     assert (fit.level, fit.slope, fit.mean_prior) == pytest.approx((level, slope, 0.75))
 
 
 def test_boards_in_the_wrong_order_are_found_out_by_the_verdicts_on_a_few_models() -> None:
     models = [Judged(0.95, 8, 12), Judged(0.85, 12, 8), Judged(0.80, 14, 6), Judged(0.65), Judged(0.55)]
     fit = fit_of(models)
-    assert fit.slope < -1
+    assert fit.slope == verdicts.NO_TRUST
     assert quality_of(models[4], fit) > quality_of(models[0], fit)
 
 
@@ -54,6 +55,14 @@ def test_bad_verdicts_give_others_a_trial_and_good_ones_cost_nothing() -> None:
     assert trial_term(0) == 0
     assert trial_term(20 / 3) == pytest.approx(0.2 * (1 - 2**-0.5))
     assert trial_term(1e9) == pytest.approx(verdicts.TRIAL, abs=1e-4)
+
+
+def test_the_trial_term_counts_by_the_share_of_the_answers_that_get_a_verdict() -> None:
+    assert trial_weight(0, 0) == trial_weight(0, 50) == 0
+    assert trial_weight(5, 100) == pytest.approx(0.2)
+    assert trial_weight(10, 100) == pytest.approx(0.4)
+    assert trial_weight(25, 100) == trial_weight(100, 100) == 1
+    assert trial_weight(9, 0) == 1  # a history that counts no answers
 
 
 def test_old_verdicts_fade() -> None:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from weakref import WeakSet
 
+from omni_router.hub.evidence.memory import REFRESH, Memory
 from omni_router.hub.evidence.pacing import BETWEEN
 from omni_router.hub.evidence.parts import EvidenceStore
-from omni_router.hub.evidence.refresh import AT_WORK, LOOK_AGAIN, REFRESH, Memory, Refresh
+from omni_router.hub.evidence.refresh import AT_WORK, LOOK_AGAIN, Refresh
 from omni_router.hub.evidence.snapshot import EvidenceSnapshot
 from omni_router.simulation import active_simulation, is_simulated
 from omni_router.storage.sqlite import DiskCache

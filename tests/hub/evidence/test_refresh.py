@@ -22,11 +22,12 @@ from omni_router._sandbox import Sandbox
 from omni_router._sandbox import sandbox as simulation
 from omni_router._sandbox.boards import BOARDS
 from omni_router.hub.answer_limits import MB
-from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena, refresh
+from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena
 from omni_router.hub.evidence.arena import CONFIGS
+from omni_router.hub.evidence.memory import REFRESH, Memory
 from omni_router.hub.evidence.pacing import BETWEEN, UNNAMED_PAUSE
 from omni_router.hub.evidence.parts import EvidenceStore
-from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, MAX_OUTAGES, REFRESH, Memory
+from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, MAX_OUTAGES
 from omni_router.hub.evidence.snapshot import NOTHING
 from omni_router.storage.sqlite import TABLE, DiskCache
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
@@ -290,7 +291,7 @@ def test_what_is_published_while_a_stale_snapshot_is_shown_is_not_lost(
         memory.publish()
         return replace(snapshot, **changes)
 
-    monkeypatch.setattr(refresh, "replace", replace_late)
+    monkeypatch.setattr("omni_router.hub.evidence.memory.replace", replace_late)
     memory.snapshot_at(clock.now)
     assert memory.snapshot_at(clock.now).rows
 
