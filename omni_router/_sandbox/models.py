@@ -23,6 +23,7 @@ _PROVIDERS = {
     "text-generation": _CHAT_PROVIDERS,
     "image-text-to-text": _CHAT_PROVIDERS,
     "text-to-image": _IMAGE_PROVIDERS,
+    "feature-extraction": (("hf-inference",), ("together",), ("scaleway",)),
 }
 
 

@@ -25,6 +25,7 @@ SHUT_DOWN = 0
 EXAMPLES = """\
 routes:
   POST /v1/chat/completions      like OpenAI's: plain or streamed, tools, images, structured output
+  POST /v1/responses             the same by OpenAI's Responses API: Agents SDK, Codex, ...
   POST /v1/images/generations    an image
   POST /v1/route                 the body of a chat; only the decision, without calling a model
   GET  /v1/models                omni (the router chooses), omni/ROUTE, omni:cheapest, Hub models

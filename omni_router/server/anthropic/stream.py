@@ -83,7 +83,7 @@ class EventWriter(Writer):
         """Yield a piece of a tool call. A late piece of an earlier call goes to that call's block."""
         if number not in self._calls:
             self._calls[number] = self._blocks
-            block = {"type": "tool_use", "id": call.get("id"), "name": call.get("name"), "input": {}}
+            block: dict[str, Any] = {"type": "tool_use", "id": call.get("id"), "name": call.get("name"), "input": {}}
             yield from self._start("tool_use", block)
         if arguments := call.get("args"):
             yield self._delta(self._calls[number], {"type": "input_json_delta", "partial_json": arguments})

@@ -139,6 +139,21 @@ def test_reasoning_is_an_item_before_the_message(
         assert response.usage.output_tokens_details.reasoning_tokens == 12
 
 
+def test_reasoning_comes_back_from_a_client_that_sends_the_encrypted_form_alone(
+    client: OpenAI, sandbox: Sandbox
+) -> None:
+    sandbox.set_reasoning(TEXT, Reasoning(back="demanded"))
+    tool: Any = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
+    history: Any = [{"role": "user", "content": "What is the weather?"}]
+    first = create(client, input=history, tools=[tool], include=["reasoning.encrypted_content"])
+    reasoning, call = first.model_dump(mode="json", exclude_none=True)["output"]
+    del reasoning["content"]
+    result = {"type": "function_call_output", "call_id": call["call_id"], "output": "rain"}
+    last = create(client, input=[*history, reasoning, call, result], tools=[tool])
+    assert "rain" in last.output_text
+    assert [attempt["outcome"] for attempt in last.model_extra["omni"]["attempts"]] == ["answered"]
+
+
 def test_the_limit_of_tokens_makes_a_response_incomplete(url: str, client: OpenAI) -> None:
     response = create(client, max_output_tokens=5)
     assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
@@ -157,7 +172,7 @@ class Weather(BaseModel):
 def test_parse_gives_an_object_of_the_class_asked_for(client: OpenAI, sandbox: Sandbox) -> None:
     response = client.responses.parse(model="omni", input=QUESTION, text_format=Weather)
     assert isinstance(response.output_parsed, Weather)
-    form = sandbox.calls[-1].parameters["response_format"]
+    form = sandbox.requests[-1].parameters["response_format"]
     assert (form["type"], form["json_schema"]["name"], form["json_schema"]["strict"]) == (
         "json_schema",
         "Weather",
