@@ -1,9 +1,9 @@
 """Drive clients, each in an environment of its own where the tests' has it not, and write docs/reference/clients.md.
 
-    python -m tests.clients            # all
-    python -m tests.clients litellm    # those of this name
-    python -m tests.clients --quick    # those of the test environment
-    python -m tests.clients --page     # none: write the page from the last drives
+python -m tests.clients            # all
+python -m tests.clients litellm    # those of this name
+python -m tests.clients --quick    # those of the test environment
+python -m tests.clients --page     # none: write the page from the last drives
 """
 
 import argparse

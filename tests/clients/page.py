@@ -11,19 +11,8 @@ from tests.clients.registry import CLIENTS, FEATURES, Client
 DRIVES = Path(__file__).with_name("drives.json")
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "clients.md"
 HEADINGS = ("client", "version", "interface", *FEATURES, "driven")
-HEAD = """# Clients
-
-Each row is a real client, driven against the sandbox by [its program]({drivers}): no mock, no recorded traffic. CI drives
-those that the test environment has on every change; the others were driven on the date shown, each in an environment of its
-own. `make clients` drives all and writes this page.
-
-- ✓ works; – is not offered by the client, for the reason below; ✗ fails in the client, for the reason below
-- `chat`: an answer, and one to a conversation that holds it. `stream`: the answer in pieces. `tools`: a tool is called, and
-  its result answered. `images`: an image in the prompt reaches a model that sees. `structured`: JSON by a schema, or an object
-  of a class. `cancel`: an answer is left in the middle, and the server answers the next request. `error`: a failure arrives as
-  the client's own exception or status, with the server's reason.
-
-"""
+MARKER = "<!-- `python -m tests.clients` writes what follows -->\n"
+WORKS, NOT_OFFERED, FAILS = "✓", "\N{EN DASH}", "✗"
 
 
 class Drive(TypedDict):
@@ -50,13 +39,13 @@ def record(drives: dict[str, Drive], client: Client, works: Sequence[str]) -> No
 
 
 def rendered(drives: Mapping[str, Drive], clients: Sequence[Client] = CLIENTS) -> str:
-    """Return the page."""
+    """Return the page: what is written by hand, then the table, then the reasons that it refers to."""
+    head, marker, _ = PAGE.read_text(encoding="utf-8").partition(MARKER)
     notes: list[str] = []
     lines = [_row(HEADINGS), _row(["---"] * len(HEADINGS))]
     lines += [_row(_cells(client, drives[client.key], notes)) for client in clients if client.key in drives]
     reasons = [f"{number}. {note}" for number, note in enumerate(notes, 1)]
-    head = HEAD.format(drivers="https://docs.python.org")
-    return head + "\n".join([*lines, "", *reasons]) + "\n"
+    return head + marker + "\n".join(["", *lines, "", *reasons]) + "\n"
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -73,8 +62,8 @@ def _cells(client: Client, drive: Drive, notes: list[str]) -> Iterator[str]:
 
 def _sign(client: Client, drive: Drive, feature: str) -> str:
     if feature in drive["works"]:
-        return "✓"
-    return "–" if feature in client.lacks else "✗"
+        return WORKS
+    return NOT_OFFERED if feature in client.lacks else FAILS
 
 
 def _reference(client: Client, feature: str, notes: list[str]) -> str:

@@ -25,10 +25,10 @@ AI_SDK = ("ai==6.0.326", "@ai-sdk/openai==3.0.141", "zod==4.6.7")  # 7 needs Nod
 class Client:
     """One client, by one interface; each row of the page is one of these.
 
-    `packages` come from PyPI, for a driver in Python, or from npm with `npm`. The first of them is the one whose
-    version counts. Without versions they are packages of the test environment, in the versions of constraints.txt, and
-    CI drives the client. There is a sentence in `lacks` for each feature that the client does not offer, in `faults` for
-    each that it gets wrong itself, and in `notes` for what the page should say about one that works.
+    `packages` come from PyPI, for a driver in Python, or from npm with `npm`; the version of the first is the client's.
+    Without versions they are packages of the test environment, in the versions of constraints.txt, and CI drives the
+    client. There is a sentence in `lacks` for each feature that the client does not offer, in `faults` for each that it
+    gets wrong itself, and in `notes` for what the page should say about one that works.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import cache
 from typing import Any
 
 from huggingface_hub import InferenceClient
@@ -12,7 +13,13 @@ from shared import ASK_WEATHER, BAD_REQUEST, FOLLOW_UP, IMAGE_PARTS, QUESTION, R
 def ask(base_url: str, *contents: Any, **options: Any) -> Any:
     """Return the answer to messages; a content alone is the user's."""
     messages = [c if isinstance(c, dict) else {"role": "user", "content": c} for c in contents]
-    return InferenceClient(base_url=base_url, api_key="none").chat_completion(messages, model="omni", **options)
+    return client_of(base_url).chat_completion(messages, model="omni", **options)
+
+
+@cache
+def client_of(base_url: str) -> InferenceClient:
+    """Return the client; one that nothing refers to any more closes its streams."""
+    return InferenceClient(base_url=base_url, api_key="none")
 
 
 def chat(base_url: str) -> None:
@@ -66,13 +73,17 @@ def cancel(base_url: str) -> None:
 
 def error(base_url: str) -> None:
     """Check that a failure is the exception of its status, also for a stream."""
-    for as_stream in (False, True):
-        try:
-            list(ask(base_url, BAD_REQUEST, stream=as_stream))
-        except HfHubHTTPError as caught:
-            assert caught.response.status_code == 400, caught
-        else:
-            raise AssertionError("no error")
+    _fail(base_url, as_stream=False)
+    _fail(base_url, as_stream=True)
+
+
+def _fail(base_url: str, *, as_stream: bool) -> None:
+    try:
+        list(ask(base_url, BAD_REQUEST, stream=as_stream))
+    except HfHubHTTPError as caught:
+        assert caught.response.status_code == 400, caught
+    else:
+        raise AssertionError("no error")
 
 
 if __name__ == "__main__":

@@ -90,13 +90,17 @@ def cancel(base_url: str) -> None:
 
 def error(base_url: str) -> None:
     """Check that a failure is the exception of its status, also for a stream."""
-    for as_stream in (False, True):
-        try:
-            ask(base_url, BAD_REQUEST, stream=as_stream)
-        except openai.BadRequestError as caught:
-            assert caught.code == "bad_request", caught
-        else:
-            raise AssertionError("no error")
+    _fail(base_url, as_stream=False)
+    _fail(base_url, as_stream=True)
+
+
+def _fail(base_url: str, *, as_stream: bool) -> None:
+    try:
+        ask(base_url, BAD_REQUEST, stream=as_stream)
+    except openai.BadRequestError as caught:
+        assert caught.code == "bad_request", caught
+    else:
+        raise AssertionError("no error")
 
 
 if __name__ == "__main__":
