@@ -23,15 +23,14 @@ def main() -> int:
     """Drive what is asked for, and return 1 when something fails that the registry does not know of."""
     options = arguments()
     chosen = [client for client in CLIENTS if is_chosen(client, options)]
-    drives = read_drives()
     surprises = 0
     with tempfile.TemporaryDirectory() as folder, Servers(Path(folder)) as servers, tqdm(chosen, unit="client") as bar:
         for client in bar:
             bar.set_postfix_str(client.key)
             failures = drive_in_place(client, servers, options.environments, Path(folder))
-            record(drives, client, [feature for feature, failure in failures.items() if not failure])
+            record(client, [feature for feature, failure in failures.items() if not failure])
             surprises += report(client, failures, bar)
-    PAGE.write_text(rendered(drives), encoding="utf-8")
+    PAGE.write_text(rendered(read_drives()), encoding="utf-8")
     return 1 if surprises else 0
 
 

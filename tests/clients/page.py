@@ -1,7 +1,7 @@
 """The page of clients: what worked when each was driven last, kept in drives.json, as a table."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TypedDict
@@ -31,8 +31,9 @@ def read_drives() -> dict[str, Drive]:
     return drives
 
 
-def record(drives: dict[str, Drive], client: Client, works: Sequence[str]) -> None:
-    """Note a drive of today, and write all to the file, in the order of the registry."""
+def record(client: Client, works: Sequence[str]) -> None:
+    """Note a drive of today in the file, which has the order of the registry."""
+    drives = read_drives()
     drives[client.key] = Drive(date=date.today().isoformat(), version=client.version, works=list(works))  # noqa: DTZ011
     ordered = {each.key: drives[each.key] for each in CLIENTS if each.key in drives}
     DRIVES.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
@@ -48,7 +49,7 @@ def rendered(drives: Mapping[str, Drive], clients: Sequence[Client] = CLIENTS) -
     return head + marker + "\n".join(["", *lines, "", *reasons]) + "\n"
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
