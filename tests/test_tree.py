@@ -21,6 +21,7 @@ SHARED_NAMES = {
     "chat.py": "a chat",
     "client.py": "the client of a server",
     "dialect.py": "what an interface of the server translates",
+    "embeddings.py": "vectors of texts",
     "errors.py": "errors",
     "feedback.py": "feedback on a decision",
     "history.py": "the history of models",

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 from typing import Any
 
 from omni_router._sandbox import stream
@@ -10,7 +9,7 @@ from omni_router._sandbox.calls import Call, embedded_texts
 from omni_router._sandbox.faults import FAULTS, Shape, without_directives
 from omni_router.hub.http import httpx
 
-TASK = "feature-extraction"
+TASKS = ("feature-extraction", "sentence-similarity")  # one call for both
 DIMENSIONS = 64
 _CHANGEABLE_AT = ("together", "scaleway")  # providers that obey `dimensions`
 
@@ -35,7 +34,7 @@ def answer(call: Call, shape: Shape | None) -> httpx.Response:
 def vector(text: str, count: int) -> list[float]:
     """Return a vector of length 1: each word adds to a few of its numbers."""
     numbers = [0.0] * count
-    for word in re.findall(r"\w+", text.casefold()) or [""]:
+    for word in text.casefold().split() or [""]:
         digest = hashlib.sha256(word.encode(errors="replace")).digest()
         for place in range(0, 16, 4):
             sign = 1.0 if digest[place] % 2 else -1.0

@@ -134,7 +134,7 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return response
 
     def _answer(self, request: httpx.Request, call: calls.Call, offer: Offer, shape: Shape | None) -> httpx.Response:
-        if call.task == embeddings.TASK:
+        if call.task in embeddings.TASKS:
             return embeddings.answer(call, shape)
         if call.task != "conversational":
             return images.answer(call, shape)

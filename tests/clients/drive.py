@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -48,16 +49,17 @@ class Servers(ExitStack):
         return folder
 
 
-def drive(client: Client, address: str, place: Place) -> Failures:
-    """Return what went wrong with each feature that a client offers."""
+def drive(client: Client, address: str, place: Place, features: Sequence[str] = ()) -> Failures:
+    """Return what went wrong with each feature, by default with those that a client offers."""
+    features = features or client.features
     driver = place.drivers / client.driver
     if driver.suffix == ".mjs":
-        return {feature: _javascript(driver, address, feature, place) for feature in client.features}
-    command = [str(place.python), str(place.drivers / "run_features.py"), str(driver), address, *client.features]
-    output, rest = _run(command, place, SECONDS * len(client.features))
+        return {feature: _javascript(driver, address, feature, place) for feature in features}
+    command = [str(place.python), str(place.drivers / "run_features.py"), str(driver), address, *features]
+    output, rest = _run(command, place, SECONDS * len(features))
     lines = [line.removeprefix(MARK) for line in output.splitlines() if line.startswith(MARK)]
     reports = [json.loads(line) for line in lines]
-    unreported: Failures = dict.fromkeys(client.features, f"the driver ended before: {rest or output}")
+    unreported: Failures = dict.fromkeys(features, f"the driver ended before: {rest or output}")
     return {**unreported, **{report["feature"]: report["failure"] for report in reports}}
 
 

@@ -11,7 +11,7 @@ DRIVERS = Path(__file__).with_name("drivers")
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 OF_THE_CHECKOUT = "this checkout"  # the version of what is no package
 
-Interface = Literal["chat completions", "responses", "messages", "LangGraph", "MCP", "A2A", "in process"]
+Interface = Literal["chat completions", "responses", "messages", "embeddings", "LangGraph", "MCP", "A2A", "in process"]
 ON_THE_LANGGRAPH_SERVER = ("LangGraph", "MCP", "A2A")
 
 PYDANTIC_AI = "pydantic-ai-slim[openai,anthropic]==2.68.0"
@@ -144,3 +144,6 @@ CLIENTS = (
     Client("Codex", "responses", "codex_cli.py", ["@openai/codex==0.171.0"], npm=True),
     Client("Claude Code", "messages", "claude_code.py", ["@anthropic-ai/claude-code==2.1.197"], npm=True),
 )
+
+# The table has no column for what these do.
+EMBEDDINGS = Client("langchain-openai and openai", "embeddings", "embeddings.py", ["langchain-openai", "openai"])

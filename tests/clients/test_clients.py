@@ -8,7 +8,7 @@ import pytest
 from tests.clients.drive import Servers, drive
 from tests.clients.environments import environment_of_tests
 from tests.clients.page import PAGE, read_drives, rendered
-from tests.clients.registry import CLIENTS, DRIVERS, FEATURES, Client
+from tests.clients.registry import CLIENTS, DRIVERS, EMBEDDINGS, FEATURES, Client
 
 QUICK = [client for client in CLIENTS if client.quick]
 HELPERS = {"run_features.py", "shared.py"}
@@ -32,6 +32,13 @@ def test_a_client_does_what_its_row_says(
     assert not surprises, "\n".join(surprises)
     works = [name for name, text in failures.items() if not text]
     assert works == read_drives()[client.key]["works"], "the page is out of date: python -m tests.clients --quick"
+
+
+@pytest.mark.enable_socket
+@pytest.mark.loopback
+def test_clients_agree_on_vectors(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = environment_of_tests(tmp_path_factory.mktemp("home"))
+    assert drive(EMBEDDINGS, servers.v1, place, ["embed"]) == {"embed": None}
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.key)
@@ -58,7 +65,7 @@ def test_the_page_is_what_the_last_drives_make() -> None:
 
 def test_each_driver_is_a_row_and_each_row_has_a_driver() -> None:
     drivers = {path.name for path in DRIVERS.iterdir() if path.suffix in {".py", ".mjs"}}
-    assert {client.driver for client in CLIENTS} == drivers - HELPERS
+    assert {client.driver for client in (*CLIENTS, EMBEDDINGS)} == drivers - HELPERS
 
 
 def test_no_two_rows_have_the_same_name() -> None:

@@ -108,7 +108,7 @@ def cancel(base_url: str) -> None:
 
 
 def error(base_url: str) -> None:
-    """Check that a failure is the exception of its status."""
+    """Check that a failure is the exception of its status, and one within a stream an exception."""
 
     async def main() -> None:
         try:
@@ -117,6 +117,12 @@ def error(base_url: str) -> None:
             assert caught.code == "bad_request", caught
         else:
             raise AssertionError("no error")
+        try:
+            await agent_of(base_url, streaming=True).ask("Tides? [[sandbox:stream_cut]]")
+        except openai.APIError as caught:
+            assert caught.code == "overloaded", caught
+        else:
+            raise AssertionError("no error within a stream")
 
     asyncio.run(main())
 

@@ -96,13 +96,20 @@ def cancel(base_url: str) -> None:
 
 
 def error(base_url: str) -> None:
-    """Check that a failure is the exception of its status."""
+    """Check that a failure is the exception of its status, and one within a stream an exception."""
     try:
         run(base_url, [ChatMessage.from_user("Go [[sandbox:bad_request_400]]")])
     except openai.BadRequestError as caught:
         assert caught.code == "bad_request", caught
     else:
         raise AssertionError("no error")
+    try:
+        message = ChatMessage.from_user("Tides? [[sandbox:stream_cut]]")
+        run(base_url, [message], streaming_callback=lambda _chunk: None)
+    except openai.APIError as caught:
+        assert caught.code == "overloaded", caught
+    else:
+        raise AssertionError("no error within a stream")
 
 
 if __name__ == "__main__":

@@ -88,9 +88,15 @@ def cancel(base_url: str) -> None:
 
 
 def error(base_url: str) -> None:
-    """Check that a failure is the exception of its status, also for a stream."""
+    """Check that a failure is the exception of its status, also for a stream, and one within a stream an exception."""
     _fail(base_url, as_stream=False)
     _fail(base_url, as_stream=True)
+    try:
+        list(client_of(base_url).responses.create(model="omni", input="Tides? [[sandbox:stream_cut]]", stream=True))
+    except openai.APIError as caught:
+        assert caught.code == "overloaded", caught
+    else:
+        raise AssertionError("no error")
 
 
 def _fail(base_url: str, *, as_stream: bool) -> None:

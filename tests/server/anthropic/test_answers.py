@@ -12,7 +12,9 @@ from pydantic import BaseModel
 
 from omni_router import Services
 from omni_router._sandbox import Reasoning, Sandbox
+from omni_router.messages import REASONING
 from omni_router.server.anthropic.answers import SIGNATURE
+from omni_router.server.anthropic.stream import EventWriter
 from omni_router.server.openai import stream as streaming
 from tests.support.anthropic_client import QUESTION, events_of, post
 from tests.support.openai_server import EYES, PAINTER, TEXT, openai_server, scripted, wait_for
@@ -264,6 +266,15 @@ def test_a_silent_model_is_bridged_by_pings(
     with openai_server(services) as url:
         events = [event["type"] for event in events_of(url)]
     assert events[:3] == ["message_start", "ping", "ping"]
+
+
+def test_a_model_that_thinks_unseen_is_bridged_by_pings(monkeypatch: pytest.MonkeyPatch) -> None:
+    thought = AIMessageChunk(content="", additional_kwargs={REASONING: "Hm."})
+    writer = EventWriter(thinking=False)
+    assert writer.delta(thought) == b""
+    monkeypatch.setattr(streaming, "KEEP_ALIVE", 0.0)
+    assert writer.delta(thought) == writer.keep_alive()
+    assert b"thinking_delta" in EventWriter(thinking=True).delta(thought)
 
 
 def test_parameters_without_effect_are_named_as_they_were_sent(url: str) -> None:

@@ -208,6 +208,7 @@ def test_a_reminder_beside_a_result_is_not_a_request() -> None:
         ({"tools": [{"name": "x"}]}, r"tools\.0\.input_schema is None"),
         ({"tools": [{"input_schema": {}}]}, r"tools\.0\.name is None"),
         ({"tools": [TOOL], "tool_choice": {"type": "tool"}}, r"tool_choice\.name is None"),
+        ({"tool_choice": {"type": "any"}}, r"tool_choice\.type is 'any': there is no tool to use"),
         ({"thinking": {"type": "loud"}}, r"thinking\.type is 'loud'"),
         ({"output_config": {"effort": "huge"}}, r"output_config\.effort is 'huge'"),
         ({"mcp_servers": [{"url": "x"}]}, "mcp_servers is"),

@@ -34,7 +34,7 @@ def post(url: str, **body: Any) -> Any:
     return httpx.post(f"{url}/embeddings", json={"model": "omni", "input": "tides", **body})
 
 
-@pytest.mark.parametrize("model", [FIRST, SECOND, THIRD])
+@pytest.mark.parametrize("model", [FIRST, SECOND, THIRD, "sandbox/sentence-similarity-1"])
 def test_each_text_has_a_vector_in_its_order(client: OpenAI, model: str) -> None:
     response = client.embeddings.create(model=model, input=TEXTS)
     assert response.model == model

@@ -154,6 +154,17 @@ def test_reasoning_comes_back_from_a_client_that_sends_the_encrypted_form_alone(
     assert [attempt["outcome"] for attempt in last.model_extra["omni"]["attempts"]] == ["answered"]
 
 
+def test_the_next_model_goes_on_in_a_stream_whose_first_one_only_reasoned(url: str, sandbox: Sandbox) -> None:
+    sandbox.set_reasoning(TEXT, Reasoning(default_limit=10))
+    read = events(url)
+    assert order(read) == [*BEGINNING, *REASONING, *MESSAGE, "response.completed"]
+    response = read[-1].response
+    assert read[0].response.model == TEXT != response.model
+    assert f"answer of {response.model}" in response.output[1].content[0].text
+    outcomes = [attempt["outcome"] for attempt in response.model_extra["omni"]["attempts"]]
+    assert outcomes == ["malformed_answer", "answered"]
+
+
 def test_the_limit_of_tokens_makes_a_response_incomplete(url: str, client: OpenAI) -> None:
     response = create(client, max_output_tokens=5)
     assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
@@ -199,10 +210,17 @@ def test_a_failure_before_the_first_event_has_a_status(client: OpenAI, sandbox: 
         client.responses.create(model="omni/cooking", input=QUESTION)
 
 
-def test_a_failure_within_a_stream_is_a_failed_response(url: str, sandbox: Sandbox) -> None:
+def test_a_failure_within_a_stream_is_an_error_and_a_failed_response(
+    url: str, client: OpenAI, sandbox: Sandbox
+) -> None:
     sandbox.fail("stream_cut")
     read = events(url)
-    assert read[-1].type == "response.failed"
+    assert [event.type for event in read[-2:]] == ["error", "response.failed"]
+    assert read[-2].code == "overloaded"
+    sandbox.fail("stream_cut")
+    with pytest.raises(openai.APIError, match="could not answer right now") as caught:
+        list(client.responses.create(model="omni", input=QUESTION, stream=True))
+    assert caught.value.code == "overloaded"
     assert read[-1].response.status == "failed"
     assert read[-1].response.error.code == "server_error"
     assert read[-1].response.model_extra["omni"]["attempts"][0]["partial"]
