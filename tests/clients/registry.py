@@ -78,6 +78,10 @@ def version_in_constraints(package: str) -> str:
 
 NO_TOOLS_OVER_MCP = "MCP's `ask` is itself a tool: the protocol has no place for a client's own tools in a call."
 NO_TOOLS_OVER_A2A = "A2A is between agents: the protocol has no place for a client's own tools in a message."
+DATA_OF_THE_RUN = (
+    "The result of the run as data: route, model, attempts, answer. No form of the answer can be asked for."
+)
+ALWAYS_STREAMS = "Codex asks for streams alone, so these two are one check."
 
 CLIENTS = (
     Client("openai", "chat completions", "openai_chat.py", ["openai"]),
@@ -96,8 +100,16 @@ CLIENTS = (
             "stream": "MCP returns the result of a tool at once; the decision comes before it, as progress.",
             "tools": NO_TOOLS_OVER_MCP,
         },
+        notes={"structured": DATA_OF_THE_RUN},
     ),
-    Client("a2a-sdk", "A2A", "a2a_client.py", ["a2a-sdk"], lacks={"tools": NO_TOOLS_OVER_A2A}),
+    Client(
+        "a2a-sdk",
+        "A2A",
+        "a2a_client.py",
+        ["a2a-sdk"],
+        lacks={"tools": NO_TOOLS_OVER_A2A},
+        notes={"structured": DATA_OF_THE_RUN},
+    ),
     Client(
         "langchain-anthropic",
         "messages",
@@ -141,7 +153,14 @@ CLIENTS = (
         npm=True,
     ),
     Client("llm", "chat completions", "llm_cli.py", ["llm==0.36"]),
-    Client("Codex", "responses", "codex_cli.py", ["@openai/codex==0.171.0"], npm=True),
+    Client(
+        "Codex",
+        "responses",
+        "codex_cli.py",
+        ["@openai/codex==0.171.0"],
+        npm=True,
+        notes={"chat": ALWAYS_STREAMS, "stream": ALWAYS_STREAMS},
+    ),
     Client("Claude Code", "messages", "claude_code.py", ["@anthropic-ai/claude-code==2.1.197"], npm=True),
 )
 

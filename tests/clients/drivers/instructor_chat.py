@@ -54,9 +54,13 @@ def stream(base_url: str) -> None:
 
 
 def images(base_url: str) -> None:
-    """Check that an image is taken along."""
-    content = ["What is in this image?", instructor.Image.from_base64(DOT_URL)]
-    assert isinstance(ask(base_url, content, instructor.Mode.JSON_SCHEMA), Weather)
+    """Check that an image reaches a model that sees."""
+    messages: Any = [{"role": "user", "content": ["What is in this image?", instructor.Image.from_base64(DOT_URL)]}]
+    answer, completion = client_of(base_url, instructor.Mode.JSON_SCHEMA).create_with_completion(
+        model="omni", messages=messages, response_model=Weather, max_retries=0
+    )
+    assert isinstance(answer, Weather), answer
+    assert "image-text-to-text" in completion.model, completion
 
 
 def cancel(base_url: str) -> None:
