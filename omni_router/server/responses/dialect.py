@@ -16,7 +16,7 @@ from omni_router.server.responses.tools import Tools
 
 _STATELESS = "responses are not stored here; send the whole conversation as `input` with every request"
 
-# Parameters that would change the meaning of an answer and are not served, as in openai/bodies.py.
+# Parameters that would change the meaning of an answer and are not served, as those of chat completions in bodies.py.
 REFUSED: Refused = {
     "previous_response_id": ((), _STATELESS),
     "conversation": ((), _STATELESS),
