@@ -82,6 +82,7 @@ DATA_OF_THE_RUN = (
     "The result of the run as data: route, model, attempts, answer. No form of the answer can be asked for."
 )
 ALWAYS_STREAMS = "Codex asks for streams alone, so these two are one check."
+WITHOUT_STORED_ANSWERS = "With `store: false`: the AI SDK refers to stored answers otherwise, and none are stored here."
 
 CLIENTS = (
     Client("openai", "chat completions", "openai_chat.py", ["openai"]),
@@ -137,7 +138,7 @@ CLIENTS = (
         ["instructor==1.17.0"],
         lacks={"tools": "Instructor uses tools for structured output alone, and runs none."},
     ),
-    Client("AI SDK", "responses", "ai_sdk.mjs", AI_SDK, npm=True),
+    Client("AI SDK", "responses", "ai_sdk.mjs", AI_SDK, npm=True, notes={"chat": WITHOUT_STORED_ANSWERS}),
     Client(
         "AI SDK",
         "chat completions",

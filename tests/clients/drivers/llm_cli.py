@@ -49,7 +49,10 @@ class Folder:
     def ask(self, *arguments: str, status: int = 0) -> str:
         """Run the command to its end, and return what it prints."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=SECONDS)
+        try:
+            output, _ = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()
         assert process.returncode == status, output
         return output
 
