@@ -24,7 +24,11 @@ def main() -> int:
     options = arguments()
     chosen = [client for client in CLIENTS if is_chosen(client, options)]
     surprises = 0
-    with tempfile.TemporaryDirectory() as folder, Servers(Path(folder)) as servers, tqdm(chosen, unit="client") as bar:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Servers(Path(folder)) as servers,
+        tqdm(chosen, unit="client", disable=not chosen) as bar,
+    ):
         for client in bar:
             bar.set_postfix_str(client.key)
             failures = drive_in_place(client, servers, options.environments, Path(folder))

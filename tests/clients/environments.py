@@ -43,7 +43,8 @@ def own_environment(client: Client, folder: Path) -> Place:
         CalledProcessError: pip or npm did not succeed; it has printed why.
     """
     digest = hashlib.sha256(" ".join(client.packages).encode()).hexdigest()[:8]
-    place = folder / f"{client.name.lower().replace(' ', '-')}-{digest}"
+    name = "".join(letter if letter.isalnum() else "-" for letter in client.name.lower())
+    place = folder / f"{name}-{digest}"
     finished = place / "finished"
     if not finished.exists():
         place.mkdir(parents=True, exist_ok=True)

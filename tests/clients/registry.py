@@ -76,6 +76,7 @@ def version_in_constraints(package: str) -> str:
     return match[1]
 
 
+NO_STREAM_OVER_MCP = "MCP returns the result of a tool at once; the decision comes before it, as progress."
 NO_TOOLS_OVER_MCP = "MCP's `ask` is itself a tool: the protocol has no place for a client's own tools in a call."
 NO_TOOLS_OVER_A2A = "A2A is between agents: the protocol has no place for a client's own tools in a message."
 DATA_OF_THE_RUN = (
@@ -97,10 +98,7 @@ CLIENTS = (
         "MCP",
         "mcp_client.py",
         ["mcp"],
-        lacks={
-            "stream": "MCP returns the result of a tool at once; the decision comes before it, as progress.",
-            "tools": NO_TOOLS_OVER_MCP,
-        },
+        lacks={"stream": NO_STREAM_OVER_MCP, "tools": NO_TOOLS_OVER_MCP},
         notes={"structured": DATA_OF_THE_RUN},
     ),
     Client(
@@ -152,6 +150,22 @@ CLIENTS = (
         "ai_sdk_anthropic.mjs",
         ["ai==6.0.326", "@ai-sdk/anthropic==3.0.140", "zod==4.6.7"],
         npm=True,
+    ),
+    Client("openai (npm)", "chat completions", "openai_node.mjs", ["openai==6.30.1", "zod==4.6.7"], npm=True),
+    Client(
+        "@langchain/langgraph-sdk (npm)",
+        "LangGraph",
+        "langgraph_sdk_client.mjs",
+        ["@langchain/langgraph-sdk==1.15.0", "@langchain/core==1.4.0"],
+        npm=True,
+    ),
+    Client(
+        "langchain-mcp-adapters",
+        "MCP",
+        "langchain_mcp.py",
+        ["langchain-mcp-adapters==0.3.2"],
+        lacks={"stream": NO_STREAM_OVER_MCP, "tools": NO_TOOLS_OVER_MCP},
+        notes={"structured": DATA_OF_THE_RUN},
     ),
     Client("llm", "chat completions", "llm_cli.py", ["llm==0.36"]),
     Client(
