@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from langchain_core.messages import ToolMessage
+from langchain_mcp_adapters.callbacks import Callbacks
 from langchain_mcp_adapters.client import MultiServerMCPClient
 from shared import ASK_IMAGE, BAD_REQUEST, DOT_URL, QUESTION
 
@@ -25,9 +26,10 @@ def ask(url: str, prompt: str, **arguments: str) -> Any:
     return asyncio.run(main())
 
 
-def client_of(url: str) -> MultiServerMCPClient:
+def client_of(url: str, callbacks: Callbacks | None = None) -> MultiServerMCPClient:
     """Return a client of one server."""
-    return MultiServerMCPClient({"omni": {"transport": "streamable_http", "url": f"{url}/mcp"}})
+    connection: Any = {"transport": "streamable_http", "url": f"{url}/mcp"}
+    return MultiServerMCPClient({"omni": connection}, callbacks=callbacks)
 
 
 def chat(url: str) -> None:
@@ -54,9 +56,15 @@ def cancel(url: str) -> None:
     """Check that a call may be cancelled, and the server answers the next one."""
 
     async def main() -> None:
-        [tool] = [tool for tool in await client_of(url).get_tools() if tool.name == "ask"]
+        started = asyncio.Event()
+
+        async def note(*_: Any) -> None:
+            started.set()
+
+        tools = await client_of(url, Callbacks(on_progress=note)).get_tools()
+        [tool] = [tool for tool in tools if tool.name == "ask"]
         call = asyncio.create_task(tool.ainvoke({"prompt": QUESTION}))
-        await asyncio.sleep(0)
+        await started.wait()
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert call.cancelled()
