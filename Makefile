@@ -48,6 +48,7 @@ bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 
 	$(BIN)/python -m benchmarks.load graph server api
 	$(BIN)/python -m benchmarks.semantic
 	$(BIN)/python -m benchmarks.strangers
+	$(BIN)/python -m benchmarks.decisions
 	$(BIN)/python -m benchmarks.choice
 	$(BIN)/python -m benchmarks.outcomes
 	$(BIN)/python -m benchmarks.cascade
@@ -115,7 +116,7 @@ $(VENV)/.server: $(VENV)/.core
 
 $(VENV)/.test: $(VENV)/.server
 	@echo "Adding what the tests need, torch included: about 2.2 GB in all"
-	$(INSTALL) --editable ".[arch,postgres,ui,observe]" --group test
+	$(INSTALL) --editable ".[agents,arch,postgres,ui,observe]" --group test
 	@touch $@
 
 $(VENV)/.ui: $(VENV)/.core

@@ -9,7 +9,7 @@ TOP_LEVEL = {
     *("__init__.py", "__main__.py", "_version.py", "py.typed"),
     *("artifacts.py", "costs.py", "error_kinds.py", "errors.py", "events.py", "hints.py", "messages.py", "model_id.py"),
     *("run_result.py", "simulation.py", "state.py", "tasks.py", "images", "config", "storage", "telemetry"),
-    *("hub", "routers", "history", "decisions", "_sandbox", "services", "selection", "nodes", "graph.py"),
+    *("hub", "own_models", "routers", "history", "decisions", "_sandbox", "services", "selection", "nodes", "graph.py"),
     *("agents", "doctor", "evaluation", "server", "ui", "cli"),
 }
 
@@ -19,7 +19,9 @@ SHARED_NAMES = {
     "answers.py": "the answer of a run",
     "bodies.py": "the bodies of requests",
     "chat.py": "a chat",
+    "choices.py": "choices in words",
     "client.py": "the client of a server",
+    "decisions.py": "decision models, in LangChain and over HTTP",
     "dialect.py": "what an interface of the server translates",
     "embeddings.py": "vectors of texts",
     "errors.py": "errors",

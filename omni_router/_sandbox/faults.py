@@ -7,12 +7,12 @@ processes. Several directives in one prompt apply in their order.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 # Which requests a fault is for: calls of a specialist, the client's request for a model's providers, requests of the
-# catalog, all requests to the Hub, or images fetched from anywhere else.
-Where = Literal["specialist", "mapping", "catalog", "hub", "web"]
+# catalog, all requests to the Hub, requests for boards and Arena's ratings, or images fetched from anywhere else.
+Where = Literal["specialist", "mapping", "catalog", "hub", "boards", "web"]
 Raised = Literal["ReadTimeout", "ConnectError"]
 Shape = Literal["null_content", "no_choices", "content_filter", "not_an_image", "error_frame", "cut", "cut_at_start"]
 
@@ -73,6 +73,9 @@ FAULTS: dict[str, Fault] = {
     "hub_503": Fault(503, {"error": "The Hub is down. (simulated)"}, where="hub"),
     "hub_timeout": Fault(raises="ReadTimeout", where="hub"),
     "hub_refused_connection": Fault(raises="ConnectError", where="hub"),
+    "boards_429": replace(_http(429, "Too many requests.", retry_after="7"), where="boards"),
+    "boards_503": Fault(503, {"error": "Boards cannot be read. (simulated)"}, where="boards"),
+    "boards_html": Fault(body=_HTML, headers={"content-type": "text/html; charset=utf-8"}, where="boards"),
     "web_404": Fault(404, b"Not Found", {"content-type": "text/plain"}, where="web"),
     "web_html": Fault(body=_HTML, headers={"content-type": "text/html; charset=utf-8"}, where="web"),
 }

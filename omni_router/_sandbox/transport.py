@@ -102,8 +102,10 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         )
 
     def _fault_of_look_up(self, request: httpx.Request) -> Fault | None:
-        """Return what is to go wrong with a GET: at the Hub, for the catalog, or in the rest of the web."""
+        """Return what is to go wrong with a GET: for boards, at the Hub, for the catalog, or in the rest of the web."""
         url = request.url
+        if _is_of_boards(url) and (fault := self._sandbox.take_fault("boards")):
+            return fault
         where: Where = "web"
         if url.host == _ROUTER_HOST or url.host in _HUB_HOSTS:
             where = "hub"
@@ -164,6 +166,10 @@ def _is_of_catalog(url: httpx.URL) -> bool:
     if url.path == MODELS_PATH or url.host == _ROUTER_HOST:
         return True
     return bool(set(url.params.get_list("expand")) - {MAPPING})
+
+
+def _is_of_boards(url: httpx.URL) -> bool:
+    return url.host == boards.ARENA_HOST or (url.host in _HUB_HOSTS and url.path.startswith(boards.DATASETS_PATH))
 
 
 def _fail(request: httpx.Request, fault: Fault) -> httpx.Response:

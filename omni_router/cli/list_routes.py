@@ -9,6 +9,7 @@ import click
 
 from omni_router.cli.console import WIDTH, console, note, print_line, print_wrapped
 from omni_router.cli.missing_policy import read_environment_and_warn
+from omni_router.config.own_providers import OwnProvider
 from omni_router.config.route_file import RouteFile
 from omni_router.costs import describe_sum
 from omni_router.errors import install_command
@@ -74,6 +75,8 @@ def _print_routes(file: RouteFile) -> None:
             print_line(f"    - {_describe(model)}")
         if not _models(file, route.name):
             print_line("    - no model used yet")
+    for provider in file.providers():
+        print_line((f"provider {provider.name}", "bold"), f"  {_describe_provider(provider)}")
 
 
 def _as_json(file: RouteFile, route: Any) -> dict[str, Any]:
@@ -113,6 +116,16 @@ def _describe(model: ModelRecord) -> str:
     if failure := model.get("last_failure"):
         facts = f"{facts}; last failed {failure['at']}: {failure['kind']}"
     return f"{model['id']}  ({facts})"
+
+
+def _describe_provider(provider: OwnProvider) -> str:
+    if not provider.address:
+        return "cannot be used as it is declared: omni-router --check says why"
+    facts = [provider.address]
+    if provider.key_env:
+        facts.append(f"key in {provider.key_env}")
+    names = [model.name for model in provider.models] or ["the models that it lists"]
+    return f"{', '.join(facts)}: {', '.join(names)}"
 
 
 def _version(name: str) -> str | None:

@@ -66,12 +66,19 @@ class Row:
             notes.insert(0, f"number {self.place}")
         if out := self.out():
             notes.append(f"out: {out}")
-        numbers = _numbers(self.ranked)
-        providers, terms = ", ".join(self.model.providers) or "-", _terms(self.model.entries)
+        numbers = numbers_of(self.ranked)
+        providers, terms = ", ".join(self.model.providers) or "-", terms_of(self.model.entries)
         yield (self.model.id, *numbers, providers, *terms, "; ".join(notes))
         if self.required is not None and len(self.model.entries) > 1:
             for entry in self.model.entries:
-                yield ("", *_numbers(None), entry.provider, *_terms([entry]), self._note(entry))
+                yield ("", *numbers_of(None), entry.provider, *terms_of([entry]), self._note(entry))
+
+    def provider_notes(self) -> Iterator[tuple[str, str]]:
+        """Yield the providers of a model that are out, unless all are, each with the gate that it does not pass."""
+        if not self.out():
+            for entry in self.model.entries:
+                if self._gate(entry):
+                    yield entry.provider, self._note(entry)
 
     def _gate(self, entry: ProviderEntry) -> str | None:
         if self.required is None:
@@ -87,7 +94,7 @@ class Row:
         return ""
 
 
-def _numbers(ranked: RankedModel | None) -> tuple[str, ...]:
+def numbers_of(ranked: RankedModel | None) -> tuple[str, ...]:
     """Return the numbers of a score, in the order of `NUMBERS`."""
     if ranked is None:
         return ("",) * len(NUMBERS)
@@ -116,13 +123,14 @@ def ranking_as_json(ranked: RankedModel) -> dict[str, Any]:
         "price": ranked.terms.price,
         "price_term": round(score.price_term, 4),
         "latency_term": round(score.latency_term, 4),
+        "trial_term": round(score.trial_term, 4),
     }
 
 
 # A cell is empty if no provider gives the figure; of several, the best one is shown.
 
 
-def _terms(entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
+def terms_of(entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
     """Return the largest context, the lowest prices and the best speeds, which need not be those of one provider."""
     return (
         _largest(_known(entries, "context_length")),

@@ -31,6 +31,7 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     """
     environment, settings = read_environment(ctx), read_settings(ctx)
     from omni_router import Services, build_graph, user_message
+    from omni_router.selection.sources import services_for
 
     if prompt is None:
         queries = list(DEFAULT_MULTI_MODAL_QUERIES)
@@ -39,8 +40,8 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     transcript = Transcript(as_json=flags["as_json"], debug=flags["debug_router"], policy=environment.route_config)
     if text := missing_policy(environment, records=True):
         log_note(text)
-    if not settings.skip_specialists and _lacks_token(environment, flags["hf_token"]):
-        settings = settings.model_copy(update={"skip_specialists": True})
+    if not settings.skip_specialists:
+        settings = _within_token(settings, environment, flags["hf_token"])
     if environment.sandbox:
         _introduce_sandbox(environment.route_config, names_models=flags["demo"] and flags["route_config"] is None)
     transcript.wait("starting")
@@ -48,8 +49,9 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
     if settings.another:
         messages = [[*asked, _answer_to(asked, environment)] for asked in messages]
     services = Services.from_environment(environment, token=flags["hf_token"])
-    if services.evidence:
-        services.evidence.current()  # what the disk has of it is read in the background, before the first choice
+    evidence = services_for(services, services.policy.routes(), settings).evidence
+    if evidence:
+        evidence.current()  # what the disk has of it is read in the background, before the first choice
     graph = build_graph(services, settings).compile()
     transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
     turns = list(zip(queries, messages, strict=True))
@@ -96,15 +98,20 @@ def _answer_to(messages: "Sequence[AnyMessage]", environment: Environment) -> "A
     return AIMessage("", response_metadata={"decision": decision_metadata(newest)})
 
 
-def _lacks_token(environment: Environment, token: str | None) -> bool:
-    """Return whether no model can be called, and print what to set."""
+def _within_token(settings: "Settings", environment: Environment, token: str | None) -> "Settings":
+    """Return the settings for the models that can be called: without a token those of one's own, or none."""
+    from omni_router.config.route_file import RouteFile
     from omni_router.hub.tokens import find_token
 
     if environment.sandbox or find_token(token):
-        return False
+        return settings
+    if providers := RouteFile(environment.route_config).providers():
+        log_note("no Hugging Face token: only models of the policy's own providers are called.")
+        own = tuple(f"{provider.name}/*" for provider in providers)
+        return settings.model_copy(update={"only": settings.only or own})
     log_note("no Hugging Face token: routing only. Set HF_TOKEN (or --hf-token) for answers, "
              "or use --sandbox for simulated ones.")  # fmt: skip
-    return True
+    return settings.model_copy(update={"skip_specialists": True})
 
 
 def _introduce_sandbox(policy: Path, *, names_models: bool) -> None:

@@ -5,15 +5,19 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 from omni_router.cli.model_table import Row
+from omni_router.config.parameters import Prefer
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.history import History, ModelRecord
 from omni_router.history.cooldowns import Cooldowns
-from omni_router.hub.catalog import Availability, CatalogModel, HubCatalog, Listing
-from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence
+from omni_router.hub.catalog import Availability, CatalogModel, Listing
+from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence, boards_named
+from omni_router.hub.listing import LIMIT
 from omni_router.hub.requirements import Requirements, requirements_with
 from omni_router.model_id import is_sandbox_model
-from omni_router.selection.grounds import NONE_KNOWN, NOTHING_YET, grounds_of
+from omni_router.own_models.joined_catalog import JoinedCatalog, OwnCatalog
+from omni_router.selection.board_values import OWN_WEIGHT
+from omni_router.selection.grounds import compared_with_first, grounds_of, without_evidence
 from omni_router.selection.ranked_models import RankedModel, Ranking, RouteModels, rank_models
 from omni_router.simulation import is_simulated
 
@@ -27,12 +31,13 @@ class KnownModels:
     route: Route
     served: Listing  # all that the catalog knows to be served for the task
     history: History
-    catalog: HubCatalog
+    catalog: JoinedCatalog | OwnCatalog
+    prefer: Prefer | float | None = None  # of the command line or the environment; None: the route's
 
     @property
     def required(self) -> Requirements:
         """What the route requires of any request."""
-        return requirements_with(Settings(), 0, self.route.parameters)
+        return requirements_with(Settings(prefer=self.prefer), 0, self.route.parameters)
 
     def look_up(self, model: str, provider: str | None) -> Availability:
         """Check a model that is in no list."""
@@ -51,22 +56,25 @@ def rows_of_route(known: KnownModels, evidence: HubEvidence | None, *, shadow: b
 
     Args:
         known: the route and its models.
-        evidence: what is published about models; None if it is switched off.
+        evidence: what is published about models; None if it is not asked for.
         shadow: whether what it would choose is only shown.
     """
     if evidence is None:
-        return _in_order(known, None, shadow=shadow), ["without evidence: it is switched off (OMNI_EVIDENCE)"]
+        return _in_order(known, None, shadow=shadow), [f"{without_evidence(None)} (OMNI_EVIDENCE)"]
     snapshot = evidence.wait(WAIT)
     listing = known.catalog.models([known.route.task])[known.route.task]
     now = datetime.now(timezone.utc)
     ranking = rank_models(RouteModels(known.route, known.records(), listing, known.required, now), snapshot)
-    return _in_order(known, ranking, shadow=shadow), _remarks(snapshot, ranking, shadow=shadow)
+    return _in_order(known, ranking, shadow=shadow), _remarks(known.route, snapshot, ranking, shadow=shadow)
 
 
-def _remarks(snapshot: EvidenceSnapshot, ranking: Ranking | None, *, shadow: bool) -> list[str]:
+def _remarks(route: Route, snapshot: EvidenceSnapshot, ranking: Ranking | None, *, shadow: bool) -> list[str]:
     if ranking is None:
-        return [NOTHING_YET if snapshot.at is None else NONE_KNOWN]
-    remarks = [f"score: availability x quality - price - latency; {len(snapshot.boards)} boards are known"]
+        return [without_evidence(snapshot)]
+    remarks = [f"{len(snapshot.boards)} boards are known"]
+    if own := boards_named(route.parameters.boards or (), snapshot.boards):
+        names = ", ".join(sorted(own))
+        remarks = [f"{remarks[0]}; the route's own count {OWN_WEIGHT:g} times as much as the others: {names}"]
     if shadow:
         remarks.append("OMNI_EVIDENCE=shadow: the scores are shown, and the order without them is used")
     if snapshot.missing:
@@ -98,15 +106,22 @@ def _in_order(known: KnownModels, ranking: Ranking | None, *, shadow: bool) -> l
             model = CatalogModel(name, ())
             notes.append(_standing(known.look_up(name, provider)))
         rows.append(Row(model, place, tuple(filter(None, notes))))
-    rows += map(Row, left.values())
+    rows += (Row(model, notes=_why_no_place(model.id, ranking, shadow=shadow)) for model in left.values())
     return [replace(row, required=known.required, ranked=ranked.get(row.model.id)) for row in rows]
+
+
+def _why_no_place(model: str, ranking: Ranking | None, *, shadow: bool) -> tuple[str, ...]:
+    """Return why a model that is served has no place by score; those that do not pass a gate say so themselves."""
+    if ranking is None or shadow or model in ranking.failing:
+        return ()
+    return (f"not compared, since not among the first {LIMIT} that the Hub lists for the task",)
 
 
 def _by_score(ranking: Ranking, cooldowns: Cooldowns) -> list[Placed]:
     """Return the models by score, and those last that are cooling down."""
     placed: list[Placed] = []
     for place, ranked in enumerate(ranking.models, 1):
-        why = grounds_of(ranking, place).removeprefix(f"number {place} by score: ")
+        why = grounds_of(ranking, 1) if place == 1 else compared_with_first(ranking, place)
         placed.append(Placed(ranked.model, ranked.provider, why))
     return sorted(placed, key=lambda each: _cooling(each.model, cooldowns) is not None)
 

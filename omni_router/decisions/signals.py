@@ -69,7 +69,7 @@ def signals_of_answer(
         response_format: the form that was asked for, in OpenAI's words.
     """
     signals: list[Signal] = []
-    if response_format and response_format.get("type") in JSON_FORMS and _is_broken_json(answer):
+    if _is_broken_json(answer, response_format):
         signals.append("broken_json")
     if answer.tool_calls and _repeats_a_call(answer, messages):
         signals.append("same_tool_call")
@@ -110,9 +110,16 @@ def asks_again(reply: str, request: str, likeness: Likeness | None = None) -> bo
     return meaning >= SAME_MEANING
 
 
-def _is_broken_json(answer: "AIMessage") -> bool:
-    """Return whether an answer cannot be parsed, unless it is a tool call, or the limit on its length broke it."""
-    if answer.tool_calls or answer.response_metadata.get("finish_reason") == "length":
+def _is_broken_json(answer: "AIMessage", response_format: Mapping[str, Any] | None) -> bool:
+    """Return whether what had to be JSON cannot be parsed, unless the limit on its length broke it.
+
+    The arguments of a tool have to be JSON, and so has an answer of which that was asked, unless it calls a tool.
+    """
+    if answer.response_metadata.get("finish_reason") == "length":
+        return False
+    if answer.tool_calls or answer.invalid_tool_calls:
+        return bool(answer.invalid_tool_calls)
+    if not response_format or response_format.get("type") not in JSON_FORMS:
         return False
     try:
         json.loads(str(answer.text))

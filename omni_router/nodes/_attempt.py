@@ -148,9 +148,12 @@ def _signals(outcome: _Outcome, state: State, settings: Settings) -> list[Signal
     """Return what the outcome of a call says against the model, beside that it failed."""
     if outcome.failure:
         return signals_of_failure(outcome.failure.info)
-    if outcome.answer:
-        return signals_of_answer(outcome.answer[0], state["messages"], settings.response_format)
-    return []
+    if outcome.answer is None:
+        return []
+    message, artifacts = outcome.answer
+    if artifacts:  # the model has drawn, and the words are this package's
+        return []
+    return signals_of_answer(message, state["messages"], settings.response_format)
 
 
 def _answer_update(state: State, decision: Decision, this_attempt: Attempt, answer: Answer) -> dict[str, Any]:

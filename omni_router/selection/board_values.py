@@ -19,11 +19,13 @@ MIN_MODELS = 4  # *on a board; a mean of fewer says nothing
 CUT = 2.5  # *standard deviations; one absurd value must not decide
 OWN_WEIGHT = 5.0  # of a board that the route names: 1 and 3 are worse on both dates; 8 is worse on drawn tables
 NEUTRAL_WEIGHT = 1.0  # *of the assumption that a model is average, beside the boards that say otherwise
-RELEASE_WEIGHT = 1.0  # of the release date, as one more board: 0 is worse for code, 2 no better elsewhere
+RELEASE_WEIGHT = 2.0  # of the release date, as two more boards: 0 and 1 are worse for code, 4 is worse elsewhere
 ENOUGH_BOARDS = 2  # *below, a model is as good as unknown: no release date, no bonus for being cheap
 LEAST_AGREEMENT = -0.3  # correlation with all other boards; below, a board is taken to be upside down, and left out
 MIN_COMPARED = 5  # models for such a correlation
 PERCENT_MEDIAN, LARGEST_FRACTION = 5.0, 1.0  # *on a board of percentages, a value of at most 1 is a fraction
+HIGHEST_PERCENT, MISTAKES = 100.0, 0.1  # if no more of the values are higher, they are mistakes among percentages
+ABSURD = 1000.0  # times the typical value of a board: such a value is a mistake, and would make all others equal
 
 Scale = dict[str, float]
 """The standardised value of each model on one board."""
@@ -85,8 +87,11 @@ def _standardise(values: dict[str, float], lower_is_better: bool) -> Scale:  # n
     """Return the values in standard deviations from their mean; nothing for a board that distinguishes no models."""
     if len(values) < MIN_MODELS:
         return {}
+    values = _without_absurd(values)
     if not lower_is_better:
         values = _as_percent(values)
+    if len(values) < MIN_MODELS:
+        return {}
     mean = statistics.fmean(values.values())
     deviation = math.sqrt(statistics.fmean((value - mean) ** 2 for value in values.values()))
     if deviation <= 1e-9 * max(1.0, abs(mean)):
@@ -97,10 +102,23 @@ def _standardise(values: dict[str, float], lower_is_better: bool) -> Scale:  # n
 
 
 def _as_percent(values: dict[str, float]) -> dict[str, float]:
-    """Return percentages where some rows of a board of percentages are fractions."""
-    if statistics.median(values.values()) <= PERCENT_MEDIAN:
+    """Return percentages where some rows of a board of percentages are fractions, or mistakes."""
+    too_high = sum(value > HIGHEST_PERCENT for value in values.values())
+    if statistics.median(values.values()) <= PERCENT_MEDIAN or too_high > MISTAKES * len(values):
         return values
-    return {model: 100 * value if 0 < value <= LARGEST_FRACTION else value for model, value in values.items()}
+    percentages: dict[str, float] = {}
+    for model, value in values.items():
+        if 0 < value <= LARGEST_FRACTION:
+            percentages[model] = 100 * value
+        elif value <= HIGHEST_PERCENT:
+            percentages[model] = value
+    return percentages
+
+
+def _without_absurd(values: dict[str, float]) -> dict[str, float]:
+    """Return the values that may be results; where most are 0, any may be."""
+    limit = ABSURD * statistics.median(map(abs, values.values()))
+    return {model: value for model, value in values.items() if not limit or abs(value) <= limit}
 
 
 def contradicting(scales: Mapping[str, Scale]) -> frozenset[str]:
@@ -139,7 +157,7 @@ def strengths(
         values: what the boards say.
         own: the boards of the route, which count more than the others.
         released: when models were released, of those for which it is known: newer ones are better on average, which
-            counts as one more board of a model that enough boards know.
+            counts as two more boards of a model that enough boards know.
     """
     totals: dict[str, float] = defaultdict(float)
     weights: dict[str, float] = defaultdict(float)

@@ -1,6 +1,6 @@
 """The candidates of a route in the order of their scores, and what evidence that is only shown would choose."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from omni_router.history.cooldowns import Cooldowns
@@ -33,15 +33,28 @@ def scored_candidates(
         with_failing: whether models that do not pass the gates follow; they do anyhow where none passes.
     """
     usual = _usual.get((ranking,), None, lambda: tuple(_candidates(ranking)))
-    free = [candidate for candidate in usual if candidate["model"] not in cooldowns]
-    chosen = free[:KEPT] + [each for each in usual if each["model"] in cooldowns or each["model"] == previous]
+    situation = Situation(now, cooldowns, previous)
+    chosen = _kept(usual, situation)
     if with_failing or not usual:
         chosen += _failing(ranking)
     candidates = [candidate.copy() for candidate in chosen]
     for candidate in candidates:
         if candidate["model"] == previous:
             candidate["why"] = f"{IN_THREAD}; {candidate['why']}"
-    return [choice.candidate for choice in choices_in_order(candidates, Situation(now, cooldowns, previous))]
+    return [choice.candidate for choice in choices_in_order(candidates, situation)]
+
+
+def _kept(ranked: Iterable[Candidate], situation: Situation) -> list[Candidate]:
+    """Return the first candidates, the thread's model, and all that are cooling down, in the order that they have."""
+    cooling = set(filter(situation.cooldown, situation.cooldowns))
+    kept: list[Candidate] = []
+    free = 0
+    for candidate in ranked:
+        model = candidate["model"]
+        free += model not in cooling
+        if free <= KEPT or model in cooling or model == situation.previous:
+            kept.append(candidate)
+    return kept
 
 
 def in_shadow(candidates: list[Candidate], ranking: Ranking) -> list[Candidate]:
@@ -49,12 +62,24 @@ def in_shadow(candidates: list[Candidate], ranking: Ranking) -> list[Candidate]:
     if not ranking.models:
         return candidates
     best = ranking.models[0]
-    return with_grounds(candidates, f"evidence would choose {best.model}: {described(best)}")
+    shown: list[Candidate] = []
+    for candidate in candidates:
+        choice = "it, too" if candidate["model"] == best.model else best.model
+        shown += with_grounds([candidate], f"evidence would choose {choice}: {described(best)}")
+    return shown
 
 
 def with_grounds(candidates: list[Candidate], text: str) -> list[Candidate]:
+    """Return candidates that say more about why they have their place, and if a router picks one of them."""
+    explained = with_remark(candidates, text)
+    for candidate in explained:
+        candidate["grounds"] = text
+    return explained
+
+
+def with_remark(candidates: list[Candidate], text: str) -> list[Candidate]:
     """Return candidates that say more about why they have their place."""
-    return [{**candidate, "why": f"{candidate['why']}; {text}", "grounds": text} for candidate in candidates]
+    return [{**candidate, "why": f"{candidate['why']}; {text}"} for candidate in candidates]
 
 
 def _candidates(ranking: Ranking) -> Iterator[Candidate]:

@@ -88,17 +88,40 @@ class DiskCache:
 
         def read(database: sqlite3.Connection) -> dict[str, Stored]:
             rows = database.execute(f"SELECT key, value, at FROM {TABLE} WHERE key IN ({places})", keys)  # noqa: S608
-            return {key: Stored(json.loads(value), float(at)) for key, value, at in rows}
+            return {key: stored for key, *cells in rows if (stored := _read(*cells))}
 
         return self._file.use(read) or {}
 
     def put(self, key: str, value: Any, at: float) -> None:
         """Store a value, and delete the oldest ones when there are too many."""
+        self._file.use(lambda database: _write(database, key, value, at))
 
-        def write(database: sqlite3.Connection) -> None:
-            row = (key, json.dumps(value), at)
-            database.execute(f"INSERT OR REPLACE INTO {TABLE} VALUES (?, ?, ?)", row)  # noqa: S608
-            oldest = f"SELECT key FROM {TABLE} ORDER BY at DESC LIMIT -1 OFFSET ?"  # noqa: S608
-            database.execute(f"DELETE FROM {TABLE} WHERE key IN ({oldest})", (MAX_ENTRIES,))  # noqa: S608
+    def change(self, key: str, change: Callable[[Any], Any], at: float) -> bool:
+        """Store what `change` makes of a value, None where there is none, while no other process reads or writes it.
 
-        self._file.use(write)
+        Returns whether that was possible; `change` may have been called even if it was not.
+        """
+
+        def replace(database: sqlite3.Connection) -> bool:
+            database.execute("BEGIN IMMEDIATE")
+            cells = database.execute(f"SELECT value, at FROM {TABLE} WHERE key = ?", (key,)).fetchone()  # noqa: S608
+            stored = _read(*cells) if cells else None
+            _write(database, key, change(stored.value if stored else None), at)
+            return True
+
+        return bool(self._file.use(replace))
+
+
+def _read(value: Any, at: Any) -> Stored | None:
+    """Return the cells of a row; None if they are damaged, which costs this row alone."""
+    try:
+        return Stored(json.loads(value), float(at))
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _write(database: sqlite3.Connection, key: str, value: Any, at: float) -> None:
+    row = (key, json.dumps(value), at)
+    database.execute(f"INSERT OR REPLACE INTO {TABLE} VALUES (?, ?, ?)", row)  # noqa: S608
+    oldest = f"SELECT key FROM {TABLE} ORDER BY at DESC LIMIT -1 OFFSET ?"  # noqa: S608
+    database.execute(f"DELETE FROM {TABLE} WHERE key IN ({oldest})", (MAX_ENTRIES,))  # noqa: S608

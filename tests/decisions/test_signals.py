@@ -21,6 +21,7 @@ from omni_router.error_kinds import CUT_AT_START, EMPTY, describe
 from omni_router.routers.semantic.router import SemanticRouter
 
 QUESTION = "How do I undo the last git commit?"
+BROKEN_CALL: Any = {"id": "1", "name": "f", "args": '{"city": "Os', "error": None, "type": "invalid_tool_call"}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
 
 
@@ -51,6 +52,8 @@ def test_a_failure_counts_where_the_model_had_its_say(kind: Any, cause: str, sig
         (AIMessage("{"), {"type": "text"}, False),
         (AIMessage("{", response_metadata={"finish_reason": "length"}), SCHEMA, False),  # the limit broke it
         (AIMessage("", tool_calls=[{"id": "1", "name": "f", "args": {}}]), SCHEMA, False),
+        (AIMessage("", invalid_tool_calls=[BROKEN_CALL]), None, True),  # the tool has a schema, too
+        (AIMessage("", invalid_tool_calls=[BROKEN_CALL], response_metadata={"finish_reason": "length"}), None, False),
     ],
 )
 def test_json_that_was_asked_for_has_to_be_json(answer: AIMessage, form: Any, *, is_broken: bool) -> None:

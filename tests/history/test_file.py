@@ -31,9 +31,8 @@ from omni_router.errors import KINDS, ErrorKind
 from omni_router.history import Feedback, History, ModelRecord, UsageRecord
 from omni_router.history.backlog import Backlog
 from omni_router.history.file import FileHistory
-from omni_router.history.merging import merge, merge_max
+from omni_router.history.merging import MAX_MODELS, merge, merge_max
 from omni_router.history.usage import (
-    MAX_MODELS,
     apply_feedback,
     apply_usage,
     learn,

@@ -141,7 +141,7 @@ def test_the_request_asks_for_served_trending_models_with_their_mapping(sandbox:
     assert record.query["inference_provider"] == ["all"]
     assert record.query["sort"] == ["trendingScore"]
     assert record.query["expand"] == ["inferenceProviderMapping", "gated", "createdAt"]
-    assert record.query["limit"] == ["20"]
+    assert record.query["limit"] == ["100"]
 
 
 def test_only_live_providers_are_named_each_once_and_models_without_one_left_out(hub: Hub) -> None:

@@ -73,6 +73,24 @@ def test_an_answer_is_doubted_once_however_often_the_user_objects(
     assert doubts(services)[FIRST] == 1
 
 
+@pytest.mark.parametrize(
+    ("chosen", "settings"),
+    [(None, {"fallback_route": "none"}), (ROUTE, {"max_price": 0.0}), (ROUTE, {"skip_specialists": True})],
+    ids=["no route", "no model", "only routed"],
+)
+def test_a_turn_that_calls_no_model_doubts_the_answer_before_it(
+    turn: Callable[..., Any],
+    services: Services,
+    router: ScriptedRouter,
+    chosen: str | None,
+    settings: dict[str, Any],
+) -> None:
+    turn(QUESTION)
+    router.choose(chosen)
+    assert turn("That's wrong.", **settings)["attempts"] == []
+    assert doubts(services) == {FIRST: 1}
+
+
 def test_two_signs_in_a_turn_are_one_doubt(turn: Callable[..., Any], services: Services, log: DecisionLog) -> None:
     question = "that's wrong, isn't it?"
     turn(question)
@@ -124,6 +142,13 @@ def test_broken_json_counts_where_a_form_was_asked_for(
     assert result["attempts"][0]["signals"] == ["broken_json"]
     [record] = services.history.models(ROUTE)
     assert (record["successes"], record["doubts"], record["failures"]) == (1, 1, {})
+
+
+def test_a_model_that_draws_is_not_asked_for_json(turn: Callable[..., Any], router: ScriptedRouter) -> None:
+    router.choose("image_generation")
+    result = turn("Draw a cat.", response_format={"type": "json_object"})
+    assert result["artifacts"]
+    assert "signals" not in result["attempts"][0]
 
 
 def test_the_same_tool_call_again_counts(services: Services, router: ScriptedRouter) -> None:

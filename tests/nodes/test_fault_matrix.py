@@ -4,6 +4,7 @@ The table below is what is expected; docs/fault-matrix.md is written from it: py
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from omni_router import Services, build_graph
 from omni_router._sandbox import FAULTS, Sandbox
 from omni_router.errors import KINDS
+from omni_router.hub.evidence import HubEvidence
 from tests.support.calls import Compiled, ask
 from tests.support.scripted_router import ScriptedRouter
 
@@ -74,6 +76,9 @@ MATRIX: dict[str, tuple[tuple[str, str], ...]] = {
     # The client asks the Hub about models that make pictures only, and no model of theirs can be called without it.
     "no_provider": (UNHARMED, goes_on("no_provider"), UNHARMED),
     "catalog_503": all_tasks(UNHARMED),
+    "boards_429": all_tasks(UNHARMED),
+    "boards_503": all_tasks(UNHARMED),
+    "boards_html": all_tasks(UNHARMED),
     "hub_503": (UNHARMED, ends("overloaded"), UNHARMED),
     "hub_timeout": (UNHARMED, ends("timeout"), UNHARMED),
     "hub_refused_connection": (UNHARMED, ends("connection"), UNHARMED),
@@ -136,7 +141,11 @@ def run(
         write_policy(**{ROUTES[case.task]: models})
         router.choose(ROUTES[case.task], case.main)
         case.plan(sandbox, services)
-        graph: Compiled = build_graph(services).compile()
+        evidence: HubEvidence | None = None
+        if FAULTS[case.fault].where == "boards":
+            evidence = HubEvidence(pause=lambda _seconds: None)
+            assert not evidence.wait(20).boards
+        graph: Compiled = build_graph(replace(services, evidence=evidence)).compile()
         request = ask("please", PICTURE if case.task == "image-text-to-text" else None)
         *_, (_, result) = graph.stream(request, stream_mode=["messages", "values"])
         assert result["messages"][-1].text, "every turn ends with words for the user"

@@ -103,6 +103,7 @@ def test_where_none_is_left_the_turn_says_so_and_the_answer_stays(
     assert result["attempts"] == []
     assert [message.type for message in result["messages"]] == ["human", "ai", "ai"]
     assert f"{FIRST}: it has answered this request, and another model was asked for" in result["error"]["message"]
+    assert models(services) == {FIRST: (1, 1)}
 
 
 def test_a_failure_of_the_other_model_leads_to_a_third(

@@ -27,9 +27,26 @@ def test_a_board_of_errors_is_turned_round() -> None:
     assert values.scales["errors"] == pytest.approx(values.scales["right"])
 
 
-def test_an_absurd_value_is_cut() -> None:
-    scale = board_values(rows("a", *[50.0 + number for number in range(15)], 1e9)).scales["a"]
+def test_a_value_far_from_all_others_is_cut() -> None:
+    scale = board_values(rows("a", *[30.0 + number for number in range(15)], 99)).scales["a"]
     assert max(scale.values()) == CUT
+
+
+@pytest.mark.parametrize("typical", [50.0, 1400.0], ids=["percentages", "ratings"])
+@pytest.mark.parametrize("absurd", [1e8, -1e8])
+def test_an_absurd_value_costs_its_row_alone(typical: float, absurd: float) -> None:
+    plain = [typical + number for number in range(15)]
+    assert board_values(rows("a", *plain, absurd)).scales == board_values(rows("a", *plain)).scales
+
+
+def test_more_than_a_hundred_percent_is_a_mistake_where_all_others_are_percentages() -> None:
+    plain = [50.0 + number for number in range(15)]
+    assert board_values(rows("a", *plain, 650.0)).scales == board_values(rows("a", *plain)).scales
+    assert "m9" in board_values(rows("a", *(90.0 + 3 * number for number in range(10)))).scales["a"]
+
+
+def test_a_board_on_which_all_but_one_have_failed_so_far_keeps_that_one() -> None:
+    assert board_values(rows("a", 0.0, 0.0, 0.0, 0.2, 0.3, 24.0)).scales["a"]["m5"] > 1
 
 
 def test_fractions_among_percentages_are_percentages() -> None:

@@ -28,7 +28,7 @@ CATEGORIES = frozenset(
 COLUMNS = ("category", "model_name", "organization", "leaderboard_publish_date")
 PAGE = 100  # rows; the server sends no more
 MAX_PAGES = 150  # of a config: some hundred models in some dozen categories
-MIN_SHARE = 0.1  # of the rows of a config, for a publish date to count
+MIN_SHARE = 0.1  # of the rows of the most frequent publish date, for another one to count
 _LONGEST_NAME = 200
 
 
@@ -115,7 +115,8 @@ def read_config(page_at: Callable[[int], ArenaPage]) -> ArenaContent:
 def _newest(dates: Iterable[str]) -> str:
     """Return the newest date that enough rows have: a single wrong one does not make all others old."""
     counts = Counter(dates)
-    return max(day for day, count in counts.items() if count >= MIN_SHARE * counts.total())
+    enough = MIN_SHARE * max(counts.values())
+    return max(day for day, count in counts.items() if count >= enough)
 
 
 def arena_ratings(config: str, content: ArenaContent) -> Iterable[Rating]:

@@ -2,7 +2,8 @@
 
 A name and the last part of an id are compared without capitals and marks, with the vendor in front and without. Where
 nothing has that name, the last words of Arena's are removed one by one, as long as they are a date or a level of
-effort, and from ids the words that mark a tuned model. The fewer words were removed, the closer is the name.
+effort, and from ids the words that mark a tuned model. The fewer words were removed, the closer is the name. A name
+that says "thinking" never means a tuned model whose id does not: the two are published as different models.
 """
 
 from collections import defaultdict
@@ -18,6 +19,7 @@ _EFFORTS = frozenset(
         *("4k", "8k", "16k", "32k", "64k", "128k"),  # tokens for thinking
     )
 )
+_THINKING = frozenset(("thinking", "reasoning"))
 _TUNED = frozenset(("instruct", "it", "chat", "hf"))
 _SHORTEST_OWNER = 3  # letters that have to agree for an owner to be the organization
 
@@ -58,18 +60,26 @@ class ArenaNames:
         return self._found[key]
 
     def _search(self, name: str, organization: str) -> Match | None:
-        words, removed = _words(name), 0
+        words, removed, thinks = _words(name), 0, False
         while removed <= MAX_REMOVED and (not removed or _has_number(words)):
             for form in _with_and_without(words, _words(organization)):
-                if form in self._models:
-                    match = _closest(self._models[form], organization)
+                if matches := self._named(form, thinks=thinks):
+                    match = _closest(matches, organization)
                     return match and Match(match.model, match.removed + removed)
             shorter = _without_last(words)
             if shorter == words:
                 break
             removed += len(words) - len(shorter)
+            thinks |= words[len(shorter)] in _THINKING  # and not the "no" before it
             words = shorter
         return None
+
+    def _named(self, words: Words, *, thinks: bool) -> list[Match]:
+        """Return the models of a name; only those of the whole name for one that was called thinking."""
+        matches = self._models.get(words, [])
+        if thinks:
+            return [match for match in matches if not match.removed]
+        return matches
 
 
 def _closest(matches: list[Match], organization: str) -> Match | None:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -10,6 +11,7 @@ from typing_extensions import TypedDict
 from omni_router.hub.evidence.snapshot import (
     EXCLUDED_SOURCE,
     MALFORMED,
+    OTHER_TASK,
     PULL_REQUEST,
     QUANTISED,
     TOO_MANY,
@@ -22,6 +24,7 @@ OFFICIAL = "benchmark:official"  # the filter of /api/datasets
 MAX_BOARDS = 100  # there are about 40
 MAX_ROWS = 1000  # of a board
 _ABSURD = 10**9  # larger than any value; JSON's numbers may have any number of digits
+_TASK_KEYS = ("taskId", "task_id")  # not seen so far; the results of models have one
 _EXCLUDED = "artificialanalysis"  # their terms do not allow products that select models
 
 # The words that end the names of quantised copies; what they were made from stands before.
@@ -67,21 +70,16 @@ def read_board(body: object) -> BoardContent:
     dropped: Counter[str] = Counter()
     if len(body) > MAX_ROWS:
         dropped[TOO_MANY] = len(body) - MAX_ROWS
-    rows: list[dict[str, Any]] = []
-    for row in body[:MAX_ROWS]:
-        why = _why_left_out(row)
-        if why is None:
-            rows.append(row)
-        else:
-            dropped[why] += 1
+    rows = _usable(body[:MAX_ROWS], dropped)
     if body and dropped[MALFORMED] == len(body[:MAX_ROWS]):
         raise ValueError("no row of a board has the expected shape")
+    rows = _of_main_task(rows, dropped)
     values = [(row["modelId"], float(row["value"]), _has_notes(row)) for row in rows]
     kept = _without_copies(values)
     if len(kept) < len(values):
         dropped[QUANTISED] = len(values) - len(kept)
     lower = sum(row.get("lower_is_better") is True for row in rows)
-    return BoardContent(rows=kept, lower_is_better=2 * lower > len(rows), dropped=dict(dropped))
+    return BoardContent(rows=kept, lower_is_better=2 * lower > len(rows), dropped=dict(+dropped))
 
 
 def board_rows(board: str, content: BoardContent) -> Iterable[BoardRow]:
@@ -93,6 +91,18 @@ def board_rows(board: str, content: BoardContent) -> Iterable[BoardRow]:
         yield BoardRow(name, str(model), float(value), lower_is_better)
 
 
+def _usable(body: list[Any], dropped: Counter[str]) -> list[dict[str, Any]]:
+    """Return the rows that may be used, and count why the others may not."""
+    rows: list[dict[str, Any]] = []
+    for row in body:
+        why = _why_left_out(row)
+        if why is None:
+            rows.append(row)
+        else:
+            dropped[why] += 1
+    return rows
+
+
 def _why_left_out(row: object) -> str | None:
     if not isinstance(row, dict):
         return MALFORMED
@@ -101,7 +111,8 @@ def _why_left_out(row: object) -> str | None:
         return MALFORMED
     if row.get("pullRequest") is not None:
         return PULL_REQUEST
-    letters = filter(str.isalnum, json.dumps(row.get("source")).casefold())
+    origin = json.dumps([row.get("source"), row.get("notes")], ensure_ascii=False)
+    letters = filter(str.isalnum, origin.casefold())
     if _EXCLUDED in "".join(letters):
         return EXCLUDED_SOURCE
     return None
@@ -112,6 +123,21 @@ def is_value(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) < _ABSURD  # which infinity is not, nor what is not a number
+
+
+def _of_main_task(rows: list[dict[str, Any]], dropped: Counter[str]) -> list[dict[str, Any]]:
+    """Return the rows of the task that most rows name, if a benchmark has several, and count the others."""
+    main, _ = max(Counter(map(_task, rows)).items(), key=itemgetter(1), default=("", 0))
+    kept = [row for row in rows if _task(row) == main]
+    dropped.update({OTHER_TASK: len(rows) - len(kept)})
+    return kept
+
+
+def _task(row: dict[str, Any]) -> str:
+    for key in _TASK_KEYS:
+        if isinstance(task := row.get(key), str):
+            return task
+    return ""
 
 
 def _has_notes(row: dict[str, Any]) -> bool:

@@ -1,5 +1,7 @@
 """Requests for evidence: without a token, bounded, and no faster than the servers allow."""
 
+import json
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ RESERVE = 100  # requests that are left to the rest of the process, of the 500 i
 LONGEST_PAUSE = 300.0  # seconds: the server's window
 UNNAMED_PAUSE = 60.0  # where the server sends 429 and no time
 NOT_FOR_US = (401, 403, 404)  # gated, forbidden, gone
+_LONGEST_INTEGER = 20  # digits: Python refuses to read some thousand of them, and no value has as many
 
 
 class NotReadable(Exception):  # noqa: N818 (an answer, not a failure)
@@ -50,7 +53,7 @@ class EvidenceRequests:
         if response.status_code in NOT_FOR_US:
             raise NotReadable(f"status {response.status_code}")
         response.raise_for_status()
-        body = response.json()
+        body = _read_json(response.content)
         self._pause(_pause_after(response.headers))
         return body
 
@@ -62,6 +65,21 @@ class EvidenceRequests:
             response = get_session().get(url, params=params, timeout=TIMEOUT)
         self._check()
         return response
+
+
+def _read_json(content: bytes) -> Any:
+    """Parse JSON so that text or a number that cannot be read spoils its own row alone.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return json.loads(content.decode(errors="replace"), parse_int=_read_integer)
+
+
+def _read_integer(digits: str) -> int | float:
+    if len(digits) > _LONGEST_INTEGER:
+        return math.inf
+    return int(digits)
 
 
 def _pause_after(headers: Any) -> float:

@@ -37,6 +37,7 @@ class EvidenceStore:
         self._disk, self._clock = disk, clock
         self._parts: dict[str, Part] = {}
         self._turn = Turn()
+        self._is_fetching = False
 
     def load(self) -> None:
         """Read from disk what other processes have fetched since."""
@@ -74,24 +75,43 @@ class EvidenceStore:
         return self._clock() - part.at
 
     def is_empty(self, name: str) -> bool:
-        """Return whether a part is not there, or holds nothing."""
+        """Return whether a part is not there, too old to be used, or holds nothing."""
         part = self._parts.get(name)
-        return part is None or not (part.content.get("rows") or part.content.get("ratings"))
+        if part is None or not self._is_kept(part):
+            return True
+        return not (part.content.get("rows") or part.content.get("ratings"))
 
     def boards(self) -> list[str]:
         """Return the ids of the official boards."""
         return list(self._parts.get(BOARDS, Part([], 0.0)).content)
 
-    def turn(self) -> Turn:
-        """Return whose turn it is to fetch, as the last process noted it."""
-        stored = self._disk.get(f"{FORMAT} {STATE}") if self._disk else None
-        if stored is None:
-            return self._turn
-        try:
-            failures, until = stored.value
-            return Turn(int(failures), float(until))
-        except (TypeError, ValueError, OverflowError):
-            return self._turn
+    def claim(self, now: float, seconds: float, longest: float) -> tuple[Turn, bool]:
+        """Take the turn to fetch for so many seconds, unless somebody has it; return whose it is, and whether ours.
+
+        Args:
+            now: the time.
+            seconds: how long nobody else fetches.
+            longest: for which anybody may have noted it; a later time is a mistake.
+        """
+        claims: list[tuple[Turn, bool]] = []
+
+        def take(stored: Any) -> list[float]:
+            turn = _read_turn(stored) or self._turn
+            is_free = not now < turn.until <= now + longest
+            if is_free:
+                turn = turn._replace(until=now + seconds)
+            claims.append((turn, is_free))
+            return list(turn)
+
+        if not self._disk or not self._disk.change(f"{FORMAT} {STATE}", take, now):
+            take(None)
+        self._turn, self._is_fetching = claims[-1]
+        return self._turn, self._is_fetching
+
+    def release(self) -> None:
+        """Let other processes fetch, if this one does: it ends before it is done."""
+        if self._is_fetching:
+            self.note_turn(self._turn._replace(until=0.0))
 
     def note_turn(self, turn: Turn) -> None:
         """Note whose turn it is, for other processes too."""
@@ -105,7 +125,7 @@ class EvidenceStore:
         ratings: list[Rating] = []
         dropped: Counter[str] = Counter()
         names = self.names()
-        known = {name: part for name, part in self._parts.items() if name in names}
+        known = {name: part for name, part in self._parts.items() if name in names and self._is_kept(part)}
         for board in self.boards():
             if part := known.get(board_part(board)):
                 rows += board_rows(board, part.content)
@@ -131,10 +151,22 @@ class EvidenceStore:
         for key, value in stored.items():
             name = key.removeprefix(f"{FORMAT} ")
             part, mine = Part(*value), self._parts.get(name)
-            if not 0 <= self._clock() - part.at < KEEP or (mine and mine.at >= part.at):
+            if part.at > self._clock() or (mine and mine.at >= part.at):  # a clock was wrong, or it is known
                 continue
-            if _is_sound(name, part.content):
+            if self._is_kept(part) and _is_sound(name, part.content):
                 self._parts[name] = part
+
+    def _is_kept(self, part: Part) -> bool:
+        return self._clock() - part.at < KEEP
+
+
+def _read_turn(value: Any) -> Turn | None:
+    """Return the turn that is on disk; None if there is none that can be read."""
+    try:
+        failures, until = value
+        return Turn(max(0, int(failures)), float(until))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def board_part(board: str) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from omni_router.hub.evidence.leaderboards import MAX_BOARDS, OFFICIAL, BoardCon
 from omni_router.hub.evidence.pacing import EvidenceRequests, NotReadable
 from omni_router.hub.evidence.parts import BOARDS, EvidenceStore, Turn, arena_part, board_part
 from omni_router.hub.evidence.snapshot import NOTHING, UNREADABLE, EvidenceSnapshot
-from omni_router.hub.session import is_outage
+from omni_router.hub.session import TOO_MANY_REQUESTS, is_outage
 from omni_router.simulation import Simulation, active_simulation
 
 logger = logging.getLogger("omni_router")
@@ -23,17 +23,22 @@ LOOK_AGAIN = 60.0  # seconds until a process looks at the disk again while anoth
 LEASE = 60.0  # seconds that a process has for its next request before another one may fetch
 FIRST_PAUSE, LONGEST_PAUSE = 300.0, 6 * HOUR  # after a refresh that failed; each further one doubles it
 MAX_DOUBLED = 10  # times
+MAX_OUTAGES = 3  # pages that fail one after the other, until the server is taken to be away
 
 
 class Memory:
     """What is known of the real Hub, or of a simulation."""
 
-    def __init__(self, scope: Simulation | None, store: EvidenceStore) -> None:
-        self.scope, self.store = scope, store
+    def __init__(
+        self, scope: Simulation | None, store: EvidenceStore, prepare: Callable[[EvidenceSnapshot], None]
+    ) -> None:
+        self.scope, self.store, self._prepare = scope, store, prepare
+        self.is_read = threading.Event()  # what is on disk; all that a simulation publishes
         self.idle = threading.Event()
         self.idle.set()
         self._due: float | None = None  # when there is work again; None: now
         self._snapshot = NOTHING
+        self._stale = (NOTHING, NOTHING)  # a snapshot, and the same marked as stale
 
     def is_due(self, now: float) -> bool:
         """Return whether there is work, and nobody at it."""
@@ -44,21 +49,33 @@ class Memory:
     def end(self, due: float | None) -> None:
         """Note that the work is done, and when there is more; None: at once."""
         self._due = due
+        self.is_read.set()
         self.idle.set()
 
     def publish(self) -> None:
-        """Show what the store holds."""
+        """Show what the store holds, once what requests need of it has been worked out."""
         snapshot = self.store.snapshot()
-        if snapshot != replace(self._snapshot, stale=False):
-            self._snapshot = snapshot
+        if snapshot == self._snapshot:
+            return
+        try:
+            self._prepare(snapshot)
+        except Exception:
+            logger.exception("new evidence could not be prepared; the next requests do it")
+        self._snapshot = snapshot
 
     def snapshot_at(self, now: float) -> EvidenceSnapshot:
         """Return what is shown; the same object until something changes."""
         snapshot = self._snapshot
-        stale = snapshot.at is not None and not 0 <= now - snapshot.at <= REFRESH[1]
-        if stale != snapshot.stale:
-            snapshot = self._snapshot = replace(snapshot, stale=stale)
-        return snapshot
+        if snapshot.at is None or 0 <= now - snapshot.at <= REFRESH[1]:
+            return snapshot
+        fresh, stale = self._stale
+        if fresh is not snapshot:
+            stale = replace(snapshot, stale=True)
+            self._stale = (snapshot, stale)
+        return stale
+
+
+AT_WORK: set[Memory] = set()  # those that a thread of this process refreshes now
 
 
 class _SupersededError(Exception):
@@ -79,26 +96,29 @@ class Refresh:
     def run(self) -> None:
         """Read the disk, and fetch what is old unless another process does, or the last refresh has just failed."""
         due = None
+        AT_WORK.add(self._memory)
         try:
             self._store.load()
             self._memory.publish()
+            if self._memory.scope is None:
+                self._memory.is_read.set()
             due = self._work()
         except _SupersededError:
             pass
         except Exception as error:  # noqa: BLE001 (nothing waits for this thread; without evidence, the old order holds)
             due = self._failed(error)
         finally:
+            AT_WORK.discard(self._memory)
             self._memory.end(due)
 
     def _work(self) -> float:
         """Do what is due, and return when there is work again."""
         if not any(map(self._is_old, self._parts())):
             return self._clock() + self._time_left()
-        self._turn = self._store.turn()
         now = self._clock()
-        if now < self._turn.until <= now + LONGEST_PAUSE:
+        self._turn, is_mine = self._store.claim(now, LEASE, LONGEST_PAUSE)
+        if not is_mine:
             return min(self._turn.until, now + LOOK_AGAIN)
-        self._hold(LEASE)
         outages = [error for error in (self._fetch_boards(), self._fetch_arena()) if error]
         if outages:
             return self._failed(outages[0])
@@ -110,23 +130,34 @@ class Refresh:
         first: Exception | None = None
         if self._is_old(BOARDS):
             first = self._fetch(BOARDS, self._read_boards)
-        for board in self._store.boards():
-            if first and is_outage(first):
-                break
-            if self._is_old(board_part(board)):
-                first = self._fetch(board_part(board), partial(self._read_board, board)) or first
+        if first is None or not _is_of_all_pages(first):
+            first = self._fetch_each(board_part, self._store.boards(), self._read_board) or first
         self._memory.publish()
         return first
 
     def _fetch_arena(self) -> Exception | None:
         """Fetch what is old of Arena; return what kept it from it."""
-        first: Exception | None = None
-        for config in CONFIGS:
-            if first and is_outage(first):
-                break
-            if self._is_old(arena_part(config)):
-                first = self._fetch(arena_part(config), partial(self._read_config, config)) or first
+        first = self._fetch_each(arena_part, CONFIGS, self._read_config)
         self._memory.publish()
+        return first
+
+    def _fetch_each(
+        self, part: Callable[[str], str], names: Iterable[str], read: Callable[[str], Any]
+    ) -> Exception | None:
+        """Fetch the parts that are old until their server seems to be away; return the first error."""
+        first: Exception | None = None
+        outages = 0  # one after the other: a single page may fail for ever, and must not hide those behind it
+        for name in names:
+            if not self._is_old(part(name)):
+                continue
+            error = self._fetch(part(name), partial(read, name))
+            first = first or error
+            if error is None or not is_outage(error):
+                outages = 0
+                continue
+            outages += 1
+            if outages == MAX_OUTAGES or _is_of_all_pages(error):
+                break
         return first
 
     def _fetch(self, name: str, read: Callable[[], Any]) -> Exception | None:
@@ -205,6 +236,15 @@ class Refresh:
         if until - self._turn.until > LEASE / 2:
             self._turn = self._turn._replace(until=until)
             self._store.note_turn(self._turn)
+
+
+def _is_of_all_pages(error: Exception) -> bool:
+    """Return whether no page can be had: the server is not reached, or it has asked twice for fewer requests."""
+    from omni_router.hub.http import httpx
+
+    if (response := getattr(error, "response", None)) is not None:
+        return bool(response.status_code == TOO_MANY_REQUESTS)
+    return isinstance(error, (OSError, httpx.ConnectError, httpx.ConnectTimeout))
 
 
 def _hub(path: str) -> str:

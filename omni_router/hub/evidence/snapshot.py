@@ -14,6 +14,7 @@ MALFORMED = "malformed row"
 PULL_REQUEST = "open pull request"
 EXCLUDED_SOURCE = "excluded source"
 QUANTISED = "quantised copy"
+OTHER_TASK = "another task of the benchmark"
 TOO_MANY = "more rows than are read"
 OLDER = "older publish date"
 UNKNOWN_NAME = "name of Arena that no served model has"
@@ -108,7 +109,10 @@ class Evidence(Protocol):
     """Knows what boards say about models."""
 
     def current(self) -> EvidenceSnapshot:
-        """Return what is in memory: it never waits and never raises, and has what is old fetched in the background."""
+        """Return what is in memory: it never waits for the network and never raises.
+
+        What is old is fetched in the background.
+        """
         ...
 
 

@@ -62,6 +62,11 @@ def test_a_single_wrong_date_does_not_make_all_others_old() -> None:
     assert len(content["ratings"]) == 20
 
 
+def test_of_many_publish_dates_the_newest_one_counts() -> None:
+    rows = [row(f"m-{day}", leaderboard_publish_date=f"2026-09-{day}") for day in range(10, 25)]
+    assert [rating[1] for rating in read_rows(rows)["ratings"]] == ["m-24"]
+
+
 @pytest.mark.parametrize("rows", [[], [None], [{"row": {}}]], ids=repr)
 def test_rows_without_a_rating_are_refused(rows: list[Any]) -> None:
     with pytest.raises(ValueError, match="expected shape"):
@@ -97,6 +102,7 @@ SERVED = [
     "zoo/Owl-235B-A22B-Instruct-2507",
     "zoo/Owl-235B-A22B",
     "zoo/Owl-235B-A22B-Thinking-2507",
+    "zoo/Fox-30B-Instruct",
     "paint/PAINT.1-dev",
     "big/Large",
     "sandbox/text-generation-1",
@@ -120,6 +126,8 @@ SERVED = [
         ("owl-235b-a22b-instruct-2507", "Alibaba", "zoo/Owl-235B-A22B-Instruct-2507"),
         ("owl-235b-a22b-thinking-2507", "Alibaba", "zoo/Owl-235B-A22B-Thinking-2507"),
         ("owl-235b-a22b-no-thinking", "Alibaba", "zoo/Owl-235B-A22B"),
+        ("fox-30b-no-thinking", "Alibaba", "zoo/Fox-30B-Instruct"),
+        ("fox-30b-20260901", "Alibaba", "zoo/Fox-30B-Instruct"),
         ("paint-1-dev", "Paint Labs", "paint/PAINT.1-dev"),
         ("sandbox-text-generation-1-high", "sandbox", "sandbox/text-generation-1"),
     ],
@@ -139,6 +147,8 @@ def test_a_name_means_the_served_model(name: str, organization: str, model: str)
         ("acme-v3.2-speciale", "Acme"),
         ("owl-235b-a22b-2506", "Alibaba"),  # four digits tell models apart
         ("owl-235b", "Alibaba"),
+        ("fox-30b-thinking", "Alibaba"),  # the tuned model that is served does not think
+        ("fox-30b-reasoning-high", "Alibaba"),
         ("large-medium", "Big"),  # what is left has no number
         ("acme-v3.2-20261399", "Acme"),
         ("", ""),

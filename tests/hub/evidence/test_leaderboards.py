@@ -64,10 +64,16 @@ def test_an_empty_board_is_a_board() -> None:
 def test_rows_of_open_pull_requests_and_excluded_sources_are_left_out() -> None:
     source = {"url": "https://artificialanalysis.ai/models", "name": "AA", "isExternal": True}
     content = read_board(
-        [row(ONE), row(TWO, pullRequest=17), row(TWO, source=source), row(TWO, source="Artificial Analysis")]
+        [row(ONE), row(TWO, pullRequest=17), row(TWO, source=source), row(TWO, source="Artificial\u00a0Analysis")]
     )
     assert [each.model for each in board_rows(BOARD, content)] == [ONE]
     assert content["dropped"] == {"open pull request": 1, "excluded source": 2}
+
+
+def test_notes_may_name_an_excluded_source() -> None:
+    assert read_board([row(ONE), row(TWO, notes="measured by Artificial Analysis")])["dropped"] == {
+        "excluded source": 1
+    }
 
 
 def test_a_source_of_another_name_is_kept() -> None:
@@ -82,6 +88,14 @@ def test_values_with_notes_belong_to_a_board_of_their_own() -> None:
 
 def test_several_rows_of_a_model_are_handed_on() -> None:
     assert [each.value for each in rows_of(row(ONE, 40.0), row(ONE, 42.0))] == [40.0, 42.0]
+
+
+@pytest.mark.parametrize("key", ["taskId", "task_id"])
+def test_values_of_another_task_of_the_same_benchmark_are_not_mixed_in(key: str) -> None:
+    tasks: list[dict[str, Any]] = [{key: "diamond"}, {key: "diamond"}, {key: "easy"}, {key: None}]
+    content = read_board([row(ONE, 40.0 + n, **task) for n, task in enumerate(tasks)])
+    assert [each.value for each in board_rows(BOARD, content)] == [40.0, 41.0]
+    assert content["dropped"] == {"another task of the benchmark": 2}
 
 
 @pytest.mark.parametrize("suffix", ["FP8", "AWQ", "GPTQ-Int4", "GGUF", "MLX-4bit", "quantized.w4a16", "nvfp4"])

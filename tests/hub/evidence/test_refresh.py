@@ -1,8 +1,15 @@
 """The evidence as the real client reads it: from the sandbox, or from a stand-in that it takes for the Hub itself."""
 
 import logging
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +22,13 @@ from omni_router._sandbox import Sandbox
 from omni_router._sandbox import sandbox as simulation
 from omni_router._sandbox.boards import BOARDS
 from omni_router.hub.answer_limits import MB
-from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena
+from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena, refresh
 from omni_router.hub.evidence.arena import CONFIGS
 from omni_router.hub.evidence.pacing import BETWEEN, UNNAMED_PAUSE
-from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, REFRESH
+from omni_router.hub.evidence.parts import EvidenceStore
+from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, MAX_OUTAGES, REFRESH, Memory
 from omni_router.hub.evidence.snapshot import NOTHING
-from omni_router.storage.sqlite import DiskCache
+from omni_router.storage.sqlite import TABLE, DiskCache
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
 from tests.support.hub_client import hub_client
 
@@ -48,10 +56,11 @@ class Hub(httpx.BaseTransport):
         self.headers: dict[str, str] = {}
         self.requests: list[httpx.Request] = []
         self.pauses: list[float] = []
-        self.release = threading.Event()
+        self.entered, self.release = threading.Event(), threading.Event()
         self.release.set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.entered.set()
         assert self.release.wait(20)
         self.requests.append(request)
         for end, answer in self.answers.items():
@@ -227,6 +236,17 @@ def test_malformed_rows_on_the_wire_cost_themselves_alone(hub: Hub, clock: Clock
     assert snapshot.dropped["malformed row"] == 3
 
 
+@pytest.mark.parametrize(
+    "odd", [b'{"modelId": "a/b-2", "value": ' + b"9" * 5000 + b"}", b'{"modelId": "a/b-\xff2", "value": 1}'], ids=len
+)
+def test_a_row_that_json_libraries_stumble_over_costs_itself_alone(hub: Hub, clock: Clock, odd: bytes) -> None:
+    body = b'[{"modelId": "a/b-1", "value": 50}, ' + odd + b"]"
+    hub.answers = {BOARD_OF_CODE: httpx.Response(200, content=body)}
+    snapshot = evidence(hub, clock).wait(20)
+    assert values(snapshot, "SWE-bench/SWE-bench_Verified") == {"1": 50.0}
+    assert snapshot.dropped["malformed row"] == 1
+
+
 # ---- nobody waits
 
 
@@ -254,6 +274,27 @@ def test_a_snapshot_is_the_same_object_until_something_changes(hub: Hub, clock: 
     assert not source.wait(20).stale
 
 
+def test_what_is_published_while_a_stale_snapshot_is_shown_is_not_lost(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EvidenceStore(None, clock)
+    store.put("boards", ["cais/hle"])
+    store.put("board cais/hle", {"rows": [], "lower_is_better": False, "dropped": {}})
+    memory = Memory(None, store, lambda _: None)
+    memory.publish()
+    clock.now += 2 * DAY
+
+    def replace_late(snapshot: EvidenceSnapshot, **changes: Any) -> EvidenceSnapshot:
+        monkeypatch.undo()
+        store.put("board cais/hle", {"rows": [["a/b", 1.0, False]], "lower_is_better": False, "dropped": {}})
+        memory.publish()
+        return replace(snapshot, **changes)
+
+    monkeypatch.setattr(refresh, "replace", replace_late)
+    memory.snapshot_at(clock.now)
+    assert memory.snapshot_at(clock.now).rows
+
+
 def test_nothing_is_raised_where_no_thread_can_be_started(
     hub: Hub, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +316,33 @@ def test_a_damaged_file_costs_the_file_alone(
     evidence(hub, clock, disk).wait(20)
     damage(disk.path)
     assert evidence(hub, clock, disk).wait(20).rows
+
+
+@pytest.mark.parametrize("cell", ["{", "", "[" * 100_000], ids=len)
+def test_a_damaged_cell_of_the_file_costs_its_part_alone(hub: Hub, clock: Clock, disk: DiskCache, cell: str) -> None:
+    evidence(hub, clock, disk).wait(20)
+    with closing(sqlite3.connect(disk.path)) as database, database:
+        database.execute(f"UPDATE {TABLE} SET value = ? WHERE key = 'evidence 1 board cais/hle'", (cell,))  # noqa: S608
+    assert values(evidence(hub, clock, disk).wait(20), "cais/hle")
+    assert len(hub.requests) == ALL + 1
+
+
+def test_a_file_that_cannot_be_written_keeps_nobody_from_fetching(hub: Hub, clock: Clock, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    source = evidence(hub, clock, DiskCache(tmp_path / "file" / "evidence.sqlite"))
+    assert source.wait(20).rows
+    assert len(hub.requests) == ALL
+
+
+@pytest.mark.parametrize("turn", ["soon", [1], [-(10**400), 1], [1, float("inf")], {"a": 1, "b": 2}, None], ids=repr)
+def test_a_turn_on_disk_that_nobody_wrote_is_none(hub: Hub, clock: Clock, disk: DiskCache, turn: Any) -> None:
+    disk.put("evidence 1 state", turn, clock.now)
+    hub.down()
+    source = evidence(hub, clock, disk)
+    assert source.wait(20) is NOTHING
+    hub.answers.clear()
+    clock.now += LONGEST_PAUSE + 1
+    assert source.wait(20).rows
 
 
 @pytest.mark.parametrize(
@@ -312,6 +380,36 @@ def test_another_process_reads_what_is_on_disk(hub: Hub, clock: Clock, disk: Dis
     assert len(hub.requests) == ALL
 
 
+def test_the_first_call_of_a_process_has_what_is_on_disk(hub: Hub, clock: Clock, disk: DiskCache) -> None:
+    first = evidence(hub, clock, disk).wait(20)
+    assert evidence(hub, clock, disk).current() == first
+
+
+def test_new_evidence_is_prepared_before_it_is_returned(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+    prepared: list[tuple[EvidenceSnapshot, EvidenceSnapshot]] = []
+    source.prepare = lambda snapshot: prepared.append((snapshot, source.current()))
+    last = source.wait(20)
+    assert prepared[-1][0] == last
+    assert all(returned != snapshot for snapshot, returned in prepared), "it was returned before it was prepared"
+
+
+def test_evidence_that_cannot_be_prepared_is_returned_all_the_same(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+
+    def fail(_: EvidenceSnapshot) -> None:
+        raise ValueError("odd rows")
+
+    source.prepare = fail
+    assert source.wait(20).rows
+
+
+def test_the_boards_of_a_sandbox_are_there_at_the_first_call(sandbox: Sandbox) -> None:
+    snapshot = HubEvidence().current()
+    assert snapshot.rows
+    assert snapshot.ratings
+
+
 def test_hours_later_the_evidence_is_stale_and_stays_while_the_hub_is_away(
     hub: Hub, clock: Clock, disk: DiskCache
 ) -> None:
@@ -323,6 +421,16 @@ def test_hours_later_the_evidence_is_stale_and_stays_while_the_hub_is_away(
     assert later.rows == first.rows
     clock.now += 30 * DAY
     assert evidence(hub, clock, disk).wait(20) is NOTHING
+
+
+def test_a_process_that_runs_for_long_forgets_after_a_month_too(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+    source.wait(20)
+    hub.down()
+    clock.now += 29 * DAY
+    assert source.wait(20).rows
+    clock.now += 2 * DAY
+    assert source.wait(20) is NOTHING
 
 
 def test_a_time_in_the_future_was_written_by_a_clock_that_was_wrong(hub: Hub, clock: Clock, disk: DiskCache) -> None:
@@ -347,10 +455,37 @@ def test_failures_are_followed_by_growing_pauses_in_all_processes(hub: Hub, cloc
     assert evidence(hub, clock, disk).wait(20).rows
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(500),
+        httpx.ReadTimeout("slow"),
+        httpx.Response(200, content=b"[" + b" " * 5 * MB + b"]"),
+        httpx.Response(302, headers={"location": "https://huggingface.co" + HLE}),
+    ],
+    ids=["500", "slow", "too long", "redirects for ever"],
+)
+def test_a_board_that_always_fails_keeps_nobody_from_the_others(hub: Hub, clock: Clock, answer: Any) -> None:
+    first = f"/api/datasets/{next(iter(BOARDS))}/leaderboard"
+    hub.answers = {first: answer, HLE: answer}
+    snapshot = evidence(hub, clock).wait(20)
+    assert snapshot.missing == tuple(f"board {name}" for name in (next(iter(BOARDS)), "cais/hle"))
+    assert len({request.url.path for request in hub.requests}) == 1 + len(BOARDS) + 1  # the list, boards, Arena
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once_and_arena_too(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+    source.wait(20)
+    hub.down()
+    clock.now += DAY
+    source.wait(20)
+    assert len(hub.requests) == ALL + 2
+
+
 def test_an_outage_of_the_hub_ends_its_part_and_arena_is_read(hub: Hub, clock: Clock) -> None:
     hub.answers = {"/leaderboard": httpx.Response(503, json={"error": "down"})}
     snapshot = evidence(hub, clock).wait(20)
-    assert hub.asked("/leaderboard") == 1
+    assert hub.asked("/leaderboard") == MAX_OUTAGES
     assert len({rating.board.split("/")[2] for rating in snapshot.ratings}) == len(CONFIGS)
     assert len(snapshot.missing) == len(BOARDS)
 
@@ -358,7 +493,7 @@ def test_an_outage_of_the_hub_ends_its_part_and_arena_is_read(hub: Hub, clock: C
 def test_an_outage_of_arena_leaves_the_boards(hub: Hub, clock: Clock) -> None:
     hub.answers = {"/rows": httpx.ReadTimeout("silent")}
     snapshot = evidence(hub, clock).wait(20)
-    assert hub.asked("/rows") == 1
+    assert hub.asked("/rows") == MAX_OUTAGES
     assert snapshot.missing == tuple(f"arena {config}" for config in CONFIGS)
     assert snapshot.rows
 
@@ -424,6 +559,78 @@ def test_a_client_that_is_offline_asks_nobody(
         huggingface_hub.set_client_factory(before)
     assert "could not fetch boards: OfflineModeIsEnabled" in caplog.text
     assert "could not fetch arena text_style_control: OfflineModeIsEnabled" in caplog.text
+
+
+# ---- several processes
+
+
+def test_of_processes_that_start_at_once_one_alone_fetches(hub: Hub, clock: Clock, disk: DiskCache) -> None:
+    """All have looked at the disk before the first of them notes there that it fetches."""
+    gate = threading.Barrier(4)
+
+    class SlowDisk(DiskCache):
+        def put(self, key: str, value: Any, at: float) -> None:
+            if key.endswith(" state") and not gate.broken:
+                with suppress(threading.BrokenBarrierError):
+                    gate.wait(1)
+            super().put(key, value, at)
+
+    sources = [evidence(hub, clock, SlowDisk(disk.path)) for _ in range(gate.parties)]
+    for source in sources:
+        source.current()
+    for source in sources:
+        source.wait(20)
+    assert len(hub.requests) == ALL
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_process_that_was_forked_in_mid_refresh_has_evidence_of_its_own(
+    hub: Hub, clock: Clock, disk: DiskCache
+) -> None:
+    hub.release.clear()
+    source = evidence(hub, clock, disk)
+    source.current()
+    assert hub.entered.wait(20)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # ends it, should it hang
+        status = 1
+        try:
+            hub.release.set()
+            clock.now += 2 * LEASE
+            status = int(not source.wait(20).rows)
+        finally:
+            os._exit(status)
+    hub.release.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert source.wait(20).rows
+
+
+ENDS_EARLY = """
+import sys, threading
+from pathlib import Path
+import httpx, huggingface_hub
+from omni_router.hub.evidence import HubEvidence
+from omni_router.storage.sqlite import DiskCache
+
+asked = threading.Event()
+
+class Silent(httpx.BaseTransport):
+    def handle_request(self, request):
+        asked.set()
+        threading.Event().wait()
+
+huggingface_hub.set_client_factory(lambda: httpx.Client(transport=Silent()))
+HubEvidence(DiskCache(Path(sys.argv[1]))).current()
+assert asked.wait(20)
+"""
+
+
+def test_a_process_that_ends_in_mid_refresh_lets_the_next_one_fetch_at_once(hub: Hub, disk: DiskCache) -> None:
+    subprocess.run([sys.executable, "-c", ENDS_EARLY, str(disk.path)], check=True, timeout=60)
+    source = HubEvidence(disk, pause=hub.pauses.append)
+    assert not source.wait(20).missing
+    assert len(hub.requests) == ALL
 
 
 # ---- limits of the servers
