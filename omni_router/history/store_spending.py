@@ -31,12 +31,12 @@ class StoreLedger:
     Args:
         store: returns the store; called for each use, since a host's store exists in its own runs only.
         now: the clock, in UTC.
-        user: whose spending this is; without a name, that of all runs.
     """
 
     def __init__(self, store: Callable[[], BaseStore], now: Callable[[], datetime] = utc_now) -> None:
         self._store, self._now = store, now
-        self._space = _space_of(user)
+        # Simulated money is not spent.
+        self._space = ("omni_router", "sandbox", "spending") if is_simulated() else ("omni_router", "spending")
         self._books: WeakKeyDictionary[BaseStore, _Book] = WeakKeyDictionary()
         at_exit(self._flush)
 
@@ -59,15 +59,6 @@ class StoreLedger:
         for store, book in list(self._books.items()):
             if not isinstance(store, AsyncBatchedBaseStore):  # one that needs its event loop no longer answers
                 book.flush()
-
-
-def _space_of(user: str) -> tuple[str, ...]:
-    """Return where accounts are; a search for one user's, or for those of all runs, finds no others."""
-    root = ("omni_router", "sandbox") if is_simulated() else ("omni_router",)  # simulated money is not spent
-    if not user:
-        return (*root, "spending")
-    # PostgreSQL searches by the beginning of a text: the last label keeps ada from finding what is adam's.
-    return (*root, "user_spending", user.replace(".", "%2E"), "days")  # no label may have a dot
 
 
 class _Book:

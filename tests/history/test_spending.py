@@ -132,13 +132,6 @@ def ledgers(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Cal
     return lambda: StoreLedger(lambda: store, clock)
 
 
-def test_each_user_has_a_ledger_apart_from_the_others_and_from_that_of_all_runs(store: BaseStore, clock: Clock) -> None:
-    spent = {"": 0.1, "ada": 0.2, "adam": 0.4, "ada.b": 0.8}
-    for user, dollars in spent.items():
-        StoreLedger(lambda: store, clock, user=user).add(dollars, f"call of {user}")
-    assert {user: StoreLedger(lambda: store, clock, user=user).spent() for user in spent} == spent
-
-
 def test_a_day_s_sum_is_shared_and_survives_a_restart(ledgers: Callable[[], Ledger]) -> None:
     one, other = ledgers(), ledgers()
     one.add(0.1, "a")
