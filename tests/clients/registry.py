@@ -125,7 +125,7 @@ CLIENTS = (
     Client("haystack", "chat completions", "haystack_chat.py", [HAYSTACK]),
     Client("ag2", "responses", "ag2_responses.py", [AG2]),
     Client("ag2", "chat completions", "ag2_chat.py", [AG2]),
-    Client("LlamaIndex", "chat completions", "llama_index_chat.py", ["llama-index-llms-openai-like==0.8.1"]),
+    Client("LlamaIndex OpenAILike", "chat completions", "llama_index_chat.py", ["llama-index-llms-openai-like==0.8.1"]),
     Client("litellm", "responses", "litellm_responses.py", [LITELLM]),
     Client("litellm", "chat completions", "litellm_chat.py", [LITELLM]),
     Client("litellm", "messages", "litellm_anthropic.py", [LITELLM]),
