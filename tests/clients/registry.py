@@ -76,6 +76,7 @@ def version_in_constraints(package: str) -> str:
     return match[1]
 
 
+NO_CONVERSATIONS = "There are no conversations over MCP: each call is independent."
 NO_STREAM_OVER_MCP = "MCP returns the result of a tool at once; the decision comes before it, as progress."
 NO_TOOLS_OVER_MCP = "MCP's `ask` is itself a tool: the protocol has no place for a client's own tools in a call."
 NO_TOOLS_OVER_A2A = "A2A is between agents: the protocol has no place for a client's own tools in a message."
@@ -99,7 +100,7 @@ CLIENTS = (
         "mcp_client.py",
         ["mcp"],
         lacks={"stream": NO_STREAM_OVER_MCP, "tools": NO_TOOLS_OVER_MCP},
-        notes={"structured": DATA_OF_THE_RUN},
+        notes={"chat": NO_CONVERSATIONS, "structured": DATA_OF_THE_RUN},
     ),
     Client(
         "a2a-sdk",
@@ -165,7 +166,7 @@ CLIENTS = (
         "langchain_mcp.py",
         ["langchain-mcp-adapters==0.3.2"],
         lacks={"stream": NO_STREAM_OVER_MCP, "tools": NO_TOOLS_OVER_MCP},
-        notes={"structured": DATA_OF_THE_RUN},
+        notes={"chat": NO_CONVERSATIONS, "structured": DATA_OF_THE_RUN},
     ),
     Client("llm", "chat completions", "llm_cli.py", ["llm==0.36"]),
     Client(
