@@ -1,4 +1,4 @@
-"""Claude Code as a client: `python tests/clients/claude_code.py BASE_URL FEATURE`, with `claude` on the path.
+"""Claude Code as a client: `python tests/clients/drivers/claude_code.py BASE_URL FEATURE`, with `claude` on the path.
 
 It is started in an empty folder with a home of its own, and exits with 1 and a reason.
 """

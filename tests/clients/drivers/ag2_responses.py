@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 import openai
-from ag2 import Agent, tool
+from ag2 import Agent, observer, tool
 from ag2.config import OpenAIResponsesConfig
-from ag2.events import ImageInput
+from ag2.events import ImageInput, ModelMessageChunk
 from pydantic import BaseModel
 
 DOT = base64.b64decode(  # a PNG of one pixel
@@ -53,11 +53,17 @@ def chat(base_url: str) -> None:
 
 
 def stream(base_url: str) -> None:
-    """Check that a streamed answer arrives."""
+    """Check that chunks make up the final text."""
+    chunks: list[str] = []
+
+    @observer(ModelMessageChunk)
+    async def note(chunk: ModelMessageChunk) -> None:
+        chunks.append(chunk.content)
 
     async def main() -> None:
-        reply = await agent_of(base_url, streaming=True).ask("How do tides work?")
-        assert "Simulated answer" in await text_of(reply), reply
+        reply = await agent_of(base_url, streaming=True).ask("How do tides work?", observers=[note])
+        assert len(chunks) > 3, chunks
+        assert "".join(chunks) == await text_of(reply), reply
 
     asyncio.run(main())
 
@@ -94,11 +100,18 @@ def structured(base_url: str) -> None:
 
 
 def cancel(base_url: str) -> None:
-    """Check that a request may be cancelled, and the server answers the next one."""
+    """Check that a streamed request may be cancelled, and the server answers the next one."""
 
     async def main() -> None:
-        task = asyncio.create_task(agent_of(base_url, streaming=True).ask("How do tides work?"))
-        await asyncio.sleep(0.02)
+        begun = asyncio.Event()
+
+        @observer(ModelMessageChunk)
+        async def note(_: ModelMessageChunk) -> None:
+            begun.set()
+
+        agent = agent_of(base_url, streaming=True)
+        task = asyncio.create_task(agent.ask("How do tides work?", observers=[note]))
+        await begun.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled()

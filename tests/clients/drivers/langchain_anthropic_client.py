@@ -1,4 +1,4 @@
-"""ChatAnthropic as a client: `python tests/clients/langchain_anthropic_client.py BASE_URL FEATURE`.
+"""ChatAnthropic as a client: `python tests/clients/drivers/langchain_anthropic_client.py BASE_URL FEATURE`.
 
 It exits with 1 and a reason when the answer is not what this client expects.
 """

@@ -1,4 +1,4 @@
-"""The Anthropic SDK as a client: `python tests/clients/anthropic_sdk.py BASE_URL FEATURE`.
+"""The Anthropic SDK as a client: `python tests/clients/drivers/anthropic_sdk.py BASE_URL FEATURE`.
 
 It exits with 1 and a reason when the answer is not what this client expects.
 """

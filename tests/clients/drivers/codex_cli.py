@@ -50,7 +50,11 @@ def run(base_url: str, prompt: str, *flags: str, files: "dict[str, bytes] | None
         work.mkdir()
         for name, content in (files or {}).items():
             (work / name).write_bytes(content)
-        output, _ = start(base_url, Path(folder), prompt, *flags).communicate(timeout=SECONDS)
+        process = start(base_url, Path(folder), prompt, *flags)
+        try:
+            output, _ = process.communicate(timeout=SECONDS)
+        finally:
+            process.terminate()
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 

@@ -1,4 +1,4 @@
-"""litellm's `anthropic/` as a client: `python tests/clients/litellm_anthropic.py BASE_URL FEATURE`.
+"""litellm's `anthropic/` as a client: `python tests/clients/drivers/litellm_anthropic.py BASE_URL FEATURE`.
 
 It exits with 1 and a reason when the answer is not what this client expects.
 """

@@ -1,4 +1,4 @@
-"""pydantic-ai's AnthropicModel as a client: `python tests/clients/pydantic_ai_anthropic.py BASE_URL FEATURE`.
+"""pydantic-ai's AnthropicModel as a client: `python tests/clients/drivers/pydantic_ai_anthropic.py BASE_URL FEATURE`.
 
 It exits with 1 and a reason when the answer is not what this client expects.
 """
