@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from omni_router.config.parameters import Prefer
+from omni_router.costs import rounded
 from omni_router.hub.capabilities import ProviderEntry
 from omni_router.hub.gates import Verdict
 from omni_router.hub.requirements import Requirements
@@ -57,7 +58,7 @@ def estimated_cost(offer: ProviderEntry, required: Requirements) -> float | None
     if offer.prices is None:
         return None
     price_in, price_out = offer.prices
-    return (required.tokens_in * price_in + required.tokens_out * price_out) / MILLION
+    return rounded((required.tokens_in * price_in + required.tokens_out * price_out) / MILLION)
 
 
 def _describe(chosen: ProviderEntry, words: str, verdict: Verdict) -> str:
