@@ -1,7 +1,7 @@
 """The routes of the simulation of verdicts: how often each model is right, and what boards let expect of it."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Route:
     name: str
     truth: Floats
     prior: Floats
+    outcomes: Floats | None = None  # of a replay: how right each model is (columns) on each prompt (rows)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ class Game:
 
     truth: Floats
     prior: Floats
+    outcomes: Floats | None = None  # run, prompt and model
+
+    def chances(self, truth: Floats, picks: Picks, call: int) -> Floats:
+        """Return how likely the model that each run has picked is right: by its score, or on the prompt of the call."""
+        rows = np.arange(len(truth))
+        if self.outcomes is None:
+            return np.asarray(truth[rows, picks])
+        return np.asarray(self.outcomes[rows, call % self.outcomes.shape[1], picks])
 
     @property
     def best(self) -> Picks:
@@ -72,20 +81,34 @@ def game(route: Route, prior: str, chance: np.random.Generator, runs: int = RUNS
     if prior == "flat":
         priors = np.full((runs, size), MEAN_QUALITY)
     truth = np.broadcast_to(route.truth, (runs, size))
-    return Game(np.take_along_axis(truth, order, 1), np.take_along_axis(np.clip(priors, 0.4, 0.95), order, 1))
+    priors = np.take_along_axis(np.clip(priors, 0.4, 0.95), order, 1)
+    outcomes: Floats | None = None
+    if route.outcomes is not None:
+        prompts = chance.permuted(np.tile(np.arange(len(route.outcomes)), (runs, 1)), axis=1)
+        outcomes = route.outcomes[prompts[:, :, None], order[:, None, :]]
+    return Game(np.take_along_axis(truth, order, 1), priors, outcomes)
 
 
 def replay(path: Path) -> list[Route]:
-    """Read a table of outcomes by route, prompt and model; what a model gets right of a route is its quality."""
-    outcomes: dict[str, dict[str, list[float]]] = {}
+    """Read a table of outcomes by route, prompt and model; boards say nothing about the models.
+
+    A model without an outcome on a prompt is as right there as on the others of the route.
+    """
+    outcomes: dict[str, dict[tuple[str, str], float]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            outcomes.setdefault(row["route"], {}).setdefault(row["model"], []).append(float(row["outcome"]))
-    routes = []
-    for name, models in outcomes.items():
-        truth = np.array([np.mean(values) for values in models.values()])
-        routes.append(Route(name, truth, np.full(len(truth), MEAN_QUALITY)))
-    return routes
+            outcomes.setdefault(row["route"], {})[row["prompt"], row["model"]] = float(row["outcome"])
+    return [_replayed(name, cells) for name, cells in outcomes.items()]
+
+
+def _replayed(name: str, cells: Mapping[tuple[str, str], float]) -> Route:
+    prompts = {prompt: place for place, prompt in enumerate(dict.fromkeys(prompt for prompt, _ in cells))}
+    models = {model: place for place, model in enumerate(dict.fromkeys(model for _, model in cells))}
+    outcomes = np.full((len(prompts), len(models)), np.nan)
+    for (prompt, model), outcome in cells.items():
+        outcomes[prompts[prompt], models[model]] = outcome
+    truth = np.nanmean(outcomes, axis=0)
+    return Route(name, truth, np.full(len(truth), MEAN_QUALITY), np.where(np.isnan(outcomes), truth, outcomes))
 
 
 def sources_of(tables: Tables) -> dict[str, list[Route]]:

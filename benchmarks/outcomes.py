@@ -5,7 +5,8 @@
 
 A call is good with the probability that a table of scores gives for its model, and the prior is what the other
 categories say of it. --outcomes replays a table of outcomes instead, one line each: route,prompt,model,outcome, with
-outcomes from 0 to 1; its prior is flat. Prices do not matter here.
+outcomes from 0 to 1: the prompts of a route come one after the other, in an order drawn for each run, and only the
+outcome of the model that is called is seen. Its prior is flat. Prices do not matter here.
 """
 
 import argparse
@@ -46,13 +47,14 @@ def play(
         if call == EVENT:
             _happen(event, played, truth, offered, served)
         picks = _answered(rule, seen, served)
-        right = chance.random(len(rows)) < truth[rows, picks]
+        chances = played.chances(truth, picks, call)
+        right = chance.random(len(rows)) < chances
         judged = chance.random(len(rows)) < share
         seen.good[rows, picks] += right & judged
         seen.bad[rows, picks] += ~right & judged
         seen.fade()
         there = np.where(offered & served, truth, 0)
-        quality[:, call] = truth[rows, picks] / np.maximum(there.max(axis=1), 1e-9)
+        quality[:, call] = chances / np.maximum(there.max(axis=1), 1e-9)
     return quality
 
 
@@ -113,6 +115,15 @@ def by_prior(routes: Sequence[Route]) -> dict[tuple[str, float], dict[str, Figur
     }
 
 
+def replayed(routes: Sequence[Route]) -> str:
+    """Return the table of a replay, in which boards say nothing."""
+    cases = tqdm(SHARES)
+    rows = [[f"{100 * share:.0f} %", *(measure(routes, rule, share, "flat").text() for rule in rules().values())]
+            for share in cases]  # fmt: skip
+    random = 100 * np.mean([route.truth.mean() / max(route.truth.max(), 1e-9) for route in routes])
+    return f"{table(['verdicts', *rules()], rows)}\n\nA random model: {random:.1f}."
+
+
 def by_source(sources: Mapping[str, Sequence[Route]]) -> list[list[str]]:
     """Measure the score on each source alone, beside the catalog's order and the prior, also right after 100 calls."""
     rows = []
@@ -150,24 +161,24 @@ def draw(measured: Mapping[tuple[str, float], Mapping[str, Figures]], path: Path
 
 
 def main(data: Path, outcomes: Path | None) -> None:
-    """Measure, and write the section."""
+    """Measure, and write the section; a replay is printed."""
+    if outcomes:
+        print(replayed(replay(outcomes)))
+        return
     evidence = data / "evidence"
     names = (evidence / "livebench_2025.csv", evidence / "hf_prices_2026-07.csv")
     source = "LiveBench of 2025, both dates"
     if not names[0].exists():
         names, source = (SYNTHETIC_SCORES, SYNTHETIC_PRICES), "the synthetic tables that ship"
-    routes = replay(outcomes) if outcomes else list(routes_of(read_tables(*names)))
-    if outcomes:
-        source = str(outcomes.name)
+    routes = list(routes_of(read_tables(*names)))
     measured = by_prior(routes)
-    by_table = [] if outcomes else by_source(sources_of(read_tables(*names)))
+    by_table = by_source(sources_of(read_tables(*names)))
     rows = [
         [prior, f"{100 * share:.0f} %", *(each.text() for each in row.values())]
         for (prior, share), row in measured.items()
     ]
     parts = [ABOUT.format(source=source, routes=len(routes)), table(["prior", "verdicts", *rules()], rows)]
-    if by_table:
-        parts += [ABOUT_SOURCES, table(["table", "prior", "verdicts", "catalog", "prior alone", "score"], by_table)]
+    parts += [ABOUT_SOURCES, table(["table", "prior", "verdicts", "catalog", "prior alone", "score"], by_table)]
     parts += [ABOUT_EVENTS, table(["event", "verdicts", "verdicts fade", *rules()], by_event(routes))]
     draw(measured, IMAGES / "outcomes.png")
     write_section(SECTION, "\n\n".join([*parts, PLOT]))
@@ -193,6 +204,6 @@ HALF_LIFE = VERDICT_HALF_LIFE.days * CALLS_A_DAY
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the folder evidence")
-    parser.add_argument("--outcomes", type=Path, help="a table of outcomes to replay instead")
+    parser.add_argument("--outcomes", type=Path, help="replay a table of outcomes, and print it")
     arguments = parser.parse_args()
     main(arguments.data, arguments.outcomes)

@@ -1,8 +1,11 @@
 """The simulation of verdicts uses the score that is used: its arrays against the functions for single models."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from benchmarks.outcome_routes import game, replay
 from benchmarks.outcome_rules import Seen, by_score
 from omni_router.selection.board_values import Strength
 from omni_router.selection.scoring import ModelFacts, in_order, score_models
@@ -45,3 +48,22 @@ def test_the_rule_picks_the_model_that_the_package_puts_first() -> None:
     ]
     first = in_order(score_models(models, 0.0))[0]
     assert int(by_score(seen_so_far())[0]) == int(first.model)
+
+
+def test_a_replay_shows_the_outcome_of_each_prompt_once(tmp_path: Path) -> None:
+    lines = ["route,prompt,model,outcome", "maths,p1,a/a,1", "maths,p1,b/b,0", "maths,p2,a/a,0", "maths,p2,b/b,0.5",
+             "maths,p3,b/b,1"]  # fmt: skip
+    (tmp_path / "outcomes.csv").write_text("\n".join(lines))
+    [route] = replay(tmp_path / "outcomes.csv")
+    assert route.truth == pytest.approx([0.5, 0.5])
+    assert route.outcomes is not None
+    assert route.outcomes.tolist() == [[1, 0], [0, 0.5], [0.5, 1]], "an outcome that is missing is the mean"
+    played = game(route, "flat", np.random.default_rng(0), runs=3)
+    assert played.outcomes is not None
+    for model in (0, 1):
+        picks = np.full(3, model)
+        seen = np.array([played.chances(played.truth, picks, call) for call in range(3)]).T
+        for run in seen:
+            assert sorted(run) == [0, 0.5, 1]
+    first, again = (played.chances(played.truth, np.zeros(3, int), call) for call in (0, 3))
+    assert first.tolist() == again.tolist(), "after the last prompt the first one comes again"
