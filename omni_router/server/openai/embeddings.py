@@ -1,7 +1,6 @@
 """POST /v1/embeddings: the vectors of texts, by the model that is named, or by the first that the catalog lists."""
 
 import asyncio
-import base64
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -19,6 +18,7 @@ from omni_router.events import Finished, RunEvent
 from omni_router.hub.availability import Availability
 from omni_router.hub.cancellation import cancelled_after
 from omni_router.hub.requirements import requirements_with
+from omni_router.images import encode_base64
 from omni_router.model_id import split_model_id
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import config_for, identity_of, services_of
@@ -159,7 +159,7 @@ def _as_json(request: EmbeddingRequest, vectors: _Vectors) -> dict[str, Any]:
     for index, vector in enumerate(vectors.matrix):
         embedding: Any = vector.tolist()
         if request.encoding_format == "base64":
-            embedding = base64.b64encode(vector.astype("<f4").tobytes()).decode()
+            embedding = encode_base64(vector.astype("<f4").tobytes())
         data.append({"object": "embedding", "index": index, "embedding": embedding})
     usage = {"prompt_tokens": 0, "total_tokens": 0}  # the client of the Hub does not pass the counts on
     return {"object": "list", "model": vectors.model, "data": data, "usage": usage}

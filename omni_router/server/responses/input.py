@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from omni_router.images import encode_base64
 from omni_router.messages import IMAGE_MARK, REASONING
 from omni_router.server.openai.errors import ApiError, wrong
 from omni_router.server.responses.tools import Tools
@@ -154,7 +155,7 @@ def packed(reasoning: str) -> str:
 
     It is encoded, not encrypted: its client may read it anyway.
     """
-    return _PACKED + base64.b64encode(reasoning.encode(errors="surrogatepass")).decode()
+    return _PACKED + encode_base64(reasoning.encode(errors="surrogatepass"))
 
 
 def _unpacked(content: Any) -> list[str]:
