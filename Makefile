@@ -79,6 +79,8 @@ lint: $(VENV)/.lint ## check style, types, the layers of imports, and how dense 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/density.py
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 format: $(VENV)/.lint ## rewrite the files in the project's style
 	$(BIN)/ruff check --fix .

@@ -32,6 +32,8 @@ from omni_router.server.allowed_hosts import _NAME
 from omni_router.server.context_check import _PATHS
 from omni_router.server.openai.memory import DecisionMemory
 from omni_router.server.openai.messages import read_messages
+from omni_router.server.openai.users import _HASH
+from omni_router.server.openai.users import _NAME as _USER_NAME
 from omni_router.ui.chat import image_address
 
 PACKAGE = Path(omni_router.__file__).parent
@@ -131,6 +133,8 @@ READERS: dict[str, Reader] = {
     "server/openai/messages.py _OUR_FILE": Reader(
         _answered, ("![", "[", "]", "(", ")", "data:image/", "png", ";base64,", "a", "![](data:image/")
     ),
+    "server/openai/users.py _NAME": Reader(_USER_NAME.fullmatch, ("a", ".", "-", "_", " ")),
+    "server/openai/users.py _HASH": Reader(_HASH.fullmatch, ("a", "0", "g")),
     "ui/chat.py _ADDRESS": Reader(image_address, ("https://", "http", "a", ".", ".png", "?", "/", " ", '"')),
     "ui/chat.py _IMAGE_ADDRESS": Reader(image_address, ("https://", "a", ".", ".png", ".jpg", "?", "?.gif", "/")),
     "_sandbox/calls.py _PATHS": Reader(

@@ -17,6 +17,7 @@ COMMANDS = {
     "eval-choice": "omni_router.cli.eval_choice:command",
     "completion": "omni_router.cli.completion:command",
     "doctor": "omni_router.cli.doctor:command",
+    "new-key": "omni_router.cli.new_key:command",
     "serve": "omni_router.cli.serve:command",
     "ui": "omni_router.cli.ui:command",
 }

@@ -96,14 +96,16 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     )
 
     limits = Limits.read()
-    _check_host(host, limits.key)
+    _check_host(host, with_key=limits.with_key)
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = ShutdownMiddleware(make_app(graph, only_local=limits.key is None, cors=flags["cors"], limits=limits))
+    app: ASGIApp = ShutdownMiddleware(
+        make_app(graph, only_local=not limits.with_key, cors=flags["cors"], limits=limits)
+    )
     if not flags["quiet"]:
         app = RequestLog(app)
     with listening(host, port) as listener:
         readiness_of(graph).start()  # otherwise the first request waits for the router to load
-        _print_address(host, listener.getsockname()[1], with_key=limits.key is not None)
+        _print_address(host, listener.getsockname()[1], with_key=limits.with_key)
         _print_notes(environment, hf_token)
         server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
         with graceful_shutdown():
@@ -112,13 +114,13 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     return SHUT_DOWN
 
 
-def _check_host(host: str, key: str | None) -> None:
+def _check_host(host: str, *, with_key: bool) -> None:
     """Refuse to serve other machines without a key."""
     from omni_router.server.serve import is_local
 
-    if key is None and not is_local(host):
+    if not with_key and not is_local(host):
         raise ConfigurationError(
-            f"without a key only this machine is served: set OMNI_API_KEY, or leave out --host {host}"
+            f"without a key only this machine is served: set OMNI_API_KEY or OMNI_USERS, or leave out --host {host}"
         )
 
 
@@ -136,7 +138,7 @@ def _print_address(host: str, port: int, *, with_key: bool) -> None:
     reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)  # noqa: S104 (compared, not bound)
     header, access = "", "open without a key, to this machine only"
     if with_key:
-        header, access = " -H 'Authorization: Bearer '$OMNI_API_KEY", "clients must send a key: OMNI_API_KEY"
+        header, access = " -H 'Authorization: Bearer '$OMNI_API_KEY", "clients must send a key"
     body = '{"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}'
     click.echo(f"omni-router listens on http://{shown}:{port}/v1  (Ctrl-C stops it)")
     click.echo(access)

@@ -212,6 +212,9 @@ class ServerEnvironment:
     api_key: str | None = variable(
         api_key, None, "the key that clients of /v1 must send; without one, only this machine is served", secret=True
     )
+    users: Path | None = variable(
+        Path, None, "a JSON file of the users of /v1, each with a key, a rate and a budget (omni-router new-key)"
+    )
     # An image of 14 MB as base64, or several million tokens; it takes up to 180 MB of memory.
     max_body: int = variable(count, 20_000_000, "the largest body of a request, in bytes")
     # Twice OMNI_THREADS: as many again may wait for a thread.

@@ -33,7 +33,9 @@ class StoreLedger:
         now: the clock, in UTC.
     """
 
-    def __init__(self, store: Callable[[], BaseStore], now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, store: Callable[[], BaseStore], now: Callable[[], datetime] = utc_now, *, user: str = ""
+    ) -> None:
         self._store, self._now = store, now
         # Simulated money is not spent.
         self._space = ("omni_router", "sandbox", "spending") if is_simulated() else ("omni_router", "spending")

@@ -16,8 +16,8 @@ from omni_router.server.graph_access import Compiled
 from omni_router.server.health import health_routes, readiness_of
 from omni_router.server.langgraph_config import hosts_of_server, key_notice
 from omni_router.server.metrics import metrics_routes
-from omni_router.server.openai import openai_routes
 from omni_router.server.openai.guard import Limits
+from omni_router.server.v1 import make_routes
 
 logger = logging.getLogger("omni_router")
 
@@ -54,7 +54,7 @@ def make_app(
         routes=[
             *health_routes(graph),
             *metrics_routes(),
-            *openai_routes(graph, Limits.read(variables)),
+            *make_routes(graph, Limits.read(variables)),
             *mcp.routes,
             *a2a_routes(graph),
         ],

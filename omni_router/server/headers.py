@@ -1,12 +1,13 @@
 """The headers of our own in responses, and what each says."""
 
+DECISION_ID_HEADER = "x-omni-decision"
 # By the key of the decision that it shows.
 DECISION_HEADERS = {
     "x-omni-route": "route",
     "x-omni-model": "model",
     "x-omni-source": "source",
     "x-omni-confidence": "confidence",
-    "x-omni-decision": "id",
+    DECISION_ID_HEADER: "id",
 }
 COST_HEADER = "x-omni-cost"  # US dollars; absent where it is not known, and before the end of a stream
 ESTIMATE_HEADER = "x-omni-estimated-cost"  # US dollars, before the call of the model

@@ -48,9 +48,8 @@ def make_app(
     from omni_router.server.allowed_hosts import Cors, HostGuard, allowed_hosts, configured_hosts
     from omni_router.server.health import health_routes
     from omni_router.server.metrics import metrics_routes
-    from omni_router.server.openai import openai_routes
-    from omni_router.server.openai.api import root_routes
     from omni_router.server.openai.guard import Limits
+    from omni_router.server.v1 import make_routes, root_routes
 
     allowed = allowed_hosts(variables, origins=cors)
     if not only_local and not configured_hosts(variables):  # a key guards a server whose names are not known
@@ -59,7 +58,7 @@ def make_app(
     if cors:
         guards.append(Middleware(Cors, origins=cors))
     limits = limits or Limits.read(variables)
-    routes = [*openai_routes(graph, limits), *health_routes(graph), *metrics_routes(), *root_routes()]
+    routes = [*make_routes(graph, limits), *health_routes(graph), *metrics_routes(), *root_routes()]
     return Starlette(routes=routes, middleware=guards)
 
 

@@ -67,6 +67,7 @@ class Services:
     observer: "Observer | None" = None
     budget: Budget = NO_BUDGET
     ledger: "Ledger | None" = None  # what the day's calls have cost, for a budget of the day
+    user_ledger: "Callable[[str], Ledger] | None" = None  # opens the ledger of a user of a server
     defaults: Settings = field(default_factory=Settings)  # these fill in what a run's settings leave open
     evidence: "Evidence | None" = None  # what boards say about models; None: nobody asks
     shadow_evidence: bool = False  # whether what the evidence would choose is only shown
@@ -86,6 +87,18 @@ class Services:
         from omni_router.services.container import from_environment
 
         return from_environment(environment or Environment.read(), token)
+
+    def open_ledger(self, user: str) -> "Ledger":
+        """Open the ledger of what a user of a server spends in a day, by default beside the history of the environment.
+
+        Raises:
+            ConfigurationError: a package is missing, or an address cannot be read.
+        """
+        from omni_router.services.history import open_user_ledger
+
+        if self.user_ledger is not None:
+            return self.user_ledger(user)
+        return open_user_ledger(Environment.read(), user)
 
 
 def lazy(make: Callable[[], Product]) -> Callable[[], Product]:

@@ -1,6 +1,6 @@
 """Open the services that an environment describes."""
 
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
         ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
     """
     from omni_router.hub.client import HubInference
-    from omni_router.services.history import open_history, open_ledger
+    from omni_router.services.history import open_history, open_ledger, open_user_ledger
     from omni_router.services.router import choose_router
 
     catalog = open_catalog(environment, token)
@@ -51,6 +51,7 @@ def from_environment(environment: Environment, token: Token) -> Services:
         observer=open_observer(environment),
         budget=environment.budget,
         ledger=open_ledger(environment),
+        user_ledger=partial(open_user_ledger, environment),
         defaults=defaults,
         evidence=open_evidence(environment),
         shadow_evidence=environment.evidence == "shadow",

@@ -60,12 +60,21 @@ def open_ledger(environment: Environment) -> Ledger | None:
     """
     if environment.budget.day is None:
         return None
+    return open_user_ledger(environment)
+
+
+def open_user_ledger(environment: Environment, user: str = "") -> Ledger:
+    """Open the ledger of a day's spending of a user of a server, beside the history; without a name, that of all runs.
+
+    Raises:
+        ConfigurationError: a package is missing, or an address cannot be read.
+    """
     if environment.history == "file":
         policy = environment.route_config
-        return FileLedger(policy.with_name(f".{policy.name}.spending"))
+        return FileLedger(policy.with_name(f".{policy.name}.spending{user and f'.{user}'}"))
     from omni_router.history.store_spending import StoreLedger
 
-    return StoreLedger(open_store(environment.history))
+    return StoreLedger(open_store(environment.history), user=user)
 
 
 def open_store(history: str) -> "Callable[[], BaseStore]":

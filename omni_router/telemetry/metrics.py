@@ -16,6 +16,7 @@ from omni_router.errors import missing_package
 from omni_router.state import Attempt, Decision, Source, State
 from omni_router.tasks import task_of
 from omni_router.telemetry.observer import Run
+from omni_router.telemetry.user_metrics import UserMetrics
 
 try:
     from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -101,6 +102,7 @@ class Metrics:
             "omni_unanswered", "Turns without an answer, by the error or the exception that ended them.", "kind"
         )
         self._bill = _Bill(self._counter)
+        self.users = UserMetrics(self._counter)
         self._router = self._histogram(
             "omni_router_seconds", "From a request to the router's reply, candidates included.", ROUTER_SECONDS
         )

@@ -54,6 +54,7 @@ READ = {
     "OMNI_API_KEY": (" s3cret\n", "s3cret"),
     "OMNI_MAX_BODY": ("1000", 1000),
     "OMNI_MAX_CONCURRENT": ("3", 3),
+    "OMNI_USERS": ("users.json", Path("users.json")),
     "OMNI_HOSTS": ("a.example, *", frozenset({"a.example", "*"})),
 }
 

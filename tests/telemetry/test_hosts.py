@@ -176,6 +176,9 @@ def exposed(services: Services, router: ScriptedRouter, sandbox: Sandbox) -> set
     invoke(graph, ask("How do tides work?"), None)
     sandbox.fail("token_401")
     invoke(graph, ask("How do tides work?"), None)
+    metrics.users.count("ada", 200)
+    metrics.users.charge("ada", 0.01)
+    metrics.users.count_tokens("ada", [{"usage": {"input_tokens": 3, "output_tokens": 5}}])
     return {sample.name for sample in parse(scrape(metrics).text)}
 
 

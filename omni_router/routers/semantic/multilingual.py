@@ -113,14 +113,12 @@ def _read_network() -> Network:
 
 def _session(weights: dict[str, Floats]) -> tuple[Any, Sequence[Any]]:
     """Start a session of the graph with these weights on one thread, and return it with what it reads from."""
-    import onnxruntime
-
-    from omni_router.routers.semantic.onnx_model import new_session, session_options
+    from omni_router.routers.semantic.onnx_model import as_ort_value, new_session, session_options
 
     for name in ("proj", "proj_b", "ln_g", "ln_b"):  # of the filters: side by side, so that one product serves all
         weights[f"filters_{name}"] = np.concatenate([weights.pop(f"{name}{size}") for size in FILTERS], axis=-1)
     del weights["eps"], weights["bits"]  # part of the graph and of the table
-    values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in weights.items()}
+    values = {name: as_ort_value(array) for name, array in weights.items()}
     options = session_options()
     options.add_external_initializers(list(values), list(values.values()))
     graph = files(__package__).joinpath(GRAPH).read_bytes()

@@ -1,11 +1,15 @@
 """Token states from ONNX Runtime: all-MiniLM-L6-v2 from its safetensors file, and any checkpoint with an ONNX file."""
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+# From 1.29 on, ONNX Runtime reports what it computes to its maker unless this is set before its first import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from omni_router.errors import ConfigurationError
@@ -44,7 +48,7 @@ class MiniLm:
             arrays = float_weights(tensors)
         else:
             options.add_session_config_entry(FOLDER, str(weights.parent))
-        self._weights = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+        self._weights = [as_ort_value(array) for array in arrays.values()]
         options.add_external_initializers(list(arrays), self._weights)
         self._session = new_session(files(__package__).joinpath(graph).read_bytes(), options)
         self._words = tensors.tensor("embeddings.word_embeddings.weight")
@@ -142,6 +146,11 @@ def session_options() -> "onnxruntime.SessionOptions":
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 3  # errors, which are raised as well
     return options
+
+
+def as_ort_value(array: "NDArray[Any]") -> Any:
+    """Return an array as ONNX Runtime reads it, without a copy; it has to live as long as the session."""
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
 
 
 def new_session(model: str | bytes, options: "onnxruntime.SessionOptions") -> Any:

@@ -1,20 +1,23 @@
-"""The result of a run as OpenAI's clients read it."""
+"""The result of a run: its answer, and what every dialect says of it."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from langchain_core.messages import AIMessage
+from starlette.requests import Request
 
 from omni_router.artifacts import artifact_data_url, kind_of
 from omni_router.costs import as_decimal, total_cost
 from omni_router.hints import HTTP
-from omni_router.messages import reasoning_of
+from omni_router.messages import newest_user_text
 from omni_router.run_result import RunResult
 from omni_router.server.headers import COST_HEADER, DECISION_HEADERS, ESTIMATE_HEADER
+from omni_router.server.openai.bodies import ignored, note_ignored
+from omni_router.server.openai.dialect import Answer
 from omni_router.server.openai.errors import failed_run
+from omni_router.server.openai.memory import DecisionMemory
 
 
 def omni_of(state: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
@@ -67,38 +70,6 @@ def _markdown(artifact: Mapping[str, Any]) -> str:
     return f"!{link}" if kind == "image" else link
 
 
-def completion(state: Mapping[str, Any], ignored: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a chat completion; `ignored` names the parameters of the request that had no effect.
-
-    Raises:
-        ApiError: the run ended in an error.
-    """
-    answer = answer_of(state)
-    message: dict[str, Any] = {"role": "assistant", "content": text_of(state, answer) or None, "refusal": None}
-    if reasoning := reasoning_of(answer):
-        message["reasoning_content"] = reasoning
-    if calls := tool_calls(answer):
-        message["tool_calls"] = calls
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(answer)}
-    return {
-        **head_of(state, "chat.completion"),
-        "choices": [choice],
-        "usage": usage_of(state, answer),
-        "omni": omni_of(state, ignored),
-    }
-
-
-def head_of(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Return the fields with which every completion and every chunk of one begins."""
-    decision = state.get("decision") or {}
-    return {
-        "id": f"chatcmpl-{decision.get('id')}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": decision.get("model"),
-    }
-
-
 def tool_calls(answer: AIMessage) -> list[dict[str, Any]]:
     """Return an answer's tool calls in OpenAI's form; arguments that are not valid JSON are passed on unchanged."""
     calls = [_tool_call(call["id"], call["name"], json.dumps(call["args"])) for call in answer.tool_calls]
@@ -118,20 +89,36 @@ def finish_reason(answer: AIMessage) -> str:
     return reason if reason in ("length", "content_filter") else "stop"
 
 
-def usage_of(state: Mapping[str, Any], answer: AIMessage) -> dict[str, Any]:
-    """Return the numbers of tokens of the answer, as far as its provider counts them, and the cost of the run.
+class Counts(NamedTuple):
+    """The numbers of tokens of an answer, as far as its provider counts them, and the cost of the run."""
 
-    The cost, in US dollars, is that of all calls of the run, also of those that failed; None if it is not known.
+    input: int
+    output: int
+    cached: int | None  # a part of `input`; None if it is not reported
+    reasoning: int | None  # a part of `output`
+    cost: float | None  # US dollars, of all calls of the run, also of those that failed; None if it is not known
+
+
+def counts_of(answer: Answer) -> Counts:
+    """Return what an answer took."""
+    usage: Mapping[str, Any] = answer.message.usage_metadata or {}
+    return Counts(
+        int(usage.get("input_tokens", 0)),
+        int(usage.get("output_tokens", 0)),
+        usage.get("input_token_details", {}).get("cache_read"),
+        usage.get("output_token_details", {}).get("reasoning"),
+        total_cost(answer.state.get("attempts") or []),
+    )
+
+
+def finished_answer(state: Mapping[str, Any], request: Request, memory: DecisionMemory) -> Answer:
+    """Return the answer of a run, and remember the decision behind it for the next turn.
+
+    Raises:
+        ApiError: the run ended in an error.
     """
-    usage: Mapping[str, Any] = answer.usage_metadata or {}
-    prompt, completed = int(usage.get("input_tokens", 0)), int(usage.get("output_tokens", 0))
-    counted: dict[str, Any] = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completed,
-        "total_tokens": prompt + completed,
-        "cost": total_cost(state.get("attempts") or []),
-    }
-    reasoning = usage.get("output_token_details", {}).get("reasoning")
-    if reasoning is not None:
-        counted["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-    return counted
+    message = answer_of(state)
+    text = text_of(state, message)
+    note_ignored(request, message.response_metadata.get("ignored", []))
+    memory.remember(message, text, newest_user_text(state["messages"]))
+    return Answer(state, message, text, ignored(request))

@@ -15,7 +15,8 @@ from omni_router.server.openai.requests import Body
 
 # Parameters that would change the meaning of an answer and are not served: the values without effect (beside null), and
 # what to do instead. Every other parameter that is not served is ignored, and the response says so.
-REFUSED: dict[str, tuple[tuple[object, ...], str]] = {
+Refused = dict[str, tuple[tuple[object, ...], str]]
+REFUSED: Refused = {
     "n": ((1,), "allowed is 1; send the request several times for several answers"),
     "logprobs": ((False,), "allowed is False; log probabilities are not served"),
     "top_logprobs": ((0,), "allowed is 0; log probabilities are not served"),
@@ -58,13 +59,13 @@ async def read_json(request: Request) -> dict[str, Any]:
     return value
 
 
-def read_as(kind: type[BodyT], body: Mapping[str, Any]) -> BodyT:
+def read_as(kind: type[BodyT], body: Mapping[str, Any], refused: Refused = REFUSED) -> BodyT:
     """Check a body against what is served.
 
     Raises:
         ApiError: a parameter has a value that is not allowed; the error names both, and the values that are.
     """
-    for name, (allowed, remedy) in REFUSED.items():
+    for name, (allowed, remedy) in refused.items():
         if body.get(name) is not None and body[name] not in allowed:
             raise wrong(name, body[name], remedy)
     try:

@@ -1,7 +1,7 @@
-"""POST /v1/chat/completions, and POST /v1/route, which takes the same body and calls no model."""
+"""The one handler of conversations, in every dialect; POST /v1/route takes the same body and calls no model."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 from langchain_core.messages import AnyMessage
@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from omni_router.config.settings import Settings
-from omni_router.messages import newest_user_text
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import services_of
-from omni_router.server.openai.answers import answer_of, completion, headers_of, omni_of, text_of
-from omni_router.server.openai.bodies import ignored, ignored_names, note_ignored, read_as, read_json
+from omni_router.server.openai.answers import finished_answer, headers_of, omni_of
+from omni_router.server.openai.bodies import ignored_names, note_ignored, read_as, read_json
+from omni_router.server.openai.completions import ChatCompletions
+from omni_router.server.openai.dialect import Dialect
 from omni_router.server.openai.messages import read_messages
 from omni_router.server.openai.models import settings_of_model
 from omni_router.server.openai.overrides import FIELDS, read_overrides
@@ -30,18 +31,28 @@ class PreparedRequest(NamedTuple):
     settings: Settings
 
 
-async def chat(api: Api, request: Request) -> Response:
+Handler = Callable[[Api, Request], Coroutine[Any, Any, Response]]
+
+
+def chat(dialect: type[Dialect]) -> Handler:
+    """Return the handler that answers conversations in a dialect."""
+
+    async def chat(api: Api, request: Request) -> Response:
+        return await _chat(api, request, dialect(await read_json(request)))
+
+    return chat
+
+
+async def _chat(api: Api, request: Request, dialect: Dialect) -> Response:
     """Answer a conversation, at once or as a stream."""
-    body = await read_json(request)
-    chat_request, messages, settings = await asyncio.to_thread(_prepare, api, request, body)
+    chat_request, messages, settings = await asyncio.to_thread(_prepare, api, request, dialect)
     if not chat_request.stream:
         result = await api.result(request, messages, settings)
-        answer = await asyncio.to_thread(_completion, api, request, result)
-        return ModelJSONResponse(answer, headers=headers_of(result))
-    options = chat_request.stream_options
+        body = await asyncio.to_thread(_body, api, request, dialect, result)
+        return ModelJSONResponse(body, headers=headers_of(result))
     run = RunStream(request, api.events(request, messages, settings, tokens=True))
     try:
-        return await stream(run, api.memory, usage=options is not None and options.include_usage)
+        return await stream(run, api.memory, dialect.writer())
     except BaseException:
         await run.close()
         raise
@@ -49,19 +60,20 @@ async def chat(api: Api, request: Request) -> Response:
 
 async def route(api: Api, request: Request) -> Response:
     """Return the decision on a chat; that no route or model fits is a decision too, named in `error`."""
-    body = await read_json(request)
-    _, messages, settings = await asyncio.to_thread(_prepare, api, request, body, skip_specialists=True)
+    dialect = ChatCompletions(await read_json(request))
+    _, messages, settings = await asyncio.to_thread(_prepare, api, request, dialect, skip_specialists=True)
     result = await api.result(request, messages, settings)
     return ModelJSONResponse(omni_of(result), headers=headers_of(result))
 
 
-def _prepare(api: Api, request: Request, body: Mapping[str, Any], **settings: Any) -> PreparedRequest:
+def _prepare(api: Api, request: Request, dialect: Dialect, **settings: Any) -> PreparedRequest:
     """Read a body, on a thread, since images are decoded and the policy is read; note which parameters are ignored.
 
     Raises:
         ApiError: something in it cannot be served.
         BadImage: an image is not readable.
     """
+    body = dialect.chat_body()
     chat_request = read_as(ChatRequest, body)
     routes = services_of(api.graph).policy.routes()
     model = settings_of_model(chat_request.model, routes)
@@ -73,12 +85,9 @@ def _prepare(api: Api, request: Request, body: Mapping[str, Any], **settings: An
         without_effect.append("logit_bias")
     note_ignored(request, without_effect)
     run_settings = api.settings(**{**model, **chat_request.settings(), **overrides, **settings})
-    return PreparedRequest(chat_request, read_messages(chat_request.messages, api.memory), run_settings)
+    messages = read_messages(chat_request.messages, api.memory, dialect.place)
+    return PreparedRequest(chat_request, messages, run_settings)
 
 
-def _completion(api: Api, request: Request, result: Mapping[str, Any]) -> dict[str, Any]:
-    answer = answer_of(result)
-    note_ignored(request, answer.response_metadata.get("ignored", []))
-    body = completion(result, ignored(request))
-    api.memory.remember(answer, text_of(result, answer), newest_user_text(result["messages"]))
-    return body
+def _body(api: Api, request: Request, dialect: Dialect, result: Mapping[str, Any]) -> dict[str, Any]:
+    return dialect.body(finished_answer(result, request, api.memory))

@@ -2,9 +2,11 @@
 
 import logging
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Any, NamedTuple
+
+from starlette.datastructures import Headers
 
 from omni_router.errors import ErrorInfo, ErrorKind, InvalidRequest, OmniRouterError, for_audience
 from omni_router.hints import HTTP
@@ -67,16 +69,30 @@ class ApiError(OmniRouterError):
         headers: Mapping[str, str] | None = None,
         omni: Mapping[str, Any] | None = None,
     ) -> None:
-        self.code = code
+        self.type, self.code, self.param, self.omni = type, code, param, omni
         self.status, self.headers = status, {"x-should-retry": "false", **(headers or {})}  # OpenAI's clients obey it
-        self.body: dict[str, Any] = {"error": {"message": message, "type": type, "param": param, "code": code}}
-        if omni is not None:
-            self.body["omni"] = omni
         super().__init__(message)
 
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body in OpenAI's form."""
+        error = {"message": str(self), "type": self.type, "param": self.param, "code": self.code}
+        body: dict[str, Any] = {"error": error}
+        if self.omni is not None:
+            body["omni"] = self.omni
+        return body
+
     def response(self) -> ModelJSONResponse:
-        """Return the whole response."""
+        """Return the whole response, in OpenAI's form."""
         return ModelJSONResponse(self.body, self.status, self.headers)
+
+
+ErrorWriter = Callable[[ApiError, Headers], ModelJSONResponse]  # with the headers of the request
+
+
+def openai_error(error: ApiError, _headers: Headers) -> ModelJSONResponse:
+    """Return the response for a failure in OpenAI's form."""
+    return error.response()
 
 
 def shown(value: object) -> str:

@@ -27,8 +27,16 @@ from omni_router.server.openai.memory import DecisionMemory, request_digest
 _OUR_FILE = re.compile(r"!?\[[^\[\]]*\]\(data:(\w{1,20})/[\w.+-]{1,100};base64,[\w+/=-]*\)")
 
 
-def read_messages(raw_messages: Sequence[Any], memory: DecisionMemory) -> list[AnyMessage]:
+def _place(index: int) -> str:
+    return f"messages[{index}]"
+
+
+def read_messages(
+    raw_messages: Sequence[Any], memory: DecisionMemory, place: Callable[[int], str] = _place
+) -> list[AnyMessage]:
     """Read the messages of a request; our own answers among them get back the decision behind them.
+
+    `place` says where in the request a message stands, for errors.
 
     Raises:
         ApiError: a message does not have OpenAI's form, or is of a kind that is not served here.
@@ -37,7 +45,7 @@ def read_messages(raw_messages: Sequence[Any], memory: DecisionMemory) -> list[A
     messages = list[AnyMessage]()
     request = request_digest("")
     for index, raw in enumerate(raw_messages):
-        newest = _message(raw, f"messages[{index}]")
+        newest = _message(raw, place(index))
         messages.append(newest)
         if isinstance(newest, HumanMessage):
             request = request_digest(newest_user_text([newest]))  # computed once, however many answers follow it
@@ -126,7 +134,13 @@ def _tool(raw: dict[str, Any], where: str) -> ToolMessage:
     call = raw.get("tool_call_id")
     if not isinstance(call, str):
         raise wrong(f"{where}.tool_call_id", call, "it is the id of the tool call that this result belongs to")
-    return ToolMessage(_text(raw.get("content"), where), tool_call_id=call)
+    content = raw.get("content")
+    if not isinstance(content, list):
+        return ToolMessage(_text(content, where), tool_call_id=call)
+    parts = [_part(part, f"{where}.content[{index}]") for index, part in enumerate(content)]
+    if any(part["type"] == "image_url" for part in parts):  # Anthropic's tools may return one
+        return ToolMessage(parts, tool_call_id=call)
+    return ToolMessage("".join(part["text"] for part in parts), tool_call_id=call)
 
 
 _ROLES: dict[str, Callable[[dict[str, Any], str], AnyMessage]] = {

@@ -23,15 +23,29 @@ _UNNAMED = ("dummy", "http://", "https://")
 
 async def list_models(api: Api, _: Request) -> Response:
     """List the values that `model` may have."""
-    return ModelJSONResponse({"object": "list", "data": await asyncio.to_thread(_entries, api)})
+    return ModelJSONResponse({"object": "list", "data": await model_entries(api)})
 
 
 async def get_model(api: Api, request: Request) -> Response:
     """Return one entry of the list."""
     name = request.path_params["name"]
-    for entry in await asyncio.to_thread(_entries, api):
+    return ModelJSONResponse(await model_entry(api, name))
+
+
+async def model_entries(api: Api) -> list[dict[str, Any]]:
+    """Return the list, in OpenAI's form."""
+    return await asyncio.to_thread(_entries, api)
+
+
+async def model_entry(api: Api, name: str) -> dict[str, Any]:
+    """Return one entry of the list, in OpenAI's form.
+
+    Raises:
+        ApiError: it is not on the list.
+    """
+    for entry in await model_entries(api):
         if entry["id"] in (name, split_prefer(name)[0]):
-            return ModelJSONResponse({**entry, "id": name})
+            return {**entry, "id": name}
     raise _unknown(f"The model {name!r} is not listed; GET /v1/models lists them.")
 
 

@@ -14,6 +14,8 @@ from omni_router.config.settings import Settings
 from omni_router.events import DecisionMade, Finished, RunEvent, Token, astream
 from omni_router.server.graph_access import Compiled, config_for, identity_of, settings_with
 from omni_router.server.openai.memory import DecisionMemory
+from omni_router.server.openai.user_accounts import Account, UserAccounts
+from omni_router.server.openai.users import User
 from omni_router.tasks import task_of
 
 
@@ -23,6 +25,7 @@ class Api:
 
     graph: Compiled
     memory: DecisionMemory
+    accounts: UserAccounts
     started: int = field(default_factory=lambda: int(time.time()))  # seconds since 1970
 
     def settings(self, **overrides: Any) -> Settings:
@@ -32,10 +35,20 @@ class Api:
     async def events(
         self, request: Request, messages: Sequence[AnyMessage], settings: Settings, *, tokens: bool = False
     ) -> AsyncGenerator[RunEvent, None]:
-        """Run the graph as the user of the request, and yield decisions, tokens of the answer, and the end."""
-        config = config_for(identity_of(request.scope.get("user")))
-        run = astream(self.graph, {"messages": list(messages)}, config, context=settings, tokens=tokens)
-        async with aclosing(run) as events:
+        """Run the graph as the user of the request, and yield decisions, tokens of the answer, and the end.
+
+        Raises:
+            ApiError: the user's budget is spent.
+        """
+        user = request.scope.get("user")
+        account: Account | None = None
+        if isinstance(user, User):
+            account = self.accounts.of(user)
+            settings = await account.admit(settings)
+        run = astream(self.graph, {"messages": list(messages)}, config_for(identity_of(user)), context=settings,
+                      tokens=tokens)  # fmt: skip
+        events = run if account is None else account.charge(run)
+        async with aclosing(events):
             async for event in events:
                 if isinstance(event, DecisionMade | Finished) or _is_answer(event):
                     yield event

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -20,6 +21,7 @@ from omni_router.routers.semantic.pooling import normalize
 from omni_router.routers.semantic.safetensors_file import SafetensorsFile
 from omni_router.routers.semantic.sentence_encoder import SentenceEncoder
 from tests.support import sentence_checkpoints as checkpoints
+from tests.support.processes import child_environment
 
 ROOT = Path(__file__).parents[3]
 TABLE = np.random.default_rng(0).standard_normal((60, 16)).astype(np.float32)  # a state for each token
@@ -158,3 +160,15 @@ def test_a_tensor_that_is_copied_is_the_one_that_is_mapped() -> None:
     assert copy.flags.writeable
     with pytest.raises(ConfigurationError, match="no tensor 'missing'"):
         tensors.read("missing")
+
+
+@pytest.mark.parametrize("text", ["How do tides work?", "Comment fonctionnent les marées ?"])
+def test_onnx_runtime_reports_nothing_to_its_maker(text: str, tmp_path: Path) -> None:
+    """From 1.29 on it keeps an id of the device and its reports in the user's cache folder, and sends them."""
+    command = [sys.executable, str(ROOT / "omni_router_dev.py"), "--sandbox", "--skip-specialists", "--prompt", text]
+    environment = child_environment(tmp_path, HOME=str(tmp_path / "home"), XDG_CACHE_HOME=str(tmp_path / "home"))
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    environment.pop("CI", None)  # it reports nothing from there either
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert not list(tmp_path.rglob("deviceid"))
+    assert not list(tmp_path.rglob("onnxruntime.db"))
