@@ -1,15 +1,16 @@
-"""The rows of `--list-models ROUTE`: the models in the order of choice, each with the numbers that it depends on."""
+"""The models that are served for a task or a route: in the order of choice, with the numbers that it depends on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from omni_router.cli.model_table import Row
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.history import History, ModelRecord
 from omni_router.history.cooldowns import Cooldowns
-from omni_router.hub.catalog import Availability, CatalogModel, HubCatalog, Listing
+from omni_router.hub.availability import choose, why_not
+from omni_router.hub.capabilities import CatalogModel, ProviderEntry
+from omni_router.hub.catalog import Availability, HubCatalog, Listing
 from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence
 from omni_router.hub.requirements import Requirements, requirements_with
 from omni_router.model_id import is_sandbox_model
@@ -18,6 +19,67 @@ from omni_router.selection.ranked_models import RankedModel, Ranking, RouteModel
 from omni_router.simulation import is_simulated
 
 WAIT = 5.0  # seconds for boards that are not on disk: a person waits; the next command goes on from there
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model; for a route also whether it may be called, and, where the history has it, its place in the order."""
+
+    model: CatalogModel
+    place: int | None = None
+    notes: tuple[str, ...] = ()
+    required: Requirements | None = None  # what the route requires
+    ranked: RankedModel | None = None  # what its score consists of, where boards know models of the route
+
+    def out(self) -> str | None:
+        """Return why the model may not be called for the route."""
+        if self.required is None or not self.model.entries:
+            return None
+        refused = why_not(self.model, self.required)
+        return refused.why if refused else None
+
+    def provider(self) -> str | None:
+        """Return the provider that the route's preference names; None leaves the choice to Hugging Face."""
+        if self.required is None or not self.model.entries or self.out():
+            return None
+        return choose(self.model, self.required).provider
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the model with its providers, each with the gate that it does not pass."""
+        providers = [{**asdict(entry), "gate": self._gate(entry)} for entry in self.model.entries]
+        return {
+            "id": self.model.id,
+            "providers": providers,
+            "place": self.place,
+            "notes": self.notes,
+            "out": self.out(),
+            "provider": self.provider(),
+            "provider_rule": self.required.provider_rule if self.required else None,
+            "ranking": ranking_as_json(self.ranked) if self.ranked else None,
+        }
+
+    def _gate(self, entry: ProviderEntry) -> str | None:
+        if self.required is None:
+            return None
+        refused = why_not(CatalogModel(self.model.id, (entry,)), self.required)
+        return refused.gate if refused else None
+
+
+def ranking_as_json(ranked: RankedModel) -> dict[str, Any]:
+    """Return the numbers of a score."""
+    score, facts = ranked.score, ranked.score.facts
+    return {
+        "score": round(score.total, 4),
+        "place_on_boards": ranked.standing.place if ranked.standing else None,
+        "models_on_boards": ranked.standing.of if ranked.standing else None,
+        "boards": facts.strength.boards,
+        "prior": round(score.prior, 4),
+        "quality": round(score.quality, 4),
+        "availability": round(score.availability, 4),
+        "price": ranked.terms.price,
+        "price_term": round(score.price_term, 4),
+        "latency_term": round(score.latency_term, 4),
+    }
 
 
 @dataclass(frozen=True)
