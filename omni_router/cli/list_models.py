@@ -9,7 +9,6 @@ import click
 from omni_router.cli.console import note, status
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.config.route_file import RouteFile
-from omni_router.services.history import open_history
 
 SERVED, NONE_SERVED = 0, 1
 
@@ -21,7 +20,7 @@ def run(ctx: click.Context, *, list_models: str, hf_token: str | None, as_json: 
         ConfigurationError: there is no such task or route.
     """
     from omni_router.selection import listings
-    from omni_router.services import open_catalog, open_evidence
+    from omni_router.services import open_catalog, open_evidence, open_history
 
     environment = read_environment_and_warn(ctx)
     file = RouteFile(environment.route_config, environment.limits())

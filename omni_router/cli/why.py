@@ -11,7 +11,6 @@ from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.costs import describe_cost
 from omni_router.decisions.feedback import newest_text
 from omni_router.decisions.signals import describe_signals
-from omni_router.services import open_decision_log
 
 
 def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
@@ -20,6 +19,8 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
     Raises:
         ConfigurationError: there is no log, or not one such decision in it.
     """
+    from omni_router.services import open_decision_log
+
     log = open_decision_log(read_environment_and_warn(ctx))
     entry = log.find(why)
     if as_json:

@@ -95,25 +95,32 @@ class Rating(NamedTuple):
 
 
 def rate(
-    entry: Mapping[str, Any], verdict: str, *, policy: Policy, history: History, text: str | None = None
+    entry: Mapping[str, Any],
+    verdict: str,
+    services: FeedbackServices,
+    *,
+    text: str | None = None,
+    shown_place: str | None = None,
 ) -> Rating:
     """Rate a decision of a log.
 
     Args:
         entry: the entry of the decision.
         verdict: `good`, `bad`, a route of the policy, or `other`.
-        policy: the routes that a verdict may name.
-        history: where it is stored.
+        services: those of the graph, of which the history and the policy are used.
         text: the request, if it is known although the entry does not hold it.
+        shown_place: the name of the place where it is saved, for readers on other machines.
 
     Raises:
         InvalidRequest: the verdict is not one of these, or nothing was decided.
     """
     if text is None:  # only text can become an example
         text = newest_text(entry["asked"].get("conversation", [])).replace(IMAGE_MARK, "").strip()
-    feedback = read_verdict(entry, verdict, text, policy)
-    counted = counts_for_model(feedback, history.models(feedback.route))
-    place = history.add_feedback(feedback)
+    feedback = read_verdict(entry, verdict, text, services.policy)
+    counted = counts_for_model(feedback, services.history.models(feedback.route))
+    place = services.history.add_feedback(feedback)
+    if place and shown_place:
+        place = shown_place
     example_of: str | None = None
     if place and feedback.text:
         example_of = feedback.example_of

@@ -1,4 +1,7 @@
-"""The routes under /v1, each with its middleware, so that they behave alike alone and within another server."""
+"""The routes under /v1, and those under /omni that need a key, each with its middleware.
+
+They behave alike alone and within another server.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -10,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omni_router._version import __version__
+from omni_router.server import inspection
 from omni_router.server.anthropic.dialect import count_tokens, messages
 from omni_router.server.anthropic.errors import anthropic_error
 from omni_router.server.anthropic.models import VERSION_HEADER, get_model, list_models
@@ -54,6 +58,10 @@ SERVED: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/images/generations", images),
     Endpoint("POST", "/v1/route", route),
     Endpoint("GET", "/v1/models", list_models, _by_version),
+    Endpoint("GET", "/omni/routes", inspection.routes),
+    Endpoint("GET", "/omni/routes/{name}/models", inspection.models),
+    Endpoint("GET", "/omni/decisions/{id}", inspection.decision),
+    Endpoint("POST", "/omni/feedback", inspection.feedback),
 )
 
 
