@@ -15,6 +15,7 @@ from omni_router.cli.completion import complete_routes, complete_words
 from omni_router.cli.console import status
 from omni_router.cli.parser import Option, Target
 from omni_router.cli.validators import FOLDER, PATH, RouterChoice, parsed, text
+from omni_router.config.client_environment import server_address
 from omni_router.config.parameters import (
     EFFORTS,
     PREFER,
@@ -220,6 +221,14 @@ SAMPLING = (
         help="sampling temperature of a text answer, 0 to 2 (the policy's, else 0.7)",
     ),
     setting("--timeout", type=float, metavar="SECONDS", help="how long a model may stay silent (120)"),
+)
+server = option(
+    "--server",
+    type=parsed(server_address),
+    section=ROUTING,
+    metavar="URL",
+    help="let a running omni-router serve, or a LangGraph server, answer in place of this process (OMNI_SERVER); "
+    "OMNI_API_KEY is sent to it",
 )
 # What the server alone and the page both take.
 SERVED = (route_config, fallback_route, *CHOICE, hf_token, sandbox, max_new_tokens, reasoning_effort, bill_to)

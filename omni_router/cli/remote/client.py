@@ -1,0 +1,170 @@
+"""Requests to a server of ours, by the standard library, which starts faster than any other client.
+
+They go straight to the address: no proxy is used, and no redirect is followed, so that the key reaches nobody else.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from omni_router._version import __version__
+from omni_router.errors import ConfigurationError, OmniRouterError
+
+CONNECT = 5.0  # seconds to reach the server; an answer then takes as long as its model does
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, BAD_REQUEST = 401, 403, 404, 400
+SERVED = "omni-router serve serves them, and so does the LangGraph server of langgraph.json"
+_DATA = b"data: "
+_DONE = b"[DONE]"
+
+
+class RequestRefused(OmniRouterError):  # noqa: N818 (a state, not an error)
+    """The server answered with an error; `status` and `body` are those of its response."""
+
+    def __init__(self, message: str, status: int, body: Mapping[str, Any]) -> None:
+        self.status, self.body = status, body
+        super().__init__(message)
+
+
+class ConnectionLost(OmniRouterError):  # noqa: N818 (a state, not an error)
+    """The connection ended before the answer did."""
+
+
+class ServerClient:
+    """Sends requests to one server.
+
+    Args:
+        address: its address.
+        key: what it requires of its clients; it is sent nowhere else.
+    """
+
+    def __init__(self, address: str, key: str | None = None) -> None:
+        self.address = address
+        self._key = key
+        parts = urlsplit(address)
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._open = lambda: kind(str(parts.hostname), parts.port, timeout=CONNECT)
+        self._path = parts.path
+
+    def get(self, *path: str) -> dict[str, Any]:
+        """Return the JSON object at a path, which is quoted.
+
+        Raises:
+            OmniRouterError: the server does not answer, is not one of ours, or refuses.
+        """
+        with self._response("GET", "/" + "/".join(map(_quoted, path))) as response:
+            return self._object(response)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a JSON object, and return the one that answers.
+
+        Raises:
+            OmniRouterError: as for `get`.
+        """
+        with self._response("POST", path, body) as response:
+            return self._object(response)
+
+    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Send a JSON object, and yield the events of the answer; closing the iterator closes the connection.
+
+        Raises:
+            OmniRouterError: as for `get`, or the connection was lost.
+        """
+        with self._response("POST", path, body) as response:
+            for line in response:
+                data = line.strip().removeprefix(_DATA)
+                if line.startswith(_DATA) and data == _DONE:
+                    return
+                if line.startswith(_DATA):
+                    yield self._parse(data)
+        raise ConnectionLost(f"the connection to {self.address} was lost before the answer ended")
+
+    def check(self) -> None:
+        """Check that a server of ours answers, before a request is sent to somebody else's.
+
+        Raises:
+            ConfigurationError: none does.
+        """
+        try:
+            is_ours = self.get("omni", "health").get("status") == "alive"
+        except RequestRefused as error:
+            is_ours = error.status != NOT_FOUND
+        if not is_ours:
+            raise self._foreign()
+
+    @contextmanager
+    def _response(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Iterator[HTTPResponse]:
+        headers = {"Accept": "application/json, text/event-stream", "User-Agent": f"omni-router/{__version__}"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        data: bytes | None = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        connection = self._open()
+        try:
+            self._connect(connection)
+            connection.request(method, self._path + path, data, headers)
+            response = connection.getresponse()
+            self._check(response)
+            yield response
+        except (OSError, HTTPException) as error:
+            raise ConnectionLost(
+                f"the connection to {self.address} was lost ({type(error).__name__}): is the server still running?"
+            ) from error
+        finally:
+            connection.close()
+
+    def _connect(self, connection: HTTPConnection) -> None:
+        try:
+            connection.connect()
+        except OSError as error:
+            raise ConfigurationError(
+                f"no server answers at {self.address} ({error.strerror or error}): start one with omni-router serve, "
+                "correct --server or OMNI_SERVER, or leave it out"
+            ) from error
+        connection.sock.settimeout(None)
+
+    def _check(self, response: HTTPResponse) -> None:
+        """Raise for a response that is an error."""
+        if response.status < 300:  # noqa: PLR2004 (redirects are not followed)
+            return
+        if response.status < BAD_REQUEST:
+            raise ConfigurationError(f"{self.address} redirects to another address: pass that one as --server")
+        body = self._object(response)
+        error = body.get("error")
+        if response.status == NOT_FOUND and not isinstance(error, Mapping):
+            raise self._foreign()
+        message = f"HTTP {response.status}"
+        if isinstance(error, Mapping) and error.get("message"):
+            message = str(error["message"])
+        if response.status in (UNAUTHORIZED, FORBIDDEN) and "omni" not in body:
+            what = "is wrong" if self._key else "is not set"
+            raise ConfigurationError(
+                f"the server at {self.address} requires a key, and OMNI_API_KEY {what}: set it to the server's own, or "
+                "to the key of a user there"
+            )
+        raise RequestRefused(message, response.status, body)
+
+    def _object(self, response: HTTPResponse) -> dict[str, Any]:
+        return self._parse(response.read())
+
+    def _parse(self, data: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(data)
+        except ValueError:
+            raise self._foreign() from None
+        if not isinstance(value, dict):
+            raise self._foreign()
+        return value
+
+    def _foreign(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self.address} answers, but is not an omni-router server (it has no /omni paths): {SERVED}"
+        )
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")
