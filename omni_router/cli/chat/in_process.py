@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from omni_router.cli.chat.protocol import ChatAnswer, Explanation, Message
+from omni_router.cli.console import status
 from omni_router.cli.prompt import show
 from omni_router.cli.transcript import View
 from omni_router.config.environment import Environment
 from omni_router.config.route_file import RouteFile
+from omni_router.errors import InvalidRequest
 from omni_router.hints import COMMAND
 
 if TYPE_CHECKING:  # LangGraph comes with these
@@ -81,6 +83,8 @@ class InProcess:
         Raises:
             OmniRouterError: it cannot be opened.
         """
+        if not self._opened.done():
+            status.begin("loading the router")
         self._opened.result()
 
     def answer(self, messages: Sequence[Message], view: View, **choices: Any) -> ChatAnswer:
@@ -138,15 +142,23 @@ class InProcess:
 
     def explain(self, decision: str) -> Explanation:
         """Return what is known of a decision."""
-        decisions = self._opened.result().decisions
-        return Explanation(decisions.with_id(decision)[-1], decisions.doubts_about(decision))
+        return Explanation(self._entry(decision), self._opened.result().decisions.doubts_about(decision))
 
     def rate(self, decision: str, verdict: str, text: str) -> str:
         """Rate a decision."""
         from omni_router.decisions.feedback import rate
 
-        opened = self._opened.result()
-        return rate(opened.decisions.with_id(decision)[-1], verdict, opened.services, text=text or None).summary
+        return rate(self._entry(decision), verdict, self._opened.result().services, text=text or None).summary
+
+    def _entry(self, decision: str) -> dict[str, Any]:
+        """Return the entry of a decision.
+
+        Raises:
+            InvalidRequest: it was not logged.
+        """
+        for entry in self._opened.result().decisions.with_id(decision):
+            return entry
+        raise InvalidRequest(f"the decision {decision} was not logged")
 
 
 class _on_interrupt:  # noqa: N801 (reads as a function)

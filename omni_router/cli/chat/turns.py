@@ -62,7 +62,6 @@ class Chat:
         if more:  # the other model is not the one that was chosen
             choices.pop("model", None)
         try:
-            status.begin("loading the router")
             self.backend.wait()
             self.view.begin()
             result, answer = self.backend.answer(messages, self.view, **choices)
