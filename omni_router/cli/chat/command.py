@@ -1,5 +1,6 @@
 """`omni-router chat`: the command."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,13 @@ def command(ctx: click.Context, /, *, session: str | None, image: str | None, **
     elif flags["goes_on"]:
         saved = SavedChat.newest()
     backend = _open_backend(ctx, flags["hf_token"])
-    chat = Chat(backend, ChatView(debug=flags["debug_router"]), saved, image)
-    for name in CHOSEN:
-        if flags[name] is not None:
-            chat.choices[name] = flags[name]
-    describe_start(chat)
-    return run(chat)
+    with closing(backend):
+        chat = Chat(backend, ChatView(debug=flags["debug_router"]), saved, image)
+        for name in CHOSEN:
+            if flags[name] is not None:
+                chat.choices[name] = flags[name]
+        describe_start(chat)
+        return run(chat)
 
 
 def _open_backend(ctx: click.Context, token: str | None) -> Backend:

@@ -126,6 +126,11 @@ class InProcess:
             except asyncio.CancelledError:
                 raise KeyboardInterrupt from None
 
+    def close(self) -> None:
+        """Close the loop of the turns."""
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
     def routes(self) -> Sequence[str]:
         """Return the names of the routes, which are read from the policy."""
         return [route.name for route in self._policy.routes()]

@@ -49,6 +49,9 @@ class OnServer:
             content = message["content"]
         return {"role": message["role"], "content": content}
 
+    def close(self) -> None:
+        """Close nothing: each request has a connection of its own."""
+
     def routes(self) -> Sequence[str]:
         """Return the names of the server's routes."""
         return [route["name"] for route in self._client.get("omni", "routes")["routes"]]

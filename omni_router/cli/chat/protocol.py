@@ -42,6 +42,10 @@ class Backend(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what it holds, at the end of the chat."""
+        ...
+
     def routes(self) -> Sequence[str]:
         """Return the names of the routes."""
         ...

@@ -187,5 +187,6 @@ def _last_decision(chat: Chat) -> str:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     """Return the nearest of the known names, as a question."""
-    near = get_close_matches(name, list(known), n=2)
-    return f" (did you mean {' or '.join(near)}?)" if near else ""
+    for near in get_close_matches(name, list(known), n=1):
+        return f" (did you mean {near}?)"
+    return ""
