@@ -106,7 +106,7 @@ def _open_backend(ctx: click.Context, token: str | None) -> Backend:
         from omni_router.cli.remote.actions import open_answers
 
         server = OnServer(open_answers(ctx, client, leave_out=CHOSEN))
-        server.wait()
+        server.routes()  # a wrong address or key is reported before the first message
         return server
     from omni_router.cli.chat.in_process import InProcess
     from omni_router.cli.prompt import prepare_run, read_settings

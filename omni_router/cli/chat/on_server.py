@@ -20,12 +20,7 @@ class OnServer:
         self._newest: tuple[str, str] = ("", "")
 
     def wait(self) -> None:
-        """Check that a server of ours answers.
-
-        Raises:
-            OmniRouterError: none does.
-        """
-        self._client.check()
+        """Wait for nothing: a server answers at once."""
 
     def answer(self, messages: Sequence[Message], view: View, **choices: Any) -> ChatAnswer:
         """Answer the last message.
@@ -54,18 +49,20 @@ class OnServer:
 
     def routes(self) -> Sequence[str]:
         """Return the names of the server's routes."""
-        return [route["name"] for route in self._client.get("omni", "routes")["routes"]]
+        return [route["name"] for route in self._client.get("omni", "routes", field="routes")["routes"]]
 
     def models(self, name: str) -> Mapping[str, Any]:
         """Return the models for a route of the server."""
-        return self._client.get("omni", "routes", name, "models")
+        return self._client.get("omni", "routes", name, "models", field="models")
 
     def explain(self, decision: str) -> Explanation:
         """Return what the server knows of a decision."""
-        found = self._client.get("omni", "decisions", decision)
+        found = self._client.get("omni", "decisions", decision, field="decision")
         return Explanation(found["decision"], found["doubts"])
 
     def rate(self, decision: str, verdict: str, text: str) -> str:
         """Rate a decision of the server."""
-        rating = self._client.post("/omni/feedback", {"id": decision, "verdict": verdict, "text": text})
+        rating = self._client.post(
+            "/omni/feedback", {"id": decision, "verdict": verdict, "text": text}, field="summary"
+        )
         return str(rating["summary"])

@@ -7,8 +7,8 @@ from typing import Any
 from omni_router.cli.chat.protocol import Backend, Message
 from omni_router.cli.chat.saved import SavedChat
 from omni_router.cli.chat.view import ChatView
-from omni_router.cli.console import print_field, status
-from omni_router.errors import InvalidRequest
+from omni_router.cli.console import print_field
+from omni_router.errors import InvalidRequest, OmniRouterError
 from omni_router.messages import user_content
 
 
@@ -63,12 +63,16 @@ class Chat:
             choices.pop("model", None)
         try:
             self.backend.wait()
-            self.view.begin()
-            result, answer = self.backend.answer(messages, self.view, **choices)
+            return self._answered(messages, text, choices)
         except KeyboardInterrupt:
             self.view.cancel()
             return None
-        except InvalidRequest as error:
+
+    def _answered(self, messages: list[Message], text: str, choices: Mapping[str, Any]) -> Message | None:
+        self.view.begin()
+        try:
+            result, answer = self.backend.answer(messages, self.view, **choices)
+        except OmniRouterError as error:
             self.show(error)
             return None
         self.view.end(result)
@@ -77,12 +81,16 @@ class Chat:
         return answer
 
     def _save(self) -> None:
-        if self.saved:
+        if self.saved is None:
+            return
+        try:
             self.saved.save(self.messages)
+        except OmniRouterError as error:  # the conversation goes on in memory
+            self.show(error)
 
     def show(self, error: Exception) -> None:
         """Show an error that a person can correct; the chat goes on."""
-        status.end()
+        self.view.end_streams()
         self.failed = True
         print_field("error", (str(error), "red"))
         sys.stdout.flush()

@@ -44,7 +44,7 @@ class ChatView:
 
     def show_decision(self, decision: Mapping[str, Any]) -> None:
         """Show the badge of a decision."""
-        self._end_streams()
+        self.end_streams()
         print_line((f"[{badge(decision)}]", "dim"))
         sys.stdout.flush()
         self._has_badge = True
@@ -66,7 +66,7 @@ class ChatView:
 
     def show_attempt(self, attempt: Mapping[str, Any]) -> None:
         """Show that a model failed, before another one is called."""
-        self._end_streams()
+        self.end_streams()
         if attempt["outcome"] != "answered":
             print_line((f"[{attempt['model']}: {attempt['outcome']} after {attempt['seconds']:.2f} s]", "red"))
 
@@ -75,7 +75,7 @@ class ChatView:
 
     def end(self, result: Mapping[str, Any]) -> None:
         """Show what is only known at the end of a turn."""
-        self._end_streams()
+        self.end_streams()
         if result["id"] and not self._has_badge:
             print_line((f"[{badge(result)}]", "dim"))
         if error := result["error"]:
@@ -93,7 +93,7 @@ class ChatView:
 
     def cancel(self) -> None:
         """Show that the turn was cancelled."""
-        self._end_streams()
+        self.end_streams()
         print_line(("[cancelled; the conversation is as it was before]", "dim"))
 
     def _end_reasoning(self) -> None:
@@ -101,7 +101,8 @@ class ChatView:
             self._reasoning.close()
         self._reasoning = None
 
-    def _end_streams(self) -> None:
+    def end_streams(self) -> None:
+        """End what is being written."""
         status.end()
         self._end_reasoning()
         if self._answer is not None:

@@ -58,7 +58,7 @@ def list_routes(_ctx: click.Context, client: ServerClient, *, as_json: bool, **_
     Raises:
         OmniRouterError: the server does not answer.
     """
-    print_routes(client.get("omni", "routes")["routes"], client.address, as_json=as_json)
+    print_routes(client.get("omni", "routes", field="routes")["routes"], client.address, as_json=as_json)
     return LISTED
 
 
@@ -69,7 +69,7 @@ def list_models(_ctx: click.Context, client: ServerClient, *, list_models: str, 
         OmniRouterError: the server does not answer, or has no such route.
     """
     status.begin("asking the server for models and providers")
-    return print_models(client.get("omni", "routes", list_models, "models"), as_json=as_json)
+    return print_models(client.get("omni", "routes", list_models, "models", field="models"), as_json=as_json)
 
 
 def why(_ctx: click.Context, client: ServerClient, *, why: str, as_json: bool, **_: Any) -> int:
@@ -88,7 +88,7 @@ def why(_ctx: click.Context, client: ServerClient, *, why: str, as_json: bool, *
 
 def find_decision(client: ServerClient, start: str) -> Mapping[str, Any]:
     """Return the entry of a decision as `decision`, and what later ones say of it as `doubts`."""
-    return client.get("omni", "decisions", start)
+    return client.get("omni", "decisions", start, field="decision")
 
 
 def feedback(_ctx: click.Context, client: ServerClient, *, feedback: tuple[str, str], as_json: bool, **_: Any) -> int:
@@ -98,5 +98,5 @@ def feedback(_ctx: click.Context, client: ServerClient, *, feedback: tuple[str, 
         OmniRouterError: the server does not answer, or knows no such decision.
     """
     decision, verdict = feedback
-    rating = client.post("/omni/feedback", {"id": decision, "verdict": verdict})
+    rating = client.post("/omni/feedback", {"id": decision, "verdict": verdict}, field="feedback")
     return print_rating(rating["feedback"], rating["summary"], as_json=as_json)

@@ -65,13 +65,13 @@ class AnswerClient:
                 body[FIELDS[name]] = value
         try:
             if only_route:
-                result = _result(self.client.post(ROUTE, body))
+                result = _result(self.client.post(ROUTE, body, field="reason"))
                 if result["model"]:
                     view.show_decision(result)
                 return RemoteAnswer(result, "")
             if tokens:
                 return self._streamed(body, view)
-            return self._whole(self.client.post(CHAT, body))
+            return self._whole(self.client.post(CHAT, body, field=OMNI))
         except RequestRefused as error:
             return RemoteAnswer(_failed(error), "")
         except ConnectionLost as error:

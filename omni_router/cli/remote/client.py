@@ -48,23 +48,23 @@ class ServerClient:
         self._open = lambda: kind(str(parts.hostname), parts.port, timeout=CONNECT)
         self._path = parts.path
 
-    def get(self, *path: str) -> dict[str, Any]:
-        """Return the JSON object at a path, which is quoted.
+    def get(self, *path: str, field: str) -> dict[str, Any]:
+        """Return the JSON object at a path, which is quoted; it has this field.
 
         Raises:
             OmniRouterError: the server does not answer, is not one of ours, or refuses.
         """
         with self._response("GET", "/" + "/".join(map(_quoted, path))) as response:
-            return self._object(response)
+            return self._with_field(self._object(response), field)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a JSON object, and return the one that answers.
+    def post(self, path: str, body: Mapping[str, Any], *, field: str) -> dict[str, Any]:
+        """Send a JSON object, and return the one that answers, which has this field.
 
         Raises:
             OmniRouterError: as for `get`.
         """
         with self._response("POST", path, body) as response:
-            return self._object(response)
+            return self._with_field(self._object(response), field)
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Send a JSON object, and yield the events of the answer; closing the iterator closes the connection.
@@ -88,7 +88,7 @@ class ServerClient:
             ConfigurationError: none does.
         """
         try:
-            is_ours = self.get("omni", "health").get("status") == "alive"
+            is_ours = self.get("omni", "health", field="status")["status"] == "alive"
         except RequestRefused as error:
             is_ours = error.status != NOT_FOUND
         if not is_ours:
@@ -157,6 +157,11 @@ class ServerClient:
         except ValueError:
             raise self._foreign() from None
         if not isinstance(value, dict):
+            raise self._foreign()
+        return value
+
+    def _with_field(self, value: dict[str, Any], field: str) -> dict[str, Any]:
+        if field not in value:
             raise self._foreign()
         return value
 

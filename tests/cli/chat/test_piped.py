@@ -69,7 +69,16 @@ def test_a_backslash_goes_on_in_the_next_line_and_two_slashes_send_one(chat: Any
 def test_route_and_model_are_chosen_until_auto(chat: Any, router: ScriptedRouter) -> None:
     router.choose("casual_conversation", FIRST)
     printed = chat(
-        *("/route Code_Generation", "a", "/route auto", "/model sandbox/text-generation-3", "b", "/model auto", "/clear", "c"),
+        *(
+            "/route Code_Generation",
+            "a",
+            "/route auto",
+            "/model sandbox/text-generation-3",
+            "b",
+            "/model auto",
+            "/clear",
+            "c",
+        ),
         *("/route", "/model"),
     )
     badges = [line.split(" | ")[:2] for line in printed.splitlines() if " | " in line]
@@ -116,7 +125,10 @@ def test_a_decision_log_gets_the_decisions_of_a_chat_too(chat: Any, tmp_path: Pa
     [
         ("/anothr", "there is no command /anothr (did you mean /another?); /help lists them"),
         ("/xyz", "there is no command /xyz; /help lists them"),
-        ("/route code_generaton", "there is no route 'code_generaton' (did you mean code_generation?); there are auto,"),
+        (
+            "/route code_generaton",
+            "there is no route 'code_generaton' (did you mean code_generation?); there are auto,",
+        ),
         ("/model gpt", "'gpt' is not a model id; allowed are org/name, org/name:provider and auto"),
         ("/image", "/image takes the path or the address of an image"),
         ("/image no.png", "no.png cannot be read: No such file or directory"),
