@@ -2,6 +2,8 @@
 
 import readline
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,22 +14,28 @@ from tests.support.cli_process import command, on_terminal
 PROMPT = "> "
 
 
+def interrupt(process: "subprocess.Popen[bytes]") -> None:
+    """Press Ctrl-C, when readline waits: what comes between its prompt and its wait is noticed with the next key."""
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+
+
 def test_ctrl_c_stops_an_answer_and_the_chat_goes_on_until_an_empty_prompt(tmp_path: Path) -> None:
-    with on_terminal(command("chat", delay=0.1), tmp_path, columns=100) as (screen, process):
+    with on_terminal(command("chat", delay=0.2), tmp_path, columns=100) as (screen, process):
         screen.until(PROMPT)
         screen.type("first question\r")
         screen.until("[sandbox] Simulated")
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         screen.until("[cancelled; the conversation is as it was before]")
         screen.until(PROMPT, 2)
         screen.type("half a line")
         screen.until("> half a line")
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         screen.until(PROMPT, 3)
         screen.type("second question\r")
         screen.until("you wrote “second question”")
         screen.until(PROMPT, 4)
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         screen.until()
         assert process.wait() == 130
     assert "you wrote “first question”" not in screen.text

@@ -162,7 +162,7 @@ def test_a_chat_on_a_server(
     lines = [QUESTION, "/another", "/why", "/good", "/route code_generation", "And code?", "/models", "/foo"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
     printed = shown(capsys, "chat", "--session", "c.json", status=1)
-    first, second, third = [line.split(" | ")[1] for line in printed.splitlines() if " | " in line]
+    first, second, _ = [line.split(" | ")[1] for line in printed.splitlines() if " | " in line]
     assert (first.split()[0], second.split()[0]) == (TEXT, "sandbox/text-generation-2")
     assert "the request is now an example of question_answering" in printed
     assert QUESTION.rstrip() in services.history.examples("question_answering")
