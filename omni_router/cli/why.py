@@ -98,7 +98,7 @@ def _model(entry: Mapping[str, Any]) -> str:
     return f"{_with_provider(entry)}, from {entry['source']}, {verification}"
 
 
-def _attempt(attempt: dict[str, Any]) -> str:
+def _attempt(attempt: Mapping[str, Any]) -> str:
     outcome = f"{attempt['outcome']} in {attempt['seconds']:.2f} s"
     if attempt["partial"]:
         outcome = f"{outcome}, partial answer kept"
@@ -109,7 +109,7 @@ def _attempt(attempt: dict[str, Any]) -> str:
     return f"{_with_provider(attempt)}: {outcome}"
 
 
-def _with_provider(call: dict[str, Any]) -> str:
+def _with_provider(call: Mapping[str, Any]) -> str:
     """Return the model of a decision or an attempt, and the provider if one is named."""
     if not call["provider"]:
         return str(call["model"])

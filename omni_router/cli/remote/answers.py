@@ -1,7 +1,7 @@
 """Answers of a server: what is asked, what is shown meanwhile, and the result as a run in this process has it."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,7 +97,7 @@ class AnswerClient:
         whole = "".join(content)
         return RemoteAnswer(self._with_files(_result(omni), whole), whole)
 
-    def _events(self, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _events(self, body: Mapping[str, Any]) -> Generator[dict[str, Any], None, None]:
         return self.client.stream(CHAT, {**body, "stream": True})
 
     def _with_files(self, result: dict[str, Any], content: str) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _result(omni: Mapping[str, Any]) -> dict[str, Any]:
     empty = dict.fromkeys(("route", "model", "reason", "source", "confidence", "answer", "artifacts", "attempts",
                            "error", "id", "task", "provider", "proposed_route", "cost", "estimated_cost", "prefer",
                            "provider_reason"))  # fmt: skip
-    filled = {**empty, "reason": "", "provider_reason": "", "artifacts": [], "attempts": []}
+    filled: dict[str, Any] = {**empty, "reason": "", "provider_reason": "", "artifacts": [], "attempts": []}
     return filled | {name: omni[name] for name in empty if name in omni}
 
 

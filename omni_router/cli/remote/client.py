@@ -4,7 +4,7 @@ They go straight to the address: no proxy is used, and no redirect is followed, 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
@@ -44,9 +44,10 @@ class ServerClient:
         self.address = address
         self._key = key
         parts = urlsplit(address)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._open = lambda: kind(str(parts.hostname), parts.port, timeout=CONNECT)
-        self._path = parts.path
+        self._host, self._port, self._path = str(parts.hostname), parts.port, parts.path
+        self._kind: type[HTTPConnection] = HTTPConnection
+        if parts.scheme == "https":
+            self._kind = HTTPSConnection
 
     def get(self, *path: str, field: str) -> dict[str, Any]:
         """Return the JSON object at a path, which is quoted; it has this field.
@@ -66,7 +67,7 @@ class ServerClient:
         with self._response("POST", path, body) as response:
             return self._with_field(self._object(response), field)
 
-    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def stream(self, path: str, body: Mapping[str, Any]) -> Generator[dict[str, Any], None, None]:
         """Send a JSON object, and yield the events of the answer; closing the iterator closes the connection.
 
         Raises:
@@ -103,7 +104,7 @@ class ServerClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body).encode()
-        connection = self._open()
+        connection = self._kind(self._host, self._port, timeout=CONNECT)
         try:
             self._connect(connection)
             connection.request(method, self._path + path, data, headers)
