@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omni_router.cli.chat.protocol import ChatAnswer, Explanation, Message
-from omni_router.cli.remote.answers import AnswerClient
+from omni_router.cli.remote.remote_run import AnswerClient
 from omni_router.cli.transcript import View
 
 # What an answer's message keeps of its decision, as `selection.overrides` reads it.
