@@ -16,9 +16,12 @@ TOP_LEVEL = {
 # File names that stand in more than one folder, and the noun that they share.
 SHARED_NAMES = {
     "__init__.py": "a package",
+    "answers.py": "the answer of a run",
     "bodies.py": "the bodies of requests",
     "chat.py": "a chat",
     "client.py": "the client of a server",
+    "dialect.py": "what an interface of the server translates",
+    "embeddings.py": "vectors of texts",
     "errors.py": "errors",
     "feedback.py": "feedback on a decision",
     "history.py": "the history of models",
@@ -32,6 +35,7 @@ SHARED_NAMES = {
     "protocol.py": "what an implementation has to fulfil",
     "reasoning.py": "the reasoning of a model before its answer",
     "replay.py": "the replay of logged decisions",
+    "requests.py": "the parameters of requests",
     "router.py": "a router",
     "routes.py": "the routes of a policy",
     "run.py": "a run",

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from omni_router.hub.http import httpx
 
 _CHAT = "/chat/completions"
-# Where each provider takes a request for an image; a provider's name of the model is in the path or in the body.
+# Where each provider takes a request for an image or for vectors; its name of the model is in the path or in the body.
 _PATHS = (
+    re.compile(r"/(?P<provider>hf-inference)/models/(?P<model>.+)/pipeline/feature-extraction"),
+    re.compile(r"/(?P<provider>together|scaleway)/v1/embeddings"),
     re.compile(r"/(?P<provider>hf-inference)/models/(?P<model>.+)"),
     re.compile(r"/(?P<provider>together)/v1/images/generations"),
     re.compile(r"/(?P<provider>replicate)/v1/models/(?P<model>.+)/predictions"),
@@ -41,7 +43,7 @@ class Record:
 class Call:
     """One call of a specialist."""
 
-    task: str  # the providers' name: conversational, text-to-image, image-to-text
+    task: str  # the providers' name: conversational, text-to-image, image-to-text, feature-extraction
     model: str  # the Hub's id
     provider: str | None  # None: the router chooses
     prompt: str  # the last user message, or the description of the image
@@ -83,6 +85,14 @@ def offer_for(call: Call, models: dict[str, Model]) -> Offer | None:
     return choose(offers_of(call.model, model), call.provider, call.policy)
 
 
+def embedded_texts(body: dict[str, Any]) -> list[str]:
+    """Return the texts of a request for vectors; none of any other."""
+    texts = body.get("inputs") or body.get("input")
+    if not isinstance(texts, list):
+        return []
+    return [text for text in texts if isinstance(text, str)]
+
+
 def text_of(content: Any) -> str:
     """Join the texts of a message's content, which is a string or a list of parts."""
     if isinstance(content, str):
@@ -116,6 +126,8 @@ def _chat(path: str, body: dict[str, Any]) -> Call:
 
 
 def _prompt(body: dict[str, Any]) -> str:
+    if texts := embedded_texts(body):
+        return " ".join(texts)
     prompt = body.get("prompt") or body.get("inputs")
     if isinstance(body.get("input"), dict):
         prompt = body["input"].get("prompt")

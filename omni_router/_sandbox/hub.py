@@ -103,7 +103,7 @@ def _answer_about(
 def _describe(model: str, entry: Model, expand: list[str], fault: Fault | None) -> dict[str, Any]:
     """Describe a single model: all of it, or the properties in `expand`, with what is wrong with its mapping."""
     if not expand:
-        return {"id": model, "pipeline_tag": entry.task, "tags": [entry.task], "siblings": []}
+        return {"id": model, "pipeline_tag": entry.task, "tags": _tags(entry), "siblings": []}
     info = _expand(model, entry, expand)
     if fault is not None:
         return {**info, MAPPING: fault.body}
@@ -112,6 +112,13 @@ def _describe(model: str, entry: Model, expand: list[str], fault: Fault | None) 
         # About a single model the Hub returns an object keyed by provider.
         info[MAPPING] = {provider.pop("provider"): provider for provider in mapping}
     return info
+
+
+def _tags(entry: Model) -> list[str]:
+    """Return the tags of a model: sentence encoders have those of both tasks that embed texts."""
+    if entry.task == "sentence-similarity":
+        return [entry.task, "feature-extraction"]
+    return [entry.task]
 
 
 def _check_access(entry: Model | None, token: str) -> "httpx.Response":
@@ -140,7 +147,7 @@ def _list_models(models: Mapping[str, Model], params: "httpx.QueryParams") -> li
         if expand:
             entries.append(_expand(model, entry, expand))
         else:
-            entries.append({"id": model, "pipeline_tag": entry.task, "tags": [entry.task]})
+            entries.append({"id": model, "pipeline_tag": entry.task, "tags": _tags(entry)})
     return entries[: int(params.get("limit", len(entries)))]
 
 

@@ -23,6 +23,7 @@ _PROVIDERS = {
     "text-generation": _CHAT_PROVIDERS,
     "image-text-to-text": _CHAT_PROVIDERS,
     "text-to-image": _IMAGE_PROVIDERS,
+    "feature-extraction": (("hf-inference",), ("together",), ("scaleway",)),
 }
 
 
@@ -71,6 +72,7 @@ def shipped_models() -> dict[str, Model]:
     models = {
         "sandbox/text-to-image-4": Model("text-to-image", ("replicate",)),
         "sandbox/image-to-text-1": Model("image-to-text", ("hf-inference",)),
+        "sandbox/sentence-similarity-1": Model("sentence-similarity", ("hf-inference",)),
         ROUTER_CHECKPOINT: Model("text-generation", None),
         # They are not listed, and answer where they are named.
         "sandbox/text-generation-5": Model("text-generation", ("together",), reasoning=Reasoning()),

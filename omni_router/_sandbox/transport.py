@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from huggingface_hub import constants
 
-from omni_router._sandbox import boards, calls, chat, counting, hub, images, stream
+from omni_router._sandbox import boards, calls, chat, counting, embeddings, hub, images, stream
 from omni_router._sandbox.faults import FAULTS, Fault, Shape, Where
 from omni_router._sandbox.models import MAPPING, MODELS_PATH, Model
 from omni_router._sandbox.offers import LIVE, Offer
@@ -136,6 +136,8 @@ class SandboxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return response
 
     def _answer(self, request: httpx.Request, call: calls.Call, offer: Offer, shape: Shape | None) -> httpx.Response:
+        if call.task in embeddings.TASKS:
+            return embeddings.answer(call, shape)
         if call.task != "conversational":
             return images.answer(call, shape)
         if error := counting.why_too_long(call, offer.context_length):

@@ -26,7 +26,10 @@ SHUT_DOWN = 0
 EXAMPLES = """\
 routes:
   POST /v1/chat/completions      like OpenAI's: plain or streamed, tools, images, structured output
+  POST /v1/responses             the same by OpenAI's Responses API: Agents SDK, Codex, ...
+  POST /v1/messages              the same by Anthropic's API, base URL without /v1: Claude Code, ...
   POST /v1/images/generations    an image
+  POST /v1/embeddings            vectors of texts, by a model of the Hub
   POST /v1/route                 the body of a chat; only the decision, without calling a model
   GET  /v1/models                omni (the router chooses), omni/ROUTE, omni:cheapest, Hub models
   GET  /omni/routes, /omni/routes/ROUTE/models, /omni/decisions/ID; POST /omni/feedback
@@ -43,7 +46,7 @@ examples:
   omni-router serve --cors http://localhost:5173
         for a page of your own that calls it from a browser
   OMNI_API_KEY=... HF_TOKEN=hf_... omni-router serve --host 0.0.0.0
-        for other machines, which send the key as `Authorization: Bearer ...`
+        for other machines, which send the key as `Authorization: Bearer ...` or `x-api-key: ...`
 
 Ctrl-C stops the server once the answers under way are sent, or after 20 seconds; a second Ctrl-C
 stops it at once.
@@ -55,7 +58,7 @@ exit status: 0 stopped by Ctrl-C or SIGTERM, 130 by a second Ctrl-C, 2 something
 @click.command(
     "serve",
     cls=Command,
-    help="Serve the graph to OpenAI clients, without the LangGraph server.",
+    help="Serve the graph to OpenAI's and Anthropic's clients, without the LangGraph server.",
     epilog=EXAMPLES,
     variables=declared(ServerEnvironment),
 )

@@ -23,6 +23,9 @@ CAPTION = AnswerLimit(MB)
 # As base64 in JSON. An image of 4096 x 4096 pixels has 20 to 35 MB as PNG, and up to 47 as base64.
 IMAGE = AnswerLimit(64 * MB)
 
+# Vectors as JSON: 512 texts of 4096 numbers, each of some 20 characters, have 42 MB.
+EMBEDDINGS = AnswerLimit(64 * MB)
+
 _CHAT_BODY = 8 * MB  # 128,000 tokens, the most that a model writes at once, are half a megabyte of text
 _CHAT_STREAM = 24 * MB  # one event of 300 to 500 bytes per token
 _CHAT_EVENTS = 45_000  # each takes 2.5 KB until the answer is whole, one of a tool call 4: 180 MB at most

@@ -11,6 +11,9 @@ from typing import Any
 from omni_router.hub.listing import CHAT, LIMIT, ModelEntry
 from omni_router.tasks import TASKS
 
+# The providers' names of a task that no node does, where there are several: both kinds of models embed texts.
+_FURTHER_TASKS = {"feature-extraction": ("feature-extraction", "sentence-similarity")}
+
 TEXT_ONLY = "text-generation"  # the Hub's tag of models that chat without images
 
 
@@ -66,7 +69,7 @@ def served_as(task: str) -> tuple[str, ...]:
     """Return the providers' name of a task."""
     if task in TASKS:
         return TASKS[task].served_as
-    return (task,)  # the catalog lists tasks of the Hub that have no entry here, too
+    return _FURTHER_TASKS.get(task, (task,))  # the catalog lists tasks of the Hub that have no entry here, too
 
 
 def is_chat(task: str) -> bool:

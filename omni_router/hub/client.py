@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage
 
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
-from omni_router.hub.answer_limits import CAPTION, IMAGE, AnswerLimit, chat_limit
+from omni_router.hub.answer_limits import CAPTION, EMBEDDINGS, IMAGE, AnswerLimit, chat_limit
 from omni_router.hub.chat_call import (
     Arrived,
     RequestForm,
@@ -25,6 +25,7 @@ from omni_router.hub.chat_call import (
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
 from omni_router.hub.metering import Meter, MeteredClient
+from omni_router.hub.protocol import Inference
 from omni_router.hub.reasoning import (
     ReasoningMemory,
     answer_room,
@@ -39,29 +40,14 @@ from omni_router.model_id import PROVIDER_POLICIES
 from omni_router.simulation import active_simulation
 
 if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from omni_router.hub.http import httpx
 
 
-class Inference(Protocol):
-    """Calls specialists; every method raises `SpecialistError` when a call fails."""
-
-    def token(self) -> str | None:
-        """Return the token of this run; called anew for each call, so that each user can have their own."""
-        ...
-
-    def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
-        """Answer a conversation; the provider is in `response_metadata["provider"]`, if it is known."""
-        ...
-
-    def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
-        """Generate an image from a description."""
-        ...
-
-    def image_to_text(self, model: str, provider: str | None, url: str, settings: Settings) -> str:
-        """Describe the image at an http(s) address or in a data URL."""
-        ...
+__all__ = ["HubInference", "Inference"]
 
 
 class HubInference:
@@ -181,6 +167,18 @@ class HubInference:
         if not text or not text.strip():
             raise SpecialistError("malformed_answer", model=model, cause="no content")
         return str(text)
+
+    def embed(
+        self, model: str, provider: str | None, texts: Sequence[str], settings: Settings, dimensions: int | None = None
+    ) -> "NDArray[float32]":
+        """Return a matrix with the vector of each text; `dimensions` is only passed on, and may have no effect."""
+        with self._client(model, provider, settings, EMBEDDINGS) as client:
+            vectors: NDArray[float32] = client.feature_extraction(
+                list(texts), model=model, **without_none({"dimensions": dimensions})
+            )
+        if vectors.ndim != 2 or len(vectors) != len(texts):  # noqa: PLR2004 (a matrix)
+            raise SpecialistError("malformed_answer", model=model, cause=f"vectors of the shape {vectors.shape}")
+        return vectors
 
     def _load_image(self, url: str) -> bytes:
         if simulation := active_simulation():

@@ -1,10 +1,12 @@
 """The headers of our own in responses, and what each says."""
 
 DECISION_ID_HEADER = "x-omni-decision"
+MODEL_HEADER = "x-omni-model"
+
 # By the key of the decision that it shows.
 DECISION_HEADERS = {
     "x-omni-route": "route",
-    "x-omni-model": "model",
+    MODEL_HEADER: "model",
     "x-omni-source": "source",
     "x-omni-confidence": "confidence",
     DECISION_ID_HEADER: "id",
@@ -14,4 +16,12 @@ ESTIMATE_HEADER = "x-omni-estimated-cost"  # US dollars, before the call of the 
 IGNORED_HEADER = "x-omni-ignored"  # the parameters of a request that had no effect
 
 # The headers that a page from another origin may read; langgraph.json repeats them for the LangGraph server.
-CORS_EXPOSED = (*DECISION_HEADERS, COST_HEADER, ESTIMATE_HEADER, IGNORED_HEADER, "retry-after", "x-should-retry")
+CORS_EXPOSED = (
+    *DECISION_HEADERS,
+    COST_HEADER,
+    ESTIMATE_HEADER,
+    IGNORED_HEADER,
+    "retry-after",
+    "x-should-retry",
+    "request-id",
+)

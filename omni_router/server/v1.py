@@ -14,14 +14,14 @@ from starlette.routing import Route
 
 from omni_router._version import __version__
 from omni_router.server import inspection
-from omni_router.server.anthropic.dialect import count_tokens, messages
+from omni_router.server.anthropic.endpoints import VERSION_HEADER, count_tokens, get_model, list_models, messages
 from omni_router.server.anthropic.errors import anthropic_error
-from omni_router.server.anthropic.models import VERSION_HEADER, get_model, list_models
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import Compiled
 from omni_router.server.openai.bodies import ignored_header
 from omni_router.server.openai.chat import Handler, chat, route
 from omni_router.server.openai.completions import ChatCompletions
+from omni_router.server.openai.embeddings import embeddings
 from omni_router.server.openai.errors import ApiError, ErrorWriter, as_api_error, openai_error
 from omni_router.server.openai.guard import Access, AuthMiddleware, Limits
 from omni_router.server.openai.images import images
@@ -56,6 +56,7 @@ SERVED: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/messages", messages, anthropic_error),
     Endpoint("POST", "/v1/messages/count_tokens", count_tokens, anthropic_error),
     Endpoint("POST", "/v1/images/generations", images),
+    Endpoint("POST", "/v1/embeddings", embeddings),
     Endpoint("POST", "/v1/route", route),
     Endpoint("GET", "/v1/models", list_models, _by_version),
     Endpoint("GET", "/omni/routes", inspection.routes),

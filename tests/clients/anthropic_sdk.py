@@ -1,4 +1,7 @@
-"""The Anthropic SDK as a client: `python tests/clients/anthropic_sdk.py BASE_URL FEATURE`; exits with 1 and a reason."""
+"""The Anthropic SDK as a client: `python tests/clients/anthropic_sdk.py BASE_URL FEATURE`.
+
+It exits with 1 and a reason when the answer is not what this client expects.
+"""
 
 import sys
 from typing import Any
@@ -17,7 +20,6 @@ class Tide(BaseModel):
     hour: int
 
 
-@beta_tool
 def weather(city: str) -> str:
     """Return the weather of a city."""
     return f"It rains in {city}."
@@ -25,7 +27,7 @@ def weather(city: str) -> str:
 
 def chat(client: Anthropic) -> None:
     answer = client.messages.create(model="omni", max_tokens=500, messages=QUESTION)
-    check(answer.content[0].type == "text" and bool(answer.content[0].text), f"no text: {answer.content}")
+    check(answer.content[0].type == "text" and answer.content[0].text, f"no text: {answer.content}")
     check(answer.stop_reason == "end_turn", f"stop_reason is {answer.stop_reason}")
     check(answer.usage.input_tokens > 0 and answer.usage.output_tokens > 0, f"no usage: {answer.usage}")
     count = client.messages.count_tokens(model="omni", messages=QUESTION)
@@ -45,7 +47,7 @@ def stream(client: Anthropic) -> None:
 
 def tools(client: Anthropic) -> None:
     ask: Any = [{"role": "user", "content": "What is the weather in Paris?"}]
-    runner = client.beta.messages.tool_runner(model="omni", max_tokens=500, tools=[weather], messages=ask)
+    runner = client.beta.messages.tool_runner(model="omni", max_tokens=500, tools=[beta_tool(weather)], messages=ask)
     answers = list(runner)
     check([answer.stop_reason for answer in answers] == ["tool_use", "end_turn"], f"the answers are {answers}")
 
@@ -74,22 +76,22 @@ def error(client: Anthropic) -> None:
     try:
         client.messages.create(model="nowhere", max_tokens=500, messages=QUESTION)
     except NotFoundError as failure:
-        check(failure.type == "not_found_error" and bool(failure.request_id), f"the error is {failure.body}")
+        check(failure.type == "not_found_error" and failure.request_id, f"the error is {failure.body}")
     else:
-        check(False, "an unknown model is not refused")
+        sys.exit("an unknown model is not refused")
     ask: Any = [{"role": "user", "content": "[[sandbox:rate_limited_429]] How do tides work?"}]
     try:
         client.messages.create(model="sandbox/text-generation-1", max_tokens=500, messages=ask)
     except RateLimitError as failure:
         check(failure.type == "rate_limit_error", f"the error is {failure.body}")
     else:
-        check(False, "a rate limit is not reported")
+        sys.exit("a rate limit is not reported")
 
 
 FEATURES = {f.__name__: f for f in (chat, stream, tools, images, structured, cancel, error)}
 
 
-def check(holds: bool, otherwise: str) -> None:
+def check(holds: object, otherwise: str) -> None:
     if not holds:
         sys.exit(otherwise)
 

@@ -58,7 +58,7 @@ def ask(base_url: str, *flags: str, text: str = QUESTION, model: str = "omni") -
 
 def chat(base_url: str) -> None:
     result = ask(base_url, "--tools", "")
-    check(not result["is_error"] and bool(result["result"]), f"the result is {result}")
+    check(not result["is_error"] and result["result"], f"the result is {result}")
     check(result["usage"]["input_tokens"] > 0, f"no usage: {result['usage']}")
 
 
@@ -114,7 +114,7 @@ def error(base_url: str) -> None:
 FEATURES = {f.__name__: f for f in (chat, stream, tools, images, structured, cancel, error)}
 
 
-def check(holds: bool, otherwise: str) -> None:
+def check(holds: object, otherwise: str) -> None:
     if not holds:
         sys.exit(otherwise)
 

@@ -1,4 +1,7 @@
-"""ChatAnthropic as a client: `python tests/clients/langchain_anthropic_client.py BASE_URL FEATURE`; exits with 1 and a reason."""
+"""ChatAnthropic as a client: `python tests/clients/langchain_anthropic_client.py BASE_URL FEATURE`.
+
+It exits with 1 and a reason when the answer is not what this client expects.
+"""
 
 import sys
 from typing import Any
@@ -27,8 +30,8 @@ def weather(city: str) -> str:
 
 def chat(model: ChatAnthropic) -> None:
     answer = model.invoke(QUESTION)
-    check(bool(answer.text), f"no text: {answer}")
-    check((answer.usage_metadata or {}).get("output_tokens", 0) > 0, f"no usage: {answer.usage_metadata}")
+    check(answer.text, f"no text: {answer}")
+    check(answer.usage_metadata and answer.usage_metadata["output_tokens"], f"no usage: {answer.usage_metadata}")
 
 
 def stream(model: ChatAnthropic) -> None:
@@ -36,7 +39,7 @@ def stream(model: ChatAnthropic) -> None:
     whole: Any = chunks[0]
     for chunk in chunks[1:]:
         whole += chunk
-    check(len(chunks) > 3 and bool(whole.text), f"the text came in {len(chunks)} chunks: {whole}")
+    check(len(chunks) > 3 and whole.text, f"the text came in {len(chunks)} chunks: {whole}")
     check(whole.usage_metadata["input_tokens"] > 0, f"no usage: {whole.usage_metadata}")
 
 
@@ -74,13 +77,13 @@ def error(model: ChatAnthropic) -> None:
     except anthropic.NotFoundError as failure:
         check("allowed are omni" in str(failure), f"the error is {failure}")
     else:
-        check(False, "an unknown model is not refused")
+        sys.exit("an unknown model is not refused")
 
 
 FEATURES = {f.__name__: f for f in (chat, stream, tools, images, structured, cancel, error)}
 
 
-def check(holds: bool, otherwise: str) -> None:
+def check(holds: object, otherwise: str) -> None:
     if not holds:
         sys.exit(otherwise)
 

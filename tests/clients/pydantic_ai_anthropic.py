@@ -1,4 +1,7 @@
-"""pydantic-ai's AnthropicModel as a client: `python tests/clients/pydantic_ai_anthropic.py BASE_URL FEATURE`."""
+"""pydantic-ai's AnthropicModel as a client: `python tests/clients/pydantic_ai_anthropic.py BASE_URL FEATURE`.
+
+It exits with 1 and a reason when the answer is not what this client expects.
+"""
 
 import asyncio
 import base64
@@ -29,7 +32,7 @@ def weather(city: str) -> str:
 
 async def chat(model: AnthropicModel) -> None:
     result = await Agent(model).run(QUESTION)
-    check(bool(result.output), "no text")
+    check(result.output, "no text")
     check(result.usage.output_tokens > 0, f"no usage: {result.usage}")
 
 
@@ -70,13 +73,13 @@ async def error(model: AnthropicModel) -> None:
     except ModelHTTPError as failure:
         check(failure.status_code == 404 and "allowed are omni" in str(failure), f"the error is {failure}")
     else:
-        check(False, "an unknown model is not refused")
+        sys.exit("an unknown model is not refused")
 
 
 FEATURES = {f.__name__: f for f in (chat, stream, tools, images, structured, cancel, error)}
 
 
-def check(holds: bool, otherwise: str) -> None:
+def check(holds: object, otherwise: str) -> None:
     if not holds:
         sys.exit(otherwise)
 

@@ -1,6 +1,6 @@
-"""Anthropic's interface, POST /v1/messages, as a dialect of the one handler of conversations in server/openai/chat.py.
+"""Anthropic's interface, POST /v1/messages, as a dialect of the one handler of conversations, `server.openai.chat`.
 
-requests.py  the parameters that are served, and the chat that they become
-messages.py  messages and their content blocks            stream.py  an answer as server-sent events
-dialect.py   an answer as a message                       errors.py  failures, by status
+endpoints.py  the paths: messages, count_tokens, models    answers.py  an answer as a message
+requests.py   the parameters that are served               stream.py   an answer as server-sent events
+messages.py   messages and their content blocks            errors.py   failures, by status
 """

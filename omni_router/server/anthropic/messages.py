@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from omni_router.errors import BadImage
-from omni_router.messages import user_message
+from omni_router.messages import IMAGE_MARK, user_message
 from omni_router.server.openai.errors import ApiError, shown, wrong
 
 _ROLES = ("user", "assistant", "system")
@@ -63,41 +63,54 @@ def _chat_messages(role: str, content: Any, where: str) -> Iterator[dict[str, An
 
 
 def _user(content: Any, where: str) -> Iterator[dict[str, Any]]:
-    """Yield the tool results first: they belong to the answer before, whatever else the message holds."""
-    parts: list[dict[str, Any]] = []
+    """Yield the tool results first: they belong to the answer before, whatever else the message holds.
+
+    A chat has only text in a result, so that its images begin the rest, and a model that sees is chosen.
+    """
     results: list[dict[str, Any]] = []
+    images: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     for index, block in enumerate(_blocks(content, where)):
         path = f"{where}.{index}"
         if _kind(block, path) == "tool_result":
-            results.append(_tool_result(block, path))
+            results.append(_tool_result(block, path, images))
         else:
             parts.append(_part(block, path, _USER_BLOCKS))
-    if results and all(map(_is_reminder, parts)):
+    if results and not images and all(map(_is_reminder, parts)):
         # Claude Code's notes on a result are no new request, which the router would choose a model for.
-        results[-1]["content"] = [*results[-1]["content"], *parts]
+        results[-1]["content"] = "\n".join([results[-1]["content"], *map(_text_of_part, parts)])
         parts = []
     yield from results
-    if parts:
-        yield {"role": "user", "content": parts}
+    if images or parts:
+        yield {"role": "user", "content": [*images, *parts]}
 
 
 def _is_reminder(part: Mapping[str, Any]) -> bool:
-    return part["type"] == "text" and part["text"].lstrip().startswith(_REMINDER)
+    return _text_of_part(part).lstrip().startswith(_REMINDER)
 
 
-def _tool_result(block: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _text_of_part(part: Mapping[str, Any]) -> str:
+    return str(part.get("text", IMAGE_MARK))
+
+
+def _tool_result(block: Mapping[str, Any], where: str, images: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a result as a message, and add its images to those of the other results."""
     call = block.get("tool_use_id")
     if not isinstance(call, str):
         raise wrong(f"{where}.tool_use_id", call, "it is the id of the tool_use block that this result belongs to")
-    parts: list[dict[str, Any]] = []
-    if block.get("is_error"):  # chat completions have no field for it
-        parts.append({"type": "text", "text": "Error: "})
     content, where = block.get("content") or [], f"{where}.content"
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
-    for index, part in enumerate(_blocks(content, where)):
-        parts.append(_part(part, f"{where}.{index}", _RESULT_BLOCKS))
-    return {"role": "tool", "tool_call_id": call, "content": parts}
+    texts: list[str] = []
+    for index, inner in enumerate(_blocks(content, where)):
+        part = _part(inner, f"{where}.{index}", _RESULT_BLOCKS)
+        texts.append(_text_of_part(part))
+        if part["type"] == "image_url":
+            images.append(part)
+    text = "\n".join(texts)
+    if block.get("is_error"):  # chat completions have no field for it
+        text = f"Error: {text}"
+    return {"role": "tool", "tool_call_id": call, "content": text}
 
 
 def _assistant(content: Any, where: str) -> dict[str, Any]:

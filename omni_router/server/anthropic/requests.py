@@ -163,9 +163,11 @@ def _response_format(request: CountRequest) -> dict[str, Any] | None:
 
 def _tools(request: CountRequest) -> dict[str, Any]:
     tools = [_tool(tool, f"tools.{index}") for index, tool in enumerate(request.tools or [])]
-    if not tools:
-        return {}
     choice = request.tool_choice
+    if not tools:
+        if choice is not None and choice.type in ("any", "tool"):
+            raise wrong("tool_choice.type", choice.type, "there is no tool to use; send `tools`")
+        return {}
     if choice is None:
         return {"tools": tools}
     chat: dict[str, Any] = {"tools": tools, "tool_choice": _chosen(choice)}

@@ -1,5 +1,6 @@
 """An answer as Anthropic's server-sent events: blocks one after the other, each with a start, deltas and an end."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from omni_router.messages import reasoning_of
 from omni_router.server.anthropic.answers import SIGNATURE, head_of, stop_reason, usage_of
 from omni_router.server.anthropic.errors import error_body
+from omni_router.server.openai import stream as streaming
 from omni_router.server.openai.answers import omni_of, tool_calls
 from omni_router.server.openai.dialect import Answer, Writer, event, parts
 from omni_router.server.openai.errors import ApiError
@@ -27,6 +29,7 @@ class EventWriter(Writer):
         self._blocks = 0  # how many have begun
         self._calls: dict[int, int] = {}  # the block of each tool call, by the number of the call
         self._sent: set[str] = set()  # the kinds of blocks that have begun
+        self._last_event = time.monotonic()
         self._another_model = False  # the open block is of a model that failed
 
     def begin(self, state: Mapping[str, Any]) -> bytes:
@@ -38,10 +41,15 @@ class EventWriter(Writer):
         self._another_model = True
 
     def delta(self, message: AIMessage) -> bytes:
-        """Return the events of a token."""
+        """Return the events of a token; while a model thinks unseen, one now and then keeps the connection alive."""
         events = [*self._text("thinking", reasoning_of(message)), *self._text("text", str(message.text))]
         for index, call in _call_deltas(message):
             events += self._call(index, call)
+        now = time.monotonic()
+        if not events and now - self._last_event >= streaming.KEEP_ALIVE:
+            events = [self.keep_alive()]
+        if events:
+            self._last_event = now
         return b"".join(events)
 
     def end(self, answer: Answer) -> Iterator[bytes]:
@@ -83,7 +91,7 @@ class EventWriter(Writer):
         """Yield a piece of a tool call. A late piece of an earlier call goes to that call's block."""
         if number not in self._calls:
             self._calls[number] = self._blocks
-            block = {"type": "tool_use", "id": call.get("id"), "name": call.get("name"), "input": {}}
+            block: dict[str, Any] = {"type": "tool_use", "id": call.get("id"), "name": call.get("name"), "input": {}}
             yield from self._start("tool_use", block)
         if arguments := call.get("args"):
             yield self._delta(self._calls[number], {"type": "input_json_delta", "partial_json": arguments})

@@ -9,5 +9,5 @@ images.py    POST /v1/images/generations                  run.py       a run of 
 models.py    GET /v1/models, and values of `model`        answers.py   the result of a run, for every dialect
 guard.py     key, size of the body, how many at once      stream.py    an answer as server-sent events
 errors.py    the table from error kind to status          memory.py    the decisions behind answers
-overrides.py settings of a run by header or body
+overrides.py settings of a run by header or body          embeddings.py  POST /v1/embeddings
 """

@@ -134,13 +134,7 @@ def _tool(raw: dict[str, Any], where: str) -> ToolMessage:
     call = raw.get("tool_call_id")
     if not isinstance(call, str):
         raise wrong(f"{where}.tool_call_id", call, "it is the id of the tool call that this result belongs to")
-    content = raw.get("content")
-    if not isinstance(content, list):
-        return ToolMessage(_text(content, where), tool_call_id=call)
-    parts = [_part(part, f"{where}.content[{index}]") for index, part in enumerate(content)]
-    if any(part["type"] == "image_url" for part in parts):  # Anthropic's tools may return one
-        return ToolMessage(parts, tool_call_id=call)
-    return ToolMessage("".join(part["text"] for part in parts), tool_call_id=call)
+    return ToolMessage(_text(raw.get("content"), where), tool_call_id=call)
 
 
 _ROLES: dict[str, Callable[[dict[str, Any], str], AnyMessage]] = {

@@ -10,22 +10,20 @@ from omni_router.server.openai.dialect import Answer, Dialect
 from omni_router.server.openai.errors import wrong
 from omni_router.server.openai.requests import Body
 from omni_router.server.responses.input import Conversation
-from omni_router.server.responses.output import Response
+from omni_router.server.responses.output import ENCRYPTED, Response
 from omni_router.server.responses.stream import EventWriter
 from omni_router.server.responses.tools import Tools
 
 _STATELESS = "responses are not stored here; send the whole conversation as `input` with every request"
 
-# Parameters that would change the meaning of an answer and are not served, as in openai/bodies.py.
+# Parameters that would change the meaning of an answer and are not served, as in `server.openai.bodies`.
 REFUSED: Refused = {
     "previous_response_id": ((), _STATELESS),
     "conversation": ((), _STATELESS),
-    "store": ((False,), f"allowed is False; {_STATELESS}"),
     "background": ((False,), "allowed is False; a response that is not stored cannot be fetched later, use `stream`"),
     "prompt": ((), "prompt templates are not stored here; send `instructions` and `input`"),
     "top_logprobs": ((0,), "allowed is 0; log probabilities are not served"),
 }
-_INCLUDED = ("reasoning.encrypted_content",)  # reasoning is in its items unencrypted, so that clients can return it
 
 
 class _Reasoning(BaseModel):
@@ -111,9 +109,11 @@ class Responses(Dialect):
             names.append("text.verbosity")
         if request.parallel_tool_calls is False:
             names.append("parallel_tool_calls")
+        if request.store:  # the default of some clients; a later reference to the response is refused
+            names.append("store")
         if request.truncation == "auto":
             names.append("truncation")
-        names += [f"include.{name}" for name in request.include or [] if name not in _INCLUDED]
+        names += [f"include.{name}" for name in request.include or [] if name != ENCRYPTED]
         return names
 
 

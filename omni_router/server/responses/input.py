@@ -1,5 +1,6 @@
 """The items of a conversation as the messages of a chat."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from omni_router.messages import IMAGE_MARK, REASONING
 from omni_router.server.openai.errors import ApiError, wrong
 from omni_router.server.responses.tools import Tools
 
+_PACKED = "omni-router:"  # how the `encrypted_content` of this server begins
 _NOT_STORED = "responses are not stored here; send the items themselves (many clients do so with store=False)"
 _CALL = "a call has call_id, name, and arguments or input, all of them strings"
 
@@ -23,6 +25,7 @@ class Conversation:
         self.places: list[str] = []
         self._tools = tools
         self._open: dict[str, Any] | None = None  # the answer that further items may belong to
+        self._images: list[dict[str, Any]] = []  # of results, until all results of an answer have come
         if instructions is not None:
             self._add({"role": "system", "content": instructions}, "instructions")
         if isinstance(items, str):
@@ -30,6 +33,7 @@ class Conversation:
             return
         for index, item in enumerate(items):
             self._read(item, f"input[{index}]")
+        self._show_images(f"input[{len(items) - 1}]")
 
     def _read(self, item: Any, where: str) -> None:
         if not isinstance(item, dict):
@@ -37,6 +41,8 @@ class Conversation:
         kind = item.get("type")
         if kind is None:
             kind = "message" if "role" in item else "item_reference"
+        if kind == "item_reference" and str(item.get("id")).startswith("rs_"):
+            return  # the reasoning behind a call: some clients never send it themselves, and the call is here
         if kind == "item_reference":
             raise ApiError(f"{where} is a reference to an item: {_NOT_STORED}.", param=where, code="unsupported_value")
         if not isinstance(kind, str) or kind not in _ITEMS:
@@ -56,8 +62,8 @@ class Conversation:
         answer["content"] = (answer["content"] or "") + content
 
     def reasoning(self, item: Mapping[str, Any], where: str) -> None:
-        """Add the reasoning of an answer: as it was, else its summary; what is encrypted stays out."""
-        parts = [*_texts(item.get("content"))] or [*_texts(item.get("summary"))]
+        """Add the reasoning of an answer: as it was, else its summary; what another server encrypted stays out."""
+        parts = _texts(item.get("content")) or _unpacked(item.get("encrypted_content")) or _texts(item.get("summary"))
         if parts:
             answer = self._answer(where)
             answer[REASONING] = answer.get(REASONING, "") + "\n".join(parts)
@@ -75,13 +81,14 @@ class Conversation:
         self._answer(where)["tool_calls"].append({"id": id_, "type": "function", "function": function})
 
     def result(self, item: Mapping[str, Any], where: str) -> None:
-        """Add the result of a tool call; an image in it is only mentioned, since a chat has text there."""
+        """Add the result of a tool call; a chat has only text there, so that an image follows as a message."""
         call_id = item.get("call_id")
         if not isinstance(call_id, str):
             raise wrong(f"{where}.call_id", call_id, "it is the id of the call that this result belongs to")
         output = item.get("output")
         if not isinstance(output, str):
-            output = _output_text(output, f"{where}.output")
+            output, images = _output(output, f"{where}.output")
+            self._images += images
         self._add({"role": "tool", "tool_call_id": call_id, "content": output}, where)
 
     def _answer(self, where: str) -> dict[str, Any]:
@@ -91,8 +98,15 @@ class Conversation:
             self._open = answer
         return self._open
 
+    def _show_images(self, where: str) -> None:
+        if self._images:
+            images, self._images = self._images, []
+            self._add({"role": "user", "content": images}, where)
+
     def _add(self, message: dict[str, Any], where: str) -> None:
         self._open = None
+        if message["role"] != "tool":
+            self._show_images(where)
         self.messages.append(message)
         self.places.append(where)
 
@@ -135,19 +149,37 @@ def _part(part: Any, where: str, *, images: bool) -> dict[str, Any]:
     raise wrong(where, part, "a part is an object with type")
 
 
+def packed(reasoning: str) -> str:
+    """Return a reasoning as `encrypted_content`, which some clients send back and nothing else.
+
+    It is encoded, not encrypted: its client may read it anyway.
+    """
+    return _PACKED + base64.b64encode(reasoning.encode(errors="surrogatepass")).decode()
+
+
+def _unpacked(content: Any) -> list[str]:
+    if not isinstance(content, str) or not content.startswith(_PACKED):
+        return []
+    try:
+        return [base64.b64decode(content.removeprefix(_PACKED), validate=True).decode()]
+    except ValueError:
+        return []
+
+
 def _texts(parts: Any) -> list[str]:
     """Return the texts of parts; other forms are left out."""
     dicts = [part for part in parts or [] if isinstance(part, dict)]
     return [part["text"] for part in dicts if isinstance(part.get("text"), str)]
 
 
-def _output_text(output: Any, where: str) -> str:
+def _output(output: Any, where: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the text of a result, with a mark for each image, and the images."""
     if not isinstance(output, list):
         raise wrong(where, output, "it is a string, or a list of parts")
-    lines = []
-    for index, part in enumerate(output):
-        if isinstance(part, dict) and part.get("type") == "input_image":
-            lines.append(IMAGE_MARK)
-        else:
-            lines.append(_part(part, f"{where}[{index}]", images=False)["text"])
-    return "\n".join(lines)
+    lines, images = [], []
+    for index, raw in enumerate(output):
+        part = _part(raw, f"{where}[{index}]", images=True)
+        if part["type"] == "image_url":
+            images.append(part)
+        lines.append(part.get("text", IMAGE_MARK))
+    return "\n".join(lines), images

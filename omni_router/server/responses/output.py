@@ -10,7 +10,10 @@ from langchain_core.messages import AIMessage
 from omni_router.messages import reasoning_of
 from omni_router.server.openai.answers import counts_of, finish_reason, omni_of, tool_calls
 from omni_router.server.openai.dialect import Answer
+from omni_router.server.responses.input import packed
 from omni_router.server.responses.tools import Tools
+
+ENCRYPTED = "reasoning.encrypted_content"  # what `include` holds for reasoning in a form that can be sent back
 
 # Why an answer is not complete, by the reason why a chat ends.
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -106,6 +109,8 @@ class Response:
             item["summary"] = [{"type": "summary_text", "text": text}]
         elif text is not None:
             item["content"] = [{"type": "reasoning_text", "text": text}]
+        if text is not None and ENCRYPTED in (self._request.get("include") or ()):
+            item["encrypted_content"] = packed(text)
         return item
 
     def message(self, index: int, text: str | None, status: str) -> dict[str, Any]:

@@ -51,10 +51,12 @@ class EventWriter(Writer):
         yield self._event(f"response.{body['status']}", response=body)
 
     def fail(self, error: ApiError) -> bytes:
-        """Return the failed response."""
+        """Return the error, which OpenAI's clients raise, and the failed response, which others look for."""
+        nested = error.body["error"]
+        raised = self._event("error", code=error.code, message=str(error), param=error.param, error=nested)
         failure = {"code": _code(error), "message": str(error), "type": error.type, "param": error.param}
         body = self._response.as_json("failed", error=failure, output=self._done, omni=error.omni)
-        return self._event("response.failed", response=body)
+        return raised + self._event("response.failed", response=body)
 
     def _grow(self, message: AIMessage) -> Iterator[bytes]:
         yield from self._text(ReasoningItem, reasoning_of(message))

@@ -58,7 +58,13 @@ class Tools:
         self._choice = self._read_choice(choice)
 
     def for_chat(self) -> dict[str, Any]:
-        """Return the parameters of a chat for them."""
+        """Return the parameters of a chat for them.
+
+        Raises:
+            ApiError: a tool has to be called, and none that is served is offered.
+        """
+        if not self._tools and self._choice == "required":
+            raise wrong("tool_choice", self._choice, "there is no tool of type function or custom to call")
         if not self._tools:
             return {}
         return {"tools": [tool.for_chat() for tool in self._tools.values()], "tool_choice": self._choice}

@@ -258,6 +258,6 @@ def test_a_route_of_any_name_fits_into_a_header(services: Services, router: Scri
 
 
 def test_a_path_or_method_that_is_not_served_is_refused_with_those_that_are(url: str) -> None:
-    for response, status in ((httpx.post(f"{url}/embeddings", json={}), 404), (httpx.get(f"{url}/route"), 405)):
+    for response, status in ((httpx.post(f"{url}/audio/speech", json={}), 404), (httpx.get(f"{url}/route"), 405)):
         assert response.status_code == status
         assert "POST /v1/chat/completions" in response.json()["error"]["message"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage
 from openai import OpenAI
@@ -19,6 +20,8 @@ from tests.support.scripted_router import ScriptedRouter
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 BODY: Any = {"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}
+RESPONSE: Any = {"model": "omni", "input": "How do tides work?"}
+VECTORS: Any = {"model": "omni", "input": "How do tides work?"}
 WAIT = 30.0  # seconds; a test that fails ends all the same
 
 
@@ -37,6 +40,14 @@ class HeldInference(HubInference):
         self.let_go.wait(WAIT)
         self.ended.set()
         return AIMessage("It is the moon.")
+
+    def embed(
+        self, model: str, provider: str | None, texts: Sequence[str], settings: Settings, dimensions: int | None = None
+    ) -> Any:
+        self.called.set()
+        self.let_go.wait(WAIT)
+        self.ended.set()
+        return np.zeros((len(texts), 2))
 
 
 @pytest.fixture
@@ -69,11 +80,22 @@ def then_nothing_is_recorded(services: Services, inference: HeldInference) -> No
 
 
 @pytest.mark.parametrize("inference", [False], indirect=True)
-@pytest.mark.parametrize("stream", [False, True])
-def test_before_the_first_token(url: str, services: Services, inference: HeldInference, *, stream: bool) -> None:
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat/completions", BODY),
+        ("chat/completions", {**BODY, "stream": True}),
+        ("responses", RESPONSE),
+        ("responses", {**RESPONSE, "stream": True}),
+        ("embeddings", VECTORS),
+    ],
+)
+def test_before_the_first_token(
+    url: str, services: Services, inference: HeldInference, path: str, body: dict[str, Any]
+) -> None:
     def ask() -> None:
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{url}/chat/completions", json={**BODY, "stream": stream}, timeout=httpx.Timeout(10, read=1))
+            httpx.post(f"{url}/{path}", json=body, timeout=httpx.Timeout(10, read=1))
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -91,6 +113,20 @@ def test_within_a_stream(url: str, services: Services, inference: HeldInference)
         stream = client.chat.completions.create(**BODY, stream=True)
         deltas = [next(stream).choices[0].delta.content for _ in range(3)]
         assert deltas == ["", "It ", "is "]
+        assert not place_is_free(url)
+        stream.close()
+    wait_for(lambda: place_is_free(url))
+    assert not inference.ended.is_set()
+    then_nothing_is_recorded(services, inference)
+
+
+@pytest.mark.parametrize("inference", [True], indirect=True)
+def test_within_a_stream_of_a_response(url: str, services: Services, inference: HeldInference) -> None:
+    with OpenAI(base_url=url, api_key="none") as client:
+        stream = client.responses.create(**RESPONSE, stream=True)
+        for event in stream:
+            if event.type == "response.output_text.delta" and event.delta == "is ":
+                break
         assert not place_is_free(url)
         stream.close()
     wait_for(lambda: place_is_free(url))

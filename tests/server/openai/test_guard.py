@@ -27,6 +27,9 @@ QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
 KEY = "open sesame"
 
 
+POSTED = ("chat/completions", "responses", "images/generations", "embeddings", "route")
+
+
 @pytest.fixture(autouse=True)
 def chosen(router: ScriptedRouter) -> None:
     router.choose("question_answering", TEXT)
@@ -36,7 +39,7 @@ def chosen(router: ScriptedRouter) -> None:
 def test_without_the_key_every_path_is_401(services: Services, monkeypatch: pytest.MonkeyPatch, sent: str) -> None:
     monkeypatch.setenv("OMNI_API_KEY", KEY)
     with openai_server(services) as url:
-        for path in ("chat/completions", "images/generations", "route", "models", "models/omni", "anything"):
+        for path in (*POSTED, "models", "models/omni", "anything"):
             method = "GET" if path.startswith("models") else "POST"
             response = httpx.request(method, f"{url}/{path}", headers=[(b"authorization", sent.encode())])
             assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")

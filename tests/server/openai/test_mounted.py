@@ -42,6 +42,13 @@ def test_chats_at_once_and_in_pieces_without_blocking_the_server(client: OpenAI,
     assert "BlockingError" not in (folder / "server.log").read_text()
 
 
+def test_responses_and_vectors_are_served_here_too(client: OpenAI, folder: Path) -> None:
+    answer = client.responses.create(model="omni", input=QUESTION[0]["content"])
+    assert answer.output_text.startswith("[sandbox] Simulated answer")
+    assert client.embeddings.create(model="omni", input="tides").data[0].embedding
+    assert "BlockingError" not in (folder / "server.log").read_text()
+
+
 def test_the_key_is_asked_for_under_v1_alone(url: str) -> None:
     with OpenAI(base_url=url, api_key="other", max_retries=0) as client, pytest.raises(openai.AuthenticationError):
         client.models.list()

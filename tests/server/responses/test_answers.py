@@ -139,6 +139,32 @@ def test_reasoning_is_an_item_before_the_message(
         assert response.usage.output_tokens_details.reasoning_tokens == 12
 
 
+def test_reasoning_comes_back_from_a_client_that_sends_the_encrypted_form_alone(
+    client: OpenAI, sandbox: Sandbox
+) -> None:
+    sandbox.set_reasoning(TEXT, Reasoning(back="demanded"))
+    tool: Any = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
+    history: Any = [{"role": "user", "content": "What is the weather?"}]
+    first = create(client, input=history, tools=[tool], include=["reasoning.encrypted_content"])
+    reasoning, call = first.model_dump(mode="json", exclude_none=True)["output"]
+    del reasoning["content"]
+    result = {"type": "function_call_output", "call_id": call["call_id"], "output": "rain"}
+    last = create(client, input=[*history, reasoning, call, result], tools=[tool])
+    assert "rain" in last.output_text
+    assert [attempt["outcome"] for attempt in last.model_extra["omni"]["attempts"]] == ["answered"]
+
+
+def test_the_next_model_goes_on_in_a_stream_whose_first_one_only_reasoned(url: str, sandbox: Sandbox) -> None:
+    sandbox.set_reasoning(TEXT, Reasoning(default_limit=10))
+    read = events(url)
+    assert order(read) == [*BEGINNING, *REASONING, *MESSAGE, "response.completed"]
+    response = read[-1].response
+    assert read[0].response.model == TEXT != response.model
+    assert f"answer of {response.model}" in response.output[1].content[0].text
+    outcomes = [attempt["outcome"] for attempt in response.model_extra["omni"]["attempts"]]
+    assert outcomes == ["malformed_answer", "answered"]
+
+
 def test_the_limit_of_tokens_makes_a_response_incomplete(url: str, client: OpenAI) -> None:
     response = create(client, max_output_tokens=5)
     assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
@@ -157,7 +183,7 @@ class Weather(BaseModel):
 def test_parse_gives_an_object_of_the_class_asked_for(client: OpenAI, sandbox: Sandbox) -> None:
     response = client.responses.parse(model="omni", input=QUESTION, text_format=Weather)
     assert isinstance(response.output_parsed, Weather)
-    form = sandbox.calls[-1].parameters["response_format"]
+    form = sandbox.requests[-1].parameters["response_format"]
     assert (form["type"], form["json_schema"]["name"], form["json_schema"]["strict"]) == (
         "json_schema",
         "Weather",
@@ -184,10 +210,17 @@ def test_a_failure_before_the_first_event_has_a_status(client: OpenAI, sandbox: 
         client.responses.create(model="omni/cooking", input=QUESTION)
 
 
-def test_a_failure_within_a_stream_is_a_failed_response(url: str, sandbox: Sandbox) -> None:
+def test_a_failure_within_a_stream_is_an_error_and_a_failed_response(
+    url: str, client: OpenAI, sandbox: Sandbox
+) -> None:
     sandbox.fail("stream_cut")
     read = events(url)
-    assert read[-1].type == "response.failed"
+    assert [event.type for event in read[-2:]] == ["error", "response.failed"]
+    assert read[-2].code == "overloaded"
+    sandbox.fail("stream_cut")
+    with pytest.raises(openai.APIError, match="could not answer right now") as caught:
+        list(client.responses.create(model="omni", input=QUESTION, stream=True))
+    assert caught.value.code == "overloaded"
     assert read[-1].response.status == "failed"
     assert read[-1].response.error.code == "server_error"
     assert read[-1].response.model_extra["omni"]["attempts"][0]["partial"]

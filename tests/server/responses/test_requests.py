@@ -58,16 +58,31 @@ def test_the_items_of_an_answer_are_one_message() -> None:
     assert read[4]["reasoning_content"] == "So."
 
 
-def test_an_encrypted_reasoning_adds_nothing() -> None:
-    item = {"type": "reasoning", "summary": [], "encrypted_content": "x"}
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "reasoning", "summary": [], "encrypted_content": "x"},
+        {"type": "reasoning", "summary": [], "encrypted_content": "omni-router:no base64"},
+        {"type": "item_reference", "id": "rs_1_0"},
+    ],
+)
+def test_a_reasoning_that_is_not_readable_adds_nothing(item: Any) -> None:
     assert len(messages({"role": "user", "content": "Hi"}, item)) == 1
 
 
-def test_an_image_in_a_result_is_only_mentioned() -> None:
+def test_an_image_in_a_result_follows_all_results_as_a_message() -> None:
     call = {"type": "function_call", "call_id": "a", "name": "view", "arguments": "{}"}
     parts = [{"type": "input_text", "text": "seen"}, {"type": "input_image", "image_url": DATA_URL}]
     result = {"type": "function_call_output", "call_id": "a", "output": parts}
-    assert messages({"role": "user", "content": "Look"}, call, result)[2]["content"] == "seen\n[Image attached]"
+    second = {"type": "function_call_output", "call_id": "b", "output": "rain"}
+    items = [{"role": "user", "content": "Look"}, call, {**call, "call_id": "b"}, result, second]
+    shown = [{"type": "image_url", "image_url": {"url": DATA_URL}}]
+    for more in ([], [{"role": "assistant", "content": "A fox."}]):
+        read = messages(*items, *more)
+        roles = ["user", "assistant", "tool", "tool", "user"]
+        assert [message["role"] for message in read[:5]] == roles
+        assert (read[2]["content"], read[4]["content"]) == ("seen\n[Image attached]", shown)
+        assert len(read) == 5 + len(more)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +106,11 @@ def test_parameters_without_effect_keep_their_names() -> None:
         "text": {"verbosity": "low"},
         "truncation": "auto",
         "parallel_tool_calls": False,
+        "store": True,
         "include": ["reasoning.encrypted_content", "file_search_call.results"],
     }
     body = Responses({"input": "Hi", **parameters}).chat_body()
-    names = {"user", "text.verbosity", "truncation", "parallel_tool_calls", "include.file_search_call.results"}
+    names = {"user", "text.verbosity", "truncation", "parallel_tool_calls", "store", "include.file_search_call.results"}
     assert names <= body.keys()
     neutral = {"parallel_tool_calls": True, "truncation": "disabled", "metadata": {"a": "b"}, "store": False}
     body = Responses({"input": "Hi", **neutral}).chat_body()
@@ -106,7 +122,6 @@ def test_parameters_without_effect_keep_their_names() -> None:
     [
         ({"previous_response_id": "resp_1"}, "previous_response_id", "send the whole conversation"),
         ({"conversation": {"id": "c"}}, "conversation", "send the whole conversation"),
-        ({"store": True}, "store", "allowed is False"),
         ({"background": True}, "background", "use `stream`"),
         ({"prompt": {"id": "p"}}, "prompt", "send `instructions`"),
         ({"top_logprobs": 2}, "top_logprobs", "allowed is 0"),

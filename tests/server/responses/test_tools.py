@@ -207,6 +207,7 @@ def test_a_search_that_a_client_offers_to_every_model_is_left_out_by_name(
         ({"tools": ["weather"]}, "a tool is an object"),
         ({"tools": [{**SPACE, "tools": [{"type": "mcp"}]}]}, "tools\\[0\\].tools\\[0\\].type is 'mcp'"),
         ({"tools": [WEATHER], "tool_choice": {"type": "web_search"}}, "tool_choice.type is 'web_search'"),
+        ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "no tool of type function"),
         ({"tools": [WEATHER], "tool_choice": "always"}, "tool_choice is 'always'"),
         ({"tools": [WEATHER], "tool_choice": {"type": "function", "name": "news"}}, "not among the tools"),
     ],
