@@ -20,10 +20,11 @@ from omni_router.hub.catalog import HubCatalog
 from omni_router.hub.evidence import HubEvidence
 from omni_router.selection.listings import ModelSources, list_models, route_as_json
 from omni_router.server.bodies import ModelJSONResponse
-from omni_router.server.graph_access import services_of
+from omni_router.server.graph_access import identity_of, services_of
 from omni_router.server.openai.bodies import read_json
 from omni_router.server.openai.errors import SERVER, ApiError, shown, wrong
 from omni_router.server.openai.run import Api
+from omni_router.server.openai.users import User
 from omni_router.services import Services
 
 PLACE = "the history of the server"
@@ -64,7 +65,8 @@ async def _on_thread(api: Api, answer: Callable[[Services], dict[str, Any]]) -> 
 
 def _is_user(request: Request) -> bool:
     """Return whether a request comes from one user among several."""
-    return request.scope.get("user") is not None
+    user = request.scope.get("user")
+    return isinstance(user, User) or identity_of(user) != ""
 
 
 def _routes(services: Services) -> dict[str, Any]:

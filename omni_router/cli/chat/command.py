@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from omni_router.cli import options
+from omni_router.cli.chat.loop import describe_start, run
 from omni_router.cli.chat.protocol import Backend
 from omni_router.cli.chat.saved import SavedChat
-from omni_router.cli.chat.loop import describe_start, run
 from omni_router.cli.chat.turns import Chat
 from omni_router.cli.chat.view import ChatView
 from omni_router.cli.completion import complete_files

@@ -12,8 +12,8 @@ from omni_router.cli.list_models import print_models
 from omni_router.cli.list_routes import LISTED, print_routes
 from omni_router.cli.parser import values_for
 from omni_router.cli.prompt import ANSWERED, FAILED, is_answered, queries_of
-from omni_router.cli.remote.remote_run import FIELDS, AnswerClient
 from omni_router.cli.remote.client import ServerClient
+from omni_router.cli.remote.remote_run import FIELDS, AnswerClient
 from omni_router.cli.stdin import has_unread_stdin
 from omni_router.cli.transcript import Transcript
 from omni_router.cli.why import print_decision
