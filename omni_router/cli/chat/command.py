@@ -35,12 +35,14 @@ examples:
   printf 'Hello!\\n/why\\n' | omni-router chat --sandbox
         a script: one message or command per line
 
-Above each answer stands its badge: route, model, provider, price, and why. /help lists the commands of a
-chat: /route and /model choose, /why explains, /good and /bad rate, /another asks the next best model.
+Above each answer stands its badge: route, model, provider, price, and why. /help lists the
+commands of a chat: /route and /model choose, /why explains, /good and /bad rate, /another asks
+the next best model.
 
 Ctrl-C stops an answer; at an empty prompt it leaves, as Ctrl-D does.
 
-exit status: 0 left, 1 a message of a pipe had no answer, 2 something to correct first, 130 left by Ctrl-C
+exit status: 0 left, 1 a message of a pipe had no answer, 2 something to correct first, 130 left
+by Ctrl-C
 """
 
 
