@@ -104,18 +104,16 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     limits = Limits.read()
     _check_host(host, with_key=limits.with_key)
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = ShutdownMiddleware(
-        make_app(graph, only_local=not limits.with_key, cors=flags["cors"], limits=limits)
-    )
+    app: ASGIApp = make_app(graph, only_local=not limits.with_key, cors=flags["cors"], limits=limits)
+    app = ShutdownMiddleware(app)
     if not flags["quiet"]:
         app = RequestLog(app)
     with listening(host, port) as listener:
         readiness_of(graph).start()  # otherwise the first request waits for the router to load
         _print_address(host, listener.getsockname()[1], with_key=limits.with_key)
         _print_notes(environment, hf_token)
-        server = Server(server_config(app, timeout_graceful_shutdown=GRACE))
         with graceful_shutdown():
-            server.run(sockets=[listener])
+            Server(server_config(app, timeout_graceful_shutdown=GRACE)).run(sockets=[listener])
     exit_after(EXIT_SECONDS, SHUT_DOWN)
     return SHUT_DOWN
 

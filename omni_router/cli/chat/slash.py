@@ -154,7 +154,9 @@ def run_command(line: str, chat: Chat) -> None:
     name, _, argument = line.partition(" ")
     command = COMMANDS.get(name.casefold())
     if command is None:
-        raise InvalidRequest(f"there is no command {name}{_nearest(name, COMMANDS)}; /help lists them")
+        raise InvalidRequest(
+            f"there is no command {name}{_nearest(name, COMMANDS)}; /help lists them, and // sends a slash"
+        )
     command.run(chat, argument.strip())
 
 

@@ -39,7 +39,6 @@ def prompt(ctx: click.Context, client: ServerClient, **flags: Any) -> int:
     queries = queries_of(ctx, flags["prompt"], flags["image_url"])
     transcript = Transcript(as_json=flags["as_json"])
     contents = [user_content(query.prompt, query.image) for query in queries]
-    client.check()
     answers = open_answers(ctx, client)
     transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
     answered = True

@@ -4,7 +4,7 @@ They go straight to the address: no proxy is used, and no redirect is followed, 
 """
 
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
@@ -14,7 +14,7 @@ from omni_router._version import __version__
 from omni_router.errors import ConfigurationError, OmniRouterError
 
 CONNECT = 5.0  # seconds to reach the server; an answer then takes as long as its model does
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND, BAD_REQUEST = 401, 403, 404, 400
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, FAILED = 400, 401, 403, 404, 500
 SERVED = "omni-router serve serves them, and so does the LangGraph server of langgraph.json"
 _DATA = b"data: "
 _DONE = b"[DONE]"
@@ -55,7 +55,7 @@ class ServerClient:
         Raises:
             OmniRouterError: the server does not answer, is not one of ours, or refuses.
         """
-        with self._response("GET", "/" + "/".join(map(_quoted, path))) as response:
+        with self._response("GET", "/" + "/".join(map(_quoted, path)), key=self._key) as response:
             return self._with_field(self._object(response), field)
 
     def post(self, path: str, body: Mapping[str, Any], *, field: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class ServerClient:
         Raises:
             OmniRouterError: as for `get`.
         """
-        with self._response("POST", path, body) as response:
+        with self._response("POST", path, body, key=self._key) as response:
             return self._with_field(self._object(response), field)
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Generator[dict[str, Any], None, None]:
@@ -73,7 +73,7 @@ class ServerClient:
         Raises:
             OmniRouterError: as for `get`, or the connection was lost.
         """
-        with self._response("POST", path, body) as response:
+        with self._response("POST", path, body, key=self._key) as response:
             for line in response:
                 data = line.strip().removeprefix(_DATA)
                 if line.startswith(_DATA) and data == _DONE:
@@ -83,23 +83,26 @@ class ServerClient:
         raise ConnectionLost(f"the connection to {self.address} was lost before the answer ended")
 
     def check(self) -> None:
-        """Check that a server of ours answers, before a request is sent to somebody else's.
+        """Check that a server of ours answers, before the key and a request are sent to somebody else's.
 
         Raises:
-            ConfigurationError: none does.
+            OmniRouterError: none does.
         """
         try:
-            is_ours = self.get("omni", "health", field="status")["status"] == "alive"
+            with self._response("GET", "/omni/health", key=None) as response:
+                is_ours = self._object(response).get("status") == "alive"
         except RequestRefused as error:
-            is_ours = error.status != NOT_FOUND
+            is_ours = error.status in (UNAUTHORIZED, FORBIDDEN) or error.status >= FAILED  # not known yet
         if not is_ours:
             raise self._foreign()
 
     @contextmanager
-    def _response(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Iterator[HTTPResponse]:
+    def _response(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str | None
+    ) -> Generator[HTTPResponse, None, None]:
         headers = {"Accept": "application/json, text/event-stream", "User-Agent": f"omni-router/{__version__}"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         data: bytes | None = None
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -109,7 +112,7 @@ class ServerClient:
             self._connect(connection)
             connection.request(method, self._path + path, data, headers)
             response = connection.getresponse()
-            self._check(response)
+            self._check(response, key)
             yield response
         except (OSError, HTTPException) as error:
             raise ConnectionLost(
@@ -128,26 +131,34 @@ class ServerClient:
             ) from error
         connection.sock.settimeout(None)
 
-    def _check(self, response: HTTPResponse) -> None:
+    def _check(self, response: HTTPResponse, key: str | None) -> None:
         """Raise for a response that is an error."""
         if response.status < 300:  # noqa: PLR2004 (redirects are not followed)
             return
         if response.status < BAD_REQUEST:
             raise ConfigurationError(f"{self.address} redirects to another address: pass that one as --server")
-        body = self._object(response)
+        body = self._error_body(response)
         error = body.get("error")
         if response.status == NOT_FOUND and not isinstance(error, Mapping):
             raise self._foreign()
         message = f"HTTP {response.status}"
         if isinstance(error, Mapping) and error.get("message"):
             message = str(error["message"])
-        if response.status in (UNAUTHORIZED, FORBIDDEN) and "omni" not in body:
-            what = "is wrong" if self._key else "is not set"
+        asks_for_key = response.status in (UNAUTHORIZED, FORBIDDEN) and "omni" not in body
+        if asks_for_key and key == self._key:
+            what = "is wrong" if key else "is not set"
             raise ConfigurationError(
                 f"the server at {self.address} requires a key, and OMNI_API_KEY {what}: set it to the server's own, or "
                 "to the key of a user there"
             )
         raise RequestRefused(message, response.status, body)
+
+    def _error_body(self, response: HTTPResponse) -> dict[str, Any]:
+        """Return the body of an error; that of a proxy before the server need not be JSON."""
+        data = response.read()
+        if response.status >= FAILED and not data.lstrip().startswith(b"{"):
+            return {}
+        return self._parse(data)
 
     def _object(self, response: HTTPResponse) -> dict[str, Any]:
         return self._parse(response.read())

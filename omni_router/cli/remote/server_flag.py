@@ -26,7 +26,7 @@ def client_of(ctx: click.Context, action: str, *, is_served: bool) -> ServerClie
 
     Raises:
         UsageError: a flag cannot be used with a server.
-        ConfigurationError: OMNI_SERVER or OMNI_API_KEY has a value that is not allowed.
+        ConfigurationError: OMNI_SERVER or OMNI_API_KEY has a value that is not allowed, or no server of ours answers.
     """
     address: str | None = ctx.params["server"]
     if not is_served:
@@ -40,9 +40,12 @@ def client_of(ctx: click.Context, action: str, *, is_served: bool) -> ServerClie
         return None
     _check_flags(ctx, source)
     try:
-        return ServerClient(address, server_key())
+        key = server_key()
     except ValueError as error:
         raise ConfigurationError(f"OMNI_API_KEY must be {error}") from None
+    client = ServerClient(address, key)
+    client.check()
+    return client
 
 
 def _check_flags(ctx: click.Context, source: str) -> None:

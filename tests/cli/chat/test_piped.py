@@ -123,7 +123,7 @@ def test_a_decision_log_gets_the_decisions_of_a_chat_too(chat: Any, tmp_path: Pa
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("/anothr", "there is no command /anothr (did you mean /another?); /help lists them"),
+        ("/anothr", "there is no command /anothr (did you mean /another?); /help lists them, and // sends a slash"),
         ("/xyz", "there is no command /xyz; /help lists them"),
         (
             "/route code_generaton",

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ KEY = "the-key-of-the-server"
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     folder = tmp_path / "server"
     folder.mkdir()
-    with serving(folder, "--sandbox", OMNI_API_KEY=KEY, OMNI_SANDBOX_LATENCY="1") as (url, _):
+    with serving(folder, "--sandbox", OMNI_API_KEY=KEY, OMNI_SANDBOX_LATENCY="2") as (url, _):
         monkeypatch.setenv("OMNI_API_KEY", KEY)
         monkeypatch.setenv("OMNI_SERVER", url)
         yield url
@@ -53,6 +54,7 @@ def test_ctrl_c_cancels_the_run_on_the_server_and_the_chat_goes_on(server: str, 
         screen.until("> ")
         screen.type("Tell me a joke about computers\r")
         screen.until("choosing a route and a model")
+        time.sleep(0.5)  # the request is on its way then, and the model is silent for two seconds
         process.send_signal(signal.SIGINT)
         screen.until("[cancelled; the conversation is as it was before]")
         wait_for(lambda: "POST /v1/chat/completions" in log.read_text())

@@ -234,13 +234,17 @@ def test_no_server_says_how_to_start_one(capsys: Capture, argv: Any) -> None:
 
 @pytest.mark.parametrize("argv", [("--prompt", "my secret"), ("--list-routes",), ("chat",)])
 @pytest.mark.parametrize("answers", [{}, {"/omni/health": {"object": "list"}, "/omni/routes": {"object": "list"}}])
-def test_a_server_of_somebody_else_is_named_and_not_asked(capsys: Capture, argv: Any, answers: Any) -> None:
+def test_a_server_of_somebody_else_is_named_and_gets_neither_prompt_nor_key(
+    capsys: Capture, argv: Any, answers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNI_API_KEY", KEY)
     requests: list[str] = []
     with json_server(answers, requests) as address:
         printed = shown(capsys, *argv, "--server", address, status=2)
     assert f"{address} answers, but is not an omni-router server" in printed
     assert requests
     assert "my secret" not in str(requests)
+    assert KEY not in str(requests)
 
 
 def test_the_token_of_hugging_face_is_never_sent(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
