@@ -96,6 +96,8 @@ def _decision(services: Services, start: str, *, whole: bool) -> dict[str, Any]:
 def _feedback(services: Services, body: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
     entry, _ = _find(services, body["id"], whole=whole)
     text = body.get("text")
+    if text is not None:
+        text = text.strip()  # as the log has it
     if text is not None and hashlib.sha256(text.encode(errors="replace")).hexdigest() != entry["asked"].get("sha256"):
         text = None  # the log has the text itself, or it is that of another request
     try:

@@ -64,9 +64,9 @@ class SavedChat:
         except ValueError:
             value = None
         messages = value.get("messages") if isinstance(value, dict) else None
-        if not isinstance(messages, list) or not all(map(_is_message, messages)):
+        if not _is_conversation(messages):
             raise ConfigurationError(f"{self.path} is not a chat of omni-router; name another file as --session")
-        return messages
+        return list(messages)
 
     def save(self, messages: list[Message]) -> None:
         """Write its messages.
@@ -96,12 +96,26 @@ def as_markdown(messages: list[Message]) -> str:
         title = "You"
         if message["role"] == "assistant":
             title = (message.get("decision") or {}).get("model") or "Answer"
-        text = text_of(_Readable(message["role"], message["content"]), mark_images=True)
-        parts.append(f"## {title}\n\n{text}\n")
+        parts.append(f"## {title}\n\n{readable_text(message, mark_images=True)}\n")
     return "\n".join(parts)
 
 
-def _is_message(value: Any) -> bool:
-    if not isinstance(value, dict) or value.get("role") not in ("user", "assistant"):
+def readable_text(message: Message, *, mark_images: bool = False) -> str:
+    """Return the text of a message."""
+    return text_of(_Readable(message["role"], message["content"]), mark_images=mark_images)
+
+
+def _is_conversation(messages: Any) -> bool:
+    """Return whether a value is a list of questions, each with its answer."""
+    if not isinstance(messages, list) or not all(map(_is_message, messages)):
         return False
-    return isinstance(value.get("content"), str | list)
+    return [message["role"] for message in messages] == ["user", "assistant"] * (len(messages) // 2)
+
+
+def _is_message(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("decision", {}), dict):
+        return False
+    content = value.get("content")
+    if isinstance(content, list):
+        return all(isinstance(block, dict) for block in content)
+    return isinstance(content, str) and isinstance(value.get("role"), str)

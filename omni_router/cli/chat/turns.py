@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omni_router.cli.chat.protocol import Backend, Message
-from omni_router.cli.chat.saved import SavedChat
+from omni_router.cli.chat.saved import SavedChat, readable_text
 from omni_router.cli.chat.view import ChatView
 from omni_router.cli.console import print_field
 from omni_router.errors import InvalidRequest, OmniRouterError
@@ -51,7 +51,7 @@ class Chat:
         """Have the last message answered by another model, whose answer takes the place of the first."""
         if not self.messages:
             raise InvalidRequest("there is no answer yet that another model could replace")
-        answer = self._turn(self.messages, self.question, another=True)
+        answer = self._turn(self.messages, readable_text(self.messages[-2]), another=True)
         if answer is not None:
             self.messages[-1] = answer
             self._save()
@@ -77,7 +77,7 @@ class Chat:
             return None
         self.view.end(result)
         self.failed |= result["error"] is not None
-        self.last, self.question = result, text
+        self.last, self.question = result, text.strip()
         return answer
 
     def _save(self) -> None:

@@ -187,6 +187,13 @@ def test_a_chat_under_a_name_goes_on(chat: Any, router: ScriptedRouter) -> None:
     assert json.loads(file.read_text())["messages"] == []
 
 
+def test_another_model_answers_the_last_question_of_an_earlier_day(chat: Any) -> None:
+    chat("How do tides work?", flags=("--session", "c.json"))
+    printed = chat("/another", "/good", flags=("--session", "c.json"))
+    assert f"another model than {FIRST} was asked for" in printed
+    assert f"{SECOND} counts as good for question_answering; the request is now an example" in printed
+
+
 def test_without_a_name_nothing_is_written(chat: Any, tmp_path: Path) -> None:
     chat("How do tides work?")
     assert not (tmp_path / "data").exists()
@@ -216,6 +223,23 @@ def test_what_has_to_be_corrected_first_ends_with_status_2(
 ) -> None:
     (tmp_path / "bad.json").write_text('{"messages": [{"role": "nobody"}]}')
     assert says in chat("hello", flags=flags, status=2)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[",
+        "[]",
+        '{"messages": 1}',
+        '{"messages": [{"role": "user", "content": "one"}]}',
+        '{"messages": [{"role": "user", "content": [1]}, {"role": "assistant", "content": "a"}]}',
+        '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "decision": "x"}]}',
+    ],
+)
+def test_a_file_that_is_not_a_chat_is_left_as_it_is(chat: Any, tmp_path: Path, content: str) -> None:
+    (tmp_path / "c.json").write_text(content)
+    assert "c.json is not a chat of omni-router" in chat("hello", flags=("--session", "c.json"), status=2)
+    assert (tmp_path / "c.json").read_text() == content
 
 
 def test_quit_leaves_the_lines_behind_it_unread(chat: Any, router: ScriptedRouter) -> None:

@@ -262,7 +262,13 @@ def test_the_token_of_hugging_face_is_never_sent(capsys: Capture, monkeypatch: p
 
 def test_neither_router_nor_langgraph_is_imported(url: str, tmp_path: Path) -> None:
     heavy = {"langgraph", "langchain_core", "huggingface_hub", "pydantic", "httpx", "numpy", "onnxruntime", "PIL"}
-    for argv in (("--prompt", QUESTION), ("--list-routes",), ("--why",), ("--list-models", "text-generation")):
+    for argv in (
+        ("--prompt", QUESTION),
+        ("--list-routes",),
+        ("--why",),
+        ("--list-models", "text-generation"),
+        ("chat",),
+    ):
         modules = set(run(tmp_path, *argv, scripted=False)["modules"])
         assert heavy & modules == set()
         assert not any(name.startswith(("omni_router.routers.semantic", "omni_router.nodes")) for name in modules)

@@ -79,7 +79,7 @@ def test_feedback_takes_the_text_of_its_own_request_alone(url: str, services: Se
     other = post(url, "/omni/feedback", {"id": decision, "verdict": "good", "text": "Something else"}).json()
     assert (other["feedback"]["verdict"], other["feedback"]["example_of"]) == ("good", None)
     assert services.history.examples("question_answering") == ()
-    own = post(url, "/omni/feedback", {"id": decision, "verdict": "good", "text": QUESTION}).json()
+    own = post(url, "/omni/feedback", {"id": decision, "verdict": "good", "text": f" {QUESTION}\n"}).json()
     assert own["feedback"]["example_of"] == "question_answering"
     assert own["feedback"]["kept_in"] == "the history of the server"
     assert services.history.examples("question_answering") == (QUESTION,)
