@@ -63,10 +63,11 @@ class SavedChat:
             raise ConfigurationError(f"the chat {self.path} cannot be read: {error.strerror}") from error
         except ValueError:
             value = None
-        messages = value.get("messages") if isinstance(value, dict) else None
+        messages: Any = value.get("messages") if isinstance(value, dict) else None
         if not _is_conversation(messages):
             raise ConfigurationError(f"{self.path} is not a chat of omni-router; name another file as --session")
-        return list(messages)
+        conversation: list[Message] = messages
+        return conversation
 
     def save(self, messages: list[Message]) -> None:
         """Write its messages.
@@ -109,7 +110,7 @@ def _is_conversation(messages: Any) -> bool:
     """Return whether a value is a list of questions, each with its answer."""
     if not isinstance(messages, list) or not all(map(_is_message, messages)):
         return False
-    return [message["role"] for message in messages] == ["user", "assistant"] * (len(messages) // 2)
+    return [message.get("role") for message in messages] == ["user", "assistant"] * (len(messages) // 2)
 
 
 def _is_message(value: Any) -> bool:
