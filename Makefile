@@ -22,7 +22,7 @@ WITHOUT_TOKEN = $(BIN)/python -c "import sys; from omni_router.hub.tokens import
 	|| { export OMNI_SANDBOX=$${OMNI_SANDBOX:-1}; [ "$$OMNI_SANDBOX" = 0 ] || echo "No Hugging Face token: models are simulated (sandbox). Set HF_TOKEN for real ones."; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest newest bench serve api ui docs screenshots lint format examples fit wheel clean soak
+.PHONY: help demo test lowest newest bench clients serve api ui docs screenshots lint format examples fit wheel clean soak
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,11 +48,15 @@ bench: $(VENV)/.test ## measure, and write docs/benchmarks.md (half an hour, 10 
 	$(BIN)/python -m benchmarks.load graph server api
 	$(BIN)/python -m benchmarks.semantic
 	$(BIN)/python -m benchmarks.strangers
+	$(BIN)/python -m benchmarks.decisions
 	$(BIN)/python -m benchmarks.choice
 	$(BIN)/python -m benchmarks.outcomes
 	$(BIN)/python -m benchmarks.cascade
 	$(BIN)/python -m benchmarks.arch --rounds 3
 	$(BIN)/python -m benchmarks.choices --layers 14 --rounds 5
+
+clients: $(VENV)/.test ## drive every client, and write docs/reference/clients.md (15 minutes, 3 GB on disk; downloads them)
+	$(BIN)/python -m tests.clients
 
 soak: $(VENV)/.test ## ask RUNS (20000) times with faults, kills and hang-ups, and report what is lost or leaked (half an hour; never in CI)
 	$(BIN)/python -m benchmarks.soak --runs $(RUNS)
@@ -112,7 +116,7 @@ $(VENV)/.server: $(VENV)/.core
 
 $(VENV)/.test: $(VENV)/.server
 	@echo "Adding what the tests need, torch included: about 2.2 GB in all"
-	$(INSTALL) --editable ".[arch,postgres,ui,observe]" --group test
+	$(INSTALL) --editable ".[agents,arch,postgres,ui,observe]" --group test
 	@touch $@
 
 $(VENV)/.ui: $(VENV)/.core

@@ -26,7 +26,7 @@ from omni_router.selection.board_values import board_values, strengths
 from omni_router.selection.scoring import ModelFacts, in_order, score_for
 
 LISTS, DRAWN, DRAWN_LISTS = 200, 60, 10
-SEED = 2026  # of the drawn tables; the constants were chosen with the seeds 1 to 11, and 77 was in view
+SEED = 2027  # of the drawn tables; the constants were chosen with the seeds 1 to 11 and 501; 77 and 2026 were in view
 CODE = ("code_generation", "code_debugging")
 KEEPS, SAVES = 0.98, 0.60  # the aims: of the quality and of the price of the best constant model
 MODELS, BOARDS = 100, 40

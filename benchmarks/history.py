@@ -1,4 +1,4 @@
-"""Record and recall with a thousand, a hundred thousand and a million decisions behind them, in the file and the store.
+"""Record and recall with 1,000, 100,000 and 1,000,000 decisions behind them, in the file and in PostgreSQL.
 
 python -m benchmarks.history
 """
@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from tqdm import tqdm
 
 from benchmarks.report import in_turns, ms, quantile, ratio, spread, table, write_section
@@ -22,7 +23,7 @@ from omni_router.config.routes import DEFAULT_POLICY
 from omni_router.history import History, UsageRecord
 from omni_router.history.cooldowns import write_time
 from omni_router.history.file import FileHistory
-from omni_router.history.store import StoreHistory
+from omni_router.history.postgresql import PostgresHistory
 from omni_router.history.usage import apply_usage
 from omni_router.storage.files import write_whole
 from tests.support.postgres import postgresql
@@ -112,28 +113,27 @@ def default_entries() -> list[dict[str, Any]]:
     return entries
 
 
-def measure_store(address: str, pasts: Pasts) -> list[list[str]]:
-    """Measure the store in PostgreSQL beside a bare `put` of as large a value."""
-    from langgraph.store.postgres import PostgresStore
-
+def measure_postgresql(address: str, pasts: Pasts) -> list[list[str]]:
+    """Measure PostgreSQL beside a bare statement that adds one to a row."""
     rows = []
-    value = {"models": pasts[BEHIND[0]][0]["models"]}
-    with PostgresStore.from_conn_string(address) as store:
-        store.setup()
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE TABLE bare (key text PRIMARY KEY, uses bigint)")
+        connection.execute("INSERT INTO bare VALUES ('key', 0)")
         for behind, entries in pasts.items():
-            for item in store.search((), limit=10_000):
-                store.delete(item.namespace, item.key)
-            StoreHistory(lambda: store).import_(entries)
-            history = StoreHistory(lambda: store)
+            connection.execute("DROP TABLE IF EXISTS omni_router_schema, omni_router_uses, omni_router_writers")
+            connection.execute("DROP TABLE IF EXISTS omni_router_cooldowns, omni_router_examples, omni_router_labels")
+            connection.execute("DROP TABLE IF EXISTS omni_router_spending, omni_router_calls")
+            PostgresHistory(address).import_(entries)
+            history = PostgresHistory(address)
             times = in_turns(
                 {
                     "recall": one_recall(history),
                     "record": one_use(history),
-                    "put": partial(store.put, ("bare",), "key", value),
+                    "add": lambda: connection.execute("UPDATE bare SET uses = uses + 1 WHERE key = 'key'"),
                 },
                 ROUNDS,
             )
-            rows.append([*_row("PostgreSQL store", behind, times, "put"), ""])
+            rows.append([*_row("PostgreSQL", behind, times, "add"), ""])
     return rows
 
 
@@ -165,7 +165,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = measure_file(Path(folder), pasts)
     with postgresql() as address:
-        rows += measure_store(address, pasts)
+        rows += measure_postgresql(address, pasts)
     head = [
         "history",
         "decisions behind",
@@ -177,8 +177,8 @@ def main() -> None:
     ]
     text = (
         "Recall reads a route's models and the cooldowns; record stores one more outcome. `write` atomically replaces "
-        "a file of the same size, with fsync of file and folder, as a record does; `put` is a bare "
-        "`PostgresStore.put` of one route's models.\n\n" + table([*head, "the disk"], rows)
+        "a file of the same size, with fsync of file and folder, as a record does; `add` is a bare statement that adds "
+        "one to a row of a table of PostgreSQL.\n\n" + table([*head, "the disk"], rows)
     )
     write_section("History", text)
 

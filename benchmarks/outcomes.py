@@ -9,8 +9,7 @@ outcomes from 0 to 1; its prior is flat. Prices do not matter here.
 """
 
 import argparse
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -18,75 +17,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.outcome_routes import DRAWN, SEED, Game, Route, game, replay, routes_of, sources_of
 from benchmarks.outcome_rules import CALLS_A_DAY, Floats, Picks, Rule, Seen, rules
 from benchmarks.report import IMAGES, table, write_section
-from omni_router.evaluation.category_routes import route_of, shares_boards
 from omni_router.evaluation.plots import COLOURS, DPI, GREY, new_figure, quiet_axes
-from omni_router.evaluation.score_tables import SYNTHETIC_PRICES, SYNTHETIC_SCORES, Tables, read_tables
-from omni_router.hub.evidence import BoardRow
-from omni_router.selection.board_values import UNKNOWN, board_values, strengths
-from omni_router.selection.scoring import MEAN_QUALITY, QUALITY_OF_STRENGTH, VERDICT_HALF_LIFE, prior_of
+from omni_router.evaluation.score_tables import SYNTHETIC_PRICES, SYNTHETIC_SCORES, read_tables
+from omni_router.selection.verdicts import VERDICT_HALF_LIFE
 
-CALLS, RUNS, EVENT, LAST = 500, 10, 250, 100  # calls, runs of each route, the call at which something happens
+CALLS, EVENT, LAST = 500, 250, 100  # calls, and the one at which something happens
 SHARES = (1.0, 0.1, 0.05)  # of the calls that get a verdict
-TRENDING = 0.45  # correlation of the catalog's order with quality, as measured on the Hub
 PRIORS = ("good", "weak", "shuffled", "reversed")
 EVENTS = ("degrades", "vanishes", "new")
-
-
-@dataclass(frozen=True)
-class Route:
-    """The models of a route: how often each is right, and what boards let expect."""
-
-    name: str
-    truth: Floats
-    prior: Floats
-
-
-@dataclass(frozen=True)
-class Game:
-    """The same route many times, in catalogs of different order."""
-
-    truth: Floats
-    prior: Floats
-
-    @property
-    def best(self) -> Picks:
-        """Return the place of the best model in each run."""
-        return np.asarray(self.truth.argmax(axis=1))
-
-
-def routes_of(tables: Tables) -> Iterator[Route]:
-    """Yield a route for each category of each date; the prior is what the other categories of that date say."""
-    for categories in tables.scores.values():
-        rows = [BoardRow(name, model, score) for name, scores in categories.items() for model, score in scores.items()]
-        values = board_values(rows)
-        for category, scores in categories.items():
-            own = [name for name in categories if shares_boards(route_of(name), route_of(category))]
-            known = strengths(values.without(category), own)
-            prior = [prior_of(known.get(model, UNKNOWN)) for model in scores]
-            yield Route(category, np.array(list(scores.values())) / 100, np.array(prior))
-
-
-def game(route: Route, prior: str, chance: np.random.Generator, runs: int = RUNS) -> Game:
-    """Shuffle the models into the order of a catalog, which knows a little about quality, and spoil the prior."""
-    size = len(route.truth)
-    spread = route.truth.std() or 1.0
-    noise = chance.normal(size=(runs, size))
-    trending = TRENDING * (route.truth - route.truth.mean()) / spread + np.sqrt(1 - TRENDING**2) * noise
-    order = np.argsort(-trending, axis=1)
-    priors = np.broadcast_to(route.prior, (runs, size))
-    if prior == "weak":
-        weak = 0.3 * (route.prior - MEAN_QUALITY) + QUALITY_OF_STRENGTH * 0.6 * chance.normal(size=(runs, size))
-        priors = MEAN_QUALITY + weak
-    if prior == "shuffled":
-        priors = chance.permuted(priors, axis=1)
-    if prior == "reversed":
-        priors = 2 * MEAN_QUALITY - priors
-    if prior == "flat":
-        priors = np.full((runs, size), MEAN_QUALITY)
-    truth = np.broadcast_to(route.truth, (runs, size))
-    return Game(np.take_along_axis(truth, order, 1), np.take_along_axis(np.clip(priors, 0.4, 0.95), order, 1))
 
 
 def play(
@@ -138,6 +79,7 @@ def _answered(rule: Rule, seen: Seen, served: "np.ndarray") -> Picks:
         failed = ~served[rows, picks]
     seen.offered[:] = offered
     seen.answers[rows, picks] += 1
+    seen.recent_answers[rows, picks] += 1
     return picks
 
 
@@ -171,6 +113,16 @@ def by_prior(routes: Sequence[Route]) -> dict[tuple[str, float], dict[str, Figur
     }
 
 
+def by_source(sources: Mapping[str, Sequence[Route]]) -> list[list[str]]:
+    """Measure the score on each source alone, beside the catalog's order and the prior, also right after 100 calls."""
+    rows = []
+    for (name, routes), prior, share in tqdm(list(product(sources.items(), PRIORS, SHARES[:2]))):
+        figures = [measure(routes, rules()[rule], share, prior) for rule in ("catalog", "prior", "score")]
+        texts = [f"{each.text()} ({100 * each.curve[LAST : 2 * LAST].mean():.1f})" for each in figures]
+        rows.append([name, prior, f"{100 * share:.0f} %", *texts])
+    return rows
+
+
 def by_event(routes: Sequence[Route]) -> list[list[str]]:
     """Measure what happens to a model in the middle, with a good prior and with verdicts that fade or do not."""
     rows = []
@@ -197,19 +149,6 @@ def draw(measured: Mapping[tuple[str, float], Mapping[str, Figures]], path: Path
     figure.savefig(path, dpi=DPI)
 
 
-def replay(path: Path) -> list[Route]:
-    """Read a table of outcomes by route, prompt and model; what a model gets right of a route is its quality."""
-    outcomes: dict[str, dict[str, list[float]]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            outcomes.setdefault(row["route"], {}).setdefault(row["model"], []).append(float(row["outcome"]))
-    routes = []
-    for name, models in outcomes.items():
-        truth = np.array([np.mean(values) for values in models.values()])
-        routes.append(Route(name, truth, np.full(len(truth), MEAN_QUALITY)))
-    return routes
-
-
 def main(data: Path, outcomes: Path | None) -> None:
     """Measure, and write the section."""
     evidence = data / "evidence"
@@ -221,24 +160,30 @@ def main(data: Path, outcomes: Path | None) -> None:
     if outcomes:
         source = str(outcomes.name)
     measured = by_prior(routes)
+    by_table = [] if outcomes else by_source(sources_of(read_tables(*names)))
     rows = [
         [prior, f"{100 * share:.0f} %", *(each.text() for each in row.values())]
         for (prior, share), row in measured.items()
     ]
     parts = [ABOUT.format(source=source, routes=len(routes)), table(["prior", "verdicts", *rules()], rows)]
+    if by_table:
+        parts += [ABOUT_SOURCES, table(["table", "prior", "verdicts", "catalog", "prior alone", "score"], by_table)]
     parts += [ABOUT_EVENTS, table(["event", "verdicts", "verdicts fade", *rules()], by_event(routes))]
     draw(measured, IMAGES / "outcomes.png")
     write_section(SECTION, "\n\n".join([*parts, PLOT]))
 
 
 SECTION = "Verdicts: 500 calls of a route"
-SHOWN = {"score and trials": COLOURS[1], "prior": COLOURS[0], "catalog": GREY, "sampling": COLOURS[2]}
+SHOWN = {"score": COLOURS[1], "prior": COLOURS[0], "catalog": GREY, "sampling": COLOURS[2]}
 SMOOTH = 20  # calls that a point of the plot is the mean of
 ABOUT = """\
 Simulated on {source}: each of {routes} categories is a route, a call is good with the probability that the model's
 score gives, and the prior is what the other categories say (*good*), mostly noise (*weak*), that of other models
 (*shuffled*) or its mirror image (*reversed*). The catalog's order correlates with quality by 0.45. Figures are
 percentages of the best model of the route: the mean of 500 calls, and that of the last hundred."""
+ABOUT_SOURCES = f"""\
+By table; in brackets the calls from 101 to 200. The constants of the update by verdicts were chosen on 2025-05-30 and
+on tables drawn with the seed 601; 2025-11-25 was in view, the {DRAWN} tables drawn with the seed {SEED} were not."""
 ABOUT_EVENTS = """\
 At call 250 the best model becomes half as good (*degrades*), is served no more (*vanishes*), or is listed for the first
 time (*new*); the prior is good. Verdicts fade by half in the number of calls shown, thirty days at ten calls a day."""

@@ -27,7 +27,7 @@ LAYERS = (
     ("Surfaces", "render events", ("evaluation", "doctor", "agents", "server", "ui", "cli")),
     ("The graph", "which model is called, and calls it", ("selection", "nodes", "graph")),
     ("Composition", "the only place that reads variables and opens things", ("_sandbox", "services")),
-    ("Parts", "know facts, never the environment", ("hub", "routers", "history", "decisions")),
+    ("Parts", "know facts, never the environment", ("hub", "routers", "own_models", "history", "decisions")),
     (
         "Facts",
         "import only each other",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from omni_router._sandbox import sandbox
     from omni_router._version import __version__
     from omni_router.agents.chat_model import ChatOmni
+    from omni_router.agents.decisions import OmniDecisions
     from omni_router.agents.tool import omni_tool
     from omni_router.config.settings import Settings
     from omni_router.decisions.feedback import give_feedback
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChatOmni",
     "Decision",
+    "OmniDecisions",
     "Services",
     "Settings",
     "__version__",
@@ -36,6 +38,7 @@ __all__ = [
 _HOME = {
     "ChatOmni": "omni_router.agents.chat_model",
     "Decision": "omni_router.state",
+    "OmniDecisions": "omni_router.agents.decisions",
     "Services": "omni_router.services",
     "Settings": "omni_router.config.settings",
     "__version__": "omni_router._version",

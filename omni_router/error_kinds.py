@@ -147,6 +147,27 @@ _OF_CAUSE: dict[str, Kind] = {
     "context": Kind(
         "The conversation is too long for {model}.", "Shorten it, lower {to.length}, or {to.another_model}."
     ),
+    # At an address that the policy declares (own_models/address.py).
+    "own_key": Kind(
+        "The provider of {model} got no key that it accepts.",
+        "Set the variable that `key_env` of the provider names in {to.policy}, or {to.another_model}.",
+    ),
+    "own_payment": Kind(
+        "The account at the provider of {model} has no credit left.", "Add credit there, or {to.another_model}."
+    ),
+    "own_not_found": Kind(
+        "{model} is not served at the address of its provider.",
+        "Load it there, correct the provider in {to.policy}, or {to.another_model}.",
+    ),
+    "own_models": Kind(
+        "There is no model to try for this route: `only` keeps it to models of one's own, and there are none for it.",
+        "Check that their server runs and lists a model, see `providers` in {to.policy} (omni-router --check), or "
+        "change {to.limits}.",
+    ),
+    "own_unreachable": Kind(
+        "The provider of {model} could not be reached.",
+        "Start its server, correct its address in {to.policy}, or {to.another_model}.",
+    ),
     "price": Kind(
         "No provider of {model} is known to be within `max_price`.", "Raise {to.max_price}, or {to.another_model}."
     ),
@@ -182,6 +203,11 @@ def describe(
 def hint_for(kind: ErrorKind, audience: Audience = PYTHON, cause: str = "") -> str:
     """Return what to do about a failure of `kind`, in the words of a surface."""
     return _OF_CAUSE.get(cause, KINDS[kind]).hint.format(to=audience)
+
+
+def ends_turn(error: ErrorInfo) -> bool:
+    """Return whether another model would fail in the same way."""
+    return _OF_CAUSE.get(error["cause"], KINDS[error["kind"]]).terminal
 
 
 def for_audience(error: ErrorInfo, audience: Audience) -> ErrorInfo:

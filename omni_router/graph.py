@@ -6,7 +6,8 @@ from typing import Literal
 from langgraph.graph import END, START, StateGraph
 
 from omni_router.config.settings import Settings
-from omni_router.errors import KINDS, ConfigurationError
+from omni_router.error_kinds import ends_turn
+from omni_router.errors import ConfigurationError
 from omni_router.nodes._threads import Node, Pool, ThreadedNode
 from omni_router.nodes.announce_decision import announce_decision
 from omni_router.nodes.explain import explain
@@ -146,7 +147,7 @@ def what_next(state: State) -> Literal["recall_model", "explain", "__end__"]:
     if last["error"] is None:
         return "__end__"
     # An answer that the user has begun to read is not started over by another model.
-    if last["partial"] or KINDS[last["error"]["kind"]].terminal or not state.get("models_left", 0):
+    if last["partial"] or ends_turn(last["error"]) or not state.get("models_left", 0):
         return "explain"
     return "recall_model"
 

@@ -299,7 +299,8 @@ def test_the_decision_of_a_fallback_says_what_the_router_chose(graph: Compiled, 
         0.9,
     )
     assert decision["reason"] == (
-        "number 1 in the catalog; fallback route: the router found no route that fits: other (confidence 0.90)"
+        "number 1 in the catalog; without evidence: it is switched off; fallback route: "
+        "the router found no route that fits: other (confidence 0.90)"
     )
     router.choose("math_reasoning", TEXT)
     assert graph.invoke(ask("2 + 2?"))["decision"]["proposed_route"] is None

@@ -39,7 +39,7 @@ MAKERS = r"(meta-llama|mistralai|qwen|google|black-forest-labs|stabilityai|deeps
 
 def test_public_surface_is_what_the_package_promises() -> None:
     assert sorted(omni_router.__all__) == [
-        *("ChatOmni", "Decision", "Services", "Settings", "__version__", "build_graph", "errors"),
+        *("ChatOmni", "Decision", "OmniDecisions", "Services", "Settings", "__version__", "build_graph", "errors"),
         *("give_feedback", "omni_tool", "sandbox", "user_message"),
     ]
     for name in omni_router.__all__:

@@ -13,7 +13,7 @@ counting.py   tokens of a chat, and whether they fit  offers.py     what each pr
 boards.py     benchmark boards, and ratings of LMArena  model_file.py a file of models for other processes
 tool_calls.py calls of tools, and JSON on request         schema_filler.py  values for a JSON schema
 images.py     how providers return images                 drawing.py    the images themselves
-reasoning.py  what models think before they answer
+reasoning.py  what models think before they answer      more_models.py  those that --sandbox lists as well
 
 It stands above `hub`, whose client it hooks into. Only `services`, the command line's demo and the public names import
 it: the rest of the package sees it through `omni_router.simulation`, where it installs itself.

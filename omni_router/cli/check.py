@@ -29,7 +29,7 @@ def run(ctx: click.Context, *, hf_token: str | None, as_json: bool, **_: Any) ->
     Raises:
         PolicyFileError: the file is unusable.
     """
-    from omni_router.services import open_catalog
+    from omni_router.services import open_joined_catalog
 
     environment = read_environment_and_warn(ctx)
     path = environment.route_config
@@ -37,8 +37,15 @@ def run(ctx: click.Context, *, hf_token: str | None, as_json: bool, **_: Any) ->
         path = DEFAULT_POLICY
     document = read_policy(path)
     status.begin("comparing the routes, and asking the Hub about their models")
-    catalog = open_catalog(environment, hf_token)
-    findings = check_policy(document, path, catalog=catalog, encoder=SentenceEncoder(), progress=_progress)
+    catalog = open_joined_catalog(environment, hf_token, lambda: document.providers)
+    findings = check_policy(
+        document,
+        path,
+        catalog=catalog,
+        encoder=SentenceEncoder(),
+        router_url=environment.router_url,
+        progress=_progress,
+    )
     if as_json:
         rows = [_as_json(finding) for finding in findings]
         click.echo(json.dumps(rows, indent=2))

@@ -14,6 +14,7 @@ from omni_router.cli import options
 from omni_router.cli.console import Style, print_line, status
 from omni_router.cli.options import option
 from omni_router.cli.parser import Command, read_environment
+from omni_router.config.route_file import RouteFile
 from omni_router.costs import rounded
 from omni_router.history.cooldowns import write_time
 from omni_router.simulation import is_simulated
@@ -28,8 +29,9 @@ PACKAGES = ("huggingface_hub", "langchain-huggingface", "langgraph", "httpx", "o
 EXAMPLES = """\
 One question each, through the same functions as a run: the token and what it permits, the lists of
 the Hub and of the router of Inference Providers, one benchmark board, one page of LMArena's
-ratings, one chat of 16 tokens, the router's checkpoint, encoder, caches, PostgreSQL, disk. All
-together costs less than a cent; --full adds one image, which may cost more.
+ratings, one chat of 16 tokens, the router's checkpoint, encoder, caches, PostgreSQL, disk; and one
+chat at each provider that the policy declares. All together costs less than a cent; --full adds one
+image, which may cost more.
 
 examples:
   HF_TOKEN=hf_... omni-router doctor
@@ -63,15 +65,17 @@ def command(ctx: click.Context, /, *, full: bool, hf_token: str | None, as_json:
     """
     from omni_router.doctor.checks import CHECKS, examine
     from omni_router.doctor.examination import Examination
+    from omni_router.doctor.provider_calls import provider_checks
     from omni_router.hub.tokens import find_token
     from omni_router.services import open_catalog
 
     environment = read_environment(ctx)
     open_catalog(environment, hf_token)  # installs the sandbox, if it is to answer
+    checks = (*CHECKS, *provider_checks(RouteFile(environment.route_config).providers()))
     results = []
     examination = Examination(environment, find_token(hf_token), full=full)
     status.begin("asking the Hub, providers and this machine")
-    for result in examine(examination, CHECKS):
+    for result in examine(examination, checks):
         results.append(result)
         if not as_json:
             _print(result)

@@ -11,7 +11,7 @@ from omni_router.cli import options
 from omni_router.cli.console import console, note, print_wrapped, progress_bar
 from omni_router.cli.options import OUTPUT, option
 from omni_router.cli.parser import Command
-from omni_router.cli.validators import PATH
+from omni_router.cli.validators import PATH, PLOT
 from omni_router.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ exit status: 0 evaluated, 2 something to correct first
     option("--seed", type=int, default=0, section=CHOICE, metavar="N", help="another seed draws other lists (0)"),
     option("--across-dates", is_flag=True, section=CHOICE, help="let the scores of the other dates choose"),
     options.json_output("print one JSON object on stdout, and nothing else"),
-    option("--plot", type=PATH, section=OUTPUT, metavar="FILE",
+    option("--plot", type=PLOT, section=OUTPUT, metavar="FILE",
            help="draw quality against price, the frontier and the rules (.png, .svg or .pdf)"),
 )  # fmt: skip
 def command(*, scores: Path | None, prices: Path | None, plot: Path | None, as_json: bool, **flags: Any) -> int:
@@ -70,7 +70,6 @@ def command(*, scores: Path | None, prices: Path | None, plot: Path | None, as_j
     from omni_router.evaluation.choice_result import ChoiceResult
     from omni_router.evaluation.score_tables import read_tables
 
-    _check_plot(plot)
     if scores is None or prices is None:
         scores, prices = _synthetic_tables(scores)
     tables = read_tables(scores, prices)
@@ -98,11 +97,6 @@ def _synthetic_tables(scores: Path | None) -> tuple[Path, Path]:
         raise click.UsageError(f"{scores} needs a table of prices behind it; without both, synthetic tables are used")
     note("these are the synthetic tables that ship; name your own: SCORES.csv PRICES.csv")
     return SYNTHETIC_SCORES, SYNTHETIC_PRICES
-
-
-def _check_plot(path: Path | None) -> None:
-    if path is not None and path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise click.BadParameter(f"{str(path)!r} must end in .png, .svg or .pdf", param_hint="'--plot'")
 
 
 def _draw(result: "ChoiceResult", path: Path | None) -> None:

@@ -9,6 +9,7 @@ import click
 
 from omni_router.cli.console import WIDTH, console, note, print_line, print_wrapped
 from omni_router.cli.missing_policy import read_environment_and_warn
+from omni_router.config.own_providers import OwnProvider
 from omni_router.config.route_file import RouteFile
 from omni_router.costs import describe_sum
 from omni_router.errors import install_command
@@ -38,6 +39,8 @@ def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
     if not file.path.exists():
         where = f"the packaged default ({file.path} does not exist yet)"
     print_routes(routes, where, as_json=as_json)
+    if not as_json:
+        _print_providers(file.providers())
     missing = [name for name in CORE_PACKAGES if _version(name) is None]
     _print_packages(to_stderr=as_json)
     if not missing:
@@ -65,6 +68,11 @@ def print_routes(routes: Sequence[Mapping[str, Any]], where: str, *, as_json: bo
             print_line(f"    - {_describe(model)}")
         if not route["models"]:
             print_line("    - no model used yet")
+
+
+def _print_providers(providers: Sequence[OwnProvider]) -> None:
+    for provider in providers:
+        print_line((f"provider {provider.name}", "bold"), f"  {_describe_provider(provider)}")
 
 
 def _print_packages(*, to_stderr: bool) -> None:
@@ -106,6 +114,16 @@ def _describe(model: Mapping[str, Any]) -> str:
     if failure := model.get("last_failure"):
         facts = f"{facts}; last failed {failure['at']}: {failure['kind']}"
     return f"{model['id']}  ({facts})"
+
+
+def _describe_provider(provider: OwnProvider) -> str:
+    if not provider.address:
+        return "cannot be used as it is declared: omni-router --check says why"
+    facts = [provider.address]
+    if provider.key_env:
+        facts.append(f"key in {provider.key_env}")
+    names = [model.name for model in provider.models] or ["the models that it lists"]
+    return f"{', '.join(facts)}: {', '.join(names)}"
 
 
 def _version(name: str) -> str | None:

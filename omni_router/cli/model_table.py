@@ -22,19 +22,31 @@ Row = Mapping[str, Any]  # a row of `selection.model_rows`, as JSON
 
 def _lines(row: Row) -> Iterator[tuple[str, ...]]:
     """Yield the cells of a model, and for a route those of each of its providers."""
-    notes = list(row["notes"])
+    notes = notes_of(row)
     if row["place"]:
         notes.insert(0, f"number {row['place']}")
-    if row["out"]:
-        notes.append(f"out: {row['out']}")
     names = map(itemgetter("provider"), row["providers"])
-    yield (row["id"], *_numbers(row["ranking"]), ", ".join(names) or "-", *_terms(row["providers"]), "; ".join(notes))
+    yield (
+        row["id"],
+        *numbers_of(row["ranking"]),
+        ", ".join(names) or "-",
+        *terms_of(row["providers"]),
+        "; ".join(notes),
+    )
     if row["provider_rule"] is not None and len(row["providers"]) > 1:
         for entry in row["providers"]:
-            yield ("", *_numbers(None), entry["provider"], *_terms([entry]), _note(row, entry))
+            yield ("", *numbers_of(None), entry["provider"], *terms_of([entry]), note_on(row, entry))
 
 
-def _note(row: Row, entry: Mapping[str, Any]) -> str:
+def notes_of(row: Row) -> list[str]:
+    """Return the notes on a model, and why it may not be called."""
+    if row["out"]:
+        return [*row["notes"], f"out: {row['out']}"]
+    return list(row["notes"])
+
+
+def note_on(row: Row, entry: Mapping[str, Any]) -> str:
+    """Return whether a provider is out or chosen, and why."""
     if entry["gate"]:
         return f"out: {entry['gate'].replace('_', ' ')}"
     if entry["provider"] == row["provider"]:
@@ -42,7 +54,7 @@ def _note(row: Row, entry: Mapping[str, Any]) -> str:
     return ""
 
 
-def _numbers(ranking: Mapping[str, Any] | None) -> tuple[str, ...]:
+def numbers_of(ranking: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Return the numbers of a score, in the order of `NUMBERS`."""
     if ranking is None:
         return ("",) * len(NUMBERS)
@@ -57,7 +69,7 @@ def _numbers(ranking: Mapping[str, Any] | None) -> tuple[str, ...]:
 # A cell is empty if no provider gives the figure; of several, the best one is shown.
 
 
-def _terms(entries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def terms_of(entries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the largest context, the lowest prices and the best speeds, which need not be those of one provider."""
     return (
         _largest(_known(entries, "context_length")),

@@ -35,8 +35,10 @@ exit status: 0 added, 2 something to correct first
 @options.all_of(
     click.argument("name", metavar="NAME"),
     option("--file", type=PATH, section="server", metavar="FILE", help="the file of users (OMNI_USERS)"),
-    option("--rate", section="server", metavar="N/SPAN", help="requests a second, minute, hour or day (no limit)"),
-    option("--budget", section="server", metavar="N/day", help="US dollars a day (no limit)"),
+    option(
+        "--rate", section="server", metavar="RATE", help="requests a second, minute, hour or day: 60/minute (no limit)"
+    ),
+    option("--budget", section="server", metavar="BUDGET", help="US dollars a day: 5/day (no limit)"),
 )
 def command(*, name: str, file: Path | None, rate: str | None, budget: str | None, **_: Any) -> int:
     """Add the user, and print the key.

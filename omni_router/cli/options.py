@@ -85,17 +85,20 @@ router = variable(
     "--router",
     type=RouterChoice(),
     help="the router engine (auto); cascade: semantic, which asks a server or arch when it is unsure, and learns "
-    "from their answers",
+    "from their answers; decision: a decision model",
 )
 router_model = variable(
     "--router-model",
     type=text,
     metavar="ID|PATH",
     help="the checkpoint of the router, or the encoder of semantic: a Hub id or a folder; with a server, the name of "
-    "its model",
+    "its model; with decision, MODULE:NAME of a decision model, or its address",
 )
 router_url = variable(
-    "--router-url", type=text, metavar="URL", help="an OpenAI-compatible server, for --router endpoint or cascade"
+    "--router-url",
+    type=text,
+    metavar="URL",
+    help="an OpenAI-compatible server, for --router endpoint, cascade or decision",
 )
 route_config = variable("--route-config", type=PATH, metavar="PATH", help="policy and history (./route_config.json)")
 history = variable(
@@ -115,7 +118,8 @@ CHOICE = (
         type=parsed(parse_prefer),
         metavar="|".join(PREFER),
         shell_complete=complete_words(PREFER),
-        help="what counts when a model's provider is chosen, or a number, the weight of the price (the policy's)",
+        help="what counts when a model and its provider are chosen, or a number, the weight of the price (the "
+        "policy's)",
     ),
     variable(
         "--only",

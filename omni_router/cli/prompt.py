@@ -69,11 +69,11 @@ def queries_of(ctx: click.Context, prompt: str | None, image: str | None) -> lis
 
 
 def prepare_run(environment: Environment, settings: "Settings", token: str | None) -> "Settings":
-    """Print what a person should know before a run, and return its settings: without a token it only routes."""
+    """Print what a person should know before a run, and return its settings, within what can be called."""
     if text := missing_policy(environment, records=True):
         log_note(text)
-    if not settings.skip_specialists and _lacks_token(environment, token):
-        settings = settings.model_copy(update={"skip_specialists": True})
+    if not settings.skip_specialists:
+        settings = _within_token(settings, environment, token)
     if environment.sandbox:
         log_note("sandbox: answers and images are simulated on this machine; routing is real.")
         log_note(f"policy and history: {environment.route_config}")
@@ -82,10 +82,12 @@ def prepare_run(environment: Environment, settings: "Settings", token: str | Non
 
 def _open_graph(environment: Environment, settings: "Settings", token: str | None) -> Any:
     from omni_router import Services, build_graph
+    from omni_router.selection.sources import services_for
 
     services = Services.from_environment(environment, token=token)
-    if services.evidence:
-        services.evidence.current()  # what the disk has of it is read in the background, before the first choice
+    evidence = services_for(services, services.policy.routes(), settings).evidence
+    if evidence:
+        evidence.current()  # what the disk has of it is read in the background, before the first choice
     return build_graph(services, settings).compile()
 
 
@@ -126,15 +128,20 @@ def _answer_to(messages: "Sequence[AnyMessage]", environment: Environment) -> "A
     return AIMessage("", response_metadata={"decision": decision_metadata(newest)})
 
 
-def _lacks_token(environment: Environment, token: str | None) -> bool:
-    """Return whether no model can be called, and print what to set."""
+def _within_token(settings: "Settings", environment: Environment, token: str | None) -> "Settings":
+    """Return the settings for the models that can be called: without a token those of one's own, or none."""
+    from omni_router.config.route_file import RouteFile
     from omni_router.hub.tokens import find_token
 
     if environment.sandbox or find_token(token):
-        return False
+        return settings
+    if providers := RouteFile(environment.route_config).providers():
+        log_note("no Hugging Face token: only models of the policy's own providers are called.")
+        own = tuple(f"{provider.name}/*" for provider in providers)
+        return settings.model_copy(update={"only": settings.only or own})
     log_note("no Hugging Face token: routing only. Set HF_TOKEN (or --hf-token) for answers, "
              "or use --sandbox for simulated ones.")  # fmt: skip
-    return True
+    return settings.model_copy(update={"skip_specialists": True})
 
 
 def _name_models_of_the_demo(policy: Path) -> None:

@@ -9,7 +9,7 @@ from omni_router.cli.completion import complete_files, complete_routes
 from omni_router.cli.help import EXAMPLES, EXIT_STATUS, SHARED_VARIABLES, describe_variables
 from omni_router.cli.options import ACTIONS, CALLING, STDIN, option
 from omni_router.cli.parser import PROGRAM, Command, LazyGroup, flag_of, is_set, load
-from omni_router.cli.validators import PATH, text
+from omni_router.cli.validators import PATH, PLOT, text
 from omni_router.config.environment import VARIABLES, read_variable
 
 COMMANDS = {
@@ -61,6 +61,8 @@ def check(ctx: click.Context) -> None:
         raise click.UsageError("--image-url needs --prompt", ctx)
     if ctx.params["another"] and (prompt is None or ctx.params["model"] is not None):
         raise click.UsageError("--another needs --prompt, and excludes --model", ctx)
+    if ctx.params["plot"] is not None and ctx.params["list_models"] is None:
+        raise click.UsageError("--plot needs --list-models", ctx)
     if ctx.args and prompt is None:
         raise click.UsageError("- needs --prompt", ctx)
     if [prompt, image, *ctx.args].count(STDIN) > 1:
@@ -124,7 +126,7 @@ def _action(*names: str, **more: Any) -> Any:
     _action("--demo", is_flag=True, help="route and answer eight sample prompts"),
     _action("--list-routes", is_flag=True, help="show the routes, their models and package versions"),
     _action("--list-models", type=text, metavar="TASK|ROUTE", shell_complete=complete_routes,
-            help="show the models that inference providers serve now"),
+            help="show the models that providers serve now; for a route in the order of choice, and why"),
     _action("--check", is_flag=True, help="report problems in the policy"),
     _action("--why", is_flag=False, flag_value="", metavar="[ID]",
             help="explain a logged decision: the last one, or the one whose id starts with ID"),
@@ -155,6 +157,8 @@ def _action(*names: str, **more: Any) -> Any:
     *options.SAMPLING,
     options.reasoning_effort,
     options.bill_to,
+    option("--plot", type=PLOT, section=options.OUTPUT, metavar="FILE",
+           help="with --list-models ROUTE, draw quality against price, and what is chosen (.png, .svg or .pdf)"),
     options.json_output("print JSON only on stdout: one object per line and prompt, an array for --list-routes"),
     options.decision_log,
     options.log_text,

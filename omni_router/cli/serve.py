@@ -31,6 +31,7 @@ routes:
   POST /v1/images/generations    an image
   POST /v1/embeddings            vectors of texts, by a model of the Hub
   POST /v1/route                 the body of a chat; only the decision, without calling a model
+  POST /v1/decisions             one of a few choices in words, by the embedded router
   GET  /v1/models                omni (the router chooses), omni/ROUTE, omni:cheapest, Hub models
   GET  /omni/routes, /omni/routes/ROUTE/models, /omni/decisions/ID; POST /omni/feedback
                                  what omni-router --server URL shows, and ratings
@@ -89,32 +90,26 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
     from omni_router.server.serve import check_packages, listening, make_app, server_config
 
     check_packages()
+    from omni_router.server import shutdown
     from omni_router.server.health import readiness_of
     from omni_router.server.openai.guard import Limits
     from omni_router.server.request_log import RequestLog
-    from omni_router.server.shutdown import (
-        EXIT_SECONDS,
-        GRACE,
-        Server,
-        ShutdownMiddleware,
-        exit_after,
-        graceful_shutdown,
-    )
 
     limits = Limits.read()
     _check_host(host, with_key=limits.with_key)
     graph = _build_graph(environment, hf_token)
-    app: ASGIApp = make_app(graph, only_local=not limits.with_key, cors=flags["cors"], limits=limits)
-    app = ShutdownMiddleware(app)
+    routes = make_app(graph, only_local=not limits.with_key, cors=flags["cors"], limits=limits)
+    app: ASGIApp = shutdown.ShutdownMiddleware(routes)
     if not flags["quiet"]:
         app = RequestLog(app)
     with listening(host, port) as listener:
         readiness_of(graph).start()  # otherwise the first request waits for the router to load
         _print_address(host, listener.getsockname()[1], with_key=limits.with_key)
         _print_notes(environment, hf_token)
-        with graceful_shutdown():
-            Server(server_config(app, timeout_graceful_shutdown=GRACE)).run(sockets=[listener])
-    exit_after(EXIT_SECONDS, SHUT_DOWN)
+        server = shutdown.Server(server_config(app, timeout_graceful_shutdown=shutdown.GRACE))
+        with shutdown.graceful_shutdown():
+            server.run(sockets=[listener])
+    shutdown.exit_after(shutdown.EXIT_SECONDS, SHUT_DOWN)
     return SHUT_DOWN
 
 
@@ -156,11 +151,14 @@ def _print_address(host: str, port: int, *, with_key: bool) -> None:
 
 
 def _print_notes(environment: Environment, token: str | None) -> None:
+    from omni_router.config.route_file import RouteFile
     from omni_router.hub.tokens import find_token
 
     if text := missing_policy(environment, records=True):
         note(text)
     if environment.sandbox:
         note("sandbox: answers and images are simulated on this machine; routing is real")
+    elif not find_token(token) and RouteFile(environment.route_config).providers():
+        note("no Hugging Face token: only models of the policy's own providers can be called; --only keeps to them")
     elif not find_token(token):
         note("no Hugging Face token: only /v1/route and /v1/models will work. Set HF_TOKEN, or try --sandbox.")

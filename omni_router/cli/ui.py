@@ -79,12 +79,14 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
 
 
 def open_page(ctx: click.Context, token: str | None) -> "Opened":
-    """Return a graph of this process; without a token its models are simulated."""
+    """Return a graph of this process; without a token and models of one's own, models are simulated."""
+    from omni_router.config.route_file import RouteFile
     from omni_router.hub.tokens import find_token
     from omni_router.ui.start import open_local
 
     environment = read_environment(ctx)
-    token_missing = not environment.sandbox and not find_token(token)
+    has_own_models = bool(RouteFile(environment.route_config).providers())
+    token_missing = not (environment.sandbox or has_own_models or find_token(token))
     if token_missing:
         environment = read_environment(ctx, sandbox=True)
     if text := missing_policy(environment, records=True):

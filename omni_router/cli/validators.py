@@ -40,7 +40,18 @@ class PathType(click.Path):
         return super().convert(text(str(value)), param, ctx)
 
 
-PATH, FOLDER = PathType(), PathType(folder=True)
+class PlotType(PathType):
+    """A file to draw into."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a Path whose suffix is that of a plot."""
+        path = super().convert(value, param, ctx)
+        if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+            self.fail(f"{str(path)!r} must end in .png, .svg or .pdf", param, ctx)
+        return path
+
+
+PATH, FOLDER, PLOT = PathType(), PathType(folder=True), PlotType()
 
 
 def router_names() -> tuple[str, ...]:

@@ -5,12 +5,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from omni_router.config.own_providers import OwnProvider
 from omni_router.config.parameters import EVERY_ROUTE, NO_PARAMETERS, PARAMETERS, RouteParameters, read_parameters
 from omni_router.config.policy_text import NOTHING_KNOWN, format_entry, key_of
+from omni_router.config.provider_entries import read_providers
 from omni_router.config.records import ModelRecord, read_record
 from omni_router.tasks import OTHER, TASKS, default_task
 
-KEYS = ("name", "task", "description", "examples", "examples_file", "fallback", "models", "learned", *PARAMETERS)
+PROVIDERS = "providers"  # a key of the entry `*` alone
+KEYS = (
+    "name",
+    "task",
+    "description",
+    "examples",
+    "examples_file",
+    "fallback",
+    "models",
+    "learned",
+    PROVIDERS,
+    *PARAMETERS,
+)
 TYPO = 0.8  # how similar a key is to one of `KEYS` that was probably meant; `max_prize` is by 0.89
 
 
@@ -27,6 +41,7 @@ class Entry:
     examples: tuple[str, ...]  # without those of a file
     models: tuple[ModelRecord | None, ...]  # None for malformed ones
     learned: tuple[str, ...]
+    providers: tuple[OwnProvider, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -63,8 +78,10 @@ def parse_entry(raw: dict[str, Any], before: Entry | None) -> Entry:
         _warn_of_typos(raw, warnings)
     models = _models(raw, warnings, before)
     learned = _texts(raw, "learned", warnings)
+    providers = _providers(raw, warnings)
+    key = key_of(raw) or ""
     return Entry(
-        raw, text, element_texts, key_of(raw) or "", usable, parameters, examples, models, learned, tuple(warnings)
+        raw, text, element_texts, key, usable, parameters, examples, models, learned, providers, tuple(warnings)
     )
 
 
@@ -142,6 +159,17 @@ def _texts(raw: dict[str, Any], key: str, warnings: list[str]) -> tuple[str, ...
     if len(texts) < len(values):
         warnings.append(f"{len(values) - len(texts)} of the {key} of route {name!r} are ignored: not text")
     return texts
+
+
+def _providers(raw: dict[str, Any], warnings: list[str]) -> tuple[OwnProvider, ...]:
+    """Read the providers that the entry of all routes declares."""
+    declared = raw.get(PROVIDERS)
+    if key_of(raw) == EVERY_ROUTE:
+        return read_providers(declared, warnings)
+    if declared is not None:
+        name = raw["name"].strip()
+        warnings.append(f'"{PROVIDERS}" of route {name!r} is ignored: it belongs into the entry {EVERY_ROUTE!r}')
+    return ()
 
 
 def _models(raw: dict[str, Any], warnings: list[str], before: Entry | None) -> tuple[ModelRecord | None, ...]:

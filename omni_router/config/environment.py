@@ -62,7 +62,7 @@ class Environment:
     # The table of routers in `omni_router.services.router` checks it: only a name there has a router.
     router: str = variable(str, "auto", "which router chooses the route")
     router_model: str | None = variable(
-        str, None, "the router's checkpoint, a Hub id or a folder; with endpoint, the name the server knows"
+        str, None, "a Hub id or a folder; with a server, the name it knows; with decision, MODULE:NAME or an address"
     )
     router_prompt: RouterPrompt = variable(
         choice(get_args(RouterPrompt)),
@@ -75,7 +75,7 @@ class Environment:
     router_url: str | None = variable(
         optional_text,
         None,
-        "the OpenAI-compatible server of --router endpoint and cascade; if it is set, auto means cascade",
+        "the OpenAI-compatible server of --router endpoint, cascade and decision; if it is set, auto means cascade",
         secret=True,
     )
     router_api_key: str | None = variable(optional_text, None, "the key of that server", secret=True)
@@ -99,7 +99,7 @@ class Environment:
     )
     cascade_size: int = variable(count, 1500, "how many of these decisions are kept to learn from")
     cascade_path: Path | None = variable(
-        Path, None, "the file they are kept in", shown_default="beside the policy, or in the store of OMNI_HISTORY"
+        Path, None, "the file they are kept in", shown_default="beside the policy, or where OMNI_HISTORY is"
     )
     cascade_text: bool = variable(switch, default=False, help="1: keep the text of the requests with them")
     fallback_route: str | None = variable(
@@ -123,7 +123,8 @@ class Environment:
     prefer: Prefer | float | None = variable(
         optional(parse_prefer),
         None,
-        f"what counts when a model's provider is chosen: {', '.join(PREFER)}, or a number, the weight of the price",
+        f"what counts when a model and its provider are chosen: {', '.join(PREFER)}, or a number, the weight of the "
+        "price",
         shown_default="the policy's",
     )
     only: tuple[str, ...] = variable(
@@ -211,9 +212,7 @@ class ServerEnvironment:
     api_key: str | None = variable(
         api_key, None, "the key that clients of /v1 must send; without one, only this machine is served", secret=True
     )
-    users: Path | None = variable(
-        Path, None, "a JSON file of the users of /v1, each with a key, a rate and a budget (omni-router new-key)"
-    )
+    users: Path | None = variable(Path, None, "a JSON file of users of /v1 with keys of their own (see new-key)")
     # An image of 14 MB as base64, or several million tokens; it takes up to 180 MB of memory.
     max_body: int = variable(count, 20_000_000, "the largest body of a request, in bytes")
     # Twice OMNI_THREADS: as many again may wait for a thread.

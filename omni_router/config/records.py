@@ -15,6 +15,7 @@ MAX_DECISIONS = 20  # ids kept of a model, so that a run that was killed and res
 # The part of a bad rating that a doubt weighs. Nobody has judged the answer: a question that comes again may only be
 # asked more precisely, and a broken answer may be the prompt's fault. Four such signs weigh what a person's word does.
 DOUBT = 0.25
+MOST_TIMES = 2**62  # whatever is more is a mistake: a column of bigint ends a little above
 
 Count = Literal[
     "uses", "successes", "good", "bad", "doubts", "by_callers", "input_tokens", "output_tokens", "unknown_costs"
@@ -187,7 +188,7 @@ def bad_ratings(record: ModelRecord) -> float:
 
 def _count(value: Any) -> int:
     """Return a number of times; 0 when it is not one."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TIMES:
         return value
     return 0
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from omni_router.config.entries import Entry, editable
 from omni_router.config.example_files import unchanged
+from omni_router.config.own_providers import OwnProvider
 from omni_router.config.parameters import NO_PARAMETERS, RouteParameters
 from omni_router.config.policy_text import format_entries, parse_entries
 from omni_router.config.routes import DEFAULT_POLICY, Document, PolicyReader, Route
@@ -52,6 +53,10 @@ class RouteFile:
     def out_of_scope_examples(self) -> tuple[str, ...]:
         """Return the examples of `other`: requests that no route serves."""
         return self.document().out_of_scope_examples
+
+    def providers(self) -> tuple[OwnProvider, ...]:
+        """Return the providers that the policy declares."""
+        return self.document().providers
 
     def document(self) -> Document:
         """Read the file if it or a file of examples changed; if it broke meanwhile, warn and return the last good one.

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from omni_router.config.entries import Entry, parse_entry, task_of
 from omni_router.config.example_files import ExampleFiles
+from omni_router.config.own_providers import OwnProvider
 from omni_router.config.parameters import EVERY_ROUTE, NO_PARAMETERS, RouteParameters
 from omni_router.config.policy_text import key_of, parse_entries
 from omni_router.config.records import ModelRecord
@@ -63,6 +64,7 @@ class Document:
     out_of_scope_examples: tuple[str, ...]  # the examples of `other`: requests that no route serves
     warnings: tuple[str, ...]
     files: tuple[tuple[Path, Signature | None], ...] = ()  # the files of examples it read, which may change
+    providers: tuple[OwnProvider, ...] = ()  # addresses of one's own
 
 
 def parse_document(text: str, path: Path) -> Document:
@@ -106,9 +108,10 @@ class PolicyReader:
         routes: list[Route] = []
         out_of_scope: tuple[str, ...] = ()
         general = self._limits
+        providers: tuple[OwnProvider, ...] = ()
         for entry in entries:
             if entry.key == EVERY_ROUTE:
-                general = entry.parameters.over(self._limits)
+                general, providers = entry.parameters.over(self._limits), entry.providers
         for entry in entries:
             warnings += entry.warnings
             if not entry.is_usable or entry.key == EVERY_ROUTE:
@@ -126,6 +129,7 @@ class PolicyReader:
             out_of_scope_examples=out_of_scope,
             warnings=tuple(warnings),
             files=tuple(files),
+            providers=providers,
         )
 
     def _named_examples(

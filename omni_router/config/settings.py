@@ -78,7 +78,7 @@ class SettingsFields(BaseModel):
     prefer: Prefer | float | None = Field(
         default=None,
         description="What counts in the choice of a provider: best, balanced, cheapest or fastest, or a "
-        "number, the weight of the price: 0 is best, 0.015 balanced, 0.04 cheapest. By default OMNI_PREFER, "
+        "number, the weight of the price: 0 is best, 0.02 balanced, 0.045 cheapest. By default OMNI_PREFER, "
         "else the route's.",
     )
     only: tuple[str, ...] = Field(

@@ -1,6 +1,6 @@
 """The reason for a decision without the words of a router, for readers of the policy and of logs without text."""
 
-from omni_router.state import Decision, State
+from omni_router.state import Candidate, Decision, State
 
 
 def recorded_reason(state: State) -> str:
@@ -34,12 +34,21 @@ def _choice(decision: Decision, state: State) -> str:
         return _no_model(decision)
     if decision["source"] == "caller":
         return _callers_choice(state)
+    candidate = _candidate(decision, state)
     if decision["source"] == "router":
-        return _routers_choice(decision["confidence"])
-    for candidate in state["candidates"].get(decision["route"], []):
-        if candidate["model"] == decision["model"]:
-            return candidate["why"]
+        grounds = candidate.get("grounds") if candidate else None
+        return "; ".join(filter(None, [_routers_choice(decision["confidence"]), grounds]))
+    if candidate:
+        return candidate["why"]
     return f"from the {decision['source']}"
+
+
+def _candidate(decision: Decision, state: State) -> Candidate | None:
+    """Return the chosen model as it was gathered, with what boards say of it."""
+    for candidate in state["candidates"].get(str(decision["route"]), []):
+        if candidate["model"] == decision["model"]:
+            return candidate
+    return None
 
 
 def _no_model(decision: Decision) -> str:

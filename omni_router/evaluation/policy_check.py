@@ -13,10 +13,12 @@ from omni_router.config.settings import Settings
 from omni_router.error_kinds import GATES_OF_CALLERS
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.evaluation.policy_overlap import overlaps
+from omni_router.evaluation.policy_providers import kept_route_findings, provider_findings
 from omni_router.history.protocol import ModelRecord
-from omni_router.hub.catalog import Availability, HubCatalog
-from omni_router.hub.requirements import requirements
+from omni_router.hub.catalog import Availability
+from omni_router.hub.requirements import Requirements, requirements
 from omni_router.model_id import is_sandbox_model
+from omni_router.own_models.joined_catalog import JoinedCatalog
 from omni_router.routers.semantic.encoder import Encoder
 from omni_router.simulation import is_simulated
 from omni_router.tasks import DEFAULT_TASK, TASKS, default_task
@@ -43,12 +45,13 @@ class Finding:
         return f"{self.level:<8} {subject}{self.finding}. {self.hint}."
 
 
-def check_policy(
+def check_policy(  # noqa: PLR0913 (all but two by name)
     document: Document,
     path: Path,
     *,
-    catalog: HubCatalog,
+    catalog: JoinedCatalog,
     encoder: Encoder,
+    router_url: str | None = None,
     progress: Progress = lambda checks, _: checks,
 ) -> list[Finding]:
     """Return the problems of a policy, and notes about it.
@@ -58,6 +61,7 @@ def check_policy(
         path: where it is.
         catalog: knows which models are served.
         encoder: compares the descriptions of routes.
+        router_url: the address of a router that reads requests; None if they are read on this machine.
         progress: shows how many models have been looked up; it gets the answers, and how many there will be.
     """
     return [
@@ -68,6 +72,7 @@ def check_policy(
         *_unserved_models(document, catalog, progress),
         *_unused_models(document),
         *_unmatched_patterns(document, catalog),
+        *_own_providers(document, catalog, router_url),
     ]
 
 
@@ -122,7 +127,7 @@ def _overlaps(routes: Sequence[Route], encoder: Encoder) -> Iterator[Finding]:
         yield Finding("problem", finding, "Merge the two, or describe what distinguishes them", one)
 
 
-def _unserved_models(document: Document, catalog: HubCatalog, progress: Progress) -> Iterator[Finding]:
+def _unserved_models(document: Document, catalog: JoinedCatalog, progress: Progress) -> Iterator[Finding]:
     models = list(_models_to_look_up(document))
     unverified = 0
     for (route, record), availability in zip(models, _look_up(models, catalog, progress), strict=True):
@@ -149,7 +154,7 @@ def _models_to_look_up(document: Document) -> Iterator[tuple[Route, ModelRecord]
 
 
 def _look_up(
-    models: Sequence[tuple[Route, ModelRecord]], catalog: HubCatalog, progress: Progress
+    models: Sequence[tuple[Route, ModelRecord]], catalog: JoinedCatalog, progress: Progress
 ) -> list[Availability]:
     def check(model: tuple[Route, ModelRecord]) -> Availability:
         route, record = model
@@ -174,14 +179,21 @@ def _unused_models(document: Document) -> Iterator[Finding]:
             yield Finding("note", "never used, unlike others of the route", hint, route.name, record["id"])
 
 
-def _unmatched_patterns(document: Document, catalog: HubCatalog) -> Iterator[Finding]:
+def _own_providers(document: Document, catalog: JoinedCatalog, router_url: str | None) -> Iterator[Finding]:
+    for found in provider_findings(document, catalog.own):
+        yield Finding(found.level, found.finding, found.hint)
+    for found in kept_route_findings(document, catalog, router_url):
+        yield Finding(found.level, found.finding, found.hint, found.route)
+
+
+def _unmatched_patterns(document: Document, catalog: JoinedCatalog) -> Iterator[Finding]:
     """Yield the patterns of `only` and `never` that match no model of their task, of those known to be served."""
     for route in document.routes:
         limits = route.parameters
         patterns = dict.fromkeys(chain(*limits.only, limits.never))
         offers: list[tuple[str, str]] = []
         if patterns:
-            offers = _offers(route.task, catalog)
+            offers = _offers(route, catalog)
         for pattern in patterns:
             if offers and not is_closed(pattern) and not any(matches(pattern, *offer) for offer in offers):
                 finding = f"the pattern {pattern!r} matches no model that is known to be served"
@@ -189,7 +201,7 @@ def _unmatched_patterns(document: Document, catalog: HubCatalog) -> Iterator[Fin
                 yield Finding("note", finding, hint, route.name)
 
 
-def _offers(task: str, catalog: HubCatalog) -> list[tuple[str, str]]:
-    """Return the models that are known to be served for a task, each with each of its providers."""
-    models = catalog.snapshot(task).models
+def _offers(route: Route, catalog: JoinedCatalog) -> list[tuple[str, str]]:
+    """Return the models that are known to be served for a route's task, each with each of its providers."""
+    models = catalog.snapshot_within([Requirements(only=route.parameters.only)], route.task).models
     return [(model.id, provider) for model in models for provider in model.providers]

@@ -1,6 +1,6 @@
 """Uses that wait to be written: single ones on their way, and sums once a write has failed, so that they stay small."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,18 @@ class Sum:
         return bool(entries)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Sums that are written together, each of another pair of a route and a model.
+
+    A writer numbers its batches, so that one that is sent again, since its first answer was lost, is not added twice.
+    """
+
+    writer: str
+    number: int
+    sums: Sequence[Sum]
+
+
 class Backlog:
     """The sums, by route and model; the backlog is replaced by an empty one when they are written."""
 
@@ -61,7 +73,7 @@ class Backlog:
 
     def add(self, use: UsageRecord) -> None:
         """Add one more use."""
-        key = use.route, use.model
+        key = use.route.strip().casefold(), use.model
         total = self._sums.pop(key, None) or Sum(use.route, use.model, [{"id": use.model}], [])
         apply_usage(total.if_known, use)
         apply_usage(total.if_new, use)

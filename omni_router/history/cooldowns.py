@@ -72,6 +72,11 @@ def active_cooldown(cooldowns: Sequence[Cooling], now: datetime) -> Cooling | No
     return None
 
 
+def last_end(cooldowns: Sequence[Cooling]) -> str:
+    """Return when the last of a model's cooldowns ends; empty if there are none."""
+    return max((each["until"] for each in cooldowns), default="")
+
+
 def without_forgotten(cooldowns: Cooldowns, now: datetime) -> dict[str, list[Cooling]]:
     """Return the cooldowns that still matter, so that a store of them stays small."""
     remaining: dict[str, list[Cooling]] = {}

@@ -1,4 +1,4 @@
-"""Teacher labels in a LangGraph store: for many processes and machines.
+"""Teacher labels in a LangGraph store.
 
     lessons, <encoder>    <label>    {"route", "vector", "at", "text"}: the vector in half precision, as base64
 
@@ -13,13 +13,13 @@ from weakref import WeakKeyDictionary
 
 from langgraph.store.base import BaseStore, Item, PutOp, SearchOp
 
-from omni_router.history.store_items import storable
-from omni_router.history.store_replica import ALL, AT_ONCE
+from omni_router.history.store import ALL, AT_ONCE
+from omni_router.history.usage import storable
 from omni_router.images import encode_base64
 from omni_router.routers.cascade.labels import MAX_LABELS, TeacherLabel
 from omni_router.routers.semantic.vector_cache import pack, unpack
 from omni_router.simulation import is_simulated
-from omni_router.storage.store_link import Link, put, put_all
+from omni_router.storage.store_link import StoreLink, put, put_all
 
 TIDY = 100  # labels over the limit that are tolerated, and then dropped together
 
@@ -36,7 +36,7 @@ class LangGraphLabelStore:
     def __init__(self, store: Callable[[], BaseStore], encoder: Callable[[], str], size: int = MAX_LABELS) -> None:
         self.size = size
         self._store, self._encoder = store, encoder
-        self._links: WeakKeyDictionary[BaseStore, Link] = WeakKeyDictionary()
+        self._links: WeakKeyDictionary[BaseStore, StoreLink] = WeakKeyDictionary()
 
     def read(self) -> Sequence[TeacherLabel] | None:
         """Return the labels, oldest first; None while the store does not answer.
@@ -73,9 +73,9 @@ class LangGraphLabelStore:
 
         link.attempt(write)
 
-    def _link(self) -> Link:
+    def _link(self) -> StoreLink:
         store = self._store()
-        return self._links.setdefault(store, Link(store))
+        return self._links.setdefault(store, StoreLink(store))
 
     def _space(self) -> tuple[str, ...]:
         root = ("omni_router", "sandbox") if is_simulated() else ("omni_router",)

@@ -8,6 +8,9 @@ from typing import Any
 from omni_router.config.records import COUNTS, ModelRecord, parts_of, set_ids, set_recent
 from omni_router.costs import rounded
 
+# A route seldom sees more than a handful of models; fifty keep the file readable and a turn's candidates bounded.
+MAX_MODELS = 50
+
 Combine = Callable[[Any, Any], Any]  # merges two counts, or two amounts, into one
 
 
@@ -18,6 +21,17 @@ def merge(records: Iterable[ModelRecord]) -> list[ModelRecord]:
         known = merged.get(record["id"])
         merged[record["id"]] = _combine(known, record, add) if known else record
     return list(merged.values())
+
+
+def merge_bounded(records: Iterable[ModelRecord]) -> list[ModelRecord]:
+    """Merge what several writers know of a route's models; of too many, those used longest ago are dropped."""
+    models = merge(records)  # sorted by their last use
+    excess = len(models) - MAX_MODELS
+    if excess <= 0:
+        return models
+    used = [record["id"] for record in models if "last_used" in record]
+    dropped = set(used[:excess])
+    return [record for record in models if record["id"] not in dropped]
 
 
 def merge_max(known: ModelRecord | None, record: ModelRecord) -> ModelRecord:

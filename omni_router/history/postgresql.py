@@ -1,138 +1,197 @@
-"""A LangGraph store in PostgreSQL, connected on first use. Imported only where it is needed."""
+"""History in tables of PostgreSQL: for many processes and machines, whose uses it adds up row by row."""
 
-import asyncio
-import atexit
+import logging
 import os
-import socket
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, TypeVar
 
-from langgraph.store.base import BaseStore, Op, Result
-from langgraph.store.postgres import PostgresStore
-from psycopg import Connection, ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow, dict_row
+from psycopg import Connection
+from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
-from omni_router.errors import ConfigurationError
+from omni_router.config.records import ModelRecord
+from omni_router.history.backlog import Batch
+from omni_router.history.cooldowns import FORGET, Cooldowns, last_end, parse_cooldowns, write_time
+from omni_router.history.database import Database
+from omni_router.history.merging import MAX_MODELS, merge_bounded
+from omni_router.history.protocol import Cooling
+from omni_router.history.replica import Pair, Replica, View
+from omni_router.history.shared import SharedHistory, example_times, utc_now
+from omni_router.history.tables import MOST_SHOWN, REFUSED, add_batch, current_space, record_of
+from omni_router.history.usage import MAX_LEARNED, digest, route_key
+from omni_router.storage.store_link import Link
 
-PATIENCE = 5  # seconds for a connection, and for sent data to arrive: a run goes on without
-DEADLINE = 10.0  # seconds for an answer, which takes milliseconds; a server that hangs would never give one
-KEEPALIVES = {"keepalives_idle": PATIENCE, "keepalives_interval": 2, "keepalives_count": 2}  # an idle path that is lost
-SETUP_LOCK = 0x6F6D6E69  # an advisory lock of PostgreSQL, by a number of our own
-SETUP_TIMEOUT = 60.0  # seconds: another process sets the tables up, which takes less than one
+USES = "SELECT to_jsonb(omni_router_uses) AS row FROM omni_router_uses WHERE space = %s"
+EXAMPLES = "SELECT name, text FROM omni_router_examples WHERE space = %s ORDER BY at"
+COOLDOWNS = "SELECT model, cooldowns FROM omni_router_cooldowns WHERE space = %s"
+PUT_EXAMPLE = """
+    INSERT INTO omni_router_examples (space, digest, text, name, at) VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (space, digest) DO UPDATE SET name = EXCLUDED.name, at = EXCLUDED.at
+"""
+PUT_COOLDOWNS = """
+    INSERT INTO omni_router_cooldowns (space, model, cooldowns, until) VALUES (%s, %s, %s, %s)
+    ON CONFLICT (space, model) DO UPDATE SET cooldowns = EXCLUDED.cooldowns, until = EXCLUDED.until
+"""
+DELETE_COOLDOWNS = "DELETE FROM omni_router_cooldowns WHERE space = %s AND model = %s"
+# A row that another process writes at this moment is skipped, so that neither waits for the other.
+FORGET_WRITERS = """
+    DELETE FROM omni_router_writers WHERE writer IN (
+        SELECT writer FROM omni_router_writers WHERE at < now() - interval '90 days' FOR UPDATE SKIP LOCKED
+    )
+"""
+FORGET_USES = """
+    DELETE FROM omni_router_uses WHERE (space, route, model) IN (
+        SELECT space, route, model FROM omni_router_uses AS known JOIN (
+            SELECT space, route, model, row_number() OVER (PARTITION BY space, route ORDER BY last_used DESC) AS number
+            FROM omni_router_uses WHERE last_used IS NOT NULL
+        ) AS ranked USING (space, route, model)
+        WHERE number > %s FOR UPDATE OF known SKIP LOCKED
+    )
+"""
+FORGET_COOLDOWNS = """
+    DELETE FROM omni_router_cooldowns WHERE (space, model) IN (
+        SELECT space, model FROM omni_router_cooldowns WHERE space = %s AND until < %s FOR UPDATE SKIP LOCKED
+    )
+"""
+FORGET_EXAMPLES = """
+    DELETE FROM omni_router_examples WHERE (space, digest) IN (
+        SELECT space, digest FROM omni_router_examples AS example JOIN (
+            SELECT space, digest, row_number() OVER (PARTITION BY space, lower(btrim(name)) ORDER BY at DESC) AS number
+            FROM omni_router_examples
+        ) AS ranked USING (space, digest)
+        WHERE number > %s FOR UPDATE OF example SKIP LOCKED
+    )
+"""
+
+T = TypeVar("T")
+
+logger = logging.getLogger("omni_router")
 
 
-class Connected(NamedTuple):
-    """A connection, the store on it, and a second handle of its socket."""
+class PostgresHistory(SharedHistory):
+    """What all processes know of each route; each use is one statement that adds it to the row of its model.
 
-    connection: Connection[DictRow]
-    store: PostgresStore
-    handle: socket.socket
+    Args:
+        address: of the database, `postgresql://USER@HOST/DATABASE`; it is connected on first use.
+        now: the clock, in UTC.
+
+    Raises:
+        ConfigurationError: the address cannot be read.
+    """
+
+    place = "PostgreSQL"
+
+    def __init__(self, address: str, now: Callable[[], datetime] = utc_now) -> None:
+        self._database, self._space = Database(address), current_space()
+        self._replica = PostgresReplica(self._database, self._space, now)
+        super().__init__(now)
+
+    def replica(self) -> Replica:
+        """Return this process's copy; a fork has another one than its parent."""
+        if self._replica.process != os.getpid():
+            self._replica = PostgresReplica(self._database, self._space, self.now)
+        return self._replica
+
+    def replicas(self) -> Iterable[Replica]:
+        """Return the copies that may be written when the process ends."""
+        return [self._replica]
 
     def close(self) -> None:
-        """Close both handles."""
-        self.handle.close()
-        self.connection.close()
+        """Close this process's connection; the next use opens another."""
+        self._database.close()
 
 
-class PostgreSQL(BaseStore):
-    """A `PostgresStore` on one connection, which is opened anew in each process, and when it was lost.
+class PostgresReplica(Replica):
+    """A copy of what the tables hold in one space."""
 
-    A pool would gain nothing: a `PostgresStore` does one thing at a time.
-    """
+    def __init__(self, database: Database, space: str, now: Callable[[], datetime]) -> None:
+        super().__init__(Link(), now)
+        self._database, self._space = database, space
 
-    def __init__(self, address: str) -> None:
+    def fetch(self) -> View:
+        """Read everything."""
+        return self._use(self._fetch)
+
+    def tidy(self, day: datetime) -> None:
+        """Delete the models and examples beyond what is kept of a route, and cooldowns that are over."""
+        self._use(lambda database: self._tidy(database, day))
+
+    def add(self, batch: Batch) -> Iterable[Pair]:
+        """Add sums in one statement; the view gets the rows as they are then."""
+        rows = self._use(lambda database: add_batch(database, self._space, batch))
+        changed: dict[Pair, tuple[str, ModelRecord]] = {}
+        for row in rows:
+            if row["row"] and (record := record_of(row["row"])):
+                changed[row["route"], row["model"]] = (row["row"]["name"], record)
+        self.update_models(changed)
+        return [(row["route"], row["model"]) for row in rows]
+
+    def put_examples(self, examples: Mapping[str, str], at: datetime) -> None:
+        """Make each text an example of a route, and of no other."""
+        times = example_times(len(examples), at)
+        values: list[tuple[str, ...]] = []
+        for (text, route), time in zip(examples.items(), times, strict=True):
+            values.append((self._space, digest(text), text, route, time))
+        values.sort()  # rows are locked in one order, so that no two imports wait for each other
+
+        def write(database: Connection[DictRow]) -> None:
+            with database.transaction(), database.cursor() as cursor:
+                cursor.executemany(PUT_EXAMPLE, values)
+
+        if values:
+            self._use(write)
+
+    def put_cooldowns(self, cooldowns: Cooldowns) -> None:
+        """Set the cooldowns of some models, or delete them where there are none."""
+
+        def put(database: Connection[DictRow]) -> None:
+            for model, each in cooldowns.items():  # each in a transaction of its own, so that none waits for another
+                self._put_cooldowns(database, model, each)
+
+        self._use(put)
+
+    def _fetch(self, database: Connection[DictRow]) -> View:
+        names: dict[str, str] = {}
+        records: dict[str, list[ModelRecord]] = {}
+        examples: dict[str, list[str]] = {}
+        cooldowns: dict[str, Any] = {}
+        space = (self._space,)
+        for answer in database.execute(EXAMPLES, space):
+            route = route_key(answer["name"])
+            names[route] = answer["name"]
+            examples[route] = [*examples.get(route, ()), answer["text"]][-MAX_LEARNED:]
+        for answer in database.execute(USES, space):
+            row = answer["row"]
+            names[row["route"]] = row["name"]
+            if record := record_of(row):
+                records.setdefault(row["route"], []).append(record)
+        for route, each in records.items():
+            records[route] = merge_bounded(each)
+        for answer in database.execute(COOLDOWNS, space):
+            cooldowns[answer["model"]] = parse_cooldowns(answer["cooldowns"])
+        return View(names, records, examples, cooldowns)
+
+    def _put_cooldowns(self, database: Connection[DictRow], model: str, cooldowns: Sequence[Cooling]) -> None:
+        """Set the cooldowns of a model, or delete them; those that PostgreSQL refuses are dropped."""
         try:
-            options = conninfo_to_dict(address)
-        except ProgrammingError:  # not chained as the cause: it quotes the address, which may hold a password
-            raise ConfigurationError("OMNI_HISTORY is not a valid address of a PostgreSQL database") from None
-        limits = {"connect_timeout": PATIENCE, "tcp_user_timeout": PATIENCE * 1000, **KEEPALIVES}
-        self._options: dict[str, Any] = {**limits, **options}
-        self._connected: dict[int, Connected] = {}  # connections by process
-        atexit.register(self.close)
+            if cooldowns:
+                values = (self._space, model, Jsonb(list(cooldowns)), last_end(cooldowns))
+                database.execute(PUT_COOLDOWNS, values)
+            else:
+                database.execute(DELETE_COOLDOWNS, (self._space, model))
+        except REFUSED as error:
+            name = model[:MOST_SHOWN]
+            logger.warning("PostgreSQL refuses cooldowns of %s, which are dropped (%s)", name, type(error).__name__)
 
-    def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Perform several operations in one round trip; a server that does not answer in time is disconnected."""
-        connected = self._connection()
-        with _deadline(connected.handle, DEADLINE):
-            return connected.store.batch(ops)
+    def _tidy(self, database: Connection[DictRow], day: datetime) -> None:
+        with suppress(InsufficientPrivilege, ReadOnlySqlTransaction):  # whoever may only read does not tidy up
+            database.execute(FORGET_WRITERS)
+            database.execute(FORGET_USES, (MAX_MODELS,))
+            database.execute(FORGET_COOLDOWNS, (self._space, write_time(day - FORGET)))
+            database.execute(FORGET_EXAMPLES, (MAX_LEARNED,))
 
-    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Perform the same from a coroutine."""
-        return await asyncio.to_thread(self.batch, ops)
-
-    def close(self) -> None:
-        """Close this process's connection; its parents close their own."""
-        if connected := self._connected.pop(os.getpid(), None):
-            connected.close()
-
-    def _connection(self) -> Connected:
-        connected = self._connected.get(os.getpid())
-        if connected and not connected.connection.closed:
-            return connected
-        self.close()
-        connection: Connection[DictRow] = Connection.connect(
-            **self._options, autocommit=True, prepare_threshold=0, row_factory=dict_row
-        )
-        connected = Connected(connection, PostgresStore(connection), _second_handle(connection))
-        try:
-            _set_up(connected)
-        except BaseException:
-            connected.close()
-            raise
-        self._connected[os.getpid()] = connected
-        return connected
-
-
-def _second_handle(connection: Connection[DictRow]) -> socket.socket:
-    """Return a second handle of a connection's socket: the number of the first is reused once it is closed."""
-    family = socket.AF_INET  # AF_INET6 would make no difference here
-    if connection.info.host.startswith("/"):
-        family = socket.AF_UNIX
-    return socket.fromfd(connection.fileno(), family, socket.SOCK_STREAM)
-
-
-@contextmanager
-def _deadline(handle: socket.socket, seconds: float) -> Iterator[None]:
-    """Shut down a connection's socket when the block takes too long, which then gets an error.
-
-    A `statement_timeout` does not help: the server enforces it, and here the server is what hangs.
-    """
-    watchdog = threading.Timer(seconds, _shut_down, (handle,))
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        yield
-    finally:
-        watchdog.cancel()
-
-
-def _shut_down(handle: socket.socket) -> None:
-    with suppress(OSError):  # the other side was quicker
-        handle.shutdown(socket.SHUT_RDWR)
-
-
-def _set_up(connected: Connected) -> None:
-    """Create the tables; one process at a time, since `setup` fails while another runs it.
-
-    The lock is polled: waiting inside PostgreSQL would block the index that `setup` creates.
-    """
-    end = time.monotonic() + SETUP_TIMEOUT
-    while not _answer(connected, "SELECT pg_try_advisory_lock(%s) AS answer"):
-        if time.monotonic() > end:
-            raise TimeoutError("another process holds the lock for setting up the tables")
-        time.sleep(0.05)
-    try:
-        with _deadline(connected.handle, SETUP_TIMEOUT):
-            connected.store.setup()
-    finally:
-        _answer(connected, "SELECT pg_advisory_unlock(%s) AS answer")
-
-
-def _answer(connected: Connected, statement: Any) -> Any:
-    with _deadline(connected.handle, DEADLINE):
-        row = connected.connection.execute(statement, (SETUP_LOCK,)).fetchone()
-    return row["answer"] if row else None
+    def _use(self, work: Callable[[Connection[DictRow]], T]) -> T:
+        return self.link.call(lambda: self._database.use(work))

@@ -1,39 +1,44 @@
-"""History in a LangGraph store: for many processes and machines. store_items.py explains how writers stay apart."""
+"""History in a LangGraph store, of the graph that runs: for one process that writes, or for several that seldom do.
 
-import atexit
+    routes      <route>    {"route", "models", "batches"}: its models as in route_config.json, and the last additions
+    examples    <text>     {"text", "route", "at"}: the route that a text is an example of
+    cooling     <model>    {"waits"}: its cooldowns
+
+A store has get, put, search and delete, and cannot change an item only if nobody else did: of two processes that change
+one route within the same few milliseconds, the first one's addition is lost. PostgreSQL adds up (postgresql.py).
+"""
+
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchOp
 from langgraph.store.base.batch import AsyncBatchedBaseStore
 
-from omni_router.config.records import ModelRecord, as_entries, ids_of, read_records
+from omni_router.config.records import ModelRecord, read_records
 from omni_router.errors import ConfigurationError, HistoryUnreachable
-from omni_router.history.backlog import Backlog, PendingUsage
-from omni_router.history.cooldowns import Cooldowns, changes_cooldowns, next_cooldowns
-from omni_router.history.merging import merge_max, subtract
-from omni_router.history.protocol import Feedback, UsageRecord
-from omni_router.history.store_items import Value, example_item, merge_bounded, route_key, storable
-from omni_router.history.store_replica import Replica
-from omni_router.history.usage import apply_feedback, apply_usage, is_counted
-from omni_router.model_id import is_sandbox_model
+from omni_router.history.backlog import Batch, Sum
+from omni_router.history.cooldowns import FORGET, Cooldowns, last_end, parse_cooldowns, write_time
+from omni_router.history.former import former_sums
+from omni_router.history.merging import merge_bounded
+from omni_router.history.replica import Pair, Replica, View
+from omni_router.history.shared import SharedHistory, example_times, utc_now
+from omni_router.history.usage import MAX_LEARNED, digest, route_key
 from omni_router.simulation import is_simulated
+from omni_router.storage.store_link import PATIENCE, StoreLink, put, put_all
 
-MOST_WAITING = 10_000  # uses between two tries to write them, which are then added up
+ALL = 1_000_000  # items: one statement sees one moment, pages would not
+AT_ONCE = 1000  # items changed in one statement, which may have some ten thousand parameters
+ADDING: WeakKeyDictionary[BaseStore, threading.Lock] = WeakKeyDictionary()  # held by this process while it adds
+LAST_BATCHES = 20  # ids kept in an item, so that an addition that is sent again is not made twice
 
-Drafts = dict[str, Value]  # this writer's items by route, in the form that is written
 
-
-class StoreHistory:
-    """What all writers know of each route, read from memory; each process writes items of its own.
-
-    Uses that cannot be written are added up in memory, and written with the next one or when the process ends.
+class StoreHistory(SharedHistory):
+    """What is known of each route in a store.
 
     Args:
         store: returns the store; called for each use, since a host's store exists in its own runs only.
@@ -45,109 +50,16 @@ class StoreHistory:
         self,
         store: Callable[[], BaseStore],
         place: str = "the store",
-        now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._store, self._place, self._now = store, place, now
+        super().__init__(now)
+        self.place, self._store = place, store
         # Simulated models do not belong in a real history.
         self._root = ("omni_router", "sandbox") if is_simulated() else ("omni_router",)
-        self._replicas: WeakKeyDictionary[BaseStore, Replica] = WeakKeyDictionary()
+        self._replicas: WeakKeyDictionary[BaseStore, StoreReplica] = WeakKeyDictionary()
         self._last: ref[BaseStore] | None = None
-        atexit.register(self._flush_at_exit)
 
-    def models(self, route: str) -> Sequence[ModelRecord]:
-        """Return the models of a route as all writers know them."""
-        return self._replica().fresh().models.get(route_key(route), ())
-
-    def cooling(self) -> Cooldowns:
-        """Return the models that failed recently, on any route and machine, each with its cooldowns."""
-        replica = self._replica()
-        return {**replica.fresh().cooldowns, **replica.unwritten}
-
-    def examples(self, route: str) -> Sequence[str]:
-        """Return the requests that feedback has made examples of a route."""
-        return self._replica().fresh().examples.get(route_key(route), ())
-
-    def record(self, use: UsageRecord) -> str | None:
-        """Store a use; None when there was nothing to store, or the store does not answer and it has to wait.
-
-        A sandbox model is refused outside the sandbox: nobody serves it there.
-        """
-        if is_sandbox_model(use.model) and not is_simulated():
-            return None
-        use = replace(use, route=storable(use.route), reason=storable(use.reason))
-        replica, pending = self._replica(), PendingUsage(use)
-        if not use.by_caller:
-            _record_cooldowns(replica, use)
-        replica.pending.append(pending)
-        replica.link.attempt(lambda: _flush(replica))  # another thread may have written it meanwhile
-        return self._place if pending.stored else None
-
-    def add_feedback(self, feedback: Feedback) -> str | None:
-        """Store feedback; None when its model is not known here and no example was added.
-
-        Raises:
-            HistoryUnreachable: the store does not answer.
-        """
-        replica, route = self._replica(), feedback.example_of
-        with replica.session():
-            drafts: Drafts = {}
-            rated = apply_feedback(_draft(replica, drafts, feedback.route, feedback.model), feedback)
-            examples: dict[str, dict[str, Any]] = {}
-            if route and feedback.text:
-                known = replica.view.examples.get(route_key(route), ())
-                examples = example_item(route, feedback.text, known, self._now())
-            replica.write(drafts if rated else {}, examples)
-            replica.read()
-        return self._place if rated or examples else None
-
-    def export(self) -> list[dict[str, Any]]:
-        """Return everything as entries of a route_config.json.
-
-        Raises:
-            HistoryUnreachable: the store does not answer.
-        """
-        replica = self._replica()
-        with replica.session():
-            view = replica.view
-        entries: list[dict[str, Any]] = []
-        for route in sorted(view.names):
-            models = as_entries(view.models.get(route, ()))
-            learned = list(view.examples.get(route, ()))
-            if models or learned:
-                entries.append({"name": view.names[route], "models": models, "learned": learned})
-        return entries
-
-    def import_(self, entries: Sequence[Mapping[str, Any]]) -> int:
-        """Add what `export` returned, and keep the higher of two counts.
-
-        An example that the store has already stays with its route. Two processes that import at once may count twice.
-
-        Raises:
-            HistoryUnreachable: the store does not answer.
-        """
-        replica, entries = self._replica(), storable(entries)
-        with replica.session():
-            drafts: Drafts = {}
-            changes = 0
-            for entry in entries:
-                changes += _import_models(replica, drafts, entry)
-            examples = self._new_examples(replica, entries)
-            replica.write(drafts, examples)
-            replica.read()
-        return changes + len(examples)
-
-    def _new_examples(self, replica: Replica, entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Return an item for each example that the store does not have, in their order."""
-        known = set(chain.from_iterable(replica.view.examples.values()))
-        items: dict[str, dict[str, Any]] = {}
-        for entry in entries:
-            for text in entry.get("learned", []):
-                at = self._now() + timedelta(microseconds=len(items))
-                for key, item in example_item(str(entry["name"]).strip(), text, known, at).items():
-                    items.setdefault(key, item)
-        return items
-
-    def _replica(self) -> Replica:
+    def replica(self) -> Replica:
         """Return what this process knows of the store; a host may have another store in each run."""
         try:
             store = self._store()
@@ -159,82 +71,134 @@ class StoreHistory:
         self._last = ref(store)
         replica = self._replicas.get(store)
         if replica is None:
-            replica = self._replicas.setdefault(store, Replica(store, self._root, self._now))
+            replica = self._replicas.setdefault(store, StoreReplica(store, self._root, self.now))
         if replica.process != os.getpid():  # a fork: from here on they are two writers
-            replica = self._replicas[store] = Replica(store, self._root, self._now)
+            replica = self._replicas[store] = StoreReplica(store, self._root, self.now)
         return replica
 
-    def _flush_at_exit(self) -> None:
-        for store, replica in list(self._replicas.items()):
-            if isinstance(store, AsyncBatchedBaseStore) or replica.process != os.getpid():
-                continue  # a store that needs its event loop no longer answers: the loop has ended
-            if replica.pending or replica.backlog:
-                with suppress(HistoryUnreachable), replica.session():
-                    _flush(replica)
+    def replicas(self) -> Iterable[Replica]:
+        """Return the copies that may be written at the end, when a store that needs its event loop is out of reach."""
+        items = list(self._replicas.items())
+        return [replica for store, replica in items if not isinstance(store, AsyncBatchedBaseStore)]
 
 
-def _flush(replica: Replica) -> None:
-    """Write the pending uses; the lock is held."""
-    while len(replica.pending) > MOST_WAITING:
-        replica.pending.popleft()
-    pending = [replica.pending.popleft() for _ in range(len(replica.pending))]
-    if not pending and not replica.backlog:
-        return
-    try:
-        replica.read(older_than=float("inf"))  # never yet, or a day began
-        drafts: Drafts = {}
-        for total in replica.backlog:
-            total.apply_to(_draft(replica, drafts, total.route, total.model))
-        stored = [_apply_usage(replica, drafts, each.use) for each in pending]
-        replica.write(drafts)
-    except HistoryUnreachable:
-        replica.backlog.extend(pending)
-        raise
-    replica.backlog = Backlog()
-    for each, done in zip(pending, stored, strict=True):
-        each.stored = done
+class StoreReplica(Replica):
+    """A copy of what a store holds below a namespace."""
+
+    link: StoreLink
+
+    def __init__(self, store: BaseStore, root: tuple[str, ...], now: Callable[[], datetime]) -> None:
+        super().__init__(StoreLink(store), now)
+        self._adding = ADDING.setdefault(store, threading.Lock())
+        self._routes, self._former = (*root, "routes"), (*root, "history")
+        self._examples, self._cooldowns = (*root, "examples"), (*root, "cooling")
+
+    def fetch(self) -> View:
+        """Read everything."""
+        routes, examples, cooldowns = self._search(self._routes, self._examples, self._cooldowns)
+        names: dict[str, str] = {}
+        models: dict[str, list[ModelRecord]] = {}
+        by_route = _examples_by_route(examples, names)
+        for item in routes:
+            key = route_key(item.value["route"])
+            names[key] = item.value["route"]
+            models[key] = merge_bounded(read_records(item.value["models"]))
+        by_model = {item.key: parse_cooldowns(item.value.get("waits")) for item in cooldowns}
+        return View(names, models, by_route, by_model)
+
+    def tidy(self, day: datetime) -> None:
+        """Take a former version's history over, and delete the oldest examples and the cooldowns that are over."""
+        routes, examples, cooldowns = self._search(self._routes, self._examples, self._cooldowns)
+        if not routes:
+            [former] = self._search(self._former)
+            if former:
+                self.add(Batch("former versions", 1, former_sums(former)))
+        kept = set(chain.from_iterable(_examples_by_route(examples, {}).values()))
+        oldest = write_time(day - FORGET)
+        unused, over = dict[str, None](), dict[str, None]()
+        for item in examples:
+            if item.value.get("text") not in kept:
+                unused[item.key] = None
+        for item in cooldowns:
+            if last_end(parse_cooldowns(item.value.get("waits"))) < oldest:
+                over[item.key] = None
+        self._put_all(put_all(self._examples, unused) + put_all(self._cooldowns, over))
+
+    def add(self, batch: Batch) -> Iterable[Pair]:
+        """Add sums to the items of their routes; another history of this process does so before or afterwards."""
+        if not self._adding.acquire(timeout=PATIENCE):
+            raise HistoryUnreachable(f"the store of the history did not answer another graph within {PATIENCE:g} s")
+        try:
+            return self._add(batch)
+        finally:
+            self._adding.release()
+
+    def _add(self, batch: Batch) -> Iterable[Pair]:
+        by_key: dict[str, list[Sum]] = {}
+        for each in batch.sums:
+            by_key.setdefault(digest(route_key(each.route)), []).append(each)
+        items = self.link.ask([GetOp(self._routes, key, refresh_ttl=False) for key in by_key])
+        stored: list[Pair] = []
+        changed: dict[Pair, tuple[str, ModelRecord]] = {}
+        ops: list[PutOp] = []
+        for (key, sums), item in zip(by_key.items(), items, strict=True):
+            value = _value(item, sums[0].route)
+            stored += _apply(value, batch, sums)
+            ops.append(put(self._routes, key, value))
+            name = value["route"]
+            for record in merge_bounded(read_records(value["models"])):
+                changed[route_key(name), record["id"]] = (name, record)
+        self._put_all(ops)
+        self.update_models(changed)
+        return stored
+
+    def put_examples(self, examples: Mapping[str, str], at: datetime) -> None:
+        """Make each text an example of a route, and of no other."""
+        items: dict[str, dict[str, Any]] = {}
+        for (text, route), time in zip(examples.items(), example_times(len(examples), at), strict=True):
+            items[digest(text)] = {"text": text, "route": route, "at": time}
+        self._put_all(put_all(self._examples, items))
+
+    def put_cooldowns(self, cooldowns: Cooldowns) -> None:
+        """Set the cooldowns of some models, or delete them where there are none."""
+        values: dict[str, dict[str, Any] | None] = {}
+        for model, each in cooldowns.items():
+            values[model] = {"waits": list(each)} if each else None
+        self._put_all(put_all(self._cooldowns, values))
+
+    def _search(self, *spaces: tuple[str, ...]) -> list[list[Item]]:
+        return self.link.ask([SearchOp(space, limit=ALL, refresh_ttl=False) for space in spaces])
+
+    def _put_all(self, ops: list[PutOp]) -> None:
+        for start in range(0, len(ops), AT_ONCE):
+            self.link.ask(ops[start : start + AT_ONCE])
 
 
-def _apply_usage(replica: Replica, drafts: Drafts, use: UsageRecord) -> bool:
-    for record in replica.view.models.get(route_key(use.route), ()):
-        if record["id"] == use.model and is_counted(record, use):
-            return True  # counted by this writer, or by one that was killed since
-    return apply_usage(_draft(replica, drafts, use.route, use.model), use)
+def _value(item: Item | None, route: str) -> dict[str, Any]:
+    """Copy the content of a route's item; the store may return its own."""
+    if item is None:
+        return {"route": route.strip(), "models": [], "batches": []}
+    return {**item.value, "models": list(item.value["models"]), "batches": list(item.value["batches"])}
 
 
-def _draft(replica: Replica, drafts: Drafts, route: str, model: str) -> list[Any]:
-    """Return this writer's models of a route to change, with an entry for a model that only other writers know.
-
-    Without it a failure of that model would not be counted.
-    """
-    models = replica.draft(drafts, route)
-    known = ids_of(replica.view.models.get(route_key(route), ()))
-    if model in known - ids_of(read_records(models)):
-        models.append({"id": model})
-    return models
+def _apply(value: dict[str, Any], batch: Batch, sums: Iterable[Sum]) -> list[Pair]:
+    """Add sums to the content of a route's item, in place, unless it has them; return the models they count for."""
+    route, batch_id = route_key(value["route"]), f"{batch.writer}/{batch.number}"
+    if batch_id in value["batches"]:
+        return [(route, each.model) for each in sums]
+    value["batches"] = [*value["batches"], batch_id][-LAST_BATCHES:]
+    return [(route, each.model) for each in sums if each.apply_to(value["models"])]
 
 
-def _record_cooldowns(replica: Replica, use: UsageRecord) -> None:
-    """Start, lengthen or end the cooldowns of a use's model; they hold here even if they cannot be written."""
-    before = replica.unwritten.get(use.model, replica.fresh().cooldowns.get(use.model, ()))
-    if changes_cooldowns(before, use):
-        replica.unwritten[use.model] = next_cooldowns(before, use)
-
-
-def _import_models(replica: Replica, drafts: Drafts, entry: Mapping[str, Any]) -> int:
-    """Add an entry's models to this writer's, so that all writers together reach its counts; return how many changed.
-
-    What is added is the difference between the merged record and what the writers know already.
-    """
-    route, changes = str(entry["name"]), 0
-    known = {record["id"]: record for record in replica.view.models.get(route_key(route), ())}
-    for record in read_records(entry.get("models", [])):
-        before = known.get(record["id"])
-        merged = merge_max(before, record)
-        if merged != before:
-            models = replica.draft(drafts, route)
-            total = merge_bounded([*read_records(models), subtract(merged, before)])
-            models[:] = as_entries(total)
-            known[record["id"]] = merged
-            changes += 1
-    return changes
+def _examples_by_route(items: Iterable[Item], names: dict[str, str]) -> dict[str, list[str]]:
+    """Return the newest examples of each route, oldest first, and add the names of routes."""
+    by_route: dict[str, list[tuple[str, str]]] = {}
+    for item in items:
+        if item.value.keys() >= {"text", "route", "at"}:
+            key = route_key(item.value["route"])
+            names.setdefault(key, item.value["route"])
+            by_route.setdefault(key, []).append((item.value["at"], item.value["text"]))
+    examples: dict[str, list[str]] = {}
+    for key, pairs in by_route.items():
+        examples[key] = [text for _, text in sorted(pairs)[-MAX_LEARNED:]]
+    return examples

@@ -1,4 +1,4 @@
-"""A ledger in a LangGraph store: for many processes and machines. Each writes an item of its own, and reads all.
+"""A ledger in a LangGraph store. Each process writes an item of its own, and reads all, so that no sum is lost.
 
 spending, <day>    <writer>    {"day", "spent", "calls"}: what the calls of one process cost in a day
 """
@@ -16,11 +16,11 @@ from langgraph.store.base.batch import AsyncBatchedBaseStore
 
 from omni_router.errors import HistoryUnreachable
 from omni_router.history.spending import Account, at_exit, read_account, total, utc_now
+from omni_router.history.store import ALL
 from omni_router.simulation import is_simulated
-from omni_router.storage.store_link import Link, put
+from omni_router.storage.store_link import StoreLink, put
 
 FRESH = 1.0  # seconds: what other processes spend is seen as late as this
-ALL = 1_000_000  # items
 
 
 class StoreLedger:
@@ -33,9 +33,7 @@ class StoreLedger:
         now: the clock, in UTC.
     """
 
-    def __init__(
-        self, store: Callable[[], BaseStore], now: Callable[[], datetime] = utc_now, *, user: str = ""
-    ) -> None:
+    def __init__(self, store: Callable[[], BaseStore], now: Callable[[], datetime] = utc_now) -> None:
         self._store, self._now = store, now
         # Simulated money is not spent.
         self._space = ("omni_router", "sandbox", "spending") if is_simulated() else ("omni_router", "spending")
@@ -68,7 +66,7 @@ class _Book:
 
     def __init__(self, store: BaseStore, space: tuple[str, ...], now: Callable[[], datetime]) -> None:
         self.process = os.getpid()
-        self._space, self._now, self._link = space, now, Link(store)
+        self._space, self._now, self._link = space, now, StoreLink(store)
         self._writer, self._own = "", Account("")
         self._others: list[Account] = []
         self._read_at = float("-inf")

@@ -11,8 +11,7 @@ from omni_router.config.policy_text import parse_entries
 from omni_router.config.records import read_records
 from omni_router.errors import ConfigurationError, PolicyFileError
 from omni_router.history.protocol import History
-from omni_router.history.store_items import storable
-from omni_router.history.usage import MAX_LEARNED_CHARACTERS
+from omni_router.history.usage import MAX_LEARNED_CHARACTERS, storable
 from omni_router.storage.files import write_whole
 
 Item = tuple[str, str, str]  # a route, "model" or "example", and which one

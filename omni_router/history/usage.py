@@ -1,5 +1,6 @@
 """How uses, feedback and records of other copies are added to a route's models, whatever the store. Pure functions."""
 
+import hashlib
 from typing import Any
 
 from omni_router.config.records import (
@@ -14,13 +15,32 @@ from omni_router.config.records import (
 )
 from omni_router.costs import rounded
 from omni_router.errors import KINDS
-from omni_router.history.merging import merge, merge_max
+from omni_router.history.merging import MAX_MODELS, merge, merge_max
 from omni_router.history.protocol import Feedback, UsageRecord
 
-# A route seldom sees more than a handful of models; fifty keep the file readable and a turn's candidates bounded.
-MAX_MODELS = 50
 MAX_LEARNED = 200  # examples kept of a route: past some hundred more of them teach a router little
 MAX_LEARNED_CHARACTERS = 2000  # characters of one example: longer ones are mostly pasted material
+
+
+def route_key(route: str) -> str:
+    """Return the name under which a shared history knows a route, however it is written."""
+    return str(storable(route)).strip().casefold()
+
+
+def digest(text: str) -> str:
+    """Return a short key for any text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def storable(value: Any) -> Any:
+    """Copy a value without what PostgreSQL cannot hold: NUL, and half of a surrogate pair."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(key): storable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable(each) for each in value]
+    return value
 
 
 def apply_usage(models: list[Any], use: UsageRecord) -> bool:

@@ -40,6 +40,7 @@ class Query:
     name: str
     fetch: Callable[[], Any]
     service: str  # the service that is called; while it is down, it gets no other query either
+    source: str = "the Hub"  # the name of the service in the log
     scope: Hashable = None  # a simulation has values of its own; only those of the real Hub, None, go to disk
     owner: Hashable = None  # only this owner may see the value, unless it is shared
     is_shared: Callable[[Any], bool] = lambda _value: True
@@ -167,7 +168,7 @@ class SwrCache:
             value = CachedValue(query.fetch(), self._clock())
             shared = query.is_shared(value.value)
         except Exception as error:  # noqa: BLE001 (logged here, and callers that wait get None)
-            logger.warning("could not fetch %s from the Hub: %s", query.name, type(error).__name__)
+            logger.warning("could not fetch %s from %s: %s", query.name, query.source, type(error).__name__)
             self._end(query, failed=True, outage=is_outage(error))
             future.set_exception(error)
             return
@@ -190,7 +191,7 @@ class SwrCache:
                 return None
             return fetch.future.result()
         if seconds:  # later callers do not wait, and do not log it again
-            logger.warning("the Hub did not return %s within %g s", query.name, TIMEOUT)
+            logger.warning("%s did not return %s within %g s", query.source, query.name, TIMEOUT)
             with self._lock:
                 self._note(query, failed=True, outage=True)
         return None

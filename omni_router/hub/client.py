@@ -1,8 +1,7 @@
 """Call specialists through Hugging Face Inference Providers: one method a task."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,27 +10,12 @@ from langchain_core.messages import AIMessage, AnyMessage
 from omni_router.config.settings import Settings
 from omni_router.errors import SpecialistError
 from omni_router.hub.answer_limits import CAPTION, EMBEDDINGS, IMAGE, AnswerLimit, chat_limit
-from omni_router.hub.chat_call import (
-    Arrived,
-    RequestForm,
-    chat_model,
-    chat_template,
-    check_answer,
-    droppable_parameters,
-    explicit_parameters,
-    request_forms,
-    without_none,
-)
+from omni_router.hub.chat_call import without_none
+from omni_router.hub.chat_caller import ChatCaller
 from omni_router.hub.errors import is_stop_iteration, specialist_errors
 from omni_router.hub.http import check_hub_version
-from omni_router.hub.metering import Meter, MeteredClient
+from omni_router.hub.metering import Meter
 from omni_router.hub.protocol import Inference
-from omni_router.hub.reasoning import (
-    ReasoningMemory,
-    answer_room,
-    has_reasoning_to_pass_back,
-    own_reasoning,
-)
 from omni_router.hub.session import HubHealth, forget_providers, hub_session
 from omni_router.hub.tokens import Token, find_token
 from omni_router.images import MAX_PIXELS, load_image
@@ -77,8 +61,7 @@ class HubInference:
         check_hub_version()
         self._token, self._resolve, self._transport = token, resolve, transport
         self._hub = hub
-        self._context_length = context_length or (lambda _model, _provider: None)
-        self._reasoning = ReasoningMemory()
+        self._chats = ChatCaller(self._chat_client, context_length or (lambda _model, _provider: None))
 
     def load(self) -> None:
         """Import what calls of models need; it takes a fraction of a second."""
@@ -91,61 +74,10 @@ class HubInference:
     def chat(self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings) -> AIMessage:
         """Answer a conversation; tokens stream to the callbacks of this run.
 
-        A provider that refuses the request is asked again without what it may not know: penalties, extra parameters and
-        the reasoning effort, and then also without the model's earlier reasoning. The answer's
-        `response_metadata["ignored"]` names the parameters that were left out.
-
         Raises:
             SpecialistError: the call failed; what had arrived of a streamed answer is its `partial`.
         """
-        messages = own_reasoning(messages, model)
-        *fuller, barest = self._forms(model, provider, messages, settings)
-        for form in fuller:
-            try:
-                return self._chat(model, provider, form, messages, settings)
-            except SpecialistError as failure:  # noqa: PERF203 (twice at most)
-                if failure.kind != "bad_request" or failure.partial:
-                    raise
-        return self._chat(model, provider, barest, messages, settings)
-
-    def _forms(
-        self, model: str, provider: str | None, messages: Sequence[AnyMessage], settings: Settings
-    ) -> list[RequestForm]:
-        """Return the forms of a request, the fullest first."""
-        profile = chat_template(model, settings).profile or {}
-        max_tokens: int | None = None
-        ways_back: tuple[str | None, ...] = (None,)
-        if settings.max_new_tokens is None and (profile.get("reasoning_output") or self._reasoning.reasons(model)):
-            max_tokens = answer_room(messages, settings, profile, self._context_length(model, provider))
-        if has_reasoning_to_pass_back(messages):
-            ways_back = self._reasoning.ways_back(model)
-        return request_forms(droppable_parameters(settings, profile), max_tokens, ways_back)
-
-    def _chat(
-        self,
-        model: str,
-        provider: str | None,
-        form: RequestForm,
-        messages: Sequence[AnyMessage],
-        settings: Settings,
-    ) -> AIMessage:
-        arrived, meter = Arrived(), Meter(model, provider)
-        try:
-            with self._client(model, None, settings, chat_limit(settings.max_new_tokens), meter) as client:
-                metered, note_field = MeteredClient(client, meter), partial(self._reasoning.note_field, model)
-                chat = chat_model(model, settings, metered, arrived, pass_back=form.pass_back, on_reasoning=note_field)
-                stop = list(settings.stop) or None
-                message = chat.invoke(list(messages), stop=stop, **explicit_parameters(settings), **form.parameters)
-            meter.write_to(message)
-            check_answer(message, model, settings)
-        except SpecialistError as failure:  # a failed check keeps what had arrived, too
-            failure.partial, failure.provider, failure.usage = arrived.message(), meter.provider, meter.usage
-            raise
-        if form.second_way:
-            self._reasoning.note_second_way(model)
-        if form.left_out:
-            message.response_metadata["ignored"] = list(form.left_out)
-        return message
+        return self._chats.chat(model, provider, messages, settings)
 
     def text_to_image(self, model: str, provider: str | None, prompt: str, settings: Settings) -> "Image":
         """Generate an image, and decode all of it, so that a broken one fails here."""
@@ -184,6 +116,9 @@ class HubInference:
         if simulation := active_simulation():
             return load_image(url, resolve=simulation.resolve, transport=simulation.transport)
         return load_image(url, resolve=self._resolve, transport=self._transport)
+
+    def _chat_client(self, model: str, settings: Settings, meter: Meter) -> AbstractContextManager[Any]:
+        return self._client(model, None, settings, chat_limit(settings.max_new_tokens), meter)
 
     @contextmanager
     def _client(

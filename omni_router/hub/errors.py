@@ -43,7 +43,7 @@ def specialist_errors(model: str, token: str | None = None) -> Iterator[None]:
         if kind is None:
             raise
         failure = SpecialistError(
-            kind, model=model, cause=_cause(error), detail=_detail(error, token), retry_after=_retry_after(error)
+            kind, model=model, cause=cause_of(error), detail=_detail(error, token), retry_after=_retry_after(error)
         )
         # contextlib takes a RuntimeError caused by a StopIteration for Python's own, and lets the StopIteration out.
         raise failure from (None if isinstance(error, StopIteration) else error)
@@ -123,7 +123,11 @@ def _kind_of_response(response: Any) -> ErrorKind:
     code = _body(response).get("code")
     if isinstance(code, str) and code in CODE_KINDS:
         return CODE_KINDS[code]
-    status = response.status_code
+    return kind_of_status(response.status_code)
+
+
+def kind_of_status(status: int) -> ErrorKind:
+    """Return the kind of failure that the status of a response means."""
     return STATUS_KINDS.get(status, "overloaded" if status >= 500 else "bad_request")  # noqa: PLR2004
 
 
@@ -140,7 +144,8 @@ def _body(response: Any) -> dict[str, Any]:
     return error if isinstance(error, dict) else {"message": error}
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
+    """Return the cause of a failure: the status of the response, or the type of the exception."""
     if is_stop_iteration(error):
         return "StopIteration"
     if (response := getattr(error, "response", None)) is not None:

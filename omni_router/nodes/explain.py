@@ -5,16 +5,19 @@ from langchain_core.messages import AIMessage
 from omni_router.config.settings import Settings
 from omni_router.error_kinds import GATES_OF_CALLERS, Gate
 from omni_router.errors import GATES, ErrorInfo, describe
+from omni_router.hub.catalog import Catalog
 from omni_router.messages import EXPLANATION
 from omni_router.nodes._doubts import record_doubt
 from omni_router.nodes._log import log_decision
+from omni_router.own_models.joined_catalog import owns
+from omni_router.selection.sources import is_kept
 from omni_router.services import Services
 from omni_router.state import RejectedCandidate, State
 
 
 def explain(state: State, settings: Settings, services: Services) -> dict[str, Any]:
     """Answer with the error, and what to do about it."""
-    error = _last_error(state)
+    error = _last_error(state, settings, services)
     if not state["attempts"]:  # after a call it is recorded already, in record_outcome
         record_doubt(state, services)
     log_decision(state, settings, services, error)
@@ -25,7 +28,7 @@ def explain(state: State, settings: Settings, services: Services) -> dict[str, A
     return {"error": error, "messages": [message]}
 
 
-def _last_error(state: State) -> ErrorInfo:
+def _last_error(state: State, settings: Settings, services: Services) -> ErrorInfo:
     """Return the error of the last attempt; without any, that of how far the turn got."""
     decision, attempts = state["decision"], state["attempts"]
     if attempts and (error := attempts[-1]["error"]):
@@ -34,10 +37,13 @@ def _last_error(state: State) -> ErrorInfo:
         return describe("no_reply")
     if decision["task"] is None:
         return describe("no_route")
-    return _refused_without_a_call(decision["passed_over"])
+    routes = [route for route in services.policy.routes() if route.name == decision["route"]]
+    if not decision["passed_over"] and is_kept(services, routes, settings):
+        return describe("no_model", cause="own_models")
+    return _refused_without_a_call(decision["passed_over"], services.catalog)
 
 
-def _refused_without_a_call(rejections: list[RejectedCandidate]) -> ErrorInfo:
+def _refused_without_a_call(rejections: list[RejectedCandidate], catalog: Catalog) -> ErrorInfo:
     """Return the one reason for which no model was called, or `no_model` if there are several or none.
 
     The first model named is the first choice: that of the policy, of the caller or of the router.
@@ -52,6 +58,8 @@ def _refused_without_a_call(rejections: list[RejectedCandidate]) -> ErrorInfo:
     if kind is None:
         return describe("no_model", detail=_reasons(last))
     model, detail, cause = first["model"], first["why"], _cause(gates)
+    if gates == ["task"] and owns(catalog, model):
+        cause = "own_not_found"
     if others:
         detail = _reasons(last)
     if others and cause:

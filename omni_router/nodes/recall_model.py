@@ -23,6 +23,7 @@ def recall_model(state: State, settings: Settings, services: Services) -> dict[s
     route = _route(decision["route"], decision["task"], services)
     previous = state["previous"]
     required = requirements(settings, state["messages"], route.parameters)
+    services = services.within([required])
     gathered = candidates_by_route(services, [route], previous, {route.name: required}, with_failing=True)
     situation = Situation(
         datetime.now(timezone.utc),
@@ -58,7 +59,7 @@ def _first_callable(
 ) -> Decision:
     """Set the first candidate that may be called as the decision's model; without one it stays as it is."""
     attempts, checks = state["attempts"], 0
-    occasion, tried = _occasion(decision, attempts), _tried(decision, attempts)
+    occasion, tried = _occasion(decision, state), _tried(decision, attempts)
     for candidate in candidates:
         explained: Candidate = {**candidate, "why": f"{candidate['why']}; {occasion}"}
         recalled = verify_candidate(decision, explained, services.catalog, required)
@@ -75,15 +76,16 @@ def _first_callable(
     return decision
 
 
-def _occasion(decision: Decision, attempts: list[Attempt]) -> str:
+def _occasion(decision: Decision, state: State) -> str:
     """Return why history and catalog are used for the choice."""
+    attempts = state["attempts"]
     if attempts:
         return f"after {attempts[-1]['model']} failed ({attempts[-1]['outcome']})"
     if replaced := decision.get("instead_of"):
         return f"another model than {replaced[-1]} was asked for"
     if decision["passed_over"]:
         return _first_rejected(decision["passed_over"])
-    if decision["proposed_route"] is not None:
+    if decision["proposed_route"] is not None or state["reply"] is None:  # the router was not asked
         return decision["reason"]
     return f"the router named no usable model: {decision['reason']}".rstrip(": ")
 

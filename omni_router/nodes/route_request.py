@@ -17,6 +17,7 @@ from omni_router.selection.candidates import candidates_by_route
 from omni_router.selection.order import MAX_CANDIDATES
 from omni_router.selection.overrides import decision_of, explicit_choice, routes_for
 from omni_router.selection.routes import ask_router, eligible_routes, options_of_services
+from omni_router.selection.sources import services_for
 from omni_router.services import Services
 from omni_router.state import Candidate, Previous, Source, State
 
@@ -82,7 +83,7 @@ def _routes(messages: list[AnyMessage], settings: Settings, services: Services) 
     known = services.policy.routes()
     image_before = any(map(has_image, messages))
     eligible = eligible_routes(known, image_now=has_image(newest), image_before=image_before)
-    return routes_for(settings, eligible, known, services.catalog)
+    return routes_for(settings, eligible, known, services_for(services, eligible, settings).catalog)
 
 
 def _previous(state: State) -> Previous | None:

@@ -11,6 +11,7 @@ from omni_router.selection.candidates import thread_model, verify_first_choice
 from omni_router.selection.order import Situation
 from omni_router.selection.overrides import callers_model, replaced_answer, tool_loops_model, without_replaced
 from omni_router.selection.route_choice import RouteChoice, choose_route
+from omni_router.selection.sources import services_for
 from omni_router.services import Services
 from omni_router.state import Candidate, Decision, State, new_decision
 
@@ -31,6 +32,7 @@ def validate_choice(state: State, settings: Settings, services: Services) -> dic
         return {"decision": decision}
     if replaced := replaced_answer(settings, state.get("messages", [])):
         return {"decision": without_replaced(decision, replaced)}  # recall_model chooses the next best
+    services = services_for(services, [choice.route], settings)
     situation = Situation(
         datetime.now(timezone.utc),
         services.history.cooling(),

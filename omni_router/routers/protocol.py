@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from typing_extensions import TypedDict
 
@@ -35,6 +35,13 @@ class Reply:
     by: str | None = None  # the tier of a cascade that decided; None where one had to stand in for the other
 
 
+class RouteProbabilities(NamedTuple):
+    """How probable each route is for a request."""
+
+    of_routes: tuple[float, ...]  # by the order of the routes without `other`, if one of them fits; they sum to one
+    in_domain: float  # the probability that one of them fits
+
+
 class Router(Protocol):
     """Chooses a route, and a model for it, for the newest request of a conversation.
 
@@ -52,6 +59,17 @@ class Router(Protocol):
         Raises:
             ConfigurationError: the router cannot be loaded. Any other exception counts as no reply.
         """
+        ...
+
+
+class RemoteRouter(Router, Protocol):
+    """A router that something else answers for, and that fails with `EndpointFailed`, so that another stands by."""
+
+    model: str  # its name there
+
+    @property
+    def title(self) -> str:
+        """What answers, as messages name it: "endpoint http://localhost:8000"."""
         ...
 
 
@@ -82,6 +100,19 @@ class ComparingRouter(Router, Protocol):
 
     def likeness(self, first: str, second: str) -> float | None:
         """Return how alike two texts are: 1 for the same, about 0 for two with nothing in common; None: not known.
+
+        Raises:
+            ConfigurationError: the router cannot be loaded.
+        """
+        ...
+
+
+@runtime_checkable
+class ProbabilisticRouter(Router, Protocol):
+    """A router that knows how probable each route is, and not only the one that it chooses."""
+
+    def probabilities(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> RouteProbabilities:
+        """Return how probable each route is for the newest request of a conversation.
 
         Raises:
             ConfigurationError: the router cannot be loaded.

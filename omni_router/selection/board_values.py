@@ -19,7 +19,7 @@ MIN_MODELS = 4  # *on a board; a mean of fewer says nothing
 CUT = 2.5  # *standard deviations; one absurd value must not decide
 OWN_WEIGHT = 5.0  # of a board that the route names: 1 and 3 are worse on both dates; 8 is worse on drawn tables
 NEUTRAL_WEIGHT = 1.0  # *of the assumption that a model is average, beside the boards that say otherwise
-RELEASE_WEIGHT = 1.0  # of the release date, as one more board: 0 is worse for code, 2 no better elsewhere
+RELEASE_WEIGHT = 2.0  # of the release date, as two more boards: 0 and 1 are worse for code, 4 is worse elsewhere
 ENOUGH_BOARDS = 2  # *below, a model is as good as unknown: no release date, no bonus for being cheap
 LEAST_AGREEMENT = -0.3  # correlation with all other boards; below, a board is taken to be upside down, and left out
 MIN_COMPARED = 5  # models for such a correlation
@@ -157,7 +157,7 @@ def strengths(
         values: what the boards say.
         own: the boards of the route, which count more than the others.
         released: when models were released, of those for which it is known: newer ones are better on average, which
-            counts as one more board of a model that enough boards know.
+            counts as two more boards of a model that enough boards know.
     """
     totals: dict[str, float] = defaultdict(float)
     weights: dict[str, float] = defaultdict(float)

@@ -7,9 +7,10 @@ from omni_router.config.routes import Route
 from omni_router.history import History, ModelRecord
 from omni_router.hub.availability import passes, why_not
 from omni_router.hub.catalog import Catalog, CatalogModel, Listing
+from omni_router.hub.evidence import HubEvidence
 from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.model_id import is_sandbox_model
-from omni_router.selection.grounds import NONE_KNOWN, NOTHING_YET
+from omni_router.selection.grounds import without_evidence
 from omni_router.selection.order import (
     MAX_CANDIDATES,
     Choice,
@@ -19,9 +20,10 @@ from omni_router.selection.order import (
     cooling_down,
     rank_candidates,
 )
-from omni_router.selection.ranked_models import Ranking, RouteModels, rank_models
+from omni_router.selection.ranked_models import Ranking, RouteModels, prepare, rank_models
 from omni_router.selection.routes import tasks_of
-from omni_router.selection.scored_candidates import in_shadow, scored_candidates, with_grounds
+from omni_router.selection.scored_candidates import in_shadow, scored_candidates, with_grounds, with_remark
+from omni_router.selection.sources import routes_by_services
 from omni_router.services import Services
 from omni_router.simulation import is_simulated
 from omni_router.state import Candidate, Decision, Previous, RejectedCandidate, rejected, without_model
@@ -45,9 +47,10 @@ def candidates_by_route(
             none passes. Without it all are candidates.
         with_failing: whether models that do not pass stay, so that each is rejected with its reason.
     """
-    routes = list(routes)
-    request = _Request(services, routes, previous, required or {}, with_failing=with_failing)
-    candidates = {route.name: request.candidates(route) for route in routes}
+    candidates: dict[str, list[Candidate]] = {}
+    for sources, group in routes_by_services(services, routes, required or {}):
+        request = _Request(sources, group, previous, required or {}, with_failing=with_failing)
+        candidates |= {route.name: request.candidates(route) for route in group}
     if previous and previous.get("by_caller"):
         for candidate in candidates.get(previous["route"] or "", []):
             if candidate["model"] == previous["model"]:
@@ -70,6 +73,8 @@ class _Request:
         self._services, self._previous, self._required = services, previous, required
         self._with_failing = with_failing
         self._listings = services.catalog.models(tasks_of(routes))
+        if isinstance(services.evidence, HubEvidence):
+            services.evidence.prepare = prepare
         self._snapshot = services.evidence.current() if services.evidence else None
         self._cooldowns, self._now = services.history.cooling(), datetime.now(timezone.utc)
         self._unused: dict[object, list[Candidate]] = {}  # by task and requirements, of routes without history
@@ -79,10 +84,10 @@ class _Request:
         records = _records(self._services.history, route.name)
         ranking = self._ranking(route, records)
         if ranking is None:
-            candidates = self._without_evidence(route, records)
+            candidates, why = self._without_evidence(route, records), without_evidence(self._snapshot)
             if self._snapshot is None:
-                return candidates
-            return with_grounds(candidates, NOTHING_YET if self._snapshot.at is None else NONE_KNOWN)
+                return with_remark(candidates, why)
+            return with_grounds(candidates, why)
         if self._services.shadow_evidence:
             return in_shadow(self._without_evidence(route, records), ranking)
         return scored_candidates(
@@ -186,7 +191,7 @@ def _with_listed_grounds(choice: Choice, candidates: list[Candidate]) -> Choice:
     """Return the choice with what boards say for it, if the router picked it from the list."""
     candidate = choice.candidate
     for listed in candidates:
-        if candidate["source"] == "router" and listed["model"] == candidate["model"] and "grounds" in listed:
+        if choice.place is Place.PICK and listed["model"] == candidate["model"] and "grounds" in listed:
             why = "; ".join(filter(None, (candidate["why"], listed["grounds"])))
             return choice._replace(candidate={**candidate, "why": why})
     return choice

@@ -86,13 +86,14 @@ def route_evidence(
         others: the models of the route's history that are not listed.
         boards: those that the route names its own.
     """
+    sources = snapshot.rows, snapshot.ratings  # they stay when the snapshot is only marked as stale
 
     def values() -> BoardValues:
         served = frozenset((*map(attrgetter("id"), listing), *others))
         return board_values(snapshot.matched(served).rows, served)
 
     def find() -> RouteEvidence:
-        known = _values.get((snapshot, listing), others, values)
+        known = _values.get((*sources, listing), others, values)
         own = boards_named(boards, known.scales)
         dates: dict[str, date] = {}
         for model in listing:
@@ -100,7 +101,7 @@ def route_evidence(
                 dates[model.id] = released(model)
         return _with_standings(strengths(known, own, dates))
 
-    return _evidence.get((snapshot, listing), (others, boards), find)
+    return _evidence.get((*sources, listing), (others, boards), find)
 
 
 def _with_standings(found: Mapping[str, Strength]) -> RouteEvidence:

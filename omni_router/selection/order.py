@@ -66,12 +66,10 @@ TABLE: dict[Place, Row] = {
     Place.SCORE: Row(
         "the route's history and what the catalog lists for the task together, by [score](#score)",
         "`history` or `catalog`",
-        "boards know some of these models",
+        "boards know some of these models, and `OMNI_EVIDENCE` is `on`",
     ),
-    Place.HISTORY: Row(
-        "the route's history, by its [record](#without-evidence)", "`history`", "boards know none of them"
-    ),
-    Place.CATALOG: Row("what the catalog lists for the task, trending first", "`catalog`", "boards know none of them"),
+    Place.HISTORY: Row("the route's history, by its [record](#without-evidence)", "`history`", "there are no scores"),
+    Place.CATALOG: Row("what the catalog lists for the task, trending first", "`catalog`", "there are no scores"),
     Place.COOLING_DOWN: Row(
         "whatever is cooling down, the shortest remaining time first",
         "as above",

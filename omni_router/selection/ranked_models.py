@@ -26,7 +26,8 @@ from omni_router.selection.known_models import (
     terms_of,
 )
 from omni_router.selection.ranking import by_rank
-from omni_router.selection.scoring import ModelFacts, Score, faded, in_order, score_for
+from omni_router.selection.scoring import ModelFacts, Score, in_order, score_for
+from omni_router.selection.verdicts import faded
 
 NO_TERMS = Terms(None)
 
@@ -89,11 +90,27 @@ class RouteModels:
         return self.required.prefer, tuple(_counts(record, self.now) for record in self.records)
 
 
+MAX_ROUTES = 64  # routes whose rankings are prepared
+
 _rankings: Remembered[Ranking] = Remembered(128)
+_latest: dict[str, RouteModels] = {}  # by route, what was ranked last
 
 
 def rank_models(models: RouteModels, snapshot: EvidenceSnapshot) -> Ranking | None:
     """Return the models of a route's history and of the catalog by score; None where no board knows any of them."""
+    if len(_latest) >= MAX_ROUTES:
+        _latest.clear()
+    _latest[models.route.name] = models
+    return _ranking(models, snapshot)
+
+
+def prepare(snapshot: EvidenceSnapshot) -> None:
+    """Rank the models of the routes of late by a snapshot that nothing is chosen by yet; the rankings are kept."""
+    for models in list(_latest.values()):
+        _ranking(models, snapshot)
+
+
+def _ranking(models: RouteModels, snapshot: EvidenceSnapshot) -> Ranking | None:
     boards = models.route.parameters.boards or ()
     evidence = route_evidence(snapshot, models.listing, models.unlisted, boards)
     if not evidence.strengths:
@@ -141,10 +158,11 @@ def _facts(models: RouteModels, name: str, evidence: RouteEvidence, price: float
     )
     if record is None:
         return facts
-    age = _age(record, models.now)
+    age, answers = _age(record, models.now), record.get("successes", 0)
     return replace(
         facts,
-        answers=record.get("successes", 0),
+        answers=answers,
+        recent_answers=faded(answers, age),
         failures=sum(record.get("failures", {}).values()),
         good=faded(record.get("good", 0), age),
         bad=faded(bad_ratings(record), age),

@@ -62,12 +62,24 @@ def in_shadow(candidates: list[Candidate], ranking: Ranking) -> list[Candidate]:
     if not ranking.models:
         return candidates
     best = ranking.models[0]
-    return with_grounds(candidates, f"evidence would choose {best.model}: {described(best)}")
+    shown: list[Candidate] = []
+    for candidate in candidates:
+        choice = "it, too" if candidate["model"] == best.model else best.model
+        shown += with_grounds([candidate], f"evidence would choose {choice}: {described(best)}")
+    return shown
 
 
 def with_grounds(candidates: list[Candidate], text: str) -> list[Candidate]:
+    """Return candidates that say more about why they have their place, and if a router picks one of them."""
+    explained = with_remark(candidates, text)
+    for candidate in explained:
+        candidate["grounds"] = text
+    return explained
+
+
+def with_remark(candidates: list[Candidate], text: str) -> list[Candidate]:
     """Return candidates that say more about why they have their place."""
-    return [{**candidate, "why": f"{candidate['why']}; {text}", "grounds": text} for candidate in candidates]
+    return [{**candidate, "why": f"{candidate['why']}; {text}"} for candidate in candidates]
 
 
 def _candidates(ranking: Ranking) -> Iterator[Candidate]:

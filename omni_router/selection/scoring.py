@@ -1,41 +1,36 @@
 """The score by which models are chosen: is it served, is it good, and what does it cost. Pure functions.
 
-    score   = availability x quality - price term - latency term
-    quality = (10 (prior + shift) + 2 good) / (10 + 2 good + 2 bad)      what boards expect, and what verdicts show
+    score   = availability x quality - trial term - price term - latency term
+    quality = what boards let expect, and what verdicts show             verdicts.py
     prior   = 0.75 + 0.10 strength, within 0.40 and 0.95                 strength on boards: board_values.py
-    shift   = how much better or worse than expected the models of the route are together: on a route where requests
-              are hard, verdicts on the model in use must not make all others look better than they are
 
 An answer that arrives says that a model is served, and nothing about whether it is good: these are two numbers.
 """
 
-import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
-from operator import attrgetter
+from datetime import date
 
 from omni_router.selection.board_values import UNKNOWN, Strength
+from omni_router.selection.verdicts import HIGHEST, Judged, RouteFit, fit_of, quality_of, trial_term, trial_weight
 
 # How the constants were chosen, and what a star means: see board_values.py.
 MEAN_QUALITY, QUALITY_OF_STRENGTH = 0.75, 0.10  # *of a model that no board knows, and of one standard deviation more
-LOWEST_PRIOR, HIGHEST_PRIOR = 0.40, 0.95  # *
-PRIOR_STRENGTH = 10.0  # *half-verdicts that the prior is worth: see the simulation in docs/benchmarks.md
-VERDICT = 2.0  # *a person's word, in the same unit; a free signal counts as a part of one
-VERDICT_HALF_LIFE = timedelta(days=30)  # providers change what they serve: an old verdict fades
-STEADY_LEVEL = 1.0  # well-tried models that it takes to believe half of the shift; see the simulation, too
-SHIFT_VERDICTS = 100.0  # that halve the shift again: untried models are then worth a try, if the boards were wrong
-TRIAL_SHARE = 0.05  # of the calls that get a verdict, which go to the second or third model to learn about it
-PRIOR_ANSWERS, PRIOR_CALLS = 3.0, 4.0  # *of a model that nobody has called
+LOWEST_PRIOR, HIGHEST_PRIOR = 0.40, HIGHEST  # *
+
+# Of a model that nobody has called: the catalog lists it as live, so it is hardly less likely to answer than one with a
+# long record. With 3 of 4 a better model that boards learn of later had to be better by a third to be called.
+PRIOR_ANSWERS, PRIOR_CALLS = 19.0, 20.0
 
 # The weight of the price, and with it what a preference means. A model that costs as much as the strongest candidate
 # loses PRICE_SCALE x weight of its score, one that costs a quarter loses a quarter of that: money adds up, so the term
-# is linear in it (a logarithm bought less for the same loss). The weight of `balanced` was chosen so that 98 %
-# of the quality are kept on about four of five tables drawn at random.
-PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.015, "cheapest": 0.04, "fastest": 0.0}
-BALANCED_FOR_CODE = 0.0075  # half: on code, models differ more than anywhere else
-PRICE_SCALE = 3.5
+# is linear in it. A logarithm, powers, and the cheapest of all within a distance of the best were no better: each buys
+# the same price for the same loss. PRICE_SCALE was chosen so that `balanced` keeps 98 % of the quality on three of four
+# tables.
+PREFERENCES: Mapping[str, float] = {"best": 0.0, "balanced": 0.02, "cheapest": 0.045, "fastest": 0.0}
+BALANCED_FOR_CODE = 0.005  # a quarter: on code, models differ more than anywhere else
+PRICE_SCALE = 4.0
 LOWEST_PRICE = 0.02  # US dollars for a million tokens; free offers count as this much, since they are limited
 HIGHEST_RATIO = 8.0  # times the price of the strongest candidate: dearer ones lose no more
 INPUT_SHARE = 0.75  # three tokens are read for each one written, as is usual where prices are compared
@@ -44,9 +39,9 @@ LATENCY = 0.05  # what a model loses that takes as long as SLOW or longer
 SLOW = 60.0  # median seconds of an answer
 FASTEST_LATENCY = 0.5  # the same where speed is preferred
 
-# Scores within this of the highest are equal. Without the price, 0.01 let the newest model be better at code on one
-# date; with it, 0.02 was worse at the same price.
-TIE, TIE_WITH_PRICE = 0.02, 0.01
+# Scores within this of the highest are equal, as far as the prior counts: with verdicts, smaller differences decide.
+# Without the price, half as much let the newest model be better at code on one date; with it, twice as much was worse.
+TIE, TIE_WITH_PRICE = 0.025, 0.0125
 
 
 @dataclass(frozen=True)
@@ -62,6 +57,7 @@ class ModelFacts:
     good: float = 0.0  # verdicts, of which old ones and mere signals count less
     bad: float = 0.0
     seconds: float | None = None  # median time of an answer
+    recent_answers: float = 0.0  # answers, of which old ones count less, as old verdicts do
 
 
 @dataclass(frozen=True)
@@ -75,6 +71,7 @@ class Score:
     price: float  # that was counted: the known one, or the median
     price_term: float
     latency_term: float
+    trial_term: float
 
     @property
     def model(self) -> str:
@@ -84,7 +81,12 @@ class Score:
     @property
     def total(self) -> float:
         """The score."""
-        return self.availability * self.quality - self.price_term - self.latency_term
+        return self.availability * self.quality - self.trial_term - self.price_term - self.latency_term
+
+    @property
+    def prior_weight(self) -> float:
+        """The share of the prior in the quality."""
+        return Judged(self.prior, self.facts.good, self.facts.bad).prior_weight
 
 
 def mixed_price(input_price: float, output_price: float) -> float:
@@ -97,33 +99,9 @@ def prior_of(strength: Strength) -> float:
     return max(LOWEST_PRIOR, min(HIGHEST_PRIOR, MEAN_QUALITY + QUALITY_OF_STRENGTH * strength.value))
 
 
-def quality_of(prior: float, good: float, bad: float, shift: float = 0.0) -> float:
-    """Return the quality that is expected after verdicts, on a route whose models are shifted together."""
-    weight = PRIOR_STRENGTH + VERDICT * (good + bad)
-    return max(0.0, PRIOR_STRENGTH * (prior + shift) + VERDICT * good) / weight
-
-
-def shift_of(models: Iterable[ModelFacts]) -> float:
-    """Return how much better or worse than expected the models of a route are, by the verdicts on all of them."""
-    total, trusted, count = 0.0, STEADY_LEVEL, 0.0
-    for facts in models:
-        verdicts = facts.good + facts.bad
-        if verdicts > 0:
-            trust = VERDICT * verdicts / (VERDICT * verdicts + PRIOR_STRENGTH)
-            total += trust * (facts.good / verdicts - prior_of(facts.strength))
-            trusted += trust
-            count += verdicts
-    return total / trusted * SHIFT_VERDICTS / (SHIFT_VERDICTS + count)
-
-
 def availability_of(answers: float, failures: float) -> float:
     """Return how likely a call is answered; what it is worth does not matter here."""
     return (answers + PRIOR_ANSWERS) / (answers + failures + PRIOR_CALLS)
-
-
-def faded(count: float, age: timedelta) -> float:
-    """Return what verdicts of this age still count."""
-    return count * math.exp2(-(max(age, timedelta()) / VERDICT_HALF_LIFE))
 
 
 def score_models(models: Sequence[ModelFacts], weight: float = PREFERENCES["balanced"]) -> list[Score]:
@@ -152,26 +130,49 @@ def score_for(models: Sequence[ModelFacts], prefer: str | float) -> list[Score]:
 
 def _scores(models: Sequence[ModelFacts], weight: float, latency: float) -> list[Score]:
     price_of = _prices(models)
-    shift = shift_of(models)
-    scores = [_without_price(facts, price_of(facts), latency, shift) for facts in models]
+    fit = fit_of(list(map(_judged, models)))
+    trials = _trials(models)
+    scores = [_without_price(facts, fit, trials, price_of(facts), latency) for facts in models]
     known = [score for score in scores if score.facts.strength.known]
     if not known or not weight:
         return scores  # without evidence, cheap would mean small
-    reference = max(known, key=attrgetter("total")).price
+    reference = max(known, key=_without_verdicts).price
     return [replace(score, price_term=PRICE_SCALE * weight * _price_ratio(score, reference)) for score in scores]
 
 
-def _without_price(facts: ModelFacts, price: float, latency: float, shift: float) -> Score:
-    prior = prior_of(facts.strength)
+def _judged(facts: ModelFacts) -> Judged:
+    return Judged(prior_of(facts.strength), facts.good, facts.bad)
+
+
+def _trials(models: Sequence[ModelFacts]) -> float:
+    """Return how much the trial term counts, by the verdicts on the models of a route and by their answers."""
+    verdicts, answers = 0.0, 0.0
+    for facts in models:
+        verdicts += facts.good + facts.bad
+        answers += facts.recent_answers
+    return trial_weight(verdicts, answers)
+
+
+def _without_price(facts: ModelFacts, fit: RouteFit, trials: float, price: float, latency: float) -> Score:
+    judged = _judged(facts)
     return Score(
         facts=facts,
         availability=availability_of(facts.answers, facts.failures),
-        prior=prior,
-        quality=quality_of(prior, facts.good, facts.bad, shift),
+        prior=judged.prior,
+        quality=quality_of(judged, fit),
         price=price,
         price_term=0.0,
         latency_term=latency * min((facts.seconds or 0.0) / SLOW, 1.0),
+        trial_term=trials * trial_term(facts.bad),
     )
+
+
+def _without_verdicts(score: Score) -> float:
+    """Return the score that a model would have without verdicts and prices.
+
+    Prices are compared with that of the highest: a verdict must not change what the prices of all models weigh.
+    """
+    return score.availability * score.prior - score.latency_term
 
 
 def _price_ratio(score: Score, reference: float) -> float:
@@ -207,7 +208,8 @@ def in_order(scores: Sequence[Score]) -> list[Score]:
     left = sorted(range(len(scores)), key=lambda place: -scores[place].total)
     ordered: list[Score] = []
     while left:
-        lowest = scores[left[0]].total - tie
+        first = scores[left[0]]
+        lowest = first.total - tie * first.prior_weight
         ties = 0
         while ties < len(left) and scores[left[ties]].total >= lowest:
             ties += 1
@@ -215,19 +217,6 @@ def in_order(scores: Sequence[Score]) -> list[Score]:
         ordered += sorted(equals, key=_release, reverse=True)
         left = left[ties:]
     return ordered
-
-
-def trial_place(verdict_share: float, draw: float) -> int:
-    """Return which place of the order is called: mostly the first, now and then the second or third.
-
-    Args:
-        verdict_share: the share of the route's calls that get a verdict: without one, a trial teaches nothing.
-        draw: a random number from 0 to 1.
-    """
-    share = TRIAL_SHARE * verdict_share
-    if draw >= share:
-        return 0
-    return 1 + (draw >= share / 2)
 
 
 def _release(score: Score) -> date:

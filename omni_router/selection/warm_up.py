@@ -4,8 +4,11 @@ import logging
 import threading
 from itertools import chain
 
+from omni_router.hub.requirements import requirements_with
 from omni_router.routers import RouteOption, Router, Turn, preparable
+from omni_router.selection.candidates import candidates_by_route
 from omni_router.selection.routes import options_of_services, tasks_of, usual_sets
+from omni_router.selection.sources import services_for
 from omni_router.services import Services
 
 logger = logging.getLogger("omni_router")
@@ -18,12 +21,14 @@ def warm_up(services: Services) -> None:
         ConfigurationError: the policy or the router cannot be loaded.
         Exception: the router failed on the request it was tried with.
     """
-    if services.evidence:
-        services.evidence.current()  # a thread of its own reads it
-    listing = threading.Thread(target=_list_models, args=(services,), name="omni-router lists", daemon=True)
+    sources = services_for(services, services.policy.routes())
+    if sources.evidence:
+        sources.evidence.current()  # reads what is on disk
+    listing = threading.Thread(target=_list_models, args=(sources,), name="omni-router lists", daemon=True)
     listing.start()
     _load(services)
     listing.join()  # the catalog waits a few seconds at most, and by now it has long been answered
+    _rank(services)
 
 
 def _list_models(services: Services) -> None:
@@ -32,6 +37,16 @@ def _list_models(services: Services) -> None:
         services.catalog.models(tasks_of(services.policy.routes()))
     except Exception as error:  # noqa: BLE001 (a policy that cannot be read is reported where the router is loaded)
         logger.info("the models of the routes could not be listed: %s", type(error).__name__)
+
+
+def _rank(services: Services) -> None:
+    """Rank the models of all routes for a usual request, so that the first one finds that done."""
+    routes = services.policy.routes()
+    required = {route.name: requirements_with(services.defaults, 0, route.parameters) for route in routes}
+    try:
+        candidates_by_route(services, routes, None, required)
+    except Exception as error:  # noqa: BLE001 (a request that meets it reports it)
+        logger.info("the models of the routes could not be ranked: %s", type(error).__name__)
 
 
 def _load(services: Services) -> None:

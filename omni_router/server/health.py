@@ -12,13 +12,14 @@ from starlette.routing import BaseRoute, Route
 from omni_router.errors import OmniRouterError
 from omni_router.routers import Router
 from omni_router.routers.auto import AutoRouter
+from omni_router.routers.endpoint.fallback import FallbackRouter
 from omni_router.selection.warm_up import warm_up
 from omni_router.server.graph_access import Compiled, services_of
 from omni_router.simulation import is_simulated
 
 logger = logging.getLogger("omni_router")
 
-PARTS = {"fallback": "endpoint", "multilingual": "semantic"}  # classes behind a router that has another name
+PARTS = {"multilingual": "semantic"}  # a class behind a router that has another name
 
 RETRY = 10.0  # seconds after a failed load: a checkpoint that could not be fetched may be there by then
 
@@ -67,9 +68,11 @@ class Readiness:
 
 def name_of(router: Router) -> str:
     """Return the name of a router in OMNI_ROUTER; for `auto`, that of the router that it chose."""
-    chosen = router
+    chosen: Router = router
     if isinstance(router, AutoRouter) and router.chosen is not None:
         chosen = router.chosen
+    if isinstance(chosen, FallbackRouter):
+        chosen = chosen.first
     name = type(chosen).__name__.removesuffix("Router").casefold()
     return PARTS.get(name, name)
 

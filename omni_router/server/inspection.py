@@ -18,6 +18,7 @@ from omni_router.decisions.recent import RecentDecisions
 from omni_router.errors import ConfigurationError, HistoryUnreachable, InvalidRequest
 from omni_router.hub.catalog import HubCatalog
 from omni_router.hub.evidence import HubEvidence
+from omni_router.own_models.joined_catalog import JoinedCatalog
 from omni_router.selection.listings import ModelSources, list_models, route_as_json
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import identity_of, services_of
@@ -75,11 +76,16 @@ def _routes(services: Services) -> dict[str, Any]:
 
 
 def _models(services: Services, name: str) -> dict[str, Any]:
-    if not isinstance(services.catalog, HubCatalog):
+    if not isinstance(services.catalog, HubCatalog | JoinedCatalog):
         raise ApiError("The catalog of this server cannot be listed.", status=501, code="not_listed", type=SERVER)
     evidence = services.evidence if isinstance(services.evidence, HubEvidence) else None
     sources = ModelSources(
-        services.policy, services.history, services.catalog, evidence, shadow=services.shadow_evidence
+        policy=services.policy,
+        history=services.history,
+        catalog=services.catalog,
+        evidence=evidence,
+        shadow=services.shadow_evidence,
+        prefer=services.defaults.prefer,
     )
     try:
         return list_models(sources, name)

@@ -4,13 +4,16 @@ MCP's SDK may be 2.x or 1.x: many packages that are installed beside this one ta
 differently stands at the top of this module.
 """
 
+import json
 from contextlib import aclosing
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from anyio import to_thread
+from langchain_core.messages import AIMessage, AnyMessage
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
@@ -20,7 +23,7 @@ from typing_extensions import TypedDict
 
 from omni_router.artifacts import artifact_base64, kind_of
 from omni_router.config.settings import Settings
-from omni_router.errors import OmniRouterError
+from omni_router.errors import InvalidRequest, OmniRouterError
 from omni_router.events import DecisionMade, Finished, astream
 from omni_router.hints import SERVER
 from omni_router.run_result import RunResult
@@ -34,6 +37,7 @@ from omni_router.server.graph_access import (
     services_of,
     settings_with,
 )
+from omni_router.server.openai.memory import DecisionMemory, request_digest
 from omni_router.state import Artifact
 
 IS_1X = version("mcp").startswith("1.")
@@ -58,6 +62,10 @@ Image = Annotated[
     str | None, Field(description="An image that belongs to the prompt: an http(s) address or a data URL.")
 ]
 Route = Annotated[str | None, Field(description="Use this route, a name from list_routes, instead of choosing one.")]
+Another = Annotated[
+    bool,
+    Field(description="Answer a prompt again that `ask` has answered, the same words, with the next best model."),
+]
 
 
 # What is sent is built with the protocol's own names: the SDK's attributes have other names in 1.x and 2.x.
@@ -84,21 +92,26 @@ def mcp_server(graph: Compiled) -> MCPServer[Any]:
     """Return the MCP server of a compiled graph; the host chooses the transport."""
     title: dict[str, Any] = {} if IS_1X else {"title": "omni-router"}
     server: MCPServer[Any] = MCPServer("omni-router", instructions=INSTRUCTIONS, **title)
+    memory = DecisionMemory()
 
     @server.tool(title="Ask", annotations=OPEN_WORLD)
     async def ask(
-        prompt: Prompt, ctx: ToolContext, image: Image = None, route: Route = None
+        prompt: Prompt,
+        ctx: ToolContext,
+        image: Image = None,
+        route: Route = None,
+        another: Another = False,  # noqa: FBT002 (an argument by name)
     ) -> Annotated[CallToolResult, RunResult]:
         """Route a prompt, call the model that was chosen, and return its answer, with generated files beside it."""
-        overrides: dict[str, Any] = {}
+        overrides: dict[str, Any] = {"another": another}
         if route:
             overrides["route"] = route
-        return await _run(graph, ctx, prompt, image, settings_with(graph, **overrides))
+        return await _run(graph, ctx, _Request(prompt, image, memory), settings_with(graph, **overrides))
 
     @server.tool(title="Route", annotations=OWN_RECORD)
     async def route(prompt: Prompt, ctx: ToolContext, image: Image = None) -> Annotated[CallToolResult, RunResult]:
         """Decide which route and model a prompt would go to, and why; no model is called."""
-        return await _run(graph, ctx, prompt, image, settings_with(graph, skip_specialists=True))
+        return await _run(graph, ctx, _Request(prompt, image), settings_with(graph, skip_specialists=True))
 
     @server.tool(title="List routes", annotations=READ_ONLY)
     def list_routes() -> Routes:
@@ -132,13 +145,44 @@ def mcp_app(graph: Compiled) -> Starlette:
     return app
 
 
-async def _run(graph: Compiled, ctx: ToolContext, prompt: str, image: str | None, settings: Settings) -> CallToolResult:
-    user = getattr(ctx.request_context.request, "scope", {}).get("user")
+@dataclass(frozen=True)
+class _Request:
+    """What a tool was called with, and where the decisions behind answers are kept: calls have no conversation."""
+
+    prompt: str
+    image: str | None
+    memory: DecisionMemory | None = None  # None: nothing is answered
+
+    async def messages(self, user: str, *, with_answer: bool) -> list[AnyMessage]:
+        """Return the prompt, and if another model is asked for, a stand-in for the answer that it replaces.
+
+        Raises:
+            InvalidRequest: the prompt cannot be sent, or this process does not know of an answer to it.
+        """
+        messages: list[AnyMessage] = [await remote_message(self.prompt, self.image)]
+        if with_answer and self.memory:
+            metadata = self.memory.recall(AIMessage(""), request_digest(self._key(user)))
+            if not metadata:
+                raise InvalidRequest("this server knows no answer to the prompt: call `ask` without `another` first")
+            messages.append(AIMessage("", response_metadata=dict(metadata)))
+        return messages
+
+    def remember(self, user: str, state: dict[str, Any]) -> None:
+        """Keep the decision behind the answer that ends a state; no text is kept."""
+        answer = next(reversed(state.get("messages") or [None]))
+        if self.memory and isinstance(answer, AIMessage):
+            self.memory.remember(AIMessage("", response_metadata=answer.response_metadata), "", self._key(user))
+
+    def _key(self, user: str) -> str:
+        return json.dumps([user, self.prompt, self.image])
+
+
+async def _run(graph: Compiled, ctx: ToolContext, request: _Request, settings: Settings) -> CallToolResult:
+    user = identity_of(getattr(ctx.request_context.request, "scope", {}).get("user"))
     state: dict[str, Any] = {}
     try:
-        messages = [await remote_message(prompt, image)]
-        config = config_for(identity_of(user))
-        run = astream(graph, {"messages": messages}, config, context=settings, tokens=False)
+        messages = await request.messages(user, with_answer=settings.another)
+        run = astream(graph, {"messages": messages}, config_for(user), context=settings, tokens=False)
         async with aclosing(run) as events:
             async for event in events:
                 if isinstance(event, DecisionMade):
@@ -149,6 +193,7 @@ async def _run(graph: Compiled, ctx: ToolContext, prompt: str, image: str | None
                     state = event.state
     except OmniRouterError as error:
         raise ToolError(str(error)) from error
+    request.remember(user, state)
     return await to_thread.run_sync(_tool_result, state)
 
 

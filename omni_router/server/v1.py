@@ -21,6 +21,7 @@ from omni_router.server.graph_access import Compiled
 from omni_router.server.openai.bodies import ignored_header
 from omni_router.server.openai.chat import Handler, chat, route
 from omni_router.server.openai.completions import ChatCompletions
+from omni_router.server.openai.decisions import decisions
 from omni_router.server.openai.embeddings import embeddings
 from omni_router.server.openai.errors import ApiError, ErrorWriter, as_api_error, openai_error
 from omni_router.server.openai.guard import Access, AuthMiddleware, Limits
@@ -58,6 +59,7 @@ SERVED: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/images/generations", images),
     Endpoint("POST", "/v1/embeddings", embeddings),
     Endpoint("POST", "/v1/route", route),
+    Endpoint("POST", "/v1/decisions", decisions),
     Endpoint("GET", "/v1/models", list_models, _by_version),
     Endpoint("GET", "/omni/routes", inspection.routes),
     Endpoint("GET", "/omni/routes/{name}/models", inspection.models),

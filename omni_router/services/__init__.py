@@ -5,8 +5,8 @@ when the service is opened.
 """
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,8 +24,17 @@ if TYPE_CHECKING:  # these import LangChain, the Hub's client or LangGraph
     from omni_router.hub.catalog import Catalog
     from omni_router.hub.client import Inference
     from omni_router.hub.evidence import Evidence
+    from omni_router.hub.requirements import Requirements
     from omni_router.hub.tokens import Token
-    from omni_router.services.container import open_catalog, open_decision_log, open_evidence, open_observer
+    from omni_router.own_models.langchain_models import Specialists
+    from omni_router.services.container import (
+        open_catalog,
+        open_decision_log,
+        open_evidence,
+        open_joined_catalog,
+        open_observer,
+        open_own_models,
+    )
     from omni_router.services.history import open_history
     from omni_router.services.router import choose_router
     from omni_router.telemetry.observer import Observer
@@ -38,7 +47,9 @@ __all__ = [
     "open_decision_log",
     "open_evidence",
     "open_history",
+    "open_joined_catalog",
     "open_observer",
+    "open_own_models",
 ]
 
 _HOME = {
@@ -47,7 +58,9 @@ _HOME = {
     "open_decision_log": "omni_router.services.container",
     "open_evidence": "omni_router.services.container",
     "open_history": "omni_router.services.history",
+    "open_joined_catalog": "omni_router.services.container",
     "open_observer": "omni_router.services.container",
+    "open_own_models": "omni_router.services.container",
 }
 
 Product = TypeVar("Product")
@@ -73,20 +86,41 @@ class Services:
     shadow_evidence: bool = False  # whether what the evidence would choose is only shown
 
     @classmethod
-    def from_environment(cls, environment: Environment | None = None, *, token: "Token" = None) -> "Services":
+    def from_environment(
+        cls,
+        environment: Environment | None = None,
+        *,
+        token: "Token" = None,
+        specialists: "Specialists | None" = None,
+    ) -> "Services":
         """Open the default services of an environment; nothing is loaded or asked before it is used.
 
         Args:
             environment: by default the one that the variables describe.
             token: a token of Hugging Face, or a function that returns one. A function is called at each call of a
                 model, in the context of the run that makes it: for users with tokens of their own.
+            specialists: chat models of LangChain by the id that each is to have, such as `local/my-model`. What their
+                `profile` does not say is given with an `omni_router.own_models.langchain_models.Specialist`.
 
         Raises:
-            ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
+            ConfigurationError: the environment holds a value that is not allowed, the policy file is unusable, or
+                an id of `specialists` is not one.
         """
         from omni_router.services.container import from_environment
 
-        return from_environment(environment or Environment.read(), token)
+        return from_environment(environment or Environment.read(), token, specialists)
+
+    def within(self, limits: "Iterable[Requirements]") -> "Services":
+        """Return the services for requests with these limits: if those allow no model of the Hub, it is not asked.
+
+        Then there is no evidence either, which the Hub would be asked for.
+        """
+        from omni_router.own_models.joined_catalog import within
+
+        catalog = within(self.catalog, limits)
+        if catalog is self.catalog:
+            return self
+        return replace(self, catalog=catalog, evidence=None)
 
     def open_ledger(self, user: str) -> "Ledger":
         """Open the ledger of what a user of a server spends in a day, by default beside the history of the environment.

@@ -20,23 +20,29 @@ DEFAULTS = ("fallback_route", "max_new_tokens", "reasoning_effort", "prefer", "b
 if TYPE_CHECKING:
     from omni_router.hub.catalog import HubCatalog
     from omni_router.hub.evidence import HubEvidence
+    from omni_router.own_models.joined_catalog import JoinedCatalog
+    from omni_router.own_models.langchain_models import Specialist, Specialists
+    from omni_router.own_models.specialists import Declared, OwnModels
     from omni_router.telemetry.observer import Observer
 
 
-def from_environment(environment: Environment, token: Token) -> Services:
+def from_environment(environment: Environment, token: Token, specialists: "Specialists | None" = None) -> Services:
     """Open the default services; nothing is loaded or asked before it is used.
 
     Raises:
         ConfigurationError: the environment holds a value that is not allowed, or the policy file is unusable.
     """
     from omni_router.hub.client import HubInference
+    from omni_router.own_models.joined_catalog import JoinedCatalog
+    from omni_router.own_models.joined_inference import JoinedInference
     from omni_router.services.history import open_history, open_ledger, open_user_ledger
     from omni_router.services.router import choose_router
 
-    catalog = open_catalog(environment, token)
+    hub = open_catalog(environment, token)
     file = RouteFile(environment.route_config, environment.limits())
     defaults = Settings(**{name: getattr(environment, name) for name in DEFAULTS})
     fallback_route(defaults, file.routes())  # reports faults here or in the policy now, not in mid-run
+    own = open_own_models(environment, file.providers, specialists)
     decision_log: DecisionLog | None = None
     if environment.decision_log:
         decision_log = open_decision_log(environment)
@@ -44,8 +50,8 @@ def from_environment(environment: Environment, token: Token) -> Services:
         router=choose_router(environment, token=lambda: find_token(token)),
         policy=file,
         history=open_history(environment, file),
-        catalog=catalog,
-        inference=HubInference(token, hub=catalog, context_length=catalog.context_length),
+        catalog=JoinedCatalog(hub, own),
+        inference=JoinedInference(HubInference(token, hub=hub, context_length=hub.context_length), own),
         artifacts=ArtifactFolder(Path(environment.output_dir)),
         decision_log=decision_log,
         observer=open_observer(environment),
@@ -68,6 +74,37 @@ def open_catalog(environment: Environment, token: Token) -> "HubCatalog":
 
         install()
     return HubCatalog(lambda: find_token(token), DiskCache(environment.cache_dir / "catalog.sqlite"))
+
+
+def open_own_models(
+    environment: Environment, declared: "Declared", specialists: "Specialists | None" = None
+) -> "OwnModels":
+    """Open the models of one's own.
+
+    Args:
+        environment: where lists are kept.
+        declared: returns the providers of the policy, which may change.
+        specialists: chat models of LangChain, by id.
+
+    Raises:
+        ConfigurationError: an id of `specialists` is not one, or its value is not a chat model.
+    """
+    from omni_router.own_models.specialists import OwnModels
+    from omni_router.storage.sqlite import DiskCache
+
+    chat_models: dict[str, Specialist] = {}
+    if specialists:
+        from omni_router.own_models.langchain_models import read_specialists
+
+        chat_models = read_specialists(specialists)
+    return OwnModels(declared, chat_models, DiskCache(environment.cache_dir / "catalog.sqlite"))
+
+
+def open_joined_catalog(environment: Environment, token: Token, declared: "Declared") -> "JoinedCatalog":
+    """Open the Hub's catalog with the models of the providers that `declared` returns."""
+    from omni_router.own_models.joined_catalog import JoinedCatalog
+
+    return JoinedCatalog(open_catalog(environment, token), open_own_models(environment, declared))
 
 
 def open_evidence(environment: Environment) -> "HubEvidence | None":

@@ -1,6 +1,7 @@
 """Open the history of an environment. Nothing is read or connected before it is needed."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from omni_router.config.environment import Environment
@@ -15,6 +16,9 @@ from omni_router.routers.cascade.labels import LabelStore
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
 
+    from omni_router.history.database import Database
+    from omni_router.history.postgresql_spending import PostgresLedger
+
 POSTGRESQL = ("postgresql://", "postgres://")
 
 
@@ -26,15 +30,18 @@ def open_history(environment: Environment, file: RouteFile) -> History:
     """
     if environment.history == "file":
         return FileHistory(file)
-    from omni_router.history.store import StoreHistory
-
     if environment.history == "store":
-        return StoreHistory(_store_of_the_host, "the store of the graph")
-    return StoreHistory(open_store(environment.history), "PostgreSQL")
+        from omni_router.history.store import StoreHistory
+
+        return StoreHistory(store_of_the_host, "the store of the graph")
+    _check_address(environment.history)
+    from omni_router.history.postgresql import PostgresHistory
+
+    return PostgresHistory(environment.history)
 
 
 def open_label_store(environment: Environment, encoder: Callable[[], str]) -> LabelStore:
-    """Open the place of teacher labels: a file of its own, or the store of the history.
+    """Open the place of teacher labels: a file of its own, or where the history is.
 
     Args:
         environment: which history, where the policy is, how many labels.
@@ -47,9 +54,14 @@ def open_label_store(environment: Environment, encoder: Callable[[], str]) -> La
     if environment.history == "file" or path:
         policy = environment.route_config
         return FileLabelStore(path or policy.with_name(f".{policy.name}.lessons"), encoder, size)
-    from omni_router.history.label_store import LangGraphLabelStore
+    if environment.history == "store":
+        from omni_router.history.label_store import LangGraphLabelStore
 
-    return LangGraphLabelStore(open_store(environment.history), encoder, size)
+        return LangGraphLabelStore(store_of_the_host, encoder, size)
+    _check_address(environment.history)
+    from omni_router.history.label_postgresql import PostgresLabelStore
+
+    return PostgresLabelStore(environment.history, encoder, size)
 
 
 def open_ledger(environment: Environment) -> Ledger | None:
@@ -60,46 +72,66 @@ def open_ledger(environment: Environment) -> Ledger | None:
     """
     if environment.budget.day is None:
         return None
-    return open_user_ledger(environment)
+    if environment.history == "file":
+        policy = environment.route_config
+        return FileLedger(policy.with_name(f".{policy.name}.spending"))
+    if environment.history == "store":
+        from omni_router.history.store_spending import StoreLedger
+
+        return StoreLedger(store_of_the_host)
+    return _postgresql_ledger(environment.history)
 
 
-def open_user_ledger(environment: Environment, user: str = "") -> Ledger:
-    """Open the ledger of a day's spending of a user of a server, beside the history; without a name, that of all runs.
+def open_user_ledger(environment: Environment, user: str) -> Ledger:
+    """Open the ledger of what a user of a server spends in a day, beside the history.
+
+    Where the history is in the store of the graph, which exists in its runs alone, it is a file of this machine.
 
     Raises:
         ConfigurationError: a package is missing, or an address cannot be read.
     """
-    if environment.history == "file":
+    if environment.history in ("file", "store"):
         policy = environment.route_config
-        return FileLedger(policy.with_name(f".{policy.name}.spending{user and f'.{user}'}"))
-    from omni_router.history.store_spending import StoreLedger
-
-    return StoreLedger(open_store(environment.history), user=user)
+        return FileLedger(policy.with_name(f".{policy.name}.spending.{user}"))
+    return _shared_ledger(environment.history).for_user(user)
 
 
-def open_store(history: str) -> "Callable[[], BaseStore]":
-    """Return a function that returns the store of a history.
+@lru_cache(maxsize=4)
+def _shared_ledger(address: str) -> "PostgresLedger":
+    """Return a ledger whose connection those of all users share."""
+    return _postgresql_ledger(address)
+
+
+def _postgresql_ledger(address: str) -> "PostgresLedger":
+    _check_address(address)
+    from omni_router.history.postgresql_spending import PostgresLedger
+
+    return PostgresLedger(address)
+
+
+def open_database(address: str) -> "Database":
+    """Open the database of a history; it is connected on first use.
 
     Raises:
-        ConfigurationError: there is no such history, a package is missing, or an address cannot be read.
+        ConfigurationError: a package is missing, or the address cannot be read.
     """
-    if history == "store":
-        return _store_of_the_host
-    if not history.startswith(POSTGRESQL):  # not repeated: a mistyped address may hold a password
+    _check_address(address)
+    from omni_router.history.database import Database
+
+    return Database(address)
+
+
+def _check_address(address: str) -> None:
+    """Raise ConfigurationError if a history is not in PostgreSQL, or if a package that this needs is missing."""
+    if not address.startswith(POSTGRESQL):  # not repeated: a mistyped address may hold a password
         raise ConfigurationError("OMNI_HISTORY must be file, store or postgresql://USER@HOST/DATABASE")
-    database = _postgresql(history)
-    return lambda: database
-
-
-def _postgresql(address: str) -> "BaseStore":
     try:
-        from omni_router.history.postgresql import PostgreSQL
+        import psycopg  # noqa: F401
     except ImportError as error:
         raise missing_package("a history in PostgreSQL needs more packages", "postgres") from error
-    return PostgreSQL(address)
 
 
-def _store_of_the_host() -> "BaseStore":
+def store_of_the_host() -> "BaseStore":
     """Return the store that the running graph was compiled with, or that its server provides."""
     from langgraph.config import get_store
 

@@ -4,6 +4,7 @@ To add a router, write one module in `omni_router/routers/` and add one entry to
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from omni_router.config.environment import Environment
@@ -12,7 +13,8 @@ from omni_router.routers.arch.checkpoint import pick_device
 from omni_router.routers.arch.router import ARCH_ROUTER, ArchRouter
 from omni_router.routers.auto import AutoRouter
 from omni_router.routers.cascade.labels import LabelStore, ReadOnlyLabelStore
-from omni_router.routers.cascade.router import CascadeRouter, NullRouter
+from omni_router.routers.cascade.router import CascadeRouter
+from omni_router.routers.cascade.teacher import NullRouter
 from omni_router.routers.protocol import Router
 from omni_router.routers.semantic.encoder import Encoder
 from omni_router.routers.semantic.head_file import HeadFile
@@ -30,6 +32,8 @@ _arch: dict[tuple[str, str, bool], ArchRouter] = {}
 _semantic: dict[tuple[str | None, str], SemanticRouter] = {}
 # One endpoint per process too, with its connections and its circuit breaker.
 _endpoint: dict[tuple[str | float | None, ...], Router] = {}
+# What a decision model and the router beside it are opened from.
+_DECISION = ("router_url", "router_model", "router_api_key", "router_timeout", "encoder", "encoder_precision")
 
 
 class RouterContext(NamedTuple):
@@ -44,10 +48,10 @@ def choose_router(environment: Environment, token: Token = lambda: None, *, lear
     """Return the router of an environment; nothing is loaded yet. Without `learning` a cascade keeps no new labels.
 
     A checkpoint that is named is used: with `auto` by `arch`, with `semantic` as the encoder, with `endpoint` as the
-    name the server knows, with `cascade` by its teacher.
+    name the server knows, with `cascade` by its teacher. With `decision` it names the decision model.
 
     Raises:
-        ConfigurationError: no router has this name, or the endpoint's address or key cannot be used.
+        ConfigurationError: no router has this name, or an address, a key or a decision model cannot be used.
     """
     if environment.router not in ROUTERS:
         raise ConfigurationError(f"OMNI_ROUTER must be one of {', '.join(ROUTERS)}, not {environment.router!r}")
@@ -79,6 +83,19 @@ def _semantic_router(context: RouterContext) -> Router:
 
 def _endpoint_router(context: RouterContext) -> Router:
     return _endpoint_with(context.environment, _embedded_router(context.environment, context.environment.encoder))
+
+
+def _decision_router(context: RouterContext) -> Router:
+    """Return the decision model of an environment, with the embedded router for when it fails."""
+    from omni_router.routers.endpoint.fallback import FallbackRouter
+    from omni_router.services.decision_models import open_decision_router
+
+    environment = context.environment
+    place = ("decision", *map(partial(getattr, environment), _DECISION))
+    if place not in _endpoint:
+        second = _embedded_router(environment, environment.encoder)
+        _endpoint[place] = FallbackRouter(open_decision_router(environment), second)
+    return _endpoint[place]
 
 
 def _cascade_router(context: RouterContext) -> Router:
@@ -157,5 +174,6 @@ ROUTERS: dict[str, Callable[[RouterContext], Router]] = {
     "arch": _arch_router,
     "semantic": _semantic_router,
     "endpoint": _endpoint_router,
+    "decision": _decision_router,
     "cascade": _cascade_router,
 }

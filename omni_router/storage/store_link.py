@@ -1,11 +1,12 @@
-"""The connection of a process to a store: one thread at a time, with a pause after the store did not answer."""
+"""The way of a process to a shared store or database: one thread at a time, with a pause after it did not answer."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from weakref import ref
 
 from langgraph.store.base import BaseStore, Op, PutOp
@@ -20,15 +21,24 @@ LONGER = 8  # times as long at most
 QUICK = 1.0  # seconds: a request that failed sooner, as on a stale connection, is repeated at once
 NEVER = float("-inf")
 
+T = TypeVar("T")
+
 
 class Link:
-    """A store that may be out of reach. `PostgresStore` lets only one thread in at a time, too."""
+    """A store or a database that may be out of reach."""
 
-    def __init__(self, store: BaseStore) -> None:
-        self._store = ref(store)  # it is the host's, which may drop it
+    def __init__(self) -> None:
         self._again_at = NEVER
         self._pause = AGAIN
-        self.lock = threading.RLock()  # held by each caller of `ask`
+        self._process, self._lock = os.getpid(), threading.RLock()
+
+    @property
+    def lock(self) -> threading.RLock:
+        """The lock that each caller of `call` holds; a fork has another one, which no thread of its parent holds."""
+        if self._process != os.getpid():
+            self._lock = threading.RLock()
+            self._process = os.getpid()
+        return self._lock
 
     @property
     def down(self) -> bool:
@@ -64,27 +74,46 @@ class Link:
         finally:
             self.lock.release()
 
+    def call(self, work: Callable[[], T]) -> T:
+        """Return what some work with the store returns; it may be repeated without harm.
+
+        Raises:
+            HistoryUnreachable: the store does not answer.
+        """
+        started = time.monotonic()
+        try:
+            try:
+                result = work()
+            except Exception:
+                if time.monotonic() - started > QUICK:
+                    raise
+                result = work()
+        except HistoryUnreachable:  # its text is ours
+            raise
+        except Exception as error:  # noqa: BLE001 (stores raise what their drivers raise)
+            # Neither its text nor itself as the cause: a driver may quote an address with a password.
+            raise HistoryUnreachable(f"the store of the history does not answer ({type(error).__name__})") from None
+        self._again_at = NEVER
+        return result
+
+
+class StoreLink(Link):
+    """A LangGraph store. `PostgresStore` lets only one thread in at a time, too."""
+
+    def __init__(self, store: BaseStore) -> None:
+        super().__init__()
+        self._store = ref(store)  # it is the host's, which may drop it
+
     def ask(self, ops: Sequence[Op]) -> list[Any]:
         """Perform several operations in one round trip; each may be repeated without harm.
 
         Raises:
             HistoryUnreachable: the store does not answer.
         """
-        store, started = self._store(), time.monotonic()
+        store = self._store()
         if store is None:
             raise HistoryUnreachable("the store of the history no longer exists")
-        try:
-            try:
-                results = store.batch(ops)
-            except Exception:
-                if time.monotonic() - started > QUICK:
-                    raise
-                results = store.batch(ops)
-        except Exception as error:  # noqa: BLE001 (stores raise what their drivers raise)
-            # Neither its text nor itself as the cause: a driver may quote an address with a password.
-            raise HistoryUnreachable(f"the store of the history does not answer ({type(error).__name__})") from None
-        self._again_at = NEVER
-        return results
+        return self.call(lambda: store.batch(ops))
 
 
 def put(space: tuple[str, ...], key: str, value: Mapping[str, Any] | None) -> PutOp:

@@ -51,7 +51,8 @@ def test_a_table_has_no_column_without_a_word_in_it(sandbox: Sandbox, capsys: Ca
 def test_json_holds_every_provider(sandbox: Sandbox, capsys: Capture) -> None:
     first, *_ = shown("Text-Generation", capsys)
     assert list(first) == [
-        *("id", "providers", "place", "notes", "out", "provider", "provider_rule", "ranking", "as_of", "stale")
+        *("id", "providers", "place", "notes", "out", "provider", "expected_provider", "provider_rule", "ranking"),
+        *("as_of", "stale"),
     ]
     assert first["id"] == TEXT1
     assert first["providers"][1] == {
@@ -252,4 +253,57 @@ def test_a_table_fits_the_terminal(
     shown = STATUS.sub("", main_on_terminal(argv, monkeypatch, columns=80))
     lines = COLOUR.sub("", shown).split("\n")
     assert max(map(len, lines)) <= 80
-    assert f"{TEXT1}: number 1; history: 4 of 4 answered" in " ".join(lines)
+    assert f"1. {TEXT1}: history: 4 of 4 answered" in " ".join(" ".join(lines).split())
+
+
+# ---- the ranking of a route on a terminal
+
+COLUMN_NAMES = ("score", "boards", "quality", "available", "price", "tokens/s", "context")
+
+
+def ranking(columns: int, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, *argv: str) -> list[str]:
+    """Return the lines of the ranking of a route of the default policy."""
+    sandbox.list_more()
+    monkeypatch.setenv("OMNI_EVIDENCE", "on")
+    shown = main_on_terminal(["--list-models", "code_generation", *argv], monkeypatch, columns=columns)
+    return [line.rstrip() for line in COLOUR.sub("", STATUS.sub("", shown)).replace("\r", "").split("\n")]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_ranking_fits_the_terminal_with_all_its_figures(
+    columns: int, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ranking(columns, monkeypatch, sandbox)
+    printed = [line for line in lines if not line.startswith("omni-router: ")]
+    assert max(map(len, printed)) <= columns
+    header = next(line for line in lines if "score" in line and "boards" in line)
+    assert all(name in header for name in COLUMN_NAMES)
+    place = next(number for number, line in enumerate(lines) if line.startswith("1."))
+    first = " ".join(lines[place : place + 1 + (columns == 80)]).split()
+    assert first[:2] == ["1.", TEXT2]
+    assert "novita" in first
+    figures = ["0.790", "2", "of", "7", "(10)", "0.84", "0.95", "1.00", "90", "262,144"]
+    assert [word for word in first if word in figures] == figures
+    for name in COLUMN_NAMES:
+        assert any(line.startswith(f"  {name}: ") for line in lines), f"{name} is not explained"
+
+
+def test_a_ranking_says_why_each_model_has_its_place(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ranking(120, monkeypatch, sandbox)
+    text = " ".join(" ".join(lines).split())
+    assert f"1. {TEXT2}: first listed of those that tie for the best score: second of 7 on 10 boards, " in text
+    assert "sandbox/text-generation-12: worse by 3 points at half the price" in text
+    assert f"{TEXT1}: worse by 14 points at 18 % of the price; a tie with number" in text
+    others = ", ".join(f"sandbox/image-text-to-text-{number}" for number in (1, 2, 3, 10))
+    assert f"{others}: not compared, since not among the first 100 that the Hub lists" in text
+    assert "the route's own count 5 times as much as the others: SWE-bench/SWE-bench_Verified" in text
+
+
+def test_a_ranking_says_what_is_out_and_why(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.json"
+    limits = {"max_price": 2.5, "never": ["*:fireworks-ai"]}
+    policy.write_text(json.dumps([{"name": "code_generation", "description": "all", **limits}]))
+    text = " ".join(" ".join(ranking(100, monkeypatch, sandbox, "--route-config", str(policy))).split())
+    assert "sandbox/text-generation-10: out: price: max_price is 2.5 US dollars a million tokens" in text
+    assert "1 other did not pass: price" in text
+    assert "fireworks-ai is out: allowed" in text

@@ -15,7 +15,7 @@ NOT_NEEDED = {
     *("matplotlib", "gradio", "PIL", "tensorflow", "mcp", "a2a", "starlette", "uvicorn", "psycopg", "openai"),
     *("omni_router.agents", "omni_router.evaluation", "omni_router.server", "omni_router.ui"),
     *("omni_router.telemetry.metrics", "omni_router.telemetry.tracing", "omni_router.history.store"),
-    *("omni_router.history.postgresql", "omni_router.routers.endpoint"),
+    *("omni_router.history.postgresql", "omni_router.history.database", "omni_router.routers.endpoint"),
 }
 
 PROGRAM = """

@@ -23,7 +23,7 @@ from omni_router.evaluation.data import Item, read_items
 from omni_router.evaluation.metrics import Outcome
 from omni_router.evaluation.run import evaluate, read_route, route_options
 from omni_router.messages import IMAGE_MARK
-from omni_router.routers import Reply, RouteOption, Turn
+from omni_router.routers import Reply, RouteOption, RouteProbabilities, Turn
 from omni_router.routers.cascade.labels import TeacherLabel
 from omni_router.routers.cascade.router import CascadeRouter
 from omni_router.routers.semantic.judgement import Judgement
@@ -558,12 +558,12 @@ class Sometimes(SemanticRouter):
     """In the place of the embedded router: sure of short requests, and always for the same route."""
 
     def judge(self, asked: Any, lessons: Any = None) -> list[Judgement]:
-        return [
-            Judgement(
-                "translation", 0.9 if len(turns[-1]["content"]) < 10 else 0.3, None, None, np.zeros(3, np.float32)
-            )
-            for turns, _ in asked
-        ]
+        vector, probabilities = np.zeros(3, np.float32), RouteProbabilities((1.0,), 1.0)
+        judgements: list[Judgement] = []
+        for turns, _ in asked:
+            confidence = 0.9 if len(turns[-1]["content"]) < 10 else 0.3
+            judgements.append(Judgement("translation", confidence, None, None, vector, probabilities))
+        return judgements
 
     def head(self, routes: Any, lessons: Any = None) -> Any:
         """Nothing is learned here."""

@@ -242,7 +242,10 @@ def test_what_a_router_writes_reaches_neither_history_nor_a_log_without_text(
     [entry] = log.entries()
     model = decision["model"]
     [record] = [r for r in services.history.models(ROUTE) if r["id"] == model]
-    expected = "a different route from the one the router proposed; number 1 in the catalog"
+    expected = (
+        "a different route from the one the router proposed; number 1 in the catalog; "
+        "without evidence: it is switched off"
+    )
     assert record["last_reason"] == entry["reason"] == (expected if fallback else "the router's choice, 90% sure")
     assert json.loads(entry["reply"]) == {"route": "?" if fallback else ROUTE, "model": None if fallback else FIRST}
 
@@ -256,7 +259,9 @@ def test_a_model_that_is_recalled_leaves_out_the_words_of_the_router(
     assert [attempt["outcome"] for attempt in result["attempts"]] == ["overloaded", "answered"]
     assert SECRET not in route_config.read_text()
     [record] = services.history.models(ROUTE)
-    assert record["last_reason"] == f"number 2 in the catalog; after {FIRST} failed (overloaded)"
+    assert record["last_reason"] == (
+        f"number 2 in the catalog; without evidence: it is switched off; after {FIRST} failed (overloaded)"
+    )
 
 
 def test_a_log_with_text_keeps_the_words_of_the_router(

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langgraph.store.memory import InMemoryStore
 
 from omni_router.config.records import DOUBT, MAX_DECISIONS, ModelRecord, bad_ratings, read_record
 from omni_router.config.route_file import RouteFile
 from omni_router.history import Feedback, History, UsageRecord
 from omni_router.history.file import FileHistory
 from omni_router.history.merging import merge, merge_max, subtract
-from omni_router.history.store import StoreHistory
 from omni_router.history.usage import apply_usage
+from tests.support.histories import SharedPlace
 
 MODEL = "acme/m1"
 
@@ -35,12 +34,14 @@ def policy(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["file", "store"])
+@pytest.fixture(params=["file", "store", "PostgreSQL"])
 def history(request: pytest.FixtureRequest, policy: Path) -> History:
     if request.param == "file":
         return FileHistory(RouteFile(policy))
-    store = InMemoryStore()
-    return StoreHistory(lambda: store)
+    place = SharedPlace()
+    if request.param == "PostgreSQL":
+        place = request.getfixturevalue("database")
+    return place.history()
 
 
 def only(records: Sequence[ModelRecord]) -> ModelRecord:
@@ -101,12 +102,11 @@ def test_a_doubt_that_cannot_be_written_waits(policy: Path) -> None:
     assert only(history.models("chat"))["doubts"] == 1
 
 
-def test_another_process_may_doubt_what_this_one_recorded() -> None:
-    store = InMemoryStore()
-    StoreHistory(lambda: store).record(use())
-    StoreHistory(lambda: store).record(doubt())
-    StoreHistory(lambda: store).record(doubt(second=40))  # and a third one, which has read of it
-    record = only(StoreHistory(lambda: store).models("chat"))
+def test_another_process_may_doubt_what_this_one_recorded(place: SharedPlace) -> None:
+    place.history().record(use())
+    place.history().record(doubt())
+    place.history().record(doubt(second=40))  # and a third one, which has read of it
+    record = only(place.history().models("chat"))
     assert (record["uses"], record["successes"], record["doubts"]) == (1, 1, 1)
 
 
@@ -122,8 +122,7 @@ def test_merging_adds_doubts_and_an_import_keeps_the_higher_count() -> None:
 def test_a_move_to_another_history_takes_doubts_along(history: History, policy: Path) -> None:
     history.record(use())
     history.record(doubt())
-    elsewhere = InMemoryStore()
-    moved = StoreHistory(lambda: elsewhere)
+    moved = SharedPlace().history()
     moved.import_(history.export())
     moved.record(doubt(second=40))
     assert only(moved.models("chat"))["doubts"] == 1

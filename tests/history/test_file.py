@@ -31,15 +31,15 @@ from omni_router.errors import KINDS, ErrorKind
 from omni_router.history import Feedback, History, ModelRecord, UsageRecord
 from omni_router.history.backlog import Backlog
 from omni_router.history.file import FileHistory
-from omni_router.history.merging import merge, merge_max
+from omni_router.history.merging import MAX_MODELS, merge, merge_max
 from omni_router.history.usage import (
-    MAX_MODELS,
     apply_feedback,
     apply_usage,
     learn,
 )
 from omni_router.model_id import is_model_id
 from omni_router.selection.order import rank_candidates
+from omni_router.selection.ranking import score
 from omni_router.storage.files import _acquire, write_whole
 
 ROUTE = {"name": "chat", "description": "small talk"}
@@ -778,3 +778,11 @@ def test_a_file_that_others_change_all_the_time_is_left_to_them_and_the_use_wait
     assert history.record(use()) is None
     monkeypatch.setattr("omni_router.config.route_file._as_text", _as_text)
     assert [record["uses"] for record in history.models("chat")] == [1]
+
+
+def test_a_count_that_nothing_can_have_reached_is_none() -> None:
+    """A float cannot hold it, nor can a column of PostgreSQL."""
+    record = read_record({"id": "acme/m1", "successes": 10**400, "bad": 10**400, "good": 2})
+    assert record is not None
+    assert (record["successes"], record["bad"], record["good"]) == (0, 0, 2)
+    assert score(record, datetime.now(timezone.utc)) > 0

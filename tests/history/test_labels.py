@@ -24,6 +24,7 @@ from omni_router.config.environment import Environment
 from omni_router.errors import ConfigurationError
 from omni_router.history import label_store
 from omni_router.history.label_file import TABLE, FileLabelStore
+from omni_router.history.label_postgresql import PostgresLabelStore
 from omni_router.history.label_store import LangGraphLabelStore
 from omni_router.routers import Reply, RouteOption, Turn
 from omni_router.routers.cascade.labels import MAX_LABELS, LabelStore, ReadOnlyLabelStore, TeacherLabel
@@ -31,6 +32,7 @@ from omni_router.routers.cascade.router import MIN_NEW_LABELS, CascadeRouter
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.services.history import open_history, open_label_store
 from tests.support.calls import Compiled, ask
+from tests.support.histories import rows
 
 SECRET = "not-to-be-shown"
 SPACE = ("omni_router", "lessons")
@@ -51,12 +53,15 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / ".route_config.json.lessons"
 
 
-@pytest.fixture(params=["file", "memory", "PostgreSQL"])
+@pytest.fixture(params=["file", "store", "PostgreSQL"])
 def make(request: pytest.FixtureRequest, path: Path) -> Callable[..., LabelStore]:
     """Open the same place again, as another process does."""
     if request.param == "file":
         return lambda encoder="e", size=MAX_LABELS: FileLabelStore(path, lambda: encoder, size)
-    store: BaseStore = InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
+    if request.param == "PostgreSQL":
+        address = request.getfixturevalue("address")
+        return lambda encoder="e", size=MAX_LABELS: PostgresLabelStore(address, lambda: encoder, size)
+    store = InMemoryStore()
     return lambda encoder="e", size=MAX_LABELS: LangGraphLabelStore(lambda: store, lambda: encoder, size)
 
 
@@ -201,9 +206,9 @@ def test_two_processes_lose_nothing_of_each_other(path: Path) -> None:
 # ---- the store
 
 
-@pytest.fixture(params=["memory", "PostgreSQL"])
-def store(request: pytest.FixtureRequest) -> BaseStore:
-    return InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
+@pytest.fixture
+def store() -> BaseStore:
+    return InMemoryStore()
 
 
 def test_processes_that_write_one_lesson_each_keep_within_the_bound(
@@ -259,15 +264,22 @@ def test_a_server_that_is_not_there_costs_no_request(caplog: pytest.LogCaptureFi
     assert SECRET not in caplog.text
 
 
-def test_a_host_that_lets_items_expire_keeps_lessons(address: str, postgres: BaseStore) -> None:
-    import psycopg
+def test_a_host_that_lets_items_expire_keeps_lessons(address: str) -> None:
     from langgraph.store.postgres import PostgresStore
 
     with PostgresStore.from_conn_string(address, ttl={"default_ttl": 5}) as store:
+        store.setup()
         LangGraphLabelStore(lambda: store, lambda: "e").add(lesson())
-    with psycopg.connect(address) as connection:
-        found = connection.execute("SELECT count(*), count(expires_at) FROM store WHERE prefix LIKE 'omni%'")
-        assert found.fetchone() == (1, 0)
+    found = rows(address, "SELECT count(*), count(expires_at) FROM store WHERE prefix LIKE 'omni%'")
+    assert found == [(1, 0)]
+
+
+def test_the_database_has_no_more_than_are_kept(address: str) -> None:
+    for n in range(12):
+        PostgresLabelStore(address, lambda: "e", 5).add(lesson(n))
+    PostgresLabelStore(address, lambda: "another", 5).add(lesson(0))
+    counts = rows(address, "SELECT count(*), min(at) FROM omni_router_labels GROUP BY encoder ORDER BY 1")
+    assert counts == [(1, 1000.0), (5, 1007.0)]
 
 
 # ---- which of them is used
@@ -283,7 +295,7 @@ def test_the_environment_chooses_the_place(tmp_path: Path) -> None:
     assert place().path == tmp_path / ".policy.json.lessons"
     assert place(CASCADE_PATH="here").path == Path("here")
     assert isinstance(place(HISTORY="store"), LangGraphLabelStore)
-    assert isinstance(place(HISTORY="postgresql://h/d"), LangGraphLabelStore)
+    assert isinstance(place(HISTORY="postgresql://h/d"), PostgresLabelStore)
     assert place(HISTORY="store", CASCADE_PATH="here").path == Path("here")
     assert (place().size, place(CASCADE_SIZE="7").size, place(HISTORY="store", CASCADE_SIZE="7").size) == (
         MAX_LABELS,

@@ -4,7 +4,9 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,30 +14,27 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
+from omni_router import sandbox
 from omni_router.config.records import read_record
 from omni_router.config.route_file import RouteFile
 from omni_router.costs import rounded
 from omni_router.history import History, UsageRecord
 from omni_router.history.cooldowns import write_time
+from omni_router.history.database import Database
 from omni_router.history.file import FileHistory
 from omni_router.history.merging import merge, merge_max, subtract
+from omni_router.history.postgresql_spending import PostgresLedger
 from omni_router.history.spending import FileLedger, Ledger
-from omni_router.history.store import StoreHistory
 from omni_router.history.store_spending import StoreLedger
 from omni_router.state import TokenUsage
 from tests.support.clock import Clock
+from tests.support.histories import SharedPlace, rows
 from tests.support.processes import ROOT
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=timezone.utc)
 ROUTE, MODEL = "chat", "acme/m1"
-
-
-@pytest.fixture(params=["memory", "PostgreSQL"])
-def store(request: pytest.FixtureRequest) -> BaseStore:
-    return InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
 
 
 @pytest.fixture
@@ -51,16 +50,17 @@ def use(cost: float | None, tokens: int = 1000, **more: Any) -> UsageRecord:
 # ---- the history of a model
 
 
-@pytest.fixture(params=["file", "memory", "PostgreSQL"])
+@pytest.fixture(params=["file", "store", "PostgreSQL"])
 def writers(request: pytest.FixtureRequest, route_config: Path, clock: Clock) -> tuple[History, History, History]:
     """Two that write, and one that reads afterwards, as after a restart."""
     if request.param == "file":
         route_config.write_text(json.dumps([{"name": ROUTE, "description": "small talk"}]))
         one, other, reader = (FileHistory(RouteFile(route_config)) for _ in range(3))
         return one, other, reader
-    store = InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
-    first, second, third = (StoreHistory(lambda: store, now=clock) for _ in range(3))
-    return first, second, third
+    place = SharedPlace()
+    if request.param == "PostgreSQL":
+        place = request.getfixturevalue("database")
+    return place.history(clock), place.history(clock), place.history(clock)
 
 
 def test_a_model_s_history_adds_up_tokens_and_costs(writers: tuple[History, History, History]) -> None:
@@ -121,12 +121,15 @@ def test_merged_in_any_order_a_cost_is_the_exact_sum(costs: list[float], chance:
 # ---- the ledger of a day
 
 
-@pytest.fixture(params=["file", "memory", "PostgreSQL"])
+@pytest.fixture(params=["file", "store", "PostgreSQL"])
 def ledgers(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Callable[[], Ledger]:
     """Each one is another process."""
     if request.param == "file":
         return lambda: FileLedger(tmp_path / "spending", clock)
-    store = InMemoryStore() if request.param == "memory" else request.getfixturevalue("postgres")
+    if request.param == "PostgreSQL":
+        address = request.getfixturevalue("address")
+        return lambda: PostgresLedger(address, clock)
+    store = InMemoryStore()
     return lambda: StoreLedger(lambda: store, clock)
 
 
@@ -157,7 +160,8 @@ def test_a_new_day_begins_at_zero_in_utc(ledgers: Callable[[], Ledger], clock: C
     assert one.spent() == ledgers().spent() == 1
 
 
-def test_items_of_days_that_are_over_are_deleted(store: BaseStore, clock: Clock) -> None:
+def test_items_of_days_that_are_over_are_deleted(clock: Clock) -> None:
+    store = InMemoryStore()
     StoreLedger(lambda: store, clock).add(1, "a")
     clock.at += timedelta(days=1)
     ledger = StoreLedger(lambda: store, clock)
@@ -216,8 +220,64 @@ def test_while_the_store_is_down_spending_counts_here_and_is_made_up_for(
     assert StoreLedger(lambda: store, clock).spent() == rounded(0.3)
 
 
+def test_calls_are_deleted_from_the_database_after_a_week_and_sums_stay(address: str, clock: Clock) -> None:
+    for day, call in ((0, "a"), (7, "b"), (8, "c")):
+        clock.at = NOW + timedelta(days=day)
+        PostgresLedger(address, clock).add(1, call)
+    assert rows(address, "SELECT day, call FROM omni_router_calls ORDER BY day") == [
+        ("2026-06-22", "b"),
+        ("2026-06-23", "c"),
+    ]
+    assert rows(address, "SELECT spent::int FROM omni_router_spending ORDER BY day") == [(1,)] * 3
+
+
+def test_what_the_sandbox_spends_is_not_money(address: str, clock: Clock) -> None:
+    with sandbox():
+        PostgresLedger(address, clock).add(1, "a")
+    assert PostgresLedger(address, clock).spent() == 0
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_in_an_outage_of_the_database_spending_counts_here_and_is_made_up_for_once(
+    address: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, *, arrives: bool
+) -> None:
+    monkeypatch.setattr("omni_router.storage.store_link.AGAIN", 0.0)
+    monkeypatch.setattr("omni_router.history.postgresql_spending.FRESH", 0.0)
+    ledger, real = PostgresLedger(address, clock), Database.use
+    ledger.add(0.1, "a")
+
+    def fail(database: Database, work: Callable[[Any], Any]) -> Any:
+        if arrives:
+            real(database, work)
+        raise OSError("the answer is lost")
+
+    monkeypatch.setattr(Database, "use", fail)
+    ledger.add(0.2, "b")
+    ledger.add(0.2, "b")
+    assert ledger.spent() == rounded(0.3)
+    clock.at += timedelta(days=1)
+    ledger.add(0.4, "c")
+    assert ledger.spent() == 0.4
+    monkeypatch.setattr(Database, "use", real)
+    assert ledger.spent() == PostgresLedger(address, clock).spent() == 0.4
+    assert rows(address, "SELECT spent::float8 FROM omni_router_spending ORDER BY day") == [(0.3,), (0.4,)]
+
+
+def test_processes_that_add_to_one_day_in_the_database_lose_nothing(address: str, clock: Clock) -> None:
+    ledgers = [PostgresLedger(address, clock) for _ in range(4)]
+
+    def add(number: int) -> None:
+        for call in range(20):
+            ledgers[number].add(0.01, f"{number} {call}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    assert PostgresLedger(address, clock).spent() == 0.8
+
+
 ADD = """
 import sys
+import threading
 from datetime import datetime, timezone
 from pathlib import Path
 from omni_router.history.spending import FileLedger
@@ -233,3 +293,35 @@ def test_processes_that_write_one_file_lose_nothing(tmp_path: Path, clock: Clock
     processes = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b", "c")]
     assert [process.wait() for process in processes] == [0, 0, 0]
     assert FileLedger(path, clock).spent() == 0.6
+
+
+def test_users_have_sums_of_their_own_over_one_connection(address: str, clock: Clock) -> None:
+    ledger = PostgresLedger(address, clock)
+    ada, grace = ledger.for_user("ada"), ledger.for_user("grace")
+    ada.add(0.25, "a")
+    grace.add(0.5, "a")  # an id of another user's call is another call
+    ada.add(0.25, "b")
+    assert [each.spent() for each in (ledger, ada, grace)] == [0, 0.5, 0.5]
+    assert PostgresLedger(address, clock).for_user("ada").spent() == 0.5
+
+
+def test_nobody_waits_long_for_a_run_that_waits_for_the_database(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omni_router.storage.store_link.PATIENCE", 0.2)
+    ledger = PostgresLedger(address, Clock(NOW))
+    ledger.add(1.0, "a")
+    ends = threading.Event()
+
+    def hold() -> None:
+        with ledger._link.lock:
+            ends.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(hold)
+        try:
+            pool.submit(ledger.add, 0.5, "b").result(timeout=20)
+            assert pool.submit(ledger.spent).result(timeout=20) == 1.5
+        finally:
+            ends.set()
+    ledger._link._again_at = float("-inf")  # what a pause later would be
+    ledger.add(0.25, "c")
+    assert PostgresLedger(address, Clock(NOW)).spent() == 1.75

@@ -40,7 +40,7 @@ def test_a_change_of_one_routes_candidates_changes_no_others(services: Services)
     together["question_answering"][0]["why"] = "changed"
     together["question_answering"].pop()
     assert together["casual_conversation"] == together["creative_writing"]
-    assert together["casual_conversation"][0]["why"] == "number 1 in the catalog"
+    assert together["casual_conversation"][0]["why"] == "number 1 in the catalog; without evidence: it is switched off"
 
 
 @pytest.mark.usefixtures("sandbox")
@@ -68,7 +68,10 @@ def test_listed_models_that_do_not_pass_are_left_out_and_the_next_one_says_so(
     (route, *_) = ROUTES
     (only,) = candidates_by_route(services, [route], None, {route.name: required})[route.name]
     assert only["model"] == "sandbox/text-generation-3"
-    assert only["why"] == "number 3 in the catalog; 2 before it did not pass: tools, price"
+    assert (
+        only["why"]
+        == "number 3 in the catalog; 2 before it did not pass: tools, price; without evidence: it is switched off"
+    )
 
 
 @pytest.mark.usefixtures("sandbox")

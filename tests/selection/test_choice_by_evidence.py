@@ -14,14 +14,18 @@ from omni_router.cli import main
 from omni_router.config.parameters import RouteParameters
 from omni_router.config.route_file import RouteFile
 from omni_router.config.routes import DEFAULT_POLICY, Route
+from omni_router.decisions.log import DecisionLog
 from omni_router.graph import build_graph
 from omni_router.history import Feedback, UsageRecord
 from omni_router.history.cooldowns import write_time
+from omni_router.history.protocol import ModelRecord
 from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence
 from omni_router.hub.requirements import Requirements
 from omni_router.selection import known_models
 from omni_router.selection.candidates import candidates_by_route
+from omni_router.selection.ranked_models import RouteModels, rank_models
 from omni_router.selection.scored_candidates import KEPT
+from omni_router.selection.verdicts import VERDICT_HALF_LIFE, trial_term
 from omni_router.selection.warm_up import warm_up
 from omni_router.state import Candidate, Previous
 from tests.support.calls import ask
@@ -60,15 +64,17 @@ def test_routes_of_the_default_policy_differ_and_each_says_why(known: Services) 
     chosen = {name: best[name]["model"] for name in ("casual_conversation", "code_generation", "math_reasoning")}
     assert chosen == {"casual_conversation": FLUENT, "code_generation": SECOND, "math_reasoning": MATHS}
     assert best["code_generation"]["why"] == (
-        "best score: second of 7 on 10 boards, 1.00 US dollars a million tokens; "
-        "sandbox/text-generation-10 is better by 2 points at 2.6 times the price"
+        "first listed of those that tie for the best score: second of 7 on 10 boards, "
+        "1.00 US dollars a million tokens; sandbox/text-generation-10 is better by 2 points at 2.6 times the price"
     )
     assert all("boards" in each["why"] for each in best.values())
 
 
-def test_without_a_service_the_order_and_its_reasons_are_as_they_were(services: Services) -> None:
+def test_without_a_service_the_order_is_as_it_was_and_the_reason_says_so(services: Services) -> None:
     order = candidates(services)
-    assert [each["why"] for each in order] == [f"number {n} in the catalog" for n in (1, 2, 3)]
+    assert [each["why"] for each in order] == [
+        f"number {n} in the catalog; without evidence: it is switched off" for n in (1, 2, 3)
+    ]
 
 
 class Nothing:
@@ -87,10 +93,11 @@ def test_before_anything_is_read_the_order_is_as_it_was_and_the_reason_says_so(s
     plain = candidates(services, prefer="cheapest")
     order = candidates(replace(services, evidence=Nothing()), prefer="cheapest")
     assert [each["model"] for each in order] == [each["model"] for each in plain] == [SECOND, FIRST, order[2]["model"]]
-    assert order[0]["why"] == f"{plain[0]['why']}; without evidence: no board could be read yet"
+    assert order[0]["why"] == plain[0]["why"].replace("it is switched off", "no board has been read yet")
 
 
-def test_a_task_whose_models_no_board_knows_says_so(known: Services) -> None:
+def test_a_task_whose_models_no_board_knows_says_so(known: Services, sandbox: Sandbox) -> None:
+    sandbox.set_mapping("sandbox/text-to-image-10", [])  # boards compare four models at least
     order = candidates(known, Route("image_generation", "text-to-image", ""))
     assert order[0]["why"] == "number 1 in the catalog; without evidence: boards know none of the route's models"
 
@@ -110,13 +117,28 @@ def test_a_model_with_bad_verdicts_comes_after_those_that_nobody_has_called(know
     assert "1 of 1 answered, 9 bad" in bad["why"]
 
 
+def test_few_verdicts_on_many_answers_give_others_less_of_a_trial(known: Services) -> None:
+    listing = known.catalog.models([TASK])[TASK]
+    assert known.evidence
+    now = datetime.now(timezone.utc)
+    terms = []
+    for age in (timedelta(), VERDICT_HALF_LIFE):
+        record = ModelRecord(id=SECOND, successes=40, bad=2, last_used=write_time(now - age))
+        ranking = rank_models(RouteModels(CODE, [record], listing, Requirements(), now), known.evidence.current())
+        assert ranking
+        (ranked,) = (each for each in ranking.models if each.model == SECOND)
+        terms.append(ranked.score.trial_term)
+    # 2 of 40 answers have a verdict, a fifth of what counts in full; both fade alike.
+    assert terms == pytest.approx([0.2 * trial_term(2), 0.2 * trial_term(1)], rel=1e-3)
+
+
 def test_answers_alone_do_not_make_a_weak_model_the_best_of_a_route(known: Services) -> None:
     for _ in range(3):
         use(known, SMALL)
     assert candidates(known)[0]["model"] == SECOND
 
 
-@pytest.mark.parametrize(("prefer", "model"), [("best", 2), ("cheapest", 12), (0.0075, 2), (0.2, 11)])
+@pytest.mark.parametrize(("prefer", "model"), [("best", 2), ("cheapest", 12), (0.005, 2), (0.2, 11)])
 def test_the_preference_decides_what_a_point_may_cost(known: Services, prefer: Any, model: int) -> None:
     assert candidates(known, prefer=prefer)[0]["model"] == f"sandbox/text-generation-{model}"
 
@@ -124,7 +146,7 @@ def test_the_preference_decides_what_a_point_may_cost(known: Services, prefer: A
 def test_what_does_not_pass_the_gates_has_no_score_and_the_winner_says_so(known: Services) -> None:
     order = candidates(known, max_price=1.5)
     assert SECOND not in [each["model"] for each in order]
-    assert order[0]["why"].endswith("2 did not pass: price")
+    assert order[0]["why"].endswith("2 others did not pass: price")
     all_of_them = candidates_by_route(known, [CODE], None, {CODE.name: Requirements(max_price=1.5)}, with_failing=True)[
         CODE.name
     ]
@@ -213,11 +235,97 @@ def test_a_pick_of_the_router_says_what_boards_say_of_it(known: Services, router
     assert "best score: second of 7" in state["decision"]["reason"]
 
 
-def test_a_process_that_is_prepared_has_begun_to_read_boards(services: Services, router: ScriptedRouter) -> None:
-    evidence = Nothing()
+def no_more(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let no board be read, and no offer be weighed, any more."""
+
+    def again(*_: object) -> None:
+        raise AssertionError("it was worked out in a request")
+
+    for name in names:
+        monkeypatch.setattr(known_models, name, again)
+
+
+def test_a_process_that_is_prepared_has_ranked_all_routes(
+    known: Services, router: ScriptedRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = replace(known, policy=RouteFile(DEFAULT_POLICY))
     router.choose("code_generation")
-    warm_up(replace(services, policy=RouteFile(DEFAULT_POLICY), evidence=evidence))
-    assert evidence.calls == 1
+    warm_up(services)
+    no_more(monkeypatch, "board_values", "strengths", "model_terms")
+    state = build_graph(services).compile().invoke(ask("Write a function."))
+    assert "best score: second of 7" in state["decision"]["reason"]
+
+
+def test_new_evidence_is_ranked_in_the_background(known: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert candidates(known)
+    assert isinstance(known.evidence, HubEvidence)
+    assert known.evidence.prepare is not None
+    old = known.evidence.current()
+    new = replace(old, rows=tuple(replace(row, value=row.value / 2) for row in old.rows))
+    known.evidence.prepare(new)
+    no_more(monkeypatch, "board_values", "strengths", "model_terms")
+    assert candidates(replace(known, evidence=Fixed(new)))
+    assert candidates(replace(known, evidence=Fixed(replace(new, stale=True))))
+
+
+class Fixed:
+    """Evidence that does not change."""
+
+    def __init__(self, snapshot: EvidenceSnapshot) -> None:
+        self._snapshot = snapshot
+
+    def current(self) -> EvidenceSnapshot:
+        return self._snapshot
+
+
+TEXT_ROUTES = (
+    *("casual_conversation", "creative_writing", "summarization", "question_answering", "code_generation"),
+    *("code_debugging", "math_reasoning", "translation"),
+)
+
+
+def test_the_routes_of_the_sandbox_differ_on_the_command_line_and_each_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNI_EVIDENCE", "on")
+    files = ["--route-config", str(tmp_path / "policy.json"), "--decision-log", str(tmp_path / "log.jsonl")]
+    calls: dict[str, tuple[str, str]] = {}
+    for route in TEXT_ROUTES:
+        assert main(["--sandbox", "--prompt", "Hello", "--route", route, "--json", *files]) == 0
+        result = json.loads(capsys.readouterr().out)
+        calls[route] = result["model"], result["provider"]
+        assert "best score" in result["reason"], f"{route}: {result['reason']}"
+        assert " on 10 boards, " in result["reason"]
+        assert main(["--why", *files]) == 0
+        assert "10 boards" in " ".join(capsys.readouterr().out.split())
+    assert len(set(calls.values())) >= 3
+    chosen = {model for model, _ in calls.values()}
+    assert {FLUENT, SECOND, MATHS} <= chosen
+
+
+@pytest.mark.parametrize("task", ["text-to-image", "image-text-to-text"])
+def test_boards_compare_the_models_of_the_sandbox_for_images_too(known: Services, task: str) -> None:
+    order = candidates(known, Route("images", task, ""))
+    assert "best score: " in order[0]["why"]
+    assert " of 4 on " in order[0]["why"]
+
+
+def test_a_log_without_text_has_what_boards_say_of_the_routers_pick(
+    known: Services, router: ScriptedRouter, tmp_path: Path
+) -> None:
+    log = DecisionLog(tmp_path / "log.jsonl")
+    router.choose("code_generation", SECOND, "the user wants a function")
+    build_graph(replace(known, policy=RouteFile(DEFAULT_POLICY), decision_log=log)).compile().invoke(ask("Write one."))
+    [entry] = log.entries()
+    assert entry["reason"].startswith(
+        "the router's choice, 90% sure; first listed of those that tie for the best score: second of 7"
+    )
+
+
+def test_in_the_shadow_what_the_evidence_would_choose_as_well_says_so(known: Services) -> None:
+    shadow = replace(known, shadow_evidence=True)
+    [same] = [each for each in candidates(shadow) if each["model"] == SECOND]
+    assert "evidence would choose it, too: second of 7 on 10 boards" in same["why"]
 
 
 # ---- --list-models
@@ -234,8 +342,8 @@ def test_the_ranking_of_a_route_is_shown_with_its_numbers(capsys: pytest.Capture
     assert main(["--list-models", "code_generation"]) == 0
     out, err = capsys.readouterr()
     line = next(line for line in out.splitlines() if line.startswith(SECOND))
-    assert line.split()[1:9] == ["0.620", "2", "of", "7", "(10)", "0.84", "0.75", "1.00"]
-    assert "number 1; best score: second of 7 on 10 boards" in line
+    assert line.split()[1:9] == ["0.790", "2", "of", "7", "(10)", "0.84", "0.95", "1.00"]
+    assert "number 1; first listed of those that tie for the best score: second of 7 on 10 boards" in line
     assert ATTRIBUTION in err
 
 
@@ -248,7 +356,7 @@ def test_the_ranking_in_json_holds_each_number(capsys: pytest.CaptureFixture[str
     best = next(iter(rows.values()))
     assert best["place"] == 1
     assert best["ranking"]["price"] == pytest.approx(0.75 * best["providers"][0]["input_price"] + 0.25 * 1.1, abs=0.3)
-    assert best["ranking"]["availability"] == 0.75
+    assert best["ranking"]["availability"] == 0.95
     assert rows[SECOND]["ranking"] is None
     assert rows[SECOND]["out"].startswith("price: max_price is 1.5")
 

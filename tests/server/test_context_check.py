@@ -30,7 +30,7 @@ def thread(sdk: SyncLangGraphClient) -> str:
 def test_a_misspelt_key_is_named_with_what_is_allowed(url: str, thread: str, path: str) -> None:
     response = httpx.post(url + path.format(thread=thread), json={**RUN, "context": MISSPELT}, timeout=60)
     assert response.status_code == 422
-    assert "no field 'fallbak_route'; allowed are route, model, fallback_route" in response.json()["detail"]
+    assert "no field 'fallbak_route'; allowed are route, model, another, fallback_route" in response.json()["detail"]
 
 
 def test_so_it_is_in_a_batch_a_cron_and_an_assistant(url: str, sdk: SyncLangGraphClient) -> None:

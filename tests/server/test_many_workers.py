@@ -67,6 +67,6 @@ def test_a_worker_goes_on_with_a_thread_that_another_began(turns: list[dict[str,
 def test_workers_at_once_lose_no_outcome(turns: list[dict[str, Any]], address: str, folder: Path) -> None:
     assert [turn["error"] for turn in turns] == [None, None, None]
     with psycopg.connect(address) as connection:
-        rows = connection.execute("SELECT value FROM store WHERE prefix LIKE 'omni_router.sandbox.history%'").fetchall()
-    assert sum(model["uses"] for (value,) in rows for model in value["models"]) == len(turns)
+        uses = connection.execute("SELECT sum(uses) FROM omni_router_uses WHERE space = 'sandbox'").fetchone()
+    assert uses == (len(turns),)
     assert not list(folder.rglob("route_config.json")), "nothing is written beside the database"

@@ -93,3 +93,48 @@ def test_more_values_than_anybody_sends_are_refused_before_they_are_parsed(post:
     refused = post(listing)
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, -32600)
     assert "more than 100000 values" in refused.json()["error"]["message"]
+
+
+# ---- another model
+
+
+def ask_twice(loop: asyncio.Runner, services: Services, *calls: dict[str, Any]) -> list[Any]:
+    """Call `ask` on one server, several times."""
+
+    async def run() -> list[Any]:
+        app = mcp_app(build_graph(services).compile())
+        results = []
+        transport = httpx.ASGITransport(app)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+            for arguments in calls:
+                params = {"name": "ask", "arguments": arguments}
+                body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+                answer = await client.post("http://127.0.0.1:2024/mcp", json=body, headers=HEADERS, timeout=60)
+                results.append(result_of(lambda _body, answer=answer: answer, "tools/call"))
+        return results
+
+    return loop.run(run())
+
+
+def test_another_model_answers_a_prompt_that_was_answered(
+    loop: asyncio.Runner, services: Services, router: ScriptedRouter
+) -> None:
+    router.choose("question_answering")
+    prompt = {"prompt": "Who discovered penicillin?"}
+    again = {**prompt, "another": True}
+    results = ask_twice(loop, services, prompt, again, again)
+    models = [result["structuredContent"]["model"] for result in results]
+    assert models == [f"sandbox/text-generation-{number}" for number in (1, 2, 3)]
+    assert "another model than" in results[1]["structuredContent"]["reason"]
+    doubts = {record["id"]: record.get("doubts", 0) for record in services.history.models("question_answering")}
+    assert doubts == dict(zip(models, (1, 1, 0), strict=True))
+
+
+def test_another_model_needs_an_answer_of_this_server_to_the_same_prompt(
+    loop: asyncio.Runner, services: Services, router: ScriptedRouter
+) -> None:
+    router.choose("question_answering")
+    asked, other = {"prompt": "Who discovered penicillin?"}, {"prompt": "Who discovered oxygen?", "another": True}
+    _, refused = ask_twice(loop, services, asked, other)
+    assert refused["isError"] is True
+    assert "knows no answer to the prompt" in refused["content"][0]["text"]

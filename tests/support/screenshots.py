@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from omni_router import cli
 from tests.support.browser import Page, chromium, page_server
 from tests.support.processes import ROOT
 
@@ -76,9 +77,15 @@ def images(page: Page) -> None:
     take(page, "image-dark")
 
 
+def served() -> None:
+    """Draw what the sandbox serves for a route."""
+    assert cli.main(["--sandbox", "--list-models", "code_generation", "--plot", str(IMAGES / "served.png")]) == 0
+
+
 def main() -> None:
     """Capture all of them."""
     IMAGES.mkdir(parents=True, exist_ok=True)
+    served()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         with page_server(place) as url:

@@ -1,6 +1,7 @@
 """The parts of the page that need no browser."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -382,6 +383,15 @@ def test_with_a_token_models_are_real_and_no_banner_says_otherwise(monkeypatch: 
     _, banner, folder = open_page(parse(["ui"]), None)
     assert banner == ""
     assert folder == Path("outputs")
+
+
+def test_with_models_of_ones_own_no_token_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OMNI_ROUTER", "semantic")
+    monkeypatch.setattr(LocalBackend, "warm_up", lambda _: None)
+    star = {"name": "*", "providers": [{"name": "local", "address": "http://127.0.0.1:9/v1"}]}
+    (tmp_path / "route_config.json").write_text(json.dumps([star]))
+    _, banner, _ = open_page(parse(["ui"]), None)
+    assert banner == ""
 
 
 @pytest.mark.enable_socket

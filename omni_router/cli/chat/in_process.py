@@ -140,10 +140,15 @@ class InProcess:
         from omni_router.selection.listings import ModelSources, list_models
 
         services: Any = self._opened.result().services
-        shadow = services.shadow_evidence
-        return list_models(
-            ModelSources(services.policy, services.history, services.catalog, services.evidence, shadow), name
+        sources = ModelSources(
+            policy=services.policy,
+            history=services.history,
+            catalog=services.catalog,
+            evidence=services.evidence,
+            shadow=services.shadow_evidence,
+            prefer=services.defaults.prefer,
         )
+        return list_models(sources, name)
 
     def explain(self, decision: str) -> Explanation:
         """Return what is known of a decision."""

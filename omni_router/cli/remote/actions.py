@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from omni_router.cli.console import status
 from omni_router.cli.feedback import print_rating
-from omni_router.cli.list_models import print_models
+from omni_router.cli.list_models import check_plot, print_models
 from omni_router.cli.list_routes import LISTED, print_routes
 from omni_router.cli.parser import values_for
 from omni_router.cli.prompt import ANSWERED, FAILED, is_answered, queries_of
@@ -61,14 +62,18 @@ def list_routes(_ctx: click.Context, client: ServerClient, *, as_json: bool, **_
     return LISTED
 
 
-def list_models(_ctx: click.Context, client: ServerClient, *, list_models: str, as_json: bool, **_: Any) -> int:
+def list_models(
+    _ctx: click.Context, client: ServerClient, *, list_models: str, as_json: bool, plot: Path | None, **_: Any
+) -> int:
     """Show what providers serve for a task or a route of the server; return 1 if that is nothing.
 
     Raises:
-        OmniRouterError: the server does not answer, or has no such route.
+        OmniRouterError: the server does not answer, or has no such route, or there is nothing that could be drawn.
     """
+    check_plot(plot, list_models)
     status.begin("asking the server for models and providers")
-    return print_models(client.get("omni", "routes", list_models, "models", field="models"), as_json=as_json)
+    listing = client.get("omni", "routes", list_models, "models", field="models")
+    return print_models(listing, as_json=as_json, plot=plot)
 
 
 def why(_ctx: click.Context, client: ServerClient, *, why: str, as_json: bool, **_: Any) -> int:

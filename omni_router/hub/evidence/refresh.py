@@ -1,69 +1,26 @@
 """Refresh the evidence in the background: what is old is fetched, part by part, so that a short process gets on too."""
 
 import logging
-import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from omni_router.hub.evidence.arena import CONFIGS, ArenaContent, ArenaPage, fetch_page, read_config
 from omni_router.hub.evidence.leaderboards import MAX_BOARDS, OFFICIAL, BoardContent, read_board, read_boards
+from omni_router.hub.evidence.memory import HOUR, Memory
 from omni_router.hub.evidence.pacing import EvidenceRequests, NotReadable
-from omni_router.hub.evidence.parts import BOARDS, EvidenceStore, Turn, arena_part, board_part
-from omni_router.hub.evidence.snapshot import NOTHING, UNREADABLE, EvidenceSnapshot
+from omni_router.hub.evidence.parts import BOARDS, Turn, arena_part, board_part
+from omni_router.hub.evidence.snapshot import UNREADABLE
 from omni_router.hub.session import TOO_MANY_REQUESTS, is_outage
-from omni_router.simulation import Simulation, active_simulation
+from omni_router.simulation import active_simulation
 
 logger = logging.getLogger("omni_router")
 
-HOUR = 3600.0
-REFRESH = (12 * HOUR, 24 * HOUR)  # each process draws when within these, so that not all come at once
 LOOK_AGAIN = 60.0  # seconds until a process looks at the disk again while another one fetches
 LEASE = 60.0  # seconds that a process has for its next request before another one may fetch
 FIRST_PAUSE, LONGEST_PAUSE = 300.0, 6 * HOUR  # after a refresh that failed; each further one doubles it
 MAX_DOUBLED = 10  # times
 MAX_OUTAGES = 3  # pages that fail one after the other, until the server is taken to be away
-
-
-class Memory:
-    """What is known of the real Hub, or of a simulation."""
-
-    def __init__(self, scope: Simulation | None, store: EvidenceStore) -> None:
-        self.scope, self.store = scope, store
-        self.idle = threading.Event()
-        self.idle.set()
-        self._due: float | None = None  # when there is work again; None: now
-        self._snapshot = NOTHING
-        self._stale = (NOTHING, NOTHING)  # a snapshot, and the same marked as stale
-
-    def is_due(self, now: float) -> bool:
-        """Return whether there is work, and nobody at it."""
-        if not self.idle.is_set():
-            return False
-        return self._due is None or not 0 < self._due - now <= REFRESH[1]  # a clock may be set back
-
-    def end(self, due: float | None) -> None:
-        """Note that the work is done, and when there is more; None: at once."""
-        self._due = due
-        self.idle.set()
-
-    def publish(self) -> None:
-        """Show what the store holds."""
-        snapshot = self.store.snapshot()
-        if snapshot != self._snapshot:
-            self._snapshot = snapshot
-
-    def snapshot_at(self, now: float) -> EvidenceSnapshot:
-        """Return what is shown; the same object until something changes."""
-        snapshot = self._snapshot
-        if snapshot.at is None or 0 <= now - snapshot.at <= REFRESH[1]:
-            return snapshot
-        fresh, stale = self._stale
-        if fresh is not snapshot:
-            stale = replace(snapshot, stale=True)
-            self._stale = (snapshot, stale)
-        return stale
 
 
 AT_WORK: set[Memory] = set()  # those that a thread of this process refreshes now
@@ -91,6 +48,8 @@ class Refresh:
         try:
             self._store.load()
             self._memory.publish()
+            if self._memory.scope is None:
+                self._memory.is_read.set()
             due = self._work()
         except _SupersededError:
             pass

@@ -8,11 +8,21 @@ import time
 from collections.abc import Callable
 from weakref import WeakSet
 
+from omni_router.hub.evidence.memory import REFRESH, Memory
+from omni_router.hub.evidence.pacing import BETWEEN
 from omni_router.hub.evidence.parts import EvidenceStore
-from omni_router.hub.evidence.refresh import AT_WORK, LOOK_AGAIN, REFRESH, Memory, Refresh
+from omni_router.hub.evidence.refresh import AT_WORK, LOOK_AGAIN, Refresh
 from omni_router.hub.evidence.snapshot import EvidenceSnapshot
-from omni_router.simulation import active_simulation
+from omni_router.simulation import active_simulation, is_simulated
 from omni_router.storage.sqlite import DiskCache
+
+FIRST_WAIT = 0.5  # seconds at most until the first call has what is on disk, which takes some milliseconds
+
+
+def pause_between(seconds: float) -> None:
+    """Wait so many seconds; a simulation has no server that would be spared by that."""
+    if not is_simulated() or seconds > BETWEEN:
+        time.sleep(seconds)
 
 
 class HubEvidence:
@@ -28,10 +38,12 @@ class HubEvidence:
         self,
         disk: DiskCache | None = None,
         clock: Callable[[], float] = time.time,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], None] = pause_between,
     ) -> None:
         self._disk, self._clock, self._pause = disk, clock, pause
         self._refresh_after = random.uniform(*REFRESH)
+        self.prepare: Callable[[EvidenceSnapshot], object] | None = None
+        """What is done in the background with a new snapshot before it is returned, so that no request has to do it."""
         self.begin_anew()
         _INSTANCES.add(self)
 
@@ -41,11 +53,15 @@ class HubEvidence:
         self._memory: Memory | None = None
 
     def current(self) -> EvidenceSnapshot:
-        """Return what is in memory: it never waits and never raises, and starts the work that is due.
+        """Return what is in memory: it never raises, and starts the work that is due.
 
-        The first call of a process therefore has nothing yet; milliseconds later there is what the disk has.
+        The first call of a process waits for what is on disk, some milliseconds; none waits for the network.
         """
-        return self._started().snapshot_at(self._clock())
+        memory = self._started()
+        if not memory.is_read.is_set():
+            memory.is_read.wait(FIRST_WAIT)
+            memory.is_read.set()
+        return memory.snapshot_at(self._clock())
 
     def wait(self, seconds: float) -> EvidenceSnapshot:
         """Return what is known once the work that is due has been done, or after `seconds`: for a person who waits."""
@@ -59,7 +75,7 @@ class HubEvidence:
             memory = self._memory
             if memory is None or memory.scope is not simulation:  # a simulation has evidence of its own
                 disk = self._disk if simulation is None else None  # and leaves the disk alone
-                memory = self._memory = Memory(simulation, EvidenceStore(disk, self._clock))
+                memory = self._memory = Memory(simulation, EvidenceStore(disk, self._clock), self._prepare)
             if not memory.is_due(self._clock()):
                 return memory
             memory.idle.clear()
@@ -69,6 +85,10 @@ class HubEvidence:
         except RuntimeError:  # no more threads
             memory.end(self._clock() + LOOK_AGAIN)
         return memory
+
+    def _prepare(self, snapshot: EvidenceSnapshot) -> None:
+        if self.prepare:
+            self.prepare(snapshot)
 
 
 _INSTANCES: "WeakSet[HubEvidence]" = WeakSet()

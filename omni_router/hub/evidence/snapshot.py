@@ -109,7 +109,10 @@ class Evidence(Protocol):
     """Knows what boards say about models."""
 
     def current(self) -> EvidenceSnapshot:
-        """Return what is in memory: it never waits and never raises, and has what is old fetched in the background."""
+        """Return what is in memory: it never waits for the network and never raises.
+
+        What is old is fetched in the background.
+        """
         ...
 
 

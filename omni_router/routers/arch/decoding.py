@@ -73,9 +73,7 @@ class Decoder:
         """
         live, depth, probability, runner_up = list(range(len(options))), 0, 1.0, 0.0
         while len(live) > 1:
-            forks: dict[int, list[int]] = {}
-            for index in live:
-                forks.setdefault(options[index][depth], []).append(index)
+            forks = _forks(options, live, depth)
             token, live = next(iter(forks.items()))
             if len(forks) > 1:
                 probabilities = self.next_scores()[list(forks)].softmax(0)
@@ -89,6 +87,29 @@ class Decoder:
         self.append(options[live[0]][depth:])
         return Choice(live[0], probability, runner_up)
 
+    def probabilities(self, options: Sequence[Tokens]) -> list[float]:
+        """Return the probability of each of several continuations; nothing is appended.
+
+        It is that of an option when at each fork only what leads to some option is allowed. No option may be the
+        beginning of another.
+        """
+        begun = [*self._read, *self._unread]
+        result = [0.0] * len(options)
+        waiting: list[tuple[list[int], int, float]] = [(list(range(len(options))), 0, 1.0)]
+        while waiting:
+            live, depth, probability = waiting.pop()
+            if len(live) == 1:
+                result[live[0]] = probability
+                continue
+            forks, shares = _forks(options, live, depth), [1.0]
+            if len(forks) > 1:
+                self.start([*begun, *options[live[0]][:depth]])
+                shares = self.next_scores()[list(forks)].softmax(0).tolist()
+            for share, members in zip(shares, forks.values(), strict=True):
+                waiting.append((members, depth + 1, probability * share))
+        self.start(begun)
+        return result
+
     def write(self, stops: "Tensor", limit: int) -> list[int]:
         """Generate greedily, up to and including a token of `stops`, a mask over the vocabulary."""
         written: list[int] = []
@@ -99,6 +120,14 @@ class Decoder:
                 break
             self.append([token])
         return written
+
+
+def _forks(options: Sequence[Tokens], live: Sequence[int], depth: int) -> dict[int, list[int]]:
+    """Return which of the live options go on with which token."""
+    forks: dict[int, list[int]] = {}
+    for index in live:
+        forks.setdefault(options[index][depth], []).append(index)
+    return forks
 
 
 def cache_argument(model: Any) -> str:

@@ -1,6 +1,7 @@
 """The reply as a form: fixed text, and the places where the model chooses, in the words that it would use itself."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from omni_router.model_id import is_model_id
 from omni_router.routers.arch.decoding import Choice, Decoder
 from omni_router.routers.prompt import PromptForm
-from omni_router.routers.protocol import Reply, RouteOption
+from omni_router.routers.protocol import Reply, RouteOption, RouteProbabilities
 from omni_router.tasks import OTHER
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class ReplyForm:
     def fill(self, decoder: Decoder, encode: Encode, stops: Any, decode: Callable[[Sequence[int]], str]) -> Reply:
         """Fill in the form with a decoder that has read the prompt and the opening."""
         names = [*map(attrgetter("name"), self.routes), OTHER]
-        choice = decoder.choose([encode(_inside_quotes(name) + AFTER_ROUTE[self.form]) for name in names])
+        choice = decoder.choose(self._encoded(names, encode))
         answer: dict[str, Any] = {"route": names[choice.option]}
         reason = _certainty(choice)
         if self.form == "json":
@@ -102,6 +103,19 @@ class ReplyForm:
                 written = decode(decoder.write(stops, self.reason_tokens)).partition('"')[0].strip()
                 reason = written or reason
         return Reply(json.dumps({**answer, "reason": reason}, ensure_ascii=False), round(choice.probability, 4))
+
+    def probabilities(self, decoder: Decoder, encode: Encode) -> RouteProbabilities:
+        """Return how probable each route is, with a decoder that has read the prompt and the opening."""
+        names = list(map(attrgetter("name"), self.routes))
+        *of_routes, other = decoder.probabilities(self._encoded([*names, OTHER], encode))
+        total = math.fsum(of_routes)
+        if not total:  # a model so sure of `other` tells nothing about the routes
+            return RouteProbabilities((1 / len(names),) * len(names), 1 - other)
+        return RouteProbabilities(tuple(share / total for share in of_routes), 1 - other)
+
+    def _encoded(self, names: Sequence[str], encode: Encode) -> list[Sequence[int]]:
+        """Return the tokens of each name, and of what follows it."""
+        return [encode(_inside_quotes(name) + AFTER_ROUTE[self.form]) for name in names]
 
     def _model(self, decoder: Decoder, encode: Encode, route: int) -> str | None:
         no_model = encode(f" null{AFTER_MODEL}")

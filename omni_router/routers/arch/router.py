@@ -7,11 +7,11 @@ from typing import Any
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.arch.checkpoint import Checkpoint, load_checkpoint
-from omni_router.routers.arch.decoding import PrefixCachePool
+from omni_router.routers.arch.decoding import Decoder, PrefixCachePool
 from omni_router.routers.arch.reply_form import AFTER_MODEL, CLOSED_ID, OPENING, Encode, IdPattern, ReplyForm
 from omni_router.routers.budget import fit
 from omni_router.routers.prompt import PROMPTS, PromptForm
-from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
+from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, RouteProbabilities, Turn
 
 ARCH_ROUTER = "katanemo/Arch-Router-1.5B"  # its licence does not allow bundling the weights: they are downloaded
 
@@ -87,10 +87,22 @@ class ArchRouter(BaseRouter):
         """
         with self._lock:
             loaded = self._load()
-            prompt = self._encoded_prompt(loaded.checkpoint, conversation, routes)
-            decoder = loaded.prompts.start([*prompt, *loaded.encode(OPENING[self.prompt])])
+            decoder = self._started(loaded, conversation, routes)
             form = ReplyForm(routes, self.prompt, self._reason_tokens, loaded.new_ids)
             return form.fill(decoder, loaded.encode, loaded.stops, loaded.decode)
+
+    def probabilities(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> RouteProbabilities:
+        """Return how probable each route is; the model runs wherever their names differ.
+
+        Waits while the request of another thread is answered.
+
+        Raises:
+            ConfigurationError: the checkpoint cannot be loaded, or the routes alone fill the prompt.
+        """
+        with self._lock:
+            loaded = self._load()
+            decoder = self._started(loaded, conversation, routes)
+            return ReplyForm(routes, self.prompt, 0).probabilities(decoder, loaded.encode)
 
     def prompt_tokens(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> list[int]:
         """Return the tokens of the prompt for a request: chat template included, cut to the budget.
@@ -108,6 +120,11 @@ class ArchRouter(BaseRouter):
             )
             self._loaded = _LoadedModel(checkpoint, writes_reasons=self._reason_tokens > 0, writes_ids=self._new_ids)
         return self._loaded
+
+    def _started(self, loaded: "_LoadedModel", conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Decoder:
+        """Return a decoder that begins with the prompt and the opening of the reply."""
+        prompt = self._encoded_prompt(loaded.checkpoint, conversation, routes)
+        return loaded.prompts.start([*prompt, *loaded.encode(OPENING[self.prompt])])
 
     def _encoded_prompt(
         self, checkpoint: Checkpoint, conversation: Sequence[Turn], routes: Sequence[RouteOption]

@@ -1,5 +1,7 @@
 """Teacher labels: the answers of a cascade's teacher, where they are kept, and how their age weighs them."""
 
+import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -38,6 +40,24 @@ class LabelStore(Protocol):
             ConfigurationError: the place of the labels is missing.
         """
         ...
+
+
+class MemoryLabelStore:
+    """Labels in the memory of this process."""
+
+    def __init__(self, size: int = MAX_LABELS) -> None:
+        self._lock = threading.Lock()
+        self._labels: deque[TeacherLabel] = deque(maxlen=size)
+
+    def read(self) -> Sequence[TeacherLabel]:
+        """Return the labels, oldest first."""
+        with self._lock:
+            return list(self._labels)
+
+    def add(self, label: TeacherLabel) -> None:
+        """Keep a label; the oldest one gives way when there are too many."""
+        with self._lock:
+            self._labels.append(label)
 
 
 class ReadOnlyLabelStore:

@@ -10,18 +10,25 @@ import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from dataclasses import replace
-from operator import attrgetter
 
 from omni_router.errors import ConfigurationError
 from omni_router.routers.cascade.labels import LabelStore, TeacherLabel, weigh_by_age
+from omni_router.routers.cascade.teacher import ask, most_probable, named_route
 from omni_router.routers.conversation import shorten
-from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Router, Turn, preparable
-from omni_router.routers.reply import parse_reply
+from omni_router.routers.protocol import (
+    BaseRouter,
+    ProbabilisticRouter,
+    Reply,
+    RouteOption,
+    RouteProbabilities,
+    Router,
+    Turn,
+    preparable,
+)
 from omni_router.routers.semantic.concurrency import single_threaded
 from omni_router.routers.semantic.judgement import Judgement, make_reply
 from omni_router.routers.semantic.router import SemanticRouter
 from omni_router.routers.semantic.training_set import NO_LABELS
-from omni_router.tasks import OTHER
 
 logger = logging.getLogger("omni_router")
 
@@ -33,22 +40,6 @@ MIN_TEACHER_CONFIDENCE = 0.5  # if the teacher states its confidence, an answer 
 # A refit takes a second beside the requests: one comes with every tenth part of the labels new, and at least so many.
 GROWTH, MIN_NEW_LABELS = 0.1, 20
 RELOAD_SECONDS = 60.0  # seconds until the labels of other processes are read
-
-
-class TeacherUnavailable(Exception):  # noqa: N818 (nothing has gone wrong in this request)
-    """The teacher is known to be away, which has been logged before."""
-
-
-class NullRouter(BaseRouter):
-    """The second router of an endpoint whose cascade already has a student to stand in."""
-
-    def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:  # noqa: ARG002
-        """Answer nothing.
-
-        Raises:
-            TeacherUnavailable: always.
-        """
-        raise TeacherUnavailable
 
 
 class CascadeRouter(BaseRouter):
@@ -114,17 +105,29 @@ class CascadeRouter(BaseRouter):
         judgement = self.student.judge([(conversation, routes)], self._labels)[0]
         if judgement.confidence >= self.target:
             return replace(make_reply(judgement, routes), by="semantic")
-        try:
-            reply = self.teacher.reply(conversation, routes)
-        except ConfigurationError:
-            raise
-        except TeacherUnavailable:
+        reply = ask(self.teacher.reply, conversation, routes)
+        if reply is None:
             return make_reply(judgement, routes)
-        except Exception:
-            logger.exception("the large router failed on this prompt; semantic decides")
-            return make_reply(judgement, routes)
-        self._keep(reply, judgement, conversation, routes)
+        self._keep(named_route(reply, routes), reply.confidence, judgement, conversation)
         return replace(reply, by="large")
+
+    def probabilities(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> RouteProbabilities:
+        """Return how probable each route is to the student, or to the teacher where the student is not sure enough.
+
+        A teacher that has no probabilities is not asked.
+
+        Raises:
+            ConfigurationError: one of them cannot be loaded.
+        """
+        self._update_labels(routes)
+        judgement = self.student.judge([(conversation, routes)], self._labels)[0]
+        if judgement.confidence >= self.target or not isinstance(self.teacher, ProbabilisticRouter):
+            return judgement.probabilities
+        taught = ask(self.teacher.probabilities, conversation, routes)
+        if taught is None:
+            return judgement.probabilities
+        self._keep(*most_probable(taught, routes), judgement, conversation)
+        return taught
 
     def prepare(self, routes: Sequence[RouteOption]) -> None:
         """Fit the student's head for these routes, with the labels in use.
@@ -141,11 +144,10 @@ class CascadeRouter(BaseRouter):
             self._refit.join()
 
     def _keep(
-        self, reply: Reply, judgement: Judgement, conversation: Sequence[Turn], routes: Sequence[RouteOption]
+        self, route: str | None, confidence: float | None, judgement: Judgement, conversation: Sequence[Turn]
     ) -> None:
         """Store a label for an answer that names a route, unless the teacher itself doubts it."""
-        route = _named_route(reply, routes)
-        doubted = reply.confidence is not None and reply.confidence < MIN_TEACHER_CONFIDENCE
+        doubted = confidence is not None and confidence < MIN_TEACHER_CONFIDENCE
         if route is None or doubted:
             return
         text: str | None = None
@@ -190,16 +192,6 @@ class CascadeRouter(BaseRouter):
             logger.exception("the large router's decisions could not be learned; continuing without them")
             return
         self._labels, self._learnt = labels, learnt
-
-
-def _named_route(reply: Reply, routes: Sequence[RouteOption]) -> str | None:
-    """Return the route that a reply names, spelled as in the policy; None when it names none of them."""
-    spelled = (parse_reply(reply.text).route or "").casefold()
-    names: list[str] = [*map(attrgetter("name"), routes), OTHER]
-    for name in names:
-        if name.casefold() == spelled:
-            return name
-    return None
 
 
 def _newest_request(conversation: Sequence[Turn]) -> str:

@@ -1,4 +1,7 @@
-"""One call of an OpenAI-compatible server: its address, the request, the time limit, and its failures."""
+"""One call of an OpenAI-compatible server: its address, the request, the time limit, and its failures.
+
+What is called is a path under /v1 that takes and returns JSON; `ChatClient` is the one for chat completions.
+"""
 
 import json
 import threading
@@ -20,18 +23,25 @@ _REFUSED = (400, 422)  # something in this request
 _DETAIL = 200  # characters of the server's message, enough for a sentence
 
 
-class ChatClient:
-    """Posts chat completions over one HTTP client, whose connections are used again."""
+class JsonClient:
+    """Posts JSON to one path of a server over one HTTP client, whose connections are used again."""
 
     def __init__(
-        self, url: str, *, key: str | None, timeout: float, transport: httpx.BaseTransport | None = None
+        self, url: str, path: str, *, key: str | None, timeout: float, transport: httpx.BaseTransport | None = None
     ) -> None:
         """Check address and key; nothing is connected yet.
+
+        Args:
+            url: of the server, with or without /v1, or with the path behind it.
+            path: what is called under /v1, such as /chat/completions.
+            key: sent as a bearer token.
+            timeout: seconds for an answer, whatever it takes.
+            transport: sends the requests instead of the network.
 
         Raises:
             ConfigurationError: one of them cannot be used; the message shows neither.
         """
-        self.address, self.timeout = _completions_url(url), timeout
+        self.address, self.timeout = _address_of(url, path), timeout
         self._headers = {"content-type": "application/json", **_authorization(key)}
         self._key, self._transport = key, transport
         self._opening = threading.Lock()
@@ -42,8 +52,8 @@ class ChatClient:
         """The address as it may be shown."""
         return f"{self.address.scheme}://{self.address.netloc.decode()}"
 
-    def complete(self, request: Mapping[str, Any], deadline: float) -> str:
-        """Return the content of the first choice.
+    def post(self, request: Mapping[str, Any], deadline: float) -> bytes:
+        """Return the body of the answer.
 
         Args:
             request: the body.
@@ -60,7 +70,7 @@ class ChatClient:
             raise EndpointFailed("outage", f"no answer was received ({type(error).__name__})") from error
         if status != httpx.codes.OK:
             raise self._failed_status(status, body)
-        return _content(body)
+        return body
 
     def _client(self) -> httpx.Client:
         """Open the HTTP client with the first request; it is closed with this object."""
@@ -102,7 +112,28 @@ class ChatClient:
         return EndpointFailed("refused" if status in _REFUSED else "outage", f"it answered HTTP {status}")
 
 
-def _completions_url(base: str) -> httpx.URL:
+class ChatClient(JsonClient):
+    """Posts chat completions."""
+
+    def __init__(
+        self, url: str, *, key: str | None, timeout: float, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        super().__init__(url, "/chat/completions", key=key, timeout=timeout, transport=transport)
+
+    def complete(self, request: Mapping[str, Any], deadline: float) -> str:
+        """Return the content of the first choice.
+
+        Args:
+            request: the body.
+            deadline: until when to wait, by `time.monotonic`.
+
+        Raises:
+            EndpointFailed: there is none in time.
+        """
+        return _content(self.post(request, deadline))
+
+
+def _address_of(base: str, path: str) -> httpx.URL:
     """Return the address to post to, from a base with or without /v1."""
     try:
         url = httpx.URL(base.strip())
@@ -115,8 +146,10 @@ def _completions_url(base: str) -> httpx.URL:
             "The address of the router's endpoint is not http(s)://HOST[:PORT][/PATH] (--router-url, OMNI_ROUTER_URL). "
             "A key goes into OMNI_ROUTER_API_KEY."
         )
-    path = url.path.rstrip("/").removesuffix("/chat/completions").removesuffix("/v1")
-    return url.copy_with(path=f"{path}/v1/chat/completions")
+    whole = url.path.rstrip("/")
+    if not whole.endswith(path):  # else it is the address itself, which need not have /v1
+        whole = f"{whole.removesuffix('/v1')}/v1{path}"
+    return url.copy_with(path=whole)
 
 
 def _authorization(key: str | None) -> dict[str, str]:

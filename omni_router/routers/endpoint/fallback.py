@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from omni_router.errors import ConfigurationError, EndpointFailed
-from omni_router.routers.endpoint.router import EndpointRouter
-from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Router, Turn, preparable
+from omni_router.routers.protocol import BaseRouter, RemoteRouter, Reply, RouteOption, Router, Turn, preparable
 
 logger = logging.getLogger("omni_router")
 
@@ -27,8 +26,9 @@ class FallbackRouter(BaseRouter):
     finds out for all whether the endpoint answers again.
     """
 
-    def __init__(self, first: EndpointRouter, second: Router, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._first, self._second, self._clock = first, second, clock
+    def __init__(self, first: RemoteRouter, second: Router, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.first = first
+        self._second, self._clock = second, clock
         self._lock = threading.Lock()
         self._failures = 0  # failures in a row
         self._open_seconds = 0.0  # 0 while the breaker is closed
@@ -45,7 +45,7 @@ class FallbackRouter(BaseRouter):
         """
         if self._may_request():
             try:
-                reply = self._first.reply(conversation, routes)
+                reply = self.first.reply(conversation, routes)
             except EndpointFailed as error:
                 self._on_failure(error)
             else:
@@ -73,13 +73,13 @@ class FallbackRouter(BaseRouter):
             recovered = self._open_seconds > 0
             self._failures, self._open_seconds, self._used = 0, 0.0, True
         if recovered:
-            logger.info("the router's endpoint %s answers again", self._first.origin)
+            logger.info("the router's %s answers again", self.first.title)
 
     def _on_failure(self, error: EndpointFailed) -> None:
         with self._lock:
             first_use, self._used = not self._used, True
             if error.fault == "setup" and first_use:  # nobody relies on it yet: an error is better than a detour
-                raise ConfigurationError(_correction(self._first, error)) from error
+                raise ConfigurationError(_correction(self.first, error)) from error
             self._failures += 1
             was_open = self._open_seconds > 0
             self._open_seconds = self._break_after(error)
@@ -92,8 +92,8 @@ class FallbackRouter(BaseRouter):
                 self._warned_of_invalid = True
                 next_request = "with the next request"
         level = logging.WARNING if is_news else logging.DEBUG
-        message = "routing with semantic, because the endpoint %s failed: %s; it will be tried again %s"
-        logger.log(level, message, self._first.origin, error, next_request)
+        message = "routing with semantic, because the %s failed: %s; it will be tried again %s"
+        logger.log(level, message, self.first.title, error, next_request)
 
     def _break_after(self, error: EndpointFailed) -> float:
         """Return the seconds that the breaker opens for; 0 to leave it closed."""
@@ -105,8 +105,8 @@ class FallbackRouter(BaseRouter):
         return min(_FIRST_BREAK * 2.0 ** (min(failures, 10) - 1), _LONGEST_BREAK)
 
 
-def _correction(endpoint: EndpointRouter, error: EndpointFailed) -> str:
+def _correction(first: RemoteRouter, error: EndpointFailed) -> str:
     return (
-        f"The router's endpoint {endpoint.origin} cannot be used for the model {endpoint.model}: {error}. Check "
+        f"The router's {first.title} cannot be used for the model {first.model}: {error}. Check "
         f"OMNI_ROUTER_API_KEY, --router-model (the name the server knows) and --router-url, or use --router semantic."
     )

@@ -56,9 +56,9 @@ class EndpointRouter(BaseRouter):
         self._with_schema = True  # false once the server has refused a schema
 
     @property
-    def origin(self) -> str:
-        """The server's address as it may be shown."""
-        return self._client.origin
+    def title(self) -> str:
+        """The endpoint as messages name it, with the server's address as it may be shown."""
+        return f"endpoint {self._client.origin}"
 
     def reply(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> Reply:
         """Answer with the text of the model as it is.

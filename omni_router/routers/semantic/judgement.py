@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from omni_router.routers.conversation import ELLIPSIS
-from omni_router.routers.protocol import Reply, RouteOption
+from omni_router.routers.protocol import Reply, RouteOption, RouteProbabilities
 from omni_router.routers.semantic.encoder import Vectors
 from omni_router.routers.semantic.request_text import reading
 from omni_router.tasks import OTHER
@@ -48,6 +48,7 @@ class Judgement(NamedTuple):
     closest: str | None  # a text of the route that is much like the request
     second: tuple[str, float] | None  # the next route, and its probability
     vector: Vectors  # the embedding of the request, read with the earlier ones
+    probabilities: RouteProbabilities
 
 
 def judge(
@@ -68,11 +69,11 @@ def judge(
     """
     import numpy as np
 
-    names = [route.name for route in routes if route.name != OTHER]
-    names.append(OTHER)
+    names = [*(route.name for route in routes if route.name != OTHER), OTHER]
     other = len(names) - 1
     scores = head.score(np.stack([vectors[text] for text in request.texts]), request.texts)
-    likely, credible = _probabilities(head, scores, has_image=request.has_image)
+    classes = _weighted_classes(scores)
+    likely, credible = _probabilities(head, scores, classes, has_image=request.has_image)
     order: list[int] = (-likely).argsort(kind="stable").tolist()
     least = 0.0 if _teaches_other(routes) else least_confidence
     if not request.has_image and _is_refused(head, scores, (credible * likely[:-1]).max(), least):
@@ -88,7 +89,8 @@ def judge(
         if index not in (first, other):
             second = names[index], float(probability[index])
             break
-    return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined])
+    probabilities = _route_probabilities(head, classes, likely, credible)
+    return Judgement(names[first], float(probability[first]), closest, second, vectors[request.joined], probabilities)
 
 
 def _learned_texts(routes: Sequence[RouteOption]) -> set[str]:
@@ -118,11 +120,12 @@ def make_reply(judgement: Judgement, routes: Sequence[RouteOption]) -> Reply:
         reason = f'closest to "{judgement.closest}"'
     if judgement.second:
         reason += f"; next: {judgement.second[0]} ({judgement.second[1]:.0%})"
-    answer = {"route": judgement.route, "model": _first_candidate(judgement.route, routes), "reason": reason}
+    answer = {"route": judgement.route, "model": first_candidate(judgement.route, routes), "reason": reason}
     return Reply(json.dumps(answer, ensure_ascii=False), round(judgement.confidence, 3))
 
 
-def _first_candidate(name: str, routes: Sequence[RouteOption]) -> str | None:
+def first_candidate(name: str, routes: Sequence[RouteOption]) -> str | None:
+    """Return the best model of a route; None if it has none, and for `other`."""
     for route in routes:
         if route.name == name != OTHER and route.candidates:
             return route.candidates[0]
@@ -146,12 +149,24 @@ def closest_text(head: "Head", index: int, likeness: Vectors, learned: Container
     return None
 
 
-def _probabilities(head: "Head", scores: "Scores", *, has_image: bool) -> tuple[Vectors, Vectors]:
+def _route_probabilities(head: "Head", classes: Vectors, likely: Vectors, credible: Vectors) -> RouteProbabilities:
+    """Return how probable each route is if one fits, and how probable it is that one does."""
+    of_routes = head.probabilities(classes[:, :-1])[0]
+    in_domain = float(credible[of_routes.argmax()] * likely[:-1].sum())
+    return RouteProbabilities(tuple(of_routes.tolist()), in_domain)
+
+
+def _weighted_classes(scores: "Scores") -> Vectors:
+    """Return the score of each class for a request, shape (1, classes), with its earlier ones taken into account."""
+    classes = scores.classes[:1].copy()
+    classes[:, :-1] += EARLIER_WEIGHT * scores.classes[1:, :-1].sum(0)
+    return classes
+
+
+def _probabilities(head: "Head", scores: "Scores", classes: Vectors, *, has_image: bool) -> tuple[Vectors, Vectors]:
     """Return the probability of each class, and the credibility of each route."""
     import numpy as np
 
-    classes = scores.classes[:1].copy()
-    classes[:, :-1] += EARLIER_WEIGHT * scores.classes[1:, :-1].sum(0)
     if has_image:  # an image is a request by itself, whatever the text beside it
         routes = head.probabilities(classes[:, :-1])[0]
         return np.append(routes, np.float32(0)), np.ones_like(routes)

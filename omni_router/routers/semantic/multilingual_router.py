@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omni_router.routers.protocol import RouteOption
+from omni_router.routers.protocol import RouteOption, RouteProbabilities
 from omni_router.routers.semantic import language, multilingual
 from omni_router.routers.semantic.concurrency import LruCache
 from omni_router.routers.semantic.encoder import Encoder, Vectors
@@ -46,6 +46,7 @@ class MultilingualRouter(SemanticRouter):
         detector: recognises languages.
         languages: a file with the languages of examples; absent: the detector recognises all.
         english_dimensions: the length of the English encoder's vectors.
+        max_heads: how many heads for English requests are kept in memory; absent: as many as of one encoder alone.
     """
 
     def __init__(  # noqa: PLR0913 (the parts of a router, and those of a second one by name)
@@ -58,13 +59,14 @@ class MultilingualRouter(SemanticRouter):
         detector: LanguageDetector | None = None,
         languages: Path | None = None,
         english_dimensions: int = ENGLISH_DIMENSIONS,
+        max_heads: int | None = None,
     ) -> None:
-        super().__init__(encoder, library, head_file)
+        super().__init__(encoder, library, head_file, max_heads=max_heads)
         self.others = others or other_languages(multilingual.MultilingualEncoder(), None, head_file)
         self._detector = detector or LanguageDetector()
         self._examples = ExampleLanguages(self._detector, languages)
         self._english_dimensions = english_dimensions
-        self._english_routes: LruCache[object, Sequence[RouteOption]] = LruCache(MAX_FILTERED)
+        self._english_routes: LruCache[object, Sequence[RouteOption]] = LruCache(max(MAX_FILTERED, max_heads or 0))
         self._parts: LruCache[tuple[TeacherLabels, bool], TeacherLabels] = LruCache(MAX_FILTERED)
 
     @property
@@ -75,6 +77,16 @@ class MultilingualRouter(SemanticRouter):
             ConfigurationError: one of them is missing.
         """
         return f"{super().encoder_name}+{self.others.encoder_name}"
+
+    def with_own_heads(self, max_heads: int) -> SemanticRouter:
+        """Return a router with the same encoders, and heads of its own, which are kept in memory alone."""
+        return MultilingualRouter(
+            self.encoder,
+            others=self.others.with_own_heads(max_heads),
+            detector=self._detector,
+            english_dimensions=self._english_dimensions,
+            max_heads=max_heads,
+        )
 
     def judge_requests(self, queries: Sequence[RequestQuery], labels: TeacherLabels = NO_LABELS) -> list[Judgement]:
         """Return for each request that has been read its route and confidence.
@@ -128,7 +140,13 @@ class MultilingualRouter(SemanticRouter):
         second = judgement.second
         if second:
             second = second[0], second[1] * share
-        return judgement._replace(confidence=judgement.confidence * share, second=second, vector=vector)
+        of_routes, in_domain = judgement.probabilities
+        return judgement._replace(
+            confidence=judgement.confidence * share,
+            second=second,
+            vector=vector,
+            probabilities=RouteProbabilities(of_routes, in_domain * share),
+        )
 
     def _columns(self, *, english: bool) -> slice:
         if english:

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from omni_router.messages import IMAGE_MARK
-from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, Turn
+from omni_router.routers.protocol import BaseRouter, Reply, RouteOption, RouteProbabilities, Turn
 from omni_router.routers.semantic.concurrency import LruCache, MicroBatcher, single_threaded
 from omni_router.routers.semantic.encoder import Encoder, Vectors
 from omni_router.routers.semantic.head_file import HeadFile
@@ -49,9 +49,10 @@ class SemanticRouter(BaseRouter):
         head_file: keeps fitted heads on disk; absent: every process fits its own.
         least_confidence: with less, no route is chosen where the policy does not teach what no route serves.
         fits_behind: whether an earlier head answers while one with few other examples is fitted.
+        max_heads: how many heads are kept in memory; absent: `MAX_HEADS`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts, and three settings by name)
         self,
         encoder: Encoder | None = None,
         library: Encoder | None = None,
@@ -59,12 +60,13 @@ class SemanticRouter(BaseRouter):
         *,
         least_confidence: float = LEAST_CONFIDENCE,
         fits_behind: bool = False,
+        max_heads: int | None = None,
     ) -> None:
         self.encoder = encoder or default_encoder()
         self.library = library or self.encoder
         self.head_file = head_file
         self.least_confidence = least_confidence
-        self.heads: LruCache[object, Head] = LruCache(MAX_HEADS)
+        self.heads: LruCache[object, Head] = LruCache(max_heads or MAX_HEADS)
         self.vectors: LruCache[str, Vectors] = LruCache(MAX_VECTORS)
         self._encode = MicroBatcher(self._encode_all, most=BATCH)
         self.background = BackgroundFits(self._fitted_head) if fits_behind else None
@@ -95,6 +97,18 @@ class SemanticRouter(BaseRouter):
         """
         judgements = self.judge(queries)
         return [make_reply(judgement, routes) for judgement, (_, routes) in zip(judgements, queries, strict=True)]
+
+    def probabilities(self, conversation: Sequence[Turn], routes: Sequence[RouteOption]) -> RouteProbabilities:
+        """Return how probable each route is, calibrated.
+
+        Raises:
+            ConfigurationError: the encoder cannot be loaded.
+        """
+        return self.judge([(conversation, routes)])[0].probabilities
+
+    def with_own_heads(self, max_heads: int) -> "SemanticRouter":
+        """Return a router with the same encoder, and heads of its own, which are kept in memory alone."""
+        return SemanticRouter(self.encoder, least_confidence=self.least_confidence, max_heads=max_heads)
 
     def judge(self, queries: Sequence[RouterQuery], labels: TeacherLabels = NO_LABELS) -> list[Judgement]:
         """Return for each request its route and confidence.

@@ -8,16 +8,22 @@ from a2a.helpers import new_data_part, new_task_from_user_message, new_text_part
 from a2a.server.agent_execution import AgentExecutor, RequestContext
 from a2a.server.events import EventQueue
 from a2a.server.tasks import TaskStore, TaskUpdater
-from a2a.types import ListTasksRequest, Part, TaskState
+from a2a.types import ListTasksRequest, Message, Part, TaskState
 from a2a.utils.errors import InvalidParamsError
 from anyio import to_thread
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, AnyMessage
 
 from omni_router.errors import InvalidRequest, OmniRouterError
 from omni_router.events import DecisionMade, Finished, RunEvent, Token, astream
 from omni_router.hints import SERVER
 from omni_router.run_result import RunResult
-from omni_router.server.a2a.messages import ANSWER, answer_parts, turns_of, user_message_of
+from omni_router.server.a2a.messages import (
+    ANSWER,
+    answer_parts,
+    asks_for_another_model,
+    turns_of,
+    user_message_of,
+)
 from omni_router.server.a2a.tasks import owner_of
 from omni_router.server.graph_access import Compiled, config_for, settings_with
 
@@ -45,9 +51,11 @@ class OmniExecutor(AgentExecutor):
         await updater.start_work()
         forwarder = EventForwarder(updater)
         try:
-            messages = [*await turns_of(await self._earlier(context)), await user_message_of(context.message)]
+            another = asks_for_another_model(context.message)
+            messages = await self._conversation(context, context.message, another=another)
             config = config_for(owner_of(context.call_context))
-            run = astream(self._graph, {"messages": messages}, config, context=settings_with(self._graph))
+            settings = settings_with(self._graph, another=another)
+            run = astream(self._graph, {"messages": messages}, config, context=settings)
             async with aclosing(run) as events:
                 async for event in events:
                     await forwarder.on_event(event)
@@ -61,6 +69,13 @@ class OmniExecutor(AgentExecutor):
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
         """Report that the task is cancelled; its run already is."""
         await TaskUpdater(event_queue, context.task_id or "", context.context_id or "").cancel()
+
+    async def _conversation(self, context: RequestContext, message: Message, *, another: bool) -> list[AnyMessage]:
+        """Return the messages before this one, and it, unless it only asks for another answer to them."""
+        messages = await turns_of(await self._earlier(context))
+        if not (another and messages):
+            messages.append(await user_message_of(message))
+        return messages
 
     async def _earlier(self, context: RequestContext) -> list[Any]:
         request = ListTasksRequest(context_id=context.context_id, page_size=MAX_TURNS)

@@ -10,4 +10,5 @@ models.py    GET /v1/models, and values of `model`        answers.py   the resul
 guard.py     key, size of the body, how many at once      stream.py    an answer as server-sent events
 errors.py    the table from error kind to status          memory.py    the decisions behind answers
 overrides.py settings of a run by header or body          embeddings.py  POST /v1/embeddings
+decisions.py POST /v1/decisions, choices in words         users.py     users with keys of their own, and their sums
 """

@@ -11,6 +11,7 @@ from omni_router.config.parameters import PREFER, split_prefer
 from omni_router.config.routes import Route
 from omni_router.config.settings import OMNI, settings_of_own_name
 from omni_router.model_id import split_model_id
+from omni_router.selection.sources import services_for
 from omni_router.server.bodies import ModelJSONResponse
 from omni_router.server.graph_access import services_of
 from omni_router.server.openai.errors import ApiError, shown
@@ -87,7 +88,7 @@ def _entries(api: Api) -> list[dict[str, Any]]:
     `created` is the date of a model on the Hub, else the start of this server.
     """
     services = services_of(api.graph)
-    catalog = services.catalog.models(TASKS)
+    catalog = services_for(services, services.policy.routes()).catalog.models(TASKS)
     own_names = [OMNI, *(f"{OMNI}/{route.name}" for route in services.policy.routes())]
     own_names += [f"{OMNI}:{word}" for word in PREFER]
     entries = {name: _entry(name, "omni-router", api.started) for name in own_names}

@@ -8,7 +8,8 @@ import pytest
 from omni_router._sandbox import Sandbox
 from omni_router._sandbox.boards import ARENA_PATH
 from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence
-from omni_router.hub.evidence.refresh import FIRST_PAUSE, REFRESH
+from omni_router.hub.evidence.memory import REFRESH
+from omni_router.hub.evidence.refresh import FIRST_PAUSE
 from omni_router.selection.board_values import BoardValues, board_values
 
 CODE = "SWE-bench/SWE-bench_Verified"

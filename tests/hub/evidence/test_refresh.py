@@ -22,11 +22,12 @@ from omni_router._sandbox import Sandbox
 from omni_router._sandbox import sandbox as simulation
 from omni_router._sandbox.boards import BOARDS
 from omni_router.hub.answer_limits import MB
-from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena, refresh
+from omni_router.hub.evidence import EvidenceSnapshot, HubEvidence, arena
 from omni_router.hub.evidence.arena import CONFIGS
+from omni_router.hub.evidence.memory import REFRESH, Memory
 from omni_router.hub.evidence.pacing import BETWEEN, UNNAMED_PAUSE
 from omni_router.hub.evidence.parts import EvidenceStore
-from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, MAX_OUTAGES, REFRESH, Memory
+from omni_router.hub.evidence.refresh import FIRST_PAUSE, LEASE, LONGEST_PAUSE, LOOK_AGAIN, MAX_OUTAGES
 from omni_router.hub.evidence.snapshot import NOTHING
 from omni_router.storage.sqlite import TABLE, DiskCache
 from tests.support.damaged_files import cut_off, fill_with_garbage, replace_by_folder
@@ -280,7 +281,7 @@ def test_what_is_published_while_a_stale_snapshot_is_shown_is_not_lost(
     store = EvidenceStore(None, clock)
     store.put("boards", ["cais/hle"])
     store.put("board cais/hle", {"rows": [], "lower_is_better": False, "dropped": {}})
-    memory = Memory(None, store)
+    memory = Memory(None, store, lambda _: None)
     memory.publish()
     clock.now += 2 * DAY
 
@@ -290,7 +291,7 @@ def test_what_is_published_while_a_stale_snapshot_is_shown_is_not_lost(
         memory.publish()
         return replace(snapshot, **changes)
 
-    monkeypatch.setattr(refresh, "replace", replace_late)
+    monkeypatch.setattr("omni_router.hub.evidence.memory.replace", replace_late)
     memory.snapshot_at(clock.now)
     assert memory.snapshot_at(clock.now).rows
 
@@ -378,6 +379,36 @@ def test_another_process_reads_what_is_on_disk(hub: Hub, clock: Clock, disk: Dis
     second = evidence(hub, clock, disk).wait(20)
     assert second == first
     assert len(hub.requests) == ALL
+
+
+def test_the_first_call_of_a_process_has_what_is_on_disk(hub: Hub, clock: Clock, disk: DiskCache) -> None:
+    first = evidence(hub, clock, disk).wait(20)
+    assert evidence(hub, clock, disk).current() == first
+
+
+def test_new_evidence_is_prepared_before_it_is_returned(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+    prepared: list[tuple[EvidenceSnapshot, EvidenceSnapshot]] = []
+    source.prepare = lambda snapshot: prepared.append((snapshot, source.current()))
+    last = source.wait(20)
+    assert prepared[-1][0] == last
+    assert all(returned != snapshot for snapshot, returned in prepared), "it was returned before it was prepared"
+
+
+def test_evidence_that_cannot_be_prepared_is_returned_all_the_same(hub: Hub, clock: Clock) -> None:
+    source = evidence(hub, clock)
+
+    def fail(_: EvidenceSnapshot) -> None:
+        raise ValueError("odd rows")
+
+    source.prepare = fail
+    assert source.wait(20).rows
+
+
+def test_the_boards_of_a_sandbox_are_there_at_the_first_call(sandbox: Sandbox) -> None:
+    snapshot = HubEvidence().current()
+    assert snapshot.rows
+    assert snapshot.ratings
 
 
 def test_hours_later_the_evidence_is_stale_and_stays_while_the_hub_is_away(

@@ -260,3 +260,31 @@ def test_the_router_reads_its_routes_once(checkpoint: Checkpoint) -> None:
     assert first > 200
     assert max(others) < first / 3
     assert len(counting.read) < 3 * len(TINY_PAIRS), "a step or two a reply, for forty tokens of it"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_probabilities_of_all_options_are_those_of_reading_each_alone(small: Any, seed: int) -> None:
+    import torch
+
+    dice = random.Random(seed)
+    options = [[dice.choice((20, 21)), dice.choice((22, 23)), 30 + index, 99] for index in range(6)]
+    decoder = Decoder(small)
+    decoder.start(PROMPT)
+    probabilities = decoder.probabilities(options)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    for option, probability in zip(options, probabilities, strict=True):
+        expected = 1.0
+        for depth, token in enumerate(option):
+            allowed = sorted({each[depth] for each in options if each[:depth] == option[:depth]})
+            with torch.inference_mode():
+                logits = small(input_ids=torch.tensor([[*PROMPT, *option[:depth]]])).logits[0, -1]
+            expected *= float(logits[allowed].softmax(0)[allowed.index(token)])
+        assert probability == pytest.approx(expected, abs=1e-4)
+
+
+def test_after_the_probabilities_it_goes_on_where_it_was(small: Any) -> None:
+    first, second = Decoder(small), Decoder(small)
+    for decoder in (first, second):
+        decoder.start(PROMPT)
+    first.probabilities([[20, 99], [21, 99], [22, 23]])
+    assert first.next_scores().tolist() == pytest.approx(second.next_scores().tolist(), abs=1e-4)

@@ -35,8 +35,8 @@ from omni_router.routers.cascade.router import (
     TARGET,
     TEXT_CHARACTERS,
     CascadeRouter,
-    TeacherUnavailable,
 )
+from omni_router.routers.cascade.teacher import TeacherUnavailable
 from omni_router.routers.endpoint.fallback import FallbackRouter
 from omni_router.routers.semantic.concurrency import single_threaded
 from omni_router.routers.semantic.encoder import Vectors

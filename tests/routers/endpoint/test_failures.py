@@ -330,6 +330,13 @@ def test_a_base_with_a_path_keeps_it(base: str) -> None:
     assert "authorization" not in server.asked[0].headers
 
 
+def test_a_whole_address_need_not_have_v1() -> None:
+    server = Server(lambda _: says(GOOD))
+    url = f"{URL}/openai/chat/completions"
+    EndpointRouter(url, "m", transport=httpx.MockTransport(server)).reply(TALK, TINY_ROUTES)
+    assert server.asked[0].url.path == "/openai/chat/completions"
+
+
 @pytest.mark.parametrize("key", ["a\nb", "a b", "schl\u00fcssel"])
 def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ConfigurationError, match="OMNI_ROUTER_API_KEY") as caught:

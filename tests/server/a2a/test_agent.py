@@ -27,10 +27,12 @@ from tests.support.pictures import DOT
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 
-def message(*parts: Part | str, context: str = "") -> SendMessageRequest:
+def message(*parts: Part | str, context: str = "", **metadata: Any) -> SendMessageRequest:
     content = [Part(text=part) if isinstance(part, str) else part for part in parts]
     return SendMessageRequest(
-        message=Message(role=Role.ROLE_USER, message_id="m1", context_id=context, parts=content),
+        message=Message(
+            role=Role.ROLE_USER, message_id="m1", context_id=context, parts=content, metadata=metadata or None
+        ),
     )
 
 
@@ -43,8 +45,8 @@ def send(url: str, request: SendMessageRequest, *, streaming: bool = False) -> l
     return asyncio.run(run())
 
 
-def task_of(url: str, *parts: Part | str, context: str = "") -> Task:
-    [answer] = send(url, message(*parts, context=context))
+def task_of(url: str, *parts: Part | str, context: str = "", **metadata: Any) -> Task:
+    [answer] = send(url, message(*parts, context=context, **metadata))
     return answer.task
 
 
@@ -161,3 +163,25 @@ def test_clients_of_version_0_3_are_answered_too(url: str) -> None:
     answer = httpx.post(f"{url}/a2a", json=body, timeout=60).json()["result"]
     assert answer["status"]["state"] == "completed"
     assert [part["kind"] for part in answer["artifacts"][0]["parts"]] == ["text", "data"]
+
+
+def test_another_model_answers_the_newest_request_of_a_context(url: str) -> None:
+    first = task_of(url, "Who discovered penicillin?")
+    again = [task_of(url, "Another one, please", context=first.context_id, another=True) for _ in range(2)]
+    models = [summary_of(task)["model"] for task in (first, *again)]
+    assert len(set(models)) == 3
+    assert f"another model than {models[0]} was asked for" in summary_of(again[0])["reason"]
+    assert f"another model than {models[1]} was asked for" in summary_of(again[1])["reason"]
+    after = summary_of(task_of(url, "Who discovered penicillium?", context=first.context_id))
+    assert after["model"] == models[2], "the conversation goes on with the model that answered last"
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"), [(True, "no answer that another model could replace"), ("yes", "must be true or false")]
+)
+def test_another_model_is_refused_without_an_answer_or_with_another_value(
+    url: str, value: object, complaint: str
+) -> None:
+    task = task_of(url, "Who discovered penicillin?", another=value)
+    assert task.status.state == TaskState.TASK_STATE_REJECTED
+    assert complaint in get_message_text(task.status.message)
