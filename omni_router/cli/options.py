@@ -95,10 +95,7 @@ router_model = variable(
     "its model; with decision, MODULE:NAME of a decision model, or its address",
 )
 router_url = variable(
-    "--router-url",
-    type=text,
-    metavar="URL",
-    help="an OpenAI-compatible server, for --router endpoint, cascade or decision",
+    "--router-url", type=text, metavar="URL", help="a server like OpenAI's, for --router endpoint, cascade or decision"
 )
 route_config = variable("--route-config", type=PATH, metavar="PATH", help="policy and history (./route_config.json)")
 history = variable(
@@ -118,8 +115,7 @@ CHOICE = (
         type=parsed(parse_prefer),
         metavar="|".join(PREFER),
         shell_complete=complete_words(PREFER),
-        help="what counts when a model and its provider are chosen, or a number, the weight of the price (the "
-        "policy's)",
+        help="what counts when a model and provider are chosen, or a number, the weight of the price (the policy's)",
     ),
     variable(
         "--only",

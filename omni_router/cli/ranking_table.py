@@ -11,7 +11,6 @@ from rich.table import Table
 
 from omni_router.cli.console import UNLIMITED, console, print_line, print_wrapped, printable
 from omni_router.cli.model_table import Row, note_on, notes_of, numbers_of, terms_of
-from omni_router.selection.scoring import TIE, TIE_WITH_PRICE
 
 GAP = 2  # between columns
 FIGURES = ("score", "boards", "quality", "available", "price", "tokens/s", "first ms", "context", "tools")
@@ -21,7 +20,7 @@ TEXTS = ("model", "boards", "provider", "tools")  # stand on the left of their c
 LEFT_OUT = ("first ms", "tools")  # one after the other, where the terminal is too narrow; --json has them
 LEGEND: Mapping[str, str] = {
     "score": "available x quality, less something for the price (prefer is {prefer} here; 0, or best, ignores the "
-    f"price), for slowness and for bad ratings. The highest comes first; within {TIE_WITH_PRICE:g} of it ({TIE:g} "
+    "price), for slowness and for bad ratings. The highest comes first; within {tie_with_price:g} of it ({tie:g} "
     "where the price is ignored), the newest does, or else the one that the Hub lists first.",
     "boards": "place among the models of the route on published benchmarks, and in brackets on how many of them.",
     "quality": "from 0 to 1, what boards let expect, corrected by good and bad ratings (--feedback). A point is 0.01.",
@@ -62,10 +61,13 @@ def print_ranking(title: str, rows: Sequence[Row], prefer: str | float) -> None:
 
 def print_legend(names: Sequence[str], prefer: str | float, width: int) -> None:
     """Print what each of these columns means."""
+    from omni_router.selection.scoring import TIE, TIE_WITH_PRICE  # the Hub's client comes with it
+
+    facts = {"prefer": prefer, "tie": TIE, "tie_with_price": TIE_WITH_PRICE}
     print_line("\nThe columns")
     for name, text in LEGEND.items():
         if name in names:
-            print_wrapped(f"{name}: {text.format(prefer=prefer)}", width=width, indent=2)
+            print_wrapped(f"{name}: {text.format(**facts)}", width=width, indent=2)
 
 
 def _cells(row: Row) -> dict[str, str]:
