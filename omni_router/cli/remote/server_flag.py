@@ -13,6 +13,7 @@ OF_THE_SERVER = (
     *("router", "router_model", "router_url", "route_config", "history", "debug_router", "hf_token", "sandbox"),
     *("timeout", "decision_log", "decision_log_text"),
 )
+OF_ITS_LISTING = ("prefer", "only", "never", "max_price")  # a prompt takes them along, --list-models does not
 FLAGS = {"decision_log_text": "--log-text"}
 
 
@@ -52,6 +53,13 @@ def _check_flags(ctx: click.Context, source: str) -> None:
     refused = [FLAGS.get(name, flag_of(name)) for name in OF_THE_SERVER if is_set(ctx.params.get(name))]
     if refused:
         raise click.UsageError(f"{' and '.join(refused)} cannot be used with {source}: that server has its own", ctx)
+    of_listing = [flag_of(name) for name in OF_ITS_LISTING if is_set(ctx.params.get(name))]
+    if of_listing and is_set(ctx.params.get("list_models")):
+        raise click.UsageError(
+            f"--list-models cannot be used with {' and '.join(of_listing)} and {source}: that server lists what its "
+            "own policy allows and prefers",
+            ctx,
+        )
     if ctx.params.get("another"):
         raise click.UsageError(
             f"--another cannot be used with {source}, which does not know the answer: omni-router chat has /another",

@@ -1,5 +1,6 @@
 """`--server URL`: what a server answers is shown as an answer of this process is, and nothing of a router is loaded."""
 
+import importlib.util
 import io
 import json
 from collections.abc import Iterator
@@ -10,10 +11,14 @@ from typing import Any
 import pytest
 
 from omni_router import Services
+from omni_router._sandbox import Sandbox
 from omni_router._sandbox.drawing import draw
 from omni_router.cli import main
+from omni_router.config.route_file import RouteFile
 from omni_router.decisions.recent import RecentDecisions
+from omni_router.hub.evidence import HubEvidence
 from omni_router.server.openai.guard import Limits
+from omni_router.storage.sqlite import DiskCache
 from tests.cli.test_start_up import run
 from tests.support.json_server import json_server
 from tests.support.openai_server import EYES, PAINTER, TEXT, openai_server
@@ -22,6 +27,7 @@ from tests.support.scripted_router import ScriptedRouter
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 Capture = pytest.CaptureFixture[str]
+NEEDS_MATPLOTLIB = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="without matplotlib")
 KEY = "the-key-of-the-server"
 QUESTION = "How do tides work?"
 
@@ -138,6 +144,52 @@ def test_routes_and_models_are_those_of_the_server(url: str, capsys: Capture) ->
     assert (models[0]["id"], models[0]["place"]) == (TEXT, 1)
     assert "Models served for task text-to-image" in shown(capsys, "--list-models", "text-to-image")
     assert "takes a task (text-generation, " in shown(capsys, "--list-models", "cooking", status=2)
+
+
+LIMITS = {"prefer": "cheapest", "never": ["*:fireworks-ai"], "max_price": 2.5}
+
+
+@pytest.fixture
+def ranked(services: Services, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A server that ranks by boards, with the policy of this process."""
+    sandbox.list_more()
+    monkeypatch.setenv("OMNI_EVIDENCE", "on")
+    monkeypatch.setenv("OMNI_ROUTE_CONFIG", str(tmp_path / "policy.json"))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    policy, evidence = RouteFile(tmp_path / "policy.json"), HubEvidence(DiskCache(tmp_path / "boards.sqlite"))
+    with openai_server(replace(services, policy=policy, evidence=evidence)) as url:
+        yield url.removesuffix("/v1")
+
+
+@pytest.mark.parametrize("limits", [{}, LIMITS])
+def test_a_ranking_of_the_server_is_printed_like_one_of_this_process(
+    limits: Any, ranked: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.json").write_text(json.dumps([{"name": "code_generation", "description": "code", **limits}]))
+    listing = ("--list-models", "code_generation")
+    local = shown(capsys, *listing)
+    assert "number 2; " in local
+    assert shown(capsys, *listing, "--server", ranked) == local
+    for columns in ("80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        local = shown(capsys, *listing)
+        assert "\nWhy\n  1. sandbox/" in local
+        assert shown(capsys, *listing, "--server", ranked) == local
+
+
+@NEEDS_MATPLOTLIB
+def test_a_ranking_of_the_server_is_drawn(ranked: str, capsys: Capture, tmp_path: Path) -> None:
+    plot = tmp_path / "served.svg"
+    shown(capsys, "--list-models", "code_generation", "--plot", str(plot), "--server", ranked)
+    assert "chosen: sandbox/text-generation-2" in plot.read_text()
+    task = shown(capsys, "--list-models", "text-generation", "--plot", str(plot), "--server", ranked, status=2)
+    assert "--plot needs a route, such as --list-routes shows, not a task such as text-generation" in task
+
+
+@pytest.mark.parametrize("flags", [("--prefer", "best"), ("--only", "acme/*"), ("--max-price", "1")])
+def test_a_listing_of_the_server_is_not_that_of_other_preferences(url: str, capsys: Capture, flags: Any) -> None:
+    printed = shown(capsys, "--list-models", "question_answering", *flags, status=2)
+    assert f"--list-models cannot be used with {flags[0]} and a server (OMNI_SERVER is set)" in printed
 
 
 def test_a_decision_of_the_server_is_explained_and_rated(url: str, capsys: Capture, services: Services) -> None:
