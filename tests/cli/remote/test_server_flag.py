@@ -151,10 +151,9 @@ LIMITS = {"prefer": "cheapest", "never": ["*:fireworks-ai"], "max_price": 2.5}
 
 @pytest.fixture
 def ranked(services: Services, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """A server that ranks by boards, with the policy of this process."""
+    """A server that ranks by boards, with a policy of its own."""
     sandbox.list_more()
     monkeypatch.setenv("OMNI_EVIDENCE", "on")
-    monkeypatch.setenv("OMNI_ROUTE_CONFIG", str(tmp_path / "policy.json"))
     monkeypatch.delenv("COLUMNS", raising=False)
     policy, evidence = RouteFile(tmp_path / "policy.json"), HubEvidence(DiskCache(tmp_path / "boards.sqlite"))
     with openai_server(replace(services, policy=policy, evidence=evidence)) as url:
@@ -165,14 +164,15 @@ def ranked(services: Services, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 def test_a_ranking_of_the_server_is_printed_like_one_of_this_process(
     limits: Any, ranked: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "policy.json").write_text(json.dumps([{"name": "code_generation", "description": "code", **limits}]))
-    listing = ("--list-models", "code_generation")
-    local = shown(capsys, *listing)
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps([{"name": "code_generation", "description": "code", **limits}]))
+    listing, here = ("--list-models", "code_generation"), ("--route-config", str(policy))
+    local = shown(capsys, *listing, *here)
     assert "number 2; " in local
     assert shown(capsys, *listing, "--server", ranked) == local
     for columns in ("80", "120"):
         monkeypatch.setenv("COLUMNS", columns)
-        local = shown(capsys, *listing)
+        local = shown(capsys, *listing, *here)
         assert "\nWhy\n  1. sandbox/" in local
         assert shown(capsys, *listing, "--server", ranked) == local
 
