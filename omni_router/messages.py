@@ -66,6 +66,17 @@ def user_message(text: str, image: str | Path | None = None, *, local_files: boo
     """
     from langchain_core.messages import HumanMessage
 
+    content: Any = user_content(text, image, local_files=local_files)
+    return HumanMessage(content)
+
+
+def user_content(text: str, image: str | Path | None = None, *, local_files: bool = True) -> str | list[dict[str, Any]]:
+    """Return the content of a user's message, in OpenAI's form; see `user_message`.
+
+    Raises:
+        InvalidRequest: there is neither text nor image, or the text is not valid.
+        BadImage: the image cannot be read, is not an image, or is a file where none may be read.
+    """
     if not text.strip() and image is None:
         raise InvalidRequest("the prompt is empty; say what you want answered")
     try:
@@ -73,12 +84,12 @@ def user_message(text: str, image: str | Path | None = None, *, local_files: boo
     except UnicodeEncodeError as error:
         raise InvalidRequest("the prompt is not valid text: it holds bytes that are not valid UTF-8") from error
     if image is None:
-        return HumanMessage(text)
+        return text
     url = _checked_url(str(image), local_files=local_files)
-    blocks: list[str | dict[object, object]] = [{"type": "image_url", "image_url": {"url": url}}]
+    blocks: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}}]
     if text.strip():
         blocks.insert(0, {"type": "text", "text": text})
-    return HumanMessage(blocks)
+    return blocks
 
 
 def _checked_url(image: str, *, local_files: bool) -> str:

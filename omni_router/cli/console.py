@@ -119,13 +119,16 @@ def print_path(name: str, path: str, after: str) -> None:
 
 
 class StreamedField:
-    """A field whose text comes piece by piece; the terminal breaks its lines."""
+    """A field whose text comes piece by piece; the terminal breaks its lines. Without a name it is not indented."""
 
-    def __init__(self, name: str, style: Style | None = None) -> None:
+    def __init__(self, name: str | None, style: Style | None = None) -> None:
         self._console, self._style = console(), style
         self._held = ""  # line breaks that would otherwise end the text
         self._empty = True
-        self._print(_label(name))
+        self._indent = ""
+        if name is not None:
+            self._indent = " " * INDENT
+            self._print(_label(name))
 
     def write(self, piece: str) -> None:
         """Print a piece; further lines stand below the first."""
@@ -140,7 +143,7 @@ class StreamedField:
         for line in others:
             text += "\n"
             if line:
-                text += " " * INDENT + line
+                text += self._indent + line
         part: Part = text
         if self._style:
             part = (text, self._style)

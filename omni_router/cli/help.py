@@ -33,6 +33,10 @@ examples:
         what a changed policy would have decided; exit status 1 when any decision differs
   omni-router --feedback 3f9a good
         rate a logged decision: good, bad, or the route it should have been (other: none fits)
+  omni-router chat
+        a conversation, with the reason for each choice (omni-router chat --help)
+  omni-router --prompt "Write a haiku about rivers" --server http://127.0.0.1:8080
+        let a running omni-router serve answer: nothing is loaded here
   omni-router eval requests.jsonl
         measure how often the router is right (omni-router eval --help)
   source <(omni-router completion bash)

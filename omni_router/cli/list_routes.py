@@ -1,7 +1,7 @@
 """`--list-routes`. Nothing heavy is imported here: it answers in a fraction of a second."""
 
 import json
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -13,8 +13,7 @@ from omni_router.config.own_providers import OwnProvider
 from omni_router.config.route_file import RouteFile
 from omni_router.costs import describe_sum
 from omni_router.errors import install_command
-from omni_router.history.protocol import ModelRecord
-from omni_router.selection.ranking import by_rank
+from omni_router.selection.listings import route_as_json
 
 CORE_PACKAGES = (
     *("langgraph", "langchain-huggingface", "huggingface_hub"),
@@ -34,17 +33,46 @@ def run(ctx: click.Context, *, as_json: bool, **_: Any) -> int:
     """
     environment = read_environment_and_warn(ctx)
     file = RouteFile(environment.route_config, environment.limits())
-    if as_json:
-        routes = [_as_json(file, route) for route in file.routes()]
-        click.echo(json.dumps(routes, indent=2))
-    else:
-        _print_routes(file)
+    models = file.document().models
+    routes = [route_as_json(route, models.get(route.name.casefold(), ())) for route in file.routes()]
+    where = str(file.path)
+    if not file.path.exists():
+        where = f"the packaged default ({file.path} does not exist yet)"
+    print_routes(routes, where, as_json=as_json)
+    if not as_json:
+        _print_providers(file.providers())
     missing = [name for name in CORE_PACKAGES if _version(name) is None]
     _print_packages(to_stderr=as_json)
     if not missing:
         return LISTED
     note(f"install what is missing: pip install {' '.join(missing)}")
     return MISSING
+
+
+def print_routes(routes: Sequence[Mapping[str, Any]], where: str, *, as_json: bool) -> None:
+    """Print the routes, which are of the form of `route_as_json`."""
+    if as_json:
+        click.echo(json.dumps(list(map(_public, routes)), indent=2))
+        return
+    print_line(f"Routes of {where}\n")
+    width = min(console().width, WIDTH)
+    for route in routes:
+        labels = route["task"]
+        if route["fallback"]:
+            labels = f"{labels}, the fallback"
+        print_line((route["name"], "bold"), f"  [{labels}]")
+        print_wrapped(route["description"], indent=4, width=width)
+        for name, value in route["parameters"].items():
+            print_wrapped(f"{name}: {_parameter(name, value)}", indent=4, width=width)
+        for model in route["models"]:
+            print_line(f"    - {_describe(model)}")
+        if not route["models"]:
+            print_line("    - no model used yet")
+
+
+def _print_providers(providers: Sequence[OwnProvider]) -> None:
+    for provider in providers:
+        print_line((f"provider {provider.name}", "bold"), f"  {_describe_provider(provider)}")
 
 
 def _print_packages(*, to_stderr: bool) -> None:
@@ -56,37 +84,15 @@ def _print_packages(*, to_stderr: bool) -> None:
         click.echo(f"  {install_command('arch')}", err=to_stderr)
 
 
-def _print_routes(file: RouteFile) -> None:
-    routes = file.routes()  # called first, since it reports an unusable path
-    where = str(file.path)
-    if not file.path.exists():
-        where = f"the packaged default ({file.path} does not exist yet)"
-    print_line(f"Routes of {where}\n")
-    width = min(console().width, WIDTH)
-    for route in routes:
-        labels = route.task
-        if route.fallback:
-            labels = f"{labels}, the fallback"
-        print_line((route.name, "bold"), f"  [{labels}]")
-        print_wrapped(route.description, indent=4, width=width)
-        for name, value in route.parameters.as_json().items():
-            print_wrapped(f"{name}: {_parameter(name, value)}", indent=4, width=width)
-        for model in _models(file, route.name):
-            print_line(f"    - {_describe(model)}")
-        if not _models(file, route.name):
-            print_line("    - no model used yet")
-    for provider in file.providers():
-        print_line((f"provider {provider.name}", "bold"), f"  {_describe_provider(provider)}")
-
-
-def _as_json(file: RouteFile, route: Any) -> dict[str, Any]:
-    models = [_model_as_json(model) for model in _models(file, route.name)]
+def _public(route: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a route as --json shows it."""
+    models = [{key: model.get(key) for key in KEYS} for model in route["models"]]
     return {
-        "name": route.name,
-        "task": route.task,
-        "description": route.description,
+        "name": route["name"],
+        "task": route["task"],
+        "description": route["description"],
         "models": models,
-        "parameters": route.parameters.as_json(),
+        "parameters": route["parameters"],
     }
 
 
@@ -94,20 +100,12 @@ def _parameter(name: str, value: Any) -> str:
     """Return a parameter of a route as text."""
     if name == "only":  # a model has to match a pattern of each group
         return "; and ".join(map(", ".join, value))
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return ", ".join(value)
     return str(value)
 
 
-def _model_as_json(model: ModelRecord) -> dict[str, Any]:
-    return {key: model.get(key) for key in KEYS}
-
-
-def _models(file: RouteFile, route: str) -> list[ModelRecord]:
-    return by_rank(file.document().models.get(route.casefold(), ()), datetime.now(timezone.utc))
-
-
-def _describe(model: ModelRecord) -> str:
+def _describe(model: Mapping[str, Any]) -> str:
     facts = "not used yet"
     if "last_used" in model:
         facts = f"last used {model['last_used']}, {model['uses']} in all"

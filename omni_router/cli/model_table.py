@@ -1,19 +1,14 @@
 """The table of `--list-models`: one line a model, and for a route one for each of its providers."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import compress
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 from rich.measure import Measurement
 from rich.table import Table
 
 from omni_router.cli.console import UNLIMITED, console, print_wrapped, printable
-from omni_router.hub.availability import choose, why_not
-from omni_router.hub.capabilities import CatalogModel, ProviderEntry
-from omni_router.hub.requirements import Requirements
-from omni_router.selection.ranked_models import RankedModel
 
 GAP = 2  # between columns
 # Of those that are ranked by score: the place on boards of how many models, and on how many boards.
@@ -22,115 +17,59 @@ TERMS = ("context", "$ in", "$ out", "tokens/s", "first ms", "tools")
 COLUMNS = ("model", *NUMBERS, "providers", *TERMS, "order of choice")
 SPEEDS = ("tokens/s", "first ms")  # left out first where the terminal is too narrow; --json has them
 
-
-@dataclass(frozen=True)
-class Row:
-    """A model; for a route also whether it may be called, and, where the history has it, its place in the order."""
-
-    model: CatalogModel
-    place: int | None = None
-    notes: tuple[str, ...] = ()
-    required: Requirements | None = None  # what the route requires
-    ranked: RankedModel | None = None  # what its score consists of, where boards know models of the route
-
-    def out(self) -> str | None:
-        """Return why the model may not be called for the route."""
-        if self.required is None or not self.model.entries:
-            return None
-        refused = why_not(self.model, self.required)
-        return refused.why if refused else None
-
-    def provider(self) -> str | None:
-        """Return the provider that the route's preference names; None leaves the choice to Hugging Face."""
-        if self.required is None or not self.model.entries or self.out():
-            return None
-        return choose(self.model, self.required).provider
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the model with its providers, each with the gate that it does not pass."""
-        providers = [{**asdict(entry), "gate": self._gate(entry)} for entry in self.model.entries]
-        return {
-            "id": self.model.id,
-            "providers": providers,
-            "place": self.place,
-            "notes": self.notes,
-            "out": self.out(),
-            "provider": self.provider(),
-            "ranking": ranking_as_json(self.ranked) if self.ranked else None,
-        }
-
-    def lines(self) -> Iterator[tuple[str, ...]]:
-        """Yield the cells of the model, and for a route those of each of its providers."""
-        notes = list(self.notes)
-        if self.place:
-            notes.insert(0, f"number {self.place}")
-        if out := self.out():
-            notes.append(f"out: {out}")
-        numbers = numbers_of(self.ranked)
-        providers, terms = ", ".join(self.model.providers) or "-", terms_of(self.model.entries)
-        yield (self.model.id, *numbers, providers, *terms, "; ".join(notes))
-        if self.required is not None and len(self.model.entries) > 1:
-            for entry in self.model.entries:
-                yield ("", *numbers_of(None), entry.provider, *terms_of([entry]), self._note(entry))
-
-    def provider_notes(self) -> Iterator[tuple[str, str]]:
-        """Yield the providers of a model that are out, unless all are, each with the gate that it does not pass."""
-        if not self.out():
-            for entry in self.model.entries:
-                if self._gate(entry):
-                    yield entry.provider, self._note(entry)
-
-    def _gate(self, entry: ProviderEntry) -> str | None:
-        if self.required is None:
-            return None
-        refused = why_not(CatalogModel(self.model.id, (entry,)), self.required)
-        return refused.gate if refused else None
-
-    def _note(self, entry: ProviderEntry) -> str:
-        if gate := self._gate(entry):
-            return f"out: {gate.replace('_', ' ')}"
-        if self.required and entry.provider == self.provider():
-            return f"chosen: {self.required.provider_rule}"
-        return ""
+Row = Mapping[str, Any]  # a row of `selection.model_rows`, as JSON
 
 
-def numbers_of(ranked: RankedModel | None) -> tuple[str, ...]:
-    """Return the numbers of a score, in the order of `NUMBERS`."""
-    if ranked is None:
-        return ("",) * len(NUMBERS)
-    score, standing = ranked.score, ranked.standing
-    price = ranked.terms.price
-    return (
-        f"{score.total:.3f}",
-        f"{standing.place} of {standing.of} ({score.facts.strength.boards})" if standing else "",
-        f"{score.quality:.2f}",
-        f"{score.availability:.2f}",
-        "" if price is None else f"{price:.2f}",
+def _lines(row: Row) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of a model, and for a route those of each of its providers."""
+    notes = notes_of(row)
+    if row["place"]:
+        notes.insert(0, f"number {row['place']}")
+    names = map(itemgetter("provider"), row["providers"])
+    yield (
+        row["id"],
+        *numbers_of(row["ranking"]),
+        ", ".join(names) or "-",
+        *terms_of(row["providers"]),
+        "; ".join(notes),
     )
+    if row["provider_rule"] is not None and len(row["providers"]) > 1:
+        for entry in row["providers"]:
+            yield ("", *numbers_of(None), entry["provider"], *terms_of([entry]), note_on(row, entry))
 
 
-def ranking_as_json(ranked: RankedModel) -> dict[str, Any]:
-    """Return the numbers of a score."""
-    score, facts = ranked.score, ranked.score.facts
-    return {
-        "score": round(score.total, 4),
-        "place_on_boards": ranked.standing.place if ranked.standing else None,
-        "models_on_boards": ranked.standing.of if ranked.standing else None,
-        "boards": facts.strength.boards,
-        "prior": round(score.prior, 4),
-        "quality": round(score.quality, 4),
-        "availability": round(score.availability, 4),
-        "price": ranked.terms.price,
-        "price_term": round(score.price_term, 4),
-        "latency_term": round(score.latency_term, 4),
-        "trial_term": round(score.trial_term, 4),
-    }
+def notes_of(row: Row) -> list[str]:
+    """Return the notes on a model, and why it may not be called."""
+    if row["out"]:
+        return [*row["notes"], f"out: {row['out']}"]
+    return list(row["notes"])
+
+
+def note_on(row: Row, entry: Mapping[str, Any]) -> str:
+    """Return whether a provider is out or chosen, and why."""
+    if entry["gate"]:
+        return f"out: {entry['gate'].replace('_', ' ')}"
+    if entry["provider"] == row["provider"]:
+        return f"chosen: {row['provider_rule']}"
+    return ""
+
+
+def numbers_of(ranking: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the numbers of a score, in the order of `NUMBERS`."""
+    if ranking is None:
+        return ("",) * len(NUMBERS)
+    place, price = "", ""
+    if ranking["place_on_boards"] is not None:
+        place = f"{ranking['place_on_boards']} of {ranking['models_on_boards']} ({ranking['boards']})"
+    if ranking["price"] is not None:
+        price = f"{ranking['price']:.2f}"
+    return f"{ranking['score']:.3f}", place, f"{ranking['quality']:.2f}", f"{ranking['availability']:.2f}", price
 
 
 # A cell is empty if no provider gives the figure; of several, the best one is shown.
 
 
-def terms_of(entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
+def terms_of(entries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the largest context, the lowest prices and the best speeds, which need not be those of one provider."""
     return (
         _largest(_known(entries, "context_length")),
@@ -142,9 +81,9 @@ def terms_of(entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
     )
 
 
-def _known(entries: Sequence[ProviderEntry], field: str) -> list[Any]:
+def _known(entries: Sequence[Mapping[str, Any]], field: str) -> list[Any]:
     """Return the values of a field where the providers give it."""
-    return [value for value in map(attrgetter(field), entries) if value is not None]
+    return [value for value in map(itemgetter(field), entries) if value is not None]
 
 
 def _largest(figures: Sequence[float]) -> str:
@@ -173,7 +112,7 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
         "and the best speeds."
     )
     print_wrapped(f"Models served for {title}. {units}\n", width=out.width)
-    cells = [list(map(printable, line)) for row in rows for line in row.lines()]
+    cells = [list(map(printable, line)) for row in rows for line in _lines(row)]
     on_terminal = out.width < UNLIMITED
     table = _table(cells, with_notes=not on_terminal)
     if _width(table) > out.width:

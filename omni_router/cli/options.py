@@ -15,6 +15,7 @@ from omni_router.cli.completion import complete_routes, complete_words
 from omni_router.cli.console import status
 from omni_router.cli.parser import Option, Target
 from omni_router.cli.validators import FOLDER, PATH, RouterChoice, parsed, text
+from omni_router.config.client_environment import server_address
 from omni_router.config.parameters import (
     EFFORTS,
     PREFER,
@@ -94,10 +95,7 @@ router_model = variable(
     "its model; with decision, MODULE:NAME of a decision model, or its address",
 )
 router_url = variable(
-    "--router-url",
-    type=text,
-    metavar="URL",
-    help="an OpenAI-compatible server, for --router endpoint, cascade or decision",
+    "--router-url", type=text, metavar="URL", help="a server like OpenAI's, for --router endpoint, cascade or decision"
 )
 route_config = variable("--route-config", type=PATH, metavar="PATH", help="policy and history (./route_config.json)")
 history = variable(
@@ -117,8 +115,7 @@ CHOICE = (
         type=parsed(parse_prefer),
         metavar="|".join(PREFER),
         shell_complete=complete_words(PREFER),
-        help="what counts when a model and its provider are chosen, or a number, the weight of the price (the "
-        "policy's)",
+        help="what counts when a model and provider are chosen, or a number, the weight of the price (the policy's)",
     ),
     variable(
         "--only",
@@ -224,6 +221,14 @@ SAMPLING = (
         help="sampling temperature of a text answer, 0 to 2 (the policy's, else 0.7)",
     ),
     setting("--timeout", type=float, metavar="SECONDS", help="how long a model may stay silent (120)"),
+)
+server = option(
+    "--server",
+    type=parsed(server_address),
+    section=ROUTING,
+    metavar="URL",
+    help="let a running omni-router serve, or a LangGraph server, answer in place of this process (OMNI_SERVER); "
+    "OMNI_API_KEY is sent to it",
 )
 # What the server alone and the page both take.
 SERVED = (route_config, fallback_route, *CHOICE, hf_token, sandbox, max_new_tokens, reasoning_effort, bill_to)

@@ -1,6 +1,7 @@
 """`--prompt` and `--demo`: route requests, and answer them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,15 @@ from omni_router.cli.demo import DEFAULT_MULTI_MODAL_QUERIES, Query
 from omni_router.cli.missing_policy import missing_policy
 from omni_router.cli.parser import read_environment, values_for
 from omni_router.cli.stdin import has_unread_stdin, read_query
-from omni_router.cli.transcript import Transcript
+from omni_router.cli.transcript import Transcript, View
 from omni_router.config.environment import Environment
+from omni_router.hints import COMMAND
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, AnyMessage
 
     from omni_router.config.settings import Settings
-    from omni_router.events import Finished
+    from omni_router.events import Finished, RunEvent
 
 ANSWERED, FAILED = 0, 1
 
@@ -30,35 +32,63 @@ def run(ctx: click.Context, *, prompt: str | None, image_url: str | None, **flag
         OmniRouterError: something must be corrected first.
     """
     environment, settings = read_environment(ctx), read_settings(ctx)
-    from omni_router import Services, build_graph, user_message
-    from omni_router.selection.sources import services_for
+    from omni_router import user_message
 
-    if prompt is None:
-        queries = list(DEFAULT_MULTI_MODAL_QUERIES)
-    else:
-        queries = [read_query(prompt, image_url, appends=bool(ctx.args))]
-    transcript = Transcript(as_json=flags["as_json"], debug=flags["debug_router"], policy=environment.route_config)
-    if text := missing_policy(environment, records=True):
-        log_note(text)
-    if not settings.skip_specialists:
-        settings = _within_token(settings, environment, flags["hf_token"])
-    if environment.sandbox:
-        _introduce_sandbox(environment.route_config, names_models=flags["demo"] and flags["route_config"] is None)
+    queries = queries_of(ctx, prompt, image_url)
+    transcript = Transcript(as_json=flags["as_json"], debug=flags["debug_router"])
+    settings = prepare_run(environment, settings, flags["hf_token"])
+    if environment.sandbox and flags["demo"] and flags["route_config"] is None:
+        _name_models_of_the_demo(environment.route_config)
     transcript.wait("starting")
     messages: list[list[AnyMessage]] = [[user_message(query.prompt, query.image)] for query in queries]
     if settings.another:
         messages = [[*asked, _answer_to(asked, environment)] for asked in messages]
-    services = Services.from_environment(environment, token=flags["hf_token"])
-    evidence = services_for(services, services.policy.routes(), settings).evidence
-    if evidence:
-        evidence.current()  # what the disk has of it is read in the background, before the first choice
-    graph = build_graph(services, settings).compile()
+    graph = _open_graph(environment, settings, flags["hf_token"])
     transcript.warn_of_unread_stdin(unread=not ctx.args and has_unread_stdin())
-    turns = list(zip(queries, messages, strict=True))
-    answered = _answer(graph, turns, transcript, only_route=settings.skip_specialists)
+    answered = True
+    audience = replace(COMMAND, policy=str(environment.route_config))
+    for number, (query, asked) in enumerate(zip(queries, messages, strict=True), 1):
+        transcript.begin(query, number, len(queries))
+        result = _follow(graph, asked, transcript).result.for_audience(audience)
+        transcript.end(query, result.as_json())
+        answered &= is_answered(result.error, result.model, only_route=settings.skip_specialists)
     if flags["demo"]:
         transcript.close(environment)
     return ANSWERED if answered else FAILED
+
+
+def queries_of(ctx: click.Context, prompt: str | None, image: str | None) -> list[Query]:
+    """Return the query of the command line, or those of the demo.
+
+    Raises:
+        OmniRouterError: stdin is not what a `-` asks for.
+    """
+    if prompt is None:
+        return list(DEFAULT_MULTI_MODAL_QUERIES)
+    return [read_query(prompt, image, appends=bool(ctx.args))]
+
+
+def prepare_run(environment: Environment, settings: "Settings", token: str | None) -> "Settings":
+    """Print what a person should know before a run, and return its settings, within what can be called."""
+    if text := missing_policy(environment, records=True):
+        log_note(text)
+    if not settings.skip_specialists:
+        settings = _within_token(settings, environment, token)
+    if environment.sandbox:
+        log_note("sandbox: answers and images are simulated on this machine; routing is real.")
+        log_note(f"policy and history: {environment.route_config}")
+    return settings
+
+
+def _open_graph(environment: Environment, settings: "Settings", token: str | None) -> Any:
+    from omni_router import Services, build_graph
+    from omni_router.selection.sources import services_for
+
+    services = Services.from_environment(environment, token=token)
+    evidence = services_for(services, services.policy.routes(), settings).evidence
+    if evidence:
+        evidence.current()  # what the disk has of it is read in the background, before the first choice
+    return build_graph(services, settings).compile()
 
 
 def read_settings(ctx: click.Context) -> "Settings":
@@ -114,13 +144,6 @@ def _within_token(settings: "Settings", environment: Environment, token: str | N
     return settings.model_copy(update={"skip_specialists": True})
 
 
-def _introduce_sandbox(policy: Path, *, names_models: bool) -> None:
-    log_note("sandbox: answers and images are simulated on this machine; routing is real.")
-    log_note(f"policy and history: {policy}")
-    if names_models:
-        _name_models_of_the_demo(policy)
-
-
 def _name_models_of_the_demo(policy: Path) -> None:
     from omni_router._sandbox.models import name_models
     from omni_router.config.route_file import RouteFile
@@ -136,37 +159,37 @@ def _name_models_of_the_demo(policy: Path) -> None:
         )
 
 
-def _answer(
-    graph: Any, turns: "Sequence[tuple[Query, list[AnyMessage]]]", transcript: Transcript, *, only_route: bool
-) -> bool:
-    """Run the graph for each query, and show what happens; return whether each was answered, or else routed."""
-    answered = True
-    for number, (query, messages) in enumerate(turns, 1):
-        transcript.begin(query, number, len(turns))
-        finished = _follow(graph, messages, transcript)
-        transcript.end(query, finished)
-        result = finished.result
-        answered &= result.error is None and (result.model is not None or not only_route)
-    return answered
+def is_answered(error: object, model: str | None, *, only_route: bool) -> bool:
+    """Return whether a query was answered, or else routed."""
+    return error is None and (model is not None or not only_route)
 
 
 def _follow(graph: Any, messages: "list[AnyMessage]", transcript: Transcript) -> "Finished":
     """Run the graph, show its events as they come, and return the last one."""
-    from omni_router.events import AttemptEnded, DecisionMade, Finished, Recorded, RouterReplied, Token, stream
+    from omni_router.events import Finished, stream
 
     finished = Finished({})
     for event in stream(graph, {"messages": messages}, tokens=transcript.shows_tokens):
-        match event:
-            case RouterReplied():
-                transcript.show_router(event)
-            case DecisionMade():
-                transcript.show_decision(event)
-            case Token():
-                transcript.show_token(event)
-            case AttemptEnded():
-                transcript.show_attempt(event)
-            case Recorded():
-                transcript.show_record(event)
-            case Finished():
-                finished = event
+        if isinstance(event, Finished):
+            finished = event
+        else:
+            show(event, transcript)
     return finished
+
+
+def show(event: "RunEvent", view: View) -> None:
+    """Show an event of a run as it comes."""
+    from omni_router.events import AttemptEnded, DecisionMade, Recorded, RouterReplied, Token
+    from omni_router.messages import reasoning_of
+
+    match event:
+        case RouterReplied():
+            view.show_router(event.reply, event.candidates)
+        case DecisionMade():
+            view.show_decision(event.decision)
+        case Token():
+            view.show_token(event.text, reasoning_of(event.message))
+        case AttemptEnded():
+            view.show_attempt(event.attempt)
+        case Recorded():
+            view.show_record(event.route, event.model, event.file)

@@ -10,10 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from omni_router.cli.console import UNLIMITED, console, print_line, print_wrapped, printable
-from omni_router.cli.model_table import Row, numbers_of, terms_of
-from omni_router.hub.availability import choose
-from omni_router.hub.capabilities import ProviderEntry
-from omni_router.selection.scoring import TIE, TIE_WITH_PRICE
+from omni_router.cli.model_table import Row, note_on, notes_of, numbers_of, terms_of
 
 GAP = 2  # between columns
 FIGURES = ("score", "boards", "quality", "available", "price", "tokens/s", "first ms", "context", "tools")
@@ -23,7 +20,7 @@ TEXTS = ("model", "boards", "provider", "tools")  # stand on the left of their c
 LEFT_OUT = ("first ms", "tools")  # one after the other, where the terminal is too narrow; --json has them
 LEGEND: Mapping[str, str] = {
     "score": "available x quality, less something for the price (prefer is {prefer} here; 0, or best, ignores the "
-    f"price), for slowness and for bad ratings. The highest comes first; within {TIE_WITH_PRICE:g} of it ({TIE:g} "
+    "price), for slowness and for bad ratings. The highest comes first; within {tie_with_price:g} of it ({tie:g} "
     "where the price is ignored), the newest does, or else the one that the Hub lists first.",
     "boards": "place among the models of the route on published benchmarks, and in brackets on how many of them.",
     "quality": "from 0 to 1, what boards let expect, corrected by good and bad ratings (--feedback). A point is 0.01.",
@@ -64,37 +61,28 @@ def print_ranking(title: str, rows: Sequence[Row], prefer: str | float) -> None:
 
 def print_legend(names: Sequence[str], prefer: str | float, width: int) -> None:
     """Print what each of these columns means."""
+    from omni_router.selection.scoring import TIE, TIE_WITH_PRICE  # the Hub's client comes with it
+
+    facts = {"prefer": prefer, "tie": TIE, "tie_with_price": TIE_WITH_PRICE}
     print_line("\nThe columns")
     for name, text in LEGEND.items():
         if name in names:
-            print_wrapped(f"{name}: {text.format(prefer=prefer)}", width=width, indent=2)
+            print_wrapped(f"{name}: {text.format(**facts)}", width=width, indent=2)
 
 
 def _cells(row: Row) -> dict[str, str]:
-    """Return the cells of a model by column."""
-    offer, providers = _offer(row), list(row.model.providers)
-    entries: Sequence[ProviderEntry] = row.model.entries
-    name = ", ".join(providers)
-    if offer:
-        entries, name = [offer], offer.provider
-        if len(providers) > 1:
-            name = f"{name} ({len(providers)})"
-    figures = (*numbers_of(row.ranked), *_terms(entries))
-    place = f"{row.place}." if row.place else ""
-    return {"": place, "model": row.model.id, "provider": name, **dict(zip(FIGURES, figures, strict=True))}
-
-
-def _terms(entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
-    """Return the terms of offers in the order of the last of `FIGURES`; their prices are in one of them."""
+    """Return the cells of a model by column; where one provider is expected to answer, the terms are its own."""
+    entries = row["providers"]
+    names = list(map(itemgetter("provider"), entries))
+    name, expected = ", ".join(names), row["expected_provider"]
+    if expected is not None:
+        entries, name = [entries[names.index(expected)]], expected
+        if len(names) > 1:
+            name = f"{name} ({len(names)})"
     context, _, _, speed, first, tools = terms_of(entries)
-    return speed, first, context, tools
-
-
-def _offer(row: Row) -> ProviderEntry | None:
-    """Return the offer that is expected to answer; None where none may be called."""
-    if row.required is None or not row.model.entries or row.out():
-        return None
-    return choose(row.model, row.required).expected
+    figures = (*numbers_of(row["ranking"]), speed, first, context, tools)
+    place = f"{row['place']}." if row["place"] else ""
+    return {"": place, "model": row["id"], "provider": name, **dict(zip(FIGURES, figures, strict=True))}
 
 
 def _table(cells: Sequence[Mapping[str, str]], names: Sequence[str]) -> Table:
@@ -139,9 +127,9 @@ def _print_reasons(rows: Sequence[Row], width: int) -> None:
     print_line("\nWhy")
     by_reason: dict[str, list[str]] = {}
     for row in rows:
-        name = row.model.id
-        if row.place:
-            name = f"{row.place}. {name}"
+        name = row["id"]
+        if row["place"]:
+            name = f"{row['place']}. {name}"
         for reason in _reasons(row):
             by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
@@ -149,10 +137,9 @@ def _print_reasons(rows: Sequence[Row], width: int) -> None:
 
 
 def _reasons(row: Row) -> Iterator[str]:
-    notes = list(row.notes)
-    if out := row.out():
-        notes.append(f"out: {out}")
-    if notes:
+    """Yield why a model has its place or none; its providers that are out are named, unless all are."""
+    if notes := notes_of(row):
         yield "; ".join(notes)
-    for provider, note in row.provider_notes():
-        yield f"{provider} is {note}"
+    for entry in row["providers"]:
+        if entry["gate"] and not row["out"]:
+            yield f"{entry['provider']} is {note_on(row, entry)}"

@@ -10,9 +10,10 @@ from omni_router.cli.help import EXAMPLES, EXIT_STATUS, SHARED_VARIABLES, descri
 from omni_router.cli.options import ACTIONS, CALLING, STDIN, option
 from omni_router.cli.parser import PROGRAM, Command, LazyGroup, flag_of, is_set, load
 from omni_router.cli.validators import PATH, PLOT, text
-from omni_router.config.environment import VARIABLES
+from omni_router.config.environment import VARIABLES, read_variable
 
 COMMANDS = {
+    "chat": "omni_router.cli.chat.command:command",
     "eval": "omni_router.cli.eval:command",
     "eval-choice": "omni_router.cli.eval_choice:command",
     "completion": "omni_router.cli.completion:command",
@@ -34,6 +35,16 @@ ACTION_COMMANDS = {
     "feedback": "omni_router.cli.feedback:run",
     "history_export": "omni_router.cli.history:run_export",
     "history_import": "omni_router.cli.history:run_import",
+}
+
+# The same where a server answers: a function of the client of that server and the flags.
+SERVER_ACTIONS = {
+    "prompt": "omni_router.cli.remote.actions:prompt",
+    "demo": "omni_router.cli.remote.actions:prompt",
+    "list_routes": "omni_router.cli.remote.actions:list_routes",
+    "list_models": "omni_router.cli.remote.actions:list_models",
+    "why": "omni_router.cli.remote.actions:why",
+    "feedback": "omni_router.cli.remote.actions:feedback",
 }
 
 
@@ -125,6 +136,7 @@ def _action(*names: str, **more: Any) -> Any:
     _action("--history-export", type=PATH, metavar="FILE", help="write the history to a file"),
     _action("--history-import", type=PATH, metavar="FILE",
             help="add the history from such a file, or from a route_config.json"),
+    options.server,
     options.router,
     options.router_model,
     options.router_url,
@@ -158,8 +170,21 @@ def root(ctx: click.Context, /, **flags: Any) -> int:
     if ctx.invoked_subcommand is not None:
         return 0
     action = next(name for name in ACTION_COMMANDS if is_set(flags[name]))
-    status: int = load(ACTION_COMMANDS[action])(ctx, **flags)
+    status: int
+    if client := _client_of(ctx, action):
+        status = load(SERVER_ACTIONS[action])(ctx, client, **flags)
+    else:
+        status = load(ACTION_COMMANDS[action])(ctx, **flags)
     return status
+
+
+def _client_of(ctx: click.Context, action: str) -> Any:
+    """Return the client of the server that is to answer, which is imported only where one is named."""
+    if ctx.params["server"] is None and not read_variable("OMNI_SERVER"):
+        return None
+    from omni_router.cli.remote.server_flag import client_of
+
+    return client_of(ctx, flag_of(action), is_served=action in SERVER_ACTIONS)
 
 
 def parse(words: list[str]) -> click.Context:

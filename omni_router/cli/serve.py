@@ -1,5 +1,6 @@
 """`omni-router serve`: the OpenAI-compatible routes in a server of their own."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,6 +33,8 @@ routes:
   POST /v1/route                 the body of a chat; only the decision, without calling a model
   POST /v1/decisions             one of a few choices in words, by the embedded router
   GET  /v1/models                omni (the router chooses), omni/ROUTE, omni:cheapest, Hub models
+  GET  /omni/routes, /omni/routes/ROUTE/models, /omni/decisions/ID; POST /omni/feedback
+                                 what omni-router --server URL shows, and ratings
   GET  /omni/health, /omni/ready, /omni/metrics; GET / lists the paths
 
 One line per request on stderr: method, path, route, model, status, seconds.
@@ -121,10 +124,13 @@ def _check_host(host: str, *, with_key: bool) -> None:
 
 
 def _build_graph(environment: Environment, token: str | None) -> "Compiled":
+    from omni_router.decisions.recent import RecentDecisions
     from omni_router.graph import build_graph
     from omni_router.services import Services
 
-    return build_graph(Services.from_environment(environment, token=token)).compile(name="omni_router")
+    services = Services.from_environment(environment, token=token)
+    services = replace(services, decision_log=RecentDecisions(services.decision_log))  # for --why --server
+    return build_graph(services).compile(name="omni_router")
 
 
 def _print_address(host: str, port: int, *, with_key: bool) -> None:

@@ -1,11 +1,13 @@
-"""The output of a run: for a person on stdout as it happens, or one JSON object a line."""
+"""The output of a run: for a person on stdout as it happens, or one JSON object a line.
+
+Everything comes as plain values, so that a run of a server, for which LangGraph is not loaded, is shown alike.
+"""
 
 import json
 import sys
 import textwrap
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import click
 
@@ -26,20 +28,37 @@ from omni_router.cli.console import (
 from omni_router.cli.demo import Query
 from omni_router.config.environment import Environment
 from omni_router.costs import describe_cost
-from omni_router.hints import COMMAND
-from omni_router.messages import reasoning_of
 
-if TYPE_CHECKING:  # LangGraph comes with these
-    from omni_router.events import AttemptEnded, DecisionMade, Finished, Recorded, RouterReplied, Token
-    from omni_router.state import Decision
+
+class View(Protocol):
+    """What shows a run as it happens."""
+
+    def show_router(self, reply: str | None, candidates_by_route: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Show that the router has replied."""
+        ...
+
+    def show_decision(self, decision: Mapping[str, Any]) -> None:
+        """Show that a model is called."""
+        ...
+
+    def show_token(self, text: str, reasoning: str) -> None:
+        """Show a part of an answer, or of the reasoning before it."""
+        ...
+
+    def show_attempt(self, attempt: Mapping[str, Any]) -> None:
+        """Show how a call of a model ended."""
+        ...
+
+    def show_record(self, route: str, model: str, file: str) -> None:
+        """Show where the use of a model was stored."""
+        ...
 
 
 class Transcript:
     """Prints queries and their results; notes go to stderr."""
 
-    def __init__(self, *, as_json: bool, debug: bool, policy: Path) -> None:
+    def __init__(self, *, as_json: bool, debug: bool = False) -> None:
         self._json, self._debug = as_json, debug
-        self._audience = replace(COMMAND, policy=str(policy))
         self._answer: StreamedField | None = None  # the answer being written
         self._reasoning: StreamedField | None = None  # what the model thinks before it
         self._answers = 0  # how many were shown for this query
@@ -77,25 +96,24 @@ class Transcript:
         sys.stdout.flush()
         self.wait("loading the router, choosing a route and a model")
 
-    def end(self, query: Query, finished: "Finished") -> None:
-        """Show what is only known at the end of a query."""
+    def end(self, query: Query, result: Mapping[str, Any]) -> None:
+        """Show what is only known at the end of a query; `result` is a `RunResult` as JSON."""
         status.end()
-        result = finished.result.for_audience(self._audience)
         if self._json:
-            click.echo(json.dumps({"prompt": query.prompt, **result.as_json()}))  # ASCII: whatever stdout can write
+            click.echo(json.dumps({"prompt": query.prompt, **result}))  # ASCII: whatever stdout can write
             return
-        decision = finished.state["decision"]
-        if decision and not result.model:
-            _show_decision(decision)
-        if result.error:
-            print_field("error", (result.error["kind"], "red"), f": {result.error['message']}")
-            print_field("to do", result.error["hint"])
-        elif result.answer and not self._answers:  # the specialist did not stream
-            print_field("answer", result.answer)
-        for artifact in result.artifacts:
+        self._end_answer()
+        if result["id"] and not result["model"]:
+            _show_decision(result)
+        if error := result["error"]:
+            print_field("error", (error["kind"], "red"), f": {error['message']}")
+            print_field("to do", error["hint"])
+        elif result["answer"] and not self._answers:  # the specialist did not stream
+            print_field("answer", result["answer"])
+        for artifact in result["artifacts"]:
             print_path("saved", artifact["path"], f" ({describe(artifact)})")
-        if result.id:
-            print_field("id", result.id)
+        if result["id"]:
+            print_field("id", result["id"])
         sys.stdout.flush()  # notes go to stderr, and must come after it
 
     def close(self, environment: Environment) -> None:
@@ -105,33 +123,33 @@ class Transcript:
             log_note("simulated: the model list of the Hub, its providers, and therefore all answers and images.")
         log_note(f"history: {environment.route_config}   images: {environment.output_dir}")
 
-    def show_router(self, event: "RouterReplied") -> None:
+    def show_router(self, reply: str | None, candidates_by_route: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         """Show the router's raw reply, and the candidates of each route, when debugging."""
         if not self._debug:
             return
-        log_note(f"raw reply: {event.reply!r}")
-        for route, candidates in event.candidates.items():
+        log_note(f"raw reply: {reply!r}")
+        for route, candidates in candidates_by_route.items():
             models = ", ".join(candidate["model"] for candidate in candidates)
             log_note(f"candidates for {route}: {models or 'none'}")
 
-    def show_decision(self, event: "DecisionMade") -> None:
+    def show_decision(self, decision: Mapping[str, Any]) -> None:
         """Show a decision, and that its model is called."""
         status.end()
         if not self._json:
-            _show_decision(event.decision)
-            self.wait(f"waiting for {event.decision['model']}")
+            _show_decision(decision)
+            self.wait(f"waiting for {decision['model']}")
 
-    def show_token(self, event: "Token") -> None:
+    def show_token(self, text: str, reasoning: str) -> None:
         """Show a part of an answer, and on a terminal what the model thinks before it."""
-        self._show_reasoning(reasoning_of(event.message))
-        if not event.text:
+        self._show_reasoning(reasoning)
+        if not text:
             return
         status.end()
         self._end_reasoning()
         if self._answer is None:
             self._answer = StreamedField("answer")
             self._answers += 1
-        self._answer.write(event.text)
+        self._answer.write(text)
 
     def _show_reasoning(self, text: str) -> None:
         if not text or self._answer is not None or not is_terminal(sys.stdout):
@@ -141,12 +159,11 @@ class Transcript:
             self._reasoning = StreamedField("thinks", "dim")
         self._reasoning.write(text)
 
-    def show_attempt(self, event: "AttemptEnded") -> None:
+    def show_attempt(self, attempt: Mapping[str, Any]) -> None:
         """Show how a call of a model ended."""
         if self._json:
             return
         self._end_answer()
-        attempt = event.attempt
         outcome: Part = (attempt["outcome"], "red")
         if attempt["outcome"] == "answered":
             outcome = ("answered", "green")
@@ -154,11 +171,11 @@ class Transcript:
         print_field("attempt", f"{attempt['model']}: ", outcome, facts)
         sys.stdout.flush()
 
-    def show_record(self, event: "Recorded") -> None:
+    def show_record(self, route: str, model: str, file: str) -> None:
         """Show where the use of a model was stored."""
         status.end()
         self._end_answer()
-        line = f"[router] recorded model '{event.model}' for route '{event.route}' in {event.file}"
+        line = f"[router] recorded model '{model}' for route '{route}' in {file}"
         if self._json:
             click.echo(line, err=True)
         else:
@@ -177,7 +194,7 @@ class Transcript:
         self._answer = None
 
 
-def _show_decision(decision: "Decision") -> None:
+def _show_decision(decision: Mapping[str, Any]) -> None:
     confidence, source = "", ""
     if decision["confidence"] is not None:
         confidence = f" (confidence {decision['confidence']:.2f})"

@@ -1,7 +1,7 @@
 """`--why`: one decision of the log in plain words."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import click
@@ -9,8 +9,8 @@ import click
 from omni_router.cli.console import print_field, print_line
 from omni_router.cli.missing_policy import read_environment_and_warn
 from omni_router.costs import describe_cost
+from omni_router.decisions.feedback import newest_text
 from omni_router.decisions.signals import describe_signals
-from omni_router.services import open_decision_log
 
 
 def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
@@ -19,38 +19,37 @@ def run(ctx: click.Context, *, why: str, as_json: bool, **_: Any) -> int:
     Raises:
         ConfigurationError: there is no log, or not one such decision in it.
     """
+    from omni_router.services import open_decision_log
+
     log = open_decision_log(read_environment_and_warn(ctx))
     entry = log.find(why)
     if as_json:
         click.echo(json.dumps(entry))
-        return 0
+    else:
+        print_decision(entry, log.doubts_about(entry["id"]))
+    return 0
+
+
+def print_decision(entry: Mapping[str, Any], doubts: Iterable[Mapping[str, Any]]) -> None:
+    """Print the entry of a decision, and what later decisions say of its answer."""
     title = f"Decision {entry['id']} of {entry['time']}"
     if entry["thread"]:
         title = f"{title}, thread {entry['thread']}"
     print_line(title)
     for name, text in _facts(entry):
         print_field(name, text)
-    for later in log.doubts_about(entry["id"]):
+    for later in doubts:
         print_field("doubt", f"{describe_signals(later['doubt']['signals'])} (said by decision {later['id']})")
-    return 0
 
 
-def newest_request(entry: dict[str, Any]) -> str:
+def newest_request(entry: Mapping[str, Any]) -> str:
     """Return the newest request of an entry, or a note that only its hash was logged."""
     if conversation := entry["asked"].get("conversation"):
         return newest_text(conversation)
     return f"(text not logged; SHA-256 {entry['asked']['sha256'][:12]}…)"
 
 
-def newest_text(conversation: list[dict[str, Any]]) -> str:
-    """Return what the user wrote last."""
-    for turn in reversed(conversation):
-        if turn["role"] == "user":
-            return str(turn["content"])
-    return ""
-
-
-def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "asked", newest_request(entry)
     yield "route", _route(entry)
     yield "model", _model(entry)
@@ -73,7 +72,7 @@ def _facts(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "router", _reply(entry)
 
 
-def _reply(entry: dict[str, Any]) -> str:
+def _reply(entry: Mapping[str, Any]) -> str:
     if entry["reply"] is not None:
         return str(entry["reply"])
     if entry.get("settled"):
@@ -81,7 +80,7 @@ def _reply(entry: dict[str, Any]) -> str:
     return "it failed on this request"
 
 
-def _route(entry: dict[str, Any]) -> str:
+def _route(entry: Mapping[str, Any]) -> str:
     facts = [entry["route"] or "none could be read"]
     if entry["confidence"] is not None:
         facts.append(f"confidence {entry['confidence']:.2f}")
@@ -90,7 +89,7 @@ def _route(entry: dict[str, Any]) -> str:
     return ", ".join(facts)
 
 
-def _model(entry: dict[str, Any]) -> str:
+def _model(entry: Mapping[str, Any]) -> str:
     if entry["model"] is None:
         return "none"
     verification = "not verified: the Hub could not be reached"
@@ -99,7 +98,7 @@ def _model(entry: dict[str, Any]) -> str:
     return f"{_with_provider(entry)}, from {entry['source']}, {verification}"
 
 
-def _attempt(attempt: dict[str, Any]) -> str:
+def _attempt(attempt: Mapping[str, Any]) -> str:
     outcome = f"{attempt['outcome']} in {attempt['seconds']:.2f} s"
     if attempt["partial"]:
         outcome = f"{outcome}, partial answer kept"
@@ -110,7 +109,7 @@ def _attempt(attempt: dict[str, Any]) -> str:
     return f"{_with_provider(attempt)}: {outcome}"
 
 
-def _with_provider(call: dict[str, Any]) -> str:
+def _with_provider(call: Mapping[str, Any]) -> str:
     """Return the model of a decision or an attempt, and the provider if one is named."""
     if not call["provider"]:
         return str(call["model"])

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from platformdirs import user_cache_path
 
+from omni_router.config.client_environment import ClientEnvironment
 from omni_router.config.parameters import (
     EFFORTS,
     PREFER,
@@ -183,8 +184,7 @@ class Environment:
 
     def limits(self) -> RouteParameters:
         """Return the limits on models and providers, which hold for every route and every run."""
-        only = (self.only,) if self.only else ()
-        return RouteParameters(only=only, never=self.never, max_price=self.max_price)
+        return RouteParameters(only=(self.only,) if self.only else (), never=self.never, max_price=self.max_price)
 
     @classmethod
     def read(cls, *, variables: Mapping[str, str] = os.environ, **flags: Any) -> "Environment":
@@ -201,8 +201,7 @@ class Environment:
             )
         simulated = environment.sandbox or is_simulated()
         if simulated and flags.get("route_config") is None:  # simulated models do not belong in a real history
-            policy = environment.output_dir / "sandbox" / "route_config.json"
-            return replace(environment, route_config=policy)
+            return replace(environment, route_config=environment.output_dir / "sandbox" / "route_config.json")
         return environment
 
 
@@ -235,7 +234,7 @@ class ServerEnvironment:
         return read_all(cls, variables, {})
 
 
-VARIABLES = (*declared(Environment), *declared(ServerEnvironment))
+VARIABLES = (*declared(Environment), *declared(ServerEnvironment), *declared(ClientEnvironment))
 
 
 def read_variable(name: str, variables: Mapping[str, str] = os.environ) -> Any:

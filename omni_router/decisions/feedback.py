@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from omni_router.config.routes import Policy
 from omni_router.errors import InvalidRequest
 from omni_router.history import Feedback, History
 from omni_router.history.protocol import ModelRecord
-from omni_router.messages import newest_user_text
+from omni_router.messages import IMAGE_MARK, newest_user_text
 from omni_router.routers import OTHER
 
 
@@ -85,3 +85,78 @@ def counts_for_model(verdict: Feedback, models: Iterable[ModelRecord]) -> bool:
     if verdict.verdict == "should_be":
         return False
     return verdict.model in map(itemgetter("id"), models)
+
+
+class Rating(NamedTuple):
+    """What became of a verdict."""
+
+    feedback: dict[str, Any]  # id, verdict, route, model, should_be, kept_in, example_of
+    summary: str  # the same in words
+
+
+def rate(
+    entry: Mapping[str, Any],
+    verdict: str,
+    services: FeedbackServices,
+    *,
+    text: str | None = None,
+    shown_place: str | None = None,
+) -> Rating:
+    """Rate a decision of a log.
+
+    Args:
+        entry: the entry of the decision.
+        verdict: `good`, `bad`, a route of the policy, or `other`.
+        services: those of the graph, of which the history and the policy are used.
+        text: the request, if it is known although the entry does not hold it.
+        shown_place: the name of the place where it is saved, for readers on other machines.
+
+    Raises:
+        InvalidRequest: the verdict is not one of these, or nothing was decided.
+    """
+    if text is None:  # only text can become an example
+        text = newest_text(entry["asked"].get("conversation", [])).replace(IMAGE_MARK, "").strip()
+    feedback = read_verdict(entry, verdict, text, services.policy)
+    counted = counts_for_model(feedback, services.history.models(feedback.route))
+    place = services.history.add_feedback(feedback)
+    if place and shown_place:
+        place = shown_place
+    example_of: str | None = None
+    if place and feedback.text:
+        example_of = feedback.example_of
+    kept = {
+        "id": entry["id"],
+        "verdict": feedback.verdict,
+        "route": feedback.route,
+        "model": feedback.model or None,
+        "should_be": feedback.correct_route,
+        "kept_in": place,
+        "example_of": example_of,
+    }
+    return Rating(kept, f"{entry['id']}: {_describe(entry, feedback, place, counted=counted)}")
+
+
+def newest_text(conversation: list[dict[str, Any]]) -> str:
+    """Return what the user wrote last in the conversation of an entry."""
+    for turn in reversed(conversation):
+        if turn["role"] == "user":
+            return str(turn["content"])
+    return ""
+
+
+def _describe(entry: Mapping[str, Any], verdict: Feedback, place: str | None, *, counted: bool) -> str:
+    example_of = verdict.example_of
+    parts = ["nothing was saved"]
+    if place:
+        parts = [f"saved in {place}"]
+    if counted:
+        parts.append(f"{verdict.model} counts as {verdict.verdict} for {verdict.route}")
+    elif verdict.verdict != "should_be" and verdict.model:
+        parts.append(f"{verdict.model} has no record on {verdict.route}")
+    elif verdict.verdict != "should_be" and entry["model"]:
+        parts.append(f"the caller named {entry['model']}, so the rating does not change its rank")
+    if example_of and verdict.text:
+        parts.append(f"the request is now an example of {example_of}")
+    elif example_of:
+        parts.append("the request was not added as an example, since its text was not logged (--log-text keeps it)")
+    return "; ".join(parts)

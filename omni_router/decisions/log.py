@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,15 +106,23 @@ class DecisionLog:
         Raises:
             ConfigurationError: there is no such entry, or more than one.
         """
-        entries = {entry["id"]: entry for entry in self.entries()}
+        entries = list(self.entries())
         if not entries:
             raise ConfigurationError(f"{self.path} holds no decisions")
-        ids = [entry_id for entry_id in entries if entry_id.startswith(start)]
-        if start and len(ids) > 1:
-            raise ConfigurationError(f"several ids in {self.path} start with {start!r}: {_some(ids)}")
-        if not ids:
-            raise ConfigurationError(f"no id in {self.path} starts with {start!r}; it has {_some([*entries])}")
-        return entries[ids[-1]]
+        found = with_id(entries, start)
+        if len(found) > 1:
+            raise ConfigurationError(f"several ids in {self.path} start with {start!r}: {_some(found)}")
+        if not found:
+            raise ConfigurationError(f"no id in {self.path} starts with {start!r}; it has {_some(entries)}")
+        return found[0]
+
+    def with_id(self, start: str) -> list[dict[str, Any]]:
+        """Return the entries whose id begins with `start`; for an empty one the newest entry alone.
+
+        Raises:
+            ConfigurationError: there is no such file, or it cannot be read.
+        """
+        return with_id(self.entries(), start)
 
     def doubts_about(self, decision: str) -> Iterator[dict[str, Any]]:
         """Yield the entries of later turns that doubt the answer of a decision.
@@ -190,7 +198,16 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return entry
 
 
-def _some(names: list[str]) -> str:
+def with_id(entries: Iterable[dict[str, Any]], start: str) -> list[dict[str, Any]]:
+    """Return the entries whose id begins with `start`, each id once; for an empty one the newest entry alone."""
+    found = {entry["id"]: entry for entry in entries if entry["id"].startswith(start)}
+    if not start:
+        return list(found.values())[-1:]
+    return list(found.values())
+
+
+def _some(entries: list[dict[str, Any]]) -> str:
+    names = list(dict.fromkeys(entry["id"] for entry in entries))
     if len(names) > NAMED:
         names = ["...", *names[-NAMED:]]
     return ", ".join(names)

@@ -1,4 +1,7 @@
-"""The routes under /v1, each with its middleware, so that they behave alike alone and within another server."""
+"""The routes under /v1, and those under /omni that need a key, each with its middleware.
+
+They behave alike alone and within another server.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -10,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from omni_router._version import __version__
+from omni_router.server import inspection
 from omni_router.server.anthropic.endpoints import VERSION_HEADER, count_tokens, get_model, list_models, messages
 from omni_router.server.anthropic.errors import anthropic_error
 from omni_router.server.bodies import ModelJSONResponse
@@ -57,6 +61,10 @@ SERVED: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/route", route),
     Endpoint("POST", "/v1/decisions", decisions),
     Endpoint("GET", "/v1/models", list_models, _by_version),
+    Endpoint("GET", "/omni/routes", inspection.routes),
+    Endpoint("GET", "/omni/routes/{name}/models", inspection.models),
+    Endpoint("GET", "/omni/decisions/{id}", inspection.decision),
+    Endpoint("POST", "/omni/feedback", inspection.feedback),
 )
 
 

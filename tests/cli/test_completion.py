@@ -101,3 +101,9 @@ def test_help_knows_every_subcommand(name: str, capsys: Capture, monkeypatch: py
     assert command.name == name
     assert f"\n  {name} " in (shown := capsys.readouterr().out)
     assert " ".join(str(command.help).split()) in " ".join(shown.split())
+
+
+def test_the_flags_of_a_chat_are_completed() -> None:
+    assert tab("chat", "--se") == ["--session", "--server"]
+    assert "code_generation" in tab("chat", "--route", "code_g")
+    assert tab("chat", "--image", "fo") == ["file"]

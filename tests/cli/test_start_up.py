@@ -47,7 +47,13 @@ def run(folder: Path, *args: str, scripted: bool) -> dict[str, Any]:
     program = PROGRAM.format(path=str(path), scripted=scripted)
     variables = {**os.environ, "OMNI_CACHE_DIR": str(folder / "cache"), "OMNI_DECISION_LOG": ""}
     ended = subprocess.run(
-        [sys.executable, "-c", program, *args], cwd=folder, env=variables, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, *args],
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     report: dict[str, Any] = json.loads(path.read_text())

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from omni_router import Services, Settings
+from omni_router.config.client_environment import ClientEnvironment
 from omni_router.config.environment import VARIABLES, Environment, ServerEnvironment, read_variable
 from omni_router.config.parsing import Variable
 from omni_router.config.spending_budget import Budget
@@ -56,9 +57,11 @@ READ = {
     "OMNI_MAX_CONCURRENT": ("3", 3),
     "OMNI_USERS": ("users.json", Path("users.json")),
     "OMNI_HOSTS": ("a.example, *", frozenset({"a.example", "*"})),
+    "OMNI_SERVER": (" http://localhost:8080/v1/ ", "http://localhost:8080"),
 }
 
 REFUSED = {
+    "OMNI_SERVER": "localhost:8080",
     "OMNI_ROUTER_PROMPT": "xml",
     "OMNI_ROUTER_NEW_IDS": "perhaps",
     "OMNI_ROUTER_TIMEOUT": "inf",
@@ -163,5 +166,5 @@ def test_the_defaults_of_routers_are_those_of_their_modules() -> None:
 
 
 def test_each_field_is_a_variable() -> None:
-    names = [field.name for owner in (Environment, ServerEnvironment) for field in fields(owner)]
+    names = [field.name for owner in (Environment, ServerEnvironment, ClientEnvironment) for field in fields(owner)]
     assert [variable.field for variable in VARIABLES] == names

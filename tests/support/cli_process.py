@@ -53,10 +53,14 @@ class Screen:
     def text(self) -> str:
         return self._printed.decode(errors="replace").replace("\r\n", "\n")
 
-    def until(self, words: str | None = None) -> str:
-        """Read until `words` have come, or to the end."""
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._fd, keys.encode())
+
+    def until(self, words: str | None = None, times: int = 1) -> str:
+        """Read until `words` have come so many times, or to the end."""
         deadline = time.monotonic() + SECONDS
-        while words is None or words not in self.text:
+        while words is None or self.text.count(words) < times:
             if not select.select([self._fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 raise AssertionError(f"{words or 'the end'!r} did not come in {SECONDS} s: {self.text}")
             try:

@@ -9,16 +9,24 @@ from typing import Any
 
 
 @contextmanager
-def json_server(answers: Mapping[str, Any]) -> Iterator[str]:
-    """Serve, and yield the address; a list holds the answers to successive requests, and its last one is repeated."""
+def json_server(answers: Mapping[str, Any], requests: list[str] | None = None) -> Iterator[str]:
+    """Serve, and yield the address; a list holds the answers to successive requests, and its last one is repeated.
+
+    `requests` gets the headers and the body of each request.
+    """
     left = {path: list(answer) if isinstance(answer, list) else [answer] for path, answer in answers.items()}
+
+    def note(text: str) -> None:
+        if requests is not None:
+            requests.append(text)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
+            note(self.rfile.read(int(self.headers["content-length"])).decode())
             self.do_GET()
 
         def do_GET(self) -> None:
+            note(str(self.headers))
             known = left.get(self.path)
             answer = {"error": "not found"} if known is None else known.pop(0) if len(known) > 1 else known[0]
             body = json.dumps(answer).encode()

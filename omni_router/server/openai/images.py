@@ -37,8 +37,7 @@ def _prepare(api: Api, request: Request, body: Mapping[str, Any]) -> tuple[Image
     image_request = read_as(ImageRequest, body)
     routes = services_of(api.graph).policy.routes()
     image_routes = [route.name for route in routes if _generates_images(route.task)]
-    settings = settings_of_model(image_request.model, routes)
-    overrides = read_overrides(request.headers, body, routes)
+    settings = settings_of_model(image_request.model, routes) | read_overrides(request.headers, body, routes)
     note_ignored(request, [name for name in ignored_names(ImageRequest, body) if name not in FIELDS])
     if not image_routes:
         raise ApiError("No route of the server's policy generates images.", status=422, code="no_route")
@@ -49,7 +48,7 @@ def _prepare(api: Api, request: Request, body: Mapping[str, Any]) -> tuple[Image
         allowed = ", ".join(f"{OMNI}/{name}" for name in image_routes)
         raise ApiError(f"The route {route!r} does not generate images; allowed are {OMNI}, {allowed}, and a model id.",
                        param="model", code="invalid_value")  # fmt: skip
-    return image_request, api.settings(**{**settings, **image_request.settings(), **overrides})
+    return image_request, api.settings(**{**image_request.settings(), **settings})
 
 
 def _generates_images(task: str) -> bool:

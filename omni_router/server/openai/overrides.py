@@ -30,6 +30,13 @@ def _fallback_route(override: _Override, routes: Sequence[Route]) -> str:
     raise wrong(override.param, override.value, f"allowed are {', '.join(names)}")
 
 
+def _route(override: _Override, routes: Sequence[Route]) -> str:
+    for route in routes:
+        if isinstance(override.value, str) and route.name.casefold() == override.value.strip().casefold():
+            return route.name
+    raise wrong(override.param, override.value, f"allowed are {', '.join(route.name for route in routes)}")
+
+
 def _parsed(parse: Callable[[str], Any]) -> Callable[[_Override, Sequence[Route]], Any]:
     """Return a reader of what `parse` takes as text; a number, or the elements of a list, may be JSON's own."""
 
@@ -64,6 +71,7 @@ def _as_text(value: object) -> str:
 
 # The fields of `Settings` that a request may set, and how each is read. A reader raises ApiError for a wrong value.
 OVERRIDES: dict[str, Callable[[_Override, Sequence[Route]], Any]] = {
+    "route": _route,  # beside a `model` of the Hub, which otherwise leaves the route to the router
     "fallback_route": _fallback_route,
     "another": _flag,
     "prefer": _parsed(parse_prefer),

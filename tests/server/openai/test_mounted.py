@@ -11,6 +11,8 @@ import openai
 import pytest
 from openai import OpenAI
 
+from omni_router.cli import main
+
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 QUESTION: Any = [{"role": "user", "content": "Who discovered penicillin?"}]
@@ -82,3 +84,16 @@ def test_who_hangs_up_has_nothing_recorded_here_too(url: str, client: OpenAI, fo
     models = {entry["name"]: entry.get("models") for entry in entries}
     assert models["question_answering"]
     assert not models["summarization"]
+
+
+def test_the_command_line_may_name_this_server_too(
+    configured: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNI_API_KEY", "s3cret")
+    monkeypatch.setenv("OMNI_SERVER", configured)
+    assert main(["--prompt", "Who discovered penicillin?", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["route"] == "question_answering"
+    assert main(["--list-routes"]) == 0
+    assert main(["--list-models", "question_answering"]) == 0
+    assert f"Routes of {configured}" in capsys.readouterr().out
+    assert "BlockingError" not in (folder / "server.log").read_text()

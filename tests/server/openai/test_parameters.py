@@ -184,7 +184,8 @@ def test_without_one_the_fallback_of_the_graph_holds(services: Services, router:
         ("x-omni-only", ",", "allowed is a list of patterns like org/*, org/name or *:provider, separated by commas"),
         ("x-omni-max-price", "nan", "allowed is a number of US dollars for a million tokens, at least 0"),
         ("x-omni-bill-to", "my%0Aorg", "allowed is the name of an organization on the Hub"),
-        ("x-omni-route", "code_generation", "Unknown header: 'x-omni-route'. Allowed are x-omni-fallback-route"),
+        ("x-omni-route", "cooking", "x-omni-route is 'cooking': allowed are casual_conversation, "),
+        ("x-omni-source", "caller", "Unknown header: 'x-omni-source'. Allowed are x-omni-route, x-omni-fallback-route"),
     ],
 )
 def test_a_header_that_cannot_be_used_is_named_with_what_can(

@@ -1,16 +1,17 @@
-"""The rows of `--list-models ROUTE`: the models in the order of choice, each with the numbers that it depends on."""
+"""The models that are served for a task or a route: in the order of choice, with the numbers that it depends on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from omni_router.cli.model_table import Row
 from omni_router.config.parameters import Prefer
 from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.history import History, ModelRecord
 from omni_router.history.cooldowns import Cooldowns
-from omni_router.hub.catalog import Availability, CatalogModel, Listing
+from omni_router.hub.availability import choose, why_not
+from omni_router.hub.capabilities import CatalogModel, ProviderEntry
+from omni_router.hub.catalog import Availability, HubCatalog, Listing
 from omni_router.hub.evidence import ATTRIBUTION, EvidenceSnapshot, HubEvidence, boards_named
 from omni_router.hub.listing import LIMIT
 from omni_router.hub.requirements import Requirements, requirements_with
@@ -22,6 +23,75 @@ from omni_router.selection.ranked_models import RankedModel, Ranking, RouteModel
 from omni_router.simulation import is_simulated
 
 WAIT = 5.0  # seconds for boards that are not on disk: a person waits; the next command goes on from there
+DIGITS = 6  # of scores; more than are shown, so that those are rounded once
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model; for a route also whether it may be called, and, where the history has it, its place in the order."""
+
+    model: CatalogModel
+    place: int | None = None
+    notes: tuple[str, ...] = ()
+    required: Requirements | None = None  # what the route requires
+    ranked: RankedModel | None = None  # what its score consists of, where boards know models of the route
+
+    def out(self) -> str | None:
+        """Return why the model may not be called for the route."""
+        if self.required is None or not self.model.entries:
+            return None
+        refused = why_not(self.model, self.required)
+        return refused.why if refused else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the model with its providers, each with the gate that it does not pass."""
+        providers = [{**asdict(entry), "gate": self._gate(entry)} for entry in self.model.entries]
+        provider, expected = self._choice()
+        return {
+            "id": self.model.id,
+            "providers": providers,
+            "place": self.place,
+            "notes": self.notes,
+            "out": self.out(),
+            "provider": provider,
+            "expected_provider": expected,
+            "provider_rule": self.required.provider_rule if self.required else None,
+            "ranking": ranking_as_json(self.ranked) if self.ranked else None,
+        }
+
+    def _choice(self) -> tuple[str | None, str | None]:
+        """Return the provider that the route's preference names, and the one that is expected to answer.
+
+        The first is None where the choice is left to Hugging Face; both are where no provider may be called.
+        """
+        if self.required is None or not self.model.entries or self.out():
+            return None, None
+        choice = choose(self.model, self.required)
+        return choice.provider, choice.expected.provider if choice.expected else None
+
+    def _gate(self, entry: ProviderEntry) -> str | None:
+        if self.required is None:
+            return None
+        refused = why_not(CatalogModel(self.model.id, (entry,)), self.required)
+        return refused.gate if refused else None
+
+
+def ranking_as_json(ranked: RankedModel) -> dict[str, Any]:
+    """Return the numbers of a score."""
+    score, facts = ranked.score, ranked.score.facts
+    return {
+        "score": round(score.total, DIGITS),
+        "place_on_boards": ranked.standing.place if ranked.standing else None,
+        "models_on_boards": ranked.standing.of if ranked.standing else None,
+        "boards": facts.strength.boards,
+        "prior": round(score.prior, DIGITS),
+        "quality": round(score.quality, DIGITS),
+        "availability": round(score.availability, DIGITS),
+        "price": ranked.terms.price,
+        "price_term": round(score.price_term, DIGITS),
+        "latency_term": round(score.latency_term, DIGITS),
+        "trial_term": round(score.trial_term, DIGITS),
+    }
 
 
 @dataclass(frozen=True)
@@ -31,7 +101,7 @@ class KnownModels:
     route: Route
     served: Listing  # all that the catalog knows to be served for the task
     history: History
-    catalog: JoinedCatalog | OwnCatalog
+    catalog: HubCatalog | JoinedCatalog | OwnCatalog
     prefer: Prefer | float | None = None  # of the command line or the environment; None: the route's
 
     @property

@@ -1,0 +1,1 @@
+"""`omni-router chat`: a conversation on the terminal."""

@@ -1,0 +1,1 @@
+"""Commands with `--server URL`: a server answers, and neither the router nor LangGraph is loaded here."""
