@@ -199,7 +199,7 @@ def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -
         ({"omni_only": [7]}, "omni_only", "a list of patterns like org/*"),
         ({"omni_max_price": -1}, "omni_max_price", "US dollars for a million tokens"),
         ({"reasoning_effort": "deep"}, "reasoning_effort", "'minimal', 'low', 'medium'"),
-        ({"omni_fallback": "cooking"}, "omni_fallback", "Allowed are omni_fallback_route"),
+        ({"omni_fallback": "cooking"}, "omni_fallback", "Allowed are omni_route, omni_fallback_route"),
     ],
 )
 def test_a_value_that_is_not_served_is_named_with_what_is(
