@@ -61,7 +61,7 @@ class SavedChat:
             return []
         except OSError as error:
             raise ConfigurationError(f"the chat {self.path} cannot be read: {error.strerror}") from error
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         messages: Any = value.get("messages") if isinstance(value, dict) else None
         if not _is_conversation(messages):

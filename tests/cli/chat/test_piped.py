@@ -132,6 +132,8 @@ def test_a_decision_log_gets_the_decisions_of_a_chat_too(chat: Any, tmp_path: Pa
         ("/model gpt", "'gpt' is not a model id; allowed are org/name, org/name:provider and auto"),
         ("/image", "/image takes the path or the address of an image"),
         ("/image no.png", "no.png cannot be read: No such file or directory"),
+        ("/image ~nobody-here/x.png", "~nobody-here/x.png is not found: there is no such user; ./~nobody-here/x.png"),
+        ("/image a\0b.png", "'a\\x00b.png' is not the name of a file: it holds a null character"),
         ("/why", "there is no decision yet: ask something first"),
         ("/good", "there is no decision yet: ask something first"),
         ("/another", "there is no answer yet that another model could replace"),
@@ -139,6 +141,9 @@ def test_a_decision_log_gets_the_decisions_of_a_chat_too(chat: Any, tmp_path: Pa
         ("/models gpt", "--list-models takes a task (text-generation, text-to-image, image-text-to-text) or a route"),
         ("/save", "/save takes a file: Markdown, or with .json a chat for --session"),
         ("/save .", ". exists already; name another file"),
+        ("/save ~nobody-here/x.md", "~nobody-here/x.md is not found: there is no such user"),
+        ("/save a\0b.md", "'a\\x00b.md' is not the name of a file: it holds a null character"),
+        (f"/save {'a' * 300}.md", f"{'a' * 300}.md cannot be written: File name too long"),
         ("/save no/folder.md", "no/folder.md cannot be written: No such file or directory"),
     ],
 )
@@ -230,6 +235,7 @@ def test_what_has_to_be_corrected_first_ends_with_status_2(
     [
         "[",
         "[]",
+        "[" * 100_000,
         '{"messages": 1}',
         '{"messages": [{"role": "user", "content": "one"}]}',
         '{"messages": [{"role": "user", "content": [1]}, {"role": "assistant", "content": "a"}]}',
@@ -245,6 +251,11 @@ def test_a_file_that_is_not_a_chat_is_left_as_it_is(chat: Any, tmp_path: Path, c
 def test_quit_leaves_the_lines_behind_it_unread(chat: Any, router: ScriptedRouter) -> None:
     chat("/quit", "hello")
     assert router.asked == []
+
+
+def test_a_closed_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["chat"]) == 0
 
 
 def test_the_models_of_the_current_route_are_ranked(chat: Any) -> None:
