@@ -34,6 +34,9 @@ class _Function(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class _Tool(BaseModel):
@@ -91,8 +94,8 @@ class ChatRequest(Body):
         if isinstance(self.stop, str):
             settings["stop"] = [self.stop]
         if self.tools:
-            settings["tools"] = [tool.model_dump() for tool in self.tools]
-            settings["tool_choice"] = self.tool_choice
+            settings["tools"] = [tool.model_dump(exclude_unset=True) for tool in self.tools]
+            settings["tool_choice"] = _checked_choice(self.tool_choice)
         if (self.response_format or {}).get("type") == "text":
             settings["response_format"] = None
         return {name: value for name, value in settings.items() if value is not None}
@@ -105,6 +108,23 @@ class ChatRequest(Body):
             if value is not None and value not in neutral:
                 extra[name] = value
         return extra
+
+
+def _checked_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    """Return what a request says about its tools; kinds of choice that are not known here are the provider's to judge.
+
+    Raises:
+        ApiError: it is an object without a type, or names no function.
+    """
+    match choice:
+        case {"type": "function", "function": {"name": str()}}:
+            return choice
+        case {"type": str(kind)} if kind != "function":
+            return choice
+        case dict():
+            raise wrong("tool_choice", choice, 'allowed are auto, none, required, and {"type": "function", "function": '
+                        '{"name": "..."}}')  # fmt: skip
+    return choice
 
 
 class ImageRequest(Body):
