@@ -17,6 +17,7 @@ from omni_router.cli.list_models import print_models
 from omni_router.cli.why import print_decision
 from omni_router.errors import ConfigurationError, InvalidRequest, OmniRouterError
 from omni_router.images import file_to_data_url
+from omni_router.messages import user_content
 from omni_router.model_id import split_model_id
 
 AUTO = "auto"  # the router chooses
@@ -71,10 +72,15 @@ def _models(chat: Chat, name: str) -> None:
 
 
 def _image(chat: Chat, where: str) -> None:
-    if not where:
+    if not where and chat.image is None:
         raise InvalidRequest("/image takes the path or the address of an image")
+    if not where:
+        chat.image = None
+        print_line("no image goes with your next message")
+        return
     if "://" not in where and not where.startswith("data:"):
         where = file_to_data_url(_path(where))  # read now, while its name can be corrected
+    user_content("", where)  # an address that is none would fail with each message
     chat.image = where
     print_line("the image goes with your next message")
 
@@ -145,7 +151,7 @@ def _quit(chat: Chat, _: str) -> None:
 
 
 COMMANDS: dict[str, SlashCommand] = {
-    "/image": SlashCommand(_image, "PATH|URL", "send an image with your next message"),
+    "/image": SlashCommand(_image, "[PATH|URL]", "send an image with your next message, or alone: none"),
     "/route": SlashCommand(_route, "[NAME|auto]", "use this route, without asking the router"),
     "/model": SlashCommand(_model, "[ID|auto]", "use this model"),
     "/models": SlashCommand(_models, "[ROUTE]", "rank the models of the current route"),

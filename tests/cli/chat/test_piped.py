@@ -131,6 +131,8 @@ def test_a_decision_log_gets_the_decisions_of_a_chat_too(chat: Any, tmp_path: Pa
         ),
         ("/model gpt", "'gpt' is not a model id; allowed are org/name, org/name:provider and auto"),
         ("/image", "/image takes the path or the address of an image"),
+        ("/image http://", "http:// is not the address of an image: use http://, https:// or a local file"),
+        ("/image data:image/png;base64,AAAA", "this is not a readable image"),
         ("/image no.png", "no.png cannot be read: No such file or directory"),
         ("/image ~nobody-here/x.png", "~nobody-here/x.png is not found: there is no such user; ./~nobody-here/x.png"),
         ("/image a\0b.png", "'a\\x00b.png' is not the name of a file: it holds a null character"),
@@ -177,8 +179,16 @@ def test_images_are_sent_with_the_next_message_alone_and_generated_ones_are_save
     assert (tmp_path / saved.split()[1]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_image_for_the_first_message_is_checked_at_once(chat: Any) -> None:
-    assert "no.png cannot be read" in chat("hello", flags=("--image", "no.png"), status=2)
+@pytest.mark.parametrize(
+    ("image", "says"), [("no.png", "no.png cannot be read"), ("http://", "http:// is not the address of an image")]
+)
+def test_an_image_for_the_first_message_is_checked_at_once(chat: Any, image: str, says: str) -> None:
+    assert says in chat("hello", flags=("--image", image), status=2)
+
+
+def test_an_image_that_has_not_been_sent_can_be_left_out(chat: Any, router: ScriptedRouter) -> None:
+    assert "no image goes with your next message" in chat("/image https://example.org/x.png", "/image", "hello")
+    assert router.asked[-1][0][-1]["content"] == "hello"
 
 
 def test_a_chat_under_a_name_goes_on(chat: Any, router: ScriptedRouter) -> None:
