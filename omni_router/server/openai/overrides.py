@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from omni_router.config.parameters import parse_organization, parse_patterns, parse_prefer, parse_price
 from omni_router.config.routes import Route
 from omni_router.config.settings import NO_FALLBACK
-from omni_router.server.openai.errors import ApiError, wrong
+from omni_router.server.openai.errors import ApiError, shown, wrong
 
 HEADER, FIELD = "x-omni-", "omni_"
 
@@ -117,6 +117,6 @@ def _from_body(body: Mapping[str, Any]) -> dict[str, _Override]:
 def _known(name: str, table: Mapping[str, str], kind: str) -> str:
     """Return the field of a name. A name that begins like ours is meant for us, so an unknown one is an error."""
     if name not in table:
-        raise ApiError(f"Unknown {kind}: {name!r}. Allowed are {', '.join(table)}.", param=name,
+        raise ApiError(f"Unknown {kind}: {shown(name)}. Allowed are {', '.join(table)}.", param=name,
                        code="unknown_parameter")  # fmt: skip
     return table[name]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from omni_router.server.openai.errors import ApiError, wrong
+from omni_router.server.openai.errors import ApiError, shown, wrong
 
 # Clients such as Codex offer these to every model. A model never has to use them, so a request without them is answered
 # as it would be by a model that does not search; the response names them as ignored.
@@ -121,7 +121,7 @@ class Tools:
         for tool in self._tools.values():
             if tool.name == name:
                 return tool.chat_name
-        raise ApiError(f"tool_choice names the tool {name!r}, which is not among the tools.", param="tool_choice",
+        raise ApiError(f"tool_choice names the tool {shown(name)}, which is not among the tools.", param="tool_choice",
                        code="invalid_value")  # fmt: skip
 
 

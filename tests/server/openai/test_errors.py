@@ -221,6 +221,24 @@ def test_a_value_that_is_not_served_is_named_with_what_is(
     assert says in error_of(response)["message"]
 
 
+LONG = "a" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/chat/completions", {"messages": QUESTION, f"omni_{LONG}": 1}),
+        ("/chat/completions", {"messages": QUESTION, "logit_bias": {LONG: "x"}}),
+        ("/decisions", {"state": "x", "questions": {LONG: {"type": "choice"}}}),
+        ("/responses", {"input": "x", "tool_choice": {"type": "function", "name": LONG}}),
+    ],
+)
+def test_a_name_that_a_client_chooses_is_not_repeated_whole(url: str, path: str, body: Any) -> None:
+    response = httpx.post(f"{url}{path}", json=body)
+    assert response.status_code == 400
+    assert len(response.content) < 2_000
+
+
 @pytest.mark.parametrize(
     "messages", [[{"role": "assistant", "content": "Hello."}], [{"role": "system", "content": " "}]], ids=str
 )
