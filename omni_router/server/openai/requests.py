@@ -1,5 +1,6 @@
 """The parameters of OpenAI's requests that are served, and the settings of a run that they become."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -7,6 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from omni_router.config.parameters import ReasoningEffort
 from omni_router.config.settings import OMNI
 from omni_router.server.openai.errors import wrong
+
+_TOOL_FIELDS: dict[str, tuple[type, str]] = {
+    "description": (str, "it is a text"),
+    "parameters": (dict, "it is a JSON schema, an object"),
+    "strict": (bool, "allowed are true and false"),
+}
 
 MAX_SIDE = 4096  # pixels; what image models make today ends well below
 
@@ -108,6 +115,17 @@ class ChatRequest(Body):
             if value is not None and value not in neutral:
                 extra[name] = value
         return extra
+
+
+def check_tool(tool: Mapping[str, Any], where: str) -> None:
+    """Check the fields of a tool that another dialect has under the same names, beside that of its schema.
+
+    Raises:
+        ApiError: one has a value of a wrong type; the error says where in the request of that dialect.
+    """
+    for name, (kind, allowed) in _TOOL_FIELDS.items():
+        if not isinstance(tool.get(name), kind | None):
+            raise wrong(f"{where}.{name}", tool[name], allowed)
 
 
 def _checked_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from omni_router.server.openai.errors import ApiError, shown, wrong
+from omni_router.server.openai.requests import check_tool
 
 # Clients such as Codex offer these to every model. A model never has to use them, so a request without them is answered
 # as it would be by a model that does not search; the response names them as ignored.
@@ -88,6 +89,7 @@ class Tools:
             case {"type": "custom", "format": format_} if not isinstance(format_, dict | None):
                 raise wrong(f"{where}.format", format_, "it is an object with type, and for a grammar with definition")
             case {"type": "function" | "custom", "name": str(name)}:
+                check_tool(raw, where)
                 yield Tool(name, self._unique(name, namespace), namespace, raw)
             case {"type": str(kind)} if kind.startswith(LEFT_OUT):
                 self.left_out.append(f"tools.{kind}")

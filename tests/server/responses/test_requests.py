@@ -148,6 +148,7 @@ def test_parameters_without_effect_keep_their_names() -> None:
         ),
         ({"input": [{"type": "reasoning", "content": 5}]}, "input[0].content", "a list of parts"),
         ({"input": [{"type": "reasoning", "summary": True}]}, "input[0].summary", "a list of parts"),
+        ({"tools": [{"type": "function", "name": "f", "parameters": 5}]}, "tools[0].parameters", "a JSON schema"),
         ({"tools": [{"type": "custom", "name": "f", "format": "text"}]}, "tools[0].format", "an object with type"),
         (
             {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"name": ["f"]}]}},
