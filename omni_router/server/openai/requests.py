@@ -15,7 +15,7 @@ _TOOL_FIELDS: dict[str, tuple[type, str]] = {
     "strict": (bool, "allowed are true and false"),
 }
 
-MAX_SIDE = 4096  # pixels; what image models make today ends well below
+MIN_SIDE, MAX_SIDE = 10, 4096  # pixels; what image models make today ends well below
 
 # Parameters for `Settings.extra_body`, and the values of each that have no effect.
 _EXTRA: dict[str, tuple[object, ...]] = {
@@ -149,7 +149,7 @@ class ImageRequest(Body):
     """The parameters of POST /v1/images/generations that are served."""
 
     prompt: Text
-    size: Annotated[str, StringConstraints(pattern=r"^(auto|[1-9]\d{1,3}x[1-9]\d{1,3})$")] | None = None
+    size: str | None = None
     response_format: Literal["b64_json", "url"] | None = None
     stream: Literal[False] | None = None
 
@@ -157,7 +157,17 @@ class ImageRequest(Body):
         """Return the fields of `Settings` that the request names."""
         if self.size in (None, "auto"):
             return {}
-        width, height = map(int, str(self.size).split("x"))
-        if max(width, height) > MAX_SIDE:
-            raise wrong("size", self.size, f"allowed are auto and WIDTHxHEIGHT in pixels, each at most {MAX_SIDE}")
-        return {"width": width, "height": height}
+        width, _, height = str(self.size).partition("x")
+        sides = (_side(width), _side(height))
+        if not all(sides):
+            raise wrong("size", self.size, "allowed are auto and WIDTHxHEIGHT in pixels, each from "
+                        f"{MIN_SIDE} to {MAX_SIDE}")  # fmt: skip
+        return {"width": sides[0], "height": sides[1]}
+
+
+def _side(text: str) -> int:
+    """Return a number of pixels that is allowed, or 0."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_SIDE))
+    if is_number and MIN_SIDE <= int(text) <= MAX_SIDE:
+        return int(text)
+    return 0
