@@ -330,6 +330,15 @@ def _greet(server: socket.socket, greeting: bytes) -> None:
             pass
 
 
+@pytest.mark.parametrize("argv", [("--server", "http://ada:secret@example.org"), ()])
+def test_a_password_in_an_address_is_not_repeated(capsys: Capture, argv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNI_SERVER", "http://ada:secret@example.org")
+    printed = shown(capsys, "--prompt", "x", *argv, status=2)
+    assert "the address of a server without a user name in it" in printed
+    assert "'http://...@example.org'" in printed
+    assert "secret" not in printed
+
+
 def test_an_address_with_https_needs_a_server_that_speaks_tls(capsys: Capture) -> None:
     with json_server({}) as address:
         secure = address.replace("http", "https")
