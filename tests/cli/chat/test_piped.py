@@ -249,6 +249,7 @@ def test_what_has_to_be_corrected_first_ends_with_status_2(
         '{"messages": 1}',
         '{"messages": [{"role": "user", "content": "one"}]}',
         '{"messages": [{"role": "user", "content": [1]}, {"role": "assistant", "content": "a"}]}',
+        '{"messages": [{"role": "user", "content": [{"type": "text"}]}, {"role": "assistant", "content": "a"}]}',
         '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "decision": "x"}]}',
     ],
 )
