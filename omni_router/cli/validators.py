@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from omni_router.config.parsing import without_password
+
 PORTS = {"http": 80, "https": 443}  # the ports that browsers leave out of an origin
 
 
@@ -24,7 +26,7 @@ def parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
         try:
             return parse(value)
         except ValueError as error:
-            raise click.BadParameter(f"{value!r} is not {error}") from None
+            raise click.BadParameter(f"{without_password(value)!r} is not {error}") from None
 
     return convert
 

@@ -188,5 +188,14 @@ def _parse(variable: Variable, value: Any) -> Any:
     try:
         return variable.parse(value)
     except ValueError as error:
-        shown = "" if variable.secret else f", not {value!r}"
+        shown = "" if variable.secret else f", not {without_password(value)!r}"
         raise ConfigurationError(f"{variable.name} must be {error}{shown}") from None
+
+
+def without_password(value: str) -> str:
+    """Return a wrong value for a message, without what stands before the host of an address: it may be a password."""
+    scheme, mark, rest = value.partition("://")
+    _, at, host = rest.rpartition("@")
+    if not mark or not at:
+        return value
+    return f"{scheme}://...@{host}"

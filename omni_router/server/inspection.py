@@ -54,6 +54,8 @@ async def feedback(api: Api, request: Request) -> ModelJSONResponse:
     for name in ("id", "verdict"):
         if not isinstance(body.get(name), str):
             raise wrong(name, body.get(name), "it is a string")
+    if not body["id"]:
+        raise wrong("id", "", f"it is the id of a decision, or with the operator's key {LATEST}")
     if not isinstance(body.get("text"), str | None):
         raise wrong("text", body["text"], "it is a string")
     return await _on_thread(api, partial(_feedback, body=body, whole=_is_user(request)))

@@ -1,7 +1,6 @@
 """`omni-router chat`: the command."""
 
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import click
@@ -84,8 +83,8 @@ def command(ctx: click.Context, /, *, session: str | None, image: str | None, **
     """
     if session is not None and flags["goes_on"]:
         raise click.UsageError("--session and --continue exclude each other", ctx)
-    if image is not None and "://" not in image:
-        user_content("", Path(image))  # an error now, not behind the first message
+    if image is not None:
+        user_content("", image)  # an error now, not behind the first message
     saved: SavedChat | None = None
     if session is not None:
         saved = SavedChat.named(session)

@@ -57,6 +57,8 @@ class LineReader:
         return "\n".join([*lines, line or ""])
 
     def _line(self, prompt: str) -> str | None:
+        if sys.stdin is None:  # it is closed
+            return None
         if not self.on_terminal:
             line = sys.stdin.readline()
             return line.rstrip("\r\n") if line else None

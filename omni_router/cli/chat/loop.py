@@ -18,7 +18,7 @@ SLASH = "/"
 
 
 def run(chat: Chat) -> int:
-    """Take lines until the end, and return the exit status: only a script is told that something had no answer.
+    """Take lines until the end, and return the exit status: only a script needs to know that something had no answer.
 
     Raises:
         OmniRouterError: something must be corrected before anything can be answered.

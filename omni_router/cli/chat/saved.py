@@ -61,7 +61,7 @@ class SavedChat:
             return []
         except OSError as error:
             raise ConfigurationError(f"the chat {self.path} cannot be read: {error.strerror}") from error
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         messages: Any = value.get("messages") if isinstance(value, dict) else None
         if not _is_conversation(messages):
@@ -118,5 +118,13 @@ def _is_message(value: Any) -> bool:
         return False
     content = value.get("content")
     if isinstance(content, list):
-        return all(isinstance(block, dict) for block in content)
+        return all(map(_is_block, content))
     return isinstance(content, str) and isinstance(value.get("role"), str)
+
+
+def _is_block(value: Any) -> bool:
+    """Return whether a value is a text or an image, which is all that a chat sends: models refuse anything else."""
+    match value:
+        case {"type": "text", "text": str()} | {"type": "image_url", "image_url": {"url": str()}}:
+            return True
+    return False

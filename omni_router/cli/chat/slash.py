@@ -1,5 +1,6 @@
 """The commands of a chat, which begin with a slash: one function each, and their table."""
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from omni_router.cli.list_models import print_models
 from omni_router.cli.why import print_decision
 from omni_router.errors import ConfigurationError, InvalidRequest, OmniRouterError
 from omni_router.images import file_to_data_url
+from omni_router.messages import user_content
 from omni_router.model_id import split_model_id
 
 AUTO = "auto"  # the router chooses
@@ -70,10 +72,15 @@ def _models(chat: Chat, name: str) -> None:
 
 
 def _image(chat: Chat, where: str) -> None:
-    if not where:
+    if not where and chat.image is None:
         raise InvalidRequest("/image takes the path or the address of an image")
+    if not where:
+        chat.image = None
+        print_line("no image goes with your next message")
+        return
     if "://" not in where and not where.startswith("data:"):
-        where = file_to_data_url(Path(where).expanduser())  # read now, while its name can be corrected
+        where = file_to_data_url(_path(where))  # read now, while its name can be corrected
+    user_content("", where)  # an address that is none would fail with each message
     chat.image = where
     print_line("the image goes with your next message")
 
@@ -106,17 +113,31 @@ def _clear(chat: Chat, _: str) -> None:
 def _save(chat: Chat, name: str) -> None:
     if not name:
         raise InvalidRequest(f"/save takes a file: Markdown, or with {SUFFIX} a chat for --session")
-    path = Path(name).expanduser()
-    if path.exists():
-        raise InvalidRequest(f"{path} exists already; name another file")
-    if path.suffix == SUFFIX:
-        SavedChat(path).save(chat.messages)
-    else:
-        try:
+    path = _path(name)
+    try:
+        if os.path.lexists(path):
+            raise InvalidRequest(f"{path} exists already; name another file")
+        if path.suffix == SUFFIX:
+            SavedChat(path).save(chat.messages)
+        else:
             path.write_text(as_markdown(chat.messages), encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
     print_line(f"{len(chat.messages)} messages are saved in {path}")
+
+
+def _path(name: str) -> Path:
+    """Return the path of a file that was typed.
+
+    Raises:
+        InvalidRequest: no file can have that name.
+    """
+    if "\0" in name:
+        raise InvalidRequest(f"{name!r} is not the name of a file: it holds a null character")
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:  # ~NAME
+        raise InvalidRequest(f"{name} is not found: there is no such user; ./{name} is a file of that name") from error
 
 
 def _help(_chat: Chat, _: str) -> None:
@@ -130,7 +151,7 @@ def _quit(chat: Chat, _: str) -> None:
 
 
 COMMANDS: dict[str, SlashCommand] = {
-    "/image": SlashCommand(_image, "PATH|URL", "send an image with your next message"),
+    "/image": SlashCommand(_image, "[PATH|URL]", "send an image with your next message, or alone: none"),
     "/route": SlashCommand(_route, "[NAME|auto]", "use this route, without asking the router"),
     "/model": SlashCommand(_model, "[ID|auto]", "use this model"),
     "/models": SlashCommand(_models, "[ROUTE]", "rank the models of the current route"),

@@ -4,6 +4,7 @@ They go straight to the address: no proxy is used, and no redirect is followed, 
 """
 
 import json
+import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -14,6 +15,7 @@ from omni_router._version import __version__
 from omni_router.errors import ConfigurationError, OmniRouterError
 
 CONNECT = 5.0  # seconds to reach the server; an answer then takes as long as its model does
+ALIVE = 30.0  # seconds to say that it is alive, which it does at once unless the machine is very busy
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, FAILED = 400, 401, 403, 404, 500
 SERVED = "omni-router serve serves them, and so does the LangGraph server of langgraph.json"
 _DATA = b"data: "
@@ -89,16 +91,29 @@ class ServerClient:
             OmniRouterError: none does.
         """
         try:
-            with self._response("GET", "/omni/health", key=None) as response:
+            with self._response("GET", "/omni/health", key=None, seconds=ALIVE) as response:
                 is_ours = self._object(response).get("status") == "alive"
         except RequestRefused as error:
             is_ours = error.status in (UNAUTHORIZED, FORBIDDEN) or error.status >= FAILED  # not known yet
+        except ConnectionLost as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                raise self._foreign() from error  # what came is not HTTP
+            raise ConfigurationError(
+                f"{self.address} takes connections, but did not answer within {ALIVE:g} seconds: is it busy, or not an "
+                "omni-router server?"
+            ) from error
         if not is_ours:
             raise self._foreign()
 
     @contextmanager
     def _response(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str | None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        key: str | None,
+        seconds: float | None = None,
     ) -> Generator[HTTPResponse, None, None]:
         headers = {"Accept": "application/json, text/event-stream", "User-Agent": f"omni-router/{__version__}"}
         if key:
@@ -110,6 +125,7 @@ class ServerClient:
         connection = self._kind(self._host, self._port, timeout=CONNECT)
         try:
             self._connect(connection)
+            connection.sock.settimeout(seconds)
             connection.request(method, self._path + path, data, headers)
             response = connection.getresponse()
             self._check(response, key)
@@ -124,12 +140,17 @@ class ServerClient:
     def _connect(self, connection: HTTPConnection) -> None:
         try:
             connection.connect()
+        except ssl.SSLError as error:
+            reason = getattr(error, "verify_message", "") or error.reason
+            raise ConfigurationError(
+                f"{self.address} cannot be trusted, or does not speak TLS ({reason}): name the certificate of its "
+                "authority in SSL_CERT_FILE, or pass an address with http:// as --server"
+            ) from error
         except OSError as error:
             raise ConfigurationError(
                 f"no server answers at {self.address} ({error.strerror or error}): start one with omni-router serve, "
                 "correct --server or OMNI_SERVER, or leave it out"
             ) from error
-        connection.sock.settimeout(None)
 
     def _check(self, response: HTTPResponse, key: str | None) -> None:
         """Raise for a response that is an error."""

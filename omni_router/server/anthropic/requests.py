@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from omni_router.config.parameters import ReasoningEffort
 from omni_router.server.anthropic.messages import chat_messages
 from omni_router.server.openai.errors import ApiError, shown, wrong
+from omni_router.server.openai.requests import check_tool
 
 # Parameters that would change what is done with a request and are not served: the values without effect (beside null),
 # and what to do instead. Every other parameter that is not served is ignored, and the response says so.
@@ -190,6 +191,7 @@ def _tool(tool: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise wrong(f"{where}.name", name, "it is the name of the tool")
     if not isinstance(schema, dict):
         raise wrong(f"{where}.input_schema", schema, "it is a JSON schema, an object")
+    check_tool(tool, where)
     function: dict[str, Any] = {"name": name, "parameters": schema}
     for key in ("description", "strict"):
         if tool.get(key) is not None:

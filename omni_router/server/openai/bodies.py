@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from omni_router.server.bodies import TooLarge, parse_json
 from omni_router.server.headers import IGNORED_HEADER
-from omni_router.server.openai.errors import ApiError, wrong
+from omni_router.server.openai.errors import ApiError, shown, wrong
 from omni_router.server.openai.requests import Body
 
 # Parameters that would change the meaning of an answer and are not served: the values without effect (beside null), and
@@ -99,7 +99,7 @@ def ignored_header(request: Request) -> dict[str, str]:
 def _api_error(first: Any) -> ApiError:
     param = _path(first["loc"])
     if first["type"] == "missing":
-        return ApiError(f"The parameter {param!r} is missing.", param=param, code="missing_required_parameter")
+        return ApiError(f"The parameter {shown(param)} is missing.", param=param, code="missing_required_parameter")
     return wrong(param, first["input"], first["msg"])
 
 

@@ -29,6 +29,7 @@ from omni_router.server.openai.models import settings_of_model
 from omni_router.server.openai.overrides import FIELDS, read_overrides
 from omni_router.server.openai.requests import Body
 from omni_router.server.openai.run import Api, RunStream
+from omni_router.server.openai.users import User
 from omni_router.services import Services
 
 if TYPE_CHECKING:
@@ -70,9 +71,15 @@ class _Vectors(NamedTuple):
 
 
 async def embeddings(api: Api, request: Request) -> Response:
-    """Embed texts; a client that disconnects has the call cancelled."""
+    """Embed texts; a client that disconnects has the call cancelled.
+
+    Raises:
+        ApiError: the request cannot be served, or the user's budget is spent. What a vector costs adds nothing to it.
+    """
     body = await read_json(request)
     call = await asyncio.to_thread(_prepare, api, request, body)
+    if isinstance(user := request.scope.get("user"), User):
+        await api.accounts.of(user).admit(call.settings)
     run = RunStream(request, _embedded(api, request, call))
     try:
         event = await run.next()

@@ -18,6 +18,7 @@ INVALID = "invalid_request_error"
 SERVER = "server_error"
 
 _SHOWN = 100  # characters of a wrong value that an error repeats
+_MAX_PARAM = 200  # characters of a parameter's name, which a client chooses
 _REPR = reprlib.Repr()  # reads only the first few elements of a list or an object
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _SHOWN
 
@@ -69,7 +70,8 @@ class ApiError(OmniRouterError):
         headers: Mapping[str, str] | None = None,
         omni: Mapping[str, Any] | None = None,
     ) -> None:
-        self.type, self.code, self.param, self.omni = type, code, param, omni
+        self.type, self.code, self.omni = type, code, omni
+        self.param = param if param is None else param[:_MAX_PARAM]
         self.status, self.headers = status, {"x-should-retry": "false", **(headers or {})}  # OpenAI's clients obey it
         super().__init__(message)
 
@@ -108,7 +110,7 @@ def shown(value: object) -> str:
 
 def wrong(param: str, value: object, allowed: str) -> ApiError:
     """Return the error for a value that is not allowed, with the allowed ones."""
-    return ApiError(f"{param} is {shown(value)}: {allowed}", param=param, code="invalid_value")
+    return ApiError(f"{param[:_MAX_PARAM]} is {shown(value)}: {allowed}", param=param, code="invalid_value")
 
 
 def failed_run(error: ErrorInfo, *, headers: Mapping[str, str], omni: Mapping[str, Any]) -> ApiError:

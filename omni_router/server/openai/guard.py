@@ -210,7 +210,7 @@ class Access:
         seconds = self._rates.take(user)
         if seconds and user.rate:
             raise ApiError(
-                f"The user {user.name} may send {user.rate.text.replace('/', ' requests a ')}.",
+                f"The user {user.name} may send no more requests now: the rate is {user.rate.text}.",
                 status=429,
                 type="rate_limit_error",
                 code="rate_limit_exceeded",

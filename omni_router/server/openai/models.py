@@ -47,7 +47,7 @@ async def model_entry(api: Api, name: str) -> dict[str, Any]:
     for entry in await model_entries(api):
         if entry["id"] in (name, split_prefer(name)[0]):
             return {**entry, "id": name}
-    raise _unknown(f"The model {name!r} is not listed; GET /v1/models lists them.")
+    raise _unknown(f"The model {shown(name)} is not listed; GET /v1/models lists them.")
 
 
 def settings_of_model(model: str, routes: Sequence[Route]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from omni_router.config.parameters import parse_organization, parse_patterns, parse_prefer, parse_price
 from omni_router.config.routes import Route
 from omni_router.config.settings import NO_FALLBACK
-from omni_router.server.openai.errors import ApiError, wrong
+from omni_router.server.openai.errors import ApiError, shown, wrong
 
 HEADER, FIELD = "x-omni-", "omni_"
 
@@ -37,12 +37,15 @@ def _route(override: _Override, routes: Sequence[Route]) -> str:
     raise wrong(override.param, override.value, f"allowed are {', '.join(route.name for route in routes)}")
 
 
-def _parsed(parse: Callable[[str], Any]) -> Callable[[_Override, Sequence[Route]], Any]:
-    """Return a reader of what `parse` takes as text; a number, or the elements of a list, may be JSON's own."""
+def _parsed(parse: Callable[[str], Any], *, numbers: bool = False) -> Callable[[_Override, Sequence[Route]], Any]:
+    """Return a reader of what `parse` takes as text; the elements of a list, or a number, may be JSON's own."""
 
     def read(override: _Override, _routes: Sequence[Route]) -> Any:
+        text = _as_text(override.value)
+        if isinstance(override.value, int | float) and not numbers:
+            text = ""  # which `parse` refuses
         try:
-            return parse(_as_text(override.value))
+            return parse(text)
         except ValueError as error:
             raise wrong(override.param, override.value, f"allowed is {error}") from None
 
@@ -74,10 +77,10 @@ OVERRIDES: dict[str, Callable[[_Override, Sequence[Route]], Any]] = {
     "route": _route,  # beside a `model` of the Hub, which otherwise leaves the route to the router
     "fallback_route": _fallback_route,
     "another": _flag,
-    "prefer": _parsed(parse_prefer),
+    "prefer": _parsed(parse_prefer, numbers=True),
     "only": _parsed(parse_patterns),
     "never": _parsed(parse_patterns),
-    "max_price": _parsed(parse_price),
+    "max_price": _parsed(parse_price, numbers=True),
     "bill_to": _parsed(parse_organization),
 }
 HEADERS = {f"{HEADER}{name.replace('_', '-')}": name for name in OVERRIDES}
@@ -114,6 +117,6 @@ def _from_body(body: Mapping[str, Any]) -> dict[str, _Override]:
 def _known(name: str, table: Mapping[str, str], kind: str) -> str:
     """Return the field of a name. A name that begins like ours is meant for us, so an unknown one is an error."""
     if name not in table:
-        raise ApiError(f"Unknown {kind}: {name!r}. Allowed are {', '.join(table)}.", param=name,
+        raise ApiError(f"Unknown {kind}: {shown(name)}. Allowed are {', '.join(table)}.", param=name,
                        code="unknown_parameter")  # fmt: skip
     return table[name]

@@ -1,5 +1,6 @@
 """The parameters of OpenAI's requests that are served, and the settings of a run that they become."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -8,7 +9,13 @@ from omni_router.config.parameters import ReasoningEffort
 from omni_router.config.settings import OMNI
 from omni_router.server.openai.errors import wrong
 
-MAX_SIDE = 4096  # pixels; what image models make today ends well below
+_TOOL_FIELDS: dict[str, tuple[type, str]] = {
+    "description": (str, "it is a text"),
+    "parameters": (dict, "it is a JSON schema, an object"),
+    "strict": (bool, "allowed are true and false"),
+}
+
+MIN_SIDE, MAX_SIDE = 10, 4096  # pixels; what image models make today ends well below
 
 # Parameters for `Settings.extra_body`, and the values of each that have no effect.
 _EXTRA: dict[str, tuple[object, ...]] = {
@@ -34,6 +41,9 @@ class _Function(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class _Tool(BaseModel):
@@ -91,8 +101,8 @@ class ChatRequest(Body):
         if isinstance(self.stop, str):
             settings["stop"] = [self.stop]
         if self.tools:
-            settings["tools"] = [tool.model_dump() for tool in self.tools]
-            settings["tool_choice"] = self.tool_choice
+            settings["tools"] = [tool.model_dump(exclude_unset=True) for tool in self.tools]
+            settings["tool_choice"] = _checked_choice(self.tool_choice)
         if (self.response_format or {}).get("type") == "text":
             settings["response_format"] = None
         return {name: value for name, value in settings.items() if value is not None}
@@ -107,11 +117,39 @@ class ChatRequest(Body):
         return extra
 
 
+def check_tool(tool: Mapping[str, Any], where: str) -> None:
+    """Check the fields of a tool that another dialect has under the same names, beside that of its schema.
+
+    Raises:
+        ApiError: one has a value of a wrong type; the error says where in the request of that dialect.
+    """
+    for name, (kind, allowed) in _TOOL_FIELDS.items():
+        if not isinstance(tool.get(name), kind | None):
+            raise wrong(f"{where}.{name}", tool[name], allowed)
+
+
+def _checked_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    """Return what a request says about its tools; kinds of choice that are not known here are the provider's to judge.
+
+    Raises:
+        ApiError: it is an object without a type, or names no function.
+    """
+    match choice:
+        case {"type": "function", "function": {"name": str()}}:
+            return choice
+        case {"type": str(kind)} if kind != "function":
+            return choice
+        case dict():
+            raise wrong("tool_choice", choice, 'allowed are auto, none, required, and {"type": "function", "function": '
+                        '{"name": "..."}}')  # fmt: skip
+    return choice
+
+
 class ImageRequest(Body):
     """The parameters of POST /v1/images/generations that are served."""
 
     prompt: Text
-    size: Annotated[str, StringConstraints(pattern=r"^(auto|[1-9]\d{1,3}x[1-9]\d{1,3})$")] | None = None
+    size: str | None = None
     response_format: Literal["b64_json", "url"] | None = None
     stream: Literal[False] | None = None
 
@@ -119,7 +157,17 @@ class ImageRequest(Body):
         """Return the fields of `Settings` that the request names."""
         if self.size in (None, "auto"):
             return {}
-        width, height = map(int, str(self.size).split("x"))
-        if max(width, height) > MAX_SIDE:
-            raise wrong("size", self.size, f"allowed are auto and WIDTHxHEIGHT in pixels, each at most {MAX_SIDE}")
-        return {"width": width, "height": height}
+        width, _, height = str(self.size).partition("x")
+        sides = (_side(width), _side(height))
+        if not all(sides):
+            raise wrong("size", self.size, "allowed are auto and WIDTHxHEIGHT in pixels, each from "
+                        f"{MIN_SIDE} to {MAX_SIDE}")  # fmt: skip
+        return {"width": sides[0], "height": sides[1]}
+
+
+def _side(text: str) -> int:
+    """Return a number of pixels that is allowed, or 0."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_SIDE))
+    if is_number and MIN_SIDE <= int(text) <= MAX_SIDE:
+        return int(text)
+    return 0

@@ -21,6 +21,7 @@ SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 KEYS = ("name", "sha256", "rate", "budget")
 ENTRY = '{"name": "ada", "sha256": "64 hexadecimal digits", "rate": "60/minute", "budget": "5/day"}'
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # part of a file's name, and a label of metrics
+_MAX_DIGITS = 9  # of a rate
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -108,7 +109,10 @@ def check_users(entries: Sequence[Any], path: Path) -> dict[str, User]:
     Raises:
         ConfigurationError: an entry is not allowed, or two have the same name or key.
     """
-    users = list(map(_read_user, entries))
+    try:
+        users = list(map(_read_user, entries))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
     by_digest = {user.digest: user for user in users}
     names = {user.name for user in users}
     if len(by_digest) < len(users) or len(names) < len(users):
@@ -154,7 +158,8 @@ def read_rate(text: Any) -> Rate | None:
     if text is None:
         return None
     number, _, span = str(text).partition("/")
-    if not number.isdecimal() or int(number) < 1 or span not in SECONDS:
+    is_count = number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS
+    if not is_count or int(number) < 1 or span not in SECONDS:
         raise ValueError(f"rate is {text!r}; allowed are {', '.join(f'60/{span}' for span in SECONDS)}")
     return Rate(int(number), SECONDS[span], str(text))
 

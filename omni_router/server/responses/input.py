@@ -64,7 +64,9 @@ class Conversation:
 
     def reasoning(self, item: Mapping[str, Any], where: str) -> None:
         """Add the reasoning of an answer: as it was, else its summary; what another server encrypted stays out."""
-        parts = _texts(item.get("content")) or _unpacked(item.get("encrypted_content")) or _texts(item.get("summary"))
+        content = _texts(item.get("content"), f"{where}.content")
+        summary = _texts(item.get("summary"), f"{where}.summary")
+        parts = content or _unpacked(item.get("encrypted_content")) or summary
         if parts:
             answer = self._answer(where)
             answer[REASONING] = answer.get(REASONING, "") + "\n".join(parts)
@@ -167,8 +169,10 @@ def _unpacked(content: Any) -> list[str]:
         return []
 
 
-def _texts(parts: Any) -> list[str]:
-    """Return the texts of parts; other forms are left out."""
+def _texts(parts: Any, where: str) -> list[str]:
+    """Return the texts of parts; parts of other forms are left out."""
+    if not isinstance(parts, list | None):
+        raise wrong(where, parts, "it is a list of parts")
     dicts = [part for part in parts or [] if isinstance(part, dict)]
     return [part["text"] for part in dicts if isinstance(part.get("text"), str)]
 

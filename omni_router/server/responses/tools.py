@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from omni_router.server.openai.errors import ApiError, wrong
+from omni_router.server.openai.errors import ApiError, shown, wrong
+from omni_router.server.openai.requests import check_tool
 
 # Clients such as Codex offer these to every model. A model never has to use them, so a request without them is answered
 # as it would be by a model that does not search; the response names them as ignored.
@@ -85,7 +86,10 @@ class Tools:
             case {"type": "namespace", "name": str(name), "tools": list(inner)} if namespace is None:
                 for index, tool in enumerate(inner):
                     yield from self._read(tool, f"{where}.tools[{index}]", name)
+            case {"type": "custom", "format": format_} if not isinstance(format_, dict | None):
+                raise wrong(f"{where}.format", format_, "it is an object with type, and for a grammar with definition")
             case {"type": "function" | "custom", "name": str(name)}:
+                check_tool(raw, where)
                 yield Tool(name, self._unique(name, namespace), namespace, raw)
             case {"type": str(kind)} if kind.startswith(LEFT_OUT):
                 self.left_out.append(f"tools.{kind}")
@@ -108,7 +112,7 @@ class Tools:
             case {"type": "function" | "custom", "name": str(name)}:
                 return {"type": "function", "function": {"name": self._offered(name)}}
             case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(allowed)}:
-                names = {tool.get("name") for tool in allowed if isinstance(tool, dict)}
+                names = _names(allowed)
                 self._tools = {key: tool for key, tool in self._tools.items() if tool.name in names}
                 return mode
             case {"type": kind}:
@@ -119,5 +123,15 @@ class Tools:
         for tool in self._tools.values():
             if tool.name == name:
                 return tool.chat_name
-        raise ApiError(f"tool_choice names the tool {name!r}, which is not among the tools.", param="tool_choice",
+        raise ApiError(f"tool_choice names the tool {shown(name)}, which is not among the tools.", param="tool_choice",
                        code="invalid_value")  # fmt: skip
+
+
+def _names(allowed: list[Any]) -> set[str | None]:
+    """Return the names of the tools that a model may choose from; hosted tools have none."""
+    names: set[str | None] = set()
+    for tool in allowed:
+        if not isinstance(tool, dict) or not isinstance(tool.get("name"), str | None):
+            raise wrong("tool_choice.tools", allowed, "it is a list of objects, each with the name of a tool")
+        names.add(tool.get("name"))
+    return names

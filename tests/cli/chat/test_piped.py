@@ -131,7 +131,11 @@ def test_a_decision_log_gets_the_decisions_of_a_chat_too(chat: Any, tmp_path: Pa
         ),
         ("/model gpt", "'gpt' is not a model id; allowed are org/name, org/name:provider and auto"),
         ("/image", "/image takes the path or the address of an image"),
+        ("/image http://", "http:// is not the address of an image: use http://, https:// or a local file"),
+        ("/image data:image/png;base64,AAAA", "this is not a readable image"),
         ("/image no.png", "no.png cannot be read: No such file or directory"),
+        ("/image ~nobody-here/x.png", "~nobody-here/x.png is not found: there is no such user; ./~nobody-here/x.png"),
+        ("/image a\0b.png", "'a\\x00b.png' is not the name of a file: it holds a null character"),
         ("/why", "there is no decision yet: ask something first"),
         ("/good", "there is no decision yet: ask something first"),
         ("/another", "there is no answer yet that another model could replace"),
@@ -139,6 +143,9 @@ def test_a_decision_log_gets_the_decisions_of_a_chat_too(chat: Any, tmp_path: Pa
         ("/models gpt", "--list-models takes a task (text-generation, text-to-image, image-text-to-text) or a route"),
         ("/save", "/save takes a file: Markdown, or with .json a chat for --session"),
         ("/save .", ". exists already; name another file"),
+        ("/save ~nobody-here/x.md", "~nobody-here/x.md is not found: there is no such user"),
+        ("/save a\0b.md", "'a\\x00b.md' is not the name of a file: it holds a null character"),
+        (f"/save {'a' * 300}.md", f"{'a' * 300}.md cannot be written: File name too long"),
         ("/save no/folder.md", "no/folder.md cannot be written: No such file or directory"),
     ],
 )
@@ -172,8 +179,16 @@ def test_images_are_sent_with_the_next_message_alone_and_generated_ones_are_save
     assert (tmp_path / saved.split()[1]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_image_for_the_first_message_is_checked_at_once(chat: Any) -> None:
-    assert "no.png cannot be read" in chat("hello", flags=("--image", "no.png"), status=2)
+@pytest.mark.parametrize(
+    ("image", "says"), [("no.png", "no.png cannot be read"), ("http://", "http:// is not the address of an image")]
+)
+def test_an_image_for_the_first_message_is_checked_at_once(chat: Any, image: str, says: str) -> None:
+    assert says in chat("hello", flags=("--image", image), status=2)
+
+
+def test_an_image_that_has_not_been_sent_can_be_left_out(chat: Any, router: ScriptedRouter) -> None:
+    assert "no image goes with your next message" in chat("/image https://example.org/x.png", "/image", "hello")
+    assert router.asked[-1][0][-1]["content"] == "hello"
 
 
 def test_a_chat_under_a_name_goes_on(chat: Any, router: ScriptedRouter) -> None:
@@ -230,9 +245,11 @@ def test_what_has_to_be_corrected_first_ends_with_status_2(
     [
         "[",
         "[]",
+        "[" * 100_000,
         '{"messages": 1}',
         '{"messages": [{"role": "user", "content": "one"}]}',
         '{"messages": [{"role": "user", "content": [1]}, {"role": "assistant", "content": "a"}]}',
+        '{"messages": [{"role": "user", "content": [{"type": "text"}]}, {"role": "assistant", "content": "a"}]}',
         '{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", "decision": "x"}]}',
     ],
 )
@@ -245,6 +262,11 @@ def test_a_file_that_is_not_a_chat_is_left_as_it_is(chat: Any, tmp_path: Path, c
 def test_quit_leaves_the_lines_behind_it_unread(chat: Any, router: ScriptedRouter) -> None:
     chat("/quit", "hello")
     assert router.asked == []
+
+
+def test_a_closed_input_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["chat"]) == 0
 
 
 def test_the_models_of_the_current_route_are_ranked(chat: Any) -> None:

@@ -3,6 +3,8 @@
 import importlib.util
 import io
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -297,6 +299,52 @@ def test_a_server_of_somebody_else_is_named_and_gets_neither_prompt_nor_key(
     assert requests
     assert "my secret" not in str(requests)
     assert KEY not in str(requests)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "says"),
+    [
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "answers, but is not an omni-router server"),
+        (b"", "takes connections, but did not answer within 0.2 seconds"),
+    ],
+)
+def test_a_server_that_does_not_speak_http_is_named(
+    capsys: Capture, greeting: bytes, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("omni_router.cli.remote.client.ALIVE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # the system takes connections for it
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread = threading.Thread(target=_greet, args=(server, greeting))
+        thread.start()
+        printed = shown(capsys, "--prompt", "x", "--server", address, status=2)
+        thread.join()
+    assert f"{address} {says}" in printed
+
+
+def _greet(server: socket.socket, greeting: bytes) -> None:
+    """Greet a client, and wait until it hangs up."""
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(greeting)
+        while connection.recv(1024):
+            pass
+
+
+@pytest.mark.parametrize("argv", [("--server", "http://ada:secret@example.org"), ()])
+def test_a_password_in_an_address_is_not_repeated(capsys: Capture, argv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNI_SERVER", "http://ada:secret@example.org")
+    printed = shown(capsys, "--prompt", "x", *argv, status=2)
+    assert "the address of a server without a user name in it" in printed
+    assert "'http://...@example.org'" in printed
+    assert "secret" not in printed
+
+
+def test_an_address_with_https_needs_a_server_that_speaks_tls(capsys: Capture) -> None:
+    with json_server({}) as address:
+        secure = address.replace("http", "https")
+        printed = shown(capsys, "--prompt", "x", "--server", secure, status=2)
+    assert f"{secure} cannot be trusted, or does not speak TLS (" in printed
+    assert "SSL_CERT_FILE" in printed
 
 
 def test_the_token_of_hugging_face_is_never_sent(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,6 +207,8 @@ def test_a_reminder_beside_a_result_is_not_a_request() -> None:
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, r"tools\.0 is of the type 'web_search_"),
         ({"tools": [{"name": "x"}]}, r"tools\.0\.input_schema is None"),
         ({"tools": [{"input_schema": {}}]}, r"tools\.0\.name is None"),
+        ({"tools": [{**TOOL, "description": 5}]}, r"tools\.0\.description is 5: it is a text"),
+        ({"tools": [{**TOOL, "strict": "yes"}]}, r"tools\.0\.strict is .yes.: allowed are true and false"),
         ({"tools": [TOOL], "tool_choice": {"type": "tool"}}, r"tool_choice\.name is None"),
         ({"tool_choice": {"type": "any"}}, r"tool_choice\.type is 'any': there is no tool to use"),
         ({"thinking": {"type": "loud"}}, r"thinking\.type is 'loud'"),

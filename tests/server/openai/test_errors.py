@@ -20,6 +20,7 @@ from tests.support.scripted_router import ScriptedRouter
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
 
 QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
+TOOL: Any = [{"type": "function", "function": {"name": "f"}}]
 
 
 @pytest.fixture
@@ -196,6 +197,15 @@ def test_a_model_of_another_form_is_404_as_openai_has_it(url: str, model: str) -
         ({"omni_fallback_route": 3}, "omni_fallback_route", "question_answering"),
         ({"omni_prefer": "cheap"}, "omni_prefer", "one of best, balanced, cheapest, fastest, or a number"),
         ({"omni_prefer": True}, "omni_prefer", "omni_prefer is True"),
+        ({"tools": TOOL, "tool_choice": {"type": "function"}}, "tool_choice", '"function": {"name": "..."}}'),
+        ({"tools": TOOL, "tool_choice": {"name": "f"}}, "tool_choice", "allowed are auto, none, required, and {"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": 5}}]},
+            "tools[0].function.parameters",
+            "a valid dictionary",
+        ),
+        ({"omni_only": 7}, "omni_only", "a list of patterns like org/*"),
+        ({"omni_bill_to": 7}, "omni_bill_to", "allowed is"),
         ({"omni_only": [7]}, "omni_only", "a list of patterns like org/*"),
         ({"omni_max_price": -1}, "omni_max_price", "US dollars for a million tokens"),
         ({"reasoning_effort": "deep"}, "reasoning_effort", "'minimal', 'low', 'medium'"),
@@ -209,6 +219,24 @@ def test_a_value_that_is_not_served_is_named_with_what_is(
     assert response.status_code == 400
     assert error_of(response)["param"] == param
     assert says in error_of(response)["message"]
+
+
+LONG = "a" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/chat/completions", {"messages": QUESTION, f"omni_{LONG}": 1}),
+        ("/chat/completions", {"messages": QUESTION, "logit_bias": {LONG: "x"}}),
+        ("/decisions", {"state": "x", "questions": {LONG: {"type": "choice"}}}),
+        ("/responses", {"input": "x", "tool_choice": {"type": "function", "name": LONG}}),
+    ],
+)
+def test_a_name_that_a_client_chooses_is_not_repeated_whole(url: str, path: str, body: Any) -> None:
+    response = httpx.post(f"{url}{path}", json=body)
+    assert response.status_code == 400
+    assert len(response.content) < 2_000
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,10 @@ def test_a_model_or_a_route_may_be_named_for_a_picture(client: OpenAI) -> None:
     ("body", "status", "says"),
     [
         ({"prompt": "a fox", "n": 2}, 400, "n is 2: allowed is 1"),
-        ({"prompt": "a fox", "size": "big"}, 400, "size is 'big'"),
-        ({"prompt": "a fox", "size": "9999x10"}, 400, "at most 4096"),
+        ({"prompt": "a fox", "size": "big"}, 400, "size is 'big': allowed are auto and WIDTHxHEIGHT in pixels"),
+        ({"prompt": "a fox", "size": "1x1"}, 400, "each from 10 to 4096"),
+        ({"prompt": "a fox", "size": "64x64x64"}, 400, "each from 10 to 4096"),
+        ({"prompt": "a fox", "size": "9999x10"}, 400, "each from 10 to 4096"),
         ({"prompt": "a fox", "output_format": "webp"}, 400, "allowed is 'png'"),
         ({"prompt": "  "}, 400, "prompt"),
         ({}, 400, "'prompt' is missing"),

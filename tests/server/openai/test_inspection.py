@@ -89,6 +89,7 @@ def test_feedback_takes_the_text_of_its_own_request_alone(url: str, services: Se
     ("body", "status", "says"),
     [
         ({"verdict": "good"}, 400, "id is None: it is a string"),
+        ({"id": "", "verdict": "good"}, 400, "id is '': it is the id of a decision, or with the operator's key latest"),
         ({"id": "x", "verdict": 1}, 400, "verdict is 1: it is a string"),
         ({"id": "x", "verdict": "good", "text": 1}, 400, "text is 1: it is a string"),
         ({"id": "x", "verdict": "good"}, 404, "This server knows no decision 'x'"),

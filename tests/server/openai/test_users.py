@@ -57,6 +57,11 @@ def url(ada: str, services: Services) -> Iterator[str]:
         yield address
 
 
+def embed(url: str, key: str) -> Any:
+    with OpenAI(base_url=url, api_key=key, max_retries=0) as client:
+        return client.embeddings.create(model="omni", input="tides")
+
+
 def ask(url: str, key: str) -> Any:
     with OpenAI(base_url=url, api_key=key, max_retries=0) as client:
         return client.chat.completions.create(model="omni", messages=QUESTION)
@@ -114,7 +119,9 @@ def test_a_user_who_asks_too_often_is_told_when_to_come_back(file: Path, service
     with openai_server(services) as url:
         for _ in range(2):
             assert ask(url, hasty).choices
-        with pytest.raises(openai.RateLimitError, match="hasty may send 2 requests a hour") as limited:
+        with pytest.raises(
+            openai.RateLimitError, match="hasty may send no more requests now: the rate is 2/hour"
+        ) as limited:
             ask(url, hasty)
         assert 0 < int(limited.value.response.headers["retry-after"]) <= 1800
         assert ask(url, patient).choices
@@ -144,6 +151,16 @@ def test_a_user_whose_budget_is_spent_gets_402_and_others_do_not(
         assert send(url, saver)
     with openai_server(services) as url, pytest.raises(openai.APIStatusError, match="has spent"):
         send(url, spender)  # after a restart
+
+
+def test_a_spent_budget_holds_for_vectors_too(file: Path, services: Services) -> None:
+    key = add("ada", "--budget", "0.000001/day")
+    with openai_server(services) as url:
+        assert embed(url, key).data
+        ask(url, key)
+        with pytest.raises(openai.APIStatusError, match="ada has spent") as spent:
+            embed(url, key)
+    assert spent.value.status_code == 402
 
 
 def test_near_the_limit_the_cheapest_provider_is_preferred(file: Path, services: Services) -> None:
@@ -191,8 +208,9 @@ def test_requests_tokens_and_costs_are_counted_by_name(
 def test_a_file_that_is_not_allowed_says_what_is(entries: Any, message: str, tmp_path: Path) -> None:
     path = tmp_path / "users.json"
     path.write_text(json.dumps(entries))
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match=message) as refused:
         UserFile(path)
+    assert str(path) in str(refused.value)
 
 
 def test_a_file_that_is_missing_stops_the_start(tmp_path: Path) -> None:
@@ -200,7 +218,9 @@ def test_a_file_that_is_missing_stops_the_start(tmp_path: Path) -> None:
         Limits.read({"OMNI_USERS": str(tmp_path / "users.json")})
 
 
-@pytest.mark.parametrize("rate", ["0/minute", "-1/minute", "1.5/minute", "60", "60/", "60/week"])
+@pytest.mark.parametrize(
+    "rate", ["0/minute", "-1/minute", "1.5/minute", "60", "60/", "60/week", f"{10**400}/day", "٦/day"]
+)
 def test_rates_that_are_not_allowed(rate: str) -> None:
     with pytest.raises(ValueError, match="allowed are"):
         read_rate(rate)
