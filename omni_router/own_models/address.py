@@ -25,8 +25,9 @@ from omni_router.hub.wire import watch_response
 if TYPE_CHECKING:
     from huggingface_hub import ChatCompletionOutput, ChatCompletionStreamOutput
 
-_DATA, _DONE = "data:", "[DONE]"
+_DATA, _DONE = b"data:", "[DONE]"
 _HUB_TOKEN = "hf_"  # noqa: S105 (how one begins)
+_HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # what they hold is a token of the Hub, however it begins
 # Kinds of failure whose words are about the Hub: another provider has other words (error_kinds.py).
 OWN_WORDS = {"token": "own_key", "payment": "own_payment", "not_found": "own_not_found"}
 _UNREACHABLE = "own_unreachable"
@@ -40,14 +41,18 @@ def key_of_provider(provider: OwnProvider, variables: Mapping[str, str] = os.env
     """Return the key of a provider; None if it takes none.
 
     Raises:
-        KeyUnavailableError: its variable is not set, or holds a token of the Hub, which only Hugging Face may see.
+        KeyUnavailableError: its variable is not set, holds what no header can hold, or a token of the Hub, which only
+            Hugging Face may see.
     """
     if provider.key_env is None:
         return None
     key = variables.get(provider.key_env, "").strip()
     if not key:
         raise KeyUnavailableError(f"the variable {provider.key_env}, which holds its key, is not set")
-    if key.startswith(_HUB_TOKEN) and not provider.is_of_hugging_face:
+    if not (key.isascii() and key.isprintable()):
+        raise KeyUnavailableError(f"{provider.key_env} holds no key: it has characters that a header cannot have")
+    is_of_hub = provider.key_env in _HUB_VARIABLES or key.removeprefix("Bearer ").lstrip("\"' ").startswith(_HUB_TOKEN)
+    if is_of_hub and not provider.is_of_hugging_face:
         raise KeyUnavailableError(
             f"{provider.key_env} holds a token of the Hub, which is sent to Hugging Face alone, by https"
         )
@@ -90,7 +95,7 @@ class AddressClient:
         from huggingface_hub import ChatCompletionStreamOutput
 
         with self._post(body) as response:
-            for event in _events(response.iter_lines()):
+            for event in _events(_lines(response.iter_bytes())):
                 yield ChatCompletionStreamOutput.parse_obj_as_instance(event)
 
     def _post(self, body: dict[str, Any]) -> AbstractContextManager[httpx.Response]:
@@ -168,7 +173,19 @@ def _client(*, trusts_proxies: bool) -> httpx.Client:
     return httpx.Client(trust_env=trusts_proxies, cookies=no_cookies, follow_redirects=False)
 
 
-def _events(lines: Iterator[str]) -> Iterator[Any]:
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a body. httpx ends lines at U+2028 and U+0085 too, which a text in JSON may hold."""
+    begun: list[bytes] = []
+    for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            yield b"".join((*begun, end))
+            begun = []
+        begun.append(rest)
+    yield b"".join(begun)
+
+
+def _events(lines: Iterator[bytes]) -> Iterator[Any]:
     """Yield the server-sent events of a streamed answer.
 
     Raises:
@@ -178,7 +195,7 @@ def _events(lines: Iterator[str]) -> Iterator[Any]:
     for line in lines:
         if not line.startswith(_DATA):
             continue
-        data = line.removeprefix(_DATA).strip()
+        data = line.removeprefix(_DATA).decode(errors="replace").strip()
         if data == _DONE:
             return
         event = json.loads(data)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.messages import AIMessage
 
@@ -190,6 +191,23 @@ def test_an_answer_streams(declare: Declare, server: ModelServer) -> None:
     assert server.chats()[0].body["stream"] is True
 
 
+def test_a_streamed_answer_may_have_the_line_separators_of_unicode(
+    declare: Declare, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers write them as they are, and to JSON they are characters like any other."""
+    text = "one\u2028two\u0085three"
+    chunk = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+    body = f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\ndata: [DONE]\n\n".encode()
+    pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
+    answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=iter(pieces))
+    services = declare(models=[SMALL])
+    monkeypatch.setattr(server, "answer", lambda _: answer)
+    states = list(
+        build_graph(services).compile().stream(ask("Hello"), context=LOCAL, stream_mode=["messages", "values"])
+    )
+    assert states[-1][1]["messages"][-1].text == text
+
+
 def test_reasoning_is_kept_apart(declare: Declare, server: ModelServer) -> None:
     server.box.set_reasoning("sandbox/text-generation-1", Reasoning())
     message = run(declare())["messages"][-1]
@@ -284,6 +302,30 @@ def test_the_token_of_the_hub_goes_to_no_other_address(
     error = run(declare(models=[SMALL], key_env="HF_TOKEN"))["error"]
     assert "which is sent to Hugging Face alone" in error["message"]
     assert {request.key for request in server.received} == {None}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("HF_TOKEN", "api_org_realtoken"), ("MY_KEY", "Bearer hf_realtoken"), ("MY_KEY", '"hf_realtoken"')],
+)
+def test_a_token_of_the_hub_is_known_however_it_is_written(
+    declare: Declare, server: ModelServer, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    error = run(declare(models=[SMALL], key_env=variable))["error"]
+    assert "which is sent to Hugging Face alone" in error["message"]
+    assert server.received == []
+
+
+@pytest.mark.parametrize("key", ["two\nlines-secret", "sécret"])
+def test_a_key_that_no_header_can_hold_is_not_sent(
+    declare: Declare, server: ModelServer, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("MY_SERVER_KEY", key)
+    error = run(declare(models=[SMALL], key_env="MY_SERVER_KEY"))["error"]
+    assert (error["kind"], key in error["message"]) == ("token", False)
+    assert "MY_SERVER_KEY holds no key" in error["message"]
+    assert server.received == []
 
 
 def test_a_conversation_goes_on_with_the_model_of_its_thread(declare: Declare, server: ModelServer) -> None:
