@@ -77,6 +77,7 @@ def test_the_guard_sees_what_leaves(services: Services, left: list[str]) -> None
 def test_a_run_is_kept_here(services: Services, left: list[str], call: Call, server: ModelServer) -> None:
     result = call(build_graph(services).compile(), ask("Hello"), LOCAL)
     assert (result["decision"]["model"], result["error"]) == (ID, None)
+    assert "it is switched off" not in result["decision"]["reason"]
     assert server.chats()
     assert left == []
 
