@@ -215,6 +215,13 @@ def test_commands_ask_only_here(
     assert left == []
 
 
+def test_the_hub_is_not_asked_about_a_model_that_only_excludes(services: Services, left: list[str]) -> None:
+    """Also by a catalog for all requests, as a server's is before a run has its limits."""
+    checked = services.catalog.check("acme/chat-7b", None, "text-generation", Requirements(only=(("local/*",),)))
+    assert checked.gate == "allowed"
+    assert left == []
+
+
 def test_a_catalog_is_kept_by_what_all_its_requests_allow(services: Services) -> None:
     assert isinstance(services.catalog, JoinedCatalog)
     here, anywhere = Requirements(only=(("local/*",),)), Requirements(only=(("local/*", "acme/*"),))

@@ -206,6 +206,12 @@ def test_rates_that_are_not_allowed(rate: str) -> None:
         read_rate(rate)
 
 
+def test_the_command_names_a_user_who_is_there_already(file: Path) -> None:
+    add("ada")
+    output = str(CliRunner().invoke(command, ["ada"]).exception)
+    assert output == f"{file} has a user 'ada' already: delete its entry, or choose another name"
+
+
 @pytest.mark.parametrize("flags", [("--rate", "x"), ("--budget", "x"), ()])
 def test_the_command_leaves_the_file_as_it_was_when_something_is_wrong(flags: tuple[str, ...], file: Path) -> None:
     add("ada")
