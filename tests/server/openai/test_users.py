@@ -15,6 +15,7 @@ from openai import OpenAI
 from omni_router import Services
 from omni_router._sandbox import Sandbox
 from omni_router.cli.new_key import command
+from omni_router.cli.serve import _print_address
 from omni_router.errors import ConfigurationError
 from omni_router.server.openai.guard import Limits
 from omni_router.server.openai.users import RateLimits, UserFile, hash_of, read_rate, read_users
@@ -210,6 +211,16 @@ def test_the_command_names_a_user_who_is_there_already(file: Path) -> None:
     add("ada")
     output = str(CliRunner().invoke(command, ["ada"]).exception)
     assert output == f"{file} has a user 'ada' already: delete its entry, or choose another name"
+
+
+@pytest.mark.parametrize(("key", "sent"), [(None, "THE_KEY_OF_A_USER"), ("a-key", "$OMNI_API_KEY")])
+def test_the_line_to_try_has_a_key_that_the_server_accepts(
+    file: Path, ada: str, key: str | None, sent: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _print_address("0.0.0.0", 8080, Limits(key, UserFile(file)))  # noqa: S104 (printed, not bound)
+    printed = capsys.readouterr().out
+    assert sent in printed
+    assert ada not in printed
 
 
 @pytest.mark.parametrize("flags", [("--rate", "x"), ("--budget", "x"), ()])
