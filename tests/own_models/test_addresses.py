@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -107,6 +108,20 @@ def test_without_any_model_the_error_says_so(declare: Declare) -> None:
     assert result["error"]["message"].startswith("There is no model to try for this route: `only` keeps it to models")
 
 
+def test_without_any_model_of_the_provider_that_only_names_the_error_does_not_blame_only(
+    declare: Declare, server: ModelServer, route_config: Path
+) -> None:
+    services = declare()
+    gone = {"name": "gone", "address": f"http://127.0.0.1:{free_port()}/v1"}
+    entries = json.loads(route_config.read_text())
+    entries[0]["providers"].append(gone)
+    route_config.write_text(json.dumps(entries))
+    error = run(services, Settings(only=("gone/*",)))["error"]
+    assert error["kind"] == "no_model"
+    assert error["hint"].startswith("Check that their server runs and lists a model")
+    assert run(services, Settings(only=("local/other",)))["error"]["kind"] == "no_provider"  # there, only is the reason
+
+
 # --- the gates -------------------------------------------------------------------------------------------------------
 
 
@@ -202,10 +217,9 @@ def test_a_streamed_answer_may_have_the_line_separators_of_unicode(
     answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=iter(pieces))
     services = declare(models=[SMALL])
     monkeypatch.setattr(server, "answer", lambda _: answer)
-    states = list(
-        build_graph(services).compile().stream(ask("Hello"), context=LOCAL, stream_mode=["messages", "values"])
-    )
-    assert states[-1][1]["messages"][-1].text == text
+    graph = build_graph(services).compile()
+    parts: list[Any] = list(graph.stream(ask("Hello"), context=LOCAL, stream_mode=["messages", "values"]))
+    assert parts[-1][1]["messages"][-1].text == text
 
 
 def test_reasoning_is_kept_apart(declare: Declare, server: ModelServer) -> None:
