@@ -41,18 +41,21 @@ def _last_error(state: State, settings: Settings, services: Services) -> ErrorIn
         return describe("no_route")
     routes = [route for route in services.policy.routes() if route.name == decision["route"]]
     refused = decision["passed_over"]
-    if is_kept(services, routes, settings) and _are_of_other_providers(refused, routes, settings, services.catalog):
+    if is_kept(services, routes, settings) and _are_of_others(refused, routes, settings):
         return describe("no_model", cause="own_models")
     return _refused_without_a_call(refused, services.catalog)
 
 
-def _are_of_other_providers(
-    rejections: list[RejectedCandidate], routes: list[Route], settings: Settings, catalog: Catalog
-) -> bool:
-    """Return whether those refused are one's own, of other providers than `only` names; also where there are none."""
+def _are_of_others(rejections: list[RejectedCandidate], routes: list[Route], settings: Settings) -> bool:
+    """Return whether `only` names providers, and all models that were refused are of others; also without any.
+
+    The caller's model is refused in its own words.
+    """
+    if rejections and settings.model:
+        return False
     for rejection in rejections:
         beginnings = ("*", f"{rejection['model'].partition('/')[0]}/")
-        if not owns(catalog, rejection["model"]) or _is_named(beginnings, routes, settings):
+        if _is_named(beginnings, routes, settings):
             return False
     return True
 

@@ -115,6 +115,7 @@ def test_without_any_model_of_the_provider_that_only_names_the_error_does_not_bl
     gone = {"name": "gone", "address": f"http://127.0.0.1:{free_port()}/v1"}
     entries = json.loads(route_config.read_text())
     entries[0]["providers"].append(gone)
+    entries[1]["models"] = [{"id": HUB, "uses": 9, "successes": 9}]
     route_config.write_text(json.dumps(entries))
     error = run(services, Settings(only=("gone/*",)))["error"]
     assert error["kind"] == "no_model"
