@@ -25,7 +25,7 @@ from omni_router.hub.wire import watch_response
 if TYPE_CHECKING:
     from huggingface_hub import ChatCompletionOutput, ChatCompletionStreamOutput
 
-_DATA, _DONE = b"data:", "[DONE]"
+_DATA, _DONE = "data:", "[DONE]"
 _HUB_TOKEN = "hf_"  # noqa: S105 (how one begins)
 _HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # what they hold is a token of the Hub, however it begins
 # Kinds of failure whose words are about the Hub: another provider has other words (error_kinds.py).
@@ -95,7 +95,7 @@ class AddressClient:
         from huggingface_hub import ChatCompletionStreamOutput
 
         with self._post(body) as response:
-            for event in _events(_lines(response.iter_bytes())):
+            for event in _events(response.iter_lines()):
                 yield ChatCompletionStreamOutput.parse_obj_as_instance(event)
 
     def _post(self, body: dict[str, Any]) -> AbstractContextManager[httpx.Response]:
@@ -173,19 +173,7 @@ def _client(*, trusts_proxies: bool) -> httpx.Client:
     return httpx.Client(trust_env=trusts_proxies, cookies=no_cookies, follow_redirects=False)
 
 
-def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a body. httpx ends lines at U+2028 and U+0085 too, which a text in JSON may hold."""
-    begun: list[bytes] = []
-    for chunk in chunks:
-        *ends, rest = chunk.split(b"\n")
-        for end in ends:
-            yield b"".join((*begun, end))
-            begun = []
-        begun.append(rest)
-    yield b"".join(begun)
-
-
-def _events(lines: Iterator[bytes]) -> Iterator[Any]:
+def _events(lines: Iterator[str]) -> Iterator[Any]:
     """Yield the server-sent events of a streamed answer.
 
     Raises:
@@ -195,7 +183,7 @@ def _events(lines: Iterator[bytes]) -> Iterator[Any]:
     for line in lines:
         if not line.startswith(_DATA):
             continue
-        data = line.removeprefix(_DATA).decode(errors="replace").strip()
+        data = line.removeprefix(_DATA).strip()
         if data == _DONE:
             return
         event = json.loads(data)
