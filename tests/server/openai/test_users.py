@@ -20,7 +20,7 @@ from omni_router.errors import ConfigurationError
 from omni_router.server.openai.guard import Limits
 from omni_router.server.openai.users import RateLimits, UserFile, hash_of, read_rate, read_users
 from tests.support.observing import parse
-from tests.support.openai_server import TEXT, openai_server
+from tests.support.openai_server import TEXT, openai_server, wait_for
 from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
@@ -119,6 +119,16 @@ def test_a_user_who_asks_too_often_is_told_when_to_come_back(file: Path, service
             ask(url, hasty)
         assert 0 < int(limited.value.response.headers["retry-after"]) <= 1800
         assert ask(url, patient).choices
+
+
+def test_the_log_says_why_nobody_was_let_in(file: Path, services: Services) -> None:
+    hasty, lines = add("hasty", "--rate", "1/hour"), list[str]()
+    with openai_server(services, log=lines) as url:
+        for key in (hasty, hasty, FORBIDDEN):
+            httpx.post(f"{url}/chat/completions", json={"messages": QUESTION}, headers={"x-api-key": key})
+        wait_for(lambda: len(lines) == 3)
+    assert [line.split("  ")[-1] for line in lines[1:]] == ["rate_limit_exceeded", "invalid_api_key"]
+    assert hasty not in "".join(lines)
 
 
 def test_a_rate_comes_back_with_time(tmp_path: Path) -> None:
