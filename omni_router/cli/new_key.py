@@ -61,6 +61,10 @@ def command(*, name: str, file: Path | None, rate: str | None, budget: str | Non
     try:
         with WriteLock(mode=PRIVATE).held(path.with_name(f".{path.name}.lock"), of=path):
             entries = read_entries(path) if path.exists() else []
+            if any(isinstance(each, dict) and each.get("name") == name for each in entries):
+                raise ConfigurationError(
+                    f"{path} has a user {name!r} already: delete its entry, or choose another name"
+                )
             entries.append(entry)
             check_users(entries, path)
             write_whole(path, json.dumps(entries, indent=2) + "\n")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from omni_router.server.graph_access import Compiled
+    from omni_router.server.openai.guard import Limits
 
 PORT = 8080
 SHUT_DOWN = 0
@@ -104,7 +105,7 @@ def command(ctx: click.Context, /, *, host: str, port: int, hf_token: str | None
         app = RequestLog(app)
     with listening(host, port) as listener:
         readiness_of(graph).start()  # otherwise the first request waits for the router to load
-        _print_address(host, listener.getsockname()[1], with_key=limits.with_key)
+        _print_address(host, listener.getsockname()[1], limits)
         _print_notes(environment, hf_token)
         server = shutdown.Server(server_config(app, timeout_graceful_shutdown=shutdown.GRACE))
         with shutdown.graceful_shutdown():
@@ -133,14 +134,16 @@ def _build_graph(environment: Environment, token: str | None) -> "Compiled":
     return build_graph(services).compile(name="omni_router")
 
 
-def _print_address(host: str, port: int, *, with_key: bool) -> None:
+def _print_address(host: str, port: int, limits: "Limits") -> None:
     shown = host
     if ":" in host:
         shown = f"[{host}]"
     reached = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(shown, shown)  # noqa: S104 (compared, not bound)
     header, access = "", "open without a key, to this machine only"
-    if with_key:
+    if limits.with_key:
         header, access = " -H 'Authorization: Bearer '$OMNI_API_KEY", "clients must send a key"
+    if limits.with_key and limits.key is None:
+        header = " -H 'Authorization: Bearer THE_KEY_OF_A_USER'"
     body = '{"model": "omni", "messages": [{"role": "user", "content": "How do tides work?"}]}'
     click.echo(f"omni-router listens on http://{shown}:{port}/v1  (Ctrl-C stops it)")
     click.echo(access)

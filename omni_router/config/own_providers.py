@@ -83,7 +83,7 @@ def is_local(host: str) -> bool:
 
 
 def is_provider_name(name: object) -> bool:
-    """Return whether a provider may have this name: ids of models begin with it."""
-    if not isinstance(name, str) or name in (*PROVIDER_POLICIES, "sandbox"):
+    """Return whether a provider may have this name: ids of models begin with it, and on `/v1` routes with `omni/`."""
+    if not isinstance(name, str) or name in (*PROVIDER_POLICIES, "sandbox", "omni"):
         return False
     return name == name.casefold() and not set("._/:") & set(name) and is_model_id(f"{name}/a-model-1")

@@ -12,7 +12,7 @@ from omni_router.config.own_providers import ModelTerms, OwnModel, OwnProvider, 
 from omni_router.config.parameters import MAX_NUMBER
 
 MAX_NAME = 300  # characters of a model's name at its provider
-NAME_ALLOWED = "small letters, digits and single hyphens, and not auto, fastest, cheapest, preferred or sandbox"
+NAME_ALLOWED = "small letters, digits and single hyphens, and not auto, fastest, cheapest, preferred, sandbox or omni"
 ADDRESS_ALLOWED = "an http or https address such as http://127.0.0.1:11434/v1, without user, query and fragment"
 VARIABLE_ALLOWED = "the name of an environment variable, not the key itself"
 
@@ -39,11 +39,15 @@ def read_providers(raw: object, warnings: list[str]) -> tuple[OwnProvider, ...]:
 def _read_provider(entry: object, warnings: list[str]) -> OwnProvider | None:
     """Read a provider; one with a name and a fault has no address, and one without a usable name is None."""
     if not isinstance(entry, Mapping):
-        warnings.append(f"a provider is skipped: {_shown(entry)} is not an object")
+        # Not shown, as below: it may be an address, with a password in it.
+        warnings.append('a provider is skipped: it is not an object such as {"name": "local", "address": "http://..."}')
         return None
     name = entry.get("name")
     if not is_provider_name(name):
-        warnings.append(f'a provider is skipped: its "name" is {_shown(name)}, which is not {NAME_ALLOWED}')
+        shown = _shown(name)
+        if "@" in shown or "://" in shown:
+            shown = "an address"
+        warnings.append(f'a provider is skipped: its "name" is {shown}, which is not {NAME_ALLOWED}')
         return None
     values: dict[str, Any] = {}
     is_usable = True
@@ -121,6 +125,9 @@ def _address(value: object) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or unwanted:
         raise ValueError
     _ = parts.port  # raises for one that is not a number up to 65535
+    parts.hostname.encode("idna")  # raises for one that cannot be looked up
+    if not value.strip().isprintable() or " " in value.strip():
+        raise ValueError
     address = value.strip().rstrip("/").removesuffix("/chat/completions")
     return address if parts.path.rstrip("/") else f"{address}/v1"
 

@@ -1,5 +1,6 @@
 """Check the providers that a policy declares, and the routes that are kept to their models."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Literal, NamedTuple
@@ -12,6 +13,7 @@ from omni_router.hub.capabilities import Listing
 from omni_router.hub.catalog import Catalog
 from omni_router.hub.requirements import Requirements
 from omni_router.own_models.address import KeyUnavailableError, key_of_provider
+from omni_router.own_models.discovery import MAX_MODELS
 from omni_router.own_models.joined_catalog import within
 from omni_router.own_models.specialists import OwnModels
 
@@ -28,6 +30,7 @@ class ProviderFinding(NamedTuple):
 def provider_findings(document: Document, own: OwnModels) -> Iterator[ProviderFinding]:
     """Yield what is wrong with the providers of a policy; their addresses are asked for their models."""
     unlisted = own.unlisted()
+    models = Counter(map(attrgetter("provider_name"), own.all().values()))
     for provider in document.providers:
         if not provider.address:  # reported where the policy is read
             continue
@@ -39,12 +42,15 @@ def provider_findings(document: Document, own: OwnModels) -> Iterator[ProviderFi
             continue
         if key and provider.address.startswith("http://") and not is_local(provider.host):
             yield ProviderFinding("note", f"{subject} gets its key in plain text", "Use https")
-        if provider.address in unlisted:
+        if provider in unlisted:
             yield ProviderFinding(
-                "problem", f"{subject} did not list its models", "Start its server, or correct the address"
+                "problem", f"{subject} did not list its models", "Start its server, or correct the address or the key"
             )
-        elif provider.name not in map(attrgetter("provider_name"), own.all().values()):
+        elif not models[provider.name]:
             yield ProviderFinding("note", f"{subject} has no models", "Load one there, or name some in `models`")
+        elif models[provider.name] >= MAX_MODELS and not provider.models:
+            finding = f"{subject} lists many models, of which the first {MAX_MODELS} are used"
+            yield ProviderFinding("note", finding, "Name the ones that you need in `models`")
 
 
 def kept_route_findings(document: Document, catalog: Catalog, router_url: str | None) -> Iterator[ProviderFinding]:

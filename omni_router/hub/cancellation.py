@@ -15,6 +15,7 @@ from typing import Any, cast
 from omni_router.errors import RunCancelled
 from omni_router.hub.answer_limits import AnswerLimit, Meter, unpack
 from omni_router.hub.http import httpx
+from omni_router.hub.wire import escape_line_ends
 
 
 class CancelScope:
@@ -119,6 +120,12 @@ class DeadlineStream(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the chunks as they come."""
+        if self._has_events:
+            yield from escape_line_ends(self._counted())
+        else:
+            yield from self._counted()
+
+    def _counted(self) -> Iterator[bytes]:
         chunks: Iterable[bytes] = self._chunks()
         if self._encoding == "gzip":
             chunks = unpack(chunks)

@@ -5,7 +5,7 @@ Nothing of a request but its method and address is kept, so that no token is.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -44,6 +44,26 @@ class Exchange:
         """
         datas = [line.removeprefix(_DATA).strip() for line in self.body.splitlines() if line.startswith(_DATA)]
         return [json.loads(data) for data in datas if data != _DONE]
+
+
+# Line ends of Unicode in UTF-8, and as JSON escapes them. httpx ends a line at them, but in JSON they belong to a text.
+_LINE_ENDS = {b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029", b"\xc2\x85": b"\\u0085"}
+_BEGINNINGS = (b"\xe2\x80", b"\xe2", b"\xc2")  # of one of them, at the end of a chunk
+
+
+def escape_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chunks of a stream of JSON events so that no text in them ends a line."""
+    begun = b""
+    for chunk in chunks:
+        text, begun = begun + chunk, b""
+        for beginning in _BEGINNINGS:
+            if text.endswith(beginning):
+                text, begun = text.removesuffix(beginning), beginning
+                break
+        for end, escape in _LINE_ENDS.items():
+            text = text.replace(end, escape)
+        yield text
+    yield begun
 
 
 _exchanges: ContextVar[list[Exchange] | None] = ContextVar("exchanges", default=None)

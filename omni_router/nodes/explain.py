@@ -2,10 +2,12 @@ from typing import Any
 
 from langchain_core.messages import AIMessage
 
+from omni_router.config.routes import Route
 from omni_router.config.settings import Settings
 from omni_router.error_kinds import GATES_OF_CALLERS, Gate
 from omni_router.errors import GATES, ErrorInfo, describe
 from omni_router.hub.catalog import Catalog
+from omni_router.hub.requirements import requirements_with
 from omni_router.messages import EXPLANATION
 from omni_router.nodes._doubts import record_doubt
 from omni_router.nodes._log import log_decision
@@ -38,9 +40,33 @@ def _last_error(state: State, settings: Settings, services: Services) -> ErrorIn
     if decision["task"] is None:
         return describe("no_route")
     routes = [route for route in services.policy.routes() if route.name == decision["route"]]
-    if not decision["passed_over"] and is_kept(services, routes, settings):
+    refused = decision["passed_over"]
+    if is_kept(services, routes, settings) and _are_of_others(refused, routes, settings):
         return describe("no_model", cause="own_models")
-    return _refused_without_a_call(decision["passed_over"], services.catalog)
+    return _refused_without_a_call(refused, services.catalog)
+
+
+def _are_of_others(rejections: list[RejectedCandidate], routes: list[Route], settings: Settings) -> bool:
+    """Return whether `only` names providers, and all models that were refused are of others; also without any.
+
+    The caller's model is refused in its own words.
+    """
+    if rejections and settings.model:
+        return False
+    for rejection in rejections:
+        beginnings = ("*", f"{rejection['model'].partition('/')[0]}/")
+        if _is_named(beginnings, routes, settings):
+            return False
+    return True
+
+
+def _is_named(beginnings: tuple[str, ...], routes: list[Route], settings: Settings) -> bool:
+    """Return whether in each of the limits `only` a pattern begins in one of these ways."""
+    for route in routes:
+        for group in requirements_with(settings, 0, route.parameters).only:
+            if not any(pattern.casefold().startswith(beginnings) for pattern in group):
+                return False
+    return True
 
 
 def _refused_without_a_call(rejections: list[RejectedCandidate], catalog: Catalog) -> ErrorInfo:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _DATA, _DONE = "data:", "[DONE]"
 _HUB_TOKEN = "hf_"  # noqa: S105 (how one begins)
+_HUB_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # what they hold is a token of the Hub, however it begins
 # Kinds of failure whose words are about the Hub: another provider has other words (error_kinds.py).
 OWN_WORDS = {"token": "own_key", "payment": "own_payment", "not_found": "own_not_found"}
 _UNREACHABLE = "own_unreachable"
@@ -40,14 +41,18 @@ def key_of_provider(provider: OwnProvider, variables: Mapping[str, str] = os.env
     """Return the key of a provider; None if it takes none.
 
     Raises:
-        KeyUnavailableError: its variable is not set, or holds a token of the Hub, which only Hugging Face may see.
+        KeyUnavailableError: its variable is not set, holds what no header can hold, or a token of the Hub, which only
+            Hugging Face may see.
     """
     if provider.key_env is None:
         return None
     key = variables.get(provider.key_env, "").strip()
     if not key:
         raise KeyUnavailableError(f"the variable {provider.key_env}, which holds its key, is not set")
-    if key.startswith(_HUB_TOKEN) and not provider.is_of_hugging_face:
+    if not (key.isascii() and key.isprintable()):
+        raise KeyUnavailableError(f"{provider.key_env} holds no key: it has characters that a header cannot have")
+    is_of_hub = provider.key_env in _HUB_VARIABLES or key.removeprefix("Bearer ").lstrip("\"' ").startswith(_HUB_TOKEN)
+    if is_of_hub and not provider.is_of_hugging_face:
         raise KeyUnavailableError(
             f"{provider.key_env} holds a token of the Hub, which is sent to Hugging Face alone, by https"
         )

@@ -30,7 +30,7 @@ class OwnCatalog:
     def snapshot(self, task: str) -> CatalogSnapshot:
         """Return every model for a task; unlike `models` it waits for fresh lists."""
         specialists = self.own.all(wait_for_fresh=True)
-        missing = tuple(f"the models at {address}" for address in self.own.unlisted())
+        missing = tuple(f"the models at {provider.address}" for provider in self.own.unlisted())
         return CatalogSnapshot(self._listing(task, specialists), None, stale=False, missing=missing)
 
     def offers(self, model: str) -> tuple[ProviderEntry, ...]:

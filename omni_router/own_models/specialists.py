@@ -116,13 +116,13 @@ class OwnModels:
             return None
         return specialist_of_id
 
-    def unlisted(self) -> list[str]:
-        """Return the addresses whose models could not be listed."""
-        addresses: list[str] = []
+    def unlisted(self) -> list[OwnProvider]:
+        """Return the providers whose models could not be listed."""
+        providers: list[OwnProvider] = []
         for source in self._sources():
             if source.rows is None:
-                addresses.append(source.provider.address)  # noqa: PERF401 (a loop reads well)
-        return addresses
+                providers.append(source.provider)  # noqa: PERF401 (a loop reads well)
+        return providers
 
     def why_unknown(self, model: str) -> str:
         """Return why a model of one of these providers is not there."""
@@ -136,7 +136,7 @@ class OwnModels:
             return f"the provider {name} cannot be used as the policy declares it: omni-router --check says why"
         if not _may_be_called(provider):
             return f"the sandbox calls only providers on this machine, not {provider.address}"
-        if provider.address in self.unlisted():
+        if provider in self.unlisted():
             return f"{name} at {provider.address} could not be asked for its models; its server may not be running"
         return f"{name} at {provider.address} has no such model; {_some(_of_provider(name, self.all()))}"
 
@@ -161,6 +161,8 @@ class OwnModels:
 
     def _query(self, provider: OwnProvider) -> Query:
         name = f"models at {provider.address}"
+        if provider.key_env:  # what is listed may depend on the key
+            name += f" with {provider.key_env}"
         return Query(name, partial(_fetch, provider), name, source=provider.name, scope=active_simulation())
 
 

@@ -10,6 +10,7 @@ from omni_router.hub.catalog import Catalog, CatalogModel, Listing
 from omni_router.hub.evidence import HubEvidence
 from omni_router.hub.requirements import NO_REQUIREMENTS, Requirements
 from omni_router.model_id import is_sandbox_model
+from omni_router.own_models.joined_catalog import OwnCatalog
 from omni_router.selection.grounds import without_evidence
 from omni_router.selection.order import (
     MAX_CANDIDATES,
@@ -84,7 +85,9 @@ class _Request:
         records = _records(self._services.history, route.name)
         ranking = self._ranking(route, records)
         if ranking is None:
-            candidates, why = self._without_evidence(route, records), without_evidence(self._snapshot)
+            is_kept = isinstance(self._services.catalog, OwnCatalog)
+            candidates = self._without_evidence(route, records)
+            why = without_evidence(self._snapshot, is_kept=is_kept)
             if self._snapshot is None:
                 return with_remark(candidates, why)
             return with_grounds(candidates, why)

@@ -30,8 +30,15 @@ def grounds_of(ranking: Ranking, place: int) -> str:
     return "; ".join(parts)
 
 
-def without_evidence(snapshot: EvidenceSnapshot | None) -> str:
-    """Return why the models of a route have no scores; the snapshot is None where evidence is switched off."""
+def without_evidence(snapshot: EvidenceSnapshot | None, *, is_kept: bool = False) -> str:
+    """Return why the models of a route have no scores.
+
+    Args:
+        snapshot: what boards say; None where evidence is switched off.
+        is_kept: whether the run is kept to models of one's own, so that no board is asked.
+    """
+    if is_kept:
+        return "without evidence: only models of one's own may be called"
     if snapshot is None:
         return "without evidence: it is switched off"
     if snapshot.at is None:

@@ -155,6 +155,11 @@ def test_a_wrong_parameter_is_refused(parameters: dict[str, Any]) -> None:
         OmniDecisions(**parameters)
 
 
+def test_half_a_character_is_read_like_any_other_text() -> None:
+    answer = OmniDecisions().invoke({"state": "refund \ud800 please", "questions": {"team": TEAM}}).choices["team"]
+    assert answer.choice == "billing"
+
+
 def test_a_request_without_a_question_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="no question"):
         OmniDecisions().invoke({"state": CHARGED, "questions": {}})

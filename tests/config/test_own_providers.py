@@ -59,10 +59,13 @@ def test_whether_tokens_are_free_may_be_declared() -> None:
 @pytest.mark.parametrize(
     ("entry", "warning"),
     [
-        ("local", "a provider is skipped: 'local' is not an object"),
+        ("local", "a provider is skipped: it is not an object such as"),
         ({"address": ADDRESS}, 'its "name" is None, which is not small letters, digits and single hyphens'),
         ({"name": "My GPU", "address": ADDRESS}, "its \"name\" is 'My GPU'"),
-        ({"name": "cheapest", "address": ADDRESS}, "and not auto, fastest, cheapest, preferred or sandbox"),
+        ({"name": "cheapest", "address": ADDRESS}, "and not auto, fastest, cheapest, preferred, sandbox or omni"),
+        ({"name": "omni", "address": ADDRESS}, "its \"name\" is 'omni', which is not"),
+        ("http://user:password@host/v1", "it is not an object"),
+        ({"name": "http://user:password@host/v1"}, 'its "name" is an address, which is not'),
         ({"name": "sandbox", "address": ADDRESS}, "its \"name\" is 'sandbox'"),
         ({"name": "a/b", "address": ADDRESS}, "its \"name\" is 'a/b'"),
     ],
@@ -71,6 +74,7 @@ def test_a_provider_without_a_usable_name_is_skipped(entry: Any, warning: str) -
     providers, (found,) = read(entry)
     assert providers == ()
     assert warning in found
+    assert "password" not in found
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,8 @@ def test_a_provider_without_a_usable_name_is_skipped(entry: Any, warning: str) -
         ({"address": "http://host/v1?key=password"}, '"address" is not'),
         ({"address": "http://host:99999/v1"}, '"address" is not'),
         ({"address": "http://[::1/v1"}, '"address" is not'),
+        ({"address": "http://a host/v1"}, '"address" is not'),
+        ({"address": "http://a..host/v1"}, '"address" is not'),
         ({"address": ADDRESS, "key_env": "sk-password"}, '"key_env" is not the name of an environment variable'),
         ({"address": ADDRESS, "key_env": "hf_password"}, '"key_env" is not'),
         ({"address": ADDRESS, "key_env": ""}, '"key_env" is not'),

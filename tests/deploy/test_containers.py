@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]  # LangChain brings it
 
+from omni_router.server.shutdown import GRACE
 from tests.support.dev_server import free_port, wait_until_up
 from tests.support.processes import ROOT, child_environment
 
@@ -82,6 +83,11 @@ def test_every_container_is_read_only_without_capabilities_and_has_a_health_chec
         assert "healthcheck" in service or name == "omni-router", "that of the image holds"
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), name
+
+
+def test_a_container_is_stopped_after_its_answers_are_sent() -> None:
+    grace = COMPOSE["services"]["omni-router"]["stop_grace_period"]
+    assert float(grace.removesuffix("s")) > GRACE
 
 
 def test_files_that_are_mounted_exist_and_named_volumes_are_declared() -> None:

@@ -19,6 +19,7 @@ import click
 import pytest
 
 import omni_router
+from omni_router._sandbox.faults import FAULTS
 from omni_router.cli.root import parse
 from omni_router.config.parameters import PARAMETERS
 from omni_router.config.settings import Settings
@@ -184,6 +185,10 @@ def anchors(page: Path) -> set[str]:
 
 
 FRONT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")]
+
+
+def test_the_readme_counts_the_faults_of_the_sandbox() -> None:
+    assert f"with {len(FAULTS)} faults on request" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("page", [*PAGES, NOTES, *FRONT], ids=location)

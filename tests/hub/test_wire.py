@@ -10,7 +10,7 @@ import pytest
 
 from omni_router.hub.listing import chat_models
 from omni_router.hub.session import hub_session
-from omni_router.hub.wire import watch
+from omni_router.hub.wire import escape_line_ends, watch
 from tests.support.hub_client import hub_client
 
 BODY = {"object": "list", "data": [{"id": "acme/own", "providers": []}]}
@@ -72,3 +72,23 @@ def test_a_body_that_is_no_json_raises_only_where_it_is_read_as_such() -> None:
     with hub_client(server), watch() as exchanges, pytest.raises(ValueError, match="Expecting value"):
         chat_models(None, 5.0)
     assert exchanges[0].body == b"<html>"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_line_ends_of_unicode_in_a_text_end_no_line(size: int) -> None:
+    """However the bytes come, and beside letters whose UTF-8 begins alike."""
+    text = "one\\u2028two\\u0085three\\u2029four \\u2013 \\u2068five \\u00c2 \\u00e9"
+    body = f"data: {json.dumps(text, ensure_ascii=False)}\r\n\r\ndata: [DONE]\n\n".encode()
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    response = httpx.Response(200, content=escape_line_ends(pieces))
+    first, *_ = response.iter_lines()
+    assert json.loads(first.removeprefix("data:")) == text
+
+
+def test_an_answer_of_the_hub_may_have_them() -> None:
+    url = "https://router.huggingface.co/v1/chat/completions"
+    lines = "data: one\u2028two\n\ndata: [DONE]\n\n".encode()
+    response = httpx.Response(200, stream=Stream(lines[:10], lines[10:]), headers={"content-type": "text/event-stream"})
+    with hub_client(Server(response)), hub_session(None, 5.0):
+        answer = huggingface_hub.get_session().post(url)
+    assert list(answer.iter_lines()) == [r"data: one\u2028two", "", "data: [DONE]", ""]

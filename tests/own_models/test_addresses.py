@@ -4,8 +4,10 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.messages import AIMessage
 
@@ -106,6 +108,21 @@ def test_without_any_model_the_error_says_so(declare: Declare) -> None:
     assert result["error"]["message"].startswith("There is no model to try for this route: `only` keeps it to models")
 
 
+def test_without_any_model_of_the_provider_that_only_names_the_error_does_not_blame_only(
+    declare: Declare, server: ModelServer, route_config: Path
+) -> None:
+    services = declare()
+    gone = {"name": "gone", "address": f"http://127.0.0.1:{free_port()}/v1"}
+    entries = json.loads(route_config.read_text())
+    entries[0]["providers"].append(gone)
+    entries[1]["models"] = [{"id": HUB, "uses": 9, "successes": 9}]
+    route_config.write_text(json.dumps(entries))
+    error = run(services, Settings(only=("gone/*",)))["error"]
+    assert error["kind"] == "no_model"
+    assert error["hint"].startswith("Check that their server runs and lists a model")
+    assert run(services, Settings(only=("local/other",)))["error"]["kind"] == "no_provider"  # there, only is the reason
+
+
 # --- the gates -------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +205,22 @@ def test_an_answer_streams(declare: Declare, server: ModelServer) -> None:
     ]
     assert len([chunk for chunk in chunks if chunk]) > 1
     assert server.chats()[0].body["stream"] is True
+
+
+def test_a_streamed_answer_may_have_the_line_separators_of_unicode(
+    declare: Declare, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers write them as they are, and to JSON they are characters like any other."""
+    text = "one\u2028two\u0085three"
+    chunk = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+    body = f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n\r\ndata: [DONE]\n\n".encode()
+    pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
+    answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=iter(pieces))
+    services = declare(models=[SMALL])
+    monkeypatch.setattr(server, "answer", lambda _: answer)
+    graph = build_graph(services).compile()
+    parts: list[Any] = list(graph.stream(ask("Hello"), context=LOCAL, stream_mode=["messages", "values"]))
+    assert parts[-1][1]["messages"][-1].text == text
 
 
 def test_reasoning_is_kept_apart(declare: Declare, server: ModelServer) -> None:
@@ -284,6 +317,30 @@ def test_the_token_of_the_hub_goes_to_no_other_address(
     error = run(declare(models=[SMALL], key_env="HF_TOKEN"))["error"]
     assert "which is sent to Hugging Face alone" in error["message"]
     assert {request.key for request in server.received} == {None}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("HF_TOKEN", "api_org_realtoken"), ("MY_KEY", "Bearer hf_realtoken"), ("MY_KEY", '"hf_realtoken"')],
+)
+def test_a_token_of_the_hub_is_known_however_it_is_written(
+    declare: Declare, server: ModelServer, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    error = run(declare(models=[SMALL], key_env=variable))["error"]
+    assert "which is sent to Hugging Face alone" in error["message"]
+    assert server.received == []
+
+
+@pytest.mark.parametrize("key", ["two\nlines-secret", "sécret"])
+def test_a_key_that_no_header_can_hold_is_not_sent(
+    declare: Declare, server: ModelServer, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("MY_SERVER_KEY", key)
+    error = run(declare(models=[SMALL], key_env="MY_SERVER_KEY"))["error"]
+    assert (error["kind"], key in error["message"]) == ("token", False)
+    assert "MY_SERVER_KEY holds no key" in error["message"]
+    assert server.received == []
 
 
 def test_a_conversation_goes_on_with_the_model_of_its_thread(declare: Declare, server: ModelServer) -> None:

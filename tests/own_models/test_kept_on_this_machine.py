@@ -77,6 +77,7 @@ def test_the_guard_sees_what_leaves(services: Services, left: list[str]) -> None
 def test_a_run_is_kept_here(services: Services, left: list[str], call: Call, server: ModelServer) -> None:
     result = call(build_graph(services).compile(), ask("Hello"), LOCAL)
     assert (result["decision"]["model"], result["error"]) == (ID, None)
+    assert "it is switched off" not in result["decision"]["reason"]
     assert server.chats()
     assert left == []
 
@@ -211,6 +212,13 @@ def test_commands_ask_only_here(
     value = ["code_generation"] if flag == "--list-models" else []
     main([flag, *value, "--route-config", str(policy)])
     assert capsys.readouterr().out
+    assert left == []
+
+
+def test_the_hub_is_not_asked_about_a_model_that_only_excludes(services: Services, left: list[str]) -> None:
+    """Also by a catalog for all requests, as a server's is before a run has its limits."""
+    checked = services.catalog.check("acme/chat-7b", None, "text-generation", Requirements(only=(("local/*",),)))
+    assert checked.gate == "allowed"
     assert left == []
 
 

@@ -67,7 +67,7 @@ def test_an_old_list_holds_for_a_week_while_nobody_answers(opened: Open, clock: 
     assert own.unlisted() == []
     clock.now += 2
     assert own.all() == {}
-    assert own.unlisted() == [server.url]
+    assert [provider.address for provider in own.unlisted()] == [server.url]
 
 
 def test_an_address_that_does_not_answer_is_left_alone_for_a_minute(
@@ -85,7 +85,7 @@ def test_another_form_of_list_is_none(opened: Open, server: ModelServer, listed:
     server.listed = listed
     own = opened(server.url)
     assert own.all() == {}
-    assert own.unlisted() == [server.url]
+    assert [provider.address for provider in own.unlisted()] == [server.url]
 
 
 def test_other_processes_share_a_list_and_a_sandbox_leaves_it_alone(
@@ -99,6 +99,17 @@ def test_other_processes_share_a_list_and_a_sandbox_leaves_it_alone(
     assert isinstance(box, Sandbox)
     assert len(OwnModels(lambda: providers, disk=disk).all()) == 2
     assert asked(server) == 2
+
+
+def test_a_list_belongs_to_the_key_that_it_was_asked_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOD_KEY", "a-secret")
+    monkeypatch.setenv("BAD_KEY", "wrong-secret")
+    with model_server() as server:
+        server.key = "a-secret"
+        good, bad = OwnProvider("good", server.url, "GOOD_KEY"), OwnProvider("bad", server.url, "BAD_KEY")
+        own = OwnModels(lambda: (good, bad))
+        assert {each.provider_name for each in own.all().values()} == {"good"}
+        assert own.unlisted() == [bad]
 
 
 def test_a_policy_that_changes_changes_the_models(server: ModelServer) -> None:

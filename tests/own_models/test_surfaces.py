@@ -72,6 +72,13 @@ def test_a_provider_without_models_is_noted(findings: Findings, server: ModelSer
     assert (found["level"], found["finding"]) == ("note", f"the provider local at {server.url} has no models")
 
 
+def test_a_list_that_is_cut_is_noted(findings: Findings, server: ModelServer) -> None:
+    server.listed = [{"id": f"model-{number}"} for number in range(10_000)]
+    (found,) = findings()
+    assert found["level"] == "note"
+    assert found["finding"].endswith("lists many models, of which the first 200 are used")
+
+
 def test_a_fault_in_its_declaration_is_a_problem(findings: Findings) -> None:
     found = findings(address="nowhere")
     assert found[0]["finding"].startswith("provider 'local' serves no model: its \"address\" is not")

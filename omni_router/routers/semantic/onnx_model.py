@@ -136,7 +136,8 @@ def read_tokenizer(path: Path) -> Any:
 
 def tokenize(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     """Return the token ids of texts, one text at a time: a batch would start threads, which break a later fork."""
-    return [tokenizer.encode(text).ids for text in texts]
+    # Half of a surrogate pair is no text to the tokenizer.
+    return [tokenizer.encode(text.encode(errors="replace").decode()).ids for text in texts]
 
 
 def session_options() -> "onnxruntime.SessionOptions":

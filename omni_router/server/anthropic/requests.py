@@ -97,7 +97,8 @@ def chat_body(kind: type[CountRequest], body: Mapping[str, Any]) -> dict[str, An
     """
     for name, (allowed, remedy) in REFUSED.items():
         if body.get(name) is not None and body[name] not in allowed:
-            raise wrong(name, body[name], remedy)
+            # Not shown: servers of tools come with their tokens.
+            raise ApiError(f"{name} is not served: {remedy}", param=name, code="invalid_value")
     if body.get("thread") is not None:
         raise ApiError(_NO_THREADS, param="thread", code="thread_unsupported_request")
     if str(body.get("model")).startswith(_HOSTED):

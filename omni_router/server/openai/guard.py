@@ -165,6 +165,7 @@ class AuthMiddleware:
             with access.concurrency.slot():
                 await self._app(scope, replayed(body, receive), send_and_note)
         except ApiError as error:
+            scope.setdefault("state", {})["failed"] = error.code  # for the line of the log
             await self._error_writer(error, headers)(scope, receive, send_and_note)
         finally:
             if user:

@@ -12,6 +12,7 @@ from tests.support.pictures import DOT
 
 QUESTION: Any = [{"role": "user", "content": "How do tides work?"}]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+SECRET = "the-token-of-a-server-of-tools"
 TOOL = {"name": "weather", "description": "the weather of a city", "input_schema": SCHEMA}
 FUNCTION = {"name": "weather", "parameters": SCHEMA, "description": "the weather of a city"}
 CALL = {"type": "tool_use", "id": "call_0", "name": "weather", "input": {"city": "Paris"}}
@@ -213,7 +214,7 @@ def test_a_reminder_beside_a_result_is_not_a_request() -> None:
         ({"tool_choice": {"type": "any"}}, r"tool_choice\.type is 'any': there is no tool to use"),
         ({"thinking": {"type": "loud"}}, r"thinking\.type is 'loud'"),
         ({"output_config": {"effort": "huge"}}, r"output_config\.effort is 'huge'"),
-        ({"mcp_servers": [{"url": "x"}]}, "mcp_servers is"),
+        ({"mcp_servers": [{"url": "x", "authorization_token": SECRET}]}, "mcp_servers is not served: servers of tools"),
         ({"container": "x"}, "code is not run here"),
         ({"inference_geo": "us"}, "name a provider as org/name:provider"),
         ({"thread": {"type": "create"}}, "send all messages"),
@@ -221,8 +222,9 @@ def test_a_reminder_beside_a_result_is_not_a_request() -> None:
     ],
 )
 def test_what_is_not_served_is_named(body: dict[str, Any], message: str) -> None:
-    with pytest.raises(ApiError, match=message):
+    with pytest.raises(ApiError, match=message) as error:
         read(**body)
+    assert SECRET not in str(error.value)
 
 
 def test_what_would_change_nothing_is_not_refused() -> None:

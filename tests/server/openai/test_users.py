@@ -15,11 +15,12 @@ from openai import OpenAI
 from omni_router import Services
 from omni_router._sandbox import Sandbox
 from omni_router.cli.new_key import command
+from omni_router.cli.serve import _print_address
 from omni_router.errors import ConfigurationError
 from omni_router.server.openai.guard import Limits
 from omni_router.server.openai.users import RateLimits, UserFile, hash_of, read_rate, read_users
 from tests.support.observing import parse
-from tests.support.openai_server import TEXT, openai_server
+from tests.support.openai_server import TEXT, openai_server, wait_for
 from tests.support.scripted_router import ScriptedRouter
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.loopback]
@@ -127,6 +128,16 @@ def test_a_user_who_asks_too_often_is_told_when_to_come_back(file: Path, service
         assert ask(url, patient).choices
 
 
+def test_the_log_says_why_nobody_was_let_in(file: Path, services: Services) -> None:
+    hasty, lines = add("hasty", "--rate", "1/hour"), list[str]()
+    with openai_server(services, log=lines) as url:
+        for key in (hasty, hasty, FORBIDDEN):
+            httpx.post(f"{url}/chat/completions", json={"messages": QUESTION}, headers={"x-api-key": key})
+        wait_for(lambda: len(lines) == 3)
+    assert [line.split("  ")[-1] for line in lines[1:]] == ["rate_limit_exceeded", "invalid_api_key"]
+    assert hasty not in "".join(lines)
+
+
 def test_a_rate_comes_back_with_time(tmp_path: Path) -> None:
     entry = {"name": "ada", "sha256": hash_of("key"), "rate": "60/minute"}
     [user] = read_users(write(tmp_path / "users.json", entry)).values()
@@ -224,6 +235,22 @@ def test_a_file_that_is_missing_stops_the_start(tmp_path: Path) -> None:
 def test_rates_that_are_not_allowed(rate: str) -> None:
     with pytest.raises(ValueError, match="allowed are"):
         read_rate(rate)
+
+
+def test_the_command_names_a_user_who_is_there_already(file: Path) -> None:
+    add("ada")
+    output = str(CliRunner().invoke(command, ["ada"]).exception)
+    assert output == f"{file} has a user 'ada' already: delete its entry, or choose another name"
+
+
+@pytest.mark.parametrize(("key", "sent"), [(None, "THE_KEY_OF_A_USER"), ("a-key", "$OMNI_API_KEY")])
+def test_the_line_to_try_has_a_key_that_the_server_accepts(
+    file: Path, ada: str, key: str | None, sent: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _print_address("0.0.0.0", 8080, Limits(key, UserFile(file)))  # noqa: S104 (printed, not bound)
+    printed = capsys.readouterr().out
+    assert sent in printed
+    assert ada not in printed
 
 
 @pytest.mark.parametrize("flags", [("--rate", "x"), ("--budget", "x"), ()])
