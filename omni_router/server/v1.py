@@ -97,7 +97,7 @@ def make_routes(graph: Compiled, limits: Limits | None = None) -> list[Route]:
     )
 
     def build(endpoint: Endpoint) -> Route:
-        guard = Middleware(AuthMiddleware, access, endpoint.error_writer)
+        guard = Middleware(AuthMiddleware, access=access, error_writer=endpoint.error_writer)
         return Route(
             endpoint.path,
             _answering(api, endpoint),
