@@ -7,6 +7,8 @@ from omni_router.costs import is_amount
 
 ALLOWED = "US dollars a thread, a day, or both, such as 0.50/thread,5/day"
 
+NEAR = 0.8  # from this share of a budget on, the cheapest provider of a model is chosen
+
 _amount = number(float, lambda dollars: dollars > 0 and is_amount(dollars), ALLOWED)
 
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from omni_router.config.settings import Settings
+from omni_router.config.spending_budget import NEAR
 from omni_router.costs import as_decimal, rounded, spent_before
 from omni_router.errors import BUDGET, SpecialistError
 from omni_router.services import Services
 from omni_router.state import State
-
-NEAR = 0.8  # from this share of a budget on, the cheapest provider of a model is chosen
 
 
 class _Limit(NamedTuple):

@@ -118,7 +118,7 @@ def score_for(models: Sequence[ModelFacts], prefer: str | float) -> list[Score]:
     """Return the score of each model, for a preference by its name or as a number.
 
     Raises:
-        ValueError: there is no preference of that name.
+        ValueError: `prefer` is not a known name.
     """
     if isinstance(prefer, str):
         if prefer not in PREFERENCES:

@@ -495,7 +495,7 @@ def test_a_former_label_of_another_shape_or_name_keeps_nothing_from_being_taken_
 
 @contextmanager
 def as_guest(address: str, grants: str) -> Iterator[str]:
-    """Give the address of a user who may only what is granted."""
+    """Yield the address of a database user that has only the given rights."""
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("CREATE ROLE guest LOGIN")
         connection.execute(grants.encode())

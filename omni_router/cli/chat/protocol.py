@@ -43,7 +43,7 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what it holds, at the end of the chat."""
+        """Release resources at the end of the chat."""
         ...
 
     def routes(self) -> Sequence[str]:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from omni_router.config.environment import Environment
 from omni_router.config.settings import Settings
+from omni_router.config.spending_budget import NEAR
 from omni_router.costs import as_decimal, price_of
 from omni_router.events import DecisionMade, Finished, RunEvent
 from omni_router.history.spending import Ledger
@@ -18,8 +19,6 @@ from omni_router.server.openai.users import User
 
 if TYPE_CHECKING:
     from omni_router.telemetry.user_metrics import UserMetrics
-
-NEAR = 0.8  # from this share of a budget on, the cheapest provider of a model is chosen, as for OMNI_BUDGET
 
 
 class UserAccounts:

@@ -65,7 +65,7 @@ class Tools:
             ApiError: a tool has to be called, and none that is served is offered.
         """
         if not self._tools and self._choice == "required":
-            raise wrong("tool_choice", self._choice, "there is no tool of type function or custom to call")
+            raise wrong("tool_choice", self._choice, "the request has no tool of type function or custom")
         if not self._tools:
             return {}
         return {"tools": [tool.for_chat() for tool in self._tools.values()], "tool_choice": self._choice}
